@@ -1,0 +1,25 @@
+//! The Sandport upload protocols as state machines without I/O.
+//!
+//! Nothing in this crate owns a socket, a file, a clock or a thread. Bytes and a clock reading go in
+//! through `handle_*`; what to do comes out through `poll_*`, and what is wanted from the connection
+//! next through `want`. The WIT package in `wit/` specifies the behaviour.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod limits;
+mod types;
+
+pub mod receiver;
+pub mod sender;
+
+pub use limits::*;
+pub use types::*;
+
+/// A clock reading: milliseconds since any fixed moment, never going back.
+pub type Millis = u64;
+
+/// The number of an upload within its connection. The native dialect's sender counts it up from 0; a
+/// classic connection has one upload, 0.
+pub type UploadId = u64;

@@ -1,0 +1,54 @@
+//! The bounds that both ends of a dialect must agree on. What an operator sets is in [`Limits`].
+
+/// The port that `sandport` and the tutorial's scripts use.
+pub const DEFAULT_PORT: u16 = 6542;
+
+/// Longest message of the native dialect, in bytes. An offer with the longest name takes a
+/// fifteenth of it; a name that is somewhat too long still fits and is refused as a name.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// Most digits of a size in the classic dialect. 2^64 has 20.
+pub const CLASSIC_DIGITS_MAX: usize = 20;
+
+/// How long a connection whose classic size was settled by silence must stay quiet, at exactly
+/// `size` bytes, before the file is published. Longer than any pause that a delayed segment of the
+/// size is likely to make, short enough for a person at a prompt. Milliseconds.
+pub const CLASSIC_QUIET_MS: u64 = 1_000;
+
+/// Most bytes that a receiver reads in one go while it expects messages. A batch of small files then
+/// costs one call per 64 KiB. Bytes.
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// The limits in force for one connection: `gate.limits` of the WIT package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether the classic dialect is served.
+    pub classic: bool,
+    /// Silence after digits that makes them the size. Milliseconds.
+    pub settle_ms: u32,
+    /// Silence from the sender that ends a connection. Milliseconds.
+    pub idle_timeout_ms: u32,
+    /// The largest file in bytes; `None`: no limit but the disk.
+    pub size_max: Option<u64>,
+    /// Most uploads of one connection that may be open at once, from offer to receipt.
+    pub uploads_ahead_max: u32,
+    /// Most bytes of payload ahead of the verdicts on their offers.
+    pub bytes_ahead_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            classic: true,
+            // A person types slower, a client's own segments follow faster; the tutorial's client
+            // waits for the `ack`, so this is its latency.
+            settle_ms: 50,
+            // Twice the longest delay of a TCP retransmission that a network mends by itself.
+            idle_timeout_ms: 60_000,
+            size_max: None,
+            // Enough that thousands of small files share their syncs, little enough memory.
+            uploads_ahead_max: 1_024,
+            bytes_ahead_max: 16 * 1024 * 1024,
+        }
+    }
+}
