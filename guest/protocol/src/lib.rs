@@ -8,13 +8,17 @@
 
 extern crate alloc;
 
+mod conflict;
 mod limits;
+mod name;
 mod types;
 
 pub mod receiver;
 pub mod sender;
 
+pub use conflict::CONFLICT_NUMBER_MAX;
 pub use limits::*;
+pub use name::{EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, PART_BYTES_MAX, RESERVED_NAME};
 pub use types::*;
 
 /// A clock reading: milliseconds since any fixed moment, never going back.

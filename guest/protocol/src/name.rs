@@ -1,0 +1,217 @@
+//! Names of uploaded files: parsed, not filtered. A name either is an [`EntryName`] or is refused
+//! with a reason; nothing is replaced, trimmed or normalised on the way.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{Refusal, RefusalCode};
+
+/// Longest whole name. Bytes. A legitimate path is far shorter; 2 KiB keeps it well inside `PATH_MAX`
+/// (4,096) together with the longest inbox folder that anyone uses, and inside one frame.
+pub const NAME_BYTES_MAX: usize = 2_048;
+
+/// Longest part of a name. Bytes. File systems allow 255; the rest is room for the suffix that the
+/// conflict rule adds (see [`crate::CONFLICT_NUMBER_MAX`]).
+pub const PART_BYTES_MAX: usize = 240;
+
+/// Most parts of a name: 63 folders and a file. Each costs system calls, and tools that walk a tree
+/// recursively have to survive it.
+pub const NAME_DEPTH_MAX: usize = 64;
+
+/// The folder inside an inbox that holds what is not published. No part of a name may be it, in any
+/// case or Unicode form: some file systems take several forms for the same name.
+pub const RESERVED_NAME: &str = ".sandport";
+
+/// A relative path that an inbox takes: parts separated by `/`, as the sender wrote them.
+///
+/// What holds for each value: it is not empty, not absolute, at most [`NAME_BYTES_MAX`] bytes long
+/// and [`NAME_DEPTH_MAX`] deep; no part is empty, consists of dots only, is longer than
+/// [`PART_BYTES_MAX`] or is the reserved name; no character is a control character, a line or
+/// paragraph separator, a byte order mark, or one that reorders the text around it.
+///
+/// A name that the conflict rule made ([`EntryName::renamed`]) may have a longer last part.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryName(String);
+
+impl EntryName {
+    /// Parses what a sender sent.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the name breaks.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        // Lengths first: all that follows is then bounded work.
+        if text.len() > NAME_BYTES_MAX {
+            return Err(NameError::TooLong { bytes: text.len() });
+        }
+        if text.starts_with('/') {
+            return Err(NameError::Absolute);
+        }
+        if let Some(character) = text.chars().find(|&c| is_refused(c)) {
+            return Err(NameError::Character(character));
+        }
+        let mut depth = 0;
+        for part in text.split('/') {
+            depth += 1;
+            if depth > NAME_DEPTH_MAX {
+                return Err(NameError::TooDeep);
+            }
+            check_part(part)?;
+        }
+        Ok(Self(String::from(text)))
+    }
+
+    /// A name that needs no check because it was derived from one that had it.
+    pub(crate) fn derived(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The name as the sender wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The parts, from the inbox down. There is at least one.
+    pub fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The folders above the last part, as a path; `None`: the name has one part.
+    pub fn parent(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(parent, _)| parent)
+    }
+
+    /// The last part.
+    pub fn leaf(&self) -> &str {
+        self.0
+            .rsplit_once('/')
+            .map_or(self.as_str(), |(_, leaf)| leaf)
+    }
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// The rule that a name breaks.
+///
+/// The text repeats no character of the name, so that it can be shown anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// No name at all.
+    #[error("the name is empty")]
+    Empty,
+    /// It begins with `/`.
+    #[error("the name begins with '/'")]
+    Absolute,
+    /// More than [`NAME_BYTES_MAX`].
+    #[error("the name has {bytes} bytes, more than {NAME_BYTES_MAX}")]
+    TooLong {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// More parts than [`NAME_DEPTH_MAX`].
+    #[error("the name has more than {NAME_DEPTH_MAX} parts")]
+    TooDeep,
+    /// Two `/` in a row, or one at the end.
+    #[error("the name has an empty part")]
+    EmptyPart,
+    /// `.`, `..`, `...` and so on.
+    #[error("the name has a part of dots only")]
+    DotPart,
+    /// A part with more than [`PART_BYTES_MAX`].
+    #[error("the name has a part of {bytes} bytes, more than {PART_BYTES_MAX}")]
+    PartTooLong {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// A character that no name may have.
+    #[error("the name has the character U+{:04X}", u32::from(*.0))]
+    Character(char),
+    /// A part is [`RESERVED_NAME`], in one of its forms.
+    #[error("the name has the reserved part {RESERVED_NAME}")]
+    Reserved,
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::new(RefusalCode::NameInvalid, format!("{error}"))
+    }
+}
+
+fn check_part(part: &str) -> Result<(), NameError> {
+    if part.is_empty() {
+        return Err(NameError::EmptyPart);
+    }
+    if part.len() > PART_BYTES_MAX {
+        return Err(NameError::PartTooLong { bytes: part.len() });
+    }
+    if part.bytes().all(|byte| byte == b'.') {
+        return Err(NameError::DotPart);
+    }
+    if is_reserved(part) {
+        return Err(NameError::Reserved);
+    }
+    Ok(())
+}
+
+/// Characters that make a name show as something else than it is, or break the line it is shown in.
+fn is_refused(c: char) -> bool {
+    // General category Cc: NUL, line ends, ESC, DEL and the C1 controls.
+    c.is_control()
+        || matches!(c,
+            // Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX #9).
+            '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
+            // Line and paragraph separator.
+            | '\u{2028}' | '\u{2029}'
+            // Byte order mark: invisible, and eaten by some readers at the start of a name.
+            | '\u{FEFF}')
+}
+
+/// Whether some file system could take `part` for [`RESERVED_NAME`].
+fn is_reserved(part: &str) -> bool {
+    if part.is_ascii() {
+        return trimmed(part).eq_ignore_ascii_case(RESERVED_NAME);
+    }
+    // NFKC undoes full-width and other compatibility forms (the long s among them). For a target of
+    // ASCII letters, lower-casing what is left is the same as case folding.
+    let folded: String = part
+        .nfkc()
+        .filter(|&c| !is_ignorable(c))
+        .flat_map(char::to_lowercase)
+        .collect();
+    trimmed(&folded) == RESERVED_NAME
+}
+
+/// Without the trailing dots and spaces that FAT file systems drop from a name.
+fn trimmed(part: &str) -> &str {
+    part.trim_end_matches(['.', ' '])
+}
+
+/// Characters that HFS+ and others leave out when they compare names: zero-width characters, the soft
+/// hyphen, variation selectors and their kind (Default_Ignorable_Code_Point of Unicode).
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests;
