@@ -9,14 +9,18 @@
 extern crate alloc;
 
 mod conflict;
+mod dialect;
+mod extents;
 mod limits;
 mod name;
 mod types;
 
 pub mod receiver;
 pub mod sender;
+pub mod wire;
 
 pub use conflict::CONFLICT_NUMBER_MAX;
+pub use dialect::Dialect;
 pub use limits::*;
 pub use name::{EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, PART_BYTES_MAX, RESERVED_NAME};
 pub use types::*;

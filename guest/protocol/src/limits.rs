@@ -19,6 +19,26 @@ pub const CLASSIC_QUIET_MS: u64 = 1_000;
 /// costs one call per 64 KiB. Bytes.
 pub const READ_BYTES_MAX: usize = 64 * 1024;
 
+/// Most silence of an end that is not idle, whatever the idle timeout. A sender then tells a server
+/// that syncs from one that is gone without knowing the operator's settings. Milliseconds.
+pub const KEEP_ALIVE_MS_MAX: u64 = 10_000;
+
+/// Most bytes of an agent's name and version that go into a hello or a welcome; what is longer is
+/// cut. Bytes.
+pub const AGENT_BYTES_MAX: usize = 256;
+
+/// Most bytes of the words in a refusal that is sent; what is longer is cut. A few lines of a
+/// terminal, a sixty-fourth of a frame. Bytes.
+pub const DETAIL_BYTES_MAX: usize = 1024;
+
+/// Payload from which on the next header is read by itself, so that the payload behind it is spliced
+/// and not read. Below it, a read that takes many small files at once is cheaper. Bytes.
+pub const LARGE_DATA_BYTES: u64 = 64 * 1024;
+
+/// Most bytes that a receiver reads in one go after payload of [`LARGE_DATA_BYTES`] and more. Holds
+/// the longest `finish` and the longest `data` header; what it takes of payload is written. Bytes.
+pub const HEADER_READ_BYTES_MAX: usize = 64;
+
 /// The limits in force for one connection: `gate.limits` of the WIT package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

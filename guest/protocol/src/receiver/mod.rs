@@ -4,188 +4,285 @@
 //! > each output in order; then do what [`Receiver::want`] says, but no longer than until
 //! > [`Receiver::poll_timeout`].
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::{Credential, Digest, Extent, Identity, Limits, Millis, Offer, Receipt, Refusal, UploadId};
+use crate::dialect::Dialect;
+use crate::{Identity, Limits, Millis, READ_BYTES_MAX, Receipt, Refusal, RefusalCode, UploadId};
 
-/// How much a log line matters: `log.level` of the WIT package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the four usual ones")]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
+mod classic;
+mod http;
+mod native;
+mod outbox;
+mod output;
 
-/// What the driver has to do now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Send these bytes to the peer.
-    Send(Bytes),
-    /// Ask the inbox to open `offer`, and answer with [`Receiver::handle_opened`] before anything
-    /// else is handled.
-    Open {
-        /// The upload that the answer is about.
-        id: UploadId,
-        /// What to open.
-        offer: Offer,
-    },
-    /// Open a body of the upload, for the writes and splices that follow. An earlier body of it can
-    /// be dropped. If it fails, call [`Receiver::handle_fault`] and ignore the writes that follow.
-    Body {
-        /// The upload.
-        id: UploadId,
-        /// Where the bytes that follow belong.
-        extent: Extent,
-    },
-    /// Write bytes that were read along with a header into the upload's body.
-    Write {
-        /// The upload.
-        id: UploadId,
-        /// A part of what [`Receiver::handle_input`] was given.
-        bytes: Bytes,
-    },
-    /// Commit the upload; when the outcome is known, call [`Receiver::handle_committed`].
-    Commit {
-        /// The upload.
-        id: UploadId,
-        /// Size in bytes.
-        size: u64,
-        /// The digest that the sender claims, if it claims one.
-        digest: Option<Digest>,
-    },
-    /// Discard the upload. It may have no body yet.
-    Discard {
-        /// The upload.
-        id: UploadId,
-    },
-    /// Ask the gate, and answer with [`Receiver::handle_authenticated`] before anything else is
-    /// handled.
-    Authenticate(Credential),
-    /// A line for the operator's log.
-    Log {
-        /// How much it matters.
-        level: LogLevel,
-        /// The line, not yet sanitised.
-        message: String,
-    },
-    /// The connection is over; nothing comes after this. An error is the refusal that ended it.
-    Close(Result<(), Refusal>),
-}
-
-/// What the driver should wait for on the connection, besides the timeout and running commits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Want {
-    /// Read up to `max` bytes and call [`Receiver::handle_input`], or [`Receiver::handle_eof`].
-    Read {
-        /// Most bytes to read. Never 0.
-        max: usize,
-    },
-    /// Splice up to `max` bytes from the connection into the upload's body and call
-    /// [`Receiver::handle_spliced`], or [`Receiver::handle_eof`].
-    Splice {
-        /// The upload.
-        id: UploadId,
-        /// Most bytes to splice. Never 0.
-        max: u64,
-    },
-    /// Skip up to `max` bytes of the connection and call [`Receiver::handle_spliced`], or
-    /// [`Receiver::handle_eof`].
-    Skip {
-        /// Most bytes to skip. Never 0.
-        max: u64,
-    },
-    /// Nothing: wait for commits and the timeout alone.
-    Nothing,
-}
-
-/// The inbox's answer to an offer: `inbox.verdict` of the WIT package.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Opened {
-    /// The file is here already.
-    Stored(Receipt),
-    /// An upload is open, and these extents are missing.
-    Accepted(Vec<Extent>),
-    /// Offer it again with its digest.
-    DigestFirst,
-}
+use classic::Classic;
+use native::Native;
+use outbox::Outbox;
+pub use output::{LogLevel, Opened, Output, Want};
 
 /// The receiving end of one connection.
 pub struct Receiver {
-    _limits: Limits,
+    io: Io,
+    /// What goes into a welcome, until the dialect is known.
+    challenge: Vec<u8>,
+    agent: String,
+    machine: Machine,
+}
+
+/// What the machines of all dialects share.
+struct Io {
+    limits: Limits,
+    out: Outbox,
+    /// What was read and is not parsed yet.
+    input: Bytes,
+    /// The latest clock reading.
+    now: Millis,
+    /// Since when the peer has been silent while it was its turn.
+    quiet_since: Millis,
+}
+
+/// The machine of the dialect that the first byte named.
+enum Machine {
+    Undecided,
+    Classic(Classic),
+    Native(Native),
 }
 
 impl Receiver {
     /// A receiver for a connection that was accepted at `now`. `challenge` goes into the welcome,
     /// `agent` is this program's name and version.
     pub fn new(limits: Limits, challenge: Vec<u8>, agent: String, now: Millis) -> Self {
-        let _ = (challenge, agent, now);
-        Self { _limits: limits }
+        let io =
+            Io { limits, out: Outbox::default(), input: Bytes::new(), now, quiet_since: now };
+        Self { io, challenge, agent, machine: Machine::Undecided }
     }
 
     /// Bytes arrived: the answer to [`Want::Read`].
     pub fn handle_input(&mut self, now: Millis, bytes: Bytes) {
-        let _ = (now, bytes);
+        self.io.tick(now);
+        if self.io.out.is_closed() || bytes.is_empty() {
+            return;
+        }
+        self.io.heard(now);
+        self.io.append(bytes);
+        if matches!(self.machine, Machine::Undecided) {
+            self.decide();
+        }
+        match &mut self.machine {
+            Machine::Undecided => {}
+            Machine::Classic(classic) => classic.process(&mut self.io),
+            Machine::Native(native) => native.process(&mut self.io),
+        }
     }
 
     /// The peer shut its side down, or the connection broke.
     pub fn handle_eof(&mut self, now: Millis) {
-        let _ = now;
+        self.io.tick(now);
+        if self.io.out.is_closed() {
+            return;
+        }
+        match &mut self.machine {
+            // Nothing was asked, so nothing failed: a probe of the port, say.
+            Machine::Undecided => self.io.out.close(Ok(())),
+            Machine::Classic(classic) => classic.handle_eof(&mut self.io),
+            Machine::Native(native) => native.handle_eof(&mut self.io),
+        }
     }
 
-    /// `count` bytes were spliced or skipped: the answer to [`Want::Splice`] and [`Want::Skip`].
+    /// `count` bytes were spliced or skipped: the answer to [`Want::Splice`] and [`Want::Skip`]. More
+    /// than was wanted counts as what was wanted.
     pub fn handle_spliced(&mut self, now: Millis, count: u64) {
-        let _ = (now, count);
+        if count == 0 {
+            return self.io.tick(now);
+        }
+        self.io.heard(now);
+        if self.io.out.is_closed() {
+            return;
+        }
+        match &mut self.machine {
+            Machine::Undecided => {}
+            Machine::Classic(classic) => classic.handle_spliced(&mut self.io, count),
+            Machine::Native(native) => native.handle_spliced(&mut self.io, count),
+        }
     }
 
-    /// The moment that [`Receiver::poll_timeout`] named has come.
+    /// The moment that [`Receiver::poll_timeout`] named has come. Earlier calls change nothing.
     pub fn handle_timeout(&mut self, now: Millis) {
-        let _ = now;
+        self.io.tick(now);
+        if self.io.out.is_closed() {
+            return;
+        }
+        match &mut self.machine {
+            Machine::Undecided => {
+                if self.io.is_idle() {
+                    self.io.out.close(Err(self.io.timeout()));
+                }
+            }
+            Machine::Classic(classic) => classic.handle_timeout(&mut self.io),
+            Machine::Native(native) => native.handle_timeout(&mut self.io),
+        }
     }
 
     /// The answer to [`Output::Open`].
     pub fn handle_opened(&mut self, now: Millis, id: UploadId, opened: Result<Opened, Refusal>) {
-        let _ = (now, id, opened);
+        self.io.heard(now);
+        if self.io.out.is_closed() {
+            return;
+        }
+        match &mut self.machine {
+            Machine::Undecided => {}
+            Machine::Classic(classic) => classic.handle_opened(&mut self.io, opened),
+            Machine::Native(native) => native.handle_opened(&mut self.io, id, opened),
+        }
     }
 
     /// A body of the upload failed, or could not be opened.
     pub fn handle_fault(&mut self, now: Millis, id: UploadId, fault: Refusal) {
-        let _ = (now, id, fault);
+        self.io.tick(now);
+        if self.io.out.is_closed() {
+            return;
+        }
+        match &mut self.machine {
+            Machine::Undecided => {}
+            Machine::Classic(classic) => classic.handle_fault(&mut self.io, fault),
+            Machine::Native(native) => native.handle_fault(&mut self.io, id, fault),
+        }
     }
 
     /// This many bytes of an open upload are durable.
     pub fn handle_progress(&mut self, now: Millis, id: UploadId, durable: u64) {
-        let _ = (now, id, durable);
+        self.io.tick(now);
+        if let Machine::Native(native) = &mut self.machine {
+            native.handle_progress(&mut self.io, id, durable);
+        }
     }
 
     /// The outcome of [`Output::Commit`].
     pub fn handle_committed(&mut self, now: Millis, id: UploadId, outcome: Result<Receipt, Refusal>) {
-        let _ = (now, id, outcome);
+        self.io.heard(now);
+        if self.io.out.is_closed() {
+            return;
+        }
+        match &mut self.machine {
+            Machine::Undecided => {}
+            Machine::Classic(classic) => classic.handle_committed(&mut self.io, outcome),
+            Machine::Native(native) => native.handle_committed(&mut self.io, id, outcome),
+        }
     }
 
     /// The answer to [`Output::Authenticate`].
     pub fn handle_authenticated(&mut self, now: Millis, outcome: Result<Identity, Refusal>) {
-        let _ = (now, outcome);
+        self.io.heard(now);
+        if let Machine::Native(native) = &mut self.machine {
+            native.handle_authenticated(&mut self.io, outcome);
+        }
     }
 
     /// What to do next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.io.out.poll()
     }
 
     /// What to wait for on the connection.
     pub fn want(&self) -> Want {
-        Want::Nothing
+        if self.io.out.is_closed() {
+            return Want::Nothing;
+        }
+        match &self.machine {
+            Machine::Undecided => Want::Read { max: READ_BYTES_MAX },
+            Machine::Classic(classic) => classic.want(),
+            Machine::Native(native) => native.want(),
+        }
     }
 
     /// When to call [`Receiver::handle_timeout`], if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Millis> {
-        None
+        if self.io.out.is_closed() {
+            return None;
+        }
+        match &self.machine {
+            Machine::Undecided => Some(self.io.idle_at()),
+            Machine::Classic(classic) => classic.poll_timeout(&self.io),
+            Machine::Native(native) => native.poll_timeout(&self.io),
+        }
     }
+
+    /// Chooses the machine by the first byte. Where there is none for it the connection ends.
+    fn decide(&mut self) {
+        let Some(&first) = self.io.input.first() else { return };
+        let refusal = match Dialect::of(first) {
+            Some(Dialect::Native) => {
+                let challenge = core::mem::take(&mut self.challenge);
+                let agent = core::mem::take(&mut self.agent);
+                self.machine = Machine::Native(Native::new(challenge, agent, self.io.now));
+                return;
+            }
+            Some(Dialect::Classic) if self.io.limits.classic => {
+                self.machine = Machine::Classic(Classic::new());
+                return;
+            }
+            Some(Dialect::Classic) => {
+                Refusal::new(RefusalCode::NotPermitted, "the classic dialect is not served here")
+            }
+            Some(Dialect::Http) => {
+                self.io.out.send(http::response().as_bytes());
+                Refusal::new(RefusalCode::UnsupportedVersion, "HTTP is not spoken here yet")
+            }
+            Some(Dialect::Tls) => {
+                Refusal::new(RefusalCode::UnsupportedVersion, "TLS is not spoken here yet")
+            }
+            None => Refusal::new(
+                RefusalCode::Malformed,
+                format!("no dialect begins with the byte 0x{first:02x}"),
+            ),
+        };
+        self.io.out.close(Err(refusal));
+    }
+}
+
+impl Io {
+    fn tick(&mut self, now: Millis) {
+        self.now = self.now.max(now);
+    }
+
+    /// The peer, or someone it had to wait for, gave a sign.
+    fn heard(&mut self, now: Millis) {
+        self.tick(now);
+        self.quiet_since = self.now;
+    }
+
+    fn append(&mut self, bytes: Bytes) {
+        self.input = if self.input.is_empty() {
+            bytes
+        } else {
+            [self.input.as_ref(), bytes.as_ref()].concat().into()
+        };
+    }
+
+    fn idle_at(&self) -> Millis {
+        self.quiet_since.saturating_add(self.limits.idle_timeout_ms.into())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.now >= self.idle_at()
+    }
+
+    fn timeout(&self) -> Refusal {
+        let message = format!("nothing arrived for {} ms", self.limits.idle_timeout_ms);
+        Refusal::new(RefusalCode::Timeout, message)
+    }
+}
+
+/// The sender closed before it was done.
+fn cut_off(what: &str) -> Refusal {
+    Refusal::new(RefusalCode::Cancelled, format!("the connection was cut {what}"))
+}
+
+/// A file that is larger than the limit.
+fn too_large(size_max: u64) -> Refusal {
+    Refusal::new(RefusalCode::TooLarge, format!("a file may have {size_max} bytes at most"))
 }

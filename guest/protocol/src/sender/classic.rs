@@ -1,8 +1,13 @@
 //! The sending end of a connection in the classic dialect: the size in decimal, `ack`, the bytes.
 
+use alloc::string::ToString;
+
 use bytes::Bytes;
 
 use crate::Millis;
+
+/// What the receiver answers to a size that it takes.
+const ACK: &[u8] = b"ack";
 
 /// What the driver has to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +35,32 @@ pub enum ClassicError {
 }
 
 /// The sending end of one classic connection, up to the payload.
-pub struct ClassicSender {}
+pub struct ClassicSender {
+    stage: Stage,
+    output: Option<Output>,
+    ack_timeout_ms: Millis,
+    ack_due: Millis,
+}
+
+enum Stage {
+    /// The size is out; this many bytes of the `ack` have come.
+    Announced(usize),
+    /// The `ack` has come. What else comes means nothing in this dialect.
+    Acknowledged,
+    Failed,
+}
 
 impl ClassicSender {
     /// Announces a file of `size` bytes at `now`.
+    ///
+    /// The size goes out without a line end, as receivers of this dialect expect it.
     pub fn new(size: u64, ack_timeout_ms: Millis, now: Millis) -> Self {
-        let _ = (size, ack_timeout_ms, now);
-        Self {}
+        Self {
+            stage: Stage::Announced(0),
+            output: Some(Output::Send(size.to_string().into())),
+            ack_timeout_ms,
+            ack_due: now.saturating_add(ack_timeout_ms),
+        }
     }
 
     /// Bytes arrived.
@@ -44,7 +68,17 @@ impl ClassicSender {
     /// # Errors
     /// [`ClassicError::NotAck`].
     pub fn handle_input(&mut self, bytes: &[u8]) -> Result<(), ClassicError> {
-        let _ = bytes;
+        let Stage::Announced(matched) = &mut self.stage else { return Ok(()) };
+        let rest = ACK.get(*matched..).unwrap_or_default();
+        let (piece, _) = bytes.split_at(rest.len().min(bytes.len()));
+        if !rest.starts_with(piece) {
+            return self.fail(ClassicError::NotAck);
+        }
+        *matched += piece.len();
+        if *matched == ACK.len() {
+            self.stage = Stage::Acknowledged;
+            self.output = Some(Output::Payload);
+        }
         Ok(())
     }
 
@@ -53,25 +87,37 @@ impl ClassicSender {
     /// # Errors
     /// [`ClassicError::Refused`] before the `ack`.
     pub fn handle_eof(&mut self) -> Result<(), ClassicError> {
-        Ok(())
+        match self.stage {
+            Stage::Announced(0) => self.fail(ClassicError::Refused),
+            Stage::Announced(_) => self.fail(ClassicError::NotAck),
+            Stage::Acknowledged | Stage::Failed => Ok(()),
+        }
     }
 
-    /// The moment that [`ClassicSender::poll_timeout`] named has come.
+    /// The moment that [`ClassicSender::poll_timeout`] named has come. Earlier calls change nothing.
     ///
     /// # Errors
     /// [`ClassicError::Stalled`] when no `ack` came in time.
     pub fn handle_timeout(&mut self, now: Millis) -> Result<(), ClassicError> {
-        let _ = now;
-        Ok(())
+        match self.poll_timeout() {
+            Some(due) if now >= due => self.fail(ClassicError::Stalled(self.ack_timeout_ms)),
+            _ => Ok(()),
+        }
     }
 
     /// What to send next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.output.take()
     }
 
     /// When to call [`ClassicSender::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Millis> {
-        None
+        matches!(self.stage, Stage::Announced(_)).then_some(self.ack_due)
+    }
+
+    fn fail(&mut self, error: ClassicError) -> Result<(), ClassicError> {
+        self.stage = Stage::Failed;
+        self.output = None;
+        Err(error)
     }
 }

@@ -4,251 +4,428 @@
 //! > carry out each output in order, then [`Sender::poll_event`] until it returns `None`; then read
 //! > from the connection, but no longer than until [`Sender::poll_timeout`].
 
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::{Digest, Extent, Identity, Millis, Offer, Receipt, Refusal, UploadId};
+use crate::extents::Cursor;
+use crate::wire::{
+    Cancel, Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher, SenderMessage,
+    VERSION, cut,
+};
+use crate::{
+    AGENT_BYTES_MAX, Credential, DETAIL_BYTES_MAX, Digest, EntryKind, Millis,
+    Offer, Refusal, UploadId,
+};
 
 pub mod classic;
+mod answers;
+mod error;
+mod outbox;
+mod output;
 
-/// What the driver has to send now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Send these bytes.
-    Send(Bytes),
-    /// Send exactly `length` bytes of the upload's content from `offset` on.
-    Payload {
-        /// The upload.
-        id: UploadId,
-        /// The first byte, from 0.
-        offset: u64,
-        /// How many bytes.
-        length: u64,
-    },
-    /// Shut the sending side of the connection down; go on reading.
-    Shutdown,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The receiver granted its limits: offers may go out.
-    Welcomed(Welcomed),
-    /// The receiver knows the sender by this identity.
-    Authenticated(Identity),
-    /// Send these extents of the upload, then finish it.
-    Accepted {
-        /// The upload.
-        id: UploadId,
-        /// What is missing, in ascending order.
-        missing: Vec<Extent>,
-    },
-    /// Hash the file and call [`Sender::offer_digest`].
-    DigestFirst {
-        /// The upload.
-        id: UploadId,
-    },
-    /// The receiver has the file already; the upload is over.
-    AlreadyStored {
-        /// The upload.
-        id: UploadId,
-        /// What the receiver has.
-        receipt: Receipt,
-    },
-    /// The file is whole, verified, durable and visible; the upload is over.
-    Stored {
-        /// The upload.
-        id: UploadId,
-        /// What the receiver has.
-        receipt: Receipt,
-    },
-    /// The upload is refused and over; the connection goes on.
-    Refused {
-        /// The upload.
-        id: UploadId,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// This many bytes of the upload are durable at the receiver.
-    Progress {
-        /// The upload.
-        id: UploadId,
-        /// Bytes.
-        durable: u64,
-    },
-    /// The connection is over. Uploads without an outcome have none.
-    Ended(Result<(), EndReason>),
-}
-
-/// What a welcome grants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Welcomed {
-    /// The protocol version that both speak.
-    pub version: u32,
-    /// The receiver's name and version, not sanitised.
-    pub agent: String,
-    /// The largest file in bytes.
-    pub size_max: Option<u64>,
-    /// Most open uploads at once.
-    pub uploads_ahead_max: u32,
-    /// Most bytes of payload ahead of their verdicts.
-    pub bytes_ahead_max: u64,
-    /// Silence that ends the connection. Milliseconds.
-    pub idle_timeout_ms: u32,
-    /// The challenge of this connection.
-    pub challenge: Vec<u8>,
-}
-
-/// Why a connection ended before all was answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EndReason {
-    /// The receiver said goodbye.
-    #[error("the receiver ended the connection: {0}")]
-    Goodbye(Refusal),
-    /// What came back is not this protocol, or breaks it.
-    #[error("the other side does not speak the Sandport protocol: {0}")]
-    Malformed(String),
-    /// The connection closed early.
-    #[error("the connection closed before the receiver had answered")]
-    Closed,
-    /// Nothing moved for too long, in either direction.
-    #[error("the receiver has stalled: nothing moved for {0} ms")]
-    Stalled(Millis),
-}
-
-/// A call that does not fit the state; a bug of the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Misuse {
-    /// Offers need a welcome and room in the window: see [`Sender::can_offer`].
-    #[error("no offer may be made now")]
-    NoOffer,
-    /// No upload has this number, or it is over, or it is not in the state for the call.
-    #[error("the upload is not in the state for this call")]
-    WrongState,
-    /// More payload ahead of its verdict than was granted: see [`Sender::can_send_ahead`].
-    #[error("more bytes ahead of the verdict than the receiver granted")]
-    Ahead,
-    /// Payload that does not go on where the last ended, or goes beyond the offered size.
-    #[error("payload out of order or beyond the offered size")]
-    OutOfOrder,
-}
+pub use error::{EndReason, Misuse};
+use outbox::Outbox;
+pub use output::{Event, Output, Welcomed};
 
 /// The sending end of one native connection.
-pub struct Sender {}
+pub struct Sender {
+    stage: Stage,
+    input: Bytes,
+    frames: FrameDecoder,
+    out: Outbox,
+    events: VecDeque<Event>,
+    /// What the welcome granted.
+    granted: Option<Granted>,
+    authenticating: bool,
+    /// The uploads whose outcome, or whose verdict, is to come.
+    uploads: BTreeMap<UploadId, Upload>,
+    next_id: UploadId,
+    /// Payload that was announced for offers without a verdict. Bytes.
+    ahead_bytes: u64,
+    /// No more offers will come.
+    closing: bool,
+    stall_timeout_ms: Millis,
+    /// The latest clock reading.
+    now: Millis,
+    /// When something last went out that the driver spoke of.
+    last_sent: Millis,
+    /// Since when nothing has moved while the receiver owed something. `None`: it owes nothing, or it
+    /// has not been seen yet when that began.
+    still_since: Option<Millis>,
+}
+
+enum Stage {
+    /// The receiver's preface is coming.
+    Preface(PrefaceMatcher),
+    /// The welcome is coming.
+    Welcome,
+    /// Offers and answers.
+    Open,
+    /// This side is shut down; the end of the other is coming.
+    Shutdown,
+    Ended,
+}
+
+#[derive(Clone, Copy)]
+struct Granted {
+    uploads_ahead_max: u32,
+    bytes_ahead_max: u64,
+    keep_alive_ms: Millis,
+}
+
+struct Upload {
+    offer: Offer,
+    state: State,
+    /// The size and the digest that were announced at the end.
+    finished: Option<(u64, Digest)>,
+}
+
+enum State {
+    /// There is no verdict yet. `sent` bytes of payload were announced.
+    Offered { cursor: Cursor, sent: u64 },
+    /// Given up before its verdict, which will still come.
+    Cancelled { sent: u64 },
+    /// It has to be offered again with its digest.
+    DigestFirst,
+    /// The receiver has accepted it.
+    Accepted { cursor: Cursor },
+    /// What was sent ahead is not what the receiver misses: it is about to refuse.
+    Doomed,
+}
 
 impl Sender {
     /// Begins a connection at `now`: preface and hello are the first output. `agent` is this
     /// program's name and version. `stall_timeout_ms` ends the connection when nothing has moved in
-    /// either direction for that long while something was owed.
+    /// either direction for that long while something was owed; it should be several times
+    /// [`crate::KEEP_ALIVE_MS_MAX`], at which a busy receiver gives a sign.
     pub fn new(agent: String, stall_timeout_ms: Millis, now: Millis) -> Self {
-        let _ = (agent, stall_timeout_ms, now);
-        Self {}
+        let mut sender = Self {
+            stage: Stage::Preface(PrefaceMatcher::default()),
+            input: Bytes::new(),
+            frames: FrameDecoder::default(),
+            out: Outbox::default(),
+            events: VecDeque::new(),
+            granted: None,
+            authenticating: false,
+            uploads: BTreeMap::new(),
+            next_id: 0,
+            ahead_bytes: 0,
+            closing: false,
+            stall_timeout_ms,
+            now,
+            last_sent: now,
+            still_since: Some(now),
+        };
+        sender.out.send(&PREFACE);
+        let agent = cut(agent, AGENT_BYTES_MAX);
+        let hello = Hello { version_min: VERSION, version_max: VERSION, agent };
+        sender.say_bounded(&SenderMessage::Hello(hello));
+        sender
     }
 
     /// Bytes arrived.
     pub fn handle_input(&mut self, now: Millis, bytes: Bytes) {
-        let _ = (now, bytes);
+        self.tick(now);
+        if !bytes.is_empty() && !matches!(self.stage, Stage::Ended) {
+            self.moved();
+            self.input = bytes;
+            self.process();
+        }
     }
 
     /// The receiver shut its side down, or the connection broke.
     pub fn handle_eof(&mut self, now: Millis) {
-        let _ = now;
+        self.tick(now);
+        match self.stage {
+            Stage::Shutdown if self.frames.is_between_frames() => self.end(Ok(())),
+            _ => self.end(Err(EndReason::Closed)),
+        }
     }
 
-    /// The connection took some bytes: the receiver is reading. Call it as payload goes out.
+    /// The connection took some bytes of a payload: the receiver is reading. Call it as payload goes
+    /// out; not for [`Output::Send`], of which a dead connection swallows a good deal.
     pub fn handle_sent(&mut self, now: Millis) {
-        let _ = now;
+        self.tick(now);
+        self.last_sent = self.now;
+        self.moved();
     }
 
-    /// The moment that [`Sender::poll_timeout`] named has come.
+    /// The moment that [`Sender::poll_timeout`] named has come. Earlier calls change nothing.
     pub fn handle_timeout(&mut self, now: Millis) {
-        let _ = now;
+        self.tick(now);
+        if self.stall_at().is_some_and(|due| self.now >= due) {
+            self.end(Err(EndReason::Stalled(self.stall_timeout_ms)));
+        } else if self.keep_alive_at().is_some_and(|due| self.now >= due) {
+            self.last_sent = self.now;
+            // Where the driver is still busy with earlier output, one more would only pile up.
+            if self.out.is_empty() {
+                self.say_bounded(&SenderMessage::KeepAlive);
+            }
+        }
     }
 
     /// Whether [`Sender::offer`] may be called: welcomed, not ended, room in the window.
     pub fn can_offer(&self) -> bool {
-        false
+        let open = self.uploads.len() as u64;
+        matches!(self.stage, Stage::Open)
+            && !self.closing
+            && !self.authenticating
+            && self.granted.is_some_and(|granted| open < granted.uploads_ahead_max.into())
     }
 
     /// Whether `length` bytes of payload may go out now for an upload without a verdict.
     pub fn can_send_ahead(&self, length: u64) -> bool {
-        let _ = length;
-        false
+        let total = self.ahead_bytes.saturating_add(length);
+        self.granted.is_some_and(|granted| total <= granted.bytes_ahead_max)
+    }
+
+    /// Shows who the sender is. [`Event::Authenticated`] answers; a refusal ends the connection. No
+    /// offer may be made before the answer.
+    ///
+    /// # Errors
+    /// [`Misuse::WrongState`] before the welcome, after an offer, and the second time.
+    /// [`Misuse::TooLong`].
+    pub fn authenticate(&mut self, credential: Credential) -> Result<(), Misuse> {
+        if !self.can_offer() || self.next_id > 0 {
+            return Err(Misuse::WrongState);
+        }
+        self.say(&SenderMessage::Authenticate(credential))?;
+        self.authenticating = true;
+        Ok(())
     }
 
     /// Offers a file or a directory and gives the number of the upload.
     ///
     /// # Errors
-    /// [`Misuse::NoOffer`].
+    /// [`Misuse::NoOffer`], [`Misuse::TooLong`].
     pub fn offer(&mut self, offer: Offer) -> Result<UploadId, Misuse> {
-        let _ = offer;
-        Err(Misuse::NoOffer)
+        if !self.can_offer() {
+            return Err(Misuse::NoOffer);
+        }
+        let id = self.next_id;
+        self.say(&SenderMessage::Offer(NumberedOffer { id, offer: offer.clone() }))?;
+        self.next_id += 1;
+        let state = State::offered(&offer);
+        self.uploads.insert(id, Upload { offer, state, finished: None });
+        Ok(id)
     }
 
     /// Offers an upload again with its digest, after [`Event::DigestFirst`].
     ///
     /// # Errors
-    /// [`Misuse::WrongState`].
+    /// [`Misuse::WrongState`], [`Misuse::TooLong`].
     pub fn offer_digest(&mut self, id: UploadId, digest: Digest) -> Result<(), Misuse> {
-        let _ = (id, digest);
-        Err(Misuse::WrongState)
+        let upload = self.uploads.get(&id).ok_or(Misuse::WrongState)?;
+        if !matches!(upload.state, State::DigestFirst) || matches!(self.stage, Stage::Ended) {
+            return Err(Misuse::WrongState);
+        }
+        let offer = Offer { digest: Some(digest), ..upload.offer.clone() };
+        self.say(&SenderMessage::Offer(NumberedOffer { id, offer: offer.clone() }))?;
+        let state = State::offered(&offer);
+        self.uploads.insert(id, Upload { offer, state, finished: None });
+        Ok(())
     }
 
     /// Announces payload: an [`Output::Payload`] comes out. To be called for accepted uploads, or
     /// ahead of the verdict within [`Sender::can_send_ahead`]. On an upload that is over already (its
-    /// refusal came in meanwhile) it does nothing and returns `Ok(false)`.
+    /// refusal came in meanwhile) or that waits for its digest it does nothing and returns
+    /// `Ok(false)`.
     ///
     /// # Errors
     /// [`Misuse`].
     pub fn data(&mut self, id: UploadId, offset: u64, length: u64) -> Result<bool, Misuse> {
-        let _ = (id, offset, length);
-        Err(Misuse::WrongState)
+        let can_send_ahead = self.can_send_ahead(length);
+        let Some(upload) = self.taking(id)? else { return Ok(false) };
+        match &mut upload.state {
+            State::Offered { cursor, sent } => {
+                if !can_send_ahead {
+                    return Err(Misuse::Ahead);
+                }
+                cursor.place(offset, length).map_err(|_| Misuse::OutOfOrder)?;
+                *sent += length;
+                self.ahead_bytes += length;
+            }
+            State::Accepted { cursor } => {
+                cursor.place(offset, length).map_err(|_| Misuse::OutOfOrder)?;
+            }
+            State::Cancelled { .. } | State::DigestFirst | State::Doomed => return Ok(false),
+        }
+        self.say(&SenderMessage::Data(Data { id, offset, length }))?;
+        if length > 0 {
+            self.out.push(Output::Payload { id, offset, length });
+        }
+        Ok(true)
     }
 
     /// Says that all of the file was sent. `Ok(false)` as with [`Sender::data`].
     ///
     /// # Errors
+    /// [`Misuse::OutOfOrder`] where something is missing or `size` is not the offered one;
     /// [`Misuse::WrongState`].
     pub fn finish(&mut self, id: UploadId, size: u64, digest: Digest) -> Result<bool, Misuse> {
-        let _ = (id, size, digest);
-        Err(Misuse::WrongState)
+        let Some(upload) = self.taking(id)? else { return Ok(false) };
+        match &upload.state {
+            State::Offered { cursor, .. } | State::Accepted { cursor } => {
+                if !cursor.is_complete(upload.offer.size, size) {
+                    return Err(Misuse::OutOfOrder);
+                }
+            }
+            State::Cancelled { .. } | State::DigestFirst | State::Doomed => return Ok(false),
+        }
+        upload.finished = Some((size, digest));
+        self.say(&SenderMessage::Finish(Finish { id, size, digest }))?;
+        Ok(true)
     }
 
     /// Gives one upload up; no event follows for it. `Ok(false)` as with [`Sender::data`].
     ///
     /// # Errors
-    /// [`Misuse::WrongState`].
+    /// [`Misuse::WrongState`], also after [`Sender::finish`].
     pub fn cancel(&mut self, id: UploadId, reason: Refusal) -> Result<bool, Misuse> {
-        let _ = (id, reason);
-        Err(Misuse::WrongState)
+        let Some(upload) = self.taking(id)? else { return Ok(false) };
+        match upload.state {
+            State::Offered { sent, .. } => upload.state = State::Cancelled { sent },
+            State::Cancelled { .. } => return Ok(false),
+            State::DigestFirst | State::Accepted { .. } | State::Doomed => {
+                self.uploads.remove(&id);
+            }
+        }
+        self.say(&SenderMessage::Cancel(Cancel { id, reason: presentable(reason) }))?;
+        self.shut_down_if_done();
+        Ok(true)
     }
 
     /// No more offers will come: shuts down when every upload has its outcome.
-    pub fn close(&mut self) {}
+    pub fn close(&mut self) {
+        self.closing = true;
+        self.shut_down_if_done();
+    }
 
-    /// Ends the connection at once, telling the receiver why.
+    /// Ends the connection at once, telling the receiver why. Where an [`Output::Payload`] is not
+    /// carried out to its end, the connection has to be dropped instead of what comes out then.
     pub fn abort(&mut self, reason: Refusal) {
-        let _ = reason;
+        let reason = presentable(reason);
+        self.part(reason.clone(), EndReason::Aborted(reason));
     }
 
     /// What to send next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.out.poll()
     }
 
     /// What happened, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     /// When to call [`Sender::handle_timeout`], if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Millis> {
-        None
+        // At once, where the moment is to be noted from which on something is owed.
+        let stall = if self.is_owed() { self.stall_at().or(Some(self.now)) } else { None };
+        stall.into_iter().chain(self.keep_alive_at()).min()
     }
+
+    fn tick(&mut self, now: Millis) {
+        self.now = self.now.max(now);
+        match (self.is_owed(), self.still_since) {
+            (true, None) => self.still_since = Some(self.now),
+            (false, Some(_)) => self.still_since = None,
+            _ => {}
+        }
+    }
+
+    fn moved(&mut self) {
+        self.still_since = self.is_owed().then_some(self.now);
+    }
+
+    /// Whether the receiver owes an answer: to the hello, to a credential, to an offer or to the end.
+    fn is_owed(&self) -> bool {
+        match self.stage {
+            Stage::Preface(_) | Stage::Welcome | Stage::Shutdown => true,
+            Stage::Open => self.authenticating || !self.uploads.is_empty(),
+            Stage::Ended => false,
+        }
+    }
+
+    fn stall_at(&self) -> Option<Millis> {
+        let since = self.still_since.filter(|_| self.is_owed())?;
+        Some(since.saturating_add(self.stall_timeout_ms))
+    }
+
+    fn keep_alive_at(&self) -> Option<Millis> {
+        let granted = self.granted.filter(|_| matches!(self.stage, Stage::Open))?;
+        Some(self.last_sent.saturating_add(granted.keep_alive_ms))
+    }
+
+    /// The upload, if it is not over. Numbers that were never given out and uploads that are finished
+    /// already are the caller's error.
+    fn taking(&mut self, id: UploadId) -> Result<Option<&mut Upload>, Misuse> {
+        if id >= self.next_id {
+            return Err(Misuse::WrongState);
+        }
+        if !matches!(self.stage, Stage::Open) {
+            return Ok(None);
+        }
+        match self.uploads.get_mut(&id) {
+            Some(Upload { finished: Some(_), .. }) => Err(Misuse::WrongState),
+            upload => Ok(upload),
+        }
+    }
+
+    fn shut_down_if_done(&mut self) {
+        let done = self.closing && self.uploads.is_empty() && !self.authenticating;
+        if done && matches!(self.stage, Stage::Open) {
+            self.stage = Stage::Shutdown;
+            self.out.push(Output::Shutdown);
+        }
+    }
+
+    /// Ends the connection with a goodbye.
+    fn part(&mut self, reason: Refusal, end: EndReason) {
+        if matches!(self.stage, Stage::Ended) {
+            return;
+        }
+        if !matches!(self.stage, Stage::Shutdown) {
+            self.say_bounded(&SenderMessage::Goodbye(reason));
+            self.out.push(Output::Shutdown);
+        }
+        self.end(Err(end));
+    }
+
+    fn end(&mut self, result: Result<(), EndReason>) {
+        if !matches!(self.stage, Stage::Ended) {
+            self.stage = Stage::Ended;
+            self.events.push_back(Event::Ended(result));
+        }
+    }
+
+    fn say(&mut self, message: &SenderMessage) -> Result<(), Misuse> {
+        let frame = message.encode_frame().map_err(|_| Misuse::TooLong)?;
+        self.out.send(&frame);
+        Ok(())
+    }
+
+    /// Says what fits a frame because its texts were cut.
+    fn say_bounded(&mut self, message: &SenderMessage) {
+        let said = self.say(message);
+        debug_assert!(said.is_ok(), "texts are cut to far less than a frame");
+    }
+}
+
+impl State {
+    fn offered(offer: &Offer) -> Self {
+        let size = match offer.kind {
+            EntryKind::File => offer.size,
+            EntryKind::Directory => Some(0),
+        };
+        Self::Offered { cursor: Cursor::whole(size), sent: 0 }
+    }
+}
+
+/// Cuts the words of a refusal to what is sent at most.
+fn presentable(refusal: Refusal) -> Refusal {
+    let detail = refusal.detail.map(|detail| cut(detail, DETAIL_BYTES_MAX));
+    Refusal { detail, ..refusal }
 }

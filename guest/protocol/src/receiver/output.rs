@@ -1,0 +1,115 @@
+//! What a receiver asks its driver to do, and to wait for.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+#[cfg(doc)]
+use super::Receiver;
+use crate::{Credential, Digest, Extent, Offer, Receipt, Refusal, UploadId};
+
+/// How much a log line matters: `log.level` of the WIT package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the four usual ones")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// What the driver has to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send these bytes to the peer.
+    Send(Bytes),
+    /// Ask the inbox to open `offer`, and answer with [`Receiver::handle_opened`] before anything
+    /// else is handled.
+    Open {
+        /// The upload that the answer is about.
+        id: UploadId,
+        /// What to open.
+        offer: Offer,
+    },
+    /// Open a body of the upload, for the writes and splices that follow. An earlier body of it can
+    /// be dropped. If it fails, call [`Receiver::handle_fault`] and ignore the writes that follow.
+    Body {
+        /// The upload.
+        id: UploadId,
+        /// Where the bytes that follow belong.
+        extent: Extent,
+    },
+    /// Write bytes that were read along with a header into the upload's body.
+    Write {
+        /// The upload.
+        id: UploadId,
+        /// A part of what [`Receiver::handle_input`] was given.
+        bytes: Bytes,
+    },
+    /// Commit the upload; when the outcome is known, call [`Receiver::handle_committed`].
+    Commit {
+        /// The upload.
+        id: UploadId,
+        /// Size in bytes.
+        size: u64,
+        /// The digest that the sender claims, if it claims one.
+        digest: Option<Digest>,
+    },
+    /// Discard the upload. It may have no body yet.
+    Discard {
+        /// The upload.
+        id: UploadId,
+    },
+    /// Ask the gate, and answer with [`Receiver::handle_authenticated`] before anything else is
+    /// handled.
+    Authenticate(Credential),
+    /// A line for the operator's log.
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// The line, not yet sanitised.
+        message: String,
+    },
+    /// The connection is over; nothing comes after this. An error is the refusal that ended it.
+    Close(Result<(), Refusal>),
+}
+
+/// What the driver should wait for on the connection, besides the timeout and running commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Want {
+    /// Read up to `max` bytes and call [`Receiver::handle_input`], or [`Receiver::handle_eof`].
+    Read {
+        /// Most bytes to read. Never 0.
+        max: usize,
+    },
+    /// Splice up to `max` bytes from the connection into the upload's body and call
+    /// [`Receiver::handle_spliced`], or [`Receiver::handle_eof`].
+    Splice {
+        /// The upload.
+        id: UploadId,
+        /// Most bytes to splice. Never 0.
+        max: u64,
+    },
+    /// Skip up to `max` bytes of the connection and call [`Receiver::handle_spliced`], or
+    /// [`Receiver::handle_eof`].
+    Skip {
+        /// Most bytes to skip. Never 0.
+        max: u64,
+    },
+    /// Nothing: wait for commits and the timeout alone.
+    Nothing,
+}
+
+/// The inbox's answer to an offer: `inbox.verdict` of the WIT package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The file is here already.
+    Stored(Receipt),
+    /// An upload is open, and these extents are missing.
+    Accepted(Vec<Extent>),
+    /// Offer it again with its digest.
+    DigestFirst,
+}
