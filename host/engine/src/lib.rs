@@ -1,1 +1,22 @@
-//! 
+//! Receiving uploaded files from people you do not trust.
+//!
+//! - [`server`] accepts connections and runs a fresh WebAssembly sandbox for each; nothing that a
+//!   peer sends is parsed anywhere else.
+//! - [`inbox`] owns the disk: names, staging, durability, receipts.
+//! - [`sender`] sends files, in the native dialect and in the classic one.
+//! - [`net`] has addresses and listeners.
+//!
+//! The library never prints, reads the environment, installs a signal handler, or binds a port that
+//! it was not given.
+#![forbid(unsafe_code)]
+
+pub mod inbox;
+pub mod net;
+mod sandbox;
+pub mod sender;
+pub mod server;
+pub mod text;
+
+pub use sandbox::{Cache, ComponentError, ReceiverSource, SandboxLimits};
+pub use sandport_protocol as protocol;
+pub use server::Server;

@@ -1,0 +1,153 @@
+//! Between the types that wit-bindgen generated and those of the protocol crate.
+
+use alloc::vec::Vec;
+
+use sandport_protocol as protocol;
+use sandport_protocol::receiver::LogLevel;
+
+use crate::bindings::sandport::upload::{gate, inbox, log, types};
+
+pub(crate) fn limits(limits: gate::Limits) -> protocol::Limits {
+    protocol::Limits {
+        classic: limits.classic,
+        settle_ms: limits.settle_ms,
+        idle_timeout_ms: limits.idle_timeout_ms,
+        size_max: limits.size_max,
+        uploads_ahead_max: limits.uploads_ahead_max,
+        bytes_ahead_max: limits.bytes_ahead_max,
+    }
+}
+
+pub(crate) fn offer(offer: protocol::Offer) -> types::Offer {
+    types::Offer {
+        name: offer.name,
+        kind: match offer.kind {
+            protocol::EntryKind::Directory => types::EntryKind::Directory,
+            _ => types::EntryKind::File,
+        },
+        size: offer.size,
+        digest: offer.digest.map(digest),
+        modified_ns: offer.modified_ns,
+        executable: offer.executable,
+    }
+}
+
+pub(crate) fn digest(digest: protocol::Digest) -> types::Digest {
+    types::Digest::Blake3(digest.as_bytes().to_vec())
+}
+
+pub(crate) fn extent(extent: protocol::Extent) -> types::Extent {
+    types::Extent { offset: extent.offset, length: extent.length }
+}
+
+pub(crate) fn credential(credential: protocol::Credential) -> Option<gate::Credential> {
+    match credential {
+        protocol::Credential::Proof(proof) => Some(gate::Credential::Proof(proof)),
+        protocol::Credential::Bearer(token) => Some(gate::Credential::Bearer(token)),
+        _ => None,
+    }
+}
+
+pub(crate) fn level(level: LogLevel) -> log::Level {
+    match level {
+        LogLevel::Debug => log::Level::Debug,
+        LogLevel::Info => log::Level::Info,
+        LogLevel::Warn => log::Level::Warn,
+        LogLevel::Error => log::Level::Error,
+    }
+}
+
+pub(crate) fn refusal(refusal: protocol::Refusal) -> types::Refusal {
+    use protocol::RefusalCode as From;
+    use types::RefusalCode as To;
+    let code = match refusal.code {
+        From::Malformed => To::Malformed,
+        From::UnsupportedVersion => To::UnsupportedVersion,
+        From::NotPermitted => To::NotPermitted,
+        From::NameInvalid => To::NameInvalid,
+        From::Exists => To::Exists,
+        From::TooLarge => To::TooLarge,
+        From::QuotaExceeded => To::QuotaExceeded,
+        From::TooMany => To::TooMany,
+        From::OffsetMismatch => To::OffsetMismatch,
+        From::DigestMismatch => To::DigestMismatch,
+        From::Locked => To::Locked,
+        From::Cancelled => To::Cancelled,
+        From::Timeout => To::Timeout,
+        From::InsufficientSpace => To::InsufficientSpace,
+        From::Io => To::Io,
+        From::InvalidState => To::InvalidState,
+        _ => To::Other,
+    };
+    types::Refusal { code, detail: refusal.detail }
+}
+
+pub(crate) fn from_refusal(refusal: types::Refusal) -> protocol::Refusal {
+    use protocol::RefusalCode as To;
+    use types::RefusalCode as From;
+    let code = match refusal.code {
+        From::Malformed => To::Malformed,
+        From::UnsupportedVersion => To::UnsupportedVersion,
+        From::NotPermitted => To::NotPermitted,
+        From::NameInvalid => To::NameInvalid,
+        From::Exists => To::Exists,
+        From::TooLarge => To::TooLarge,
+        From::QuotaExceeded => To::QuotaExceeded,
+        From::TooMany => To::TooMany,
+        From::OffsetMismatch => To::OffsetMismatch,
+        From::DigestMismatch => To::DigestMismatch,
+        From::Locked => To::Locked,
+        From::Cancelled => To::Cancelled,
+        From::Timeout => To::Timeout,
+        From::InsufficientSpace => To::InsufficientSpace,
+        From::Io => To::Io,
+        From::InvalidState => To::InvalidState,
+        From::Other => To::Other,
+    };
+    protocol::Refusal { code, detail: refusal.detail }
+}
+
+pub(crate) fn from_extents(extents: Vec<types::Extent>) -> Vec<protocol::Extent> {
+    extents
+        .into_iter()
+        .map(|extent| protocol::Extent { offset: extent.offset, length: extent.length })
+        .collect()
+}
+
+/// A host that gives a digest of another length is at fault; its receipt is not passed on.
+pub(crate) fn from_receipt(receipt: types::Receipt) -> Result<protocol::Receipt, protocol::Refusal> {
+    let types::Digest::Blake3(bytes) = receipt.digest;
+    let Ok(bytes) = bytes.try_into() else {
+        return Err(protocol::Refusal::new(
+            protocol::RefusalCode::Other,
+            "the inbox gave a digest that has not 32 bytes",
+        ));
+    };
+    Ok(protocol::Receipt {
+        name: receipt.name,
+        size: receipt.size,
+        digest: protocol::Digest::Blake3(bytes),
+        proof: receipt.proof,
+    })
+}
+
+pub(crate) fn from_identity(identity: types::Identity) -> protocol::Identity {
+    protocol::Identity { name: identity.name }
+}
+
+/// What the inbox said of an offer, apart from the upload that comes with an acceptance.
+pub(crate) enum Verdict {
+    Stored(protocol::Receipt),
+    Accepted(inbox::Upload),
+    DigestFirst,
+}
+
+pub(crate) fn from_verdict(
+    verdict: Result<inbox::Verdict, types::Refusal>,
+) -> Result<Verdict, protocol::Refusal> {
+    match verdict.map_err(from_refusal)? {
+        inbox::Verdict::Stored(receipt) => Ok(Verdict::Stored(from_receipt(receipt)?)),
+        inbox::Verdict::Accepted(upload) => Ok(Verdict::Accepted(upload)),
+        inbox::Verdict::DigestFirst => Ok(Verdict::DigestFirst),
+    }
+}

@@ -1,0 +1,180 @@
+//! Where the receiver component comes from, and why it would be refused.
+
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::engine::{self, Cache, Needs, SandboxLimits};
+
+/// The default receiver, built by the build script.
+const EMBEDDED: &[u8] = include_bytes!(env!("SANDPORT_RECEIVER_FILE"));
+
+/// What a receiver must export.
+pub(super) const EXPORT: &str = "sandport:upload/receiver@0.1.0";
+
+/// First four bytes of any WebAssembly file, and the four after them in a core module and in a
+/// component: WebAssembly core specification, section 5.5.16; component model, Binary.md.
+const MAGIC: &[u8] = b"\0asm";
+const MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
+const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
+
+/// What the pool has for each instance before a component is known: enough for the default receiver
+/// and most others.
+const USUAL_NEEDS: Needs = Needs { memories: 1, tables: 2 };
+
+/// Which receiver to run.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum ReceiverSource {
+    /// The one that was built with this library.
+    #[default]
+    Embedded,
+    /// A component in a file.
+    File(PathBuf),
+    /// The bytes of a component.
+    Bytes(Vec<u8>),
+}
+
+/// Why a receiver can not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// The file can not be read.
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It does not begin as WebAssembly does.
+    #[error("{0} is not WebAssembly")]
+    NotWasm(String),
+    /// It is a core module.
+    #[error("{0} is a core module and not a component")]
+    Module(String),
+    /// It is WebAssembly of an unknown kind or version.
+    #[error("{0} is WebAssembly of an unknown version")]
+    UnknownVersion(String),
+    /// It does not validate or compile: cut off or damaged, say.
+    #[error("{name} is not a valid component: {reason}")]
+    Invalid {
+        /// The file.
+        name: String,
+        /// What the compiler says.
+        reason: String,
+    },
+    /// It does not export a receiver.
+    #[error("the component does not export {EXPORT}; it exports {exports}")]
+    NoReceiver {
+        /// What it exports instead.
+        exports: String,
+    },
+    /// It imports what nothing here provides.
+    #[error("the component wants what a receiver does not get: {0}")]
+    Import(String),
+    /// It starts with more memory than is allowed.
+    #[error("the component starts with {needed} bytes of memory; allowed are {allowed}")]
+    Memory {
+        /// Bytes that it starts with.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: usize,
+    },
+    /// The engine can not be set up: too little address space for so many connections, say.
+    #[error("the sandbox can not be set up: {0}")]
+    Engine(String),
+    /// No thread could be started.
+    #[error("a thread can not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+impl ComponentError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "check the path given to --receiver",
+            Self::NotWasm(_) | Self::UnknownVersion(_) => {
+                "give a component: cargo build --target wasm32-wasip2 makes one"
+            }
+            Self::Module(_) => {
+                "build it for wasm32-wasip2, or make a component of it with: wasm-tools component new"
+            }
+            Self::Invalid { .. } => "build it again; the file may be cut off",
+            Self::NoReceiver { .. } => {
+                "build it against the world sandport:upload/sandbox of this version (folder wit/)"
+            }
+            Self::Import(_) => {
+                "use only what the world sandport:upload/sandbox imports, and WASI 0.2"
+            }
+            Self::Memory { .. } => "allow more with --memory-max",
+            Self::Engine(_) => "lower --max-connections or --memory-max",
+            Self::Thread(_) => "raise the limit on processes (ulimit -u)",
+        }
+    }
+}
+
+/// Compiles a component, or takes its compiled form from the cache, on an engine whose pool fits it.
+pub(super) fn load(
+    source: &ReceiverSource,
+    cache: &Cache,
+    limits: &SandboxLimits,
+    connections_max: u32,
+) -> Result<(Engine, Component), ComponentError> {
+    let (name, bytes) = read(source)?;
+    check_kind(&name, &bytes)?;
+    let mut needs = USUAL_NEEDS;
+    loop {
+        let engine = engine::engine(cache, limits, connections_max, needs)
+            .map_err(|error| ComponentError::Engine(format!("{error:#}")))?;
+        let component = Component::from_binary(&engine, &bytes).map_err(|error| {
+            ComponentError::Invalid { name: name.clone(), reason: format!("{error:#}") }
+        })?;
+        let larger = check_resources(&component, limits, needs)?;
+        if larger == needs {
+            return Ok((engine, component));
+        }
+        needs = larger;
+    }
+}
+
+/// The needs of the component where they are above what the pool has.
+fn check_resources(
+    component: &Component,
+    limits: &SandboxLimits,
+    has: Needs,
+) -> Result<Needs, ComponentError> {
+    // `None`: it imports modules or components, which linking refuses with better words.
+    let Some(required) = component.resources_required() else { return Ok(has) };
+    let needed = required.max_initial_memory_size.unwrap_or(0);
+    if needed > limits.memory_bytes_max as u64 {
+        return Err(ComponentError::Memory { needed, allowed: limits.memory_bytes_max });
+    }
+    Ok(Needs {
+        memories: has.memories.max(required.num_memories),
+        tables: has.tables.max(required.num_tables),
+    })
+}
+
+fn read(source: &ReceiverSource) -> Result<(String, Vec<u8>), ComponentError> {
+    match source {
+        ReceiverSource::Embedded => Ok((String::from("the embedded receiver"), EMBEDDED.to_vec())),
+        ReceiverSource::Bytes(bytes) => Ok((String::from("the component"), bytes.clone())),
+        ReceiverSource::File(path) => Ok((path.display().to_string(), read_file(path)?)),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ComponentError> {
+    std::fs::read(path).map_err(|source| ComponentError::Read { path: path.to_owned(), source })
+}
+
+fn check_kind(name: &str, bytes: &[u8]) -> Result<(), ComponentError> {
+    let name = name.to_owned();
+    match (bytes.get(..4), bytes.get(4..8)) {
+        (Some(MAGIC), Some(COMPONENT_VERSION)) => Ok(()),
+        (Some(MAGIC), Some(MODULE_VERSION)) => Err(ComponentError::Module(name)),
+        (Some(MAGIC), _) => Err(ComponentError::UnknownVersion(name)),
+        _ => Err(ComponentError::NotWasm(name)),
+    }
+}

@@ -1,0 +1,145 @@
+//! One connection, as the streams of its sandbox and the server see it.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::buf::Limit;
+use bytes::{Buf, Bytes, BytesMut};
+use sandport_protocol::Limits;
+
+use super::buffers::Buffers;
+use crate::inbox::Inbox;
+use crate::net::Stream;
+use crate::server::{EventSink, ServerEvent};
+
+/// What all connections of a server share.
+pub(crate) struct Context {
+    pub(crate) inbox: Inbox,
+    pub(crate) limits: Limits,
+    pub(crate) events: EventSink,
+    pub(super) buffers: Buffers,
+}
+
+impl Context {
+    pub(crate) fn new(inbox: Inbox, limits: Limits, events: EventSink) -> Self {
+        Self { inbox, limits, events, buffers: Buffers::default() }
+    }
+}
+
+/// A connection that was accepted.
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
+    pub(crate) peer: String,
+    pub(crate) context: Arc<Context>,
+    since: Instant,
+    /// Bytes that arrived so far.
+    pub(super) arrived: Arc<AtomicU64>,
+    /// When bytes last moved in either direction: milliseconds since `since`.
+    moved_ms: AtomicU64,
+    /// Commits that the inbox is busy with. While there are any, silence is not idleness.
+    commits: AtomicUsize,
+    /// Bytes that the guest wrote and the socket has not taken.
+    unsent: Mutex<Bytes>,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
+        Self {
+            peer: stream.peer_address(),
+            stream,
+            context,
+            since: Instant::now(),
+            arrived: Arc::default(),
+            moved_ms: AtomicU64::new(0),
+            commits: AtomicUsize::new(0),
+            unsent: Mutex::default(),
+        }
+    }
+
+    /// Reads what is there. 0 is the end.
+    pub(super) fn read(&self, buffer: &mut Limit<&mut BytesMut>) -> io::Result<usize> {
+        let count = self.stream.try_read(buffer)?;
+        self.arrived.fetch_add(count as u64, Ordering::Relaxed);
+        if count > 0 {
+            self.touch();
+        }
+        Ok(count)
+    }
+
+    /// Sends bytes, after those that are still unsent; keeps what the socket does not take now.
+    pub(super) fn write(&self, bytes: Bytes) -> io::Result<()> {
+        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsent.is_empty() {
+            *unsent = bytes;
+        } else {
+            let mut joined = BytesMut::from(unsent.as_ref());
+            joined.extend_from_slice(&bytes);
+            *unsent = joined.freeze();
+        }
+        self.send(&mut unsent)
+    }
+
+    /// Sends what is unsent and says how much is left.
+    pub(super) fn flush(&self) -> io::Result<usize> {
+        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unsent.is_empty() {
+            self.send(&mut unsent)?;
+        }
+        Ok(unsent.len())
+    }
+
+    /// Waits until all is sent.
+    pub(crate) async fn flushed(&self) -> io::Result<()> {
+        while self.flush()? > 0 {
+            self.stream.writable().await?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, unsent: &mut Bytes) -> io::Result<()> {
+        while !unsent.is_empty() {
+            match self.stream.try_write(unsent) {
+                Ok(count) => {
+                    unsent.advance(count);
+                    self.touch();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_ms.store(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn commit_started(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn commit_ended(&self) {
+        self.touch();
+        self.commits.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Waits until nothing has moved for `limit`, in either direction, and no commit is under way.
+    pub(crate) async fn idle(&self, limit: Duration) {
+        loop {
+            let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
+            let idle = self.since.elapsed().saturating_sub(moved);
+            let busy = self.commits.load(Ordering::Relaxed) > 0;
+            if idle >= limit && !busy {
+                return;
+            }
+            tokio::time::sleep(if busy { limit } else { limit - idle }).await;
+        }
+    }
+
+    pub(crate) fn emit(&self, event: ServerEvent) {
+        self.context.events.emit(event);
+    }
+}

@@ -1,0 +1,214 @@
+//! The wasmtime engine: its configuration, its pool of instances, and its epochs.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use wasmtime::{
+    CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
+
+/// How often guests that compute are interrupted to be charged and to let others run. Short against
+/// what a person notices, long against the cost of a switch (microseconds).
+const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Stack of one guest call with the host functions below it, in bytes. Address space only, until it is
+/// used. Twice wasmtime's limit on the guest's own part.
+const ASYNC_STACK_BYTES: usize = 1024 * 1024;
+
+/// What a pool slot keeps resident when its instance ends, in bytes: stacks and memories that are
+/// cleared by writing zeros to this much are cheaper to reuse than ones given back to the kernel.
+/// Only [`WARM_SLOTS`] of them are kept.
+const KEEP_RESIDENT_BYTES: usize = 64 * 1024;
+
+/// Instances whose memory stays mapped between connections.
+const WARM_SLOTS: u32 = 64;
+
+/// Core instances in the pool for each component instance. It is a counter without memory behind it,
+/// so it is generous: a component of an interpreter and its adapters takes a handful.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
+
+/// Bookkeeping of one component instance, in bytes: resources and their tables, outside the guest's
+/// memory.
+const COMPONENT_INSTANCE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Elements of one table: 20,000 functions are an interpreter with a large standard library.
+const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// Address space for linear memories, in bytes. With 4 GiB behind each memory wasmtime needs no bounds
+/// checks; beyond this sum (half of what 47 bits address) each memory gets only what it may use.
+const ADDRESS_SPACE_BYTES_MAX: u64 = 1 << 46;
+
+/// Address space of one memory that needs no bounds checks, with its guards. Bytes.
+const UNCHECKED_MEMORY_BYTES: u64 = (1 << 32) + (1 << 26);
+
+/// What one instance of a receiver may use.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SandboxLimits {
+    /// Linear memory of one instance, in bytes. 64 MiB: the default receiver takes less than one,
+    /// an interpreter with its library some twenty.
+    pub memory_bytes_max: usize,
+    /// Compute time that a connection may use in one go, without any payload arriving. The default
+    /// receiver uses microseconds.
+    pub compute_burst: Duration,
+    /// Compute time that each MiB which arrives adds again, up to the burst. 100 ms are fifty times
+    /// what an interpreted receiver takes to copy a MiB.
+    pub compute_per_mib: Duration,
+    /// Resources (streams, uploads, pollables, commits) that one instance may hold.
+    pub resources_max: usize,
+}
+
+impl Default for SandboxLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 64 * 1024 * 1024,
+            compute_burst: Duration::from_secs(5),
+            compute_per_mib: Duration::from_millis(100),
+            // Four for each upload that may be open at once, and a few for the connection.
+            resources_max: 4 * 1_024 + 256,
+        }
+    }
+}
+
+/// Where compiled components are kept between starts.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Cache {
+    /// Nowhere: compile at each start.
+    #[default]
+    Off,
+    /// In this folder, an absolute path. Whoever can write to it can run code as this process.
+    Folder(PathBuf),
+}
+
+/// What a component needs of the pool, for each instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Needs {
+    pub(super) memories: u32,
+    pub(super) tables: u32,
+}
+
+pub(super) fn engine(
+    cache: &Cache,
+    limits: &SandboxLimits,
+    connections_max: u32,
+    needs: Needs,
+) -> wasmtime::Result<Engine> {
+    let connections = connections_max.max(1);
+    let memories = connections.saturating_mul(needs.memories);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(connections)
+        .total_core_instances(connections.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(memories)
+        .total_tables(connections.saturating_mul(needs.tables))
+        .total_stacks(connections)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(needs.memories)
+        .max_tables_per_component(needs.tables)
+        .max_component_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
+        .max_core_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
+        .max_memory_size(limits.memory_bytes_max)
+        .max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .async_stack_keep_resident(KEEP_RESIDENT_BYTES);
+    pool.table_elements(TABLE_ELEMENTS_MAX);
+
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        // Stacks hold what guests worked on. They are cleared, and given back, like memories.
+        .async_stack_zeroing(true)
+        .async_stack_size(ASYNC_STACK_BYTES)
+        // WASI 0.2 needs none of the component model's own concurrency, which costs at each call.
+        .concurrency_support(false);
+    if u64::from(memories).saturating_mul(UNCHECKED_MEMORY_BYTES) > ADDRESS_SPACE_BYTES_MAX {
+        config.memory_reservation(limits.memory_bytes_max as u64);
+    }
+    match cache {
+        Cache::Folder(folder) => {
+            let mut settings = CacheConfig::new();
+            settings.with_directory(folder);
+            config.cache(Some(wasmtime::Cache::new(settings)?));
+        }
+        Cache::Off => {}
+    }
+    Engine::new(&config)
+}
+
+/// Ticks the engine's epoch while guests run, on a thread of its own: tasks of the runtime would not
+/// run while guests keep all of its threads busy.
+pub(super) struct Ticker {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<TickerState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct TickerState {
+    running: usize,
+    ended: bool,
+}
+
+impl Ticker {
+    pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let seen = Arc::clone(&shared);
+        std::thread::Builder::new().name("sandport-epoch".into()).spawn(move || {
+            while seen.wait_for_work() {
+                std::thread::sleep(EPOCH_TICK);
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { shared })
+    }
+
+    /// Keeps the epoch ticking until the guard is dropped.
+    pub(super) fn tick(&self) -> Ticking<'_> {
+        self.shared.update(|state| state.running += 1);
+        Ticking { shared: &self.shared }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.update(|state| state.ended = true);
+    }
+}
+
+impl Shared {
+    /// Waits until a guest runs. `false`: the end.
+    fn wait_for_work(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .changed
+            .wait_while(state, |state| state.running == 0 && !state.ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        !state.ended
+    }
+
+    fn update(&self, change: impl FnOnce(&mut TickerState)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = state.running == 0;
+        change(&mut state);
+        if waiting || state.ended {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// A guest runs.
+pub(super) struct Ticking<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        self.shared.update(|state| state.running -= 1);
+    }
+}

@@ -1,0 +1,217 @@
+//! `sandport:upload/inbox`: uploads and commits.
+
+#![allow(unreachable_pub, reason = "`bindgen!` re-exports the types behind its resources")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi_io::streams::DynOutputStream;
+
+use crate::inbox;
+use crate::sandbox::bindings::sandport::upload::inbox::{
+    Host, HostPending, HostUpload, Verdict,
+};
+use crate::sandbox::bindings::sandport::upload::types::{Digest, Extent, Offer, Receipt, Refusal};
+use crate::sandbox::connection::Connection;
+use crate::sandbox::convert;
+use crate::sandbox::state::State;
+use crate::sandbox::streams::{BodyStream, WritesUnderWay};
+use crate::server::ServerEvent;
+
+/// An open upload.
+pub struct UploadHandle {
+    upload: inbox::Upload,
+    name: Option<String>,
+    writes: WritesUnderWay,
+}
+
+/// A commit under way.
+pub struct PendingHandle(Arc<PendingCommit>);
+
+/// The commit, and the duty to report it once: to the operator, whatever the guest does.
+struct PendingCommit {
+    pending: inbox::Pending,
+    name: Option<String>,
+    connection: Arc<Connection>,
+    reported: std::sync::Once,
+}
+
+impl Host for State {
+    fn open(&mut self, offer: Offer) -> wasmtime::Result<Result<Verdict, Refusal>> {
+        let offer = match convert::offer(offer) {
+            Ok(offer) => offer,
+            Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
+        };
+        match self.connection.context.inbox.open(&offer) {
+            Ok(inbox::Verdict::Stored(receipt)) => {
+                Ok(Ok(Verdict::Stored(convert::to_receipt(receipt))))
+            }
+            Ok(inbox::Verdict::DigestFirst) => Ok(Ok(Verdict::DigestFirst)),
+            Ok(inbox::Verdict::Accepted(upload)) => {
+                let handle =
+                    UploadHandle { upload, name: offer.name, writes: WritesUnderWay::default() };
+                Ok(Ok(Verdict::Accepted(self.table.push(handle)?)))
+            }
+            Err(refusal) => {
+                self.connection.emit(ServerEvent::UploadRefused {
+                    peer: self.connection.peer.clone(),
+                    name: offer.name,
+                    refusal: refusal.clone(),
+                });
+                Ok(Err(convert::to_refusal(refusal)))
+            }
+        }
+    }
+}
+
+impl HostUpload for State {
+    fn missing(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Vec<Extent>> {
+        let missing = self.table.get(&this)?.upload.missing();
+        Ok(missing.into_iter().map(convert::to_extent).collect())
+    }
+
+    fn body(
+        &mut self,
+        this: Resource<UploadHandle>,
+        extent: Extent,
+    ) -> wasmtime::Result<Result<Resource<DynOutputStream>, Refusal>> {
+        let handle = self.table.get(&this)?;
+        let body = match handle.upload.body(convert::extent(extent)) {
+            Ok(body) => body,
+            Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
+        };
+        let context = Arc::clone(&self.connection.context);
+        let stream: DynOutputStream =
+            Box::new(BodyStream::new(body, handle.writes.clone(), context));
+        // No child of the upload in the table: it may be dropped after it.
+        Ok(Ok(self.table.push(stream)?))
+    }
+
+    fn durable(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.upload.durable())
+    }
+
+    fn fault(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Option<Refusal>> {
+        Ok(self.table.get(&this)?.upload.fault().map(convert::to_refusal))
+    }
+
+    fn subscribe(
+        &mut self,
+        this: Resource<UploadHandle>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        let watch = Faulted(self.table.get(&this)?.upload.fault_watch());
+        let watch = self.table.push(watch)?;
+        subscribe(&mut self.table, watch)
+    }
+
+    async fn commit(
+        &mut self,
+        this: Resource<UploadHandle>,
+        size: u64,
+        digest: Option<Digest>,
+    ) -> wasmtime::Result<Resource<PendingHandle>> {
+        let handle = self.table.delete(this)?;
+        // A body may still be at its last step, on another thread.
+        handle.writes.done().await;
+        let pending = match digest.map(convert::digest).transpose() {
+            Ok(digest) => handle.upload.commit(size, digest),
+            Err(refusal) => inbox::Pending::refused(refusal),
+        };
+        self.connection.commit_started();
+        let commit = PendingCommit {
+            pending,
+            name: handle.name,
+            connection: Arc::clone(&self.connection),
+            reported: std::sync::Once::new(),
+        };
+        Ok(self.table.push(PendingHandle(Arc::new(commit)))?)
+    }
+
+    fn discard(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
+        self.table.delete(this)?.upload.discard();
+        Ok(())
+    }
+
+    fn drop(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl HostPending for State {
+    fn subscribe(
+        &mut self,
+        this: Resource<PendingHandle>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        let watch = Committed(Arc::clone(&self.table.get(&this)?.0));
+        let watch = self.table.push(watch)?;
+        subscribe(&mut self.table, watch)
+    }
+
+    fn get(
+        &mut self,
+        this: Resource<PendingHandle>,
+    ) -> wasmtime::Result<Option<Result<Receipt, Refusal>>> {
+        let commit = &self.table.get(&this)?.0;
+        Ok(commit.outcome().map(|outcome| {
+            outcome.map(convert::to_receipt).map_err(convert::to_refusal)
+        }))
+    }
+
+    fn drop(&mut self, this: Resource<PendingHandle>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl PendingCommit {
+    fn outcome(&self) -> Option<Result<sandport_protocol::Receipt, sandport_protocol::Refusal>> {
+        let outcome = self.pending.try_get()?;
+        self.reported.call_once(|| {
+            self.connection.commit_ended();
+            let peer = self.connection.peer.clone();
+            self.connection.emit(match outcome.clone() {
+                Ok(receipt) => ServerEvent::Stored { peer, receipt },
+                Err(refusal) => {
+                    ServerEvent::UploadRefused { peer, name: self.name.clone(), refusal }
+                }
+            });
+        });
+        Some(outcome)
+    }
+}
+
+impl Drop for PendingHandle {
+    /// The guest does not want to know, or is gone. The operator still does.
+    fn drop(&mut self) {
+        let commit = Arc::clone(&self.0);
+        if !commit.reported.is_completed() {
+            tokio::spawn(async move {
+                commit.pending.ready().await;
+                commit.outcome();
+            });
+        }
+    }
+}
+
+/// Ready when the upload has failed.
+struct Faulted(inbox::FaultWatch);
+
+#[async_trait]
+impl Pollable for Faulted {
+    async fn ready(&mut self) {
+        self.0.faulted().await;
+    }
+}
+
+/// Ready when the commit has an outcome.
+struct Committed(Arc<PendingCommit>);
+
+#[async_trait]
+impl Pollable for Committed {
+    async fn ready(&mut self) {
+        self.0.pending.ready().await;
+    }
+}

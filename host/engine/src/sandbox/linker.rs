@@ -1,0 +1,50 @@
+//! What a receiver finds behind its imports.
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime_wasi::clocks::WasiClocks;
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+
+use super::bindings::SandboxPre;
+use super::bindings::sandport::upload;
+use super::component::{ComponentError, EXPORT};
+use super::state::State;
+
+/// Links a component and checks that it is a receiver, before any connection needs it.
+pub(super) fn link(
+    engine: &Engine,
+    component: &Component,
+) -> Result<SandboxPre<State>, ComponentError> {
+    let linker = linker(engine).map_err(|error| ComponentError::Engine(format!("{error:#}")))?;
+    if component.get_export_index(None, EXPORT).is_none() {
+        return Err(ComponentError::NoReceiver { exports: exports(engine, component) });
+    }
+    let pre = linker
+        .instantiate_pre(component)
+        .map_err(|error| ComponentError::Import(format!("{error:#}")))?;
+    SandboxPre::new(pre).map_err(|_| ComponentError::NoReceiver { exports: exports(engine, component) })
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    // Other people's receivers import what their language's runtime drags in. They get wasmtime's own
+    // implementations with an empty context: no environment, no arguments, no preopened directory,
+    // no network, output that goes nowhere; `exit` is a trap. The context is made when a guest first
+    // uses it; the default receiver never does.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    // The clock is in the world, and every receiver uses it: it does not need that context.
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<State, WasiClocks>(&mut linker, State::clocks)?;
+    linker.allow_shadowing(false);
+    upload::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    upload::inbox::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    upload::gate::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    upload::log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+fn exports(engine: &Engine, component: &Component) -> String {
+    let names: Vec<_> =
+        component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect();
+    if names.is_empty() { String::from("nothing") } else { names.join(", ") }
+}

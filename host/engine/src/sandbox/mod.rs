@@ -1,0 +1,96 @@
+//! The sandbox: one fresh instance of the receiver component for each connection.
+//!
+//! A [`Sandbox`] holds the compiled component; [`Sandbox::serve`] runs it on one connection. What the
+//! guest can reach is the connection's two streams and the interfaces `inbox`, `gate` and `log`;
+//! everything else that it may import is a stand-in without power.
+
+mod bindings;
+mod budget;
+mod buffers;
+mod component;
+mod connection;
+mod convert;
+mod engine;
+mod host;
+mod linker;
+mod state;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sandport_protocol::Refusal;
+use wasmtime::Store;
+
+use crate::server::ServerEvent;
+
+pub use component::{ComponentError, ReceiverSource};
+pub(crate) use connection::{Connection, Context};
+pub use engine::{Cache, SandboxLimits};
+
+use bindings::SandboxPre;
+use engine::Ticker;
+use state::State;
+
+/// A compiled receiver, ready to be instantiated for each connection.
+pub(crate) struct Sandbox {
+    pre: SandboxPre<State>,
+    limits: SandboxLimits,
+    ticker: Ticker,
+}
+
+/// How a connection ended, as far as the sandbox knows.
+pub(crate) enum Outcome {
+    /// The receiver returned.
+    Served(Result<(), Refusal>),
+    /// The receiver trapped or went over its budget. The reason is for the operator.
+    Trapped(String),
+}
+
+impl Sandbox {
+    /// Compiles a receiver, or loads its compiled form from the cache, with room for
+    /// `connections_max` instances at once.
+    pub(crate) fn load(
+        source: &ReceiverSource,
+        cache: &Cache,
+        limits: SandboxLimits,
+        connections_max: u32,
+    ) -> Result<Self, ComponentError> {
+        let (engine, component) = component::load(source, cache, &limits, connections_max)?;
+        let pre = linker::link(&engine, &component)?;
+        let ticker = Ticker::start(engine).map_err(ComponentError::Thread)?;
+        Ok(Self { pre, limits, ticker })
+    }
+
+    /// Runs a fresh instance on one connection, to its end. The instance is gone when this returns.
+    ///
+    /// Dropping the future ends the connection at once.
+    pub(crate) async fn serve(&self, connection: &Arc<Connection>) -> Outcome {
+        let _ticking = self.ticker.tick();
+        match self.run(connection).await {
+            Ok(outcome) => Outcome::Served(outcome),
+            Err(error) => Outcome::Trapped(reason(&error)),
+        }
+    }
+
+    async fn run(&self, connection: &Arc<Connection>) -> wasmtime::Result<Result<(), Refusal>> {
+        let since = Instant::now();
+        let mut store = Store::new(
+            self.pre.engine(),
+            State::new(Arc::clone(connection), &self.limits),
+        );
+        state::confine(&mut store);
+        let (peer, input, output) = store.data_mut().arguments()?;
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let peer_name = connection.peer.clone();
+        connection.emit(ServerEvent::SandboxReady { peer: peer_name, setup: since.elapsed() });
+        let receiver = instance.sandport_upload_receiver();
+        let outcome = receiver.call_serve(&mut store, &peer, input, output).await?;
+        Ok(outcome.map_err(convert::refusal))
+    }
+}
+
+/// The root of a trap, in one line.
+fn reason(error: &wasmtime::Error) -> String {
+    error.root_cause().to_string()
+}

@@ -1,0 +1,112 @@
+//! The two directions of a connection.
+
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{BufMut, Bytes, BytesMut};
+use wasmtime_wasi_io::poll::Pollable;
+use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
+
+use crate::sandbox::buffers::STEP_BYTES;
+use crate::sandbox::connection::Connection;
+
+/// Reads up to this size get a buffer of their own size; larger ones a shared one of a full step.
+/// Bytes.
+const SMALL_READ_BYTES_MAX: usize = 64 * 1024;
+
+/// What a guest may write before the socket has taken it. Bytes.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+/// What arrives.
+pub(in crate::sandbox) struct ConnectionInput(pub(in crate::sandbox) Arc<Connection>);
+
+#[async_trait]
+impl Pollable for ConnectionInput {
+    async fn ready(&mut self) {
+        // An error is one that the next read returns.
+        let _ = self.0.stream.readable().await;
+    }
+}
+
+#[async_trait]
+impl InputStream for ConnectionInput {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        if size == 0 {
+            return Ok(Bytes::new());
+        }
+        let buffers = &self.0.context.buffers;
+        let mut buffer = if size <= SMALL_READ_BYTES_MAX {
+            BytesMut::with_capacity(size)
+        } else {
+            buffers.take()
+        };
+        match self.0.read(&mut (&mut buffer).limit(size.min(STEP_BYTES))) {
+            Ok(0) => Err(StreamError::Closed),
+            Ok(_) => Ok(buffer.freeze()),
+            Err(error) => {
+                buffers.put_back(buffer);
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => Ok(Bytes::new()),
+                    // For a guest a reset is the end, like any other.
+                    _ => Err(StreamError::Closed),
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, count: usize) -> StreamResult<usize> {
+        let bytes = self.read(count)?;
+        let count = bytes.len();
+        self.0.context.buffers.put(bytes);
+        Ok(count)
+    }
+
+    // wasmtime's own gives up, with a trap, after ten wake-ups without data. A socket may have more.
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        loop {
+            let bytes = self.read(size)?;
+            if size == 0 || !bytes.is_empty() {
+                return Ok(bytes);
+            }
+            self.ready().await;
+        }
+    }
+}
+
+/// What is answered.
+pub(in crate::sandbox) struct ConnectionOutput(pub(in crate::sandbox) Arc<Connection>);
+
+#[async_trait]
+impl Pollable for ConnectionOutput {
+    async fn ready(&mut self) {
+        let _ = self.0.flushed().await;
+    }
+}
+
+#[async_trait]
+impl OutputStream for ConnectionOutput {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > WRITE_BYTES_MAX {
+            return Err(StreamError::trap("wrote more than check-write permitted"));
+        }
+        self.0.write(bytes).map_err(|_| StreamError::Closed)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        match self.0.flush() {
+            Ok(0) => Ok(WRITE_BYTES_MAX),
+            Ok(_) => Ok(0),
+            Err(_) => Err(StreamError::Closed),
+        }
+    }
+
+    async fn write_ready(&mut self) -> StreamResult<usize> {
+        self.0.flushed().await.map_err(|_| StreamError::Closed)?;
+        self.check_write()
+    }
+}

@@ -1,0 +1,74 @@
+//! What a server tells its owner.
+
+use std::time::Duration;
+
+use sandport_protocol::{Receipt, Refusal};
+
+/// Something that happened on a connection. Names, details and reasons may come from the peer:
+/// [`sanitise`](crate::text::sanitise) them before they reach a terminal.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// A connection's sandbox is set up and about to run.
+    SandboxReady {
+        /// The other end.
+        peer: String,
+        /// From the first byte to the instance: store, linking, memory.
+        setup: Duration,
+    },
+    /// A file is whole, verified, visible, and as durable as the setting says.
+    Stored {
+        /// Who sent it.
+        peer: String,
+        /// What was stored.
+        receipt: Receipt,
+    },
+    /// One upload was refused; its connection may go on.
+    UploadRefused {
+        /// Who sent it.
+        peer: String,
+        /// The name in the offer.
+        name: Option<String>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A connection ended with a refusal.
+    ConnectionRefused {
+        /// Who it was.
+        peer: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A receiver trapped or went over its budget; its connection was cut.
+    Trapped {
+        /// Who was connected.
+        peer: String,
+        /// The reason.
+        reason: String,
+    },
+    /// No connection can be accepted for the moment; it is tried again.
+    AcceptFailed {
+        /// The system's reason.
+        reason: String,
+    },
+    /// The server stopped accepting and waits for connections that are under way.
+    Draining {
+        /// How many there are.
+        connections: usize,
+    },
+}
+
+/// Where events go.
+pub(crate) struct EventSink(Option<Box<dyn Fn(ServerEvent) + Send + Sync>>);
+
+impl EventSink {
+    pub(super) fn new(sink: Option<Box<dyn Fn(ServerEvent) + Send + Sync>>) -> Self {
+        Self(sink)
+    }
+
+    pub(crate) fn emit(&self, event: ServerEvent) {
+        if let Some(sink) = &self.0 {
+            sink(event);
+        }
+    }
+}

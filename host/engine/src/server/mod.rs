@@ -1,0 +1,61 @@
+//! The server: accepts connections and runs a sandbox for each.
+
+mod accept;
+mod builder;
+mod connection;
+mod event;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use builder::{BuildError, ServerBuilder};
+pub(crate) use event::EventSink;
+pub use event::ServerEvent;
+
+use crate::inbox::Inbox;
+use crate::net::Listener;
+use crate::sandbox::{Context, Sandbox};
+
+/// A server that was built and does not listen yet.
+///
+/// It owns no listener and no signal: the caller hands both to [`Server::run`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use sandport::inbox::{Inbox, InboxOptions};
+/// use sandport::net::Listener;
+/// use sandport::server::Server;
+///
+/// let inbox = Inbox::create("inbox".as_ref(), InboxOptions::default())?;
+/// let server = Server::builder(inbox).build()?;
+/// let listener = Listener::bind(&"127.0.0.1:0".parse()?).await?;
+/// server.run(vec![listener], async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Server {
+    shared: Arc<Shared>,
+    connections_max: u32,
+    drain_timeout: Duration,
+}
+
+/// What every connection needs.
+struct Shared {
+    sandbox: Sandbox,
+    context: Arc<Context>,
+}
+
+impl Server {
+    /// Begins to set a server up that puts files into `inbox`.
+    pub fn builder(inbox: Inbox) -> ServerBuilder {
+        ServerBuilder::new(inbox)
+    }
+
+    /// Serves until `shutdown` is ready. Then nothing more is accepted, connections that are under
+    /// way get the drain timeout to finish, and what is left is cut.
+    ///
+    /// Dropping the future cuts all connections at once.
+    pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
+        accept::run(self, listeners, shutdown).await;
+    }
+}
