@@ -9,5 +9,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_FAMILY").as_deref() == Ok("wasm") {
         println!("cargo::rustc-link-arg-cdylib=-zstack-size={STACK_BYTES}");
+        // `memcmp` and `bcmp`, which core needs and without std nobody else brings. They import
+        // nothing.
+        println!("cargo::rustc-link-arg-cdylib=-lc");
     }
 }
