@@ -31,6 +31,37 @@ impl EntryName {
     }
 }
 
+/// Finds a number whose name is free, given that the name without a number is taken; `None`: all are
+/// taken.
+///
+/// Where the taken numbers have no gaps, as an inbox makes them, it is the lowest free one. It asks
+/// about as often as the number has bits, twice: a name that ten thousand senders use must not cost ten
+/// thousand questions each time.
+///
+/// # Errors
+///
+/// Those of `is_free`.
+pub fn free_number<E>(mut is_free: impl FnMut(u32) -> Result<bool, E>) -> Result<Option<u32>, E> {
+    let mut taken = 0;
+    let mut free = 1;
+    while !is_free(free)? {
+        if free == CONFLICT_NUMBER_MAX {
+            return Ok(None);
+        }
+        taken = free;
+        free = (free * 2).min(CONFLICT_NUMBER_MAX);
+    }
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        if is_free(middle)? {
+            free = middle;
+        } else {
+            taken = middle;
+        }
+    }
+    Ok(Some(free))
+}
+
 /// Splits a part into what the number goes behind and the extension with its dots, which may be empty.
 fn split_extension(leaf: &str) -> (&str, &str) {
     let Some(dot) = extension_dot(leaf) else {

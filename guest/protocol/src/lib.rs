@@ -19,7 +19,7 @@ pub mod receiver;
 pub mod sender;
 pub mod wire;
 
-pub use conflict::CONFLICT_NUMBER_MAX;
+pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
 pub use dialect::Dialect;
 pub use limits::*;
 pub use name::{EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, PART_BYTES_MAX, RESERVED_NAME};

@@ -57,7 +57,36 @@ fn the_longest_part_has_room_for_the_highest_number() {
     assert!(name.renamed(CONFLICT_NUMBER_MAX).unwrap().leaf().len() <= 255);
 }
 
+#[test]
+fn all_taken_is_said() {
+    assert_eq!(free_number(|_| Ok::<_, ()>(false)), Ok(None));
+    assert_eq!(
+        free_number(|number| Ok::<_, ()>(number == CONFLICT_NUMBER_MAX)),
+        Ok(Some(CONFLICT_NUMBER_MAX))
+    );
+    assert_eq!(free_number(|_| Err("disk")), Err("disk"));
+}
+
 proptest! {
+    #[test]
+    fn the_lowest_number_is_found_with_few_questions(taken in 0..CONFLICT_NUMBER_MAX) {
+        let mut questions = 0;
+        let found = free_number(|number| {
+            questions += 1;
+            Ok::<_, ()>(number > taken)
+        });
+        prop_assert_eq!(found, Ok(Some(taken + 1)));
+        prop_assert!(questions <= 41);
+    }
+
+    #[test]
+    fn with_gaps_the_number_found_is_free(
+        taken in prop::collection::btree_set(1..200_u32, 0..150),
+    ) {
+        let found = free_number(|number| Ok::<_, ()>(!taken.contains(&number)));
+        prop_assert!(!taken.contains(&found.unwrap().unwrap()));
+    }
+
     #[test]
     fn different_numbers_give_different_names_in_the_same_folder(
         text in "[a-z.]{1,8}(/[a-z.]{1,12}){0,3}",

@@ -1,0 +1,172 @@
+//! Ends of uploads: the queue of commits, the thread that makes them durable together, and what a
+//! connection waits with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
+
+use super::latch::Latch;
+use super::publish::{FileWork, publish};
+use super::{Core, Durability};
+
+/// Most commits that share their syncs. A batch is what came while the last one was synced; the bound
+/// keeps the first of it from waiting for too many others.
+const BATCH_MAX: usize = 512;
+
+/// How long receipts may wait in memory when nothing is made durable anyway. Milliseconds. A crash of
+/// the process loses those of the last moment, which costs second copies.
+const FLUSH_MS: u64 = 200;
+
+/// Something that ends an upload.
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) ticket: Ticket,
+}
+
+pub(super) enum Work {
+    /// Publish a file.
+    File(FileWork),
+    /// Make a folder.
+    Folder(EntryName),
+    /// Say no, in turn.
+    Refused(Refusal),
+}
+
+impl Job {
+    pub(super) fn new(work: Work) -> (Self, Pending) {
+        let latch = Arc::new(Latch::new());
+        (
+            Self {
+                work,
+                ticket: Ticket(Arc::clone(&latch)),
+            },
+            Pending(latch),
+        )
+    }
+}
+
+/// The duty to say how a commit ended.
+pub(super) struct Ticket(Arc<Latch<Outcome>>);
+
+type Outcome = Result<Receipt, Refusal>;
+
+impl Ticket {
+    pub(super) fn resolve(self, outcome: Outcome) {
+        self.0.set(outcome);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // Whatever happened to the committer, nobody waits forever.
+        if self.0.get().is_none() {
+            self.0
+                .set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
+        }
+    }
+}
+
+/// A commit on its way. Dropping it does not undo the commit.
+pub struct Pending(Arc<Latch<Outcome>>);
+
+impl Pending {
+    /// The outcome, or `None` while it is not known. It stays.
+    pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
+        self.0.get().cloned()
+    }
+
+    /// Returns once the outcome is known. Commits of one inbox end in the order in which they were
+    /// made.
+    pub async fn ready(&self) {
+        self.0.wait().await;
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pending").field(&self.0.get()).finish()
+    }
+}
+
+/// Where commits go. Dropping it waits until all that was submitted has ended.
+pub(super) struct Committer {
+    sender: Option<Sender<Option<Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Committer {
+    /// Starts the thread of an inbox.
+    pub(super) fn start(core: &Arc<Core>) -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        let core = Arc::clone(core);
+        let work = move || match core.options.durability {
+            Durability::Commit => commit_batches(&core, &receiver),
+            Durability::None => flush_receipts(&core, &receiver),
+        };
+        let thread = std::thread::Builder::new()
+            .name("sandport-inbox".to_owned())
+            .spawn(work)?;
+        Ok(Self {
+            sender: Some(sender),
+            thread: Some(thread),
+        })
+    }
+
+    /// Has a job done: by the thread, which syncs, or at once where nothing is synced.
+    pub(super) fn submit(&self, core: &Arc<Core>, job: Job) {
+        match core.options.durability {
+            Durability::Commit => self.send(Some(job)),
+            Durability::None => {
+                publish(core, vec![job]);
+                if core.receipts.wants_flush() {
+                    self.send(None);
+                }
+            }
+        }
+    }
+
+    fn send(&self, message: Option<Job>) {
+        if let Some(sender) = &self.sender {
+            // It fails only if the thread is gone; then the ticket of the job says so.
+            drop(sender.send(message));
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the committer of the inbox has panicked");
+        }
+    }
+}
+
+/// Does what is queued, as much as there is at a time, until nobody can queue more.
+fn commit_batches(core: &Arc<Core>, queue: &Receiver<Option<Job>>) {
+    while let Ok(first) = queue.recv() {
+        let batch = first
+            .into_iter()
+            .chain(queue.try_iter().flatten())
+            .take(BATCH_MAX);
+        publish(core, batch.collect());
+    }
+    core.receipts.close(&core.disk);
+}
+
+/// Writes receipts down a moment after the first of them.
+fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Option<Job>>) {
+    while let Ok(message) = queue.recv() {
+        drop(message);
+        // Ends early when the inbox is dropped.
+        let _ = queue.recv_timeout(Duration::from_millis(FLUSH_MS));
+        core.receipts.flush(&core.disk);
+    }
+    core.receipts.close(&core.disk);
+}

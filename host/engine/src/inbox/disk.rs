@@ -1,0 +1,184 @@
+//! The system calls that change the disk, in one place: tests watch their order and make them fail.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::{Errno, Result};
+
+/// What a system call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    /// Makes a staged file.
+    Create,
+    /// Writes content into a staged file.
+    Write,
+    /// Makes the content of one file durable.
+    SyncFile,
+    /// Makes everything on the file system durable.
+    SyncAll,
+    /// Makes a folder beneath the inbox.
+    MakeDir,
+    /// Appends to the receipt log.
+    WriteLog,
+    /// Makes the receipt log durable.
+    SyncLog,
+    /// Gives a staged file its name.
+    Publish,
+    /// Makes the entries of a folder durable.
+    SyncDir,
+    /// Removes a staged file.
+    Remove,
+}
+
+/// How a file gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Publish {
+    /// Only if the name is free.
+    NoReplace,
+    /// Also in place of a file or a symbolic link.
+    Replace,
+}
+
+/// The disk below an inbox.
+#[derive(Default)]
+pub(super) struct Disk {
+    /// The file system has no `renameat2` with `RENAME_NOREPLACE`.
+    no_rename_flags: AtomicBool,
+    #[cfg(test)]
+    probe: std::sync::Mutex<Option<Probe>>,
+}
+
+#[cfg(test)]
+pub(super) type Probe = Box<dyn FnMut(Step) -> Result<()> + Send>;
+
+impl Disk {
+    /// Makes a file for writing that did not exist.
+    pub(super) fn create(&self, dir: impl AsFd, name: &str) -> Result<OwnedFd> {
+        self.step(Step::Create)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        // 0666 less the umask of the operator: what their own programs would make.
+        rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o666))
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub(super) fn write(
+        &self,
+        step: Step,
+        file: impl AsFd,
+        mut bytes: &[u8],
+        mut offset: u64,
+    ) -> Result<()> {
+        self.step(step)?;
+        while !bytes.is_empty() {
+            match rustix::io::pwrite(&file, bytes, offset) {
+                // A regular file takes at least one byte or says why not.
+                Ok(0) => return Err(Errno::IO),
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    offset += count as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a file or a folder durable: content, size, times and mode, or entries.
+    pub(super) fn sync(&self, step: Step, file: impl AsFd) -> Result<()> {
+        self.step(step)?;
+        if step == Step::SyncLog {
+            // Its times matter to nobody.
+            return rustix::fs::fdatasync(file);
+        }
+        rustix::fs::fsync(file)
+    }
+
+    /// Makes everything durable that was written to the file system so far, by anyone.
+    pub(super) fn sync_all(&self, any: impl AsFd) -> Result<()> {
+        self.step(Step::SyncAll)?;
+        rustix::fs::syncfs(any)
+    }
+
+    /// Makes a folder, 0777 less the umask.
+    pub(super) fn make_dir(&self, dir: impl AsFd, name: &str) -> Result<()> {
+        self.step(Step::MakeDir)?;
+        rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))
+    }
+
+    /// Moves a staged file to its name, in one step as seen from outside.
+    ///
+    /// # Errors
+    ///
+    /// `EXIST`, where the name is taken and is not to be replaced; `ISDIR`, where a folder would have
+    /// to be replaced.
+    pub(super) fn publish(
+        &self,
+        how: Publish,
+        from: (impl AsFd, &str),
+        to: (impl AsFd, &str),
+    ) -> Result<()> {
+        self.step(Step::Publish)?;
+        if how == Publish::Replace {
+            return rustix::fs::renameat(from.0, from.1, to.0, to.1);
+        }
+        if !self.no_rename_flags.load(Ordering::Relaxed) {
+            let flags = RenameFlags::NOREPLACE;
+            match rustix::fs::renameat_with(&from.0, from.1, &to.0, to.1, flags) {
+                // The file system, or the kernel, does not know the flag.
+                Err(Errno::INVAL | Errno::NOSYS) => {
+                    self.no_rename_flags.store(true, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        // A second link to the file, then away with the first: never replaces either.
+        rustix::fs::linkat(&from.0, from.1, to.0, to.1, AtFlags::empty())?;
+        rustix::fs::unlinkat(&from.0, from.1, AtFlags::empty())
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, dir: impl AsFd, name: &str) -> Result<()> {
+        self.step(Step::Remove)?;
+        rustix::fs::unlinkat(dir, name, AtFlags::empty())
+    }
+
+    #[cfg(not(test))]
+    #[inline]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "tests put a probe here"
+    )]
+    fn step(&self, _step: Step) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Disk {
+    fn step(&self, step: Step) -> Result<()> {
+        match &mut *self
+            .probe
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            Some(probe) => probe(step),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `probe` before each step; an error of it is the result of the step.
+    pub(super) fn watch(&self, probe: Probe) {
+        *self
+            .probe
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(probe);
+    }
+
+    /// Behaves like a file system without `RENAME_NOREPLACE`.
+    pub(super) fn without_rename_flags(&self) {
+        self.no_rename_flags.store(true, Ordering::Relaxed);
+    }
+}

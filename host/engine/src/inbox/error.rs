@@ -1,0 +1,122 @@
+//! Why an inbox cannot be used, and how a system error becomes a refusal.
+
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use sandport_protocol::{NameError, Refusal, RefusalCode};
+
+/// Why a folder cannot serve as an inbox. The text names the condition; [`InboxError::hint`] says what
+/// to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InboxError {
+    /// The folder does not exist, and neither does the one that it would be made in.
+    #[error("the inbox {} cannot be made: {} does not exist", dir.display(), parent.display())]
+    ParentMissing {
+        /// The inbox.
+        dir: PathBuf,
+        /// What is missing.
+        parent: PathBuf,
+    },
+    /// Something that is not a folder is in the place of a folder that the inbox needs.
+    #[error("{} is not a folder", path.display())]
+    NotADirectory {
+        /// Where.
+        path: PathBuf,
+    },
+    /// This process may not write there, or the file system is mounted read-only.
+    #[error("the inbox cannot be written: {}: {source}", path.display())]
+    NotWritable {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another server has the inbox.
+    #[error("the inbox {} is served already{}", dir.display(), process_words(*.process))]
+    Locked {
+        /// The inbox.
+        dir: PathBuf,
+        /// The process that serves it, where it could be read.
+        process: Option<u32>,
+    },
+    /// The inbox was written by a version that this one does not know.
+    #[error("the inbox {} has layout {found:?}, and this version knows layout {known}", dir.display())]
+    WrongLayout {
+        /// The inbox.
+        dir: PathBuf,
+        /// What its layout file says.
+        found: String,
+        /// The highest layout that this version knows.
+        known: u32,
+    },
+    /// The name for uploads without one is no name that an inbox takes.
+    #[error("{name:?} cannot be the name of an upload: {source}")]
+    NameInvalid {
+        /// The name.
+        name: String,
+        /// The rule that it breaks.
+        source: NameError,
+    },
+    /// The system failed in a way that has no condition of its own.
+    #[error("could not {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl InboxError {
+    /// What to do about it: one sentence for an operator.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::ParentMissing { .. } => "make the folder above it first, or name another inbox",
+            Self::NotADirectory { .. } => "move it out of the way, or name another folder",
+            Self::NotWritable { .. } => {
+                "give this user write permission on it, mount it writable, or name another folder"
+            }
+            Self::Locked { .. } => "stop the other server, or name another folder",
+            Self::WrongLayout { .. } => "serve it with the version that wrote it, or a later one",
+            Self::NameInvalid { .. } => {
+                "use a relative name without '..', control characters or a leading '/'"
+            }
+            Self::Io { .. } => "look at the state of the disk and at the system's log",
+        }
+    }
+}
+
+fn process_words(process: Option<u32>) -> String {
+    process.map_or(String::new(), |id| format!(" by process {id}"))
+}
+
+/// What a sender is told when a system call failed. The words carry no path of this host.
+pub(super) fn refusal(doing: &'static str, errno: Errno) -> Refusal {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT => Refusal::new(
+            RefusalCode::InsufficientSpace,
+            "the disk of the inbox is full",
+        ),
+        Errno::NAMETOOLONG | Errno::ILSEQ => Refusal::new(
+            RefusalCode::NameInvalid,
+            "the file system of the inbox does not take the name",
+        ),
+        Errno::FBIG => Refusal::new(
+            RefusalCode::TooLarge,
+            "the file is larger than the file system of the inbox takes",
+        ),
+        Errno::MFILE | Errno::NFILE => {
+            Refusal::new(RefusalCode::TooMany, "the inbox has too many files open")
+        }
+        _ => {
+            tracing::warn!(doing, error = %errno, "the inbox failed");
+            Refusal::new(
+                RefusalCode::Io,
+                format!("the inbox could not {doing}: {errno}"),
+            )
+        }
+    }
+}

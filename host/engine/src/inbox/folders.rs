@@ -1,0 +1,93 @@
+//! The folders that a batch of commits works in: opened once, made where they are missing, and synced
+//! together at its end.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+
+use super::Core;
+use super::disk::Step;
+use super::tree::{self, Folder, Obstacle};
+
+/// Most folders that a batch keeps open. A batch whose files lie in more opens some of them again.
+const FOLDERS_OPEN_MAX: usize = 64;
+
+/// Most folders that are synced one by one; with more, one `syncfs` does it.
+const FOLDER_SYNCS_MAX: usize = 8;
+
+pub(super) struct Folders<'a> {
+    core: &'a Core,
+    /// Whether new entries are going to be synced.
+    durable: bool,
+    open: HashMap<String, Folder<'a>>,
+    /// Folders with entries that are not durable yet, by path.
+    changed: HashMap<String, Folder<'a>>,
+    /// There were too many of those to remember.
+    many_changed: bool,
+}
+
+impl<'a> Folders<'a> {
+    pub(super) fn new(core: &'a Core, durable: bool) -> Self {
+        Self {
+            core,
+            durable,
+            open: HashMap::new(),
+            changed: HashMap::new(),
+            many_changed: false,
+        }
+    }
+
+    /// The folder at `path` (`None`: the inbox itself), made if it is missing.
+    pub(super) fn make(&mut self, path: Option<&str>) -> Result<Folder<'a>, Obstacle> {
+        let root = self.core.layout.root.as_fd();
+        let Some(path) = path else {
+            return Ok(Folder::Root(root));
+        };
+        if let Some(folder) = self.open.get(path) {
+            return Ok(folder.clone());
+        }
+        let mut made = Vec::new();
+        let folder = tree::make_folder(&self.core.disk, root, Some(path), |above, folder| {
+            made.push((above.to_owned(), folder.clone()));
+        })?;
+        for (above, changed) in &made {
+            self.changed(above, changed);
+        }
+        // Only a batch that syncs has files enough to profit, and is over soon: a folder that someone
+        // moves away meanwhile should not get new files.
+        if self.durable {
+            if self.open.len() == FOLDERS_OPEN_MAX {
+                self.open.clear();
+            }
+            self.open.insert(path.to_owned(), folder.clone());
+        }
+        Ok(folder)
+    }
+
+    /// Notes that the folder at `path` has a new entry.
+    pub(super) fn changed(&mut self, path: &str, folder: &Folder<'a>) {
+        if !self.durable || self.many_changed || self.changed.contains_key(path) {
+            return;
+        }
+        if self.changed.len() == FOLDER_SYNCS_MAX {
+            self.many_changed = true;
+            self.changed.clear();
+            return;
+        }
+        self.changed.insert(path.to_owned(), folder.clone());
+    }
+
+    /// Opens all folders anew from here on.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+    }
+
+    /// Makes all new entries durable.
+    pub(super) fn sync(&mut self) -> rustix::io::Result<()> {
+        if self.many_changed {
+            return self.core.disk.sync_all(&self.core.layout.root);
+        }
+        self.changed
+            .values()
+            .try_for_each(|folder| self.core.disk.sync(Step::SyncDir, folder))
+    }
+}

@@ -1,0 +1,249 @@
+//! What lies in `DIR/.sandport/`, and how a server takes possession of it.
+//!
+//! ```text
+//! DIR/.sandport/          mode 0700
+//!     layout              the version of this layout: "1\n"
+//!     lock                held with flock(2) while a server serves; names its process
+//!     staging/            files on their way in; none of them survives a start
+//!     receipts            the log of what was stored (see `receipts::log`)
+//! ```
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use sandport_protocol::RESERVED_NAME;
+
+use super::error::InboxError;
+
+/// The layout that this version writes, and the highest that it reads.
+const LAYOUT_VERSION: u32 = 1;
+
+/// Longest layout or lock file that is read. Bytes. A number and a line end; more is not ours.
+const SMALL_FILE_BYTES_MAX: usize = 64;
+
+/// The open folders of an inbox that this process holds.
+pub(super) struct Layout {
+    /// The inbox itself.
+    pub(super) root: OwnedFd,
+    /// `.sandport`.
+    pub(super) state: OwnedFd,
+    /// `.sandport/staging`.
+    pub(super) staging: OwnedFd,
+    /// The lock is given up when this is closed.
+    _lock: OwnedFd,
+}
+
+impl Layout {
+    /// Makes what is missing, takes the lock, checks the version and removes what a killed server
+    /// left in staging.
+    pub(super) fn take(dir: &Path) -> Result<Self, InboxError> {
+        let made_root = make_root(dir)?;
+        let root = open_dir(rustix::fs::CWD, dir, dir, OFlags::empty())?;
+        writable(&root, dir)?;
+
+        let state_path = dir.join(RESERVED_NAME);
+        let made_state = make_dir(&root, RESERVED_NAME, &state_path)?;
+        let state = open_dir(
+            root.as_fd(),
+            Path::new(RESERVED_NAME),
+            &state_path,
+            OFlags::NOFOLLOW,
+        )?;
+        writable(&state, &state_path)?;
+
+        let lock = take_lock(&state, dir, &state_path.join("lock"))?;
+        let new = check_version(&state, dir, &state_path)?;
+
+        let staging_path = state_path.join("staging");
+        let made_staging = make_dir(&state, "staging", &staging_path)?;
+        let staging = open_dir(
+            state.as_fd(),
+            Path::new("staging"),
+            &staging_path,
+            OFlags::NOFOLLOW,
+        )?;
+        writable(&staging, &staging_path)?;
+        clean(&staging, &staging_path)?;
+
+        if made_root || made_state || made_staging || new {
+            let parent = match dir.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            // The folder above may be one that this user can search but not read; then the system
+            // keeps its entry when it likes.
+            if let Ok(parent) = open_dir(rustix::fs::CWD, parent, parent, OFlags::empty()) {
+                sync(&parent, dir)?;
+            }
+            sync(&root, dir)?;
+            sync(&state, &state_path)?;
+        }
+        Ok(Self {
+            root,
+            state,
+            staging,
+            _lock: lock,
+        })
+    }
+}
+
+/// Makes the inbox if it is missing and the folder above it is not.
+fn make_root(dir: &Path) -> Result<bool, InboxError> {
+    if dir.as_os_str().is_empty() {
+        return Err(InboxError::Io {
+            doing: "open",
+            path: PathBuf::new(),
+            source: io::Error::from(io::ErrorKind::NotFound),
+        });
+    }
+    match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o777)) {
+        Ok(()) => Ok(true),
+        // Also for what is no folder: opening it will tell.
+        Err(Errno::EXIST) => Ok(false),
+        // Where it exists, a read-only file system or a folder above that is not ours is no matter.
+        Err(_) if dir.is_dir() => Ok(false),
+        Err(Errno::NOENT) => Err(InboxError::ParentMissing {
+            dir: dir.to_path_buf(),
+            parent: first_missing(dir),
+        }),
+        Err(Errno::NOTDIR) => Err(InboxError::NotADirectory {
+            path: dir.parent().unwrap_or(dir).to_path_buf(),
+        }),
+        Err(errno) => Err(failed("make", dir, errno)),
+    }
+}
+
+/// The topmost folder above `dir` that does not exist.
+fn first_missing(dir: &Path) -> PathBuf {
+    dir.ancestors()
+        .skip(1)
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .last()
+        .unwrap_or(dir)
+        .to_path_buf()
+}
+
+/// Makes a folder for this user alone; whether it was missing.
+fn make_dir(parent: &OwnedFd, name: &str, path: &Path) -> Result<bool, InboxError> {
+    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(failed("make", path, errno)),
+    }
+}
+
+fn open_dir(at: impl AsFd, name: &Path, path: &Path, extra: OFlags) -> Result<OwnedFd, InboxError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | extra;
+    rustix::fs::openat(at, name, flags, Mode::empty()).map_err(|errno| match errno {
+        Errno::NOTDIR | Errno::LOOP => InboxError::NotADirectory {
+            path: path.to_path_buf(),
+        },
+        errno => failed("open", path, errno),
+    })
+}
+
+fn writable(dir: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(dir, ".", wanted, AtFlags::empty())
+        .map_err(|errno| failed("write", path, errno))
+}
+
+/// Takes the lock of the inbox without waiting and leaves this process's number in it.
+fn take_lock(state: &OwnedFd, dir: &Path, path: &Path) -> Result<OwnedFd, InboxError> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let lock = rustix::fs::openat(state, "lock", flags, Mode::from_raw_mode(0o600))
+        .map_err(|errno| failed("open", path, errno))?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let process = read_small(&lock)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            return Err(InboxError::Locked {
+                dir: dir.to_path_buf(),
+                process,
+            });
+        }
+        Err(errno) => return Err(failed("lock", path, errno)),
+    }
+    // Only words for the next one who finds it locked: where it fails, nothing is lost but those.
+    let number = format!("{}\n", std::process::id());
+    if rustix::fs::ftruncate(&lock, 0).is_ok() {
+        let _ = rustix::io::pwrite(&lock, number.as_bytes(), 0);
+    }
+    Ok(lock)
+}
+
+/// Checks the layout version, or writes it into a new inbox; whether it was new.
+fn check_version(state: &OwnedFd, dir: &Path, state_path: &Path) -> Result<bool, InboxError> {
+    let path = state_path.join("layout");
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(state, "layout", flags, Mode::from_raw_mode(0o600))
+        .map_err(|errno| failed("open", &path, errno))?;
+    let text = read_small(&file).map_err(|errno| failed("read", &path, errno))?;
+    // Empty is what a crash leaves between the making of the file and the writing of it; nothing
+    // else was in the inbox then.
+    if text.is_empty() {
+        let version = format!("{LAYOUT_VERSION}\n");
+        rustix::io::pwrite(&file, version.as_bytes(), 0)
+            .map_err(|errno| failed("write", &path, errno))?;
+        sync(&file, &path)?;
+        return Ok(true);
+    }
+    if text.trim_end().parse() == Ok(LAYOUT_VERSION) {
+        return Ok(false);
+    }
+    Err(InboxError::WrongLayout {
+        dir: dir.to_path_buf(),
+        found: text.trim_end().to_owned(),
+        known: LAYOUT_VERSION,
+    })
+}
+
+fn read_small(file: &OwnedFd) -> rustix::io::Result<String> {
+    let mut buffer = [0; SMALL_FILE_BYTES_MAX];
+    let count = rustix::io::pread(file, &mut buffer[..], 0)?;
+    Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
+}
+
+/// Removes what was staged when a server was killed: no upload can come back to it.
+fn clean(staging: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+    let entries = rustix::fs::Dir::read_from(staging)
+        .map_err(|errno| failed("read", path, errno))?
+        .collect::<rustix::io::Result<Vec<_>>>()
+        .map_err(|errno| failed("read", path, errno))?;
+    let mut removed = 0_u64;
+    for entry in &entries {
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            continue;
+        }
+        rustix::fs::unlinkat(staging, entry.file_name(), AtFlags::empty())
+            .map_err(|errno| failed("clean", path, errno))?;
+        removed += 1;
+    }
+    if removed > 0 {
+        tracing::info!(removed, "removed unfinished uploads of an earlier run");
+    }
+    Ok(())
+}
+
+fn sync(file: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+    rustix::fs::fsync(file).map_err(|errno| failed("sync", path, errno))
+}
+
+/// The error for a system call that failed on `path`.
+pub(super) fn failed(doing: &'static str, path: &Path, errno: Errno) -> InboxError {
+    let path = path.to_path_buf();
+    let source = io::Error::from(errno);
+    match errno {
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => InboxError::NotWritable { path, source },
+        _ => InboxError::Io {
+            doing,
+            path,
+            source,
+        },
+    }
+}

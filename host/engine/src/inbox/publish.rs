@@ -1,0 +1,491 @@
+//! Giving whole and verified files their names, many at once, so that they share their syncs.
+//!
+//! The order of a batch is what makes an answer true at any moment that the power may fail:
+//!
+//! 1. the content of all its files is made durable;
+//! 2. names are chosen, and what each file will be called is written into the receipt log, durably;
+//! 3. the files get their names, each in one step that cannot replace another;
+//! 4. the folders with new entries are made durable;
+//! 5. the senders are told, in the order of their commits.
+//!
+//! A crash between 1 and 3 leaves staged files, which the next start removes, and log entries that
+//! describe no file, which nobody believes. After 3 a file is whole and described in the log, whether
+//! its sender heard of it or not: asking again gives the receipt.
+//!
+//! Without durability, steps 1 and 4 fall away, and the log follows when it suits.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use sandport_protocol::{Digest, EntryName, Receipt, Refusal, RefusalCode, free_number};
+
+use super::commit::{Job, Ticket, Work};
+use super::disk::{Publish, Step};
+use super::error::refusal;
+use super::folders::Folders;
+use super::receipts::{Publication, Record};
+use super::stage::StagedFile;
+use super::tree::{self, Obstacle};
+use super::{Conflict, Core, Durability};
+
+/// From how many files on their content is synced by one `syncfs` and not file by file. Each `fsync`
+/// of a new file is a journal commit of its own; `syncfs` is one for all, but also waits for what
+/// others write to the same disk.
+const SYNC_ALL_FILES_MIN: usize = 8;
+
+/// How often a name is chosen anew because someone outside took it between the choice and the use, or
+/// removed the folder. Whoever wins that race a hundred times does it on purpose.
+const RACES_MAX: usize = 100;
+
+/// A file that is whole and verified.
+pub(super) struct FileWork {
+    /// What the sender called it.
+    pub(super) name: EntryName,
+    pub(super) staged: StagedFile,
+    pub(super) record: Record,
+}
+
+/// Does what the jobs ask for and resolves their tickets, in order.
+pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
+    let durable = core.options.durability == Durability::Commit;
+    let mut batch = Batch::new(core, jobs, durable);
+    batch.make_folders();
+    if durable {
+        batch.sync_content();
+        batch.choose_names();
+        batch.write_intents();
+    }
+    batch.place_files();
+    if durable {
+        batch.sync_folders();
+    }
+    batch.resolve();
+}
+
+struct Batch<'a> {
+    core: &'a Core,
+    durable: bool,
+    folders: Folders<'a>,
+    slots: Vec<Slot>,
+    /// The slot of each published name of this batch, from when it was chosen.
+    chosen: HashMap<String, usize>,
+}
+
+/// One job of a batch.
+struct Slot {
+    ticket: Ticket,
+    state: State,
+}
+
+enum State {
+    /// A folder to make.
+    Folder(EntryName),
+    /// A file without a name so far.
+    Unnamed(FileWork),
+    /// A file that is to get its name.
+    Named(FileWork, Choice),
+    /// A file that has its name.
+    Placed {
+        offered: EntryName,
+        record: Record,
+        choice: Choice,
+    },
+    /// The same as an earlier slot, which decides for both.
+    SameAs(usize),
+    Done(Result<Receipt, Refusal>),
+}
+
+/// The name that a file gets.
+struct Choice {
+    /// As for `EntryName::renamed`; 0: as offered.
+    number: u32,
+    name: EntryName,
+}
+
+/// What choosing a name came to.
+enum Chosen {
+    Name(Choice),
+    SameAs(usize),
+    Done(Result<Receipt, Refusal>),
+}
+
+impl<'a> Batch<'a> {
+    fn new(core: &'a Core, jobs: Vec<Job>, durable: bool) -> Self {
+        let slots = jobs
+            .into_iter()
+            .map(|Job { work, ticket }| Slot {
+                ticket,
+                state: match work {
+                    Work::File(file) => State::Unnamed(file),
+                    Work::Folder(name) => State::Folder(name),
+                    Work::Refused(refusal) => State::Done(Err(refusal)),
+                },
+            })
+            .collect();
+        let folders = Folders::new(core, durable);
+        Self {
+            core,
+            durable,
+            folders,
+            slots,
+            chosen: HashMap::new(),
+        }
+    }
+
+    fn make_folders(&mut self) {
+        for slot in &mut self.slots {
+            if let State::Folder(name) = &slot.state {
+                let made = self.folders.make(Some(name.as_str()));
+                slot.state = State::Done(match made {
+                    Ok(_) => Ok(folder_receipt(name)),
+                    Err(obstacle) => Err(obstacle.into()),
+                });
+            }
+        }
+    }
+
+    fn sync_content(&mut self) {
+        let unnamed = || self.slots.iter().filter_map(|slot| slot.state.unnamed());
+        let count = unnamed().count();
+        // A file that was closed between writes is left to `syncfs` too. That reports the failed
+        // write of any file of the file system since the descriptor it is called with was opened
+        // (Linux 5.8), and this one is open since before the first write; the descriptor of a file
+        // that is opened again may miss an error from before.
+        let all =
+            count >= SYNC_ALL_FILES_MIN || unnamed().any(|file| file.staged.descriptor().is_none());
+        let result = if count > 0 && all {
+            self.core.disk.sync_all(&self.core.layout.root)
+        } else {
+            Ok(())
+        };
+        for slot in &mut self.slots {
+            let State::Unnamed(file) = &mut slot.state else {
+                continue;
+            };
+            let synced = match file.staged.descriptor() {
+                Some(descriptor) if !all => self.core.disk.sync(Step::SyncFile, descriptor),
+                _ => result,
+            };
+            file.staged.close();
+            if let Err(errno) = synced {
+                slot.state = State::Done(Err(refusal("make a file durable", errno)));
+            }
+        }
+    }
+
+    fn choose_names(&mut self) {
+        for index in 0..self.slots.len() {
+            self.choose_name(index);
+        }
+    }
+
+    /// Chooses a name for a file that has none.
+    fn choose_name(&mut self, index: usize) {
+        let State::Unnamed(file) = &self.slots[index].state else {
+            return;
+        };
+        let chosen = choose(
+            self.core,
+            &mut self.folders,
+            &self.chosen,
+            &self.slots,
+            file,
+        );
+        let chosen = chosen.unwrap_or_else(|obstacle| Chosen::Done(Err(obstacle.into())));
+        if let Chosen::Name(choice) = &chosen {
+            self.chosen.insert(choice.name.as_str().to_owned(), index);
+        }
+        // The state taken out is only looked at where it is a file without a name, as it is here.
+        let state = &mut self.slots[index].state;
+        *state = match (std::mem::replace(state, State::SameAs(index)), chosen) {
+            (State::Unnamed(file), Chosen::Name(choice)) => State::Named(file, choice),
+            (_, Chosen::SameAs(other)) => State::SameAs(other),
+            (_, Chosen::Done(outcome)) => State::Done(outcome),
+            (other, Chosen::Name(_)) => other,
+        };
+    }
+
+    fn write_intents(&mut self) {
+        let named = self.slots.iter().filter_map(|slot| slot.state.named());
+        let mut publications = named
+            .map(|(file, choice)| publication(file, choice))
+            .peekable();
+        if publications.peek().is_none() {
+            return;
+        }
+        if let Err(errno) = self.core.receipts.intend(&self.core.disk, publications) {
+            for slot in &mut self.slots {
+                if slot.state.named().is_some() {
+                    slot.state = State::Done(Err(refusal("write a receipt", errno)));
+                }
+            }
+        }
+    }
+
+    fn place_files(&mut self) {
+        for index in 0..self.slots.len() {
+            for race in 0.. {
+                match &self.slots[index].state {
+                    State::Unnamed(_) | State::Named(..) if race == RACES_MAX => {
+                        let words = "the name was taken again and again";
+                        let lost = Refusal::new(RefusalCode::Exists, words);
+                        self.slots[index].state = State::Done(Err(lost));
+                    }
+                    // Without durability the name is tried before it is looked at: mostly it is free.
+                    State::Unnamed(_) if race == 0 && !self.durable => {
+                        self.take_offered_name(index)
+                    }
+                    State::Unnamed(_) => {
+                        self.choose_name(index);
+                        if self.durable {
+                            self.write_intents_again(index);
+                        }
+                    }
+                    State::Named(..) => self.place(index),
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    fn take_offered_name(&mut self, index: usize) {
+        let state = &mut self.slots[index].state;
+        *state = match std::mem::replace(state, State::SameAs(index)) {
+            State::Unnamed(file) => {
+                let choice = Choice {
+                    number: 0,
+                    name: file.name.clone(),
+                };
+                State::Named(file, choice)
+            }
+            other => other,
+        };
+    }
+
+    fn write_intents_again(&mut self, index: usize) {
+        let Some((file, choice)) = self.slots[index].state.named() else {
+            return;
+        };
+        let publications = std::iter::once(publication(file, choice));
+        if let Err(errno) = self.core.receipts.intend(&self.core.disk, publications) {
+            self.slots[index].state = State::Done(Err(refusal("write a receipt", errno)));
+        }
+    }
+
+    /// Tries to give a file the name that was chosen for it.
+    fn place(&mut self, index: usize) {
+        let state = &mut self.slots[index].state;
+        *state = match std::mem::replace(state, State::SameAs(index)) {
+            State::Named(file, choice) => place(self.core, &mut self.folders, file, choice),
+            other => other,
+        };
+    }
+
+    fn sync_folders(&mut self) {
+        let Err(errno) = self.folders.sync() else {
+            return;
+        };
+        for slot in &mut self.slots {
+            let made_folder = matches!(&slot.state, State::Done(Ok(receipt)) if receipt.size == 0);
+            if made_folder || matches!(slot.state, State::Placed { .. }) {
+                slot.state = State::Done(Err(refusal("make a folder durable", errno)));
+            }
+        }
+    }
+
+    fn resolve(self) {
+        let core = self.core;
+        let mut outcomes: Vec<Result<Receipt, Refusal>> = Vec::with_capacity(self.slots.len());
+        let mut tickets = Vec::with_capacity(self.slots.len());
+        for slot in self.slots {
+            let outcome = match slot.state {
+                State::Placed {
+                    offered,
+                    record,
+                    choice,
+                } => {
+                    let publication = Publication {
+                        offered: &offered,
+                        number: choice.number,
+                        record,
+                    };
+                    core.receipts.publish(&publication, &choice.name);
+                    if !self.durable {
+                        core.receipts.note(&core.disk, &publication);
+                    }
+                    Ok(receipt(&choice.name, &record))
+                }
+                State::Done(outcome) => outcome,
+                State::SameAs(other) => outcomes.get(other).cloned().unwrap_or_else(unfinished),
+                State::Folder(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
+            };
+            outcomes.push(outcome);
+            tickets.push(slot.ticket);
+        }
+        // All of the batch is known by now: nobody who is told of one file finds another missing.
+        for (ticket, outcome) in tickets.into_iter().zip(outcomes) {
+            ticket.resolve(outcome);
+        }
+    }
+}
+
+impl State {
+    fn unnamed(&self) -> Option<&FileWork> {
+        match self {
+            Self::Unnamed(file) => Some(file),
+            _ => None,
+        }
+    }
+
+    fn named(&self) -> Option<(&FileWork, &Choice)> {
+        match self {
+            Self::Named(file, choice) => Some((file, choice)),
+            _ => None,
+        }
+    }
+}
+
+/// Chooses the name of `file` by the conflict rule.
+fn choose(
+    core: &Core,
+    folders: &mut Folders<'_>,
+    chosen: &HashMap<String, usize>,
+    slots: &[Slot],
+    file: &FileWork,
+) -> Result<Chosen, Obstacle> {
+    let folder = folders.make(file.name.parent())?;
+    let offered = Choice {
+        number: 0,
+        name: file.name.clone(),
+    };
+    let there = tree::look(&folder, file.name.leaf())?;
+    if core.options.conflict == Conflict::Replace {
+        return Ok(match there {
+            Some(stat) if tree::is_folder(&stat) => Chosen::Done(Err(taken_by_folder())),
+            _ => Chosen::Name(offered),
+        });
+    }
+    if there.is_none() && !chosen.contains_key(file.name.as_str()) {
+        return Ok(Chosen::Name(offered));
+    }
+    // The same file once more: from this sender, who did not hear the answer, or from another.
+    if let Some(same) = same_in_batch(slots, file) {
+        return Ok(Chosen::SameAs(same));
+    }
+    let root = core.layout.root.as_fd();
+    let same =
+        |record: &Record| record.digest == file.record.digest && record.size == file.record.size;
+    if let Some((name, record)) = core.receipts.find(root, &file.name, same) {
+        return Ok(Chosen::Done(Ok(receipt(&name, &record))));
+    }
+    if core.options.conflict == Conflict::Refuse {
+        return Ok(Chosen::Done(Err(taken())));
+    }
+    let number = free_number(|number| {
+        let Some(name) = file.name.renamed(number) else {
+            return Ok(false);
+        };
+        Ok(!chosen.contains_key(name.as_str()) && tree::look(&folder, name.leaf())?.is_none())
+    })?;
+    Ok(
+        match number.and_then(|number| Some((number, file.name.renamed(number)?))) {
+            Some((number, name)) => Chosen::Name(Choice { number, name }),
+            None => Chosen::Done(Err(taken())),
+        },
+    )
+}
+
+/// An earlier file of the batch with the same name and content.
+fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
+    slots.iter().position(|slot| {
+        let (offered, record) = match &slot.state {
+            State::Named(other, _) => (&other.name, &other.record),
+            State::Placed {
+                offered, record, ..
+            } => (offered, record),
+            _ => return false,
+        };
+        *offered == file.name
+            && record.digest == file.record.digest
+            && record.size == file.record.size
+    })
+}
+
+/// Gives `file` the name `choice`; the state after that.
+fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Choice) -> State {
+    let parent = choice.name.parent();
+    let folder = match folders.make(parent) {
+        Ok(folder) => folder,
+        Err(obstacle) => return State::Done(Err(obstacle.into())),
+    };
+    let how = match core.options.conflict {
+        Conflict::Replace => Publish::Replace,
+        Conflict::Rename | Conflict::Refuse => Publish::NoReplace,
+    };
+    match file.staged.publish(how, &folder, choice.name.leaf()) {
+        Ok(()) => {
+            folders.changed(parent.unwrap_or_default(), &folder);
+            State::Placed {
+                offered: file.name,
+                record: file.record,
+                choice,
+            }
+        }
+        Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
+            State::Done(Err(taken_by_folder()))
+        }
+        Err(Errno::EXIST) => State::Unnamed(file),
+        // The folder was removed after it was opened.
+        Err(Errno::NOENT) => {
+            folders.forget();
+            State::Unnamed(file)
+        }
+        Err(errno) => State::Done(Err(refusal("publish a file", errno))),
+    }
+}
+
+fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {
+    Publication {
+        offered: &file.name,
+        number: choice.number,
+        record: file.record,
+    }
+}
+
+/// The receipt for a stored file.
+pub(super) fn receipt(name: &EntryName, record: &Record) -> Receipt {
+    Receipt {
+        name: name.as_str().to_owned(),
+        size: record.size,
+        digest: Digest::Blake3(record.digest),
+        proof: None,
+    }
+}
+
+/// The receipt for a folder.
+pub(super) fn folder_receipt(name: &EntryName) -> Receipt {
+    Receipt {
+        name: name.as_str().to_owned(),
+        size: 0,
+        digest: Digest::Blake3(*blake3::hash(b"").as_bytes()),
+        proof: None,
+    }
+}
+
+/// The refusal where the conflict rule is to refuse.
+pub(super) fn taken() -> Refusal {
+    Refusal::new(RefusalCode::Exists, "the name is taken")
+}
+
+fn taken_by_folder() -> Refusal {
+    Refusal::new(RefusalCode::Exists, "a folder has the name")
+}
+
+/// What a job is answered that the code above left in an intermediate state, which it does not.
+fn unfinished() -> Result<Receipt, Refusal> {
+    Err(Refusal::new(
+        RefusalCode::Io,
+        "the inbox lost track of a file",
+    ))
+}

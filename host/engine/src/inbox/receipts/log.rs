@@ -1,0 +1,271 @@
+//! The receipt log, `DIR/.sandport/receipts`: the one place for its format.
+//!
+//! The file is a sequence of frames with nothing in between:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 4 | length of the payload, little-endian, from 1 to [`PAYLOAD_BYTES_MAX`] |
+//! | 8 | the first bytes of the BLAKE3 digest of the payload |
+//! | length | the payload: an [`Entry`], encoded by postcard |
+//!
+//! It only grows while a server runs. The first frame that is cut short or does not match its
+//! checksum ends the log: what a crash left behind it is overwritten.
+//!
+//! An entry is written *before* its file gets its name, so that there is no file without one. It is
+//! therefore not true by itself: it counts where the file that has the name now is the one that the
+//! entry describes.
+
+use std::borrow::Cow;
+use std::io::{self, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::inbox::disk::{Disk, Step};
+
+/// Length and checksum before each payload. Bytes.
+const HEAD_BYTES: usize = 12;
+
+/// Longest payload. Bytes. The longest name has 2 KiB, all else is under 100 bytes.
+const PAYLOAD_BYTES_MAX: usize = 4 * 1024;
+
+/// How much is read in one go. Bytes.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What the log holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Entry<'a> {
+    /// A server began to write; what follows is by it.
+    Session(Session),
+    /// A file has its name, or is about to get it.
+    Stored(#[serde(borrow)] Stored<'a>),
+    /// The server ended in good order, and all before is durable.
+    Closed,
+}
+
+/// A run of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Session {
+    /// Tells one boot of the system from another; 0: not known.
+    pub(super) boot: u64,
+    /// Whether files were made durable before they were published. If not, what is said of them
+    /// holds until the system stops.
+    pub(super) durable: bool,
+}
+
+/// A stored file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stored<'a> {
+    /// The name that the sender offered, or that was made up for it.
+    pub(super) offered: Cow<'a, str>,
+    /// What the conflict rule put into the name (`EntryName::renamed`); 0: it is as offered.
+    pub(super) number: u32,
+    /// What was stored.
+    pub(super) record: Record,
+}
+
+/// A stored file, and how to recognise it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::inbox) struct Record {
+    /// BLAKE3 of the content.
+    pub(in crate::inbox) digest: [u8; 32],
+    /// Bytes.
+    pub(in crate::inbox) size: u64,
+    /// Inode number.
+    pub(in crate::inbox) inode: u64,
+    /// Modification time as the file system keeps it: seconds since 1970 and nanoseconds.
+    pub(in crate::inbox) modified: (i64, u32),
+}
+
+/// The log, open for appending.
+pub(super) struct Log {
+    file: OwnedFd,
+    /// Where the next frame goes.
+    end: u64,
+    /// Up to where it is known to be durable.
+    synced: u64,
+    /// Frames that are not in the file yet; they begin at `end`.
+    waiting: Vec<u8>,
+}
+
+impl Log {
+    /// Opens the log, makes it if it is missing, and calls `each` with what it holds, oldest first.
+    /// What does not hold together at its end is cut off.
+    pub(super) fn open(dir: impl AsFd, each: impl FnMut(Entry<'_>)) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(dir, NAME, flags, Mode::from_raw_mode(0o600))?;
+        let end = read(&file, each)?;
+        let length = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
+        if length > end {
+            tracing::warn!(bytes = length - end, "cut a torn end off the receipt log");
+            rustix::fs::ftruncate(&file, end)?;
+        }
+        Ok(Self {
+            file,
+            end,
+            synced: end,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Takes up an entry, to be written by the next [`Log::write`].
+    pub(super) fn push(&mut self, entry: &Entry<'_>) {
+        push_frame(&mut self.waiting, entry);
+    }
+
+    /// How many bytes wait to be written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Writes what waits. Where that fails, what waited is dropped, and the log is as it was.
+    pub(super) fn write(&mut self, disk: &Disk) -> rustix::io::Result<()> {
+        let written = disk.write(Step::WriteLog, &self.file, &self.waiting, self.end);
+        if written.is_ok() {
+            self.end += self.waiting.len() as u64;
+        }
+        self.waiting.clear();
+        written
+    }
+
+    /// Makes what was written durable. Where that fails, nothing of it counts: the next entries
+    /// overwrite it, since behind a hole in the log a power cut would hide them.
+    pub(super) fn sync(&mut self, disk: &Disk) -> rustix::io::Result<()> {
+        match disk.sync(Step::SyncLog, &self.file) {
+            Ok(()) => {
+                self.synced = self.end;
+                Ok(())
+            }
+            Err(errno) => {
+                self.end = self.synced;
+                Err(errno)
+            }
+        }
+    }
+
+    /// Reads the log from its start once more, as far as it is written.
+    pub(super) fn read_again(&self, each: impl FnMut(Entry<'_>)) -> io::Result<()> {
+        read(&self.file, each).map(drop)
+    }
+
+    /// Replaces the log by what `rewrite` puts into a new one, in one step as seen after a crash.
+    pub(super) fn replace(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        rewrite: impl FnOnce(&Self, &mut Rewriter) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(
+            dir,
+            NEW_NAME,
+            flags | OFlags::CLOEXEC,
+            Mode::from_raw_mode(0o600),
+        )?;
+        let mut new = Rewriter(Self {
+            file,
+            end: 0,
+            synced: 0,
+            waiting: Vec::new(),
+        });
+        rewrite(self, &mut new)?;
+        let Rewriter(mut new) = new;
+        let disk = Disk::default();
+        new.write(&disk)?;
+        new.sync(&disk)?;
+        rustix::fs::renameat(dir, NEW_NAME, dir, NAME)?;
+        disk.sync(Step::SyncDir, dir)?;
+        *self = new;
+        Ok(())
+    }
+}
+
+/// A log that will take the place of another.
+pub(super) struct Rewriter(Log);
+
+impl Rewriter {
+    pub(super) fn push(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        self.0.push(entry);
+        if self.0.waiting_bytes() >= READ_BYTES {
+            self.0.write(&Disk::default())?;
+        }
+        Ok(())
+    }
+}
+
+/// The log's name in `.sandport`.
+const NAME: &str = "receipts";
+
+/// Where its replacement is written; one that a crash left is overwritten.
+const NEW_NAME: &str = "receipts.new";
+
+fn push_frame(frames: &mut Vec<u8>, entry: &Entry<'_>) {
+    // Encoding into memory does not fail for these types; if it did, it would cost a receipt.
+    let Ok(payload) = postcard::to_allocvec(entry) else {
+        return;
+    };
+    let Ok(length) = u32::try_from(payload.len()) else {
+        return;
+    };
+    frames.extend_from_slice(&length.to_le_bytes());
+    frames.extend_from_slice(&checksum(&payload));
+    frames.extend_from_slice(&payload);
+}
+
+/// Calls `each` with the entries of `file` and says where the first broken frame begins.
+fn read(file: &OwnedFd, mut each: impl FnMut(Entry<'_>)) -> io::Result<u64> {
+    let mut reader = BufReader::with_capacity(READ_BYTES, FromStart { file, offset: 0 });
+    let mut payload = Vec::with_capacity(PAYLOAD_BYTES_MAX);
+    let mut end = 0;
+    loop {
+        let mut head = [0; HEAD_BYTES];
+        if !fill(&mut reader, &mut head)? {
+            return Ok(end);
+        }
+        let [l0, l1, l2, l3, check @ ..] = head;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if !(1..=PAYLOAD_BYTES_MAX).contains(&length) {
+            return Ok(end);
+        }
+        payload.resize(length, 0);
+        if !fill(&mut reader, &mut payload)? || checksum(&payload) != check {
+            return Ok(end);
+        }
+        let Ok((entry, [])) = postcard::take_from_bytes(&payload) else {
+            return Ok(end);
+        };
+        each(entry);
+        end += (HEAD_BYTES + length) as u64;
+    }
+}
+
+fn checksum(payload: &[u8]) -> [u8; 8] {
+    let digest = blake3::hash(payload);
+    let mut check = [0; 8];
+    check.copy_from_slice(&digest.as_bytes()[..8]);
+    check
+}
+
+/// Fills `buffer`; false: the file ends before.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a file by position, so that the descriptor can be shared.
+struct FromStart<'a> {
+    file: &'a OwnedFd,
+    offset: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count =
+            rustix::io::retry_on_intr(|| rustix::io::pread(self.file, &mut *buffer, self.offset))?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}

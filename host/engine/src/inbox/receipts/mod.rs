@@ -1,0 +1,359 @@
+//! What was stored: a log on disk, so that a sender who asks again gets the receipt and not a second
+//! copy, and an index of it in memory.
+
+mod index;
+mod log;
+
+use std::borrow::Cow;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::Stat;
+use sandport_protocol::EntryName;
+
+use super::disk::Disk;
+use super::error::InboxError;
+use super::tree;
+use index::Index;
+pub(super) use log::Record;
+use log::{Entry, Log, Session, Stored};
+
+/// Fewest entries for which a log is rewritten without its dead ones. Under it the file has less
+/// than a megabyte and loads in a millisecond or two.
+const COMPACT_ENTRIES_MIN: u64 = 4_096;
+
+/// How many entries are compared with the disk to estimate how many are dead. It costs as many system
+/// calls at the start.
+const SAMPLES_MAX: usize = 128;
+
+/// Most bytes of entries that wait for a write when nobody syncs. Bytes. Some hundreds of files.
+const WAITING_BYTES_MAX: usize = 32 * 1024;
+
+/// The receipts of an inbox.
+pub(super) struct Receipts {
+    log: Mutex<Writer>,
+    index: Mutex<Index>,
+    /// Whether entries wait whose flush nobody was asked for yet.
+    unflushed: AtomicBool,
+}
+
+struct Writer {
+    log: Log,
+    session: Session,
+    /// Whether this run has written its [`Entry::Session`].
+    begun: bool,
+}
+
+/// What the log of an earlier run means for this one.
+pub(super) struct Opened {
+    pub(super) receipts: Receipts,
+    /// The earlier run did not end in good order, or made nothing durable: what the records speak of
+    /// may not be durable yet.
+    pub(super) unsynced: bool,
+}
+
+/// A file that is about to be published, or was.
+pub(super) struct Publication<'a> {
+    pub(super) offered: &'a EntryName,
+    pub(super) number: u32,
+    pub(super) record: Record,
+}
+
+impl Receipts {
+    /// Loads the log in `state`, which speaks of files beneath `root`.
+    pub(super) fn open(
+        root: BorrowedFd<'_>,
+        state: BorrowedFd<'_>,
+        durable: bool,
+        path: &Path,
+    ) -> Result<Opened, InboxError> {
+        let failed = |doing| {
+            move |source| InboxError::Io {
+                doing,
+                path: path.join("receipts"),
+                source,
+            }
+        };
+        let boot = boot();
+        let mut index = Index::new();
+        let mut survey = Survey::default();
+        let mut holds = true;
+        let mut log = Log::open(state, |entry| {
+            survey.closed = entry == Entry::Closed;
+            survey.any = true;
+            match entry {
+                Entry::Session(session) => {
+                    holds = session.durable || (boot != 0 && session.boot == boot);
+                }
+                Entry::Stored(stored) => {
+                    survey.entries += 1;
+                    if holds && let Some(published) = stored.published() {
+                        let (offered, number) = (&stored.offered, stored.number);
+                        index.insert(offered, number, published.as_str(), stored.record);
+                        survey.sample(published, stored.record);
+                    }
+                }
+                Entry::Closed => {}
+            }
+        })
+        .map_err(failed("read"))?;
+
+        if survey.mostly_dead(root, index.len()) {
+            let live = compact(&mut log, root, state, &mut index).map_err(failed("compact"))?;
+            tracing::debug!(entries = survey.entries, live, "compacted the receipt log");
+        }
+        let session = Session { boot, durable };
+        let writer = Writer {
+            log,
+            session,
+            begun: false,
+        };
+        Ok(Opened {
+            receipts: Self {
+                log: Mutex::new(writer),
+                index: Mutex::new(index),
+                unflushed: AtomicBool::new(false),
+            },
+            unsynced: survey.any && !survey.closed,
+        })
+    }
+
+    /// What was published for `offered`, fits, and is on the disk as it was published.
+    pub(super) fn find(
+        &self,
+        root: BorrowedFd<'_>,
+        offered: &EntryName,
+        fits: impl Fn(&Record) -> bool,
+    ) -> Option<(EntryName, Record)> {
+        // The lock is not held while the disk is asked.
+        let found = lock(&self.index).find(offered, fits);
+        found
+            .into_iter()
+            .find(|(name, record)| record.is_of(root, name))
+    }
+
+    /// Writes down what is about to be published, and makes that durable.
+    pub(super) fn intend<'a>(
+        &self,
+        disk: &Disk,
+        publications: impl Iterator<Item = Publication<'a>>,
+    ) -> rustix::io::Result<()> {
+        let mut writer = lock(&self.log);
+        publications.for_each(|publication| writer.push(&publication));
+        writer.log.write(disk)?;
+        writer.log.sync(disk)
+    }
+
+    /// Writes down what was published, when it suits.
+    pub(super) fn note(&self, disk: &Disk, publication: &Publication<'_>) {
+        let mut writer = lock(&self.log);
+        let first = writer.log.waiting_bytes() == 0;
+        writer.push(publication);
+        if writer.log.waiting_bytes() >= WAITING_BYTES_MAX {
+            writer.flush(disk);
+        } else if first {
+            self.unflushed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether someone has to call [`Receipts::flush`] in a while. It is said once.
+    pub(super) fn wants_flush(&self) -> bool {
+        // The load alone is cheaper, and nearly always false.
+        self.unflushed.load(Ordering::Relaxed) && self.unflushed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Writes what waits since [`Receipts::note`].
+    pub(super) fn flush(&self, disk: &Disk) {
+        lock(&self.log).flush(disk);
+    }
+
+    /// From now on an offer of the file is answered with its receipt.
+    pub(super) fn publish(&self, publication: &Publication<'_>, published: &EntryName) {
+        let (offered, number) = (publication.offered.as_str(), publication.number);
+        lock(&self.index).insert(offered, number, published.as_str(), publication.record);
+    }
+
+    /// Ends the run in good order.
+    pub(super) fn close(&self, disk: &Disk) {
+        let mut writer = lock(&self.log);
+        if writer.begun && writer.session.durable {
+            writer.log.push(&Entry::Closed);
+        }
+        writer.flush(disk);
+    }
+}
+
+impl Writer {
+    fn push(&mut self, publication: &Publication<'_>) {
+        if !self.begun {
+            self.begun = true;
+            self.log.push(&Entry::Session(self.session));
+        }
+        self.log.push(&Entry::Stored(Stored {
+            offered: Cow::Borrowed(publication.offered.as_str()),
+            number: publication.number,
+            record: publication.record,
+        }));
+    }
+
+    fn flush(&mut self, disk: &Disk) {
+        if self.log.waiting_bytes() > 0
+            && let Err(errno) = self.log.write(disk)
+        {
+            // The files are there; senders who ask again after a restart will send them again.
+            tracing::warn!(error = %errno, "could not write the receipt log");
+        }
+    }
+}
+
+impl Stored<'_> {
+    fn published(&self) -> Option<EntryName> {
+        let offered = EntryName::parse(&self.offered).ok()?;
+        if self.number == 0 {
+            Some(offered)
+        } else {
+            offered.renamed(self.number)
+        }
+    }
+}
+
+impl Record {
+    /// Describes the file with this status.
+    pub(super) fn new(digest: [u8; 32], stat: &Stat) -> Self {
+        Self {
+            digest,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            inode: stat.st_ino,
+            modified: modified(stat),
+        }
+    }
+
+    /// Whether the file beneath `root` that has the name is the one described, unchanged.
+    fn is_of(&self, root: BorrowedFd<'_>, name: &EntryName) -> bool {
+        let Ok(Some(stat)) = tree::look_up(root, name) else {
+            return false;
+        };
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+            && *self == Self::new(self.digest, &stat)
+    }
+}
+
+#[allow(
+    clippy::useless_conversion,
+    reason = "the types of the fields differ between targets"
+)]
+fn modified(stat: &Stat) -> (i64, u32) {
+    (
+        i64::from(stat.st_mtime),
+        u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    )
+}
+
+/// What a log looks like before anyone decides about it.
+#[derive(Default)]
+struct Survey {
+    any: bool,
+    closed: bool,
+    entries: u64,
+    /// Evenly spread over the log: every `stride`th.
+    samples: Vec<(EntryName, Record)>,
+    stride: u64,
+}
+
+impl Survey {
+    fn sample(&mut self, published: EntryName, record: Record) {
+        let stride = self.stride.max(1);
+        if !self.entries.is_multiple_of(stride) {
+            return;
+        }
+        if self.samples.len() == SAMPLES_MAX {
+            let mut keep = false;
+            self.samples.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.stride = stride * 2;
+        }
+        self.samples.push((published, record));
+    }
+
+    /// Whether most entries speak of files that are not there as described.
+    fn mostly_dead(&self, root: BorrowedFd<'_>, indexed: usize) -> bool {
+        if self.entries < COMPACT_ENTRIES_MIN {
+            return false;
+        }
+        let gone = self
+            .samples
+            .iter()
+            .filter(|(name, record)| !record.is_of(root, name))
+            .count();
+        (indexed as u64) < self.entries / 2 || gone > self.samples.len() / 2
+    }
+}
+
+/// Rewrites the log with the entries that are true; how many there are.
+fn compact(
+    log: &mut Log,
+    root: BorrowedFd<'_>,
+    state: BorrowedFd<'_>,
+    index: &mut Index,
+) -> std::io::Result<usize> {
+    let mut live = Index::new();
+    log.replace(state, |old, new| {
+        let mut session = None;
+        let mut closed = false;
+        let mut written = Ok(());
+        old.read_again(|entry| {
+            closed = entry == Entry::Closed;
+            match &entry {
+                Entry::Session(begun) => session = Some(*begun),
+                Entry::Stored(stored) => {
+                    let Some(published) = stored.published() else {
+                        return;
+                    };
+                    let record = stored.record;
+                    // Only the last entry under a name is in the index.
+                    if index.get(published.as_str()) != Some(&record)
+                        || !record.is_of(root, &published)
+                    {
+                        return;
+                    }
+                    let begun = session.take().map(Entry::Session);
+                    for entry in begun.iter().chain([&entry]) {
+                        written = std::mem::replace(&mut written, Ok(())).and(new.push(entry));
+                    }
+                    live.insert(&stored.offered, stored.number, published.as_str(), record);
+                }
+                Entry::Closed => {}
+            }
+        })?;
+        written?;
+        if closed {
+            new.push(&Entry::Closed)
+        } else {
+            Ok(())
+        }
+    })?;
+    *index = live;
+    Ok(index.len())
+}
+
+/// A number for this boot of the system; 0: the system does not tell.
+fn boot() -> u64 {
+    std::fs::read("/proc/sys/kernel/random/boot_id").map_or(0, |id| {
+        let digest = blake3::hash(&id);
+        digest.as_bytes()[..8]
+            .iter()
+            .fold(0, |number, &byte| number << 8 | u64::from(byte))
+    })
+}
+
+/// A lock whose data is whole even if a thread panicked while it held it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

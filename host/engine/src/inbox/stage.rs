@@ -1,0 +1,143 @@
+//! A file on its way in, while it has no name: one file in `.sandport/staging`.
+
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::io::Result;
+
+use super::Core;
+use super::disk::{Publish, Step};
+use super::tree::Folder;
+
+/// Most staged files whose descriptors are kept between two writes, or until their commit is synced.
+/// Over it a file is closed after each write and opened for the next, which costs microseconds;
+/// running out of descriptors would cost connections. A quarter of the usual limit of 1,024.
+const FILES_KEPT_MAX: usize = 256;
+
+/// A staged file. Dropping it removes it, unless it was published.
+pub(super) struct StagedFile {
+    core: Arc<Core>,
+    /// Its name in staging.
+    name: String,
+    file: Option<OwnedFd>,
+    /// Whether its one descriptor saw all of its writes.
+    whole: bool,
+    published: bool,
+}
+
+impl StagedFile {
+    /// Makes an empty one.
+    pub(super) fn create(core: &Arc<Core>) -> Result<Self> {
+        // The inbox is locked and its staging was cleaned at the start: a counter is unique.
+        let number = core.staged_count.fetch_add(1, Ordering::Relaxed);
+        let mut name = String::with_capacity(16);
+        let _ = write!(name, "{number:x}");
+        let file = core.disk.create(&core.layout.staging, &name)?;
+        core.files_open.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            core: Arc::clone(core),
+            name,
+            file: Some(file),
+            whole: true,
+            published: false,
+        })
+    }
+
+    /// Writes `bytes` at `offset`.
+    pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        core.disk.write(Step::Write, self.open()?, bytes, offset)?;
+        self.close_if_many();
+        Ok(())
+    }
+
+    /// Gives the file its times and mode, and says what it looks like then.
+    pub(super) fn finish(&mut self, modified_ns: Option<i64>, executable: bool) -> Result<Stat> {
+        let file = self.open()?;
+        if let Some(modified_ns) = modified_ns {
+            let time = Timespec {
+                tv_sec: modified_ns.div_euclid(NS_PER_S),
+                tv_nsec: modified_ns.rem_euclid(NS_PER_S),
+            };
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            // A file system that cannot keep the time keeps the content all the same.
+            if let Err(errno) = rustix::fs::futimens(file, &times) {
+                tracing::debug!(error = %errno, "could not keep a modification time");
+            }
+        }
+        if executable {
+            let mode = rustix::fs::fstat(file)?.st_mode;
+            // Whoever may read it may run it, so that the umask holds.
+            rustix::fs::fchmod(
+                file,
+                Mode::from_raw_mode(mode & 0o777 | (mode & 0o444) >> 2),
+            )?;
+        }
+        let stat = rustix::fs::fstat(file)?;
+        self.close_if_many();
+        Ok(stat)
+    }
+
+    /// The descriptor through which all of the content went, if it is still open.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().filter(|_| self.whole).map(AsFd::as_fd)
+    }
+
+    /// Gives up the descriptor: nothing more is to be written or synced.
+    pub(super) fn close(&mut self) {
+        if self.file.take().is_some() {
+            self.whole = false;
+            self.core.files_open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives the file its name.
+    pub(super) fn publish(&mut self, how: Publish, to: &Folder<'_>, leaf: &str) -> Result<()> {
+        let staging = &self.core.layout.staging;
+        self.core
+            .disk
+            .publish(how, (staging, &self.name), (to, leaf))?;
+        self.published = true;
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<BorrowedFd<'_>> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let staging = &self.core.layout.staging;
+                let file = rustix::fs::openat(staging, &self.name, flags, Mode::empty())?;
+                self.core.files_open.fetch_add(1, Ordering::Relaxed);
+                file
+            }
+        };
+        let file: &OwnedFd = self.file.insert(file);
+        Ok(file.as_fd())
+    }
+
+    fn close_if_many(&mut self) {
+        if self.core.files_open.load(Ordering::Relaxed) > FILES_KEPT_MAX {
+            self.close();
+        }
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        self.close();
+        if !self.published
+            && let Err(errno) = self.core.disk.remove(&self.core.layout.staging, &self.name)
+        {
+            tracing::warn!(error = %errno, "could not remove a staged file");
+        }
+    }
+}
+
+const NS_PER_S: i64 = 1_000_000_000;

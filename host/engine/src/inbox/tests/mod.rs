@@ -1,0 +1,206 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+//! What a sender, an operator and someone else on the same machine can see of an inbox.
+
+mod batches;
+mod conflicts;
+mod crashes;
+mod disk_full;
+mod faults;
+mod locations;
+mod paths;
+mod resend;
+mod stored;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+use sandport_protocol::{Digest, Extent};
+
+/// An inbox in a folder of its own.
+struct Bench {
+    folder: TempDir,
+    options: InboxOptions,
+    inbox: Option<Inbox>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(InboxOptions::default())
+    }
+
+    fn with(options: InboxOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = Inbox::create(&folder.path().join("inbox"), options.clone()).unwrap();
+        Self {
+            folder,
+            options,
+            inbox: Some(inbox),
+        }
+    }
+
+    fn conflict(conflict: Conflict) -> Self {
+        Self::with(InboxOptions {
+            conflict,
+            ..InboxOptions::default()
+        })
+    }
+
+    fn inbox(&self) -> &Inbox {
+        self.inbox.as_ref().unwrap()
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.folder.path().join("inbox")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir().join(name)
+    }
+
+    /// Ends the server and starts another.
+    fn restart(&mut self) {
+        self.inbox = None;
+        self.inbox = Some(Inbox::create(&self.dir(), self.options.clone()).unwrap());
+    }
+
+    fn send(&self, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
+        send(self.inbox(), name, content)
+    }
+
+    /// All that is published, with `/` behind folders and the content of files.
+    fn published(&self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        list(&self.dir(), "", &mut found);
+        found.sort();
+        found
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.published().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// How many files are staged.
+    fn staged(&self) -> usize {
+        fs::read_dir(self.path(".sandport/staging"))
+            .unwrap()
+            .count()
+    }
+}
+
+fn list(dir: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if name == ".sandport" {
+            continue;
+        }
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.push((format!("{name}/"), Vec::new()));
+            list(&entry.path(), &format!("{name}/"), found);
+        } else if kind.is_file() {
+            found.push((name, fs::read(entry.path()).unwrap()));
+        } else {
+            found.push((format!("{name}@"), Vec::new()));
+        }
+    }
+}
+
+/// An offer of a file with a known size and without a digest.
+fn offer(name: &str, content: &[u8]) -> Offer {
+    Offer {
+        name: Some(name.to_owned()),
+        kind: EntryKind::File,
+        size: Some(content.len() as u64),
+        digest: None,
+        modified_ns: None,
+        executable: false,
+    }
+}
+
+fn offer_with_digest(name: &str, content: &[u8]) -> Offer {
+    Offer {
+        digest: Some(digest(content)),
+        ..offer(name, content)
+    }
+}
+
+fn offer_folder(name: &str) -> Offer {
+    Offer {
+        kind: EntryKind::Directory,
+        size: None,
+        ..offer(name, b"")
+    }
+}
+
+fn digest(content: &[u8]) -> Digest {
+    Digest::Blake3(*blake3::hash(content).as_bytes())
+}
+
+const ALL: Extent = Extent {
+    offset: 0,
+    length: None,
+};
+
+/// Opens an offer that has to be accepted.
+fn accept(inbox: &Inbox, offer: &Offer) -> Upload {
+    match inbox.open(offer).unwrap() {
+        Verdict::Accepted(upload) => upload,
+        other => panic!("{offer:?} got {other:?}"),
+    }
+}
+
+/// An upload that has received `content`.
+fn upload(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Upload {
+    let upload = accept(inbox, offer);
+    if !content.is_empty() {
+        upload.body(ALL).unwrap().write(content);
+    }
+    upload
+}
+
+/// Sends a file as a sender does that knows its size but not its digest.
+fn send(inbox: &Inbox, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
+    commit(inbox, &offer(name, content), content)
+}
+
+/// Sends a file however it was offered, unless it is here already.
+fn commit(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Result<Receipt, Refusal> {
+    match inbox.open(offer)? {
+        Verdict::Stored(receipt) => Ok(receipt),
+        Verdict::Making(pending) => wait(&pending),
+        Verdict::DigestFirst => {
+            let offer = Offer {
+                digest: Some(digest(content)),
+                ..offer.clone()
+            };
+            commit(inbox, &offer, content)
+        }
+        Verdict::Accepted(upload) => {
+            if !content.is_empty() {
+                upload.body(ALL)?.write(content);
+            }
+            wait(&upload.commit(content.len() as u64, Some(digest(content))))
+        }
+    }
+}
+
+fn wait(pending: &Pending) -> Result<Receipt, Refusal> {
+    block_on(pending.ready());
+    pending.try_get().unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn code(result: Result<impl fmt::Debug, Refusal>) -> RefusalCode {
+    result.unwrap_err().code
+}

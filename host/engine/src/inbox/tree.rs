@@ -1,0 +1,148 @@
+//! Finding and making folders beneath the inbox, without ever following a symbolic link.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+use sandport_protocol::{EntryName, Refusal, RefusalCode};
+
+use super::disk::Disk;
+use super::error::refusal;
+
+/// A folder of the inbox.
+#[derive(Clone, Debug)]
+pub(super) enum Folder<'a> {
+    /// The inbox itself.
+    Root(BorrowedFd<'a>),
+    /// One beneath it.
+    Below(Arc<OwnedFd>),
+}
+
+impl AsFd for Folder<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Root(fd) => *fd,
+            Self::Below(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// Why there is no folder to be had at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// A file, a symbolic link or a device has the name.
+    InTheWay,
+    /// The system failed.
+    Failed(Errno),
+}
+
+impl From<Obstacle> for Refusal {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::InTheWay => Self::new(
+                RefusalCode::Exists,
+                "a part of the path is something else than a folder",
+            ),
+            Obstacle::Failed(errno) => refusal("open a folder", errno),
+        }
+    }
+}
+
+/// Opens the folder at `path` beneath `root`; `None`: it does not exist.
+pub(super) fn open_folder<'a>(
+    root: BorrowedFd<'a>,
+    path: Option<&str>,
+) -> Result<Option<Folder<'a>>, Obstacle> {
+    let Some(path) = path else {
+        return Ok(Some(Folder::Root(root)));
+    };
+    // One call for the whole path where the kernel has it (5.6) and lets us (some container
+    // profiles do not know it).
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(root, path, FOLDER_FLAGS, Mode::empty(), resolve) {
+        Ok(fd) => return Ok(Some(Folder::Below(Arc::new(fd)))),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::NOTDIR) => return Err(Obstacle::InTheWay),
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::AGAIN | Errno::TOOBIG) => {}
+        Err(errno) => return Err(Obstacle::Failed(errno)),
+    }
+    let mut folder = Folder::Root(root);
+    for part in path.split('/') {
+        match open_part(&folder, part)? {
+            Some(fd) => folder = Folder::Below(Arc::new(fd)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(folder))
+}
+
+/// Opens the folder at `path` beneath `root` and makes what is missing of it. `made` is called with
+/// each folder that got a new entry, and its path (empty: the inbox): it has to be made durable.
+pub(super) fn make_folder<'a>(
+    disk: &Disk,
+    root: BorrowedFd<'a>,
+    path: Option<&str>,
+    mut made: impl FnMut(&str, &Folder<'a>),
+) -> Result<Folder<'a>, Obstacle> {
+    if let Some(folder) = open_folder(root, path)? {
+        return Ok(folder);
+    }
+    let path = path.unwrap_or_default();
+    let mut folder = Folder::Root(root);
+    let mut walked = 0;
+    for part in path.split('/') {
+        let next = match open_part(&folder, part)? {
+            Some(fd) => fd,
+            None => {
+                match disk.make_dir(&folder, part) {
+                    Ok(()) => made(path[..walked].trim_end_matches('/'), &folder),
+                    // Someone else was faster; opening it tells what it is.
+                    Err(Errno::EXIST) => {}
+                    Err(errno) => return Err(Obstacle::Failed(errno)),
+                }
+                open_part(&folder, part)?.ok_or(Obstacle::Failed(Errno::NOENT))?
+            }
+        };
+        folder = Folder::Below(Arc::new(next));
+        walked = (walked + part.len() + 1).min(path.len());
+    }
+    Ok(folder)
+}
+
+/// What has the name `leaf` in `folder`, links not followed; `None`: nothing.
+pub(super) fn look(folder: impl AsFd, leaf: &str) -> Result<Option<Stat>, Obstacle> {
+    match rustix::fs::statat(folder, leaf, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Obstacle::Failed(errno)),
+    }
+}
+
+/// What has the name `name` beneath `root`.
+pub(super) fn look_up(root: BorrowedFd<'_>, name: &EntryName) -> Result<Option<Stat>, Obstacle> {
+    match open_folder(root, name.parent())? {
+        Some(folder) => look(&folder, name.leaf()),
+        None => Ok(None),
+    }
+}
+
+/// Whether `stat` is of a folder.
+pub(super) fn is_folder(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+/// Readable, because only such a descriptor can be synced.
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+fn open_part(folder: &Folder<'_>, part: &str) -> Result<Option<OwnedFd>, Obstacle> {
+    match rustix::fs::openat(folder, part, FOLDER_FLAGS, Mode::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(Obstacle::InTheWay),
+        Err(errno) => Err(Obstacle::Failed(errno)),
+    }
+}
