@@ -1,0 +1,225 @@
+//! What can go wrong on the sending side, for one file and for the whole connection.
+
+use std::io;
+use std::path::PathBuf;
+
+use sandport_protocol::{Millis, Refusal, RefusalCode};
+
+/// What kind of failure a [`SendError`] is, for exit codes and for retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// The call makes no sense as it is.
+    Usage,
+    /// The same call may succeed later.
+    Temporary,
+    /// The server does not want it, and trying again will not help.
+    Refused,
+    /// This machine failed, not the other one.
+    Local,
+    /// The caller stopped it.
+    Interrupted,
+}
+
+/// What ended a connection, or kept it from being made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The host name has no address.
+    #[error("cannot find the address of {host}: {source}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// Nobody accepts connections there.
+    #[error("cannot connect to {to}: {source}")]
+    Connect {
+        /// The address.
+        to: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nobody answered in time.
+    #[error("cannot connect to {to}: no answer within {seconds:.0} s")]
+    ConnectTimeout {
+        /// The address.
+        to: String,
+        /// How long it was tried.
+        seconds: f64,
+    },
+    /// The server ended the connection and said why.
+    #[error("the server ended the connection: {0}")]
+    Goodbye(Refusal),
+    /// The other side speaks something else.
+    #[error("the other side does not speak the Sandport protocol: {0}")]
+    NotSandport(String),
+    /// The other side speaks something other than the classic dialect.
+    #[error("the other side answered the size with something other than `ack`")]
+    NotClassic,
+    /// The connection was cut.
+    #[error("the connection broke before everything was answered")]
+    Cut,
+    /// Nothing moved for too long.
+    #[error("the server has stalled: nothing moved for {0} ms")]
+    Stalled(Millis),
+    /// The classic dialect sends files, not directories.
+    #[error("{} is a directory: the classic dialect has no names, so it cannot send trees", .0.display())]
+    ClassicDirectory(PathBuf),
+    /// This machine could not do its part.
+    #[error("{doing}: {source}")]
+    Local {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The caller stopped it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl SendError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> SendErrorKind {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Cut
+            | Self::Stalled(_) => SendErrorKind::Temporary,
+            Self::Goodbye(refusal) => refusal_kind(refusal.code),
+            Self::NotSandport(_) | Self::NotClassic => SendErrorKind::Refused,
+            Self::ClassicDirectory(_) => SendErrorKind::Usage,
+            Self::Local { .. } => SendErrorKind::Local,
+            Self::Interrupted => SendErrorKind::Interrupted,
+        }
+    }
+
+    /// A stable word for the condition: a refusal code where the server gave one.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Resolve { .. } => "unresolved",
+            Self::Connect { .. } => "unreachable",
+            Self::ConnectTimeout { .. } => "connect-timeout",
+            Self::Goodbye(refusal) => refusal.code.as_str(),
+            Self::NotSandport(_) => "not-sandport",
+            Self::NotClassic => "not-classic",
+            Self::Cut => "cut",
+            Self::Stalled(_) => "stalled",
+            Self::ClassicDirectory(_) => "classic-directory",
+            Self::Local { .. } => "local-io",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// What to do about it, in one line for a person.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Resolve { .. } => "check the spelling of the host name, and the network",
+            Self::Connect { .. } => {
+                "is the server running? Start one with: sandport serve ./inbox --listen ADDRESS"
+            }
+            Self::ConnectTimeout { .. } => {
+                "the host is down or a firewall drops the packets; --connect-timeout waits longer"
+            }
+            Self::Goodbye(refusal) => match refusal_kind(refusal.code) {
+                SendErrorKind::Temporary => "run the same command again later",
+                _ => "the person who runs the server can say what it takes",
+            },
+            Self::NotSandport(_) => "if it is an old upload service, --classic speaks its protocol",
+            Self::NotClassic => "if it is a Sandport server, send without --classic",
+            Self::Cut | Self::Stalled(_) => {
+                "run the same command again: what is stored already is not sent twice"
+            }
+            Self::ClassicDirectory(_) => "send its files one by one, or without --classic",
+            Self::Local { .. } | Self::Interrupted => return None,
+        })
+    }
+}
+
+/// Whether the same attempt may succeed later.
+fn refusal_kind(code: RefusalCode) -> SendErrorKind {
+    match code {
+        RefusalCode::Locked
+        | RefusalCode::Cancelled
+        | RefusalCode::Timeout
+        | RefusalCode::TooMany
+        | RefusalCode::InsufficientSpace
+        | RefusalCode::Io => SendErrorKind::Temporary,
+        _ => SendErrorKind::Refused,
+    }
+}
+
+/// Why one file was not sent. The others are not touched by it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It is not there, or may not be read.
+    #[error("cannot open it: {0}")]
+    Open(io::Error),
+    /// Reading failed half-way.
+    #[error("cannot read it: {0}")]
+    Read(io::Error),
+    /// A directory could not be listed, or vanished meanwhile.
+    #[error("cannot list the directory: {0}")]
+    List(io::Error),
+    /// Its size or modification time changed while it was sent.
+    #[error("it changed while it was sent")]
+    Changed,
+    /// Names cross the wire in UTF-8.
+    #[error("its name is not UTF-8")]
+    NameNotUtf8,
+    /// Longer than any message.
+    #[error("its name is too long to be sent")]
+    NameTooLong,
+    /// A path like `/`.
+    #[error("the path has no last part that could be its name")]
+    NoName,
+    /// A pipe, a socket or a device.
+    #[error("it is not a regular file")]
+    Special,
+    /// The server wants the digest of a stream before the stream.
+    #[error("the server asked for the digest of a stream, which cannot be read twice")]
+    DigestOfStream,
+    /// The classic dialect announces the size, so a stream is kept in a temporary file first.
+    #[error("cannot keep the stream in a temporary file: {0}")]
+    Spool(io::Error),
+}
+
+impl FileError {
+    /// A stable word for the condition.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Open(source) if source.kind() == io::ErrorKind::NotFound => "not-found",
+            Self::Open(_) => "cannot-open",
+            Self::Read(_) => "cannot-read",
+            Self::List(_) => "cannot-list",
+            Self::Changed => "changed",
+            Self::NameNotUtf8 => "name-not-utf8",
+            Self::NameTooLong => "name-too-long",
+            Self::NoName => "no-name",
+            Self::Special => "special-file",
+            Self::DigestOfStream => "digest-of-stream",
+            Self::Spool(_) => "cannot-spool",
+        }
+    }
+}
+
+/// Why something was left out on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// Links within a tree are neither followed nor sent: an inbox makes none.
+    SymbolicLink,
+}
+
+impl SkipReason {
+    /// A stable word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SymbolicLink => "symbolic-link",
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What a sender tells its caller while it works.
+
+use std::path::{Path, PathBuf};
+
+use sandport_protocol::{EntryKind, Receipt, Refusal};
+
+use super::{FileError, SkipReason};
+
+/// One file or empty directory on its way.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SendFile {
+    /// Counted up from 0, in the order in which they are begun.
+    pub number: u64,
+    /// Where it is read from.
+    pub path: PathBuf,
+    /// The name that it is sent under; `None`: the server makes one up.
+    pub name: Option<String>,
+    /// File or directory.
+    pub kind: EntryKind,
+    /// Its size in bytes, where it is known before it is sent.
+    pub size: Option<u64>,
+    /// Modification time in nanoseconds since 1970-01-01T00:00:00Z.
+    pub modified_ns: Option<i64>,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+}
+
+/// What happened. Each file that was `Started` comes to one of `Stored`, `AlreadyStored`, `Sent`,
+/// `Refused`, `Failed` or `Unanswered`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SendEvent<'a> {
+    /// The server welcomed the sender, in the native dialect.
+    Connected {
+        /// Its name and version; not sanitised.
+        agent: &'a str,
+    },
+    /// All files were counted; see [`SendOptions::count_totals`](super::SendOptions::count_totals).
+    Totals {
+        /// How many files there are, without streams.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// The file was offered.
+    Started {
+        /// Which.
+        file: &'a SendFile,
+    },
+    /// Bytes of the file were handed to the network. Files that are sent in one go have no progress.
+    Progress {
+        /// Which.
+        file: &'a SendFile,
+        /// All of its bytes so far.
+        sent: u64,
+    },
+    /// All bytes are sent; the server checks and syncs them.
+    Verifying {
+        /// Which.
+        file: &'a SendFile,
+    },
+    /// The file is whole, verified, durable and visible at the server.
+    Stored {
+        /// Which.
+        file: &'a SendFile,
+        /// What the server says of it. The name is not sanitised.
+        receipt: &'a Receipt,
+    },
+    /// The server had the file already.
+    AlreadyStored {
+        /// Which.
+        file: &'a SendFile,
+        /// What the server says of it. The name is not sanitised.
+        receipt: &'a Receipt,
+    },
+    /// All bytes were sent in the classic dialect, which has no receipt.
+    Sent {
+        /// Which.
+        file: &'a SendFile,
+        /// How many bytes.
+        size: u64,
+    },
+    /// The server does not take the file.
+    Refused {
+        /// Which.
+        file: &'a SendFile,
+        /// Why. The detail is not sanitised.
+        refusal: &'a Refusal,
+    },
+    /// The file could not be sent.
+    Failed {
+        /// Where it is.
+        path: &'a Path,
+        /// Which, if it was started.
+        file: Option<&'a SendFile>,
+        /// Why.
+        error: &'a FileError,
+    },
+    /// Something in a tree was left out on purpose.
+    Skipped {
+        /// Where it is.
+        path: &'a Path,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// The connection ended before the file had an outcome. It may be stored.
+    Unanswered {
+        /// Which.
+        file: &'a SendFile,
+    },
+}
+
+/// What became of all files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Stored and verified.
+    pub stored: u64,
+    /// Were there already.
+    pub already_stored: u64,
+    /// Sent in the classic dialect, not verified.
+    pub sent: u64,
+    /// Refused by the server.
+    pub refused: u64,
+    /// Not sent, or not to the end.
+    pub failed: u64,
+    /// Left out on purpose.
+    pub skipped: u64,
+    /// Without an outcome.
+    pub unanswered: u64,
+    /// Bytes of all files that were stored, were there already, or were sent.
+    pub bytes: u64,
+}
+
+impl Summary {
+    /// Whether every file arrived.
+    pub fn is_complete(&self) -> bool {
+        self.refused == 0 && self.failed == 0 && self.unanswered == 0
+    }
+
+    /// Counts what happened.
+    pub fn count(&mut self, event: &SendEvent<'_>) {
+        match event {
+            SendEvent::Stored { receipt, .. } => {
+                self.stored += 1;
+                self.bytes += receipt.size;
+            }
+            SendEvent::AlreadyStored { receipt, .. } => {
+                self.already_stored += 1;
+                self.bytes += receipt.size;
+            }
+            SendEvent::Sent { size, .. } => {
+                self.sent += 1;
+                self.bytes += size;
+            }
+            SendEvent::Refused { .. } => self.refused += 1,
+            SendEvent::Failed { .. } => self.failed += 1,
+            SendEvent::Skipped { .. } => self.skipped += 1,
+            SendEvent::Unanswered { .. } => self.unanswered += 1,
+            SendEvent::Connected { .. }
+            | SendEvent::Totals { .. }
+            | SendEvent::Started { .. }
+            | SendEvent::Progress { .. }
+            | SendEvent::Verifying { .. } => {}
+        }
+    }
+}
+
+/// Passes events on and counts them.
+pub(super) struct Report<'a> {
+    events: &'a mut dyn FnMut(SendEvent<'_>),
+    summary: Summary,
+    numbers: u64,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(events: &'a mut dyn FnMut(SendEvent<'_>)) -> Self {
+        Self { events, summary: Summary::default(), numbers: 0 }
+    }
+
+    /// Begins a file and gives it its number.
+    pub(super) fn start(&mut self, file: &mut SendFile) {
+        file.number = self.numbers;
+        self.numbers += 1;
+        self.emit(SendEvent::Started { file });
+    }
+
+    pub(super) fn emit(&mut self, event: SendEvent<'_>) {
+        self.summary.count(&event);
+        (self.events)(event);
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        self.summary
+    }
+}

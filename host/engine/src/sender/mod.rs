@@ -1,0 +1,166 @@
+//! The sending end: files, directory trees and streams, to a Sandport server or to a service that
+//! speaks the classic dialect.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use sandport::sender::{SendEvent, SendOptions, Source, send};
+//!
+//! let sources = vec![Source::path("report.pdf"), Source::path("photos")];
+//! let summary = send(&"files.example".parse()?, sources, SendOptions::default(), |event| {
+//!     if let SendEvent::Stored { file, receipt } = event {
+//!         println!("{} is stored as {:?}", file.path.display(), receipt.name);
+//!     }
+//! })
+//! .await?;
+//! assert!(summary.is_complete());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One file's failure is an event and costs no other; an error of [`send`] is what ended the
+//! connection. Files are read on blocking threads of the tokio runtime; the futures here never block.
+
+use std::future::{Future, pending};
+use std::time::{Duration, Instant};
+
+use sandport_protocol::Millis;
+use tokio::sync::mpsc;
+
+use crate::net::Address;
+
+mod classic;
+mod connect;
+mod error;
+mod event;
+mod native;
+mod prepare;
+mod pump;
+mod source;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use error::{FileError, SendError, SendErrorKind, SkipReason};
+pub use event::{SendEvent, SendFile, Summary};
+pub use source::Source;
+
+/// What is spoken to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// The Sandport protocol: names, trees, verified receipts.
+    #[default]
+    Native,
+    /// Size in decimal, `ack`, bytes: one connection for each file, and no receipt.
+    Classic,
+}
+
+/// How to send. Begin with the default and change fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SendOptions {
+    /// What to speak.
+    pub dialect: Dialect,
+    /// How long to try to connect, name resolution included.
+    pub connect_timeout: Duration,
+    /// How long nothing may move in either direction, while the server owes an answer or has to take
+    /// bytes, before it counts as stalled.
+    pub stall_timeout: Duration,
+    /// Whether to count all files first, beside sending, for [`SendEvent::Totals`]. It walks each
+    /// tree a second time.
+    pub count_totals: bool,
+    /// Name and version of the program, for the server's log.
+    pub agent: String,
+}
+
+impl Default for SendOptions {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::Native,
+            // TCP gives an unanswered SYN four tries in 15 seconds; more seldom help.
+            connect_timeout: Duration::from_secs(15),
+            // As long as a server tolerates silence: the longest delay of a retransmission that a
+            // network mends by itself, twice.
+            stall_timeout: Duration::from_secs(60),
+            count_totals: false,
+            agent: concat!("sandport/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Sends all sources to the server at `to`, in one connection (in the classic dialect in one for each
+/// file), and tells `events` what becomes of each file.
+///
+/// # Errors
+/// What ended a connection, or kept it from being made; files without an outcome were
+/// [`SendEvent::Unanswered`] before. What befell single files is not an error but an event, and
+/// counted in the summary.
+pub async fn send(
+    to: &Address,
+    sources: Vec<Source>,
+    options: SendOptions,
+    events: impl FnMut(SendEvent<'_>),
+) -> Result<Summary, SendError> {
+    send_until(to, sources, options, pending(), events).await
+}
+
+/// Like [`send`], until `stop` completes: then the server is told that the sender gave up, and the
+/// error is [`SendError::Interrupted`].
+///
+/// # Errors
+/// As of [`send`].
+pub async fn send_until(
+    to: &Address,
+    sources: Vec<Source>,
+    options: SendOptions,
+    stop: impl Future<Output = ()>,
+    mut events: impl FnMut(SendEvent<'_>),
+) -> Result<Summary, SendError> {
+    let mut report = event::Report::new(&mut events);
+    let totals = options.count_totals.then(|| walk::count_in_background(&sources)).flatten();
+    match options.dialect {
+        Dialect::Native => {
+            let items = prepare::start(sources, prepare::Contents::ReadSmall);
+            native::send(to, items, totals, &options, stop, &mut report).await?;
+        }
+        Dialect::Classic => {
+            source::require_files(&sources)?;
+            let items = prepare::start(sources, prepare::Contents::Leave);
+            classic::send(to, items, totals, &options, stop, &mut report).await?;
+        }
+    }
+    Ok(report.summary())
+}
+
+/// What was counted, when it is: the number of files and their bytes.
+type Totals = mpsc::Receiver<(u64, u64)>;
+
+/// The clock of the protocol machines.
+#[derive(Clone, Copy)]
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    fn now(self) -> Millis {
+        millis(self.start.elapsed())
+    }
+
+    /// The moment when the clock will read `at`, not before it really does.
+    fn instant(self, at: Millis) -> tokio::time::Instant {
+        // A clock reading is rounded down: without the one more, a machine would be woken a
+        // fraction of a millisecond early, over and over.
+        let at = Duration::from_millis(at.saturating_add(1));
+        let far = Duration::from_secs(365 * 24 * 3600);
+        tokio::time::Instant::from_std(self.start + at.min(far))
+    }
+}
+
+/// A duration as the machines count it.
+fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,185 @@
+//! What goes out: messages and small files gathered into large writes, large payload straight from
+//! the buffer that it was read into.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::sender::pump::Chunk;
+
+/// Gathered bytes beyond which no more files are taken in: one large write. Bytes.
+const GATHERED_BYTES: usize = 512 * 1024;
+
+/// What payload is made of when its file can no longer give it: the frame announced it, so something
+/// has to follow, and the upload is cancelled right after it.
+static FILLER: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// One output of the machine, with its content.
+pub(super) enum Outgoing {
+    Message(Bytes),
+    /// Payload of a small file.
+    Content(Bytes),
+    /// Payload that comes from the pump: its length in bytes.
+    Frame(u64),
+    Shutdown,
+}
+
+/// Where the payload of the open frame comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FrameSource {
+    Pump,
+    Filler,
+}
+
+/// What one write has taken.
+pub(super) struct Wrote {
+    /// Bytes of the chunk.
+    pub(super) of_chunk: usize,
+    /// Whether payload may have been among it, beside messages.
+    pub(super) has_payload: bool,
+}
+
+/// Everything that waits to be written.
+pub(super) struct Output {
+    waiting: VecDeque<Outgoing>,
+    gathered: Vec<u8>,
+    /// How much of `gathered` was written.
+    written: usize,
+    /// Whether payload is among what is gathered.
+    has_content: bool,
+    /// Payload bytes that still have to follow what is gathered.
+    frame: u64,
+    frame_source: FrameSource,
+    shutdown: bool,
+    broken: bool,
+}
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            gathered: Vec::with_capacity(2 * GATHERED_BYTES),
+            written: 0,
+            has_content: false,
+            frame: 0,
+            frame_source: FrameSource::Pump,
+            shutdown: false,
+            broken: false,
+        }
+    }
+
+    pub(super) fn push(&mut self, outgoing: Outgoing) {
+        if !self.broken {
+            self.waiting.push_back(outgoing);
+        }
+        self.gather();
+    }
+
+    /// Whether another file may be taken in.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_in_frame() && self.gathered.len() - self.written < GATHERED_BYTES
+    }
+
+    /// Whether payload of the pump was announced and not written to its end.
+    pub(super) fn is_in_frame(&self) -> bool {
+        self.frame > 0
+    }
+
+    /// The pump will give no more for the open frame.
+    pub(super) fn fill_frame(&mut self) {
+        self.frame_source = FrameSource::Filler;
+    }
+
+    /// The connection takes nothing any more: what waits is dropped.
+    pub(super) fn set_broken(&mut self) {
+        self.broken = true;
+        self.waiting.clear();
+        self.gathered.clear();
+        self.written = 0;
+        self.frame = 0;
+        self.shutdown = false;
+    }
+
+    /// Whether [`Output::write`] has something to do.
+    pub(super) fn can_write(&self, chunk: Option<&Chunk>) -> bool {
+        self.written < self.gathered.len()
+            || self.shutdown
+            || (self.frame > 0 && (chunk.is_some() || self.frame_source == FrameSource::Filler))
+    }
+
+    /// Writes once; gives what [`Output::wrote`] wants to know. Safe to cancel.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(super) async fn write(
+        &self,
+        connection: &mut (impl AsyncWrite + Unpin),
+        chunk: Option<&Chunk>,
+    ) -> io::Result<usize> {
+        let gathered = &self.gathered[self.written..];
+        let payload = match self.frame_source {
+            FrameSource::Pump => chunk.map_or(&[][..], Chunk::bytes),
+            FrameSource::Filler => &FILLER[..],
+        };
+        let payload = &payload[..clamp(self.frame, payload.len())];
+        if gathered.is_empty() && payload.is_empty() {
+            connection.shutdown().await?;
+            return Ok(0);
+        }
+        let count = if payload.is_empty() {
+            connection.write(gathered).await?
+        } else if gathered.is_empty() {
+            connection.write(payload).await?
+        } else {
+            let both = [IoSlice::new(gathered), IoSlice::new(payload)];
+            connection.write_vectored(&both).await?
+        };
+        if count == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }
+    }
+
+    /// Notes what was written.
+    pub(super) fn wrote(&mut self, count: usize) -> Wrote {
+        if count == 0 {
+            self.shutdown = false;
+            return Wrote { of_chunk: 0, has_payload: false };
+        }
+        let has_payload = self.has_content || self.frame > 0;
+        let of_gathered = count.min(self.gathered.len() - self.written);
+        let of_payload = count - of_gathered;
+        self.written += of_gathered;
+        if self.written == self.gathered.len() {
+            self.gathered.clear();
+            self.written = 0;
+            self.has_content = false;
+        }
+        self.frame -= of_payload as u64;
+        let of_chunk = if self.frame_source == FrameSource::Pump { of_payload } else { 0 };
+        if self.frame == 0 {
+            self.frame_source = FrameSource::Pump;
+            self.gather();
+        }
+        Wrote { of_chunk, has_payload }
+    }
+
+    /// Gathers what waits, up to the next payload of the pump.
+    fn gather(&mut self) {
+        while self.frame == 0 {
+            match self.waiting.pop_front() {
+                Some(Outgoing::Message(bytes)) => self.gathered.extend_from_slice(&bytes),
+                Some(Outgoing::Content(bytes)) => {
+                    self.gathered.extend_from_slice(&bytes);
+                    self.has_content = true;
+                }
+                Some(Outgoing::Frame(length)) => self.frame = length,
+                Some(Outgoing::Shutdown) => self.shutdown = true,
+                None => return,
+            }
+        }
+    }
+}
+
+fn clamp(value: u64, max: usize) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX).min(max)
+}

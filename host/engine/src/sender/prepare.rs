@@ -1,0 +1,245 @@
+//! Finding, opening and reading what is sent, on a blocking thread ahead of the connection.
+//!
+//! Small files are read whole and hashed here, and travel in batches: handing a file from thread to
+//! thread costs more than reading it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rustix::fs::OFlags;
+use sandport_protocol::{Digest, EntryKind};
+use tokio::sync::mpsc;
+
+use super::walk::{self, Found};
+use super::{FileError, SendFile, SkipReason, Source, source};
+
+/// Files of up to this size are read whole, and may be sent ahead of their verdict. As much as a
+/// receiver reads in one go while it expects messages: more would not spare it a call. Bytes.
+pub(super) const SMALL_BYTES_MAX: u64 = 64 * 1024;
+
+/// A batch is handed over when it holds this much content: one large write to the connection. Bytes.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// Or when it holds this many entries, however small.
+const BATCH_ENTRIES: usize = 128;
+
+/// Batches that wait for the connection. Two keep both sides busy; memory stays under a megabyte.
+const BATCHES_AHEAD: usize = 2;
+
+/// Whether contents are read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// Read and hash small files.
+    ReadSmall,
+    /// Read nothing: every file is [`Item::Large`].
+    Leave,
+}
+
+/// One thing to send or to report, in the order in which it was found.
+pub(super) enum Item {
+    Directory(SendFile),
+    /// A file, read whole.
+    Small {
+        file: SendFile,
+        content: Bytes,
+        digest: Digest,
+    },
+    /// A file that could be opened; to be opened again when its turn comes, so that none of the many
+    /// that wait holds a descriptor.
+    Large(SendFile, Links),
+    Stream {
+        file: SendFile,
+        reader: Box<dyn Read + Send>,
+    },
+    Skipped {
+        path: PathBuf,
+        reason: SkipReason,
+    },
+    Failed {
+        path: PathBuf,
+        error: FileError,
+    },
+}
+
+/// Whether opening a path may go through a link in its last part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// The path was named by the caller.
+    Follow,
+    /// The path was found in a tree, where it was no link.
+    Refuse,
+}
+
+/// Prepares all sources in order. The receiver ends when there is no more.
+pub(super) fn start(sources: Vec<Source>, contents: Contents) -> mpsc::Receiver<Vec<Item>> {
+    let (batches, prepared) = mpsc::channel(BATCHES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut batch = Batch { batches, contents, items: Vec::new(), content: Vec::new() };
+        for source in sources {
+            if !batch.add_source(source) {
+                return;
+            }
+        }
+        batch.hand_over();
+    });
+    prepared
+}
+
+/// The batch that is being filled.
+struct Batch {
+    batches: mpsc::Sender<Vec<Item>>,
+    contents: Contents,
+    items: Vec<Pending>,
+    /// The content of all small files in `items`, one after another.
+    content: Vec<u8>,
+}
+
+/// An item, or a small file whose content is still a part of the batch's.
+enum Pending {
+    Item(Item),
+    Small { file: SendFile, start: usize, end: usize, digest: Digest },
+}
+
+/// What every method that adds returns: whether anyone still wants more.
+type GoOn = bool;
+
+impl Batch {
+    fn add_source(&mut self, source: Source) -> GoOn {
+        match source {
+            Source::Reader { reader, path, name } => {
+                let file = SendFile {
+                    number: 0,
+                    path,
+                    name,
+                    kind: EntryKind::File,
+                    size: None,
+                    modified_ns: None,
+                    executable: false,
+                };
+                self.add(Item::Stream { file, reader })
+            }
+            Source::Path { path, name } => {
+                let named = name.map_or_else(|| source::own_name(&path), Ok);
+                // Whether it is there and what it is; opening a pipe only to look would disturb it.
+                let kind = path.metadata().map_err(FileError::Open);
+                match named.and_then(|name| Ok((name, kind?))) {
+                    Err(error) => self.add(Item::Failed { path, error }),
+                    Ok((name, metadata)) if metadata.is_dir() => self.add_tree(&path, &name),
+                    Ok((name, metadata)) if metadata.is_file() => {
+                        self.add_file(path, name, Links::Follow)
+                    }
+                    Ok(_) => self.add(Item::Failed { path, error: FileError::Special }),
+                }
+            }
+        }
+    }
+
+    fn add_tree(&mut self, root: &Path, name: &str) -> GoOn {
+        let mut go_on = true;
+        walk::walk(root, name, |found| {
+            go_on = match found {
+                Found::File { path, name } => self.add_file(path, name, Links::Refuse),
+                Found::Directory(file) => self.add(Item::Directory(file)),
+                Found::Skipped { path, reason } => self.add(Item::Skipped { path, reason }),
+                Found::Failed { path, error } => self.add(Item::Failed { path, error }),
+            };
+            go_on
+        });
+        go_on
+    }
+
+    fn add_file(&mut self, path: PathBuf, name: String, links: Links) -> GoOn {
+        match self.read_small(&path, name, links) {
+            Ok(pending) => self.push(pending),
+            Err(error) => self.add(Item::Failed { path, error }),
+        }
+    }
+
+    fn read_small(
+        &mut self,
+        path: &Path,
+        name: String,
+        links: Links,
+    ) -> Result<Pending, FileError> {
+        let opened = open(path, links)?;
+        let metadata = opened.metadata().map_err(FileError::Open)?;
+        let file = walk::describe(path, Some(name), EntryKind::File, &metadata);
+        if self.contents == Contents::Leave || metadata.len() > SMALL_BYTES_MAX {
+            return Ok(Pending::Item(Item::Large(file, links)));
+        }
+        // One read into room for more than the file has tells whether it has grown.
+        let start = self.content.len();
+        if self.content.capacity() == 0 {
+            self.content.reserve_exact(BATCH_BYTES + SMALL_BYTES_MAX as usize + 1);
+        }
+        loop {
+            match rustix::io::read(&opened, rustix::buffer::spare_capacity(&mut self.content)) {
+                Ok(0) => break,
+                // A short read of a regular file is its end.
+                Ok(_) if self.content.len() as u64 - start as u64 >= metadata.len() => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    self.content.truncate(start);
+                    return Err(FileError::Read(error.into()));
+                }
+            }
+        }
+        let end = self.content.len();
+        if (end - start) as u64 != metadata.len() {
+            self.content.truncate(start);
+            return Err(FileError::Changed);
+        }
+        let digest = Digest::Blake3(*blake3::hash(&self.content[start..end]).as_bytes());
+        Ok(Pending::Small { file, start, end, digest })
+    }
+
+    fn add(&mut self, item: Item) -> GoOn {
+        self.push(Pending::Item(item))
+    }
+
+    fn push(&mut self, pending: Pending) -> GoOn {
+        self.items.push(pending);
+        if self.items.len() >= BATCH_ENTRIES || self.content.len() >= BATCH_BYTES {
+            return self.hand_over();
+        }
+        true
+    }
+
+    fn hand_over(&mut self) -> GoOn {
+        let content = Bytes::from(std::mem::take(&mut self.content));
+        let items: Vec<Item> = self
+            .items
+            .drain(..)
+            .map(|pending| match pending {
+                Pending::Item(item) => item,
+                Pending::Small { file, start, end, digest } => {
+                    Item::Small { file, content: content.slice(start..end), digest }
+                }
+            })
+            .collect();
+        items.is_empty() || self.batches.blocking_send(items).is_ok()
+    }
+}
+
+/// Opens a regular file and nothing else, without waiting for the other end of a pipe.
+///
+/// # Errors
+/// [`FileError::Open`], [`FileError::Special`].
+pub(super) fn open(path: &Path, links: Links) -> Result<File, FileError> {
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    if links == Links::Refuse {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(FileError::Open)?;
+    if !file.metadata().map_err(FileError::Open)?.is_file() {
+        return Err(FileError::Special);
+    }
+    Ok(file)
+}

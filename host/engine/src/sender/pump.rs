@@ -1,0 +1,280 @@
+//! Reading large files and streams on a blocking thread, hashing on the way.
+//!
+//! The thread is one chunk ahead of the connection: it reads and hashes the next while the last is
+//! written. The buffers go round.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::mpsc as threads;
+
+use rustix::fs::Advice;
+use sandport_protocol::{Digest, Extent};
+use tokio::sync::mpsc;
+
+use super::prepare::{self, Links};
+use super::{FileError, SendFile, walk};
+
+/// One read, one update of the hash, one write to the connection. Large enough that a system call's
+/// and a thread hop's cost vanish, small enough to stay in the second-level cache. Bytes.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// One chunk being written, one waiting, one being read.
+const BUFFERS: usize = 3;
+
+/// What is read.
+pub(super) enum Content {
+    /// The file at a path, as it was described in the offer.
+    Path { path: PathBuf, links: Links, size: u64, modified_ns: Option<i64> },
+    /// A file that nobody else changes.
+    File { file: File, size: u64 },
+    /// A stream up to its end.
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Content {
+    /// The content of a file that was found, by its description.
+    pub(super) fn of(file: &SendFile, links: Links) -> Self {
+        Self::Path {
+            path: file.path.clone(),
+            links,
+            size: file.size.unwrap_or(0),
+            modified_ns: file.modified_ns,
+        }
+    }
+}
+
+/// What comes out.
+pub(super) enum Piece {
+    Chunk(Chunk),
+    /// All was read.
+    End {
+        size: u64,
+        digest: Digest,
+    },
+    Failed(FileError),
+}
+
+/// Some bytes of the file.
+pub(super) struct Chunk {
+    /// Where in the file the rest of the chunk belongs.
+    pub(super) offset: u64,
+    /// How many bytes from `offset` on are certain to follow without a gap: what may be announced.
+    /// Never less than the rest of the chunk.
+    pub(super) run: u64,
+    buffer: Vec<u8>,
+    rest: Range<usize>,
+}
+
+impl Chunk {
+    /// What of it was not taken yet.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.rest.clone()]
+    }
+
+    /// Takes `count` bytes away.
+    pub(super) fn advance(&mut self, count: usize) {
+        let count = count.min(self.rest.len());
+        self.rest.start += count;
+        self.offset += count as u64;
+        self.run -= count as u64;
+    }
+}
+
+/// A running pump. Dropping it ends the thread at its next chunk.
+pub(super) struct Pump {
+    pieces: mpsc::Receiver<Piece>,
+    used: threads::Sender<Vec<u8>>,
+}
+
+impl Pump {
+    /// Starts to read what `extents` (ascending) of the content asks for. All of the content is read,
+    /// for the digest; only what lies in the extents comes out.
+    pub(super) fn start(content: Content, extents: Vec<Extent>) -> Self {
+        let (to_connection, pieces) = mpsc::channel(BUFFERS - 2);
+        let (used, returned) = threads::channel();
+        tokio::task::spawn_blocking(move || {
+            let mut reading = Reading { to_connection, returned, made: 0, extents };
+            // An error means that nobody listens any more.
+            let last = match reading.run(content) {
+                Ok(Some((size, digest))) => Piece::End { size, digest },
+                Ok(None) => return,
+                Err(error) => Piece::Failed(error),
+            };
+            let _ = reading.to_connection.blocking_send(last);
+        });
+        Self { pieces, used }
+    }
+
+    /// The next piece. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Piece {
+        match self.pieces.recv().await {
+            Some(piece) => piece,
+            // The thread sends a last piece before it ends, unless it was never run.
+            None => Piece::Failed(FileError::Read(io::Error::other("the reading thread is gone"))),
+        }
+    }
+
+    /// Gives the buffer of a chunk back.
+    pub(super) fn recycle(&self, chunk: Chunk) {
+        // The thread may be through already.
+        let _ = self.used.send(chunk.buffer);
+    }
+}
+
+/// Computes the digest of a whole file.
+pub(super) fn hash(content: Content) -> Result<Digest, FileError> {
+    let mut source = open(content)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut position = 0;
+    loop {
+        let count = source.read(&mut buffer, position)?;
+        if count == 0 {
+            source.check_unchanged(position)?;
+            return Ok(Digest::Blake3(*hasher.finalize().as_bytes()));
+        }
+        hasher.update(&buffer[..count]);
+        position += count as u64;
+    }
+}
+
+/// The thread's side.
+struct Reading {
+    to_connection: mpsc::Sender<Piece>,
+    returned: threads::Receiver<Vec<u8>>,
+    made: usize,
+    extents: Vec<Extent>,
+}
+
+impl Reading {
+    /// Size and digest of the whole, or `None` when nobody listens.
+    fn run(&mut self, content: Content) -> Result<Option<(u64, Digest)>, FileError> {
+        let mut source = open(content)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut position = 0u64;
+        let mut spare: Option<Vec<u8>> = None;
+        loop {
+            let Some(mut buffer) = spare.take().or_else(|| self.buffer(source.size)) else {
+                return Ok(None);
+            };
+            let (wanted, border) = self.at(position);
+            let room = border.map_or(buffer.len(), |border| {
+                usize::try_from(border - position).unwrap_or(usize::MAX).min(buffer.len())
+            });
+            let count = source.read(&mut buffer[..room], position)?;
+            if count == 0 {
+                source.check_unchanged(position)?;
+                return Ok(Some((position, Digest::Blake3(*hasher.finalize().as_bytes()))));
+            }
+            hasher.update(&buffer[..count]);
+            if wanted {
+                let known = match (source.size, border) {
+                    (Some(size), Some(border)) => size.min(border) - position,
+                    (Some(size), None) => size - position,
+                    (None, _) => 0,
+                };
+                let run = known.max(count as u64);
+                let chunk = Chunk { offset: position, run, buffer, rest: 0..count };
+                if self.to_connection.blocking_send(Piece::Chunk(chunk)).is_err() {
+                    return Ok(None);
+                }
+            } else {
+                spare = Some(buffer);
+            }
+            position += count as u64;
+        }
+    }
+
+    /// A buffer that is free; `None` when nobody listens.
+    fn buffer(&mut self, size: Option<u64>) -> Option<Vec<u8>> {
+        if let Ok(buffer) = self.returned.try_recv() {
+            return Some(buffer);
+        }
+        if self.made < BUFFERS {
+            self.made += 1;
+            let fitting = size.map_or(CHUNK_BYTES, |size| {
+                usize::try_from(size).unwrap_or(usize::MAX).clamp(1, CHUNK_BYTES)
+            });
+            return Some(vec![0; fitting]);
+        }
+        self.returned.recv().ok()
+    }
+
+    /// Whether the byte at `position` is wanted, and where that changes next.
+    fn at(&self, position: u64) -> (bool, Option<u64>) {
+        for extent in &self.extents {
+            let end = extent.length.map(|length| extent.offset.saturating_add(length));
+            if position < extent.offset {
+                return (false, Some(extent.offset));
+            }
+            if end.is_none_or(|end| position < end) {
+                return (true, end);
+            }
+        }
+        (false, None)
+    }
+}
+
+/// Opened content.
+struct Opened {
+    reader: Box<dyn Read>,
+    /// The size that was offered.
+    size: Option<u64>,
+    /// To be compared at the end: the file, and the time in its offer.
+    watched: Option<(File, Option<i64>)>,
+}
+
+fn open(content: Content) -> Result<Opened, FileError> {
+    match content {
+        Content::Reader(reader) => Ok(Opened { reader, size: None, watched: None }),
+        Content::File { file, size } => {
+            Ok(Opened { reader: Box::new(file), size: Some(size), watched: None })
+        }
+        Content::Path { path, links, size, modified_ns } => {
+            let file = prepare::open(&path, links)?;
+            // Advice only: a file system that takes none reads as well.
+            let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+            let watched = file.try_clone().map_err(FileError::Open)?;
+            let opened = Opened {
+                reader: Box::new(file),
+                size: Some(size),
+                watched: Some((watched, modified_ns)),
+            };
+            opened.check_unchanged(size)?;
+            Ok(opened)
+        }
+    }
+}
+
+impl Opened {
+    /// Fills `buffer` as far as the content goes; 0 at its end.
+    fn read(&mut self, buffer: &mut [u8], position: u64) -> Result<usize, FileError> {
+        let room = match self.size {
+            Some(size) => usize::try_from(size - position).unwrap_or(usize::MAX).min(buffer.len()),
+            None => buffer.len(),
+        };
+        let mut filled = 0;
+        while filled < room {
+            match self.reader.read(&mut buffer[filled..room]) {
+                Ok(0) if self.size.is_some() => return Err(FileError::Changed),
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(FileError::Read(error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Whether the file is still what was offered, after `size` bytes of it.
+    fn check_unchanged(&self, size: u64) -> Result<(), FileError> {
+        let Some((file, modified_ns)) = &self.watched else { return Ok(()) };
+        let metadata = file.metadata().map_err(FileError::Read)?;
+        if metadata.len() != size || walk::modified_ns(&metadata) != *modified_ns {
+            return Err(FileError::Changed);
+        }
+        Ok(())
+    }
+}

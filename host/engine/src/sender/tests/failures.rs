@@ -1,0 +1,229 @@
+//! Files that do not arrive, and connections that break.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use sandport_protocol::{Limits, Refusal, RefusalCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::peer::Peer;
+use super::*;
+
+/// The address of a peer that does `serve` with its first connection.
+async fn peer_that<F, S>(serve: S) -> Address
+where
+    S: FnOnce(tokio::net::TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    Address::Tcp { host: "127.0.0.1".to_owned(), port }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_reported_and_the_rest_goes_on() {
+    let peer = Peer::start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("t");
+    write(&tree, "good", b"good");
+    std::fs::write(tree.join(OsStr::from_bytes(b"bad-\xff")), b"x").unwrap();
+    let fifo = tree.join("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let sources = vec![
+        Source::path(folder.path().join("missing")),
+        Source::path(&tree),
+        Source::path("/"),
+        Source::path(&fifo),
+    ];
+    let (result, told) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    let summary = result.unwrap();
+    assert_eq!((summary.stored, summary.failed), (1, 5));
+    assert_eq!(
+        told.sorted(),
+        [
+            "failed  no-name",
+            "failed bad-\u{fffd} name-not-utf8",
+            "failed missing not-found",
+            "failed pipe special-file",
+            "failed pipe special-file",
+            "stored t/good as t/good",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_sent_nobody_is_called() {
+    let nobody = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
+    let (result, told) =
+        send_and_listen(&nobody, vec![Source::path("/no/such/file")], SendOptions::default()).await;
+    assert_eq!(result.unwrap().failed, 1);
+    assert_eq!(told.0, ["failed file not-found"]);
+}
+
+#[tokio::test]
+async fn a_refused_file_costs_no_other() {
+    let peer = Peer::start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("t");
+    for number in 0..100 {
+        write(&tree, &format!("{number}"), b"small");
+        write(&tree, &format!("{number}-large"), &content(100_000, number));
+    }
+    peer.inbox().on_open = Some(Box::new(|offer| {
+        let odd = offer.name.as_deref().unwrap_or_default().contains('7');
+        odd.then(|| Refusal::from(RefusalCode::NameInvalid))
+    }));
+    let (result, _) =
+        send_and_listen(&peer.address, vec![Source::path(&tree)], SendOptions::default()).await;
+    let summary = result.unwrap();
+    assert_eq!((summary.stored, summary.refused), (162, 38));
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_half_way_stops_at_the_next_frame() {
+    let peer = Peer::start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let large = write(folder.path(), "large", &content(64 << 20, 1));
+    let next = write(folder.path(), "next", &content(2 << 20, 2));
+    peer.inbox().on_bytes = Some(Box::new(|name, bytes| {
+        (name == "large" && bytes > 1 << 20).then(|| RefusalCode::QuotaExceeded.into())
+    }));
+    let sources = vec![Source::path(&large), Source::path(&next)];
+    let (result, told) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    assert!(!result.unwrap().is_complete());
+    assert_eq!(told.0, ["refused large quota-exceeded", "stored next as next"]);
+    assert!(peer.inbox().bytes < 64 << 20, "all of the refused file was sent");
+}
+
+#[tokio::test]
+async fn a_file_that_shrinks_while_it_is_sent_is_cancelled() {
+    let peer = Peer::start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "shrinking", &content(64 << 20, 1));
+    let next = write(folder.path(), "next", b"next");
+    let shrinking = path.clone();
+    let mut once = Some(());
+    peer.inbox().on_bytes = Some(Box::new(move |name, _| {
+        if name == "shrinking" && once.take().is_some() {
+            std::fs::File::options().write(true).open(&shrinking).unwrap().set_len(100).unwrap();
+        }
+        None
+    }));
+    let sources = vec![Source::path(&path), Source::path(&next)];
+    let (result, told) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    assert_eq!(result.unwrap().failed, 1);
+    assert_eq!(told.sorted(), ["failed shrinking changed", "stored next as next"]);
+    assert_eq!(peer.inbox().kept.keys().collect::<Vec<_>>(), ["next"]);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_before_its_turn_is_cancelled() {
+    let peer = Peer::start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "growing", &content(1 << 20, 1));
+    let growing = path.clone();
+    peer.inbox().on_open = Some(Box::new(move |_| {
+        std::fs::write(&growing, content((1 << 20) + 1, 1)).unwrap();
+        None
+    }));
+    let (result, told) =
+        send_and_listen(&peer.address, vec![Source::path(&path)], SendOptions::default()).await;
+    assert_eq!(result.unwrap().failed, 1);
+    assert_eq!(told.0, ["failed growing changed"]);
+    assert!(peer.inbox().kept.is_empty());
+}
+
+#[tokio::test]
+async fn a_cut_leaves_files_unanswered_and_is_temporary() {
+    let to = peer_that(|mut stream| async move {
+        let mut some = [0; 64];
+        stream.read_exact(&mut some[..8]).await.unwrap();
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "file", b"x");
+    let (result, _) = send_and_listen(&to, vec![Source::path(&path)], SendOptions::default()).await;
+    let error = result.unwrap_err();
+    assert!(matches!(error, SendError::Cut), "{error}");
+    assert_eq!(error.kind(), SendErrorKind::Temporary);
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_something_else_is_named_as_such() {
+    let to = peer_that(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "file", b"x");
+    let (result, _) = send_and_listen(&to, vec![Source::path(&path)], SendOptions::default()).await;
+    assert!(matches!(result, Err(SendError::NotSandport(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_has_stalled() {
+    let to = peer_that(|mut stream| async move {
+        // It reads all and says nothing, until the sender gives up.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "file", b"x");
+    let options =
+        SendOptions { stall_timeout: Duration::from_millis(30), ..SendOptions::default() };
+    let (result, _) = send_and_listen(&to, vec![Source::path(&path)], options).await;
+    assert!(matches!(result, Err(SendError::Stalled(30))), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_interrupted_sender_tells_the_server() {
+    let peer = Peer::start(Limits::default()).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut stop = Some(stop);
+    peer.inbox().on_bytes = Some(Box::new(move |_, _| {
+        drop(stop.take());
+        None
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "large", &content(32 << 20, 1));
+    let mut told = Told::default();
+    let result = send_until(
+        &peer.address,
+        vec![Source::path(&path)],
+        SendOptions::default(),
+        async { drop(stopped.await) },
+        |event| told.note(&event),
+    )
+    .await;
+    assert!(matches!(result, Err(SendError::Interrupted)), "{result:?}");
+    assert_eq!(told.0, ["unanswered large"]);
+    peer.ended(1).await;
+    assert_eq!(peer.inbox().closed, [Err(RefusalCode::Cancelled)]);
+    assert!(peer.inbox().kept.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_listening_is_temporary_and_says_where() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let to = Address::Tcp { host: "127.0.0.1".to_owned(), port };
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "file", b"x");
+    let (result, _) = send_and_listen(&to, vec![Source::path(&path)], SendOptions::default()).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), SendErrorKind::Temporary);
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
+    assert!(error.hint().is_some());
+}

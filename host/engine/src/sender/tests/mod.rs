@@ -1,0 +1,77 @@
+//! The sender against peers in memory: what arrives, and what it says of it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod classic;
+mod failures;
+mod native;
+mod peer;
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// What a run of the sender has told, in order, as text that can be compared.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Told {
+    fn note(&mut self, event: &SendEvent<'_>) {
+        let named = |file: &SendFile| file.name.clone().unwrap_or_else(|| "?".to_owned());
+        let last =
+            |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.0.push(match event {
+            SendEvent::Stored { file, receipt } => {
+                format!("stored {} as {}", named(file), receipt.name)
+            }
+            SendEvent::AlreadyStored { file, .. } => format!("already stored {}", named(file)),
+            SendEvent::Sent { file, size } => format!("sent {} {size}", named(file)),
+            SendEvent::Refused { file, refusal } => {
+                format!("refused {} {}", named(file), refusal.code)
+            }
+            SendEvent::Failed { path, error, .. } => {
+                format!("failed {} {}", last(path), error.code())
+            }
+            SendEvent::Skipped { path, reason } => {
+                format!("skipped {} {}", last(path), reason.code())
+            }
+            SendEvent::Unanswered { file } => format!("unanswered {}", named(file)),
+            _ => return,
+        });
+    }
+
+    fn sorted(mut self) -> Vec<String> {
+        self.0.sort();
+        self.0
+    }
+}
+
+/// Sends and collects what is told.
+async fn send_and_listen(
+    to: &Address,
+    sources: Vec<Source>,
+    options: SendOptions,
+) -> (Result<Summary, SendError>, Told) {
+    let mut told = Told::default();
+    let result = send(to, sources, options, |event| told.note(&event)).await;
+    (result, told)
+}
+
+/// Bytes that repeat at no distance that a buffer size could hide.
+fn content(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        })
+        .collect()
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
