@@ -120,6 +120,11 @@ impl SenderEnd {
         }
     }
 
+    pub fn abort(&mut self, reason: Refusal) {
+        self.machine.abort(reason);
+        self.settle();
+    }
+
     /// The names of files with their outcomes.
     pub fn outcome_of(&self, name: &str) -> Option<&Outcome> {
         let id = self.files.iter().position(|file| file.name == name)?;
