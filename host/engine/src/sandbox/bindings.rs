@@ -6,6 +6,9 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "sandbox",
     imports: {
+        // A directory is on the disk when it answers.
+        "sandport:upload/inbox.open": async | trappable,
+        // It waits for a write that is under way.
         "sandport:upload/inbox.[static]upload.commit": async | trappable,
         default: trappable,
     },

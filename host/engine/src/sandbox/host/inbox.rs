@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sandport_protocol as protocol;
+use sandport_protocol::RefusalCode;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_io::streams::DynOutputStream;
@@ -32,14 +34,15 @@ pub struct PendingHandle(Arc<PendingCommit>);
 
 /// The commit, and the duty to report it once: to the operator, whatever the guest does.
 struct PendingCommit {
-    pending: inbox::Pending,
+    /// `Err`: the arguments of the commit made no sense.
+    pending: Result<inbox::Pending, protocol::Refusal>,
     name: Option<String>,
     connection: Arc<Connection>,
     reported: std::sync::Once,
 }
 
 impl Host for State {
-    fn open(&mut self, offer: Offer) -> wasmtime::Result<Result<Verdict, Refusal>> {
+    async fn open(&mut self, offer: Offer) -> wasmtime::Result<Result<Verdict, Refusal>> {
         let offer = match convert::offer(offer) {
             Ok(offer) => offer,
             Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
@@ -47,6 +50,17 @@ impl Host for State {
         match self.connection.context.inbox.open(&offer) {
             Ok(inbox::Verdict::Stored(receipt)) => {
                 Ok(Ok(Verdict::Stored(convert::to_receipt(receipt))))
+            }
+            Ok(inbox::Verdict::Making(pending)) => {
+                // A directory: on its way to the disk.
+                let commit = PendingCommit::new(Ok(pending), offer.name, &self.connection);
+                commit.ready().await;
+                Ok(match commit.outcome() {
+                    Some(outcome) => outcome
+                        .map(|receipt| Verdict::Stored(convert::to_receipt(receipt)))
+                        .map_err(convert::to_refusal),
+                    None => Err(convert::to_refusal(RefusalCode::Io.into())),
+                })
             }
             Ok(inbox::Verdict::DigestFirst) => Ok(Ok(Verdict::DigestFirst)),
             Ok(inbox::Verdict::Accepted(upload)) => {
@@ -116,16 +130,10 @@ impl HostUpload for State {
         // A body may still be at its last step, on another thread.
         handle.writes.done().await;
         let pending = match digest.map(convert::digest).transpose() {
-            Ok(digest) => handle.upload.commit(size, digest),
-            Err(refusal) => inbox::Pending::refused(refusal),
+            Ok(digest) => Ok(handle.upload.commit(size, digest)),
+            Err(refusal) => Err(refusal),
         };
-        self.connection.commit_started();
-        let commit = PendingCommit {
-            pending,
-            name: handle.name,
-            connection: Arc::clone(&self.connection),
-            reported: std::sync::Once::new(),
-        };
+        let commit = PendingCommit::new(pending, handle.name, &self.connection);
         Ok(self.table.push(PendingHandle(Arc::new(commit)))?)
     }
 
@@ -167,8 +175,31 @@ impl HostPending for State {
 }
 
 impl PendingCommit {
-    fn outcome(&self) -> Option<Result<sandport_protocol::Receipt, sandport_protocol::Refusal>> {
-        let outcome = self.pending.try_get()?;
+    fn new(
+        pending: Result<inbox::Pending, protocol::Refusal>,
+        name: Option<String>,
+        connection: &Arc<Connection>,
+    ) -> Self {
+        connection.commit_started();
+        Self {
+            pending,
+            name,
+            connection: Arc::clone(connection),
+            reported: std::sync::Once::new(),
+        }
+    }
+
+    async fn ready(&self) {
+        if let Ok(pending) = &self.pending {
+            pending.ready().await;
+        }
+    }
+
+    fn outcome(&self) -> Option<Result<protocol::Receipt, protocol::Refusal>> {
+        let outcome = match &self.pending {
+            Ok(pending) => pending.try_get()?,
+            Err(refusal) => Err(refusal.clone()),
+        };
         self.reported.call_once(|| {
             self.connection.commit_ended();
             let peer = self.connection.peer.clone();
@@ -189,7 +220,7 @@ impl Drop for PendingHandle {
         let commit = Arc::clone(&self.0);
         if !commit.reported.is_completed() {
             tokio::spawn(async move {
-                commit.pending.ready().await;
+                commit.ready().await;
                 commit.outcome();
             });
         }
@@ -212,6 +243,6 @@ struct Committed(Arc<PendingCommit>);
 #[async_trait]
 impl Pollable for Committed {
     async fn ready(&mut self) {
-        self.0.pending.ready().await;
+        self.0.ready().await;
     }
 }
