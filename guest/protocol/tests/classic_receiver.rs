@@ -3,9 +3,10 @@
 
 mod pair;
 
+use bytes::Bytes;
 use pair::play;
 use pair::receiver_end::ReceiverEnd;
-use sandport_protocol::receiver::{LogLevel, Want};
+use sandport_protocol::receiver::{LogLevel, Opened, Output, Receiver, Want};
 use sandport_protocol::{CLASSIC_QUIET_MS, Limits, Millis, Refusal, RefusalCode};
 
 const START: Millis = 77;
@@ -266,19 +267,12 @@ fn a_body_that_fails_ends_the_connection() {
 
 #[test]
 fn a_commit_that_fails_is_the_reason_of_the_end() {
-    let mut receiver = ReceiverEnd::new(Limits::default(), START);
-    receiver.feed(START, b"0\n", usize::MAX);
-    assert_eq!(receiver.closed, Some(Ok(())));
-    let mut machine =
-        sandport_protocol::receiver::Receiver::new(Limits::default(), vec![], String::new(), 0);
-    machine.handle_input(0, bytes::Bytes::from_static(b"0\n"));
-    machine.handle_opened(0, 0, Ok(sandport_protocol::receiver::Opened::Accepted(vec![])));
+    let mut machine = Receiver::new(Limits::default(), vec![], String::new(), 0);
+    machine.handle_input(0, Bytes::from_static(b"0\n"));
+    machine.handle_opened(0, 0, Ok(Opened::Accepted(vec![])));
     while machine.poll_output().is_some() {}
     machine.handle_committed(0, 0, Err(RefusalCode::Io.into()));
-    assert_eq!(
-        machine.poll_output(),
-        Some(sandport_protocol::receiver::Output::Close(Err(RefusalCode::Io.into())))
-    );
+    assert_eq!(machine.poll_output(), Some(Output::Close(Err(RefusalCode::Io.into()))));
 }
 
 #[test]

@@ -162,7 +162,8 @@ pub fn play(
     eof_at: Option<Millis>,
 ) -> ReceiverEnd {
     let mut now = start;
-    let mut pieces: VecDeque<(Millis, Vec<u8>)> = pieces.to_vec().into();
+    let mut pieces: VecDeque<_> =
+        pieces.iter().filter(|(_, piece)| !piece.is_empty()).cloned().collect();
     let mut arrived = VecDeque::new();
     let mut eof = false;
     receiver.settle(now);
@@ -171,7 +172,7 @@ pub fn play(
             return receiver;
         }
         while pieces.front().is_some_and(|(at, _)| *at <= now) {
-            arrived.push_back(pieces.pop_front().map(|(_, piece)| piece).unwrap_or_default());
+            arrived.extend(pieces.pop_front().map(|(_, piece)| piece));
         }
         if let Some(mut piece) = arrived.pop_front() {
             let taken = receiver.feed(now, &piece, usize::MAX);
@@ -183,16 +184,20 @@ pub fn play(
                 continue;
             }
         } else if !eof && pieces.is_empty() && eof_at.is_some_and(|at| at <= now) {
-            eof = true;
-            if receiver.eof(now) {
+            eof = receiver.eof(now);
+            if eof {
                 continue;
             }
         }
         let next_piece = pieces.front().map(|(at, _)| *at);
-        let next_eof = eof_at.filter(|_| !eof && pieces.is_empty());
+        let next_eof = eof_at.filter(|&at| !eof && at > now);
         let next = receiver.next_due().into_iter().chain(next_piece).chain(next_eof).min();
         now = now.max(next.expect("the receiver waits for something"));
         receiver.tick(now);
     }
-    panic!("no end after a million steps");
+    panic!(
+        "no end after a million steps: wants {:?} until {:?}, now {now}",
+        receiver.machine.want(),
+        receiver.next_due(),
+    );
 }
