@@ -1,0 +1,54 @@
+//! A receiver that misbehaves in the way that the first byte of a connection names. A connection that
+//! begins with `P` is served honestly, as `sandport-guest-put` does it: so one server shows that what
+//! happens on one connection harms no other.
+
+// The bindings that wit-bindgen generates need unsafe.
+#![allow(unsafe_code)]
+
+/// What wit-bindgen makes of the WIT package.
+#[allow(missing_docs, reason = "generated; documented in wit/")]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "sandbox",
+        generate_all,
+    });
+}
+
+mod power;
+#[path = "../../put/src/put.rs"]
+mod put;
+mod trouble;
+
+use bindings::exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
+use bindings::sandport::upload::types::{Peer, Refusal, RefusalCode};
+
+struct Component;
+
+impl Guest for Component {
+    fn serve(_peer: Peer, input: InputStream, output: OutputStream) -> Result<(), Refusal> {
+        let begun = input.blocking_read(1).unwrap_or_default();
+        match begun.first() {
+            Some(b'P') => return put::serve(&input, &output, begun),
+            Some(b'u') => trouble::unreachable(),
+            Some(b'p') => panic!("a panic on purpose"),
+            Some(b'x') => std::process::exit(0),
+            Some(b'l') => trouble::compute_forever(),
+            Some(b'c') => trouble::call_forever(),
+            Some(b'y') => trouble::yield_forever(),
+            Some(b'm') => trouble::grow_forever(),
+            Some(b's') => trouble::recurse(0),
+            Some(b'h') => trouble::hoard_resources(),
+            Some(b'n') => trouble::never_read(),
+            Some(b'f') => trouble::forge(&output),
+            Some(b'a') => trouble::abandon(),
+            Some(b'w') => trouble::overwrite_limits(&output),
+            Some(b'g') => trouble::flood_log(&output),
+            Some(b'e') => power::report(&input, &output),
+            _ => return Err(Refusal { code: RefusalCode::Malformed, detail: None }),
+        }
+        Ok(())
+    }
+}
+
+bindings::export!(Component with_types_in bindings);

@@ -1,0 +1,167 @@
+//! Each way to misbehave.
+
+use std::hint::black_box;
+
+use crate::bindings::exports::sandport::upload::receiver::OutputStream;
+use crate::bindings::sandport::upload::inbox::{self, Upload, Verdict};
+use crate::bindings::sandport::upload::types::{EntryKind, Extent, Offer};
+use crate::bindings::sandport::upload::{gate, log};
+use crate::bindings::wasi::clocks::monotonic_clock;
+
+/// Lines of a flood.
+const FLOOD_LINES: u32 = 20_000;
+
+/// Longer than any test lasts. Nanoseconds.
+const LONG_NS: u64 = 24 * 3_600 * 1_000_000_000;
+
+pub(crate) fn unreachable() {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+}
+
+/// Computes without a call to the host.
+pub(crate) fn compute_forever() {
+    let mut number = 1_u64;
+    loop {
+        number = black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    }
+}
+
+/// Calls the host, to no purpose.
+pub(crate) fn call_forever() {
+    loop {
+        black_box(monotonic_clock::now());
+    }
+}
+
+/// Waits again and again for what is ready at once.
+pub(crate) fn yield_forever() {
+    loop {
+        monotonic_clock::subscribe_duration(0).block();
+    }
+}
+
+/// Takes memory, and touches it.
+pub(crate) fn grow_forever() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+/// Uses up the stack.
+pub(crate) fn recurse(depth: u64) {
+    let frame = black_box([depth; 64]);
+    if black_box(true) {
+        recurse(frame[0] + 1);
+    }
+    black_box(frame);
+}
+
+/// Holds more and more of what the host has to keep for it.
+pub(crate) fn hoard_resources() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(monotonic_clock::subscribe_duration(LONG_NS));
+    }
+}
+
+/// Leaves what arrives where it is.
+pub(crate) fn never_read() {
+    monotonic_clock::subscribe_duration(LONG_NS).block();
+}
+
+/// Says that a file is stored which it never commits.
+pub(crate) fn forge(output: &OutputStream) {
+    let Some(upload) = open("forged.txt", Some(5)) else { return };
+    write(&upload, b"hello");
+    let _ = output.blocking_write_and_flush(b"stored forged.txt 5\n");
+}
+
+/// Traps while uploads are under way.
+pub(crate) fn abandon() {
+    let mut uploads = Vec::new();
+    for number in 0..10 {
+        if let Some(upload) = open(&format!("abandoned-{number}"), None) {
+            write(&upload, &[7; 4_096]);
+            uploads.push(upload);
+        }
+    }
+    black_box(&uploads);
+    unreachable();
+}
+
+/// Goes against policy: a size over the limit, names that lead out, bytes beyond what was announced. It
+/// says which of them the inbox took.
+pub(crate) fn overwrite_limits(output: &OutputStream) {
+    let size_max = gate::get_limits().size_max.unwrap_or(1 << 30);
+    let mut taken = Vec::new();
+    for name in ["../escaped", "/tmp/escaped", ".sandport/layout", "a/../../escaped", ""] {
+        if open(name, Some(1)).is_some() {
+            taken.push(format!("name {name:?}"));
+        }
+    }
+    if open("announced", Some(size_max + 1)).is_some() {
+        taken.push(String::from("an announced size over the limit"));
+    }
+    // The size is not announced: only the bytes say that it is too large.
+    if let Some(upload) = open("grown", None) {
+        let step = [0_u8; 4_096];
+        for _ in 0..=size_max / 4_096 {
+            write(&upload, &step);
+        }
+        if commit(upload, (size_max / 4_096 + 1) * 4_096) {
+            taken.push(String::from("bytes over the limit"));
+        }
+    }
+    if let Some(upload) = open("longer", Some(4)) {
+        write(&upload, b"12345678");
+        if commit(upload, 8) {
+            taken.push(String::from("bytes beyond the announced size"));
+        }
+    }
+    let answer = format!("taken: {}\n", taken.join(", "));
+    let _ = output.blocking_write_and_flush(answer.as_bytes());
+}
+
+/// Writes far more lines than anyone will read, some of them with tricks for a terminal.
+pub(crate) fn flood_log(output: &OutputStream) {
+    for line in 0..FLOOD_LINES {
+        log::emit(log::Level::Error, &format!("flood {line} \u{1b}[31mred\u{202e}\nsecond line"));
+    }
+    log::emit(log::Level::Error, &"x".repeat(1 << 20));
+    let _ = output.blocking_write_and_flush(b"flooded\n");
+}
+
+fn open(name: &str, size: Option<u64>) -> Option<Upload> {
+    let offer = Offer {
+        name: Some(name.to_owned()),
+        kind: EntryKind::File,
+        size,
+        digest: None,
+        modified_ns: None,
+        executable: false,
+    };
+    match inbox::open(&offer) {
+        Ok(Verdict::Accepted(upload)) => Some(upload),
+        _ => None,
+    }
+}
+
+fn write(upload: &Upload, bytes: &[u8]) {
+    let offset = upload.missing().first().map_or(0, |extent| extent.offset);
+    if let Ok(body) = upload.body(Extent { offset, length: None }) {
+        let _ = body.blocking_write_and_flush(bytes);
+    }
+}
+
+fn commit(upload: Upload, size: u64) -> bool {
+    let pending = Upload::commit(upload, size, None);
+    let ready = pending.subscribe();
+    loop {
+        ready.block();
+        if let Some(outcome) = pending.get() {
+            return outcome.is_ok();
+        }
+    }
+}
