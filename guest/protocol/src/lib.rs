@@ -22,7 +22,9 @@ pub mod wire;
 pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
 pub use dialect::Dialect;
 pub use limits::*;
-pub use name::{EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, PART_BYTES_MAX, RESERVED_NAME};
+pub use name::{
+    EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, PART_BYTES_MAX, RESERVED_NAME,
+};
 pub use types::*;
 
 /// A clock reading: milliseconds since any fixed moment, never going back.

@@ -89,9 +89,7 @@ impl EntryName {
 
     /// The last part.
     pub fn leaf(&self) -> &str {
-        self.0
-            .rsplit_once('/')
-            .map_or(self.as_str(), |(_, leaf)| leaf)
+        self.0.rsplit_once('/').map_or(self.as_str(), |(_, leaf)| leaf)
     }
 }
 
@@ -190,11 +188,8 @@ fn is_reserved(part: &str) -> bool {
     }
     // NFKC undoes full-width and other compatibility forms (the long s among them). For a target of
     // ASCII letters, lower-casing what is left is the same as case folding.
-    let folded: String = part
-        .nfkc()
-        .filter(|&c| !is_ignorable(c))
-        .flat_map(char::to_lowercase)
-        .collect();
+    let folded: String =
+        part.nfkc().filter(|&c| !is_ignorable(c)).flat_map(char::to_lowercase).collect();
     trimmed(&folded) == RESERVED_NAME
 }
 

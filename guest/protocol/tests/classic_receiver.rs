@@ -159,7 +159,11 @@ fn a_size_split_by_a_pause_never_gives_a_wrong_file() {
     // A size of 105 whose first digit settled, and 0 likewise.
     let rest = format!("05{}", "x".repeat(105));
     assert_nothing(&classic(&[(0, "1"), (PAUSE, &rest)], Some(0)), RefusalCode::Malformed, "ack");
-    assert_nothing(&classic(&[(0, "0"), (PAUSE, "5hello")], Some(0)), RefusalCode::Malformed, "ack");
+    assert_nothing(
+        &classic(&[(0, "0"), (PAUSE, "5hello")], Some(0)),
+        RefusalCode::Malformed,
+        "ack",
+    );
 }
 
 #[test]

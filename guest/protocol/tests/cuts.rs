@@ -138,7 +138,9 @@ fn a_thousand_bad_networks() {
 
 #[test]
 fn a_classic_session_cut_at_each_byte_publishes_nothing() {
-    for (size, payload) in [("11\n", "hello world"), ("11\r\n", "hello world"), ("11", "hello world")] {
+    for (size, payload) in
+        [("11\n", "hello world"), ("11\r\n", "hello world"), ("11", "hello world")]
+    {
         let session = [size, payload].concat();
         for cut in 0..session.len() {
             for eof in [true, false] {

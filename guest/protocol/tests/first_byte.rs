@@ -48,9 +48,11 @@ fn http_gets_a_whole_response_that_says_what_to_use() {
         let fields: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
         assert!(fields.contains(&("Content-Length", body.len().to_string().as_str())));
         assert!(fields.contains(&("Connection", "close")));
-        assert!(fields.iter().any(|(name, value)| {
-            *name == "Content-Type" && value.starts_with("text/plain")
-        }));
+        assert!(
+            fields.iter().any(|(name, value)| {
+                *name == "Content-Type" && value.starts_with("text/plain")
+            })
+        );
         assert!(body.contains("sandport send FILE HOST"), "{body}");
     }
 }

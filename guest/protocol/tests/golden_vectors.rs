@@ -63,7 +63,6 @@ const RECEIVER: [(&str, &str); 13] = [
     ("keep-alive", "0109"),
 ];
 
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -156,14 +155,14 @@ fn a_message_that_is_cut_or_followed_by_a_byte_does_not_decode() {
 #[test]
 fn overlong_numbers_do_not_decode() {
     let overlong: [&[u8]; 8] = [
-        &[0x87, 0x00],                                     // the case
-        &[4, 0x81, 0x00, 0, 0],                            // a u64
-        &[4, 1, 0, 0xff, 0x80, 0x00],                      // a u64 of two bytes
-        &[0, 0x81, 0x00, 1, 0],                            // a u32
-        &[0, 1, 1, 0x81, 0x00, b'a'],                      // the length of a string
-        &[1, 0x80, 0x00, 0],                               // the case of an enum
-        &[3, 0, 0, 0, 0, 0, 1, 0x81, 0x00, 0],             // an s64
-        &[2, 0, 0, 0x81, 0x00, 1],                         // the length of a list
+        &[0x87, 0x00],                         // the case
+        &[4, 0x81, 0x00, 0, 0],                // a u64
+        &[4, 1, 0, 0xff, 0x80, 0x00],          // a u64 of two bytes
+        &[0, 0x81, 0x00, 1, 0],                // a u32
+        &[0, 1, 1, 0x81, 0x00, b'a'],          // the length of a string
+        &[1, 0x80, 0x00, 0],                   // the case of an enum
+        &[3, 0, 0, 0, 0, 0, 1, 0x81, 0x00, 0], // an s64
+        &[2, 0, 0, 0x81, 0x00, 1],             // the length of a list
     ];
     for bytes in overlong {
         assert_eq!(SenderMessage::decode(bytes), Err(DecodeError::Malformed), "{bytes:?}");

@@ -89,7 +89,10 @@ fn many_more_files_than_the_window_arrive_in_one_connection() {
 fn a_tree_sent_twice_is_already_stored() {
     for says_digest in [false, true] {
         let files: Vec<_> = (0..20)
-            .map(|count| File { says_digest, ..File::new(&format!("{count}"), vec![9; 50 * count]) })
+            .map(|count| File {
+                says_digest,
+                ..File::new(&format!("{count}"), vec![9; 50 * count])
+            })
             .collect();
         let mut first = pair(files.clone());
         first.drive();

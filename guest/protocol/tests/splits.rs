@@ -35,7 +35,9 @@ fn native_result(receiver: &ReceiverEnd) -> Result {
     }
 }
 
-fn classic_result(receiver: &ReceiverEnd) -> (BTreeMap<String, Vec<u8>>, Vec<u8>, Option<RefusalCode>) {
+fn classic_result(
+    receiver: &ReceiverEnd,
+) -> (BTreeMap<String, Vec<u8>>, Vec<u8>, Option<RefusalCode>) {
     (receiver.inbox.published.clone(), receiver.sent.clone(), receiver.code())
 }
 
@@ -135,7 +137,12 @@ fn a_classic_session_may_be_split_at_each_byte() {
         let session = session.as_bytes();
         let end = Some(START + 100);
         let play = |places: &[usize], pause| {
-            play(ReceiverEnd::new(Limits::default(), START), START, &cut(session, places, pause), end)
+            play(
+                ReceiverEnd::new(Limits::default(), START),
+                START,
+                &cut(session, places, pause),
+                end,
+            )
         };
         let whole = classic_result(&play(&[], 0));
         let bytes: Vec<_> = (0..session.len()).collect();

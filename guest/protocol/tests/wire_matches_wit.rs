@@ -97,8 +97,7 @@ fn describe(resolve: &Resolve, wit: Type, types: &mut Description) -> String {
             return format!("tuple<{}>", parts.join(", "));
         }
         TypeDefKind::Record(record) => {
-            let field =
-                |field: &wit_parser::Field| (field.name.replace('-', "_"), text(field.ty));
+            let field = |field: &wit_parser::Field| (field.name.replace('-', "_"), text(field.ty));
             let fields = record.fields.iter().map(field);
             fields.map(|(name, wit)| format!("{name}: {wit}")).collect()
         }
@@ -193,10 +192,10 @@ fn format_text(format: Format) -> String {
 /// The names of the roots are those of the Rust types.
 #[test]
 fn the_messages_are_the_roots() {
-    for (kebab, rust) in MESSAGES.into_iter().zip([
-        std::any::type_name::<SenderMessage>(),
-        std::any::type_name::<ReceiverMessage>(),
-    ]) {
+    for (kebab, rust) in MESSAGES
+        .into_iter()
+        .zip([std::any::type_name::<SenderMessage>(), std::any::type_name::<ReceiverMessage>()])
+    {
         assert!(rust.ends_with(&format!("::{}", pascal(kebab))), "{rust}");
     }
 }

@@ -7,11 +7,7 @@ use super::*;
 use crate::PART_BYTES_MAX;
 
 fn first(text: &str) -> alloc::string::String {
-    EntryName::parse(text)
-        .unwrap()
-        .renamed(1)
-        .unwrap()
-        .to_string()
+    EntryName::parse(text).unwrap().renamed(1).unwrap().to_string()
 }
 
 #[test]
@@ -44,10 +40,7 @@ fn numbers_are_bounded() {
     let name = EntryName::parse("a.txt").unwrap();
     assert_eq!(name.renamed(0), None);
     assert_eq!(name.renamed(42).unwrap().as_str(), "a-42.txt");
-    assert_eq!(
-        name.renamed(CONFLICT_NUMBER_MAX).unwrap().as_str(),
-        "a-999999.txt"
-    );
+    assert_eq!(name.renamed(CONFLICT_NUMBER_MAX).unwrap().as_str(), "a-999999.txt");
     assert_eq!(name.renamed(CONFLICT_NUMBER_MAX + 1), None);
 }
 

@@ -115,19 +115,14 @@ fn the_bounds_are_exact() {
         Err(NameError::TooDeep)
     );
     let longest: String = "abcdefg/".repeat(NAME_BYTES_MAX / 8);
-    assert_eq!(
-        EntryName::parse(&longest[..NAME_BYTES_MAX]),
-        Err(NameError::TooDeep)
-    );
+    assert_eq!(EntryName::parse(&longest[..NAME_BYTES_MAX]), Err(NameError::TooDeep));
     let parts = vec!["x".repeat(127); 16].join("/");
     assert_eq!(parts.len(), NAME_BYTES_MAX - 1);
     assert!(EntryName::parse(&parts).is_ok());
     assert!(EntryName::parse(&(parts.clone() + "y")).is_ok());
     assert_eq!(
         EntryName::parse(&(parts + "yz")),
-        Err(NameError::TooLong {
-            bytes: NAME_BYTES_MAX + 1
-        })
+        Err(NameError::TooLong { bytes: NAME_BYTES_MAX + 1 })
     );
 }
 

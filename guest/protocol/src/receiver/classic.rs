@@ -197,8 +197,7 @@ impl Classic {
             b'0'..=b'9' if !size.carriage_return => {
                 size.digits += 1;
                 let digit = u64::from(byte - b'0');
-                size.value =
-                    size.value.and_then(|value| value.checked_mul(10)?.checked_add(digit));
+                size.value = size.value.and_then(|value| value.checked_mul(10)?.checked_add(digit));
                 if size.digits > CLASSIC_DIGITS_MAX {
                     let detail = format!("a size has {CLASSIC_DIGITS_MAX} digits at most");
                     io.out.close(Err(Refusal::new(RefusalCode::TooLarge, detail)));

@@ -3,6 +3,10 @@
 //! > After each `handle_*` call, call [`Receiver::poll_output`] until it returns `None` and carry out
 //! > each output in order; then do what [`Receiver::want`] says, but no longer than until
 //! > [`Receiver::poll_timeout`].
+//!
+//! Where that moment has come and the connection has bytes too, the bytes go first. In the classic
+//! dialect silence means something, and bytes that wait in a buffer are not silence: a machine that
+//! was suspended for a second would otherwise take the first digits of a size for the whole of it.
 
 use alloc::format;
 use alloc::string::String;
@@ -56,8 +60,7 @@ impl Receiver {
     /// A receiver for a connection that was accepted at `now`. `challenge` goes into the welcome,
     /// `agent` is this program's name and version.
     pub fn new(limits: Limits, challenge: Vec<u8>, agent: String, now: Millis) -> Self {
-        let io =
-            Io { limits, out: Outbox::default(), input: Bytes::new(), now, quiet_since: now };
+        let io = Io { limits, out: Outbox::default(), input: Bytes::new(), now, quiet_since: now };
         Self { io, challenge, agent, machine: Machine::Undecided }
     }
 
@@ -110,7 +113,8 @@ impl Receiver {
         }
     }
 
-    /// The moment that [`Receiver::poll_timeout`] named has come. Earlier calls change nothing.
+    /// The moment that [`Receiver::poll_timeout`] named has come, and the connection has nothing for
+    /// [`Receiver::want`]. Earlier calls change nothing.
     pub fn handle_timeout(&mut self, now: Millis) {
         self.io.tick(now);
         if self.io.out.is_closed() {
@@ -162,7 +166,12 @@ impl Receiver {
     }
 
     /// The outcome of [`Output::Commit`].
-    pub fn handle_committed(&mut self, now: Millis, id: UploadId, outcome: Result<Receipt, Refusal>) {
+    pub fn handle_committed(
+        &mut self,
+        now: Millis,
+        id: UploadId,
+        outcome: Result<Receipt, Refusal>,
+    ) {
         self.io.heard(now);
         if self.io.out.is_closed() {
             return;

@@ -59,9 +59,13 @@ impl Sender {
                 self.authenticating = false;
                 self.events.push_back(Event::Authenticated(identity));
             }
-            ReceiverMessage::Authenticated(_) => self.malformed("an identity that was not asked for"),
+            ReceiverMessage::Authenticated(_) => {
+                self.malformed("an identity that was not asked for")
+            }
             ReceiverMessage::Accepted(Accepted { id, missing }) => self.accepted(id, missing),
-            ReceiverMessage::AlreadyStored(Stored { id, receipt }) => self.already_stored(id, receipt),
+            ReceiverMessage::AlreadyStored(Stored { id, receipt }) => {
+                self.already_stored(id, receipt)
+            }
             ReceiverMessage::DigestFirst(id) => self.digest_first(id),
             ReceiverMessage::Refused(Refused { id, refusal }) => self.refused(id, refusal),
             ReceiverMessage::Stored(Stored { id, receipt }) => self.stored(id, receipt),

@@ -11,16 +11,17 @@ use bytes::Bytes;
 
 use crate::extents::Cursor;
 use crate::wire::{
-    Cancel, Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher, SenderMessage,
-    VERSION, cut,
+    Cancel, Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher,
+    SenderMessage, VERSION, cut,
 };
 use crate::{
-    AGENT_BYTES_MAX, Credential, DETAIL_BYTES_MAX, Digest, EntryKind, Millis,
-    Offer, Refusal, UploadId,
+    AGENT_BYTES_MAX, Credential, DETAIL_BYTES_MAX, Digest, EntryKind, Millis, Offer, Refusal,
+    UploadId,
 };
 
-pub mod classic;
 mod answers;
+pub mod classic;
+mod clock;
 mod error;
 mod outbox;
 mod output;
@@ -325,38 +326,6 @@ impl Sender {
         // At once, where the moment is to be noted from which on something is owed.
         let stall = if self.is_owed() { self.stall_at().or(Some(self.now)) } else { None };
         stall.into_iter().chain(self.keep_alive_at()).min()
-    }
-
-    fn tick(&mut self, now: Millis) {
-        self.now = self.now.max(now);
-        match (self.is_owed(), self.still_since) {
-            (true, None) => self.still_since = Some(self.now),
-            (false, Some(_)) => self.still_since = None,
-            _ => {}
-        }
-    }
-
-    fn moved(&mut self) {
-        self.still_since = self.is_owed().then_some(self.now);
-    }
-
-    /// Whether the receiver owes an answer: to the hello, to a credential, to an offer or to the end.
-    fn is_owed(&self) -> bool {
-        match self.stage {
-            Stage::Preface(_) | Stage::Welcome | Stage::Shutdown => true,
-            Stage::Open => self.authenticating || !self.uploads.is_empty(),
-            Stage::Ended => false,
-        }
-    }
-
-    fn stall_at(&self) -> Option<Millis> {
-        let since = self.still_since.filter(|_| self.is_owed())?;
-        Some(since.saturating_add(self.stall_timeout_ms))
-    }
-
-    fn keep_alive_at(&self) -> Option<Millis> {
-        let granted = self.granted.filter(|_| matches!(self.stage, Stage::Open))?;
-        Some(self.last_sent.saturating_add(granted.keep_alive_ms))
     }
 
     /// The upload, if it is not over. Numbers that were never given out and uploads that are finished

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::EndReason;
 #[cfg(doc)]
 use super::Sender;
-use super::EndReason;
 use crate::{Extent, Identity, Receipt, Refusal, UploadId};
 
 /// What the driver has to send now.

@@ -143,8 +143,7 @@ impl Flavor for Comparison<'_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.rest =
-            self.rest.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        self.rest = self.rest.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
         Ok(())
     }
 
@@ -166,10 +165,8 @@ impl Flavor for Length {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.bytes = self
-            .bytes
-            .checked_add(bytes.len())
-            .ok_or(postcard::Error::SerializeBufferFull)?;
+        self.bytes =
+            self.bytes.checked_add(bytes.len()).ok_or(postcard::Error::SerializeBufferFull)?;
         Ok(())
     }
 

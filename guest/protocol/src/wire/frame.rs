@@ -79,7 +79,11 @@ impl FrameDecoder {
         self.length |= usize::from(byte & 0x7f) << (7 * self.length_bytes);
         self.length_bytes += 1;
         if byte & 0x80 != 0 {
-            return if self.length_bytes < LENGTH_BYTES_MAX { Ok(()) } else { Err(FrameError::TooLong) };
+            return if self.length_bytes < LENGTH_BYTES_MAX {
+                Ok(())
+            } else {
+                Err(FrameError::TooLong)
+            };
         }
         if byte == 0 && self.length_bytes > 1 {
             return Err(FrameError::Overlong);

@@ -2,6 +2,7 @@
 //! that a seed decides, and the connection can be cut at any byte.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
+pub mod driven;
 pub mod inbox;
 pub mod receiver_end;
 pub mod rng;

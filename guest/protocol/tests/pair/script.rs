@@ -5,9 +5,7 @@ use sandport_protocol::wire::{
     Cancel, Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, ReceiverMessage,
     SenderMessage, VERSION,
 };
-use sandport_protocol::{
-    EntryKind, Limits, Millis, Offer, Refusal, RefusalCode, UploadId,
-};
+use sandport_protocol::{EntryKind, Limits, Millis, Offer, Refusal, RefusalCode, UploadId};
 
 use super::inbox::digest_of;
 use super::play;
@@ -23,8 +21,7 @@ pub struct Script(pub Vec<u8>);
 impl Script {
     /// Preface and hello.
     pub fn hello() -> Self {
-        let hello =
-            Hello { version_min: VERSION, version_max: VERSION, agent: "script/1".into() };
+        let hello = Hello { version_min: VERSION, version_max: VERSION, agent: "script/1".into() };
         Self(PREFACE.to_vec()).message(&SenderMessage::Hello(hello))
     }
 
@@ -117,7 +114,9 @@ pub fn about(receiver: &ReceiverEnd, upload: UploadId) -> Vec<String> {
             ReceiverMessage::AlreadyStored(stored) => (stored.id, "already-stored".into()),
             ReceiverMessage::DigestFirst(id) => (id, "digest-first".into()),
             ReceiverMessage::Refused(refused) => (refused.id, refused.refusal.code.to_string()),
-            ReceiverMessage::Stored(stored) => (stored.id, format!("stored {}", stored.receipt.name)),
+            ReceiverMessage::Stored(stored) => {
+                (stored.id, format!("stored {}", stored.receipt.name))
+            }
             ReceiverMessage::Progress(progress) => (progress.id, "progress".into()),
             _ => return None,
         };

@@ -32,8 +32,7 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         modified_ns: None,
         executable: false,
     };
-    let directory =
-        Offer { name: Some("d".into()), kind: EntryKind::Directory, ..nothing.clone() };
+    let directory = Offer { name: Some("d".into()), kind: EntryKind::Directory, ..nothing.clone() };
     let proof = Credential::Proof(("ann".into(), vec![0xff, 0]));
     let token = Credential::Bearer("token".into());
     let hello = Hello { version_min: 1, version_max: 200, agent: "agent/1".into() };
@@ -77,12 +76,8 @@ pub fn receiver_messages() -> Vec<(&'static str, ReceiverMessage)> {
     let ann = Identity { name: Some("ann".into()) };
     let missing =
         vec![Extent { offset: 0, length: Some(1_000) }, Extent { offset: 4_096, length: None }];
-    let proven = Receipt {
-        name: "a-1".into(),
-        size: 128,
-        digest: digest(),
-        proof: Some(vec![1, 2]),
-    };
+    let proven =
+        Receipt { name: "a-1".into(), size: 128, digest: digest(), proof: Some(vec![1, 2]) };
     let plain = Receipt { name: "d".into(), size: 0, digest: digest(), proof: None };
     let refusal = Refusal::new(RefusalCode::NameInvalid, "bad");
     vec![

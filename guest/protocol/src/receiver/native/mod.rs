@@ -11,12 +11,12 @@ use alloc::vec::Vec;
 use super::{Io, Opened, Output, Want, cut_off};
 use crate::extents::Cursor;
 use crate::wire::{
-    Accepted, DecodeError, FrameDecoder, PREFACE, PrefaceMatcher, Progress, ReceiverMessage, Refused,
-    SenderMessage, Stored,
+    Accepted, DecodeError, FrameDecoder, PREFACE, PrefaceMatcher, Progress, ReceiverMessage,
+    Refused, SenderMessage, Stored,
 };
 use crate::{
-    DETAIL_BYTES_MAX, Identity, KEEP_ALIVE_MS_MAX, Millis, READ_BYTES_MAX,
-    Receipt, Refusal, RefusalCode, UploadId,
+    DETAIL_BYTES_MAX, Identity, KEEP_ALIVE_MS_MAX, Millis, READ_BYTES_MAX, Receipt, Refusal,
+    RefusalCode, UploadId,
 };
 
 mod ending;
@@ -134,7 +134,8 @@ impl Native {
             Stage::Messages if !self.frames.is_between_frames() => {
                 self.end(io, Err(cut_off("within a message")));
             }
-            Stage::Messages => match self.uploads.values().filter(|upload| is_open(upload)).count() {
+            Stage::Messages => match self.uploads.values().filter(|upload| is_open(upload)).count()
+            {
                 0 => self.end(io, Ok(())),
                 open => self.end(io, Err(cut_off(&format!("before {open} uploads were finished")))),
             },
@@ -225,11 +226,7 @@ impl Native {
         self.conclude(io);
     }
 
-    pub(super) fn handle_authenticated(
-        &mut self,
-        io: &mut Io,
-        outcome: Result<Identity, Refusal>,
-    ) {
+    pub(super) fn handle_authenticated(&mut self, io: &mut Io, outcome: Result<Identity, Refusal>) {
         if !matches!(self.stage, Stage::Authenticating) {
             return;
         }
@@ -262,10 +259,8 @@ impl Native {
     /// When the peer has been silent for too long. Not while it waits for commits: it may have nothing
     /// more to say.
     fn idle_at(&self, io: &Io) -> Option<Millis> {
-        let peers_turn = !matches!(
-            self.stage,
-            Stage::Authenticating | Stage::Opening { .. } | Stage::Ending(_)
-        );
+        let peers_turn =
+            !matches!(self.stage, Stage::Authenticating | Stage::Opening { .. } | Stage::Ending(_));
         (peers_turn && self.commits == 0).then(|| io.idle_at())
     }
 
