@@ -277,7 +277,11 @@ impl<'a> Batch<'a> {
     fn place(&mut self, index: usize) {
         let state = &mut self.slots[index].state;
         *state = match std::mem::replace(state, State::SameAs(index)) {
-            State::Named(file, choice) => place(self.core, &mut self.folders, file, choice),
+            State::Named(file, choice) => {
+                // Where it fails, the name is not kept for it.
+                self.chosen.remove(choice.name.as_str());
+                place(self.core, &mut self.folders, file, choice)
+            }
             other => other,
         };
     }

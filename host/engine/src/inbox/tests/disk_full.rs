@@ -1,1 +1,78 @@
+//! A disk that is really full.
+
 use super::*;
+
+const SMALL_DISK: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
+
+fn bench_on(dir: &Path, durability: Durability) -> Inbox {
+    let options = InboxOptions { durability, ..InboxOptions::default() };
+    Inbox::create(&dir.join("inbox"), options).unwrap()
+}
+
+#[test]
+fn a_full_disk_refuses_the_upload_gives_its_room_back_and_the_inbox_goes_on() {
+    namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
+        for durability in [Durability::Commit, Durability::None] {
+            let inbox = bench_on(dir, durability);
+            let staging = dir.join("inbox/.sandport/staging");
+            // A size that is not known cannot be refused when it is announced.
+            let unknown = Offer { size: None, ..offer("big", b"") };
+            let upload = accept(&inbox, &unknown);
+            let mut body = upload.body(ALL).unwrap();
+            for _ in 0..40 {
+                body.write(&[7; 64 * 1024]);
+            }
+            assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
+            assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+            drop(body);
+            let outcome = wait(&upload.commit(40 * 64 * 1024, None));
+            assert_eq!(code(outcome), RefusalCode::InsufficientSpace);
+            assert!(!dir.join("inbox/big").exists());
+
+            let content = vec![1; 1024 * 1024];
+            let name = format!("fits-{durability:?}");
+            send(&inbox, &name, &content).unwrap();
+            assert_eq!(fs::read(dir.join("inbox").join(&name)).unwrap(), content);
+            fs::remove_file(dir.join("inbox").join(&name)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn an_announced_size_is_compared_with_the_free_space() {
+    namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
+        let inbox = bench_on(dir, Durability::Commit);
+        let announce = |size| inbox.open(&Offer { size: Some(size), ..offer("a", b"") });
+        assert_eq!(code(announce(3 << 20)), RefusalCode::InsufficientSpace);
+        assert!(matches!(announce(1 << 20), Ok(Verdict::Accepted(_))));
+    });
+}
+
+#[test]
+fn no_room_for_the_receipt_publishes_nothing() {
+    namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
+        let inbox = bench_on(dir, Durability::Commit);
+        let waiting = upload(&inbox, &offer("a", b"hello"), b"hello");
+        let fill = |name: &str| fs::write(dir.join(name), vec![0; 3 << 20]);
+        fill("ballast").unwrap_err();
+        assert_eq!(code(wait(&waiting.commit(5, None))), RefusalCode::InsufficientSpace);
+        assert!(!dir.join("inbox/a").exists());
+        fs::remove_file(dir.join("ballast")).unwrap();
+        send(&inbox, "a", b"hello").unwrap();
+    });
+}
+
+#[test]
+fn no_inodes_left_is_no_space_left() {
+    let setup = "mount -t tmpfs -o nr_inodes=60 tmpfs \"$0\"";
+    namespace::run_inside(namespace::MOUNT, setup, |dir| {
+        let inbox = bench_on(dir, Durability::Commit);
+        let refusal = (0..100)
+            .map(|n| send(&inbox, &format!("f{n}"), b"x"))
+            .find_map(Result::err)
+            .expect("the disk fills up");
+        assert_eq!(refusal.code, RefusalCode::InsufficientSpace);
+        fs::remove_file(dir.join("inbox/f0")).unwrap();
+        send(&inbox, "again", b"x").unwrap();
+    });
+}

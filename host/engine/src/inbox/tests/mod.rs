@@ -8,6 +8,7 @@ mod crashes;
 mod disk_full;
 mod faults;
 mod locations;
+mod namespace;
 mod paths;
 mod resend;
 mod stored;
