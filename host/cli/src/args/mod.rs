@@ -1,0 +1,159 @@
+//! What can be typed: one description that parsing, help, completions and man pages share.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Parser, Subcommand};
+use clap_complete::Shell;
+
+mod send;
+mod serve;
+mod values;
+
+pub(crate) use send::SendArgs;
+pub(crate) use serve::ServeArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  sandport serve ./inbox                       receive files on this machine
+  sandport serve ./inbox --listen [::]:6542    receive them from every network
+  sandport send report.pdf photos/ 127.0.0.1   send a file and a folder
+  tar c . | sandport send - host --name a.tar  send what a program writes
+
+Exit codes:
+  0 all done    1 some files failed    2 usage or settings    3 temporary, try again
+  4 refused     5 integrity mismatch   7 local I/O            130 interrupted";
+
+/// Receive files from people you do not trust, and send files
+///
+/// Every connection is parsed in a WebAssembly sandbox of its own.
+#[derive(Debug, Parser)]
+#[command(name = "sandport", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// How much is said, and in which form.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Talk {
+    /// Write JSON Lines to standard output
+    #[arg(long, global = true, env = "SANDPORT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+
+    /// Say only what went wrong
+    #[arg(short, long, global = true, env = "SANDPORT_QUIET", value_parser = FalseyValueParser::new())]
+    pub(crate) quiet: bool,
+
+    /// Say more; twice, say all
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "SANDPORT_VERBOSE")]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Receive files into a folder
+    Serve(Box<ServeArgs>),
+
+    /// Send files and folders to a server
+    Send(SendArgs),
+
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Print the manual page
+    Man {
+        /// Write the pages of all commands into this folder instead
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::time::Duration;
+
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+    use sandport::net::Address;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    fn serve(line: &str) -> ServeArgs {
+        match parse(line).unwrap().command {
+            Some(Command::Serve(args)) => *args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn send(line: &str) -> SendArgs {
+        match parse(line).unwrap().command {
+            Some(Command::Send(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_description_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_needs_no_argument() {
+        let args = serve("sandport serve");
+        assert_eq!(args.dir, PathBuf::from("inbox"));
+        assert_eq!(args.listen, ["127.0.0.1:6542".parse::<Address>().unwrap()]);
+        assert_eq!(args.limits(), sandport::protocol::Limits::default());
+    }
+
+    #[test]
+    fn serve_takes_several_addresses() {
+        let args = serve("sandport serve ./in -l 127.0.0.1:0 --listen [::1]:7 -l unix:/run/s");
+        let written: Vec<String> = args.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(written, ["127.0.0.1:0", "[::1]:7", "unix:/run/s"]);
+    }
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        let args = serve("sandport serve --max-file 2GiB --idle-timeout 1m --drain-timeout 500ms");
+        assert_eq!(args.max_file, Some(2 << 30));
+        assert_eq!(args.idle_timeout, Duration::from_secs(60));
+        assert_eq!(args.drain_timeout, Duration::from_millis(500));
+        for wrong in
+            ["--max-file big", "--idle-timeout 60", "--idle-timeout 0s", "--max-connections 0"]
+        {
+            let error = parse(&format!("sandport serve {wrong}")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_last_argument_of_send_is_where_to() {
+        let args = send("sandport send a b/ - files.example:99 -q");
+        assert_eq!(args.paths, ["a", "b/", "-"].map(PathBuf::from));
+        assert_eq!(args.to, "files.example:99".parse().unwrap());
+        let error = parse("sandport send a").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument);
+        let error = parse("sandport send a :6542").unwrap_err();
+        assert!(error.to_string().contains("names no host"), "{error}");
+    }
+
+    #[test]
+    fn talk_can_be_set_before_and_after_the_command() {
+        assert!(parse("sandport --json send a b").unwrap().talk.json);
+        assert!(parse("sandport send a b --json").unwrap().talk.json);
+        assert_eq!(parse("sandport serve -vv").unwrap().talk.verbose, 2);
+    }
+}

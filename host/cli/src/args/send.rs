@@ -1,0 +1,61 @@
+//! The arguments of `sandport send`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use sandport::net::Address;
+
+use super::values::duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  sandport send report.pdf 192.0.2.7
+  sandport send photos/ notes.txt files.example:6542
+  pg_dump db | sandport send - files.example --name db.sql
+  sandport send --classic report.pdf 192.0.2.7
+
+The names that the files got are written to standard output. A file counts as stored when the
+server has verified and synced it. The same command again sends only what is not stored yet.";
+
+/// Send files and folders to a server.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SendArgs {
+    /// Files and folders to send; `-` is standard input
+    #[arg(value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Where to: host, host:port, [v6]:port, unix:/path or a sandport:// address
+    #[arg(value_name = "TO", required = true)]
+    pub(crate) to: Address,
+
+    /// The name at the server, where one path is sent
+    #[arg(long, value_name = "NAME", env = "SANDPORT_NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Speak the classic protocol: one connection for each file, and nothing is verified
+    #[arg(long, env = "SANDPORT_CLASSIC", value_parser = FalseyValueParser::new())]
+    pub(crate) classic: bool,
+
+    /// How long nothing may move before the server counts as stalled
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = duration,
+        env = "SANDPORT_STALL_TIMEOUT"
+    )]
+    pub(crate) stall_timeout: Duration,
+
+    /// How long to try to connect
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "15s",
+        value_parser = duration,
+        env = "SANDPORT_CONNECT_TIMEOUT"
+    )]
+    pub(crate) connect_timeout: Duration,
+}

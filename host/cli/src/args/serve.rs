@@ -1,0 +1,203 @@
+//! The arguments of `sandport serve`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+use sandport::inbox::{Conflict, Durability, InboxOptions};
+use sandport::net::Address;
+use sandport::protocol::Limits;
+
+use super::values::{duration, memory, millis, size};
+
+const EXAMPLES: &str = "\
+Examples:
+  sandport serve
+  sandport serve ./inbox --listen 0.0.0.0:6542 --max-file 2GiB
+  sandport serve /srv/in -l 127.0.0.1:6542 -l unix:/run/sandport.sock
+
+Ctrl-C stops accepting and lets running uploads finish; a second one stops at once.";
+
+/// Receive files into a folder.
+///
+/// Each connection is parsed in a WebAssembly sandbox of its own.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// The folder that receives the files; it is made if the folder above it exists
+    #[arg(default_value = "inbox", env = "SANDPORT_DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// Where to listen: host:port, [v6]:port or unix:/path; may be given several times
+    #[arg(
+        short,
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:6542",
+        env = "SANDPORT_LISTEN",
+        value_delimiter = ','
+    )]
+    pub(crate) listen: Vec<Address>,
+
+    /// What happens to a file whose name is taken
+    #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]
+    pub(super) conflict: ConflictRule,
+
+    /// What a receipt promises
+    #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
+    pub(super) durability: DurabilityRule,
+
+    /// The largest file [default: no limit but the disk]
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
+    pub(crate) max_file: Option<u64>,
+
+    /// Connections at once; more wait
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..),
+        env = "SANDPORT_MAX_CONNECTIONS"
+    )]
+    pub(crate) max_connections: u32,
+
+    /// Silence that ends a connection
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = duration,
+        env = "SANDPORT_IDLE_TIMEOUT"
+    )]
+    pub(crate) idle_timeout: Duration,
+
+    /// How long uploads that are under way may go on after Ctrl-C
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = duration,
+        env = "SANDPORT_DRAIN_TIMEOUT"
+    )]
+    pub(crate) drain_timeout: Duration,
+
+    /// Keep files executable that the sender says are
+    #[arg(long, env = "SANDPORT_ALLOW_EXECUTABLE", value_parser = FalseyValueParser::new())]
+    pub(crate) allow_executable: bool,
+
+    /// Do not serve the classic protocol (size in decimal, `ack`, bytes)
+    #[arg(
+        long,
+        env = "SANDPORT_NO_CLASSIC",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Classic protocol"
+    )]
+    pub(crate) no_classic: bool,
+
+    /// The name of files that come without one [default: made of time and chance]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SANDPORT_CLASSIC_NAME",
+        help_heading = "Classic protocol"
+    )]
+    pub(crate) classic_name: Option<String>,
+
+    /// Silence after digits without a line end that makes them the size, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = Limits::default().settle_ms,
+        env = "SANDPORT_SETTLE_MS",
+        help_heading = "Classic protocol"
+    )]
+    pub(crate) settle_ms: u32,
+
+    /// Run this receiver component instead of the one that is built in
+    #[arg(long, value_name = "FILE.wasm", env = "SANDPORT_RECEIVER", help_heading = "Sandbox")]
+    pub(crate) receiver: Option<PathBuf>,
+
+    /// Memory of one sandbox
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        value_parser = memory,
+        env = "SANDPORT_MEMORY_MAX",
+        help_heading = "Sandbox"
+    )]
+    pub(crate) memory_max: usize,
+
+    /// Where the compiled receiver is kept between starts [default: the user's cache folder]
+    ///
+    /// Whoever can write there can run code as this user.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SANDPORT_CACHE_DIR",
+        conflicts_with = "no_cache",
+        help_heading = "Sandbox"
+    )]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// Compile the receiver at each start
+    #[arg(
+        long,
+        env = "SANDPORT_NO_CACHE",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Sandbox"
+    )]
+    pub(crate) no_cache: bool,
+}
+
+/// `--conflict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ConflictRule {
+    /// It gets a number: report.pdf, report-1.pdf
+    Rename,
+    /// It is refused
+    Refuse,
+    /// It takes the place of the other
+    Replace,
+}
+
+/// `--durability`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DurabilityRule {
+    /// The file survives a power cut
+    Commit,
+    /// The file is visible; the system writes it to the disk when it likes
+    None,
+}
+
+impl ServeArgs {
+    /// What the inbox has to know.
+    pub(crate) fn inbox_options(&self) -> InboxOptions {
+        InboxOptions {
+            conflict: match self.conflict {
+                ConflictRule::Rename => Conflict::Rename,
+                ConflictRule::Refuse => Conflict::Refuse,
+                ConflictRule::Replace => Conflict::Replace,
+            },
+            durability: match self.durability {
+                DurabilityRule::Commit => Durability::Commit,
+                DurabilityRule::None => Durability::None,
+            },
+            size_max: self.max_file,
+            allow_executable: self.allow_executable,
+            classic_name: self.classic_name.clone(),
+        }
+    }
+
+    /// What receivers have to know.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            classic: !self.no_classic,
+            settle_ms: self.settle_ms,
+            idle_timeout_ms: millis(self.idle_timeout),
+            size_max: self.max_file,
+            ..Limits::default()
+        }
+    }
+}

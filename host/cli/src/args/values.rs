@@ -1,0 +1,32 @@
+//! Values with units.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+
+/// A number of bytes: `1500`, `10MB`, `4 GiB`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    text.parse::<ByteSize>()
+        .map(|size| size.as_u64())
+        .map_err(|_| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
+}
+
+/// A number of bytes that fits this machine's memory.
+pub(super) fn memory(text: &str) -> Result<usize, String> {
+    size(text).and_then(|size| usize::try_from(size).map_err(|error| error.to_string()))
+}
+
+/// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
+    match parsed {
+        Some(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m")),
+    }
+}
+
+/// A duration as the protocol counts it, as far as that goes: 49 days.
+pub(super) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

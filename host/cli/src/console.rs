@@ -1,0 +1,92 @@
+//! Writing to the two streams of a terminal: the result to standard output, the talk to standard
+//! error.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use sandport::text::sanitise;
+use serde_json::Value;
+
+/// Longest text from a peer or a path that is shown, in characters. A path that exists fits.
+const SHOWN_CHARS_MAX: usize = 4_096;
+
+/// Text from elsewhere, fit for a terminal.
+pub(crate) fn clean(text: &str) -> String {
+    sanitise(text, SHOWN_CHARS_MAX)
+}
+
+/// Writes a line to standard error. Where nobody can read it, nothing can be done.
+pub(crate) fn talk(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A number of bytes for a person.
+pub(crate) fn bytes(count: u64) -> String {
+    ByteSize::b(count).display().iec().to_string()
+}
+
+/// A time span for a person: `0.3 s`, `2m 5s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    if whole < 60 {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        format!("{}m {}s", whole / 60, whole % 60)
+    }
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A JSON value on one line. Characters that could confuse a terminal are written as escapes, which
+/// mean the same.
+pub(crate) fn json_line(value: &Value) -> String {
+    let line = value.to_string();
+    if line.is_ascii() {
+        return line;
+    }
+    let mut escaped = String::with_capacity(line.len());
+    let mut buffer = [0; 4];
+    for char in line.chars() {
+        let alone = char.encode_utf8(&mut buffer);
+        if char.is_ascii() || sanitise(alone, 1) == *alone {
+            escaped.push(char);
+        } else {
+            let mut units = [0; 2];
+            for unit in char.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_keeps_every_name_and_shows_a_terminal_none_of_its_tricks() {
+        let value = json!({"name": "a\u{202e}b\u{1b}[0m\u{9b}é実"});
+        let line = json_line(&value);
+        assert!(!line.contains(['\u{202e}', '\u{1b}', '\u{9b}']), "{line}");
+        assert!(line.contains("é実"));
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(count(1, "file"), "1 file");
+        assert_eq!(count(0, "file"), "0 files");
+        assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(125)), "2m 5s");
+    }
+}

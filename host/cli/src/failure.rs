@@ -1,0 +1,97 @@
+//! Why a command did not do what it should, in words for a person.
+
+use std::io;
+
+use sandport::ComponentError;
+use sandport::inbox::InboxError;
+use sandport::net::BindError;
+use sandport::sender::SendError;
+use sandport::server::BuildError;
+
+use crate::console::{self, clean};
+use crate::exit::Exit;
+
+/// A condition with its word, its text and its hint.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    /// A command line that makes no sense.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (message, hint) = (message.into(), Some(hint.into()));
+        Self { code: "usage", message, hint, exit: Exit::Usage }
+    }
+
+    /// Something that this machine could not do.
+    pub(crate) fn local(doing: &str, error: &io::Error) -> Self {
+        let message = format!("cannot {doing}: {error}");
+        Self { code: "local-io", message, hint: None, exit: Exit::LocalIo }
+    }
+
+    /// Writes `error[code]: text` and the hint to standard error.
+    pub(crate) fn print(&self) {
+        console::talk(&format!("error[{}]: {}", self.code, clean(&self.message)));
+        if let Some(hint) = &self.hint {
+            console::talk(&format!("hint: {}", clean(hint)));
+        }
+    }
+}
+
+impl From<InboxError> for Failure {
+    fn from(error: InboxError) -> Self {
+        let (code, exit) = match &error {
+            InboxError::ParentMissing { .. } => ("inbox-parent-missing", Exit::LocalIo),
+            InboxError::NotADirectory { .. } => ("inbox-not-a-directory", Exit::LocalIo),
+            InboxError::NotWritable { .. } => ("inbox-not-writable", Exit::LocalIo),
+            InboxError::Locked { .. } => ("inbox-locked", Exit::Temporary),
+            InboxError::WrongLayout { .. } => ("inbox-layout", Exit::Usage),
+            InboxError::NameInvalid { .. } => ("name-invalid", Exit::Usage),
+            _ => ("inbox-io", Exit::LocalIo),
+        };
+        Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        let (code, exit) = match &error {
+            BuildError::Component(ComponentError::Read { .. }) => {
+                ("receiver-unreadable", Exit::LocalIo)
+            }
+            BuildError::Component(ComponentError::Engine(_) | ComponentError::Thread(_)) => {
+                ("sandbox", Exit::LocalIo)
+            }
+            _ => ("receiver-unfit", Exit::Usage),
+        };
+        Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        let (code, exit) = match &error {
+            BindError::InUse(_) => ("address-in-use", Exit::Temporary),
+            BindError::Resolve { .. } => ("unresolved", Exit::Usage),
+            BindError::NotASocket(_) => ("not-a-socket", Exit::Usage),
+            _ => ("listen", Exit::LocalIo),
+        };
+        let message = format!("cannot listen: {error}");
+        Self { code, message, hint: Some(error.hint().to_owned()), exit }
+    }
+}
+
+impl From<&SendError> for Failure {
+    fn from(error: &SendError) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            exit: Exit::of_error(error),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What becomes of files, as JSON.
+
+use std::path::Path;
+
+use sandport::sender::{SendEvent, SendFile, Summary};
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The line for an event; `None` for those that say nothing final about a file.
+pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
+    Some(match event {
+        SendEvent::Stored { file, receipt } => stored("stored", file, receipt),
+        SendEvent::AlreadyStored { file, receipt } => stored("already-stored", file, receipt),
+        SendEvent::Sent { file, size } => {
+            json!({"type": "sent", "path": path(&file.path), "size": size, "verified": false})
+        }
+        SendEvent::Refused { file, refusal } => json!({
+            "type": "refused",
+            "path": path(&file.path),
+            "code": refusal.code.as_str(),
+            "detail": refusal.detail,
+        }),
+        SendEvent::Failed { path: failed, error, .. } => json!({
+            "type": "failed",
+            "path": path(failed),
+            "code": error.code(),
+            "error": error.to_string(),
+        }),
+        SendEvent::Unanswered { file } => json!({
+            "type": "failed",
+            "path": path(&file.path),
+            "code": "unanswered",
+            "error": "the connection ended before the server had answered",
+        }),
+        SendEvent::Skipped { path: skipped, reason } => {
+            json!({"type": "skipped", "path": path(skipped), "code": reason.code()})
+        }
+        _ => return None,
+    })
+}
+
+/// The line for what ended the run early.
+pub(super) fn of_failure(failure: &Failure) -> Value {
+    json!({
+        "type": "error",
+        "code": failure.code,
+        "error": failure.message,
+        "hint": failure.hint,
+    })
+}
+
+/// The last line.
+pub(super) fn of_summary(summary: &Summary, exit: Exit) -> Value {
+    json!({
+        "type": "summary",
+        "stored": summary.stored,
+        "already_stored": summary.already_stored,
+        "sent": summary.sent,
+        "refused": summary.refused,
+        "failed": summary.failed,
+        "unanswered": summary.unanswered,
+        "skipped": summary.skipped,
+        "bytes": summary.bytes,
+        "exit_code": exit as u8,
+    })
+}
+
+fn stored(kind: &str, file: &SendFile, receipt: &sandport::protocol::Receipt) -> Value {
+    json!({
+        "type": kind,
+        "path": path(&file.path),
+        "name": receipt.name,
+        "size": receipt.size,
+        "digest": format!("{:?}", receipt.digest),
+    })
+}
+
+/// JSON has Unicode text only: other bytes of a path are shown as the replacement character.
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

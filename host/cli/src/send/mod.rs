@@ -1,0 +1,136 @@
+//! `sandport send`.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use sandport::sender::{Dialect, SendError, SendOptions, Source, send_until};
+
+use crate::args::{SendArgs, Talk};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::signals::Signals;
+use output::Output;
+
+mod json;
+mod output;
+mod progress;
+mod words;
+
+/// The path that means standard input.
+const STDIN: &str = "-";
+
+/// Sends everything and says what became of it.
+pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
+    let sources = sources(&args)?;
+    // One thread drives the connection: crossing threads for each wake-up would cost more than it
+    // brings. Files are read on others.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("start the runtime", &error))?;
+    let mut output = Output::new(talk, std::io::stderr().is_terminal());
+    let options = options(&args, output.shows_progress());
+    let end = runtime.block_on(async {
+        let mut signals =
+            Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
+        let stop = async { signals.next().await };
+        let sending = send_until(&args.to, sources, options, stop, |event| output.event(&event));
+        Ok::<_, Failure>(sending.await)
+    })?;
+    // A thread may be blocked in reading standard input.
+    runtime.shutdown_background();
+    let failure = end.as_ref().err().map(|error| explain(error, &args));
+    Ok(output.finish(failure))
+}
+
+fn options(args: &SendArgs, count_totals: bool) -> SendOptions {
+    let mut options = SendOptions::default();
+    options.dialect = if args.classic { Dialect::Classic } else { Dialect::Native };
+    options.connect_timeout = args.connect_timeout;
+    options.stall_timeout = args.stall_timeout;
+    options.count_totals = count_totals;
+    options
+}
+
+fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {
+    if args.name.is_some() && args.paths.len() > 1 {
+        return Err(Failure::usage(
+            "--name fits one path alone",
+            "send the others with a command of their own",
+        ));
+    }
+    if args.paths.iter().filter(|path| is_stdin(path)).count() > 1 {
+        return Err(Failure::usage("standard input is named twice", "write one `-`"));
+    }
+    let sources = args.paths.iter().map(|path| {
+        let source = if is_stdin(path) {
+            Source::reader(STDIN, std::io::stdin())
+        } else {
+            Source::path(path)
+        };
+        match &args.name {
+            Some(name) => source.named(name),
+            None => source,
+        }
+    });
+    Ok(sources.collect())
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new(STDIN)
+}
+
+/// The error in words, with a better hint where the command line gives one.
+fn explain(error: &SendError, args: &SendArgs) -> Failure {
+    let mut failure = Failure::from(error);
+    if let SendError::Resolve { host, .. } = error
+        && Path::new(host).exists()
+    {
+        failure.hint =
+            Some(format!("{host} is a file here: the last argument is where to send to"));
+    } else if matches!(error, SendError::Connect { .. }) {
+        failure.hint = Some(format!(
+            "is the server running? There, start one with: sandport serve ./inbox --listen {}",
+            args.to
+        ));
+    }
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parsed(line: &str) -> SendArgs {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Some(Command::Send(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_name_cannot_be_given_to_several_files() {
+        let failure = sources(&parsed("sandport send a b host --name c")).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(sources(&parsed("sandport send a host --name c")).is_ok());
+    }
+
+    #[test]
+    fn standard_input_can_be_read_once() {
+        assert!(sources(&parsed("sandport send - x host")).is_ok());
+        assert_eq!(sources(&parsed("sandport send - - host")).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn who_forgets_the_server_is_told_so() {
+        let args = parsed("sandport send a.txt Cargo.toml");
+        let source = std::io::ErrorKind::NotFound.into();
+        let error = SendError::Resolve { host: String::from("Cargo.toml"), source };
+        assert!(explain(&error, &args).hint.unwrap().contains("is a file here"));
+    }
+}

@@ -1,0 +1,114 @@
+//! From the server's threads to standard output, without making a connection wait for a terminal.
+
+use std::convert::Infallible;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::Duration;
+
+use sandport::net::Address;
+use sandport::server::ServerEvent;
+
+use super::lines::{Form, Happened};
+
+/// Events that wait for standard output. A second of small files; a reader that stopped reading must
+/// cost memory that is bounded.
+const WAITING_MAX: usize = 32_768;
+
+/// Takes what happens; may be cloned.
+#[derive(Clone)]
+pub(super) struct Report {
+    queue: SyncSender<Happened>,
+    lost: Arc<AtomicU64>,
+}
+
+/// How long the last lines may take, where standard output is stuck.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The thread that writes.
+pub(super) struct Events {
+    /// Ends with the thread.
+    writing: Receiver<Infallible>,
+}
+
+/// Starts to write events in the form.
+///
+/// # Errors
+/// Where no thread can be started.
+pub(super) fn start(form: Form) -> io::Result<(Report, Events)> {
+    let (queue, waiting) = sync_channel(WAITING_MAX);
+    let lost = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&lost);
+    let (alive, writing) = sync_channel(0);
+    std::thread::Builder::new().name(String::from("events")).spawn(move || {
+        write_all(form, &waiting, &counted);
+        drop(alive);
+    })?;
+    Ok((Report { queue, lost }, Events { writing }))
+}
+
+impl Report {
+    /// Something happened on a connection.
+    pub(super) fn server(&self, event: ServerEvent) {
+        self.push(Happened::Server(event));
+    }
+
+    /// The server listens.
+    pub(super) fn ready(&self, addresses: &[Address], dir: &Path) {
+        self.push(Happened::Ready { addresses: addresses.to_vec(), dir: dir.to_owned() });
+    }
+
+    /// The server was asked to stop.
+    pub(super) fn stopping(&self, drain_timeout: Duration) {
+        self.push(Happened::Stopping { drain_timeout });
+    }
+
+    /// The server has stopped.
+    pub(super) fn stopped(&self) {
+        self.push(Happened::Stopped);
+    }
+
+    fn push(&self, happened: Happened) {
+        if self.queue.try_send(happened).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Events {
+    /// Waits until everything up to the last [`Report`], or its `stopped`, is written.
+    pub(super) fn finish(self) {
+        // Both the end of the thread and the end of patience are an error, and the end.
+        let _ = self.writing.recv_timeout(LAST_LINES);
+    }
+}
+
+fn write_all(form: Form, waiting: &Receiver<Happened>, lost: &AtomicU64) {
+    let mut stdout = BufWriter::new(io::stdout());
+    loop {
+        let happened = match waiting.try_recv() {
+            Ok(happened) => happened,
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => {
+                // Where nobody reads any more, serving goes on: the files are what matters.
+                let _ = stdout.flush();
+                match waiting.recv() {
+                    Ok(happened) => happened,
+                    Err(_) => return,
+                }
+            }
+        };
+        let last = matches!(happened, Happened::Stopped);
+        form.write(&happened, &mut stdout);
+        let lost = lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            form.write(&Happened::Lost { events: lost }, &mut stdout);
+        }
+        if last {
+            let _ = stdout.flush();
+            return;
+        }
+    }
+}

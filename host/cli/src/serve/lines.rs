@@ -1,0 +1,263 @@
+//! What a server says, line by line.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sandport::net::Address;
+use sandport::protocol::Refusal;
+use sandport::server::ServerEvent;
+use serde_json::{Value, json};
+
+use crate::args::Talk;
+use crate::console::{self, bytes, clean, count, json_line, seconds};
+
+/// Something to tell.
+pub(super) enum Happened {
+    Ready { addresses: Vec<Address>, dir: PathBuf },
+    Server(ServerEvent),
+    Stopping { drain_timeout: Duration },
+    Stopped,
+    Lost { events: u64 },
+}
+
+/// In which form it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For people.
+    Words,
+    /// For people who want to know of trouble only.
+    FewWords,
+    /// JSON Lines.
+    Json,
+}
+
+impl Form {
+    /// What the flags ask for.
+    pub(super) fn of(talk: &Talk) -> Self {
+        match (talk.json, talk.quiet) {
+            (true, _) => Self::Json,
+            (false, true) => Self::FewWords,
+            (false, false) => Self::Words,
+        }
+    }
+
+    /// Writes it to `stdout`, and what is talk to standard error.
+    pub(super) fn write(self, happened: &Happened, stdout: &mut impl Write) {
+        let line = match self {
+            Self::Json => json_of(happened).map(|value| json_line(&value)),
+            Self::Words | Self::FewWords => {
+                if let Some(talk) = talk_of(happened) {
+                    console::talk(&talk);
+                }
+                words_of(happened, self)
+            }
+        };
+        if let Some(line) = line {
+            // Nobody reads it any more: serving goes on.
+            let _ = writeln!(stdout, "{line}");
+        }
+    }
+}
+
+fn words_of(happened: &Happened, form: Form) -> Option<String> {
+    Some(match happened {
+        Happened::Ready { addresses, dir } => {
+            let addresses: Vec<String> = addresses.iter().map(Address::to_string).collect();
+            format!("Sandport is ready on {}, inbox {}", addresses.join(", "), shown_dir(dir))
+        }
+        Happened::Server(ServerEvent::Stored { peer, receipt }) if form == Form::Words => {
+            let (name, size) = (clean(&receipt.name), bytes(receipt.size));
+            format!("received {name} ({size}) from {}", clean(peer))
+        }
+        Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => {
+            let name = name.as_deref().map_or_else(|| String::from("a file"), clean);
+            format!("refused {name} from {}: {}", clean(peer), shown(refusal))
+        }
+        Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => {
+            format!("refused {}: {}", clean(peer), shown(refusal))
+        }
+        _ => return None,
+    })
+}
+
+/// What is not a result goes to standard error.
+fn talk_of(happened: &Happened) -> Option<String> {
+    Some(match happened {
+        Happened::Server(ServerEvent::Trapped { peer, reason }) => {
+            format!("error[trapped]: the receiver of {} trapped: {}", clean(peer), clean(reason))
+        }
+        Happened::Server(ServerEvent::AcceptFailed { reason }) => {
+            format!(
+                "error[accept]: no connection can be accepted for the moment: {}",
+                clean(reason)
+            )
+        }
+        Happened::Server(ServerEvent::Draining { connections }) if *connections > 0 => {
+            format!("Waiting for {}.", count(*connections as u64, "connection"))
+        }
+        Happened::Stopping { drain_timeout } => format!(
+            "Stopping: uploads that are under way get {} to finish. Ctrl-C again stops at once.",
+            seconds(*drain_timeout)
+        ),
+        Happened::Lost { events } => {
+            format!(
+                "error[output]: standard output is too slow: {} not shown",
+                count(*events, "line")
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn json_of(happened: &Happened) -> Option<Value> {
+    Some(match happened {
+        Happened::Ready { addresses, dir } => json!({
+            "type": "listening",
+            "addresses": addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
+            "inbox": dir.to_string_lossy(),
+        }),
+        Happened::Server(ServerEvent::Stored { peer, receipt }) => json!({
+            "type": "stored",
+            "name": receipt.name,
+            "size": receipt.size,
+            "digest": format!("{:?}", receipt.digest),
+            "peer": peer,
+        }),
+        Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => json!({
+            "type": "refused",
+            "name": name,
+            "peer": peer,
+            "code": refusal.code.as_str(),
+            "detail": refusal.detail,
+        }),
+        Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => json!({
+            "type": "refused",
+            "peer": peer,
+            "code": refusal.code.as_str(),
+            "detail": refusal.detail,
+        }),
+        Happened::Server(ServerEvent::Trapped { peer, reason }) => {
+            json!({"type": "trapped", "peer": peer, "reason": reason})
+        }
+        Happened::Server(ServerEvent::AcceptFailed { reason }) => {
+            json!({"type": "accept-failed", "reason": reason})
+        }
+        Happened::Server(ServerEvent::Draining { connections }) => {
+            json!({"type": "draining", "connections": connections})
+        }
+        Happened::Stopped => json!({"type": "stopped"}),
+        Happened::Lost { events } => json!({"type": "lost", "events": events}),
+        Happened::Server(_) | Happened::Stopping { .. } => return None,
+    })
+}
+
+/// What to type next, for the first address: on standard error, for a person who has just begun.
+pub(super) fn next_commands(addresses: &[Address]) -> Vec<String> {
+    let Some(address) = addresses.first() else { return Vec::new() };
+    let to = match address {
+        Address::Tcp { host, port } => {
+            // Nobody can connect to "every network".
+            let host = match host.as_str() {
+                "0.0.0.0" => "127.0.0.1",
+                "::" => "::1",
+                host => host,
+            };
+            let reachable = Address::Tcp { host: host.to_owned(), port: *port };
+            match reachable.to_string() {
+                full if *port == sandport::protocol::DEFAULT_PORT => {
+                    full.strip_suffix(&format!(":{port}")).unwrap_or(&full).to_owned()
+                }
+                full => full,
+            }
+        }
+        Address::Unix(_) => address.to_string(),
+    };
+    vec![format!("Send a file:  sandport send FILE {to}"), String::from("Stop:         Ctrl-C")]
+}
+
+/// The folder as one would type it, so that nobody takes it for a word of the sentence.
+fn shown_dir(dir: &Path) -> String {
+    let shown = clean(&dir.to_string_lossy());
+    if dir.is_absolute() || shown.starts_with('.') { shown } else { format!("./{shown}") }
+}
+
+fn shown(refusal: &Refusal) -> String {
+    clean(&refusal.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use sandport::protocol::{Digest, Receipt, RefusalCode};
+
+    use super::*;
+
+    fn written(form: Form, happened: &Happened) -> String {
+        let mut line = Vec::new();
+        form.write(happened, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    fn stored() -> Happened {
+        let receipt = Receipt {
+            name: String::from("a\u{1b}[2Jb"),
+            size: 2_048,
+            digest: Digest::Blake3([0xab; 32]),
+            proof: None,
+        };
+        Happened::Server(ServerEvent::Stored { peer: String::from("192.0.2.7:1"), receipt })
+    }
+
+    #[test]
+    fn the_ready_line_names_every_address_and_the_inbox() {
+        let addresses = vec!["127.0.0.1:7".parse().unwrap(), "unix:/run/s".parse().unwrap()];
+        let ready = Happened::Ready { addresses, dir: PathBuf::from("inbox") };
+        assert_eq!(
+            written(Form::Words, &ready),
+            "Sandport is ready on 127.0.0.1:7, unix:/run/s, inbox ./inbox\n"
+        );
+        let json: Value = serde_json::from_str(&written(Form::Json, &ready)).unwrap();
+        assert_eq!(
+            json,
+            json!({"type": "listening", "addresses": ["127.0.0.1:7", "unix:/run/s"], "inbox": "inbox"})
+        );
+    }
+
+    #[test]
+    fn a_received_file_has_a_line_and_its_name_no_power_over_the_terminal() {
+        assert_eq!(
+            written(Form::Words, &stored()),
+            "received a\\u{1b}[2Jb (2.0 KiB) from 192.0.2.7:1\n"
+        );
+        assert_eq!(written(Form::FewWords, &stored()), "");
+        let json: Value = serde_json::from_str(&written(Form::Json, &stored())).unwrap();
+        assert_eq!(json["name"], "a\u{1b}[2Jb");
+        assert_eq!(json["digest"], format!("blake3:{}", "ab".repeat(32)));
+    }
+
+    #[test]
+    fn a_refusal_is_told_even_to_the_quiet() {
+        let refusal = Refusal::new(RefusalCode::NameInvalid, "it climbs\nout");
+        let peer = String::from("unix");
+        let refused = Happened::Server(ServerEvent::UploadRefused {
+            peer,
+            name: Some(String::from("../x")),
+            refusal,
+        });
+        assert_eq!(
+            written(Form::FewWords, &refused),
+            "refused ../x from unix: name-invalid: it climbs\\nout\n"
+        );
+    }
+
+    #[test]
+    fn the_next_command_reaches_the_server() {
+        let next = |address: &str| next_commands(&[address.parse().unwrap()])[0].clone();
+        assert_eq!(next("127.0.0.1:6542"), "Send a file:  sandport send FILE 127.0.0.1");
+        assert_eq!(next("0.0.0.0:99"), "Send a file:  sandport send FILE 127.0.0.1:99");
+        assert_eq!(next("[::]:6542"), "Send a file:  sandport send FILE [::1]");
+        assert_eq!(next("unix:/run/s"), "Send a file:  sandport send FILE unix:/run/s");
+    }
+}

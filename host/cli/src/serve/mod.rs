@@ -1,0 +1,131 @@
+//! `sandport serve`.
+
+use std::path::PathBuf;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sandport::inbox::Inbox;
+use sandport::net::Listener;
+use sandport::{Cache, ReceiverSource, SandboxLimits, Server};
+use tokio::sync::oneshot;
+
+use crate::args::{ServeArgs, Talk};
+use crate::console;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::signals::Signals;
+use events::Report;
+
+mod events;
+mod lines;
+
+/// Descriptors beyond one for each connection: listeners, inbox, files on their way.
+const DESCRIPTORS_BESIDE: u64 = 256;
+
+/// Serves until it is told to stop.
+pub(crate) fn run(args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
+    raise_descriptor_limit(args.max_connections);
+    let inbox = Inbox::create(&args.dir, args.inbox_options())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("start the runtime", &error))?;
+    let (report, events) = events::start(lines::Form::of(talk))
+        .map_err(|error| Failure::local("start a thread for the output", &error))?;
+    let exit = runtime.block_on(serve(&args, talk, inbox, report));
+    // What is blocked in a system call is not waited for: everything that was acknowledged is safe.
+    runtime.shutdown_background();
+    events.finish();
+    exit
+}
+
+async fn serve(
+    args: &ServeArgs,
+    talk: &Talk,
+    inbox: Inbox,
+    report: Report,
+) -> Result<Exit, Failure> {
+    let on_event = report.clone();
+    let mut sandbox = SandboxLimits::default();
+    sandbox.memory_bytes_max = args.memory_max;
+    let server = Server::builder(inbox)
+        .receiver(args.receiver.clone().map_or_else(ReceiverSource::default, ReceiverSource::File))
+        .cache(cache(args))
+        .limits(args.limits())
+        .sandbox(sandbox)
+        .connections_max(args.max_connections)
+        .drain_timeout(args.drain_timeout)
+        .on_event(move |event| on_event.server(event))
+        .build()?;
+    let mut listeners = Vec::with_capacity(args.listen.len());
+    for address in &args.listen {
+        listeners.push(Listener::bind(address).await?);
+    }
+    // Caught before the ready line: who has read it may send a signal at once.
+    let mut signals = Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
+    let addresses: Vec<_> = listeners.iter().map(Listener::local_address).collect();
+    report.ready(&addresses, &args.dir);
+    if !talk.quiet && !talk.json {
+        lines::next_commands(&addresses).iter().for_each(|line| console::talk(line));
+    }
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = server.run(listeners, async { drop(stopped.await) });
+    let stopping = async {
+        signals.next().await;
+        report.stopping(args.drain_timeout);
+        drop(stop);
+        signals.next().await;
+    };
+    let exit = tokio::select! {
+        () = running => Exit::Done,
+        () = stopping => Exit::Interrupted,
+    };
+    report.stopped();
+    Ok(exit)
+}
+
+/// Where the compiled receiver is kept.
+fn cache(args: &ServeArgs) -> Cache {
+    if args.no_cache {
+        return Cache::Off;
+    }
+    let folder = args.cache_dir.clone().or_else(users_cache);
+    match folder.and_then(|folder| std::path::absolute(folder).ok()) {
+        Some(folder) => match make_private(&folder) {
+            Ok(()) => Cache::Folder(folder),
+            Err(error) => {
+                tracing::warn!(%error, folder = %folder.display(), "no cache: each start compiles");
+                Cache::Off
+            }
+        },
+        None => Cache::Off,
+    }
+}
+
+/// `$XDG_CACHE_HOME/sandport` or `~/.cache/sandport`: XDG Base Directory Specification.
+fn users_cache() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(base.join("sandport"))
+}
+
+/// Makes the folder for this user alone, if it is not there: what lies in it is run.
+fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Connections need descriptors, and the soft limit is kept low for programs that use `select`.
+fn raise_descriptor_limit(connections_max: u32) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let available = if raised.is_ok() { maximum } else { current };
+    let needed = u64::from(connections_max) + DESCRIPTORS_BESIDE;
+    if let Some(available) = available.filter(|available| *available < needed) {
+        tracing::warn!(
+            available,
+            needed,
+            "too few file descriptors for so many connections: raise the limit (ulimit -n)"
+        );
+    }
+}
