@@ -5,6 +5,13 @@
 //!   profile `guest`, in a target folder of its own. Where the target is missing it is added with
 //!   rustup, or the build fails with the line to type.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a build script talks to cargo by environment and standard output"
+)]
+
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -102,10 +102,11 @@ impl Stream {
     /// The socket's error; the peer may be gone.
     pub fn shutdown_write(&self) -> io::Result<()> {
         let how = rustix::net::Shutdown::Write;
-        Ok(match self {
+        match self {
             Self::Tcp(stream) => rustix::net::shutdown(stream, how)?,
             Self::Unix(stream) => rustix::net::shutdown(stream, how)?,
-        })
+        }
+        Ok(())
     }
 
     /// Sends small segments at once: answers are short and awaited.
