@@ -7,6 +7,49 @@
 //! Where that moment has come and the connection has bytes too, the bytes go first. In the classic
 //! dialect silence means something, and bytes that wait in a buffer are not silence: a machine that
 //! was suspended for a second would otherwise take the first digits of a size for the whole of it.
+//!
+//! A driver for a connection that is all there already, and an inbox that takes everything:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use sandport_protocol::receiver::{Opened, Output, Receiver, Want};
+//! use sandport_protocol::{Digest, Limits, Receipt};
+//!
+//! let mut connection = Bytes::from_static(b"5\nhello");
+//! let (mut answer, mut file) = (Vec::new(), Vec::new());
+//! let now = 0;
+//! let mut receiver = Receiver::new(Limits::default(), vec![0; 32], "example/1".into(), now);
+//! 'connection: loop {
+//!     while let Some(output) = receiver.poll_output() {
+//!         match output {
+//!             Output::Send(bytes) => answer.extend_from_slice(&bytes),
+//!             Output::Open { id, .. } => {
+//!                 receiver.handle_opened(now, id, Ok(Opened::Accepted(vec![])));
+//!             }
+//!             Output::Write { bytes, .. } => file.extend_from_slice(&bytes),
+//!             Output::Commit { id, size, .. } => {
+//!                 let digest = Digest::Blake3([0; 32]);
+//!                 let receipt = Receipt { name: "file".into(), size, digest, proof: None };
+//!                 receiver.handle_committed(now, id, Ok(receipt));
+//!             }
+//!             Output::Close(outcome) => {
+//!                 assert_eq!(outcome, Ok(()));
+//!                 break 'connection;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     match receiver.want() {
+//!         Want::Read { max } if !connection.is_empty() => {
+//!             let bytes = connection.split_to(max.min(connection.len()));
+//!             receiver.handle_input(now, bytes);
+//!         }
+//!         _ => receiver.handle_eof(now),
+//!     }
+//! }
+//! assert_eq!(answer, b"ack");
+//! assert_eq!(file, b"hello");
+//! ```
 
 use alloc::format;
 use alloc::string::String;
