@@ -1,1 +1,38 @@
-//! 
+//! The harness of the end-to-end tests.
+//!
+//! Tests start the real `sandport` binary on a port that the system chooses, read its ready line, wait
+//! for what it reports, and look at what lies in the inbox. Nothing sleeps for a guessed time: each
+//! wait is for an event, a line or the end of a connection, and fails after [`PATIENCE`].
+//!
+//! Variables, with absolute paths:
+//!
+//! - `SANDPORT_TEST_BINARY=FILE` tests that binary and builds none.
+//! - `SANDPORT_TEST_RECEIVER=FILE.wasm` runs all servers of the tests with another build of the
+//!   receiver.
+//! - `SANDPORT_TEST_SEED=N` repeats a run with the seed that a failed test printed.
+//! - `SANDPORT_TEST_WITHOUT_NAMESPACES=1` leaves out the tests that mount something, where the machine
+//!   allows no user namespaces.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
+
+use std::time::Duration;
+
+pub mod artifacts;
+pub mod clients;
+pub mod connection;
+pub mod events;
+pub mod files;
+pub mod native;
+pub mod process;
+pub mod random;
+pub mod send;
+pub mod server;
+
+pub use connection::Connection;
+pub use native::Native;
+pub use random::Random;
+pub use send::{Sent, send};
+pub use server::{Server, Setup};
+
+/// How long a test waits for what has to come. Long, because a busy machine is no failure: it only
+/// bounds how long a broken build hangs.
+pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -1,0 +1,150 @@
+//! What the tests run: the binary and the receivers, built when they are first needed.
+//!
+//! cargo itself decides whether something is stale, so that a test never runs an old binary.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The target of the receivers.
+const TARGET: &str = "wasm32-wasip2";
+
+/// Names a binary to test in place of one that is built.
+const BINARY: &str = "SANDPORT_TEST_BINARY";
+
+/// Names a component to use in place of the receiver.
+const RECEIVER: &str = "SANDPORT_TEST_RECEIVER";
+
+/// An integration test of the package that has the binary: `host/cli/tests`.
+const TEST_OF_BINARY: &str = "first_screens";
+
+/// Variables by which cargo tells a test about its package. A nested cargo gets none of them.
+const TOLD_TO_TESTS: [&str; 5] =
+    ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"];
+
+/// Variables that would change what the components are built of.
+const DROPPED_FOR_WASM: [&str; 6] = [
+    "RUSTFLAGS",
+    "RUSTDOCFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+];
+
+/// The root of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in a workspace").to_owned()
+}
+
+/// The binary `sandport`, of the profile that the tests were built with.
+pub fn sandport() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = chosen(BINARY) {
+            return path;
+        }
+        let profile_dir = profile_dir();
+        let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let target_dir = profile_dir.parent().expect("a profile's folder lies in another");
+        // This builds the binary because that integration test needs it. The whole workspace is named
+        // although one binary is wanted: the features of the dependencies depend on what is named, and
+        // `cargo test --workspace` has built them so already.
+        run(
+            scrubbed(&[]).args(["test", "--no-run", "--locked", "--workspace"])
+                .args(["--test", TEST_OF_BINARY, "--profile", profile, "--target-dir"])
+                .arg(target_dir),
+        );
+        profile_dir.join("sandport")
+    })
+}
+
+/// The receiver, built as the engine's build script builds it, or the component that
+/// `SANDPORT_TEST_RECEIVER` names.
+pub fn receiver() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    chosen_receiver().unwrap_or_else(|| PATH.get_or_init(|| component("sandport-receiver")).clone())
+}
+
+/// The component that `SANDPORT_TEST_RECEIVER` names.
+pub fn chosen_receiver() -> Option<PathBuf> {
+    chosen(RECEIVER)
+}
+
+fn chosen(variable: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env::var_os(variable)?);
+    Some(
+        path.canonicalize()
+            .unwrap_or_else(|error| panic!("{variable}: {}: {error}", path.display())),
+    )
+}
+
+/// The receiver that misbehaves as the first byte says: `tests/guests/hostile`.
+pub fn hostile() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| component("sandport-guest-hostile"))
+}
+
+/// The honest receiver of somebody else's: `tests/guests/put`.
+pub fn put() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| component("sandport-guest-put"))
+}
+
+/// Where compiled receivers are kept between servers, so that each starts in milliseconds.
+pub fn cache_dir() -> PathBuf {
+    guest_target_dir().join("cache")
+}
+
+fn component(package: &str) -> PathBuf {
+    let target_dir = guest_target_dir();
+    run(
+        scrubbed(&DROPPED_FOR_WASM)
+            .args(["build", "--locked", "--package", package, "--profile", "guest"])
+            .args(["--target", TARGET, "--target-dir"])
+            .arg(&target_dir),
+    );
+    target_dir.join(TARGET).join("guest").join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+fn guest_target_dir() -> PathBuf {
+    profile_dir().parent().expect("a profile's folder lies in another").join("tests-guest")
+}
+
+/// `target/debug`, say: the folder above that of the test's own executable.
+fn profile_dir() -> PathBuf {
+    let test = env::current_exe().expect("a test knows its executable");
+    test.ancestors()
+        .find(|folder| folder.file_name().is_some_and(|name| name == "deps"))
+        .unwrap_or(&test)
+        .parent()
+        .expect("cargo puts tests into target/PROFILE/deps")
+        .to_owned()
+}
+
+/// cargo, without what describes the build of the tests, nor the variables in `dropped`.
+fn scrubbed(dropped: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let told = TOLD_TO_TESTS.iter().any(|prefix| text.starts_with(prefix));
+        if told || dropped.contains(&text.as_ref()) {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(workspace());
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

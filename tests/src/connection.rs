@@ -1,0 +1,100 @@
+//! A connection on which a test says what it likes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use crate::{PATIENCE, Server};
+
+/// A TCP connection to a server.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+}
+
+impl Connection {
+    /// Connects to the first address of the server.
+    pub fn open(server: &Server) -> Self {
+        Self::to(server.address())
+    }
+
+    /// Connects to an address.
+    pub fn to(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        // Each `say` is a segment of its own.
+        stream.set_nodelay(true).expect("a socket option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
+        Self { stream }
+    }
+
+    /// This end, as the server names it.
+    pub fn name(&self) -> String {
+        self.stream.local_addr().expect("a connected socket").to_string()
+    }
+
+    /// Sends bytes.
+    #[track_caller]
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Sends bytes to a server that may have ended the connection. Whether it took them.
+    pub fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        match self.stream.write_all(bytes.as_ref()) {
+            Ok(()) => true,
+            Err(error) if is_end(&error) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&mut self) {
+        // The server may have ended the connection.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Reads that many bytes.
+    #[track_caller]
+    pub fn hear(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).expect("the server answers");
+        bytes
+    }
+
+    /// Reads what there is, up to `count` bytes. Empty: the server has ended the connection.
+    pub fn hear_some(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        let count = match self.stream.read(&mut bytes) {
+            Ok(count) => count,
+            Err(error) if is_end(&error) => 0,
+            Err(error) => panic!("the server neither answers nor closes: {error}"),
+        };
+        bytes.truncate(count);
+        bytes
+    }
+
+    /// Reads to the end of the connection.
+    pub fn hear_all(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            let some = self.hear_some(64 * 1024);
+            if some.is_empty() {
+                return all;
+            }
+            all.extend_from_slice(&some);
+        }
+    }
+
+    /// Cuts the connection with a reset, as a process that is killed with unread input does.
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(std::time::Duration::ZERO))
+            .expect("a socket option");
+    }
+}
+
+fn is_end(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
+    )
+}

@@ -1,0 +1,105 @@
+//! Looking at folders.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// An entry of a folder.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A file and its content.
+    File(Vec<u8>),
+    /// A folder.
+    Folder,
+    /// A symbolic link and where it leads.
+    Link(String),
+    /// Something else.
+    Special,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(content) if content.len() <= 64 => {
+                write!(f, "file {:?}", String::from_utf8_lossy(content))
+            }
+            Self::File(content) => write!(f, "file of {} bytes", content.len()),
+            Self::Folder => f.write_str("folder"),
+            Self::Link(to) => write!(f, "link to {to:?}"),
+            Self::Special => f.write_str("something else"),
+        }
+    }
+}
+
+/// Everything below a folder, by its path from there.
+pub type Tree = BTreeMap<String, Entry>;
+
+/// A file in a [`Tree`].
+pub fn file(content: impl AsRef<[u8]>) -> Entry {
+    Entry::File(content.as_ref().to_vec())
+}
+
+/// Everything below a folder.
+pub fn tree(folder: &Path) -> Tree {
+    let mut tree = Tree::new();
+    add(folder, "", &mut tree);
+    tree
+}
+
+/// Everything in an inbox that has a name there.
+pub fn published(inbox: &Path) -> Tree {
+    let mut tree = tree(inbox);
+    tree.retain(|name, _| name != ".sandport" && !name.starts_with(".sandport/"));
+    tree
+}
+
+fn add(folder: &Path, prefix: &str, tree: &mut Tree) {
+    for name in names_in(folder) {
+        let path = folder.join(&name);
+        let key = format!("{prefix}{name}");
+        let kind = path.symlink_metadata().expect("it was listed").file_type();
+        let entry = if kind.is_symlink() {
+            Entry::Link(fs::read_link(&path).expect("a link").to_string_lossy().into_owned())
+        } else if kind.is_dir() {
+            add(&path, &format!("{key}/"), tree);
+            Entry::Folder
+        } else if kind.is_file() {
+            Entry::File(fs::read(&path).expect("a readable file"))
+        } else {
+            Entry::Special
+        };
+        tree.insert(key, entry);
+    }
+}
+
+/// The names in a folder, sorted.
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("a readable folder").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// When a file was modified.
+pub fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a file with a time")
+}
+
+/// Sets when a file was modified.
+pub fn set_modified(path: &Path, time: SystemTime) {
+    fs::File::open(path).and_then(|file| file.set_modified(time)).expect("a file of our own");
+}
+
+/// Whether its owner may execute a file.
+pub fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).expect("a file").permissions().mode() & 0o100 != 0
+}
+
+/// Makes a file executable.
+pub fn make_executable(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+}

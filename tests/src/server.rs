@@ -1,0 +1,214 @@
+//! A running `sandport serve`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::artifacts;
+use crate::events::Events;
+use crate::files::{self, Tree};
+use crate::process::{self, Ended, Guarded};
+
+/// How a server is to be started.
+#[derive(Debug)]
+pub struct Setup {
+    flags: Vec<OsString>,
+    inbox: Option<PathBuf>,
+    receiver: Option<PathBuf>,
+    cache: bool,
+    /// What runs the binary, with its arguments.
+    wrapper: Vec<OsString>,
+}
+
+impl Setup {
+    /// On a port of the system's choice, in an inbox of its own. `flags` are added.
+    pub fn new<S: AsRef<OsStr>>(flags: impl IntoIterator<Item = S>) -> Self {
+        let flags = flags.into_iter().map(|flag| flag.as_ref().to_owned()).collect();
+        Self {
+            flags,
+            inbox: None,
+            receiver: artifacts::chosen_receiver(),
+            cache: true,
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// In this folder.
+    pub fn inbox(mut self, inbox: impl Into<PathBuf>) -> Self {
+        self.inbox = Some(inbox.into());
+        self
+    }
+
+    /// With this receiver.
+    pub fn receiver(mut self, receiver: impl Into<PathBuf>) -> Self {
+        self.receiver = Some(receiver.into());
+        self
+    }
+
+    /// Without the cache that all servers of the tests share.
+    pub fn without_cache(mut self) -> Self {
+        self.cache = false;
+        self
+    }
+
+    /// As an argument of another program.
+    pub fn wrapped<S: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Self {
+        self.wrapper = wrapper.into_iter().map(|part| part.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(self) -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = self.inbox.clone().unwrap_or_else(|| folder.path().join("inbox"));
+        let mut command = self.command(&inbox, folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Guarded::spawn(&mut command);
+        let stdout = process.0.stdout.take().expect("piped");
+        let stderr = process.0.stderr.take().expect("piped");
+        let mut events = Events::read(stdout, stderr);
+        let ready = events.wait("the ready line", |event| event["type"] == "listening");
+        let addresses = ready["addresses"].as_array().expect("addresses are a list");
+        let addresses =
+            addresses.iter().map(|it| it.as_str().expect("an address is text").to_owned()).collect();
+        Server { process, events, addresses, inbox, _folder: folder }
+    }
+
+    /// Starts it where it is expected to end by itself.
+    pub fn start_and_fail(self) -> Ended {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = self.inbox.clone().unwrap_or_else(|| folder.path().join("inbox"));
+        process::run(&mut self.command(&inbox, folder.path()), b"")
+    }
+
+    fn command(&self, inbox: &Path, folder: &Path) -> Command {
+        let binary = artifacts::sandport();
+        let mut command = match self.wrapper.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
+        without_settings(&mut command);
+        command.current_dir(folder).args(["--json", "serve"]).arg(inbox);
+        if !self.flags.iter().any(|flag| flag == "-l" || flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        if let Some(receiver) = &self.receiver {
+            command.arg("--receiver").arg(receiver);
+        }
+        if self.cache {
+            command.arg("--cache-dir").arg(artifacts::cache_dir());
+        }
+        command.args(&self.flags);
+        command
+    }
+}
+
+/// Takes away the settings that the person who runs the tests may have.
+pub(crate) fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SANDPORT_") {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// A server that listens. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    process: Guarded,
+    /// What it reports.
+    pub events: Events,
+    addresses: Vec<String>,
+    inbox: PathBuf,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts one with these flags, on a port of the system's choice, in an inbox of its own.
+    pub fn start<const N: usize>(flags: [&str; N]) -> Self {
+        Setup::new(flags).start()
+    }
+
+    /// The first address that it listens on.
+    pub fn address(&self) -> &str {
+        &self.addresses[0]
+    }
+
+    /// All addresses that it listens on.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// The folder that receives the files.
+    pub fn inbox(&self) -> &Path {
+        &self.inbox
+    }
+
+    /// What was published.
+    pub fn published(&self) -> Tree {
+        files::published(&self.inbox)
+    }
+
+    /// The content of one published file.
+    pub fn content(&self, name: &str) -> Vec<u8> {
+        let path = self.inbox.join(name);
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Names of what lies in staging.
+    pub fn staged(&self) -> Vec<String> {
+        files::names_in(&self.inbox.join(".sandport/staging"))
+    }
+
+    /// Waits until a file is stored; its name.
+    pub fn wait_stored(&mut self) -> String {
+        let event = self.events.wait("a stored file", |event| event["type"] == "stored");
+        event["name"].as_str().expect("a name is text").to_owned()
+    }
+
+    /// Waits until something is refused with this code.
+    pub fn wait_refused(&mut self, code: &str) -> Value {
+        self.events.wait(&format!("a refusal with {code}"), |event| {
+            event["type"] == "refused" && event["code"] == code
+        })
+    }
+
+    /// Waits until a receiver traps; the reason.
+    pub fn wait_trapped(&mut self) -> String {
+        let event = self.events.wait("a trap", |event| event["type"] == "trapped");
+        event["reason"].as_str().expect("a reason is text").to_owned()
+    }
+
+    /// Types Ctrl-C.
+    pub fn interrupt(&self) {
+        self.process.signal(Signal::INT);
+    }
+
+    /// Waits for the end of the process; its exit code.
+    pub fn wait_for_end(&mut self) -> Option<i32> {
+        self.events.wait_for_end();
+        self.process.wait().code()
+    }
+
+    /// Asks it to stop and waits until it has: all connections are over then.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.interrupt();
+        self.wait_for_end()
+    }
+
+    /// Stops it, and checks that nothing is published and nothing left behind.
+    #[track_caller]
+    pub fn stop_and_expect_nothing(&mut self) {
+        assert_eq!(self.stop(), Some(0));
+        assert_eq!(self.published(), Tree::default(), "nothing may be published");
+        assert_eq!(self.staged(), [""; 0], "nothing may be left in staging");
+    }
+}
