@@ -39,13 +39,7 @@ pub(super) enum Work {
 impl Job {
     pub(super) fn new(work: Work) -> (Self, Pending) {
         let latch = Arc::new(Latch::new());
-        (
-            Self {
-                work,
-                ticket: Ticket(Arc::clone(&latch)),
-            },
-            Pending(latch),
-        )
+        (Self { work, ticket: Ticket(Arc::clone(&latch)) }, Pending(latch))
     }
 }
 
@@ -64,8 +58,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         // Whatever happened to the committer, nobody waits forever.
         if self.0.get().is_none() {
-            self.0
-                .set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
+            self.0.set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
         }
     }
 }
@@ -107,13 +100,8 @@ impl Committer {
             Durability::Commit => commit_batches(&core, &receiver),
             Durability::None => flush_receipts(&core, &receiver),
         };
-        let thread = std::thread::Builder::new()
-            .name("sandport-inbox".to_owned())
-            .spawn(work)?;
-        Ok(Self {
-            sender: Some(sender),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name("sandport-inbox".to_owned()).spawn(work)?;
+        Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
     /// Has a job done: by the thread, which syncs, or at once where nothing is synced.
@@ -151,10 +139,7 @@ impl Drop for Committer {
 /// Does what is queued, as much as there is at a time, until nobody can queue more.
 fn commit_batches(core: &Arc<Core>, queue: &Receiver<Option<Job>>) {
     while let Ok(first) = queue.recv() {
-        let batch = first
-            .into_iter()
-            .chain(queue.try_iter().flatten())
-            .take(BATCH_MAX);
+        let batch = first.into_iter().chain(queue.try_iter().flatten()).take(BATCH_MAX);
         publish(core, batch.collect());
     }
     core.receipts.close(&core.disk);

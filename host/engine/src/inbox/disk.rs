@@ -146,11 +146,7 @@ impl Disk {
 
     #[cfg(not(test))]
     #[inline]
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "tests put a probe here"
-    )]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests put a probe here")]
     fn step(&self, _step: Step) -> Result<()> {
         Ok(())
     }
@@ -159,11 +155,7 @@ impl Disk {
 #[cfg(test)]
 impl Disk {
     fn step(&self, step: Step) -> Result<()> {
-        match &mut *self
-            .probe
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
+        match &mut *self.probe.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Some(probe) => probe(step),
             None => Ok(()),
         }
@@ -171,10 +163,7 @@ impl Disk {
 
     /// Calls `probe` before each step; an error of it is the result of the step.
     pub(super) fn watch(&self, probe: Probe) {
-        *self
-            .probe
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(probe);
+        *self.probe.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(probe);
     }
 
     /// Behaves like a file system without `RENAME_NOREPLACE`.

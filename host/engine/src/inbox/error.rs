@@ -96,10 +96,9 @@ fn process_words(process: Option<u32>) -> String {
 /// What a sender is told when a system call failed. The words carry no path of this host.
 pub(super) fn refusal(doing: &'static str, errno: Errno) -> Refusal {
     match errno {
-        Errno::NOSPC | Errno::DQUOT => Refusal::new(
-            RefusalCode::InsufficientSpace,
-            "the disk of the inbox is full",
-        ),
+        Errno::NOSPC | Errno::DQUOT => {
+            Refusal::new(RefusalCode::InsufficientSpace, "the disk of the inbox is full")
+        }
         Errno::NAMETOOLONG | Errno::ILSEQ => Refusal::new(
             RefusalCode::NameInvalid,
             "the file system of the inbox does not take the name",
@@ -113,10 +112,7 @@ pub(super) fn refusal(doing: &'static str, errno: Errno) -> Refusal {
         }
         _ => {
             tracing::warn!(doing, error = %errno, "the inbox failed");
-            Refusal::new(
-                RefusalCode::Io,
-                format!("the inbox could not {doing}: {errno}"),
-            )
+            Refusal::new(RefusalCode::Io, format!("the inbox could not {doing}: {errno}"))
         }
     }
 }

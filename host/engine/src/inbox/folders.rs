@@ -27,13 +27,7 @@ pub(super) struct Folders<'a> {
 
 impl<'a> Folders<'a> {
     pub(super) fn new(core: &'a Core, durable: bool) -> Self {
-        Self {
-            core,
-            durable,
-            open: HashMap::new(),
-            changed: HashMap::new(),
-            many_changed: false,
-        }
+        Self { core, durable, open: HashMap::new(), changed: HashMap::new(), many_changed: false }
     }
 
     /// The folder at `path` (`None`: the inbox itself), made if it is missing.
@@ -86,8 +80,6 @@ impl<'a> Folders<'a> {
         if self.many_changed {
             return self.core.disk.sync_all(&self.core.layout.root);
         }
-        self.changed
-            .values()
-            .try_for_each(|folder| self.core.disk.sync(Step::SyncDir, folder))
+        self.changed.values().try_for_each(|folder| self.core.disk.sync(Step::SyncDir, folder))
     }
 }

@@ -13,10 +13,7 @@ pub(super) struct Latch<T> {
 
 impl<T> Latch<T> {
     pub(super) fn new() -> Self {
-        Self {
-            value: OnceLock::new(),
-            changed: Notify::new(),
-        }
+        Self { value: OnceLock::new(), changed: Notify::new() }
     }
 
     /// Sets the value, unless there is one already, and wakes everyone who waits.

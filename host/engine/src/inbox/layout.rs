@@ -46,12 +46,8 @@ impl Layout {
 
         let state_path = dir.join(RESERVED_NAME);
         let made_state = make_dir(&root, RESERVED_NAME, &state_path)?;
-        let state = open_dir(
-            root.as_fd(),
-            Path::new(RESERVED_NAME),
-            &state_path,
-            OFlags::NOFOLLOW,
-        )?;
+        let state =
+            open_dir(root.as_fd(), Path::new(RESERVED_NAME), &state_path, OFlags::NOFOLLOW)?;
         writable(&state, &state_path)?;
 
         let lock = take_lock(&state, dir, &state_path.join("lock"))?;
@@ -59,12 +55,8 @@ impl Layout {
 
         let staging_path = state_path.join("staging");
         let made_staging = make_dir(&state, "staging", &staging_path)?;
-        let staging = open_dir(
-            state.as_fd(),
-            Path::new("staging"),
-            &staging_path,
-            OFlags::NOFOLLOW,
-        )?;
+        let staging =
+            open_dir(state.as_fd(), Path::new("staging"), &staging_path, OFlags::NOFOLLOW)?;
         writable(&staging, &staging_path)?;
         clean(&staging, &staging_path)?;
 
@@ -81,12 +73,7 @@ impl Layout {
             sync(&root, dir)?;
             sync(&state, &state_path)?;
         }
-        Ok(Self {
-            root,
-            state,
-            staging,
-            _lock: lock,
-        })
+        Ok(Self { root, state, staging, _lock: lock })
     }
 }
 
@@ -105,13 +92,12 @@ fn make_root(dir: &Path) -> Result<bool, InboxError> {
         Err(Errno::EXIST) => Ok(false),
         // Where it exists, a read-only file system or a folder above that is not ours is no matter.
         Err(_) if dir.is_dir() => Ok(false),
-        Err(Errno::NOENT) => Err(InboxError::ParentMissing {
-            dir: dir.to_path_buf(),
-            parent: first_missing(dir),
-        }),
-        Err(Errno::NOTDIR) => Err(InboxError::NotADirectory {
-            path: dir.parent().unwrap_or(dir).to_path_buf(),
-        }),
+        Err(Errno::NOENT) => {
+            Err(InboxError::ParentMissing { dir: dir.to_path_buf(), parent: first_missing(dir) })
+        }
+        Err(Errno::NOTDIR) => {
+            Err(InboxError::NotADirectory { path: dir.parent().unwrap_or(dir).to_path_buf() })
+        }
         Err(errno) => Err(failed("make", dir, errno)),
     }
 }
@@ -138,9 +124,7 @@ fn make_dir(parent: &OwnedFd, name: &str, path: &Path) -> Result<bool, InboxErro
 fn open_dir(at: impl AsFd, name: &Path, path: &Path, extra: OFlags) -> Result<OwnedFd, InboxError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | extra;
     rustix::fs::openat(at, name, flags, Mode::empty()).map_err(|errno| match errno {
-        Errno::NOTDIR | Errno::LOOP => InboxError::NotADirectory {
-            path: path.to_path_buf(),
-        },
+        Errno::NOTDIR | Errno::LOOP => InboxError::NotADirectory { path: path.to_path_buf() },
         errno => failed("open", path, errno),
     })
 }
@@ -159,13 +143,8 @@ fn take_lock(state: &OwnedFd, dir: &Path, path: &Path) -> Result<OwnedFd, InboxE
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
-            let process = read_small(&lock)
-                .ok()
-                .and_then(|text| text.trim().parse().ok());
-            return Err(InboxError::Locked {
-                dir: dir.to_path_buf(),
-                process,
-            });
+            let process = read_small(&lock).ok().and_then(|text| text.trim().parse().ok());
+            return Err(InboxError::Locked { dir: dir.to_path_buf(), process });
         }
         Err(errno) => return Err(failed("lock", path, errno)),
     }
@@ -240,10 +219,6 @@ pub(super) fn failed(doing: &'static str, path: &Path, errno: Errno) -> InboxErr
     let source = io::Error::from(errno);
     match errno {
         Errno::ACCESS | Errno::PERM | Errno::ROFS => InboxError::NotWritable { path, source },
-        _ => InboxError::Io {
-            doing,
-            path,
-            source,
-        },
+        _ => InboxError::Io { doing, path, source },
     }
 }

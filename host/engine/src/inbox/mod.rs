@@ -140,14 +140,10 @@ impl Inbox {
     /// system is synced.
     pub fn create(dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
         let classic_name = match &options.classic_name {
-            Some(name) => {
-                Some(
-                    EntryName::parse(name).map_err(|source| InboxError::NameInvalid {
-                        name: name.clone(),
-                        source,
-                    })?,
-                )
-            }
+            Some(name) => Some(
+                EntryName::parse(name)
+                    .map_err(|source| InboxError::NameInvalid { name: name.clone(), source })?,
+            ),
             None => None,
         };
         let layout = Layout::take(dir)?;
@@ -158,8 +154,7 @@ impl Inbox {
         let Opened { receipts, unsynced } = Receipts::open(root, state, durable, &state_path)?;
         if durable && unsynced {
             // Receipts are given for what an earlier run published; make that true.
-            disk.sync_all(root)
-                .map_err(|errno| layout::failed("sync", dir, errno))?;
+            disk.sync_all(root).map_err(|errno| layout::failed("sync", dir, errno))?;
         }
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
@@ -175,13 +170,7 @@ impl Inbox {
             path: dir.to_path_buf(),
             source,
         })?;
-        Ok(Self {
-            handle: Arc::new(Handle {
-                core,
-                committer,
-                classic_name,
-            }),
-        })
+        Ok(Self { handle: Arc::new(Handle { core, committer, classic_name }) })
     }
 
     /// The folder, as it was given to [`Inbox::create`].
@@ -205,10 +194,7 @@ impl Inbox {
         match offer.kind {
             EntryKind::File => self.open_file(offer),
             EntryKind::Directory => self.open_folder(offer),
-            _ => Err(Refusal::new(
-                RefusalCode::Other,
-                "an inbox takes files and folders",
-            )),
+            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
@@ -240,10 +226,7 @@ impl Inbox {
 
     fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
         let Some(name) = &offer.name else {
-            return Err(Refusal::new(
-                RefusalCode::NameInvalid,
-                "a folder needs a name",
-            ));
+            return Err(Refusal::new(RefusalCode::NameInvalid, "a folder needs a name"));
         };
         let name = EntryName::parse(name)?;
         let (job, pending) = Job::new(Work::Folder(name));
@@ -268,9 +251,7 @@ impl Core {
     fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<Verdict> {
         let fits = |record: &Record| {
             offer.size.is_none_or(|size| size == record.size)
-                && offer
-                    .digest
-                    .is_none_or(|digest| *digest.as_bytes() == record.digest)
+                && offer.digest.is_none_or(|digest| *digest.as_bytes() == record.digest)
         };
         if offer.digest.is_none() && offer.size.is_none() {
             return None;
@@ -313,9 +294,7 @@ impl Core {
 
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox")
-            .field("dir", &self.dir())
-            .finish_non_exhaustive()
+        f.debug_struct("Inbox").field("dir", &self.dir()).finish_non_exhaustive()
     }
 }
 

@@ -124,13 +124,7 @@ impl<'a> Batch<'a> {
             })
             .collect();
         let folders = Folders::new(core, durable);
-        Self {
-            core,
-            durable,
-            folders,
-            slots,
-            chosen: HashMap::new(),
-        }
+        Self { core, durable, folders, slots, chosen: HashMap::new() }
     }
 
     fn make_folders(&mut self) {
@@ -154,11 +148,8 @@ impl<'a> Batch<'a> {
         // that is opened again may miss an error from before.
         let all =
             count >= SYNC_ALL_FILES_MIN || unnamed().any(|file| file.staged.descriptor().is_none());
-        let result = if count > 0 && all {
-            self.core.disk.sync_all(&self.core.layout.root)
-        } else {
-            Ok(())
-        };
+        let result =
+            if count > 0 && all { self.core.disk.sync_all(&self.core.layout.root) } else { Ok(()) };
         for slot in &mut self.slots {
             let State::Unnamed(file) = &mut slot.state else {
                 continue;
@@ -185,13 +176,7 @@ impl<'a> Batch<'a> {
         let State::Unnamed(file) = &self.slots[index].state else {
             return;
         };
-        let chosen = choose(
-            self.core,
-            &mut self.folders,
-            &self.chosen,
-            &self.slots,
-            file,
-        );
+        let chosen = choose(self.core, &mut self.folders, &self.chosen, &self.slots, file);
         let chosen = chosen.unwrap_or_else(|obstacle| Chosen::Done(Err(obstacle.into())));
         if let Chosen::Name(choice) = &chosen {
             self.chosen.insert(choice.name.as_str().to_owned(), index);
@@ -208,9 +193,7 @@ impl<'a> Batch<'a> {
 
     fn write_intents(&mut self) {
         let named = self.slots.iter().filter_map(|slot| slot.state.named());
-        let mut publications = named
-            .map(|(file, choice)| publication(file, choice))
-            .peekable();
+        let mut publications = named.map(|(file, choice)| publication(file, choice)).peekable();
         if publications.peek().is_none() {
             return;
         }
@@ -253,10 +236,7 @@ impl<'a> Batch<'a> {
         let state = &mut self.slots[index].state;
         *state = match std::mem::replace(state, State::SameAs(index)) {
             State::Unnamed(file) => {
-                let choice = Choice {
-                    number: 0,
-                    name: file.name.clone(),
-                };
+                let choice = Choice { number: 0, name: file.name.clone() };
                 State::Named(file, choice)
             }
             other => other,
@@ -304,16 +284,9 @@ impl<'a> Batch<'a> {
         let mut tickets = Vec::with_capacity(self.slots.len());
         for slot in self.slots {
             let outcome = match slot.state {
-                State::Placed {
-                    offered,
-                    record,
-                    choice,
-                } => {
-                    let publication = Publication {
-                        offered: &offered,
-                        number: choice.number,
-                        record,
-                    };
+                State::Placed { offered, record, choice } => {
+                    let publication =
+                        Publication { offered: &offered, number: choice.number, record };
                     core.receipts.publish(&publication, &choice.name);
                     if !self.durable {
                         core.receipts.note(&core.disk, &publication);
@@ -359,10 +332,7 @@ fn choose(
     file: &FileWork,
 ) -> Result<Chosen, Obstacle> {
     let folder = folders.make(file.name.parent())?;
-    let offered = Choice {
-        number: 0,
-        name: file.name.clone(),
-    };
+    let offered = Choice { number: 0, name: file.name.clone() };
     let there = tree::look(&folder, file.name.leaf())?;
     if core.options.conflict == Conflict::Replace {
         return Ok(match there {
@@ -392,12 +362,10 @@ fn choose(
         };
         Ok(!chosen.contains_key(name.as_str()) && tree::look(&folder, name.leaf())?.is_none())
     })?;
-    Ok(
-        match number.and_then(|number| Some((number, file.name.renamed(number)?))) {
-            Some((number, name)) => Chosen::Name(Choice { number, name }),
-            None => Chosen::Done(Err(taken())),
-        },
-    )
+    Ok(match number.and_then(|number| Some((number, file.name.renamed(number)?))) {
+        Some((number, name)) => Chosen::Name(Choice { number, name }),
+        None => Chosen::Done(Err(taken())),
+    })
 }
 
 /// An earlier file of the batch with the same name and content.
@@ -405,9 +373,7 @@ fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
     slots.iter().position(|slot| {
         let (offered, record) = match &slot.state {
             State::Named(other, _) => (&other.name, &other.record),
-            State::Placed {
-                offered, record, ..
-            } => (offered, record),
+            State::Placed { offered, record, .. } => (offered, record),
             _ => return false,
         };
         *offered == file.name
@@ -430,11 +396,7 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
     match file.staged.publish(how, &folder, choice.name.leaf()) {
         Ok(()) => {
             folders.changed(parent.unwrap_or_default(), &folder);
-            State::Placed {
-                offered: file.name,
-                record: file.record,
-                choice,
-            }
+            State::Placed { offered: file.name, record: file.record, choice }
         }
         Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
             State::Done(Err(taken_by_folder()))
@@ -450,11 +412,7 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
 }
 
 fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {
-    Publication {
-        offered: &file.name,
-        number: choice.number,
-        record: file.record,
-    }
+    Publication { offered: &file.name, number: choice.number, record: file.record }
 }
 
 /// The receipt for a stored file.
@@ -488,8 +446,5 @@ fn taken_by_folder() -> Refusal {
 
 /// What a job is answered that the code above left in an intermediate state, which it does not.
 fn unfinished() -> Result<Receipt, Refusal> {
-    Err(Refusal::new(
-        RefusalCode::Io,
-        "the inbox lost track of a file",
-    ))
+    Err(Refusal::new(RefusalCode::Io, "the inbox lost track of a file"))
 }

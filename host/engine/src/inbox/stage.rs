@@ -37,13 +37,7 @@ impl StagedFile {
         let _ = write!(name, "{number:x}");
         let file = core.disk.create(&core.layout.staging, &name)?;
         core.files_open.fetch_add(1, Ordering::Relaxed);
-        Ok(Self {
-            core: Arc::clone(core),
-            name,
-            file: Some(file),
-            whole: true,
-            published: false,
-        })
+        Ok(Self { core: Arc::clone(core), name, file: Some(file), whole: true, published: false })
     }
 
     /// Writes `bytes` at `offset`.
@@ -62,10 +56,7 @@ impl StagedFile {
                 tv_sec: modified_ns.div_euclid(NS_PER_S),
                 tv_nsec: modified_ns.rem_euclid(NS_PER_S),
             };
-            let times = Timestamps {
-                last_access: time,
-                last_modification: time,
-            };
+            let times = Timestamps { last_access: time, last_modification: time };
             // A file system that cannot keep the time keeps the content all the same.
             if let Err(errno) = rustix::fs::futimens(file, &times) {
                 tracing::debug!(error = %errno, "could not keep a modification time");
@@ -74,10 +65,7 @@ impl StagedFile {
         if executable {
             let mode = rustix::fs::fstat(file)?.st_mode;
             // Whoever may read it may run it, so that the umask holds.
-            rustix::fs::fchmod(
-                file,
-                Mode::from_raw_mode(mode & 0o777 | (mode & 0o444) >> 2),
-            )?;
+            rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o777 | (mode & 0o444) >> 2))?;
         }
         let stat = rustix::fs::fstat(file)?;
         self.close_if_many();
@@ -100,9 +88,7 @@ impl StagedFile {
     /// Gives the file its name.
     pub(super) fn publish(&mut self, how: Publish, to: &Folder<'_>, leaf: &str) -> Result<()> {
         let staging = &self.core.layout.staging;
-        self.core
-            .disk
-            .publish(how, (staging, &self.name), (to, leaf))?;
+        self.core.disk.publish(how, (staging, &self.name), (to, leaf))?;
         self.published = true;
         Ok(())
     }

@@ -40,10 +40,9 @@ pub(super) enum Obstacle {
 impl From<Obstacle> for Refusal {
     fn from(obstacle: Obstacle) -> Self {
         match obstacle {
-            Obstacle::InTheWay => Self::new(
-                RefusalCode::Exists,
-                "a part of the path is something else than a folder",
-            ),
+            Obstacle::InTheWay => {
+                Self::new(RefusalCode::Exists, "a part of the path is something else than a folder")
+            }
             Obstacle::Failed(errno) => refusal("open a folder", errno),
         }
     }
@@ -133,10 +132,8 @@ pub(super) fn is_folder(stat: &Stat) -> bool {
 }
 
 /// Readable, because only such a descriptor can be synced.
-const FOLDER_FLAGS: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const FOLDER_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn open_part(folder: &Folder<'_>, part: &str) -> Result<Option<OwnedFd>, Obstacle> {
     match rustix::fs::openat(folder, part, FOLDER_FLAGS, Mode::empty()) {

@@ -57,42 +57,24 @@ enum Hash {
 
 impl Upload {
     pub(super) fn new(inbox: &Inbox, core: &Arc<Core>, plan: Plan) -> Self {
-        let receiving = Receiving {
-            staged: None,
-            hash: Hash::Empty,
-            bytes: 0,
-            body: None,
-            bodies: 0,
-        };
+        let receiving =
+            Receiving { staged: None, hash: Hash::Empty, bytes: 0, body: None, bodies: 0 };
         let shared = Shared {
             core: Arc::clone(core),
             plan,
             fault: Arc::new(Latch::new()),
             receiving: Mutex::new(Some(receiving)),
         };
-        Self {
-            inbox: inbox.clone(),
-            shared: Arc::new(shared),
-        }
+        Self { inbox: inbox.clone(), shared: Arc::new(shared) }
     }
 
     /// What is not here yet, in ascending order. Empty: all of it is.
     pub fn missing(&self) -> Vec<Extent> {
-        let offset = self
-            .shared
-            .receiving()
-            .as_ref()
-            .map_or(0, |receiving| receiving.bytes);
+        let offset = self.shared.receiving().as_ref().map_or(0, |receiving| receiving.bytes);
         match self.shared.plan.size {
-            None => vec![Extent {
-                offset,
-                length: None,
-            }],
+            None => vec![Extent { offset, length: None }],
             Some(size) if offset < size => {
-                vec![Extent {
-                    offset,
-                    length: Some(size - offset),
-                }]
+                vec![Extent { offset, length: Some(size - offset) }]
             }
             Some(_) => Vec::new(),
         }
@@ -139,11 +121,7 @@ impl Upload {
         if end != Some(extent.offset) {
             receiving.body = Some(receiving.bodies);
         }
-        Ok(Body {
-            shared: Arc::clone(&self.shared),
-            number: receiving.bodies,
-            end,
-        })
+        Ok(Body { shared: Arc::clone(&self.shared), number: receiving.bodies, end })
     }
 
     /// How many bytes from the start of the file would survive a power cut. An upload that cannot be
@@ -197,9 +175,7 @@ impl Drop for Upload {
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload")
-            .field("name", &self.shared.plan.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Upload").field("name", &self.shared.plan.name).finish_non_exhaustive()
     }
 }
 
@@ -260,9 +236,7 @@ impl Body {
             let words = "more bytes than were announced";
             return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
         }
-        receiving
-            .stage(&self.shared, bytes)
-            .map_err(|errno| refusal("write a file", errno))?;
+        receiving.stage(&self.shared, bytes).map_err(|errno| refusal("write a file", errno))?;
         if self.end == Some(end) {
             receiving.body = None;
         }
@@ -282,9 +256,7 @@ impl Drop for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body")
-            .field("end", &self.end)
-            .finish_non_exhaustive()
+        f.debug_struct("Body").field("end", &self.end).finish_non_exhaustive()
     }
 }
 
@@ -301,9 +273,7 @@ pub(super) fn too_large(size_max: Option<u64>) -> Refusal {
 
 impl Shared {
     fn receiving(&self) -> MutexGuard<'_, Option<Receiving>> {
-        self.receiving
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks what arrived and makes it ready to be published.
@@ -322,11 +292,8 @@ impl Shared {
         let mismatch = |words: String| Err(Refusal::new(RefusalCode::DigestMismatch, words));
         let plan = &self.plan;
         if receiving.bytes != size || plan.size.is_some_and(|announced| announced != size) {
-            let words = format!(
-                "{} bytes arrived of {}",
-                receiving.bytes,
-                plan.size.unwrap_or(size)
-            );
+            let words =
+                format!("{} bytes arrived of {}", receiving.bytes, plan.size.unwrap_or(size));
             return mismatch(words);
         }
         let computed = Digest::Blake3(match receiving.hash {
@@ -334,11 +301,7 @@ impl Shared {
             Hash::Whole(hash) => *hash.as_bytes(),
             Hash::Running(hasher) => *hasher.finalize().as_bytes(),
         });
-        if [digest, plan.digest]
-            .into_iter()
-            .flatten()
-            .any(|expected| expected != computed)
-        {
+        if [digest, plan.digest].into_iter().flatten().any(|expected| expected != computed) {
             return mismatch("what arrived is not what the digest was computed of".to_owned());
         }
         let failed = |errno| refusal("finish a file", errno);
@@ -348,15 +311,9 @@ impl Shared {
             None => StagedFile::create(&self.core).map_err(failed)?,
         };
         let executable = plan.executable && self.core.options.allow_executable;
-        let stat = staged
-            .finish(plan.modified_ns, executable)
-            .map_err(failed)?;
+        let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
         let record = Record::new(*computed.as_bytes(), &stat);
-        Ok(FileWork {
-            name: plan.name.clone(),
-            staged,
-            record,
-        })
+        Ok(FileWork { name: plan.name.clone(), staged, record })
     }
 }
 

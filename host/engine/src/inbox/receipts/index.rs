@@ -57,11 +57,7 @@ impl Index {
         let key = self.hasher.hash_one(published);
         self.young.records.insert(key, record);
         if number > 0 {
-            let numbers = self
-                .young
-                .renamed
-                .entry(self.hasher.hash_one(offered))
-                .or_default();
+            let numbers = self.young.renamed.entry(self.hasher.hash_one(offered)).or_default();
             numbers.retain(|&known| known != number);
             if numbers.len() == RENAMED_MAX {
                 numbers.remove(0);
@@ -73,10 +69,7 @@ impl Index {
     /// The record of a published name.
     pub(super) fn get(&self, published: &str) -> Option<&Record> {
         let key = self.hasher.hash_one(published);
-        self.young
-            .records
-            .get(&key)
-            .or_else(|| self.old.records.get(&key))
+        self.young.records.get(&key).or_else(|| self.old.records.get(&key))
     }
 
     /// What was published for an offered name and fits: the names, with their records.

@@ -101,12 +101,7 @@ impl Log {
             tracing::warn!(bytes = length - end, "cut a torn end off the receipt log");
             rustix::fs::ftruncate(&file, end)?;
         }
-        Ok(Self {
-            file,
-            end,
-            synced: end,
-            waiting: Vec::new(),
-        })
+        Ok(Self { file, end, synced: end, waiting: Vec::new() })
     }
 
     /// Takes up an entry, to be written by the next [`Log::write`].
@@ -156,18 +151,9 @@ impl Log {
         rewrite: impl FnOnce(&Self, &mut Rewriter) -> io::Result<()>,
     ) -> io::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(
-            dir,
-            NEW_NAME,
-            flags | OFlags::CLOEXEC,
-            Mode::from_raw_mode(0o600),
-        )?;
-        let mut new = Rewriter(Self {
-            file,
-            end: 0,
-            synced: 0,
-            waiting: Vec::new(),
-        });
+        let file =
+            rustix::fs::openat(dir, NEW_NAME, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
+        let mut new = Rewriter(Self { file, end: 0, synced: 0, waiting: Vec::new() });
         rewrite(self, &mut new)?;
         let Rewriter(mut new) = new;
         let disk = Disk::default();

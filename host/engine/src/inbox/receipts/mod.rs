@@ -69,13 +69,8 @@ impl Receipts {
         durable: bool,
         path: &Path,
     ) -> Result<Opened, InboxError> {
-        let failed = |doing| {
-            move |source| InboxError::Io {
-                doing,
-                path: path.join("receipts"),
-                source,
-            }
-        };
+        let failed =
+            |doing| move |source| InboxError::Io { doing, path: path.join("receipts"), source };
         let boot = boot();
         let mut index = Index::new();
         let mut survey = Survey::default();
@@ -105,11 +100,7 @@ impl Receipts {
             tracing::debug!(entries = survey.entries, live, "compacted the receipt log");
         }
         let session = Session { boot, durable };
-        let writer = Writer {
-            log,
-            session,
-            begun: false,
-        };
+        let writer = Writer { log, session, begun: false };
         Ok(Opened {
             receipts: Self {
                 log: Mutex::new(writer),
@@ -129,9 +120,7 @@ impl Receipts {
     ) -> Option<(EntryName, Record)> {
         // The lock is not held while the disk is asked.
         let found = lock(&self.index).find(offered, fits);
-        found
-            .into_iter()
-            .find(|(name, record)| record.is_of(root, name))
+        found.into_iter().find(|(name, record)| record.is_of(root, name))
     }
 
     /// Writes down what is about to be published, and makes that durable.
@@ -211,11 +200,7 @@ impl Writer {
 impl Stored<'_> {
     fn published(&self) -> Option<EntryName> {
         let offered = EntryName::parse(&self.offered).ok()?;
-        if self.number == 0 {
-            Some(offered)
-        } else {
-            offered.renamed(self.number)
-        }
+        if self.number == 0 { Some(offered) } else { offered.renamed(self.number) }
     }
 }
 
@@ -240,15 +225,9 @@ impl Record {
     }
 }
 
-#[allow(
-    clippy::useless_conversion,
-    reason = "the types of the fields differ between targets"
-)]
+#[allow(clippy::useless_conversion, reason = "the types of the fields differ between targets")]
 fn modified(stat: &Stat) -> (i64, u32) {
-    (
-        i64::from(stat.st_mtime),
-        u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-    )
+    (i64::from(stat.st_mtime), u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
 }
 
 /// What a log looks like before anyone decides about it.
@@ -284,11 +263,7 @@ impl Survey {
         if self.entries < COMPACT_ENTRIES_MIN {
             return false;
         }
-        let gone = self
-            .samples
-            .iter()
-            .filter(|(name, record)| !record.is_of(root, name))
-            .count();
+        let gone = self.samples.iter().filter(|(name, record)| !record.is_of(root, name)).count();
         (indexed as u64) < self.entries / 2 || gone > self.samples.len() / 2
     }
 }
@@ -315,7 +290,8 @@ fn compact(
                     };
                     let record = stored.record;
                     // Only the last entry under a name is in the index.
-                    if index.get(published.as_str()) != Some(&record)
+                    if live.get(published.as_str()) == Some(&record)
+                        || index.get(published.as_str()) != Some(&record)
                         || !record.is_of(root, &published)
                     {
                         return;
@@ -330,11 +306,7 @@ fn compact(
             }
         })?;
         written?;
-        if closed {
-            new.push(&Entry::Closed)
-        } else {
-            Ok(())
-        }
+        if closed { new.push(&Entry::Closed) } else { Ok(()) }
     })?;
     *index = live;
     Ok(index.len())
@@ -344,9 +316,7 @@ fn compact(
 fn boot() -> u64 {
     std::fs::read("/proc/sys/kernel/random/boot_id").map_or(0, |id| {
         let digest = blake3::hash(&id);
-        digest.as_bytes()[..8]
-            .iter()
-            .fold(0, |number, &byte| number << 8 | u64::from(byte))
+        digest.as_bytes()[..8].iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
     })
 }
 

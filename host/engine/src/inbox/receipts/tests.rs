@@ -1,1 +1,306 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use super::*;
+use tempfile::TempDir;
+
+/// An inbox's folder with its state, without the rest of an inbox.
+struct Bench {
+    folder: TempDir,
+    root: OwnedFd,
+    disk: Disk,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = OwnedFd::from(fs::File::open(folder.path()).unwrap());
+        Self { folder, root, disk: Disk::default() }
+    }
+
+    fn open(&self) -> Opened {
+        self.open_as(true)
+    }
+
+    fn open_as(&self, durable: bool) -> Opened {
+        let root = self.root.as_fd();
+        Receipts::open(root, root, durable, self.folder.path()).unwrap()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("receipts")
+    }
+
+    /// A published file and its record.
+    fn file(&self, name: &str) -> (EntryName, Record) {
+        let name = EntryName::parse(name).unwrap();
+        fs::write(self.folder.path().join(name.as_str()), name.as_str()).unwrap();
+        let stat = tree::look(&self.root, name.as_str()).unwrap().unwrap();
+        let digest = *blake3::hash(name.as_str().as_bytes()).as_bytes();
+        (name, Record::new(digest, &stat))
+    }
+
+    fn finds(&self, receipts: &Receipts, name: &EntryName) -> bool {
+        receipts.find(self.root.as_fd(), name, |_| true).is_some()
+    }
+}
+
+fn publication(offered: &EntryName, record: Record) -> Publication<'_> {
+    Publication { offered, number: 0, record }
+}
+
+fn store(bench: &Bench, receipts: &Receipts, files: &[(EntryName, Record)]) {
+    for (name, record) in files {
+        receipts.intend(&bench.disk, std::iter::once(publication(name, *record))).unwrap();
+        receipts.publish(&publication(name, *record), name);
+    }
+}
+
+/// Where each frame of a log ends.
+fn frame_ends(log: &[u8]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut at = 0;
+    while at < log.len() {
+        at += 12 + u32::from_le_bytes(log[at..at + 4].try_into().unwrap()) as usize;
+        ends.push(at);
+    }
+    ends
+}
+
+#[test]
+fn a_log_torn_at_any_byte_keeps_what_is_before_and_goes_on() {
+    let bench = Bench::new();
+    let files = ["one", "two", "three"].map(|name| bench.file(name));
+    let later = bench.file("later");
+    store(&bench, &bench.open().receipts, &files);
+    let log = fs::read(bench.log()).unwrap();
+    let ends = frame_ends(&log);
+    // The session, and each of the files.
+    assert_eq!((ends.len(), *ends.last().unwrap()), (4, log.len()));
+    for cut in 0..=log.len() {
+        fs::write(bench.log(), &log[..cut]).unwrap();
+        let receipts = bench.open().receipts;
+        for ((name, _), end) in files.iter().zip(&ends[1..]) {
+            assert_eq!(bench.finds(&receipts, name), *end <= cut, "{name} at {cut}");
+        }
+        store(&bench, &receipts, std::slice::from_ref(&later));
+        let receipts = bench.open().receipts;
+        assert!(bench.finds(&receipts, &later.0), "after {cut}");
+        for ((name, _), end) in files.iter().zip(&ends[1..]) {
+            assert_eq!(bench.finds(&receipts, name), *end <= cut, "{name} after {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_log_damaged_at_any_byte_vouches_for_nothing_behind_the_damage() {
+    let bench = Bench::new();
+    let files = ["one", "two", "three"].map(|name| bench.file(name));
+    store(&bench, &bench.open().receipts, &files);
+    let log = fs::read(bench.log()).unwrap();
+    let ends = frame_ends(&log);
+    for at in 0..log.len() {
+        for damage in [0x01, 0x80, 0xFF] {
+            let mut damaged = log.clone();
+            damaged[at] ^= damage;
+            fs::write(bench.log(), &damaged).unwrap();
+            let receipts = bench.open().receipts;
+            for ((name, _), end) in files.iter().zip(&ends[1..]) {
+                assert_eq!(bench.finds(&receipts, name), *end <= at, "{name} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_log_at_all_is_cut_off() {
+    let bench = Bench::new();
+    for content in [vec![0; 10_000], vec![0xFF; 10_000], b"receipts\n".to_vec()] {
+        fs::write(bench.log(), content).unwrap();
+        bench.open();
+        assert_eq!(fs::metadata(bench.log()).unwrap().len(), 0);
+    }
+}
+
+#[test]
+fn a_failed_write_or_sync_of_the_log_takes_nothing_else_with_it() {
+    for step in [crate::inbox::disk::Step::WriteLog, crate::inbox::disk::Step::SyncLog] {
+        let bench = Bench::new();
+        let files = ["one", "two", "three"].map(|name| bench.file(name));
+        let receipts = bench.open().receipts;
+        store(&bench, &receipts, &files[..1]);
+        let mut fails = true;
+        bench.disk.watch(Box::new(move |at| {
+            if at == step && std::mem::take(&mut fails) {
+                return Err(rustix::io::Errno::IO);
+            }
+            Ok(())
+        }));
+        let (name, record) = &files[1];
+        receipts.intend(&bench.disk, std::iter::once(publication(name, *record))).unwrap_err();
+        store(&bench, &receipts, &files[2..]);
+        let receipts = bench.open().receipts;
+        let found = files.each_ref().map(|(name, _)| bench.finds(&receipts, name));
+        assert_eq!(found, [true, false, true]);
+    }
+}
+
+#[test]
+fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
+    let bench = Bench::new();
+    let file = bench.file("one");
+    let first = bench.open();
+    assert!(!first.unsynced);
+    // Nothing was stored, so there is nothing to say.
+    first.receipts.close(&bench.disk);
+    assert_eq!(fs::metadata(bench.log()).unwrap().len(), 0);
+
+    let killed = bench.open();
+    store(&bench, &killed.receipts, std::slice::from_ref(&file));
+    let after_kill = bench.open();
+    assert!(after_kill.unsynced);
+    store(&bench, &after_kill.receipts, std::slice::from_ref(&file));
+    after_kill.receipts.close(&bench.disk);
+    assert!(!bench.open().unsynced);
+}
+
+#[test]
+fn what_was_stored_without_durability_holds_until_the_system_stops() {
+    let bench = Bench::new();
+    let file = bench.file("one");
+    let receipts = bench.open_as(false).receipts;
+    receipts.note(&bench.disk, &publication(&file.0, file.1));
+    assert!(receipts.wants_flush() && !receipts.wants_flush());
+    receipts.close(&bench.disk);
+    let next = bench.open();
+    // Found, but a run that promises durability has to make it true first.
+    assert!(bench.finds(&next.receipts, &file.0) && next.unsynced);
+
+    // The same log as another boot left it.
+    let mut other_boot = Vec::new();
+    let mut log = Log::open(&bench.root, |entry| {
+        other_boot.push(match entry {
+            Entry::Session(Session { boot, durable }) => {
+                Entry::Session(Session { boot: boot ^ 1, durable })
+            }
+            Entry::Stored(Stored { offered, number, record }) => {
+                let offered = Cow::Owned(offered.into_owned());
+                Entry::Stored(Stored { offered, number, record })
+            }
+            Entry::Closed => Entry::Closed,
+        });
+    })
+    .unwrap();
+    log.replace(bench.root.as_fd(), |_, new| {
+        other_boot.iter().try_for_each(|entry| new.push(entry))
+    })
+    .unwrap();
+    assert!(!bench.finds(&bench.open().receipts, &file.0));
+}
+
+/// Writes living entries, five thousand `dead` ones between them, and opens the log again.
+fn assert_rewritten(dead: impl Fn(u32) -> String, closed: bool) {
+    let bench = Bench::new();
+    let living: Vec<_> = (0..20).map(|n| bench.file(&format!("f{n}"))).collect();
+    let (last, record) = bench.file("dead-4999");
+    let receipts = bench.open().receipts;
+    store(&bench, &receipts, &living[..10]);
+    let dead: Vec<EntryName> = (0..5_000).map(|n| EntryName::parse(&dead(n)).unwrap()).collect();
+    let publications = dead.iter().map(|name| publication(name, record));
+    receipts.intend(&bench.disk, publications).unwrap();
+    store(&bench, &receipts, &living[10..]);
+    if closed {
+        receipts.close(&bench.disk);
+    }
+    let before = fs::metadata(bench.log()).unwrap().len();
+    assert!(before > 300_000, "{before}");
+    // Once from the old log and once from the new one.
+    for _ in 0..2 {
+        let opened = bench.open();
+        assert!(living.iter().all(|(name, _)| bench.finds(&opened.receipts, name)));
+        assert!(bench.finds(&opened.receipts, &last));
+        assert_eq!(opened.unsynced, !closed);
+        let after = fs::metadata(bench.log()).unwrap().len();
+        assert!(after < 3_000, "{before} to {after}");
+    }
+    let later = bench.file("later");
+    store(&bench, &bench.open().receipts, std::slice::from_ref(&later));
+    let receipts = bench.open().receipts;
+    assert!(bench.finds(&receipts, &later.0) && bench.finds(&receipts, &living[0].0));
+}
+
+#[test]
+fn a_log_of_mostly_superseded_entries_is_rewritten_with_the_living() {
+    assert_rewritten(|_| "dead-4999".to_owned(), true);
+    assert_rewritten(|_| "dead-4999".to_owned(), false);
+}
+
+#[test]
+fn a_log_whose_files_are_mostly_gone_is_rewritten_with_the_living() {
+    assert_rewritten(|n| format!("dead-{n}"), true);
+    assert_rewritten(|n| format!("dead-{n}"), false);
+}
+
+#[test]
+fn a_log_of_living_entries_is_left_as_it_is() {
+    let bench = Bench::new();
+    let files: Vec<_> = (0..4_200).map(|n| bench.file(&format!("f{n}"))).collect();
+    let receipts = bench.open().receipts;
+    let publications = files.iter().map(|(name, record)| publication(name, *record));
+    receipts.intend(&bench.disk, publications).unwrap();
+    let before = fs::read(bench.log()).unwrap();
+    let receipts = bench.open().receipts;
+    assert!(files.iter().all(|(name, _)| bench.finds(&receipts, name)));
+    assert!(fs::read(bench.log()).unwrap() == before);
+}
+
+mod index {
+    use super::*;
+
+    fn record(size: u64) -> Record {
+        Record { digest: [0; 32], size, inode: 0, modified: (0, 0) }
+    }
+
+    fn sizes(index: &Index, offered: &str) -> Vec<u64> {
+        let offered = EntryName::parse(offered).unwrap();
+        index.find(&offered, |_| true).into_iter().map(|(_, record)| record.size).collect()
+    }
+
+    #[test]
+    fn the_latest_record_of_a_name_counts() {
+        let mut index = Index::new();
+        index.insert("a", 0, "a", record(1));
+        index.insert("a", 0, "a", record(2));
+        assert_eq!((sizes(&index, "a"), index.len()), (vec![2], 1));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_newest_half_is_kept() {
+        let mut index = Index::with_capacity_max(100);
+        for n in 0..1_000 {
+            index.insert(&format!("f{n}"), 0, &format!("f{n}"), record(n));
+            assert!(index.len() <= 100);
+        }
+        for n in 950..1_000 {
+            assert_eq!(sizes(&index, &format!("f{n}")), [n]);
+        }
+        assert!(sizes(&index, "f0").is_empty());
+    }
+
+    #[test]
+    fn many_files_under_one_offered_name_are_remembered_up_to_a_bound() {
+        let mut index = Index::new();
+        let offered = EntryName::parse("a").unwrap();
+        index.insert("a", 0, "a", record(0));
+        for number in 1..1_000 {
+            let published = offered.renamed(number).unwrap();
+            index.insert("a", number, published.as_str(), record(u64::from(number)));
+        }
+        let found = sizes(&index, "a");
+        assert_eq!(found.len(), 65);
+        assert!(found.contains(&0) && found.contains(&999) && !found.contains(&1));
+    }
+}

@@ -198,9 +198,8 @@ fn two_that_finish_at_once_are_both_kept() {
 #[test]
 fn only_one_of_two_that_finish_at_once_is_not_refused() {
     for bench in benches(Conflict::Refuse) {
-        let uploads: Vec<Upload> = (0..10_u8)
-            .map(|n| upload(bench.inbox(), &offer("same.txt", &[n]), &[n]))
-            .collect();
+        let uploads: Vec<Upload> =
+            (0..10_u8).map(|n| upload(bench.inbox(), &offer("same.txt", &[n]), &[n])).collect();
         let pending: Vec<Pending> =
             uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
         let outcomes: Vec<_> = pending.iter().map(wait).collect();

@@ -180,9 +180,8 @@ fn bodies_have_to_come_in_order_and_one_at_a_time() {
 #[test]
 fn outcomes_come_in_the_order_of_the_commits() {
     let bench = Bench::new();
-    let good: Vec<Upload> = (0..20)
-        .map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"x"), b"x"))
-        .collect();
+    let good: Vec<Upload> =
+        (0..20).map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"x"), b"x")).collect();
     let bad = upload(bench.inbox(), &offer("bad", b"x"), b"x");
     let pending: Vec<Pending> = good.into_iter().map(|upload| upload.commit(1, None)).collect();
     let last = bad.commit(1, Some(digest(b"y")));
@@ -199,7 +198,11 @@ fn dropping_a_pending_does_not_undo_the_commit() {
 }
 
 /// The refusal of a send in which `step` fails with `errno`, and what is published after it.
-fn send_with_failure(durability: Durability, step: Step, errno: Errno) -> (RefusalCode, Vec<String>) {
+fn send_with_failure(
+    durability: Durability,
+    step: Step,
+    errno: Errno,
+) -> (RefusalCode, Vec<String>) {
     let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
     let mut failing = true;
     bench.inbox().handle.core.disk.watch(Box::new(move |at| {
@@ -245,10 +248,8 @@ fn a_failing_disk_refuses_one_upload_and_the_inbox_goes_on() {
 
 #[test]
 fn a_receipt_log_that_cannot_be_written_costs_no_file_where_nothing_is_durable() {
-    let bench = Bench::with(InboxOptions {
-        durability: Durability::None,
-        ..InboxOptions::default()
-    });
+    let bench =
+        Bench::with(InboxOptions { durability: Durability::None, ..InboxOptions::default() });
     let core = std::sync::Arc::clone(&bench.inbox().handle.core);
     core.disk.watch(Box::new(|step| match step {
         Step::WriteLog => Err(Errno::NOSPC),

@@ -34,20 +34,23 @@ impl Bench {
     }
 
     fn with(options: InboxOptions) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), options)
+    }
+
+    /// In memory, where this system has a place for that: for tests that start hundreds of servers
+    /// and would wait for the disk most of the time.
+    fn in_memory(options: InboxOptions) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::in_folder(folder.unwrap(), options)
+    }
+
+    fn in_folder(folder: TempDir, options: InboxOptions) -> Self {
         let inbox = Inbox::create(&folder.path().join("inbox"), options.clone()).unwrap();
-        Self {
-            folder,
-            options,
-            inbox: Some(inbox),
-        }
+        Self { folder, options, inbox: Some(inbox) }
     }
 
     fn conflict(conflict: Conflict) -> Self {
-        Self::with(InboxOptions {
-            conflict,
-            ..InboxOptions::default()
-        })
+        Self::with(InboxOptions { conflict, ..InboxOptions::default() })
     }
 
     fn inbox(&self) -> &Inbox {
@@ -86,9 +89,7 @@ impl Bench {
 
     /// How many files are staged.
     fn staged(&self) -> usize {
-        fs::read_dir(self.path(".sandport/staging"))
-            .unwrap()
-            .count()
+        fs::read_dir(self.path(".sandport/staging")).unwrap().count()
     }
 }
 
@@ -124,28 +125,18 @@ fn offer(name: &str, content: &[u8]) -> Offer {
 }
 
 fn offer_with_digest(name: &str, content: &[u8]) -> Offer {
-    Offer {
-        digest: Some(digest(content)),
-        ..offer(name, content)
-    }
+    Offer { digest: Some(digest(content)), ..offer(name, content) }
 }
 
 fn offer_folder(name: &str) -> Offer {
-    Offer {
-        kind: EntryKind::Directory,
-        size: None,
-        ..offer(name, b"")
-    }
+    Offer { kind: EntryKind::Directory, size: None, ..offer(name, b"") }
 }
 
 fn digest(content: &[u8]) -> Digest {
     Digest::Blake3(*blake3::hash(content).as_bytes())
 }
 
-const ALL: Extent = Extent {
-    offset: 0,
-    length: None,
-};
+const ALL: Extent = Extent { offset: 0, length: None };
 
 /// Opens an offer that has to be accepted.
 fn accept(inbox: &Inbox, offer: &Offer) -> Upload {
@@ -175,10 +166,7 @@ fn commit(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Result<Receipt, Refus
         Verdict::Stored(receipt) => Ok(receipt),
         Verdict::Making(pending) => wait(&pending),
         Verdict::DigestFirst => {
-            let offer = Offer {
-                digest: Some(digest(content)),
-                ..offer.clone()
-            };
+            let offer = Offer { digest: Some(digest(content)), ..offer.clone() };
             commit(inbox, &offer, content)
         }
         Verdict::Accepted(upload) => {
@@ -196,10 +184,7 @@ fn wait(pending: &Pending) -> Result<Receipt, Refusal> {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 fn code(result: Result<impl fmt::Debug, Refusal>) -> RefusalCode {

@@ -5,8 +5,23 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 const BAD_NAMES: [&str; 17] = [
-    "../x", "/etc/x", "a//b", ".", "..", "", "a\0b", "a\nb", "a\x1b[2J", "a\u{202E}b", "a/../../x",
-    "a/", "./a", ".sandport/receipts", ".SANDPORT", "a/.sandport", "...",
+    "../x",
+    "/etc/x",
+    "a//b",
+    ".",
+    "..",
+    "",
+    "a\0b",
+    "a\nb",
+    "a\x1b[2J",
+    "a\u{202E}b",
+    "a/../../x",
+    "a/",
+    "./a",
+    ".sandport/receipts",
+    ".SANDPORT",
+    "a/.sandport",
+    "...",
 ];
 
 #[test]
@@ -49,8 +64,14 @@ fn bench_with_obstacles(durability: Durability) -> Bench {
 }
 
 const BEHIND_OBSTACLES: [&str; 8] = [
-    "file/x", "file/a/b", "link/x", "link/deeper/x", "link/new/x", "folder/link/x",
-    "folder/inner/x", "dangling/x",
+    "file/x",
+    "file/a/b",
+    "link/x",
+    "link/deeper/x",
+    "link/new/x",
+    "folder/link/x",
+    "folder/inner/x",
+    "dangling/x",
 ];
 
 #[test]

@@ -73,7 +73,8 @@ fn a_file_that_was_changed_moved_or_replaced_is_not_stored() {
             OpenOptions::new().append(true).open(path).unwrap().write_all(b"!").unwrap();
         }),
         ("replaced by a copy", |path| {
-            let times = FileTimes::new().set_modified(fs::metadata(path).unwrap().modified().unwrap());
+            let times =
+                FileTimes::new().set_modified(fs::metadata(path).unwrap().modified().unwrap());
             let copy = path.with_extension("copy");
             fs::copy(path, &copy).unwrap();
             File::options().write(true).open(&copy).unwrap().set_times(times).unwrap();
@@ -151,9 +152,8 @@ fn the_same_file_sent_twice_without_asking_is_kept_once() {
 fn the_same_renamed_file_sent_twice_in_one_batch_is_kept_once() {
     let bench = Bench::new();
     fs::write(bench.path("a"), b"theirs").unwrap();
-    let uploads: Vec<Upload> = (0..20_u8)
-        .map(|n| upload(bench.inbox(), &offer("a", &[n / 2]), &[n / 2]))
-        .collect();
+    let uploads: Vec<Upload> =
+        (0..20_u8).map(|n| upload(bench.inbox(), &offer("a", &[n / 2]), &[n / 2])).collect();
     let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     let names: Vec<String> = pending.iter().map(|pending| wait(pending).unwrap().name).collect();
     for pair in names.chunks(2) {

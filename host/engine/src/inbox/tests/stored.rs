@@ -8,19 +8,13 @@ use super::*;
 #[test]
 fn a_file_appears_under_its_name_with_its_receipt() {
     for durability in [Durability::Commit, Durability::None] {
-        let bench = Bench::with(InboxOptions {
-            durability,
-            ..InboxOptions::default()
-        });
+        let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         let receipt = bench.send("hello.txt", b"hello").unwrap();
         assert_eq!(receipt.name, "hello.txt");
         assert_eq!(receipt.size, 5);
         assert_eq!(receipt.digest, digest(b"hello"));
         assert_eq!(receipt.proof, None);
-        assert_eq!(
-            bench.published(),
-            [("hello.txt".to_owned(), b"hello".to_vec())]
-        );
+        assert_eq!(bench.published(), [("hello.txt".to_owned(), b"hello".to_vec())]);
         assert_eq!(bench.staged(), 0);
     }
 }
@@ -32,10 +26,7 @@ fn a_file_in_folders_gets_its_folders() {
     assert_eq!(receipt.name, "a/b/c.txt");
     bench.send("a/b/d.txt", b"d").unwrap();
     bench.send("a/e.txt", b"e").unwrap();
-    assert_eq!(
-        bench.names(),
-        ["a/", "a/b/", "a/b/c.txt", "a/b/d.txt", "a/e.txt"]
-    );
+    assert_eq!(bench.names(), ["a/", "a/b/", "a/b/c.txt", "a/b/d.txt", "a/e.txt"]);
 }
 
 #[test]
@@ -54,10 +45,7 @@ fn content_in_many_writes_and_bodies_is_put_together() {
     let (mut offset, mut step) = (0, 1);
     while offset < content.len() {
         let end = (offset + step).min(content.len());
-        let extent = Extent {
-            offset: offset as u64,
-            length: Some((end - offset) as u64),
-        };
+        let extent = Extent { offset: offset as u64, length: Some((end - offset) as u64) };
         let mut body = upload.body(extent).unwrap();
         let middle = offset + (end - offset) / 3;
         body.write(&content[offset..middle]);
@@ -72,22 +60,13 @@ fn content_in_many_writes_and_bodies_is_put_together() {
 #[test]
 fn a_file_of_unknown_size_takes_what_comes() {
     let bench = Bench::new();
-    let offer = Offer {
-        size: None,
-        ..offer("pipe", b"")
-    };
+    let offer = Offer { size: None, ..offer("pipe", b"") };
     let upload = accept(bench.inbox(), &offer);
     assert_eq!(upload.missing(), [ALL]);
     let mut body = upload.body(ALL).unwrap();
     body.write(b"from ");
     body.write(b"a pipe");
-    assert_eq!(
-        upload.missing(),
-        [Extent {
-            offset: 11,
-            length: None
-        }]
-    );
+    assert_eq!(upload.missing(), [Extent { offset: 11, length: None }]);
     let receipt = wait(&upload.commit(11, None)).unwrap();
     assert_eq!(receipt.digest, digest(b"from a pipe"));
 }
@@ -109,14 +88,8 @@ fn nothing_is_on_the_disk_before_the_first_byte_or_visible_before_the_commit() {
 #[test]
 fn the_modification_time_is_kept() {
     let bench = Bench::new();
-    for (name, modified_ns) in [
-        ("now", 1_700_000_000_123_456_789),
-        ("before", -1_500_000_000),
-    ] {
-        let offer = Offer {
-            modified_ns: Some(modified_ns),
-            ..offer(name, b"x")
-        };
+    for (name, modified_ns) in [("now", 1_700_000_000_123_456_789), ("before", -1_500_000_000)] {
+        let offer = Offer { modified_ns: Some(modified_ns), ..offer(name, b"x") };
         commit(bench.inbox(), &offer, b"x").unwrap();
         let metadata = fs::metadata(bench.path(name)).unwrap();
         let found =
@@ -124,27 +97,17 @@ fn the_modification_time_is_kept() {
         assert_eq!(found, i128::from(modified_ns), "{name}");
     }
     bench.send("without", b"x").unwrap();
-    let age = SystemTime::now().duration_since(
-        fs::metadata(bench.path("without"))
-            .unwrap()
-            .modified()
-            .unwrap(),
-    );
+    let age = SystemTime::now()
+        .duration_since(fs::metadata(bench.path("without")).unwrap().modified().unwrap());
     assert!(age.unwrap_or_default() < Duration::from_secs(3600));
 }
 
 #[test]
 fn the_executable_bit_needs_the_operators_word() {
     for allow_executable in [false, true] {
-        let options = InboxOptions {
-            allow_executable,
-            ..InboxOptions::default()
-        };
+        let options = InboxOptions { allow_executable, ..InboxOptions::default() };
         let bench = Bench::with(options);
-        let offer = Offer {
-            executable: true,
-            ..offer("tool", b"#!")
-        };
+        let offer = Offer { executable: true, ..offer("tool", b"#!") };
         commit(bench.inbox(), &offer, b"#!").unwrap();
         let mode = |name| fs::metadata(bench.path(name)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode("tool") & 0o111 != 0, allow_executable);
@@ -157,10 +120,7 @@ fn the_executable_bit_needs_the_operators_word() {
 #[test]
 fn folders_are_made_and_are_stored_when_they_exist() {
     for durability in [Durability::Commit, Durability::None] {
-        let bench = Bench::with(InboxOptions {
-            durability,
-            ..InboxOptions::default()
-        });
+        let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for name in ["a/b/c", "a/b/c", "a"] {
             let receipt = commit(bench.inbox(), &offer_folder(name), b"").unwrap();
             assert_eq!((receipt.name.as_str(), receipt.size), (name, 0));
@@ -173,37 +133,22 @@ fn folders_are_made_and_are_stored_when_they_exist() {
 #[test]
 fn a_file_without_a_name_gets_one() {
     let bench = Bench::new();
-    let unnamed = Offer {
-        name: None,
-        ..offer("", b"hello")
-    };
+    let unnamed = Offer { name: None, ..offer("", b"hello") };
     let one = commit(bench.inbox(), &unnamed, b"hello").unwrap();
     let other = commit(bench.inbox(), &unnamed, b"hello").unwrap();
     assert_ne!(one.name, other.name);
     let parts: Vec<&str> = one.name.split('-').collect();
-    assert_eq!(
-        (parts.len(), parts[0], parts[1].len(), parts[2].len()),
-        (3, "upload", 16, 8)
-    );
+    assert_eq!((parts.len(), parts[0], parts[1].len(), parts[2].len()), (3, "upload", 16, 8));
     assert_eq!(bench.names().len(), 2);
 }
 
 #[test]
 fn a_file_without_a_name_gets_the_operators_name() {
     let classic_name = Some("in/upload.bin".to_owned());
-    let bench = Bench::with(InboxOptions {
-        classic_name,
-        ..InboxOptions::default()
-    });
-    let unnamed = |content: &[u8]| Offer {
-        name: None,
-        ..offer("", content)
-    };
-    let names = [b"one", b"two"].map(|content| {
-        commit(bench.inbox(), &unnamed(content), content)
-            .unwrap()
-            .name
-    });
+    let bench = Bench::with(InboxOptions { classic_name, ..InboxOptions::default() });
+    let unnamed = |content: &[u8]| Offer { name: None, ..offer("", content) };
+    let names = [b"one", b"two"]
+        .map(|content| commit(bench.inbox(), &unnamed(content), content).unwrap().name);
     assert_eq!(names, ["in/upload.bin", "in/upload-1.bin"]);
 }
 
@@ -227,10 +172,6 @@ fn commits_that_were_made_are_finished_when_the_inbox_is_dropped() {
         .map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), content), content).commit(1, None))
         .collect();
     bench.inbox = None;
-    assert!(
-        pending
-            .iter()
-            .all(|pending| pending.try_get().unwrap().is_ok())
-    );
+    assert!(pending.iter().all(|pending| pending.try_get().unwrap().is_ok()));
     assert_eq!(bench.names().len(), 100);
 }
