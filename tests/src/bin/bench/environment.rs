@@ -1,0 +1,145 @@
+//! Where the benchmark runs: folders, programs, and the limits of the process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
+
+use crate::process::Server;
+
+/// A folder to receive into.
+pub(crate) struct Place {
+    /// What the table calls it.
+    pub(crate) label: &'static str,
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A fresh folder in it.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+}
+
+/// What durability a server promises with its receipts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Durability {
+    None,
+    Commit,
+}
+
+/// Folders and programs.
+pub(crate) struct Environment {
+    /// In memory; also where sources are, so that reading them costs nothing.
+    pub(crate) tmpfs: Place,
+    pub(crate) disk: Place,
+    /// The compiled receiver; kept from one server to the next.
+    cache: PathBuf,
+    /// The `sandport` program.
+    pub(crate) sandport: PathBuf,
+    own: PathBuf,
+}
+
+impl Environment {
+    /// Makes the folders and, unless it is given, builds the `sandport` program.
+    pub(crate) fn new(
+        tmpfs: &Path,
+        disk: Option<&Path>,
+        sandport: Option<PathBuf>,
+    ) -> Result<Self> {
+        let own = std::env::current_exe()?;
+        let target = own.parent().context("this program has no folder")?;
+        let disk = disk.unwrap_or(target);
+        let sandport = match sandport {
+            Some(sandport) => sandport,
+            None => {
+                build()?;
+                target.join("sandport")
+            }
+        };
+        ensure!(sandport.is_file(), "there is no {}", sandport.display());
+        let disk = place("disk", disk)?;
+        let cache = disk.folder("cache")?;
+        Ok(Self { tmpfs: place("tmpfs", tmpfs)?, disk, cache, sandport, own })
+    }
+
+    pub(crate) fn places(&self) -> [&Place; 2] {
+        [&self.tmpfs, &self.disk]
+    }
+
+    /// `sandport serve`, with the cache that all servers share.
+    pub(crate) fn serve(&self, dir: &Path, durability: Durability) -> Command {
+        self.serve_with_cache(dir, durability, &self.cache)
+    }
+
+    /// `sandport serve`, which compiles the receiver if it is not in this cache.
+    pub(crate) fn serve_with_cache(
+        &self,
+        dir: &Path,
+        durability: Durability,
+        cache: &Path,
+    ) -> Command {
+        let mut command = Command::new(&self.sandport);
+        command.arg("serve").arg(dir).args(["--listen", "127.0.0.1:0", "--json", "--quiet"]);
+        command.arg("--cache-dir").arg(cache).arg("--durability").arg(match durability {
+            Durability::None => "none",
+            Durability::Commit => "commit",
+        });
+        command
+    }
+
+    /// A running `sandport serve`.
+    pub(crate) fn sandport(&self, dir: &Path, durability: Durability) -> Result<Server> {
+        Server::start(&mut self.serve(dir, durability))
+    }
+
+    /// `sandport send`, without talk.
+    pub(crate) fn send(&self, path: &Path, to: &Server) -> Command {
+        let mut command = Command::new(&self.sandport);
+        command.args(["send", "--quiet"]).arg(path).arg(to.address.to_string());
+        command
+    }
+
+    /// One of this program's own receivers, in a process of its own.
+    pub(crate) fn receiver(&self, arguments: &[&str], dir: &Path) -> Result<Server> {
+        Server::start(Command::new(&self.own).args(arguments).arg(dir))
+    }
+}
+
+fn place(label: &'static str, in_folder: &Path) -> Result<Place> {
+    let folder = tempfile::Builder::new()
+        .prefix("sandport-bench-")
+        .tempdir_in(in_folder)
+        .with_context(|| format!("make a folder in {}", in_folder.display()))?;
+    Ok(Place { label, folder })
+}
+
+/// Builds what is measured from the sources that are here, so that no old program is.
+fn build() -> Result<()> {
+    eprintln!("building sandport");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "--package", "sandport-cli"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .context("start cargo")?;
+    ensure!(status.success(), "sandport does not build; or give a program with --sandport FILE");
+    Ok(())
+}
+
+/// Raises the number of descriptors that this process and those that it starts may have, and gives
+/// it.
+pub(crate) fn raise_descriptors() -> u64 {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is not permitted, what was permitted before has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}

@@ -1,0 +1,117 @@
+//! Receivers that may be installed on this machine: Python, an rsync daemon, and an ssh server for scp.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{Server, installed, run};
+
+/// The tutorial-style service, `None` without Python.
+pub(crate) fn python(dir: &Path, scratch: &Path) -> Result<Option<Server>> {
+    let Some(python) = installed("python3") else { return Ok(None) };
+    let script = scratch.join("service.py");
+    fs::write(&script, include_str!("service.py"))?;
+    Server::start(Command::new(python).arg(script).arg(dir)).map(Some)
+}
+
+/// An rsync daemon with one module, `inbox`.
+pub(crate) struct Rsync {
+    program: PathBuf,
+    pub(crate) server: Server,
+}
+
+impl Rsync {
+    /// `None` where rsync is not installed.
+    pub(crate) fn start(dir: &Path, scratch: &Path) -> Result<Option<Self>> {
+        let Some(program) = installed("rsync") else { return Ok(None) };
+        let config = scratch.join("rsyncd.conf");
+        let owner = fs::metadata(dir).map(|data| owner_lines(&data))?;
+        let dir = dir.display();
+        let module = format!("use chroot = no\n[inbox]\npath = {dir}\nread only = no\n{owner}");
+        fs::write(&config, module)?;
+        let server = Server::start_on_port(|address| {
+            let mut command = Command::new(&program);
+            command.args(["--daemon", "--no-detach", "--address=127.0.0.1"]);
+            command.arg(format!("--port={}", address.port()));
+            command.arg(format!("--config={}", config.display()));
+            Ok(command)
+        })?;
+        Ok(Some(Self { program, server }))
+    }
+
+    /// Sends a file.
+    pub(crate) fn send(&self, file: &Path) -> Result<()> {
+        let to = format!("rsync://{}/inbox/", self.server.address);
+        run(Command::new(&self.program).arg("--whole-file").arg(file).arg(to))
+    }
+}
+
+/// A daemon that is run by the administrator gives its rights up unless it is told not to, and could
+/// then not write into the folder.
+fn owner_lines(data: &fs::Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    if data.uid() == 0 { "uid = 0\ngid = 0\n".to_owned() } else { String::new() }
+}
+
+/// An ssh server of our own with a key of our own, for scp.
+pub(crate) struct Scp {
+    program: PathBuf,
+    user: String,
+    key: PathBuf,
+    pub(crate) server: Server,
+}
+
+impl Scp {
+    /// `None` where one of the programs is not installed.
+    ///
+    /// # Errors
+    /// The server does not start: some systems want a folder such as `/run/sshd` to be made first.
+    pub(crate) fn start(scratch: &Path) -> Result<Option<Self>> {
+        let programs = ["scp", "sshd", "ssh-keygen", "id"].map(installed);
+        let [Some(program), Some(sshd), Some(keygen), Some(id)] = programs else {
+            return Ok(None);
+        };
+        let name = Command::new(id).arg("-un").output().context("start id")?;
+        let user = String::from_utf8(name.stdout)?.trim().to_owned();
+        for key in ["host", "client"] {
+            let file = scratch.join(key);
+            if !file.exists() {
+                let words = ["-q", "-t", "ed25519", "-N", "", "-f"];
+                run(Command::new(&keygen).args(words).arg(file))?;
+            }
+        }
+        let config = scratch.join("sshd_config");
+        let folder = scratch.display();
+        fs::write(
+            &config,
+            format!(
+                "HostKey {folder}/host\nAuthorizedKeysFile {folder}/client.pub\nPidFile none\n\
+                 StrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\n\
+                 Subsystem sftp internal-sftp\n"
+            ),
+        )?;
+        let server = Server::start_on_port(|address| {
+            let mut command = Command::new(&sshd);
+            command.arg("-D").arg("-f").arg(&config);
+            command.arg("-o").arg(format!("ListenAddress={address}"));
+            Ok(command)
+        })?;
+        Ok(Some(Self { program, user, key: scratch.join("client"), server }))
+    }
+
+    /// Sends a file into a folder.
+    pub(crate) fn send(&self, file: &Path, dir: &Path) -> Result<()> {
+        let address = self.server.address;
+        let to = format!("{}@{}:{}/", self.user, address.ip(), dir.display());
+        let mut command = Command::new(&self.program);
+        command.args(["-q", "-B", "-F", "none", "-P"]).arg(address.port().to_string());
+        command.arg("-i").arg(&self.key);
+        for option in ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        {
+            command.arg("-o").arg(option);
+        }
+        run(command.arg(file).arg(to))
+    }
+}

@@ -1,0 +1,181 @@
+//! One large file, into memory and onto the disk.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::environment::{Durability, Environment, Place};
+use crate::external::{Rsync, Scp, python};
+use crate::feed::{self, Content};
+use crate::process::{Server, run};
+use crate::rounds::{Amount, Contestant, alternate, sample, table, timed};
+use crate::stats::Sample;
+use crate::table::Table;
+
+/// Runs all sections for both places.
+pub(crate) fn run_part(environment: &Environment, size: u64, rounds: usize) -> Result<()> {
+    let content = Content::new(size);
+    for place in environment.places() {
+        print!("{}", fed_alike(environment, place, &content, rounds)?);
+    }
+    print!("{}", durable(environment, &environment.disk, &content, rounds)?);
+    for place in environment.places() {
+        print!("{}", own_clients(environment, place, &content, rounds)?);
+    }
+    Ok(())
+}
+
+/// A running receiver and the folder that it fills.
+struct Receiver {
+    server: Server,
+    dir: PathBuf,
+}
+
+impl Receiver {
+    fn native(environment: &Environment, place: &Place, arguments: &[&str]) -> Result<Self> {
+        let dir = place.folder(&arguments.join("-"))?;
+        let server = environment.receiver(arguments, &dir)?;
+        Ok(Self { server, dir })
+    }
+
+    fn sandport(environment: &Environment, place: &Place, durability: Durability) -> Result<Self> {
+        let dir = place.folder(&format!("sandport-{durability:?}"))?;
+        let server = environment.sandport(&dir, durability)?;
+        Ok(Self { server, dir })
+    }
+
+    fn sample(&self, transfer: impl FnOnce(SocketAddr) -> Result<Duration>) -> Result<Sample> {
+        sample(&self.server, &self.dir, || transfer(self.server.address))
+    }
+}
+
+fn fed_alike(
+    environment: &Environment,
+    place: &Place,
+    content: &Content,
+    rounds: usize,
+) -> Result<Table> {
+    let hashing = Receiver::native(environment, place, &["native-loop", "--hash"])?;
+    let plain = Receiver::native(environment, place, &["native-loop"])?;
+    let sandport = Receiver::sandport(environment, place, Durability::None)?;
+    let python_dir = place.folder("python")?;
+    let python = python(&python_dir, environment.disk.path())?
+        .map(|server| Receiver { server, dir: python_dir });
+
+    let classic = |address| feed::classic(address, content);
+    let native = |round| move |address| feed::native(address, &format!("{round}.bin"), content);
+    let mut contestants = vec![
+        Contestant::new("native loop, BLAKE3", |_| hashing.sample(classic)),
+        Contestant::new("Sandport, native dialect", |round| sandport.sample(native(round))),
+        Contestant::new("Sandport, classic dialect", |_| sandport.sample(classic)),
+        Contestant::new("native loop, no hash", |_| plain.sample(classic)),
+    ];
+    if let Some(python) = &python {
+        contestants.push(Contestant::new("Python service, 1024 bytes a read, no hash", |_| {
+            python.sample(classic)
+        }));
+    }
+    alternate(&mut contestants, rounds)?;
+    let mut table = table(title(content, place, ""), Amount::Bytes(content.size), &contestants);
+    table.note(
+        "One sender in this program feeds all of them from memory. Ratios are those of the same round \
+         to the first row; above 1 is better. Sandport hashes in both dialects and syncs nothing here \
+         (--durability none), as the loops do. The time ends with the receipt (native), or when the \
+         receiver closes the connection, the file being complete.",
+    );
+    if python.is_none() {
+        table.note("Left out: Python, which is not installed.");
+    }
+    Ok(table)
+}
+
+fn durable(
+    environment: &Environment,
+    place: &Place,
+    content: &Content,
+    rounds: usize,
+) -> Result<Table> {
+    let arguments = ["native-loop", "--hash", "--fsync"];
+    let looped = Receiver::native(environment, place, &arguments)?;
+    let sandport = Receiver::sandport(environment, place, Durability::Commit)?;
+    let mut contestants = vec![
+        Contestant::new("native loop, BLAKE3, fdatasync", |_| {
+            looped.sample(|address| feed::classic(address, content))
+        }),
+        Contestant::new("Sandport, native dialect, --durability commit", |round| {
+            let name = format!("{round}.bin");
+            sandport.sample(|address| feed::native(address, &name, content))
+        }),
+    ];
+    alternate(&mut contestants, rounds)?;
+    let amount = Amount::Bytes(content.size);
+    Ok(table(title(content, place, ", synced before the answer"), amount, &contestants))
+}
+
+fn own_clients(
+    environment: &Environment,
+    place: &Place,
+    content: &Content,
+    rounds: usize,
+) -> Result<Table> {
+    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    content.write(&mut File::create(&source)?, || ())?;
+    let scratch = environment.disk.path();
+    let mut left_out = Vec::new();
+
+    let sandport = Receiver::sandport(environment, place, Durability::None)?;
+    let rsync_dir = place.folder("rsync")?;
+    let rsync = offered("rsync", Rsync::start(&rsync_dir, scratch), &mut left_out);
+    let scp_dir = place.folder("scp")?;
+    let scp = offered("scp", Scp::start(scratch), &mut left_out);
+    let rsync = rsync.as_ref();
+    let scp = scp.as_ref();
+
+    let mut contestants = vec![Contestant::new("sandport send", |round| {
+        let name = source.with_file_name(format!("sandport-{round}.bin"));
+        std::fs::hard_link(&source, &name)?;
+        sandport.sample(|_| timed(|| run(&mut environment.send(&name, &sandport.server))))
+    })];
+    if let Some(rsync) = rsync {
+        contestants.push(Contestant::new("rsync, to a daemon", |_| {
+            sample(&rsync.server, &rsync_dir, || timed(|| rsync.send(&source)))
+        }));
+    }
+    if let Some(scp) = scp {
+        contestants.push(Contestant::new("scp", |_| {
+            sample(&scp.server, &scp_dir, || timed(|| scp.send(&source, &scp_dir)))
+        }));
+    }
+    alternate(&mut contestants, rounds)?;
+    let amount = Amount::Bytes(content.size);
+    let mut table =
+        table(title(content, place, ", each with its own client"), amount, &contestants);
+    table.note(
+        "From a file in memory. The time includes that of the client's start; the processor time is \
+         the receiver's. Nothing is synced.",
+    );
+    for reason in left_out {
+        table.note(reason);
+    }
+    drop(contestants);
+    std::fs::remove_dir_all(environment.tmpfs.path().join("source"))?;
+    Ok(table)
+}
+
+/// What can take part, or why it does not.
+fn offered<T>(name: &str, started: Result<Option<T>>, left_out: &mut Vec<String>) -> Option<T> {
+    match started {
+        Ok(Some(server)) => return Some(server),
+        Ok(None) => left_out.push(format!("Left out: {name}, which is not installed.")),
+        Err(error) => left_out.push(format!("Left out: {name}, which does not start: {error:#}.")),
+    }
+    None
+}
+
+fn title(content: &Content, place: &Place, rest: &str) -> String {
+    let mib = content.size / (1024 * 1024);
+    format!("Large file: {mib} MiB over loopback, {}{rest}", place.label)
+}

@@ -1,0 +1,61 @@
+//! How long the set-up of a sandbox takes, as the engine reports it: the server runs in this process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sandport::Server;
+use sandport::inbox::{Durability, Inbox, InboxOptions};
+use sandport::net::Listener;
+use sandport::server::ServerEvent;
+use tokio::sync::oneshot;
+
+use crate::connections::upload;
+use crate::environment::Environment;
+use crate::stats::{micros, percentile};
+use crate::table::Table;
+
+/// Connections that are not counted, at the start.
+const WARM_UP: usize = 200;
+
+/// The section about the set-up.
+pub(crate) fn table(environment: &Environment, connections: usize) -> Result<Table> {
+    let times = measure(environment, connections)?;
+    let headers = ["", "µs, median", "p90", "p99"];
+    let mut table = Table::new("Set-up of a sandbox: store, instance and memory", &headers);
+    let figure = |percent| format!("{:.1}", micros(percentile(&times, percent)));
+    table.row(["warm".to_owned(), figure(50), figure(90), figure(99)]);
+    table.note(format!("{} connections, one after the other.", times.len()));
+    Ok(table)
+}
+
+fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration>> {
+    let options = InboxOptions { durability: Durability::None, ..InboxOptions::default() };
+    let inbox = Inbox::create(&environment.tmpfs.folder("setup")?, options)?;
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&times);
+    let builder = Server::builder(inbox).on_event(move |event| {
+        if let ServerEvent::SandboxReady { setup, .. } = event {
+            sink.lock().unwrap_or_else(PoisonError::into_inner).push(setup);
+        }
+    });
+    let server = builder.build()?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let listener = runtime.block_on(Listener::bind(&"127.0.0.1:0".parse()?))?;
+    let address = listener.local_address().to_string().parse()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = runtime.spawn(server.run(vec![listener], async move {
+        // The other end being gone is a reason to stop as well.
+        let _ = stopped.await;
+    }));
+    let uploaded = (0..WARM_UP + connections).try_for_each(|_| upload(address).map(drop));
+    // The server ends by itself if nobody hears this.
+    let _ = stop.send(());
+    runtime.block_on(serving)?;
+    uploaded?;
+    let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    let warm = times.split_off(WARM_UP.min(times.len()));
+    warm.first().context("no sandbox was set up")?;
+    Ok(warm)
+}
