@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
 use super::latch::Latch;
 use super::publish::{FileWork, publish};
+use super::stage::StagedFile;
 use super::{Core, Durability};
 
 /// Most commits that share their syncs. A batch is what came while the last one was synced; the bound
@@ -85,9 +86,19 @@ impl fmt::Debug for Pending {
     }
 }
 
+/// What the thread of an inbox is asked for.
+enum Request {
+    /// Do a job, with others, durably.
+    Do(Job),
+    /// Write receipts down in a while.
+    Flush,
+    /// Remove a staged file.
+    Remove(StagedFile),
+}
+
 /// Where commits go. Dropping it waits until all that was submitted has ended.
 pub(super) struct Committer {
-    sender: Option<Sender<Option<Job>>>,
+    sender: Option<Sender<Request>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -107,20 +118,26 @@ impl Committer {
     /// Has a job done: by the thread, which syncs, or at once where nothing is synced.
     pub(super) fn submit(&self, core: &Arc<Core>, job: Job) {
         match core.options.durability {
-            Durability::Commit => self.send(Some(job)),
+            Durability::Commit => self.send(Request::Do(job)),
             Durability::None => {
                 publish(core, vec![job]);
                 if core.receipts.wants_flush() {
-                    self.send(None);
+                    self.send(Request::Flush);
                 }
             }
         }
     }
 
-    fn send(&self, message: Option<Job>) {
+    /// Removes a staged file without making the caller wait for the disk.
+    pub(super) fn remove(&self, staged: StagedFile) {
+        self.send(Request::Remove(staged));
+    }
+
+    fn send(&self, request: Request) {
         if let Some(sender) = &self.sender {
-            // It fails only if the thread is gone; then the ticket of the job says so.
-            drop(sender.send(message));
+            // It fails only if the thread is gone; then the request is dropped, which tells whoever
+            // waits for it, or removes the file here.
+            drop(sender.send(request));
         }
     }
 }
@@ -137,20 +154,29 @@ impl Drop for Committer {
 }
 
 /// Does what is queued, as much as there is at a time, until nobody can queue more.
-fn commit_batches(core: &Arc<Core>, queue: &Receiver<Option<Job>>) {
+fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
     while let Ok(first) = queue.recv() {
-        let batch = first.into_iter().chain(queue.try_iter().flatten()).take(BATCH_MAX);
-        publish(core, batch.collect());
+        // Bounded by requests, so that files to be removed do not keep a batch waiting either.
+        let requests = std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX);
+        let jobs = requests.filter_map(|request| match request {
+            Request::Do(job) => Some(job),
+            Request::Flush | Request::Remove(_) => None,
+        });
+        publish(core, jobs.collect());
     }
     core.receipts.close(&core.disk);
 }
 
 /// Writes receipts down a moment after the first of them.
-fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Option<Job>>) {
-    while let Ok(message) = queue.recv() {
-        drop(message);
-        // Ends early when the inbox is dropped.
-        let _ = queue.recv_timeout(Duration::from_millis(FLUSH_MS));
+fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
+    while let Ok(request) = queue.recv() {
+        if !matches!(request, Request::Flush) {
+            continue;
+        }
+        let due = Instant::now() + Duration::from_millis(FLUSH_MS);
+        // What comes meanwhile is a file to be removed; an error is the time, or the end of the inbox.
+        while let Ok(_removed) = queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
+        }
         core.receipts.flush(&core.disk);
     }
     core.receipts.close(&core.disk);

@@ -81,6 +81,8 @@ struct Slot {
 enum State {
     /// A folder to make.
     Folder(EntryName),
+    /// A folder that is there.
+    Made(EntryName),
     /// A file without a name so far.
     Unnamed(FileWork),
     /// A file that is to get its name.
@@ -130,11 +132,10 @@ impl<'a> Batch<'a> {
     fn make_folders(&mut self) {
         for slot in &mut self.slots {
             if let State::Folder(name) = &slot.state {
-                let made = self.folders.make(Some(name.as_str()));
-                slot.state = State::Done(match made {
-                    Ok(_) => Ok(folder_receipt(name)),
-                    Err(obstacle) => Err(obstacle.into()),
-                });
+                slot.state = match self.folders.make(Some(name.as_str())) {
+                    Ok(_) => State::Made(name.clone()),
+                    Err(obstacle) => State::Done(Err(obstacle.into())),
+                };
             }
         }
     }
@@ -271,8 +272,7 @@ impl<'a> Batch<'a> {
             return;
         };
         for slot in &mut self.slots {
-            let made_folder = matches!(&slot.state, State::Done(Ok(receipt)) if receipt.size == 0);
-            if made_folder || matches!(slot.state, State::Placed { .. }) {
+            if matches!(slot.state, State::Made(_) | State::Placed { .. }) {
                 slot.state = State::Done(Err(refusal("make a folder durable", errno)));
             }
         }
@@ -293,6 +293,7 @@ impl<'a> Batch<'a> {
                     }
                     Ok(receipt(&choice.name, &record))
                 }
+                State::Made(name) => Ok(folder_receipt(&name)),
                 State::Done(outcome) => outcome,
                 State::SameAs(other) => outcomes.get(other).cloned().unwrap_or_else(unfinished),
                 State::Folder(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
@@ -426,7 +427,7 @@ pub(super) fn receipt(name: &EntryName, record: &Record) -> Receipt {
 }
 
 /// The receipt for a folder.
-pub(super) fn folder_receipt(name: &EntryName) -> Receipt {
+fn folder_receipt(name: &EntryName) -> Receipt {
     Receipt {
         name: name.as_str().to_owned(),
         size: 0,

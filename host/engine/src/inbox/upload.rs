@@ -14,6 +14,11 @@ use super::receipts::Record;
 use super::stage::StagedFile;
 use super::{Core, Inbox};
 
+/// From which size on a discarded file is removed by the thread of the inbox and not by the one that
+/// discards. Bytes. A file system that frees gigabytes takes a moment that other connections would wait
+/// for.
+const REMOVED_ELSEWHERE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
 /// What was accepted, as far as it matters after the verdict.
 pub(super) struct Plan {
     pub(super) name: EntryName,
@@ -169,7 +174,11 @@ impl Drop for Upload {
     fn drop(&mut self) {
         // A body may outlive the upload; what is staged does not.
         let receiving = self.shared.receiving().take();
-        drop(receiving);
+        if let Some(Receiving { staged: Some(staged), bytes, .. }) = receiving
+            && bytes >= REMOVED_ELSEWHERE_BYTES_MIN
+        {
+            self.inbox.handle.committer.remove(staged);
+        }
     }
 }
 

@@ -60,6 +60,22 @@ fn an_upload_that_is_dropped_or_discarded_leaves_nothing() {
 }
 
 #[test]
+fn a_large_upload_that_is_dropped_leaves_nothing_either() {
+    for durability in [Durability::Commit, Durability::None] {
+        let mut bench = Bench::in_memory(InboxOptions { durability, ..InboxOptions::default() });
+        let upload = accept(bench.inbox(), &Offer { size: None, ..offer("a", b"") });
+        let mut body = upload.body(ALL).unwrap();
+        for _ in 0..65 {
+            body.write(&vec![0; 1 << 20]);
+        }
+        drop(upload);
+        drop(body);
+        bench.inbox = None;
+        assert_eq!(bench.staged(), 0);
+    }
+}
+
+#[test]
 fn a_commit_seals_the_body() {
     let bench = Bench::new();
     let unknown = Offer { size: None, ..offer("a", b"") };

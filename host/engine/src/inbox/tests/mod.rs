@@ -11,6 +11,7 @@ mod locations;
 mod namespace;
 mod paths;
 mod resend;
+mod simulation;
 mod stored;
 
 use std::fs;
