@@ -55,7 +55,8 @@ fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration
     runtime.block_on(serving)?;
     uploaded?;
     let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
-    let warm = times.split_off(WARM_UP.min(times.len()));
+    let cold = WARM_UP.min(times.len());
+    let warm = times.split_off(cold);
     warm.first().context("no sandbox was set up")?;
     Ok(warm)
 }
