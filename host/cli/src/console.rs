@@ -29,7 +29,9 @@ pub(crate) fn bytes(count: u64) -> String {
 /// A time span for a person: `0.3 s`, `2m 5s`.
 pub(crate) fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
-    if whole < 60 {
+    if whole < 60 && duration.subsec_nanos() == 0 {
+        format!("{whole} s")
+    } else if whole < 60 {
         format!("{:.1} s", duration.as_secs_f64())
     } else {
         format!("{}m {}s", whole / 60, whole % 60)
@@ -87,6 +89,7 @@ mod tests {
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(0, "file"), "0 files");
         assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(30)), "30 s");
         assert_eq!(seconds(Duration::from_secs(125)), "2m 5s");
     }
 }

@@ -41,15 +41,35 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Talk {
     /// Write JSON Lines to standard output
-    #[arg(long, global = true, env = "SANDPORT_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(
+        long,
+        global = true,
+        env = "SANDPORT_JSON",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Output"
+    )]
     pub(crate) json: bool,
 
     /// Say only what went wrong
-    #[arg(short, long, global = true, env = "SANDPORT_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "SANDPORT_QUIET",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Output"
+    )]
     pub(crate) quiet: bool,
 
     /// Say more; twice, say all
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "SANDPORT_VERBOSE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = ArgAction::Count,
+        env = "SANDPORT_VERBOSE",
+        help_heading = "Output"
+    )]
     pub(crate) verbose: u8,
 }
 

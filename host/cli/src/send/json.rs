@@ -13,6 +13,11 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
     Some(match event {
         SendEvent::Stored { file, receipt } => stored("stored", file, receipt),
         SendEvent::AlreadyStored { file, receipt } => stored("already-stored", file, receipt),
+        SendEvent::DirectoryStored { file, receipt } => json!({
+            "type": "directory",
+            "path": path(&file.path),
+            "name": receipt.name,
+        }),
         SendEvent::Sent { file, size } => {
             json!({"type": "sent", "path": path(&file.path), "size": size, "verified": false})
         }
@@ -57,6 +62,7 @@ pub(super) fn of_summary(summary: &Summary, exit: Exit) -> Value {
         "type": "summary",
         "stored": summary.stored,
         "already_stored": summary.already_stored,
+        "directories": summary.directories,
         "sent": summary.sent,
         "refused": summary.refused,
         "failed": summary.failed,

@@ -97,7 +97,8 @@ impl Output {
         if let Some(failure) = &failure {
             failure.print();
         }
-        if !self.json && !self.quiet {
+        let is_worth_it = failure.is_none() || self.summary != Summary::default();
+        if is_worth_it && !self.json && !self.quiet {
             console::talk(&words::of_summary(&self.summary, self.started.elapsed()));
         }
         exit
@@ -105,7 +106,10 @@ impl Output {
 
     fn judge(&mut self, event: &SendEvent<'_>) {
         match event {
-            SendEvent::Stored { .. } | SendEvent::AlreadyStored { .. } | SendEvent::Sent { .. } => {
+            SendEvent::Stored { .. }
+            | SendEvent::AlreadyStored { .. }
+            | SendEvent::DirectoryStored { .. }
+            | SendEvent::Sent { .. } => {
                 self.tally.arrived();
             }
             SendEvent::Refused { refusal, .. } => self.tally.failed(Exit::of_refusal(refusal.code)),

@@ -81,7 +81,8 @@ impl Progress {
                 self.stored += 1;
                 self.over(file);
             }
-            SendEvent::Refused { file, .. }
+            SendEvent::DirectoryStored { file, .. }
+            | SendEvent::Refused { file, .. }
             | SendEvent::Failed { file: Some(file), .. }
             | SendEvent::Unanswered { file } => self.over(file),
             _ => {}

@@ -8,6 +8,9 @@ use sandport::sender::{SendEvent, Summary};
 
 use crate::console::{bytes, clean, count, seconds};
 
+/// Less says nothing about the speed of a network. Bytes.
+const RATED_BYTES_MIN: u64 = 1024 * 1024;
+
 /// The line for standard output: the name under which a file is at the server now.
 pub(super) fn result_of(event: &SendEvent<'_>) -> Option<String> {
     match event {
@@ -76,6 +79,9 @@ pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
     if summary.sent > 0 {
         parts.push(format!("{} sent, not verified", count(summary.sent, "file")));
     }
+    if summary.directories > 0 {
+        parts.push(count(summary.directories, "empty folder"));
+    }
     for (number, what) in [
         (summary.already_stored, "already there"),
         (summary.refused, "refused"),
@@ -94,7 +100,7 @@ pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
 /// `, 12 MiB/s`, where there was something to measure.
 fn rate(sent: u64, elapsed: Duration) -> String {
     let per_second = sent as f64 / elapsed.as_secs_f64();
-    if sent == 0 || !per_second.is_finite() {
+    if sent < RATED_BYTES_MIN || !per_second.is_finite() {
         return String::new();
     }
     format!(", {}/s", bytes(per_second as u64))
@@ -117,7 +123,7 @@ mod tests {
         summary.bytes = 2 << 20;
         assert_eq!(
             of_summary(&summary, Duration::from_secs(2)),
-            "2 files stored and verified, 3 already there, 1 refused: 2.0 MiB in 2.0 s, 1.0 MiB/s"
+            "2 files stored and verified, 3 already there, 1 refused: 2.0 MiB in 2 s, 1.0 MiB/s"
         );
         let mut classic = Summary::default();
         classic.sent = 1;

@@ -26,8 +26,8 @@ pub struct SendFile {
     pub executable: bool,
 }
 
-/// What happened. Each file that was `Started` comes to one of `Stored`, `AlreadyStored`, `Sent`,
-/// `Refused`, `Failed` or `Unanswered`.
+/// What happened. Each file that was `Started` comes to one of `Stored`, `AlreadyStored`,
+/// `DirectoryStored`, `Sent`, `Refused`, `Failed` or `Unanswered`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendEvent<'a> {
@@ -69,6 +69,13 @@ pub enum SendEvent<'a> {
     },
     /// The server had the file already.
     AlreadyStored {
+        /// Which.
+        file: &'a SendFile,
+        /// What the server says of it. The name is not sanitised.
+        receipt: &'a Receipt,
+    },
+    /// The directory is at the server; whether it was before, nobody can say.
+    DirectoryStored {
         /// Which.
         file: &'a SendFile,
         /// What the server says of it. The name is not sanitised.
@@ -119,6 +126,8 @@ pub struct Summary {
     pub stored: u64,
     /// Were there already.
     pub already_stored: u64,
+    /// Empty directories that are at the server. Those with files in them are not counted.
+    pub directories: u64,
     /// Sent in the classic dialect, not verified.
     pub sent: u64,
     /// Refused by the server.
@@ -150,6 +159,7 @@ impl Summary {
                 self.already_stored += 1;
                 self.bytes += receipt.size;
             }
+            SendEvent::DirectoryStored { .. } => self.directories += 1,
             SendEvent::Sent { size, .. } => {
                 self.sent += 1;
                 self.bytes += size;

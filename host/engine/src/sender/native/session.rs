@@ -159,8 +159,7 @@ impl<'a, 'e> Session<'a, 'e> {
                         self.ahead = false;
                         SendEvent::AlreadyStored { file, receipt }
                     }
-                    // Directories are always answered so: nobody can say whether it was there.
-                    _ => SendEvent::Stored { file, receipt },
+                    _ => SendEvent::DirectoryStored { file, receipt },
                 });
             }
             Event::Stored { id, receipt } => {

@@ -24,6 +24,7 @@ impl Told {
                 format!("stored {} as {}", named(file), receipt.name)
             }
             SendEvent::AlreadyStored { file, .. } => format!("already stored {}", named(file)),
+            SendEvent::DirectoryStored { file, .. } => format!("directory {}", named(file)),
             SendEvent::Sent { file, size } => format!("sent {} {size}", named(file)),
             SendEvent::Refused { file, refusal } => {
                 format!("refused {} {}", named(file), refusal.code)
