@@ -1,5 +1,10 @@
 //! What can be typed: one description that parsing, help, completions and man pages share.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on arguments are their help texts: `[v6]:port` is an address there"
+)]
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;

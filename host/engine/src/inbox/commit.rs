@@ -160,7 +160,11 @@ fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
         let requests = std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX);
         let jobs = requests.filter_map(|request| match request {
             Request::Do(job) => Some(job),
-            Request::Flush | Request::Remove(_) => None,
+            Request::Flush => None,
+            Request::Remove(staged) => {
+                drop(staged);
+                None
+            }
         });
         publish(core, jobs.collect());
     }
