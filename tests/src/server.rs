@@ -192,6 +192,12 @@ impl Server {
         self.process.signal(Signal::INT);
     }
 
+    /// Kills it, as the system does when memory runs out.
+    pub fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.wait_for_end();
+    }
+
     /// Waits for the end of the process; its exit code.
     pub fn wait_for_end(&mut self) -> Option<i32> {
         self.events.wait_for_end();

@@ -1,0 +1,136 @@
+//! A name that is taken: by a file, a folder or a link, under each rule.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+
+use sandport_tests::files::{self, Entry, Tree, file};
+use sandport_tests::{Sent, Server, Setup, send};
+
+/// A folder with an inbox in which `report.pdf` is what `taken` makes of it, a link's target outside,
+/// and a new `report.pdf` to send.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+/// What has the name.
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    File,
+    Folder,
+    Link,
+    BrokenLink,
+}
+
+impl Scene {
+    fn new(taken: Taken) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        for made in ["inbox", "new"] {
+            fs::create_dir(path.join(made)).unwrap();
+        }
+        fs::write(path.join("target"), "target").unwrap();
+        fs::write(path.join("new/report.pdf"), "new").unwrap();
+        let name = path.join("inbox/report.pdf");
+        match taken {
+            Taken::File => fs::write(name, "old").unwrap(),
+            Taken::Folder => fs::create_dir(name).unwrap(),
+            Taken::Link => std::os::unix::fs::symlink("../target", name).unwrap(),
+            Taken::BrokenLink => std::os::unix::fs::symlink("../made", name).unwrap(),
+        }
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn send(&self, rule: &str) -> (Server, Sent) {
+        let server = Setup::new(["--conflict", rule]).inbox(self.path().join("inbox")).start();
+        let file = self.path().join("new/report.pdf");
+        let sent = send([file.as_os_str(), server.address().as_ref()]);
+        (server, sent)
+    }
+
+    /// Nothing was ever written through a link.
+    #[track_caller]
+    fn expect_outside_untouched(&self) {
+        assert_eq!(fs::read(self.path().join("target")).unwrap(), b"target");
+        assert!(!self.path().join("made").exists());
+    }
+}
+
+fn entry(taken: Taken) -> Entry {
+    match taken {
+        Taken::File => file("old"),
+        Taken::Folder => Entry::Folder,
+        Taken::Link => Entry::Link(String::from("../target")),
+        Taken::BrokenLink => Entry::Link(String::from("../made")),
+    }
+}
+
+const ALL: [Taken; 4] = [Taken::File, Taken::Folder, Taken::Link, Taken::BrokenLink];
+
+#[test]
+fn rename_gives_the_new_file_a_number_and_tells_the_sender() {
+    for taken in ALL {
+        let scene = Scene::new(taken);
+        let (server, sent) = scene.send("rename");
+        assert_eq!(sent.expect_success().names("stored"), ["report-1.pdf"], "{taken:?}");
+        let expected =
+            Tree::from([("report.pdf".into(), entry(taken)), ("report-1.pdf".into(), file("new"))]);
+        assert_eq!(server.published(), expected, "{taken:?}");
+        scene.expect_outside_untouched();
+    }
+}
+
+#[test]
+fn refuse_leaves_what_is_there_and_tells_the_sender() {
+    for taken in ALL {
+        let scene = Scene::new(taken);
+        let (mut server, sent) = scene.send("refuse");
+        assert_eq!((sent.code, sent.failure()), (Some(4), "exists"), "{taken:?}");
+        server.wait_refused("exists");
+        let expected = Tree::from([("report.pdf".into(), entry(taken))]);
+        assert_eq!(server.published(), expected, "{taken:?}");
+        assert_eq!(server.staged(), [""; 0]);
+        scene.expect_outside_untouched();
+    }
+}
+
+#[test]
+fn replace_takes_the_place_of_a_file_or_a_link_and_never_of_a_folder() {
+    for taken in ALL {
+        let scene = Scene::new(taken);
+        let (server, sent) = scene.send("replace");
+        let expected = match taken {
+            Taken::Folder => {
+                assert_eq!((sent.code, sent.failure()), (Some(4), "exists"), "{taken:?}");
+                entry(taken)
+            }
+            _ => {
+                assert_eq!(sent.expect_success().names("stored"), ["report.pdf"], "{taken:?}");
+                file("new")
+            }
+        };
+        assert_eq!(server.published(), Tree::from([("report.pdf".into(), expected)]), "{taken:?}");
+        assert_eq!(server.staged(), [""; 0]);
+        scene.expect_outside_untouched();
+    }
+}
+
+#[test]
+fn many_files_of_one_name_are_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar.gz");
+    let mut server = Server::start([]);
+    for content in ["first", "second", "third"] {
+        fs::write(&path, content).unwrap();
+        send([path.as_os_str(), server.address().as_ref()]).expect_success();
+    }
+    for (name, content) in [("a.tar.gz", "first"), ("a-1.tar.gz", "second"), ("a-2.tar.gz", "third")] {
+        assert_eq!(server.wait_stored(), name);
+        assert_eq!(server.content(name), content.as_bytes());
+    }
+    assert_eq!(files::names_in(server.inbox()), [".sandport", "a-1.tar.gz", "a-2.tar.gz", "a.tar.gz"]);
+}

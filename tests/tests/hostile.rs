@@ -1,0 +1,216 @@
+//! Receivers that misbehave. Each costs its own connection, and no other.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::TcpListener;
+
+use sandport_tests::files::{Tree, file};
+use sandport_tests::{Connection, Server, Setup, artifacts};
+
+/// A server whose receiver misbehaves as the first byte of a connection says, with `flags`.
+fn hostile_server<const N: usize>(flags: [&str; N]) -> Server {
+    Setup::new(flags).receiver(artifacts::hostile()).start()
+}
+
+/// An upload through the same receiver of which half is sent.
+struct HonestUpload(Connection);
+
+impl HonestUpload {
+    fn begin(server: &Server) -> Self {
+        let mut connection = Connection::open(server);
+        connection.say("PUT honest.txt\nfirst half, ");
+        Self(connection)
+    }
+
+    /// Sends the other half, and checks that the file is there.
+    #[track_caller]
+    fn complete(mut self, server: &mut Server) {
+        self.0.say("second half");
+        self.0.finish();
+        let answer = String::from_utf8(self.0.hear_all()).unwrap();
+        let name = server.wait_stored();
+        assert_eq!(answer, format!("stored {name} 23\n"));
+        assert_eq!(server.content(&name), b"first half, second half");
+    }
+}
+
+/// The server has served an upload while a connection misbehaved, and serves the next; nothing else is
+/// published, and nothing is left in staging.
+#[track_caller]
+fn expect_unharmed(mut server: Server, during: HonestUpload) {
+    during.complete(&mut server);
+    HonestUpload::begin(&server).complete(&mut server);
+    assert_eq!(server.stop(), Some(0));
+    let stored = "first half, second half";
+    assert_eq!(server.published(), Tree::from([("honest.txt".into(), file(stored))]));
+    assert_eq!(server.staged(), [""; 0]);
+}
+
+/// What misbehaves in the way of `first` is cut with a reason that contains one of `reasons`.
+#[track_caller]
+fn expect_trap<const N: usize>(first: &str, flags: [&str; N], reasons: &[&str]) {
+    let mut server = hostile_server(flags);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say(first);
+    let reason = server.wait_trapped();
+    assert!(reasons.iter().any(|expected| reason.contains(expected)), "{reason}");
+    assert_eq!(hostile.hear_all(), b"");
+    expect_unharmed(server, during);
+}
+
+#[test]
+fn a_trap_ends_its_connection() {
+    expect_trap("u", [], &["unreachable"]);
+}
+
+#[test]
+fn a_panic_is_a_trap() {
+    expect_trap("p", [], &["unreachable"]);
+}
+
+#[test]
+fn exit_is_a_trap_and_ends_no_process() {
+    expect_trap("x", [], &["exit"]);
+}
+
+#[test]
+fn an_endless_loop_goes_over_its_budget() {
+    expect_trap("l", [], &["compute budget"]);
+}
+
+#[test]
+fn an_endless_loop_of_host_calls_goes_over_its_budget() {
+    expect_trap("c", [], &["compute budget"]);
+}
+
+#[test]
+fn an_endless_loop_of_waits_for_nothing_goes_over_its_budget() {
+    expect_trap("y", [], &["compute budget"]);
+}
+
+#[test]
+fn memory_over_the_limit_is_a_trap() {
+    expect_trap("m", [], &["memory"]);
+    expect_trap("m", ["--memory-max", "8MiB"], &["memory"]);
+}
+
+#[test]
+fn endless_recursion_is_a_trap() {
+    // Where the guest's own stack lies below its data, it runs out of memory's bounds first.
+    expect_trap("s", [], &["stack", "out of bounds"]);
+}
+
+#[test]
+fn resources_over_the_limit_are_a_trap() {
+    expect_trap("h", [], &["table", "resource", "unreachable"]);
+}
+
+#[test]
+fn uploads_of_a_receiver_that_traps_leave_nothing_behind() {
+    expect_trap("a", [], &["unreachable"]);
+}
+
+#[test]
+fn a_receiver_that_never_reads_is_cut_when_nothing_moves() {
+    let mut server = hostile_server(["--idle-timeout", "300ms"]);
+    let mut hostile = Connection::open(&server);
+    hostile.say("n and some bytes that nobody will read");
+    let refused = server.wait_refused("timeout");
+    assert_eq!(refused["peer"], hostile.name());
+    assert_eq!(hostile.hear_all(), b"");
+    let after = HonestUpload::begin(&server);
+    expect_unharmed(server, after);
+}
+
+#[test]
+fn many_endless_loops_at_once_do_not_keep_an_upload_from_finishing() {
+    let mut server = hostile_server([]);
+    let mut loops = Vec::new();
+    for first in ["l", "c", "y", "l", "c", "y", "l", "c"] {
+        let mut connection = Connection::open(&server);
+        connection.say(first);
+        loops.push(connection);
+    }
+    HonestUpload::begin(&server).complete(&mut server);
+    for _ in &loops {
+        server.wait_trapped();
+    }
+    let after = HonestUpload::begin(&server);
+    expect_unharmed(server, after);
+}
+
+#[test]
+fn a_file_that_was_never_committed_does_not_exist_whatever_the_receiver_says() {
+    let server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("f");
+    assert_eq!(hostile.hear_all(), b"stored forged.txt 5\n");
+    expect_unharmed(server, during);
+}
+
+#[test]
+fn policy_holds_against_a_receiver_that_ignores_it() {
+    let server = hostile_server(["--max-file", "64KiB"]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("w");
+    assert_eq!(String::from_utf8_lossy(&hostile.hear_all()), "taken: \n");
+    expect_unharmed(server, during);
+    assert!(!std::path::Path::new("/tmp/escaped").exists());
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_and_its_tricks_are_taken_out() {
+    let mut server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("g");
+    assert_eq!(hostile.hear_all(), b"flooded\n");
+    during.complete(&mut server);
+    assert_eq!(server.stop(), Some(0));
+    let log = server.events.stderr();
+    let lines = log.lines().filter(|line| line.contains("flood")).count();
+    assert!((1..200).contains(&lines), "{lines} of 20,000 lines were written");
+    assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
+    assert!(log.lines().all(|line| !line.starts_with("second line")), "{log}");
+    assert!(log.lines().all(|line| line.len() < 4_096));
+}
+
+#[test]
+fn the_interfaces_of_wasi_are_there_and_give_no_power() {
+    // Somebody to connect to, if that were possible.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("e");
+    hostile.say(format!("{address}\n"));
+    hostile.finish();
+    let report = String::from_utf8(hostile.hear_all()).unwrap();
+    assert_eq!(
+        report.lines().collect::<Vec<_>>(),
+        [
+            "environment: 0",
+            "arguments: 0",
+            "folder /: nothing",
+            "folder .: nothing",
+            "file /etc/passwd: nothing",
+            "new file: nothing",
+            "new file in /tmp: nothing",
+            "connect: nothing",
+            "listen: nothing",
+            "datagrams: nothing",
+            "resolve: nothing",
+            "standard input: nothing",
+        ]
+    );
+    during.complete(&mut server);
+    assert_eq!(server.stop(), Some(0));
+    let log = server.events.stderr();
+    assert!(log.contains("environment: 0"), "the receiver's log is the operator's: {log}");
+    assert!(!log.contains("a line on standard"), "its output is not: {log}");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nobody may have connected");
+}

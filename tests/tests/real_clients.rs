@@ -1,0 +1,84 @@
+//! Clients and services of the classic protocol that know nothing of Sandport.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+
+use sandport_tests::clients::{ClassicService, classic_client};
+use sandport_tests::files::file;
+use sandport_tests::{Random, Server, send};
+
+#[test]
+fn a_classic_client_uploads_into_the_server() {
+    let mut random = Random::seeded();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(["--classic-name", "upload"]);
+    for size in [1, 1023, 1024, 1025, 300_000] {
+        let path = folder.path().join("file");
+        let content = random.bytes(size);
+        fs::write(&path, &content).unwrap();
+        let client = classic_client(server.address(), &path);
+        assert_eq!((client.code, client.stdout.as_str()), (Some(0), "ack\n"), "{client:?}");
+        let name = server.wait_stored();
+        assert_eq!(server.content(&name), content);
+    }
+}
+
+#[test]
+fn a_classic_client_uploads_an_empty_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "").unwrap();
+    let mut server = Server::start([]);
+    let client = classic_client(server.address(), &path);
+    assert_eq!(client.code, Some(0), "{client:?}");
+    server.wait_stored();
+    assert!(server.published().values().eq([&file("")]));
+}
+
+#[test]
+fn the_sender_uploads_into_a_classic_service() {
+    let mut random = Random::seeded();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, received) = (folder.path().join("file"), folder.path().join("received"));
+    let mut service = ClassicService::start(&received);
+    for size in [0, 1, 1024, 300_000] {
+        let content = random.bytes(size);
+        fs::write(&path, &content).unwrap();
+        let sent =
+            send([path.as_os_str(), service.address.as_ref(), "--classic".as_ref()]).expect_success();
+        let event = sent.of_type("sent")[0];
+        assert_eq!((&event["size"], &event["verified"]), (&size.into(), &false.into()));
+        assert_eq!(service.wait_received(), size as u64);
+        assert_eq!(fs::read(&received).unwrap(), content);
+    }
+}
+
+#[test]
+fn the_classic_sender_and_the_server_understand_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let content = Random::seeded().bytes(100_000);
+    fs::write(&path, &content).unwrap();
+    let mut server = Server::start(["--classic-name", "upload"]);
+    let sent = send([path.as_os_str(), server.address().as_ref(), "--classic".as_ref()]);
+    sent.expect_success();
+    assert_eq!(server.wait_stored(), "upload");
+    assert_eq!(server.content("upload"), content);
+}
+
+/// `printf '5\n'; printf hello` in a pipe to `nc`: one write or two, and the end of the input.
+#[test]
+fn a_shell_pipe_with_a_line_end_after_the_size_is_an_upload() {
+    let mut server = Server::start(["--classic-name", "upload", "--conflict", "replace"]);
+    for writes in [vec!["5\n", "hello"], vec!["5\nhello"]] {
+        let mut pipe = TcpStream::connect(server.address()).unwrap();
+        for bytes in writes {
+            pipe.write_all(bytes.as_bytes()).unwrap();
+        }
+        pipe.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(server.wait_stored(), "upload");
+        assert_eq!(server.content("upload"), b"hello");
+    }
+}

@@ -1,0 +1,181 @@
+//! `--receiver FILE.wasm`: other people's receivers, and files that are none.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+
+use sandport_tests::files::{Tree, file};
+use sandport_tests::{Connection, Server, Setup, artifacts, send};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
+
+/// Exit codes, as documented.
+const USAGE: Option<i32> = Some(2);
+const LOCAL_IO: Option<i32> = Some(7);
+
+/// A component of a world, with functions that do nothing.
+fn component_of(wit: &[(&str, &str)], world: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(artifacts::workspace().join("wit")).unwrap();
+    let mut package = None;
+    for (path, text) in wit {
+        package = Some(resolve.push_str(Path::new(path), text).unwrap());
+    }
+    let world = resolve.select_world(&[package.unwrap()], Some(world)).unwrap();
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+/// Starts a server with these bytes as its receiver, which has to fail before it listens; what it says.
+#[track_caller]
+fn refused(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.wasm");
+    fs::write(&path, bytes).unwrap();
+    expect_refusal(Setup::new([""; 0]).receiver(path), USAGE, "receiver-unfit")
+}
+
+#[track_caller]
+fn expect_refusal(setup: Setup, exit: Option<i32>, code: &str) -> String {
+    let ended = setup.start_and_fail();
+    assert_eq!(ended.code, exit, "{ended:?}");
+    assert!(!ended.stdout.contains("listening"), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("error[{code}]: ")), "{ended:?}");
+    assert!(ended.stderr.contains("hint: "), "{ended:?}");
+    ended.stderr
+}
+
+#[track_caller]
+fn assert_says(text: &str, expected: &str) {
+    assert!(text.contains(expected), "{expected:?} is not in: {text}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let setup = Setup::new([""; 0]).receiver("/nowhere/theirs.wasm");
+    let text = expect_refusal(setup, LOCAL_IO, "receiver-unreadable");
+    assert_says(&text, "/nowhere/theirs.wasm");
+    assert_says(&text, "check the path");
+}
+
+#[test]
+fn a_file_that_is_not_webassembly_is_no_receiver() {
+    for bytes in [&b"#!/bin/sh\n"[..], b"", b"\0as"] {
+        let text = refused(bytes);
+        assert_says(&text, "theirs.wasm is not WebAssembly");
+    }
+}
+
+#[test]
+fn a_core_module_is_no_component() {
+    let text = refused(b"\0asm\x01\0\0\0");
+    assert_says(&text, "is a core module and not a component");
+    assert_says(&text, "wasm-tools component new");
+}
+
+#[test]
+fn a_version_that_does_not_exist_is_unknown() {
+    assert_says(&refused(b"\0asm\xff\0\x01\0"), "unknown version");
+}
+
+#[test]
+fn a_component_that_was_cut_off_is_invalid() {
+    let whole = fs::read(artifacts::put()).unwrap();
+    let text = refused(&whole[..whole.len() / 2]);
+    assert_says(&text, "is not a valid component");
+    assert_says(&text, "may be cut off");
+}
+
+#[test]
+fn a_component_without_the_export_is_no_receiver() {
+    let text = refused(b"\0asm\x0d\0\x01\0");
+    assert_says(&text, "does not export sandport:upload/receiver");
+    assert_says(&text, "it exports nothing");
+
+    let wit = "package acme:tools; world other { export run: func(); }";
+    let text = refused(&component_of(&[("other.wit", wit)], "other"));
+    assert_says(&text, "it exports run");
+}
+
+#[test]
+fn a_component_that_wants_what_nobody_provides_is_told_what() {
+    let wit = "package acme:tools;
+        interface printer { print: func(text: string); }
+        world printing { import printer; export sandport:upload/receiver@0.1.0; }";
+    let text = refused(&component_of(&[("printing.wit", wit)], "printing"));
+    assert_says(&text, "wants what a receiver does not get");
+    assert_says(&text, "acme:tools/printer");
+}
+
+#[test]
+fn a_component_that_needs_too_much_memory_is_told_so() {
+    let setup = Setup::new(["--memory-max", "64KiB"]).receiver(artifacts::put());
+    assert_says(&expect_refusal(setup, USAGE, "receiver-unfit"), "--memory-max");
+}
+
+#[test]
+fn a_receiver_of_somebody_elses_serves_its_own_protocol() {
+    let mut server = Setup::new([""; 0]).receiver(artifacts::put()).start();
+    let mut client = Connection::open(&server);
+    client.say("PUT folder/hello.txt\n");
+    client.say("hello");
+    client.finish();
+    assert_eq!(client.hear_all(), b"stored folder/hello.txt 5\n");
+    assert_eq!(server.wait_stored(), "folder/hello.txt");
+    assert_eq!(server.content("folder/hello.txt"), b"hello");
+
+    let mut client = Connection::open(&server);
+    client.say("PUT ../out\nhello");
+    client.finish();
+    assert_eq!(client.hear_all(), b"refused RefusalCode::NameInvalid\n");
+    server.wait_refused("name-invalid");
+}
+
+#[test]
+fn the_receiver_as_a_file_is_the_same_as_the_embedded_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "hello").unwrap();
+    let server = Setup::new([""; 0]).receiver(artifacts::receiver()).start();
+    send([path.as_os_str(), server.address().as_ref()]).expect_success();
+    let mut client = Connection::open(&server);
+    client.say("5\nhello");
+    assert_eq!(client.hear_all(), b"ack");
+    assert_eq!(server.published().len(), 2);
+}
+
+#[test]
+fn the_compiled_receiver_is_kept_and_used_again() {
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().join("compiled");
+    let flags = ["--cache-dir", folder.to_str().unwrap()];
+    let entries = || -> Tree {
+        let mut tree = sandport_tests::files::tree(&folder);
+        // What counts its own uses is not compiled code.
+        tree.retain(|name, _| !name.ends_with(".stats"));
+        tree
+    };
+    for _ in 0..2 {
+        let mut server = Setup::new(flags).without_cache().start();
+        let mut client = Connection::open(&server);
+        client.say("5\nhello");
+        assert_eq!(client.hear_all(), b"ack");
+        assert_eq!(server.stop(), Some(0));
+    }
+    let after_two = entries();
+    assert!(after_two.values().any(|entry| *entry != sandport_tests::files::Entry::Folder));
+    let mut server = Setup::new(flags).without_cache().start();
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(entries(), after_two, "a start with a full cache compiles nothing");
+}
+
+#[test]
+fn without_a_cache_it_is_compiled_each_time_and_runs() {
+    let mut server: Server = Setup::new(["--no-cache", "--classic-name", "file"]).without_cache().start();
+    let mut client = Connection::open(&server);
+    client.say("5\nhello");
+    assert_eq!(client.hear_all(), b"ack");
+    assert_eq!(server.wait_stored(), "file");
+    assert_eq!(server.published(), Tree::from([("file".into(), file("hello"))]));
+}
