@@ -101,7 +101,9 @@ impl ComponentError {
             Self::Module(_) => {
                 "build it for wasm32-wasip2, or make a component of it with: wasm-tools component new"
             }
-            Self::Invalid { .. } => "build it again; the file may be cut off",
+            Self::Invalid { .. } => {
+                "build it again, it may be cut off; if it wants more than it gets, see --memory-max"
+            }
             Self::NoReceiver { .. } => {
                 "build it against the world sandport:upload/sandbox of this version (folder wit/)"
             }
