@@ -79,7 +79,7 @@ impl Output {
 
     /// Whether another file may be taken in.
     pub(super) fn has_room(&self) -> bool {
-        !self.is_in_frame() && self.gathered.len() - self.written < GATHERED_BYTES
+        !self.broken && !self.is_in_frame() && self.gathered.len() - self.written < GATHERED_BYTES
     }
 
     /// Whether payload of the pump was announced and not written to its end.
@@ -100,6 +100,11 @@ impl Output {
         self.written = 0;
         self.frame = 0;
         self.shutdown = false;
+    }
+
+    /// Whether nothing can be sent any more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Whether [`Output::write`] has something to do.

@@ -307,7 +307,7 @@ impl<'a, 'e> Session<'a, 'e> {
 
     /// Begins to read the next accepted large file.
     fn start_pump(&mut self) -> bool {
-        if self.pump.is_some() || self.output.is_in_frame() {
+        if self.pump.is_some() || self.output.is_in_frame() || self.output.is_broken() {
             return false;
         }
         let Some((id, missing)) = self.ready.pop_front() else { return false };
@@ -329,7 +329,7 @@ impl<'a, 'e> Session<'a, 'e> {
     /// Announces the payload that the pump has ready.
     fn start_frame(&mut self) -> bool {
         let (Some(id), Some(chunk)) = (self.pumped, &self.chunk) else { return false };
-        if self.output.is_in_frame() {
+        if self.output.is_in_frame() || self.output.is_broken() {
             return false;
         }
         let (offset, length) = (chunk.offset, chunk.run.min(FRAME_PAYLOAD_MAX));

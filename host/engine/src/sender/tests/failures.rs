@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use sandport_protocol::{Limits, Refusal, RefusalCode};
+use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage, VERSION, Welcome};
+use sandport_protocol::{Extent, Limits, Refusal, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -226,4 +227,43 @@ async fn nobody_listening_is_temporary_and_says_where() {
     assert_eq!(error.kind(), SendErrorKind::Temporary);
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
     assert!(error.hint().is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_closes_half_way_is_believed_its_reason() {
+    let to = peer_that(|mut stream| async move {
+        let welcome = ReceiverMessage::Welcome(Welcome {
+            version: VERSION,
+            agent: "peer/0".to_owned(),
+            size_max: None,
+            uploads_ahead_max: 8,
+            bytes_ahead_max: 0,
+            idle_timeout_ms: 60_000,
+            challenge: Vec::new(),
+        });
+        let missing = vec![Extent { offset: 0, length: None }];
+        let accepted = ReceiverMessage::Accepted(Accepted { id: 0, missing });
+        let goodbye = ReceiverMessage::Goodbye(RefusalCode::Timeout.into());
+        let mut read = vec![0; 1 << 20];
+        stream.read_exact(&mut read[..8]).await.unwrap();
+        stream.write_all(&PREFACE).await.unwrap();
+        stream.write_all(&welcome.encode_frame().unwrap()).await.unwrap();
+        // The hello is at most as long as this, and the offer follows.
+        stream.read_exact(&mut read[..64]).await.unwrap();
+        stream.write_all(&accepted.encode_frame().unwrap()).await.unwrap();
+        stream.read_exact(&mut read).await.unwrap();
+        stream.write_all(&goodbye.encode_frame().unwrap()).await.unwrap();
+        // Closed with unread bytes: the connection is reset.
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path =
+        write(folder.path(), "a-name-that-is-long-enough-for-the-peer", &content(64 << 20, 1));
+    let (result, told) =
+        send_and_listen(&to, vec![Source::path(&path)], SendOptions::default()).await;
+    match result {
+        Err(SendError::Goodbye(refusal)) => assert_eq!(refusal.code, RefusalCode::Timeout),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(told.0, ["unanswered a-name-that-is-long-enough-for-the-peer"]);
 }

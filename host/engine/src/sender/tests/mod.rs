@@ -59,15 +59,9 @@ async fn send_and_listen(
 
 /// Bytes that repeat at no distance that a buffer size could hide.
 fn content(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state.to_le_bytes()[0]
-        })
-        .collect()
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
