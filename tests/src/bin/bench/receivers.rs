@@ -17,6 +17,7 @@ const BUFFER_BYTES: u64 = 1024 * 1024;
 
 /// A receiver that is run by this program in a child process.
 #[derive(Clone, Debug, clap::Subcommand)]
+#[allow(clippy::enum_variant_names, reason = "the variants name the subcommands")]
 pub(crate) enum Receiver {
     /// Reads a classic size, then reads, hashes and writes: a thread for each connection.
     NativeLoop {
