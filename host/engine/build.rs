@@ -63,8 +63,9 @@ fn main() {
 fn prebuilt(path: &OsString) -> Result<PathBuf, String> {
     let path = PathBuf::from(path);
     println!("cargo::rerun-if-changed={}", path.display());
-    path.canonicalize()
-        .map_err(|error| format!("{PREBUILT} names {}, which can not be read: {error}", path.display()))
+    path.canonicalize().map_err(|error| {
+        format!("{PREBUILT} names {}, which can not be read: {error}", path.display())
+    })
 }
 
 fn build() -> Result<PathBuf, String> {
@@ -89,7 +90,8 @@ fn build() -> Result<PathBuf, String> {
         .args(["build", "--locked", "--package", "sandport-receiver", "--profile", "guest"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target_dir);
-    let output = command.output().map_err(|error| format!("cargo could not be started: {error}"))?;
+    let output =
+        command.output().map_err(|error| format!("cargo could not be started: {error}"))?;
     if !output.status.success() {
         return Err(format!(
             "the receiver component could not be built:\n{}",

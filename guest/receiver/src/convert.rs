@@ -115,7 +115,9 @@ pub(crate) fn from_extents(extents: Vec<types::Extent>) -> Vec<protocol::Extent>
 }
 
 /// A host that gives a digest of another length is at fault; its receipt is not passed on.
-pub(crate) fn from_receipt(receipt: types::Receipt) -> Result<protocol::Receipt, protocol::Refusal> {
+pub(crate) fn from_receipt(
+    receipt: types::Receipt,
+) -> Result<protocol::Receipt, protocol::Refusal> {
     let types::Digest::Blake3(bytes) = receipt.digest;
     let Ok(bytes) = bytes.try_into() else {
         return Err(protocol::Refusal::new(

@@ -48,8 +48,12 @@ impl BindError {
         match self {
             Self::InUse(_) => "stop the other server, or choose another address with --listen",
             Self::Resolve { .. } => "give an IP address, such as 127.0.0.1 or [::1]",
-            Self::NotASocket(_) => "choose another path; only sockets that were left behind are replaced",
-            Self::Io { .. } => "choose an address of this machine, and a port above 1023 unless you are root",
+            Self::NotASocket(_) => {
+                "choose another path; only sockets that were left behind are replaced"
+            }
+            Self::Io { .. } => {
+                "choose an address of this machine, and a port above 1023 unless you are root"
+            }
         }
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn link(
     let pre = linker
         .instantiate_pre(component)
         .map_err(|error| ComponentError::Import(format!("{error:#}")))?;
-    SandboxPre::new(pre).map_err(|_| ComponentError::NoReceiver { exports: exports(engine, component) })
+    SandboxPre::new(pre)
+        .map_err(|_| ComponentError::NoReceiver { exports: exports(engine, component) })
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {

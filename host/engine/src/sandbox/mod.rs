@@ -75,10 +75,8 @@ impl Sandbox {
 
     async fn run(&self, connection: &Arc<Connection>) -> wasmtime::Result<Result<(), Refusal>> {
         let since = Instant::now();
-        let mut store = Store::new(
-            self.pre.engine(),
-            State::new(Arc::clone(connection), &self.limits),
-        );
+        let mut store =
+            Store::new(self.pre.engine(), State::new(Arc::clone(connection), &self.limits));
         state::confine(&mut store);
         let (peer, input, output) = store.data_mut().arguments()?;
         let instance = self.pre.instantiate_async(&mut store).await?;

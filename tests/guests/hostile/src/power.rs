@@ -25,11 +25,23 @@ pub(crate) fn report(input: &InputStream, output: &OutputStream) {
         ("new file in /tmp", outcome(fs::write("/tmp/escaped", b"x"))),
         ("connect", outcome(TcpStream::connect(&address))),
         ("listen", outcome(TcpListener::bind("127.0.0.1:0"))),
-        ("datagrams", outcome(UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"x", &address)))),
+        (
+            "datagrams",
+            outcome(
+                UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"x", &address)),
+            ),
+        ),
         ("resolve", outcome(TcpStream::connect("localhost:1"))),
-        ("standard input", outcome(std::io::read_to_string(std::io::stdin()).and_then(|text| {
-            if text.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(text) }
-        }))),
+        (
+            "standard input",
+            outcome(std::io::read_to_string(std::io::stdin()).and_then(|text| {
+                if text.is_empty() {
+                    Err(std::io::ErrorKind::UnexpectedEof.into())
+                } else {
+                    Ok(text)
+                }
+            })),
+        ),
     ];
     let mut text = String::new();
     for (what, found) in findings {

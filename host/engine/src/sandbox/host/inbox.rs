@@ -12,9 +12,7 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_io::streams::DynOutputStream;
 
 use crate::inbox;
-use crate::sandbox::bindings::sandport::upload::inbox::{
-    Host, HostPending, HostUpload, Verdict,
-};
+use crate::sandbox::bindings::sandport::upload::inbox::{Host, HostPending, HostUpload, Verdict};
 use crate::sandbox::bindings::sandport::upload::types::{Digest, Extent, Offer, Receipt, Refusal};
 use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
@@ -163,9 +161,9 @@ impl HostPending for State {
         this: Resource<PendingHandle>,
     ) -> wasmtime::Result<Option<Result<Receipt, Refusal>>> {
         let commit = &self.table.get(&this)?.0;
-        Ok(commit.outcome().map(|outcome| {
-            outcome.map(convert::to_receipt).map_err(convert::to_refusal)
-        }))
+        Ok(commit
+            .outcome()
+            .map(|outcome| outcome.map(convert::to_receipt).map_err(convert::to_refusal)))
     }
 
     fn drop(&mut self, this: Resource<PendingHandle>) -> wasmtime::Result<()> {
@@ -181,12 +179,7 @@ impl PendingCommit {
         connection: &Arc<Connection>,
     ) -> Self {
         connection.commit_started();
-        Self {
-            pending,
-            name,
-            connection: Arc::clone(connection),
-            reported: std::sync::Once::new(),
-        }
+        Self { pending, name, connection: Arc::clone(connection), reported: std::sync::Once::new() }
     }
 
     async fn ready(&self) {

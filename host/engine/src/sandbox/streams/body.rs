@@ -91,7 +91,10 @@ impl OutputStream for BodyStream {
             self.write_here(bytes);
             return Ok(());
         }
-        match (std::mem::replace(&mut self.state, State::Broken), self.writes.0.clone().try_lock_owned()) {
+        match (
+            std::mem::replace(&mut self.state, State::Broken),
+            self.writes.0.clone().try_lock_owned(),
+        ) {
             (State::Idle(body), Ok(guard)) => self.write_elsewhere(body, bytes, guard),
             // Another body of this upload is writing: they are sealed one after the other, and this
             // one waits its turn on this thread.
