@@ -54,11 +54,10 @@ pub fn sandport() -> &'static Path {
         // This builds the binary because that integration test needs it. The whole workspace is named
         // although one binary is wanted: the features of the dependencies depend on what is named, and
         // `cargo test --workspace` has built them so already.
-        run(
-            scrubbed(&[]).args(["test", "--no-run", "--locked", "--workspace"])
-                .args(["--test", TEST_OF_BINARY, "--profile", profile, "--target-dir"])
-                .arg(target_dir),
-        );
+        run(scrubbed(&[])
+            .args(["test", "--no-run", "--locked", "--workspace"])
+            .args(["--test", TEST_OF_BINARY, "--profile", profile, "--target-dir"])
+            .arg(target_dir));
         profile_dir.join("sandport")
     })
 }
@@ -102,12 +101,10 @@ pub fn cache_dir() -> PathBuf {
 
 fn component(package: &str) -> PathBuf {
     let target_dir = guest_target_dir();
-    run(
-        scrubbed(&DROPPED_FOR_WASM)
-            .args(["build", "--locked", "--package", package, "--profile", "guest"])
-            .args(["--target", TARGET, "--target-dir"])
-            .arg(&target_dir),
-    );
+    run(scrubbed(&DROPPED_FOR_WASM)
+        .args(["build", "--locked", "--package", package, "--profile", "guest"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(&target_dir));
     target_dir.join(TARGET).join("guest").join(format!("{}.wasm", package.replace('-', "_")))
 }
 

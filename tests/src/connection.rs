@@ -19,7 +19,8 @@ impl Connection {
 
     /// Connects to an address.
     pub fn to(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        let stream =
+            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         // Each `say` is a segment of its own.
         stream.set_nodelay(true).expect("a socket option");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");

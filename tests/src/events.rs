@@ -77,7 +77,9 @@ impl Events {
                     self.history.push(event.clone());
                     self.waiting.push(event);
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("the server does not end; {}", self.told()),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("the server does not end; {}", self.told())
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }

@@ -29,8 +29,12 @@ impl Sent {
 
     /// The names under which files are at the server now, sorted.
     pub fn names(&self, kind: &str) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.of_type(kind).iter().filter_map(|event| event["name"].as_str()).map(str::to_owned).collect();
+        let mut names: Vec<String> = self
+            .of_type(kind)
+            .iter()
+            .filter_map(|event| event["name"].as_str())
+            .map(str::to_owned)
+            .collect();
         names.sort();
         names
     }

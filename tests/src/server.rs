@@ -73,8 +73,10 @@ impl Setup {
         let mut events = Events::read(stdout, stderr);
         let ready = events.wait("the ready line", |event| event["type"] == "listening");
         let addresses = ready["addresses"].as_array().expect("addresses are a list");
-        let addresses =
-            addresses.iter().map(|it| it.as_str().expect("an address is text").to_owned()).collect();
+        let addresses = addresses
+            .iter()
+            .map(|it| it.as_str().expect("an address is text").to_owned())
+            .collect();
         Server { process, events, addresses, inbox, _folder: folder }
     }
 

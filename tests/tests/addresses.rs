@@ -30,7 +30,10 @@ fn a_server_listens_on_several_addresses_at_once_and_names_each() {
     let mut server = Setup::new(listen).start();
     let addresses = server.addresses().to_vec();
     assert_eq!(addresses.len(), 3);
-    assert!(addresses[0].starts_with("127.0.0.1:") && !addresses[0].ends_with(":0"), "{addresses:?}");
+    assert!(
+        addresses[0].starts_with("127.0.0.1:") && !addresses[0].ends_with(":0"),
+        "{addresses:?}"
+    );
     assert!(addresses[1].starts_with("[::1]:") && !addresses[1].ends_with(":0"), "{addresses:?}");
     assert_eq!(addresses[2], socket);
 

@@ -28,7 +28,10 @@ fn a_first_byte_of_no_dialect_is_refused_and_logged_once_with_its_peer() {
     }
     for peer in &peers {
         let event = server.wait_refused("malformed");
-        assert!(peers.iter().any(|peer| event["peer"] == peer.as_str()), "{event} is not of {peer}");
+        assert!(
+            peers.iter().any(|peer| event["peer"] == peer.as_str()),
+            "{event} is not of {peer}"
+        );
     }
     assert_eq!(server.stop(), Some(0));
     let rest = server.events.rest();
@@ -48,7 +51,9 @@ fn a_tls_hello_is_refused_in_words() {
 #[test]
 fn an_http_request_gets_a_correct_response_that_says_what_to_use() {
     let mut server = Server::start([]);
-    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PUT /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"] {
+    for request in
+        ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PUT /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"]
+    {
         let mut client = Connection::open(&server);
         client.say(request);
         let response = String::from_utf8(client.hear_all()).unwrap();
@@ -126,7 +131,11 @@ fn a_classic_session_cut_at_any_byte_publishes_nothing() {
             if length >= 2 {
                 assert_eq!(client.hear(3), b"ack");
             }
-            if reset { client.reset() } else { drop(client) }
+            if reset {
+                client.reset()
+            } else {
+                drop(client)
+            }
             server.wait_refused("cancelled");
         }
     }
@@ -290,7 +299,11 @@ fn what_breaks_the_grammar_ends_the_connection_in_words() {
         ("a frame over the limit", after_greeting(&[0xff, 0xff, 0x7f]), RefusalCode::Malformed),
         ("an unknown case", after_greeting(&[1, 99]), RefusalCode::Malformed),
         ("a byte left over", after_greeting(&[2, 7, 0]), RefusalCode::Malformed),
-        ("an upload that was not offered", after_greeting(&frame(&unknown)), RefusalCode::Malformed),
+        (
+            "an upload that was not offered",
+            after_greeting(&frame(&unknown)),
+            RefusalCode::Malformed,
+        ),
         ("a second hello", after_greeting(&greeting()[8..]), RefusalCode::InvalidState),
         ("no hello", [&PREFACE[..], &frame(&unknown)].concat(), RefusalCode::Malformed),
         ("a version of the future", hello(2, 9), RefusalCode::UnsupportedVersion),

@@ -225,7 +225,8 @@ fn any_segments_of_a_session_with_a_line_end_give_the_same_file() {
         let mut client = Connection::open(&server);
         let mut rest = session.as_slice();
         while !rest.is_empty() {
-            let (segment, after) = rest.split_at(1 + random.below(rest.len().min(1 + rest.len() / 3)));
+            let (segment, after) =
+                rest.split_at(1 + random.below(rest.len().min(1 + rest.len() / 3)));
             client.say(segment);
             rest = after;
         }

@@ -128,9 +128,14 @@ fn many_files_of_one_name_are_all_kept() {
         fs::write(&path, content).unwrap();
         send([path.as_os_str(), server.address().as_ref()]).expect_success();
     }
-    for (name, content) in [("a.tar.gz", "first"), ("a-1.tar.gz", "second"), ("a-2.tar.gz", "third")] {
+    for (name, content) in
+        [("a.tar.gz", "first"), ("a-1.tar.gz", "second"), ("a-2.tar.gz", "third")]
+    {
         assert_eq!(server.wait_stored(), name);
         assert_eq!(server.content(name), content.as_bytes());
     }
-    assert_eq!(files::names_in(server.inbox()), [".sandport", "a-1.tar.gz", "a-2.tar.gz", "a.tar.gz"]);
+    assert_eq!(
+        files::names_in(server.inbox()),
+        [".sandport", "a-1.tar.gz", "a-2.tar.gz", "a.tar.gz"]
+    );
 }

@@ -117,7 +117,8 @@ fn what_the_server_does_not_take_is_4() {
     assert_eq!((sent.code, sent.failure()), (Some(4), "too-large"), "{sent:?}");
 
     fs::write(&path, "hello").unwrap();
-    let sent = send([path.as_os_str(), server.address().as_ref(), "--name".as_ref(), "../x".as_ref()]);
+    let sent =
+        send([path.as_os_str(), server.address().as_ref(), "--name".as_ref(), "../x".as_ref()]);
     assert_eq!((sent.code, sent.failure()), (Some(4), "name-invalid"), "{sent:?}");
     assert!(sent.stderr.contains("hint: "), "{sent:?}");
     server.wait_refused("name-invalid");
@@ -151,7 +152,8 @@ fn damage_on_the_way_is_5_and_publishes_nothing() {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(count @ 1..) = from_sender.read(&mut buffer) {
             let bytes = &mut buffer[..count];
-            if let Some(at) = bytes.windows(100).position(|window| window.iter().all(|&byte| byte == b'A'))
+            if let Some(at) =
+                bytes.windows(100).position(|window| window.iter().all(|&byte| byte == b'A'))
                 && !damaged
             {
                 bytes[at] = b'B';
@@ -193,7 +195,10 @@ fn in_words_each_error_has_its_code_and_a_hint() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_eq!(ended.stdout, "", "only names of stored files are a result");
     assert!(ended.stderr.contains("error[too-large]: "), "{ended:?}");
-    assert!(ended.stderr.contains("hint: whoever serves can allow more with --max-file"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("hint: whoever serves can allow more with --max-file"),
+        "{ended:?}"
+    );
     assert!(!ended.stderr.contains('\u{1b}'), "no colours outside a terminal: {ended:?}");
 }
 
@@ -213,9 +218,13 @@ fn a_name_has_no_power_over_the_terminal() {
     let (folder, _) = something_to_send();
     let server = Server::start([]);
     let ended = process::run(
-        command()
-            .current_dir(folder.path())
-            .args(["send", "file", server.address(), "--name", "\u{1b}[2Jx"]),
+        command().current_dir(folder.path()).args([
+            "send",
+            "file",
+            server.address(),
+            "--name",
+            "\u{1b}[2Jx",
+        ]),
         b"",
     );
     assert_eq!(ended.code, Some(4), "{ended:?}");

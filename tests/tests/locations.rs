@@ -97,7 +97,12 @@ fn an_inbox_that_is_served_already_is_left_alone() {
     assert!(sender.hear().is_some(), "the upload is accepted");
 
     let ended = setup(&inbox).start_and_fail();
-    assert_fails(&ended, TEMPORARY, "inbox-locked", &["is served already", "stop the other server"]);
+    assert_fails(
+        &ended,
+        TEMPORARY,
+        "inbox-locked",
+        &["is served already", "stop the other server"],
+    );
 
     sender.data(0, 5, b"world");
     sender.end(0, b"helloworld");
@@ -115,7 +120,8 @@ fn a_full_disk_refuses_the_upload_and_the_server_goes_on() {
     for (name, content) in [("large", vec![7; 5 << 20]), ("small", vec![7; 1 << 10])] {
         fs::write(folder.path().join(name), content).unwrap();
     }
-    let Some(wrapper) = mounted(&format!("mount -t tmpfs -o size=2m tmpfs {}", disk.display())) else {
+    let Some(wrapper) = mounted(&format!("mount -t tmpfs -o size=2m tmpfs {}", disk.display()))
+    else {
         return;
     };
     let mut server = setup(&disk.join("inbox")).wrapped(wrapper).start();

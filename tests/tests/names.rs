@@ -13,10 +13,41 @@ use sandport_tests::{Native, Server, Setup};
 /// Names that no inbox takes.
 fn invalid_names() -> Vec<String> {
     let mut names: Vec<String> = [
-        "../x", "..", "a/../b", "a/..", "/etc/x", "/", "//x", "a//b", "a/", ".", "./a", "a/./b", "...", "",
-        "a\0b", "a\nb", "a\rb", "a\tb", "\u{1b}[31mred", "a\u{7f}b", "a\u{9b}b", "a\u{202e}fdp.exe",
-        "a\u{2066}b", "a\u{200f}b", "a\u{2028}b", "\u{feff}a", ".sandport", ".sandport/x", "a/.sandport/x",
-        ".SANDPORT/layout", ".Sandport", ".sandport.", ".sandport ", "\u{ff0e}sandport", ".ſandport",
+        "../x",
+        "..",
+        "a/../b",
+        "a/..",
+        "/etc/x",
+        "/",
+        "//x",
+        "a//b",
+        "a/",
+        ".",
+        "./a",
+        "a/./b",
+        "...",
+        "",
+        "a\0b",
+        "a\nb",
+        "a\rb",
+        "a\tb",
+        "\u{1b}[31mred",
+        "a\u{7f}b",
+        "a\u{9b}b",
+        "a\u{202e}fdp.exe",
+        "a\u{2066}b",
+        "a\u{200f}b",
+        "a\u{2028}b",
+        "\u{feff}a",
+        ".sandport",
+        ".sandport/x",
+        "a/.sandport/x",
+        ".SANDPORT/layout",
+        ".Sandport",
+        ".sandport.",
+        ".sandport ",
+        "\u{ff0e}sandport",
+        ".ſandport",
         ".sand\u{200d}port",
     ]
     .map(str::to_owned)
@@ -72,7 +103,9 @@ fn names_that_no_inbox_takes_are_refused_and_nothing_is_created() {
 fn a_name_that_is_not_utf8_is_refused() {
     let mut server = Server::start([]);
     let mut sender = Native::open(&server);
-    for (id, bytes) in [b"\xff\xfe\xfd\xfc", b"abc\x80", b"\xc0\xaf..", b"\xed\xa0\x80a"].iter().enumerate() {
+    for (id, bytes) in
+        [b"\xff\xfe\xfd\xfc", b"abc\x80", b"\xc0\xaf..", b"\xed\xa0\x80a"].iter().enumerate()
+    {
         let mut frame = frame(&offer(id as u64, "NAME", 5));
         let at = frame.windows(4).position(|window| window == b"NAME").unwrap();
         frame[at..at + 4].copy_from_slice(*bytes);
@@ -97,9 +130,25 @@ fn unusual_names_that_harm_nobody_are_kept_as_they_are() {
     let longest = "a".repeat(240);
     let deepest = vec!["d"; 64].join("/");
     let names = [
-        " leading and trailing ", "日本語.txt", "naïve café", "e\u{301}", "-rf", "--help", "a:b", "a\\b",
-        "CON", "$(reboot)", "`id`", "*?", ".hidden", "..double", "a..", ".sandport2", "👩‍👧.png",
-        longest.as_str(), deepest.as_str(),
+        " leading and trailing ",
+        "日本語.txt",
+        "naïve café",
+        "e\u{301}",
+        "-rf",
+        "--help",
+        "a:b",
+        "a\\b",
+        "CON",
+        "$(reboot)",
+        "`id`",
+        "*?",
+        ".hidden",
+        "..double",
+        "a..",
+        ".sandport2",
+        "👩‍👧.png",
+        longest.as_str(),
+        deepest.as_str(),
     ];
     for (id, name) in names.iter().enumerate() {
         sender.send(id as u64, name, name.as_bytes());

@@ -46,8 +46,8 @@ fn the_sender_uploads_into_a_classic_service() {
     for size in [0, 1, 1024, 300_000] {
         let content = random.bytes(size);
         fs::write(&path, &content).unwrap();
-        let sent =
-            send([path.as_os_str(), service.address.as_ref(), "--classic".as_ref()]).expect_success();
+        let sent = send([path.as_os_str(), service.address.as_ref(), "--classic".as_ref()])
+            .expect_success();
         let event = sent.of_type("sent")[0];
         assert_eq!((&event["size"], &event["verified"]), (&size.into(), &false.into()));
         assert_eq!(service.wait_received(), size as u64);

@@ -172,7 +172,8 @@ fn the_compiled_receiver_is_kept_and_used_again() {
 
 #[test]
 fn without_a_cache_it_is_compiled_each_time_and_runs() {
-    let mut server: Server = Setup::new(["--no-cache", "--classic-name", "file"]).without_cache().start();
+    let mut server: Server =
+        Setup::new(["--no-cache", "--classic-name", "file"]).without_cache().start();
     let mut client = Connection::open(&server);
     client.say("5\nhello");
     assert_eq!(client.hear_all(), b"ack");

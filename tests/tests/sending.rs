@@ -116,7 +116,8 @@ fn a_tree_sent_twice_meets_what_is_stored_and_only_the_changes_are_sent() {
     let before = server.published();
 
     let second = send(to_server).expect_success();
-    let files = ["photos/.hidden", "photos/2024/b c.jpg", "photos/2024/summer/日本.jpg", "photos/a.jpg"];
+    let files =
+        ["photos/.hidden", "photos/2024/b c.jpg", "photos/2024/summer/日本.jpg", "photos/a.jpg"];
     for name in files {
         assert!(first.names("stored").iter().any(|stored| stored == name), "{first:?}");
         assert!(second.names("already-stored").iter().any(|stored| stored == name), "{second:?}");
