@@ -115,11 +115,7 @@ impl Sender {
             return self.malformed("it misses extents that the file does not have");
         };
         let fits = cursor.place(0, sent).is_ok() || sent == 0;
-        let complete = match upload.finished {
-            Some((size, _)) => cursor.is_complete(upload.offer.size, size),
-            None => true,
-        };
-        upload.state = if fits && complete { State::Accepted { cursor } } else { State::Doomed };
+        upload.state = if fits { State::Accepted { cursor } } else { State::Doomed };
         self.events.push_back(Event::Accepted { id, missing });
     }
 

@@ -42,6 +42,8 @@ pub struct Inbox {
     pub fault_at: Option<usize>,
     /// The body of an upload can not be opened.
     pub no_body: bool,
+    /// How many commits were asked for.
+    pub asked_to_commit: usize,
     uploads: BTreeMap<UploadId, Upload>,
     pending: VecDeque<(Millis, UploadId, Result<Receipt, Refusal>)>,
     made_up: usize,
@@ -126,6 +128,7 @@ impl Inbox {
     }
 
     pub fn commit(&mut self, now: Millis, id: UploadId, size: u64, digest: Option<Digest>) {
+        self.asked_to_commit += 1;
         let upload = self.uploads.remove(&id).expect("commit of an open upload");
         let digests = [digest, upload.offer.digest];
         let outcome = if let Some(fault) = upload.fault {
