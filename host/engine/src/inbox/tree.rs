@@ -66,6 +66,11 @@ pub(super) fn open_folder<'a>(
         Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::AGAIN | Errno::TOOBIG) => {}
         Err(errno) => return Err(Obstacle::Failed(errno)),
     }
+    walk(root, path)
+}
+
+/// The same, part by part.
+fn walk<'a>(root: BorrowedFd<'a>, path: &str) -> Result<Option<Folder<'a>>, Obstacle> {
     let mut folder = Folder::Root(root);
     for part in path.split('/') {
         match open_part(&folder, part)? {
@@ -82,12 +87,22 @@ pub(super) fn make_folder<'a>(
     disk: &Disk,
     root: BorrowedFd<'a>,
     path: Option<&str>,
+    made: impl FnMut(&str, &Folder<'a>),
+) -> Result<Folder<'a>, Obstacle> {
+    match (open_folder(root, path)?, path) {
+        (Some(folder), _) => Ok(folder),
+        (None, Some(path)) => walk_and_make(disk, root, path, made),
+        (None, None) => Ok(Folder::Root(root)),
+    }
+}
+
+/// The same, part by part.
+fn walk_and_make<'a>(
+    disk: &Disk,
+    root: BorrowedFd<'a>,
+    path: &str,
     mut made: impl FnMut(&str, &Folder<'a>),
 ) -> Result<Folder<'a>, Obstacle> {
-    if let Some(folder) = open_folder(root, path)? {
-        return Ok(folder);
-    }
-    let path = path.unwrap_or_default();
     let mut folder = Folder::Root(root);
     let mut walked = 0;
     for part in path.split('/') {
@@ -143,3 +158,6 @@ fn open_part(folder: &Folder<'_>, part: &str) -> Result<Option<OwnedFd>, Obstacl
         Err(errno) => Err(Obstacle::Failed(errno)),
     }
 }
+
+#[cfg(test)]
+mod tests;

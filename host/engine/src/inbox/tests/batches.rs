@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use super::*;
 use crate::inbox::disk::Step;
+
+/// After which a test that waits for what does not come fails instead of hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Holds the committer at its first sync until it is let go, and notes all steps.
 struct Gate {
@@ -27,7 +31,7 @@ impl Gate {
             let syncs = matches!(step, Step::SyncFile | Step::SyncAll);
             if syncs && std::mem::take(&mut first) {
                 reach.send(()).unwrap();
-                gone.recv().unwrap();
+                gone.recv_timeout(PATIENCE).unwrap();
             }
             Ok(())
         }));
@@ -42,7 +46,7 @@ fn batch(bench: &Bench, uploads: impl FnOnce(&Inbox) -> Vec<Upload>) -> (Vec<Pen
     let first = upload(bench.inbox(), &offer("first", b"first"), b"first");
     let gate = Gate::on(bench);
     let first = first.commit(5, None);
-    gate.reached.recv().unwrap();
+    gate.reached.recv_timeout(PATIENCE).expect("the committer syncs the first file");
     // The probe holds its lock while it waits, so nothing else may touch the disk here; commits of
     // files that are written only look at it.
     let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();

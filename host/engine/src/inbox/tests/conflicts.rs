@@ -172,21 +172,24 @@ fn two_that_finish_at_once_are_both_kept() {
     for bench in benches(Conflict::Rename) {
         let (threads, rounds) = (4_u8, 25_u8);
         let barrier = Barrier::new(usize::from(threads));
-        std::thread::scope(|scope| {
-            for thread in 0..threads {
-                let (bench, barrier) = (&bench, &barrier);
-                scope.spawn(move || {
-                    for round in 0..rounds {
-                        let content = [thread, round];
-                        let offer = offer_with_digest("same.txt", &content);
-                        let upload = upload(bench.inbox(), &offer, &content);
-                        barrier.wait();
-                        let receipt = wait(&upload.commit(2, None)).unwrap();
-                        assert_eq!(fs::read(bench.path(&receipt.name)).unwrap(), content);
-                    }
-                });
-            }
+        let send_rounds = |thread: u8| {
+            let send = |round: u8| {
+                let content = [thread, round];
+                let offer = offer_with_digest("same.txt", &content);
+                let upload = upload(bench.inbox(), &offer, &content);
+                barrier.wait();
+                (content, wait(&upload.commit(2, None)))
+            };
+            (0..rounds).map(send).collect::<Vec<_>>()
+        };
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let start = |thread| scope.spawn(move || send_rounds(thread));
+            let running: Vec<_> = (0..threads).map(start).collect();
+            running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
+        for (content, outcome) in outcomes {
+            assert_eq!(fs::read(bench.path(&outcome.unwrap().name)).unwrap(), content);
+        }
         let mut contents: Vec<Vec<u8>> =
             bench.published().into_iter().map(|(_, content)| content).collect();
         contents.sort();
