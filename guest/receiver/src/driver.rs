@@ -99,14 +99,15 @@ impl Driver<'_> {
             if self.collect_commits() {
                 continue;
             }
+            // The connection first, then the clock: silence has a meaning in the classic dialect, and
+            // bytes that are here already, while this guest was not running, are not silence.
+            let Some(wait) = self.advance() else { continue };
             let now = now_ms();
             if self.machine.poll_timeout().is_some_and(|at| at <= now) {
                 self.machine.handle_timeout(now);
                 continue;
             }
-            if let Some(wait) = self.advance() {
-                self.wait(&wait);
-            }
+            self.wait(&wait);
         }
     }
 
