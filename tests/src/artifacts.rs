@@ -46,18 +46,18 @@ pub fn sandport() -> &'static Path {
             return path;
         }
         let profile_dir = profile_dir();
-        let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
         let target_dir = profile_dir.parent().expect("a profile's folder lies in another");
         // This builds the binary because that integration test needs it. The whole workspace is named
         // although one binary is wanted: the features of the dependencies depend on what is named, and
         // `cargo test --workspace` has built them so already.
-        run(scrubbed(&[])
-            .args(["test", "--no-run", "--locked", "--workspace"])
-            .args(["--test", TEST_OF_BINARY, "--profile", profile, "--target-dir"])
-            .arg(target_dir));
+        let mut command = scrubbed(&[]);
+        command.args(["test", "--no-run", "--locked", "--workspace", "--test", TEST_OF_BINARY]);
+        command.arg("--target-dir").arg(target_dir);
+        // `debug` is the folder of the default profile.
+        if let Some(profile) = profile_dir.file_name().filter(|name| *name != "debug") {
+            command.arg("--profile").arg(profile);
+        }
+        run(&mut command);
         profile_dir.join("sandport")
     })
 }

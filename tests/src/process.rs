@@ -1,9 +1,11 @@
 //! Child processes that end with the test.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+
+use rustix::process::{Pid, Signal};
 
 use crate::PATIENCE;
 
@@ -37,9 +39,9 @@ impl Guarded {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.0.id()).expect("process numbers are small");
-        let id = rustix::process::Pid::from_raw(id).expect("a child has a process number");
+        let id = Pid::from_raw(id).expect("a child has a process number");
         rustix::process::kill_process(id, signal).expect("the child runs");
     }
 
@@ -49,19 +51,46 @@ impl Guarded {
     }
 }
 
+/// A process whose output is collected.
+#[derive(Debug)]
+pub struct Running {
+    child: Guarded,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    /// Starts a process with this standard input.
+    pub fn start(command: &mut Command, stdin: &[u8]) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = Guarded::spawn(command);
+        let mut input = child.0.stdin.take().expect("piped");
+        let stdin = stdin.to_vec();
+        // The process may end without having read it all.
+        thread::spawn(move || drop(input.write_all(&stdin)));
+        let stdout = collect(child.0.stdout.take().expect("piped"));
+        let stderr = collect(child.0.stderr.take().expect("piped"));
+        Self { child, stdout, stderr }
+    }
+
+    /// Types Ctrl-C.
+    pub fn interrupt(&self) {
+        self.child.signal(Signal::INT);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Ended {
+        let stdout = self.stdout.recv_timeout(PATIENCE).expect("the process ends");
+        let stderr = self.stderr.recv_timeout(PATIENCE).expect("the process ends");
+        Ended { code: self.child.wait().code(), stdout, stderr }
+    }
+}
+
 /// Runs a process to its end.
+#[track_caller]
 pub fn run(command: &mut Command, stdin: &[u8]) -> Ended {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = Guarded::spawn(command);
-    let mut input = child.0.stdin.take().expect("piped");
-    let stdin = stdin.to_vec();
-    // The process may end without having read it all.
-    thread::spawn(move || drop(std::io::Write::write_all(&mut input, &stdin)));
-    let stdout = collect(child.0.stdout.take().expect("piped"));
-    let stderr = collect(child.0.stderr.take().expect("piped"));
-    let Ok(stdout) = stdout.recv_timeout(PATIENCE) else { panic!("{command:?} does not end") };
-    let Ok(stderr) = stderr.recv_timeout(PATIENCE) else { panic!("{command:?} does not end") };
-    Ended { code: child.wait().code(), stdout, stderr }
+    Running::start(command, stdin).finish()
 }
 
 /// Reads to the end on a thread of its own.

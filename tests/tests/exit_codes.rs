@@ -185,6 +185,21 @@ fn a_file_that_cannot_be_read_is_7() {
 }
 
 #[test]
+fn ctrl_c_is_130() {
+    let (folder, path) = something_to_send();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut sender = command();
+    sender.current_dir(folder.path()).arg("send").arg(&path).arg(&address);
+    let sender = process::Running::start(&mut sender, b"");
+    let _connection = silent.accept().unwrap();
+    sender.interrupt();
+    let ended = sender.finish();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.stderr.contains("interrupted"), "{ended:?}");
+}
+
+#[test]
 fn in_words_each_error_has_its_code_and_a_hint() {
     let (folder, path) = something_to_send();
     let server = Server::start(["--max-file", "1000B"]);
