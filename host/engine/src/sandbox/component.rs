@@ -19,9 +19,8 @@ const MAGIC: &[u8] = b"\0asm";
 const MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
 const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
 
-/// What the pool has for each instance before a component is known: enough for the default receiver
-/// and most others.
-const USUAL_NEEDS: Needs = Needs { memories: 1, tables: 2 };
+/// What the default receiver needs of the pool, so that a start need not find it out.
+const DEFAULT_NEEDS: Needs = Needs { memories: 1, tables: 2 };
 
 /// Which receiver to run.
 #[derive(Clone, Debug, Default)]
@@ -126,37 +125,31 @@ pub(super) fn load(
 ) -> Result<(Engine, Component), ComponentError> {
     let (name, bytes) = read(source)?;
     check_kind(&name, &bytes)?;
-    let mut needs = USUAL_NEEDS;
-    loop {
-        let engine = engine::engine(cache, limits, connections_max, needs)
-            .map_err(|error| ComponentError::Engine(format!("{error:#}")))?;
-        let component = Component::from_binary(&engine, &bytes).map_err(|error| {
-            ComponentError::Invalid { name: name.clone(), reason: format!("{error:#}") }
-        })?;
-        let larger = check_resources(&component, limits, needs)?;
-        if larger == needs {
-            return Ok((engine, component));
-        }
-        needs = larger;
-    }
+    let failed = |error: wasmtime::Error| ComponentError::Engine(format!("{error:#}"));
+    let compile = |engine: &Engine| {
+        Component::from_binary(engine, &bytes).map_err(|error| ComponentError::Invalid {
+            name: name.clone(),
+            reason: format!("{error:#}"),
+        })
+    };
+    let needs = match source {
+        ReceiverSource::Embedded => DEFAULT_NEEDS,
+        _ => needs(&compile(&engine::scratch_engine(cache).map_err(failed)?)?, limits)?,
+    };
+    let engine = engine::engine(cache, limits, connections_max, needs).map_err(failed)?;
+    let component = compile(&engine)?;
+    Ok((engine, component))
 }
 
-/// The needs of the component where they are above what the pool has.
-fn check_resources(
-    component: &Component,
-    limits: &SandboxLimits,
-    has: Needs,
-) -> Result<Needs, ComponentError> {
+/// What the component needs of the pool, for each instance.
+fn needs(component: &Component, limits: &SandboxLimits) -> Result<Needs, ComponentError> {
     // `None`: it imports modules or components, which linking refuses with better words.
-    let Some(required) = component.resources_required() else { return Ok(has) };
+    let Some(required) = component.resources_required() else { return Ok(DEFAULT_NEEDS) };
     let needed = required.max_initial_memory_size.unwrap_or(0);
     if needed > limits.memory_bytes_max as u64 {
         return Err(ComponentError::Memory { needed, allowed: limits.memory_bytes_max });
     }
-    Ok(Needs {
-        memories: has.memories.max(required.num_memories),
-        tables: has.tables.max(required.num_tables),
-    })
+    Ok(Needs { memories: required.num_memories.max(1), tables: required.num_tables.max(1) })
 }
 
 fn read(source: &ReceiverSource) -> Result<(String, Vec<u8>), ComponentError> {

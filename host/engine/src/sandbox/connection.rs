@@ -126,12 +126,17 @@ impl Connection {
         self.commits.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// How many commits the inbox is busy with.
+    pub(super) fn commits(&self) -> usize {
+        self.commits.load(Ordering::Relaxed)
+    }
+
     /// Waits until nothing has moved for `limit`, in either direction, and no commit is under way.
     pub(crate) async fn idle(&self, limit: Duration) {
         loop {
             let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
             let idle = self.since.elapsed().saturating_sub(moved);
-            let busy = self.commits.load(Ordering::Relaxed) > 0;
+            let busy = self.commits() > 0;
             if idle >= limit && !busy {
                 return;
             }

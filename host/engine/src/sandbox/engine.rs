@@ -8,16 +8,11 @@ use wasmtime::{CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingA
 
 /// How often guests that compute are interrupted to be charged and to let others run. Short against
 /// what a person notices, long against the cost of a switch (microseconds).
-const EPOCH_TICK: Duration = Duration::from_millis(10);
+pub(super) const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// Stack of one guest call with the host functions below it, in bytes. Address space only, until it is
 /// used. Twice wasmtime's limit on the guest's own part.
 const ASYNC_STACK_BYTES: usize = 1024 * 1024;
-
-/// What a pool slot keeps resident when its instance ends, in bytes: stacks and memories that are
-/// cleared by writing zeros to this much are cheaper to reuse than ones given back to the kernel.
-/// Only [`WARM_SLOTS`] of them are kept.
-const KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 
 /// Instances whose memory stays mapped between connections.
 const WARM_SLOTS: u32 = 64;
@@ -87,6 +82,14 @@ pub(super) struct Needs {
     pub(super) tables: u32,
 }
 
+/// An engine to look at components with: without a pool, which would refuse what it has no room for.
+pub(super) fn scratch_engine(cache: &Cache) -> wasmtime::Result<Engine> {
+    let mut config = common(cache)?;
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config)
+}
+
+/// The engine that runs a component with these needs.
 pub(super) fn engine(
     cache: &Cache,
     limits: &SandboxLimits,
@@ -108,31 +111,36 @@ pub(super) fn engine(
         .max_core_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
         .max_memory_size(limits.memory_bytes_max)
         .max_unused_warm_slots(WARM_SLOTS)
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .async_stack_keep_resident(KEEP_RESIDENT_BYTES);
+        // Everything goes back when a connection ends. What is kept here is kept, and cleared, in
+        // every slot that was ever used: a burst of connections would stay resident for good.
+        .linear_memory_keep_resident(0)
+        .table_keep_resident(0)
+        .async_stack_keep_resident(0);
     pool.table_elements(TABLE_ELEMENTS_MAX);
 
+    let mut config = common(cache)?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    if u64::from(memories).saturating_mul(UNCHECKED_MEMORY_BYTES) > ADDRESS_SPACE_BYTES_MAX {
+        config.memory_reservation(limits.memory_bytes_max as u64);
+    }
+    Engine::new(&config)
+}
+
+fn common(cache: &Cache) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         // Stacks hold what guests worked on. They are cleared, and given back, like memories.
         .async_stack_zeroing(true)
         .async_stack_size(ASYNC_STACK_BYTES)
         // WASI 0.2 needs none of the component model's own concurrency, which costs at each call.
         .concurrency_support(false);
-    if u64::from(memories).saturating_mul(UNCHECKED_MEMORY_BYTES) > ADDRESS_SPACE_BYTES_MAX {
-        config.memory_reservation(limits.memory_bytes_max as u64);
+    if let Cache::Folder(folder) = cache {
+        let mut settings = CacheConfig::new();
+        settings.with_directory(folder);
+        config.cache(Some(wasmtime::Cache::new(settings)?));
     }
-    match cache {
-        Cache::Folder(folder) => {
-            let mut settings = CacheConfig::new();
-            settings.with_directory(folder);
-            config.cache(Some(wasmtime::Cache::new(settings)?));
-        }
-        Cache::Off => {}
-    }
-    Engine::new(&config)
+    Ok(config)
 }
 
 /// Ticks the engine's epoch while guests run, on a thread of its own: tasks of the runtime would not

@@ -19,6 +19,8 @@ use super::streams::{ConnectionInput, ConnectionOutput};
 pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) connection: Arc<Connection>,
+    /// Uploads that the guest holds.
+    pub(super) uploads: usize,
     pub(super) challenge: Option<[u8; 32]>,
     pub(super) log: LogGate,
     clocks: WasiClocksCtx,
@@ -34,6 +36,7 @@ impl State {
         table.set_max_capacity(limits.resources_max);
         Self {
             table,
+            uploads: 0,
             challenge: None,
             log: LogGate::default(),
             clocks: WasiClocksCtx::default(),

@@ -45,7 +45,7 @@ impl Host for State {
             Ok(offer) => offer,
             Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
         };
-        match self.connection.context.inbox.open(&offer) {
+        match self.offer(&offer) {
             Ok(inbox::Verdict::Stored(receipt)) => {
                 Ok(Ok(Verdict::Stored(convert::to_receipt(receipt))))
             }
@@ -64,7 +64,9 @@ impl Host for State {
             Ok(inbox::Verdict::Accepted(upload)) => {
                 let handle =
                     UploadHandle { upload, name: offer.name, writes: WritesUnderWay::default() };
-                Ok(Ok(Verdict::Accepted(self.table.push(handle)?)))
+                let handle = self.table.push(handle)?;
+                self.uploads += 1;
+                Ok(Ok(Verdict::Accepted(handle)))
             }
             Err(refusal) => {
                 self.connection.emit(ServerEvent::UploadRefused {
@@ -75,6 +77,25 @@ impl Host for State {
                 Ok(Err(convert::to_refusal(refusal)))
             }
         }
+    }
+}
+
+impl State {
+    /// Asks the inbox, unless the connection holds as many uploads as it was granted.
+    fn offer(&self, offer: &protocol::Offer) -> Result<inbox::Verdict, protocol::Refusal> {
+        let context = &self.connection.context;
+        let granted = context.limits.uploads_ahead_max as usize;
+        if self.uploads + self.connection.commits() >= granted {
+            let words = format!("{granted} uploads are open on this connection");
+            return Err(protocol::Refusal::new(RefusalCode::TooMany, words));
+        }
+        context.inbox.open(offer)
+    }
+
+    fn end(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<UploadHandle> {
+        let handle = self.table.delete(upload)?;
+        self.uploads -= 1;
+        Ok(handle)
     }
 }
 
@@ -124,7 +145,7 @@ impl HostUpload for State {
         size: u64,
         digest: Option<Digest>,
     ) -> wasmtime::Result<Resource<PendingHandle>> {
-        let handle = self.table.delete(this)?;
+        let handle = self.end(this)?;
         // A body may still be at its last step, on another thread.
         handle.writes.done().await;
         let pending = match digest.map(convert::digest).transpose() {
@@ -136,12 +157,12 @@ impl HostUpload for State {
     }
 
     fn discard(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
-        self.table.delete(this)?.upload.discard();
+        self.end(this)?.upload.discard();
         Ok(())
     }
 
     fn drop(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
+        self.end(this)?;
         Ok(())
     }
 }
