@@ -32,8 +32,7 @@ pub(super) struct Layout {
     pub(super) state: OwnedFd,
     /// `.sandport/staging`.
     pub(super) staging: OwnedFd,
-    /// The lock is given up when this is closed.
-    _lock: OwnedFd,
+    pub(super) lock: OwnedFd,
 }
 
 impl Layout {
@@ -73,7 +72,17 @@ impl Layout {
             sync(&root, dir)?;
             sync(&state, &state_path)?;
         }
-        Ok(Self { root, state, staging, _lock: lock })
+        Ok(Self { root, state, staging, lock })
+    }
+}
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked while a process that this one is about to start has
+        // not yet closed what it inherited.
+        if let Err(errno) = rustix::fs::flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(error = %errno, "could not unlock the inbox");
+        }
     }
 }
 

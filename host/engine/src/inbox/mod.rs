@@ -36,7 +36,7 @@ pub use upload::{Body, FaultWatch, Upload};
 use commit::{Committer, Job, Work};
 use disk::Disk;
 use layout::Layout;
-use receipts::{Opened, Receipts, Record};
+use receipts::{Receipts, Record};
 use upload::Plan;
 
 /// From which announced size on it is compared with the free space at once. Bytes. Under it the
@@ -151,11 +151,7 @@ impl Inbox {
         let durable = options.durability == Durability::Commit;
         let (root, state) = (layout.root.as_fd(), layout.state.as_fd());
         let state_path = dir.join(sandport_protocol::RESERVED_NAME);
-        let Opened { receipts, unsynced } = Receipts::open(root, state, durable, &state_path)?;
-        if durable && unsynced {
-            // Receipts are given for what an earlier run published; make that true.
-            disk.sync_all(root).map_err(|errno| layout::failed("sync", dir, errno))?;
-        }
+        let receipts = Receipts::open(&disk, root, state, durable, &state_path)?;
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
             options,
@@ -209,8 +205,11 @@ impl Inbox {
         {
             return Ok(verdict);
         }
-        if offer.size > core.options.size_max && core.options.size_max.is_some() {
-            return Err(upload::too_large(core.options.size_max));
+        let size_max = core.options.size_max;
+        if let (Some(size), Some(most)) = (offer.size, size_max)
+            && size > most
+        {
+            return Err(upload::too_large(size_max));
         }
         core.check_path(&name, offer.size)?;
         core.check_space(offer.size)?;

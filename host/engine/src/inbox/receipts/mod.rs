@@ -46,14 +46,6 @@ struct Writer {
     begun: bool,
 }
 
-/// What the log of an earlier run means for this one.
-pub(super) struct Opened {
-    pub(super) receipts: Receipts,
-    /// The earlier run did not end in good order, or made nothing durable: what the records speak of
-    /// may not be durable yet.
-    pub(super) unsynced: bool,
-}
-
 /// A file that is about to be published, or was.
 pub(super) struct Publication<'a> {
     pub(super) offered: &'a EntryName,
@@ -63,12 +55,16 @@ pub(super) struct Publication<'a> {
 
 impl Receipts {
     /// Loads the log in `state`, which speaks of files beneath `root`.
+    ///
+    /// If the earlier run did not end in good order, or made nothing durable, then what its entries
+    /// speak of is made durable first, where this run promises that of what it vouches for.
     pub(super) fn open(
+        disk: &Disk,
         root: BorrowedFd<'_>,
         state: BorrowedFd<'_>,
         durable: bool,
         path: &Path,
-    ) -> Result<Opened, InboxError> {
+    ) -> Result<Self, InboxError> {
         let failed =
             |doing| move |source| InboxError::Io { doing, path: path.join("receipts"), source };
         let boot = boot();
@@ -101,13 +97,13 @@ impl Receipts {
         }
         let session = Session { boot, durable };
         let writer = Writer { log, session, begun: false };
-        Ok(Opened {
-            receipts: Self {
-                log: Mutex::new(writer),
-                index: Mutex::new(index),
-                unflushed: AtomicBool::new(false),
-            },
-            unsynced: survey.any && !survey.closed,
+        if durable && survey.any && !survey.closed {
+            disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
+        }
+        Ok(Self {
+            log: Mutex::new(writer),
+            index: Mutex::new(index),
+            unflushed: AtomicBool::new(false),
         })
     }
 

@@ -168,3 +168,22 @@ fn more_files_than_descriptors_are_kept_open_are_written_whole() {
     let open = &bench.inbox().handle.core.files_open;
     assert_eq!(open.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
+
+#[test]
+fn a_file_that_was_closed_between_writes_is_not_synced_by_a_later_descriptor() {
+    let bench = Bench::new();
+    let others: Vec<Upload> =
+        (0..300).map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"more"), b"x")).collect();
+    let closed = accept(bench.inbox(), &offer("closed", b"hello"));
+    let mut body = closed.body(ALL).unwrap();
+    body.write(b"hel");
+    drop(others);
+    body.write(b"lo");
+    let gate = Gate::on(&bench);
+    let pending = closed.commit(5, Some(digest(b"hello")));
+    gate.reached.recv_timeout(PATIENCE).expect("the committer syncs the file");
+    gate.go.send(()).unwrap();
+    wait(&pending).unwrap();
+    let steps = gate.steps.lock().unwrap();
+    assert_eq!((count(&steps, Step::SyncAll), count(&steps, Step::SyncFile)), (1, 0));
+}

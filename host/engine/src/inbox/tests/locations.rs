@@ -105,6 +105,14 @@ fn an_inbox_has_one_server() {
 }
 
 #[test]
+fn the_lock_is_given_up_while_a_started_process_still_has_what_it_inherited() {
+    let mut bench = Bench::new();
+    let inherited = rustix::io::dup(&bench.inbox().handle.core.layout.lock).unwrap();
+    bench.restart();
+    drop(inherited);
+}
+
+#[test]
 fn a_layout_from_the_future_is_left_alone() {
     for found in ["2\n", "1.5", "one", "99999999999999999999"] {
         let mut bench = Bench::new();
