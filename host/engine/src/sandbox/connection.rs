@@ -20,12 +20,44 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) events: EventSink,
     pub(super) buffers: Buffers,
+    pub(super) disk: DiskPace,
 }
 
 impl Context {
     pub(crate) fn new(inbox: Inbox, limits: Limits, events: EventSink) -> Self {
-        Self { inbox, limits, events, buffers: Buffers::default() }
+        Self { inbox, limits, events, buffers: Buffers::default(), disk: DiskPace::default() }
     }
+}
+
+/// How long a disk counts as slow after a write that had to wait. A few rounds of the kernel's own
+/// write-back, which wakes every five seconds.
+const SLOW_FOR: Duration = Duration::from_secs(15);
+
+/// Whether the disk makes writers wait, as all connections found it lately.
+pub(super) struct DiskPace {
+    since: Instant,
+    /// Milliseconds after `since`.
+    slow_until_ms: AtomicU64,
+}
+
+impl Default for DiskPace {
+    fn default() -> Self {
+        Self { since: Instant::now(), slow_until_ms: AtomicU64::new(0) }
+    }
+}
+
+impl DiskPace {
+    pub(super) fn found_slow(&self) {
+        self.slow_until_ms.store(millis(self.since.elapsed() + SLOW_FOR), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        millis(self.since.elapsed()) < self.slow_until_ms.load(Ordering::Relaxed)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A connection that was accepted.
@@ -113,8 +145,7 @@ impl Connection {
     }
 
     fn touch(&self) {
-        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.moved_ms.store(now, Ordering::Relaxed);
+        self.moved_ms.store(millis(self.since.elapsed()), Ordering::Relaxed);
     }
 
     pub(super) fn commit_started(&self) {

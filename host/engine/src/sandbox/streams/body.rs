@@ -1,6 +1,7 @@
 //! The body of an upload: a stream that hashes and stages what comes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,10 +14,13 @@ use crate::inbox::Body;
 use crate::sandbox::buffers::STEP_BYTES;
 use crate::sandbox::connection::Context;
 
-/// Writes from this size on leave the async thread: the kernel makes a writer wait, for up to a
-/// fifth of a second, when too much is dirty, and other connections live on that thread. Smaller
-/// writes cost less than the hop. Bytes.
+/// Writes below this size stay on the async thread whatever the disk does: they cost less than the
+/// hop. Bytes.
 const HOP_BYTES_MIN: usize = 256 * 1024;
+
+/// A write that takes longer was made to wait. Hashing and copying a step takes less than one. The
+/// kernel holds a writer back, for up to 200 ms a time, when too much is dirty.
+const SLOW_WRITE: Duration = Duration::from_millis(20);
 
 /// Held by each write of an upload while it is under way, so that a commit comes after them.
 #[derive(Clone, Default)]
@@ -53,8 +57,12 @@ impl BodyStream {
 
     fn write_here(&mut self, bytes: Bytes) {
         if let State::Idle(body) = &mut self.state {
+            let since = Instant::now();
             body.write(&bytes);
             self.context.buffers.put(bytes);
+            if since.elapsed() > SLOW_WRITE {
+                self.context.disk.found_slow();
+            }
         }
     }
 
@@ -87,7 +95,9 @@ impl OutputStream for BodyStream {
         if self.check_write()? < bytes.len() {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
-        if bytes.len() < HOP_BYTES_MIN {
+        // On this thread the bytes are still in the processor's cache. But other connections live on
+        // it, so large writes leave it while the disk makes writers wait.
+        if bytes.len() < HOP_BYTES_MIN || !self.context.disk.is_slow() {
             self.write_here(bytes);
             return Ok(());
         }
