@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -168,7 +169,7 @@ fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
         });
         publish(core, jobs.collect());
     }
-    core.receipts.close(&core.disk);
+    core.receipts.close(&core.disk, !core.unsynced.load(Ordering::Relaxed));
 }
 
 /// Writes receipts down a moment after the first of them.
@@ -183,5 +184,5 @@ fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
         }
         core.receipts.flush(&core.disk);
     }
-    core.receipts.close(&core.disk);
+    core.receipts.close(&core.disk, false);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 
 use super::Core;
 use super::disk::Step;
@@ -75,11 +76,15 @@ impl<'a> Folders<'a> {
         self.open.clear();
     }
 
-    /// Makes all new entries durable.
+    /// Makes all new entries durable, and those of earlier batches where that failed.
     pub(super) fn sync(&mut self) -> rustix::io::Result<()> {
-        if self.many_changed {
-            return self.core.disk.sync_all(&self.core.layout.root);
-        }
-        self.changed.values().try_for_each(|folder| self.core.disk.sync(Step::SyncDir, folder))
+        let disk = &self.core.disk;
+        let synced = if self.many_changed || self.core.unsynced.load(Ordering::Relaxed) {
+            disk.sync_all(&self.core.layout.root)
+        } else {
+            self.changed.values().try_for_each(|folder| disk.sync(Step::SyncDir, folder))
+        };
+        self.core.unsynced.store(synced.is_err(), Ordering::Relaxed);
+        synced
     }
 }

@@ -25,7 +25,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
@@ -112,6 +112,9 @@ struct Core {
     staged_count: AtomicU64,
     /// How many staged files have an open descriptor.
     files_open: AtomicUsize,
+    /// Folders have entries that could not be made durable: a later batch does it for them, and a run
+    /// that ends so has not ended in good order.
+    unsynced: AtomicBool,
 }
 
 /// What becomes of an offer.
@@ -160,6 +163,7 @@ impl Inbox {
             receipts,
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
+            unsynced: AtomicBool::new(false),
         });
         let committer = Committer::start(&core).map_err(|source| InboxError::Io {
             doing: "start a thread for",

@@ -160,10 +160,10 @@ impl Receipts {
         lock(&self.index).insert(offered, number, published.as_str(), publication.record);
     }
 
-    /// Ends the run in good order.
-    pub(super) fn close(&self, disk: &Disk) {
+    /// Ends the run; `durable`: all that was published is.
+    pub(super) fn close(&self, disk: &Disk, durable: bool) {
         let mut writer = lock(&self.log);
-        if writer.begun && writer.session.durable {
+        if writer.begun && durable {
             writer.log.push(&Entry::Closed);
         }
         writer.flush(disk);

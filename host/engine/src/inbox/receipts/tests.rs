@@ -172,7 +172,7 @@ fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
     let first = bench.open();
     assert!(!first.synced);
     // Nothing was stored, so there is nothing to say.
-    first.receipts.close(&bench.disk);
+    first.receipts.close(&bench.disk, true);
     assert_eq!(fs::metadata(bench.log()).unwrap().len(), 0);
 
     let killed = bench.open();
@@ -180,7 +180,7 @@ fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
     let after_kill = bench.open();
     assert!(after_kill.synced);
     store(&bench, &after_kill.receipts, std::slice::from_ref(&file));
-    after_kill.receipts.close(&bench.disk);
+    after_kill.receipts.close(&bench.disk, true);
     assert!(!bench.open().synced);
 }
 
@@ -191,7 +191,7 @@ fn what_was_stored_without_durability_holds_until_the_system_stops() {
     let receipts = bench.open_as(false).receipts;
     receipts.note(&bench.disk, &publication(&file.0, file.1));
     assert!(receipts.wants_flush() && !receipts.wants_flush());
-    receipts.close(&bench.disk);
+    receipts.close(&bench.disk, false);
     assert!(!bench.open_as(false).synced);
     let next = bench.open();
     // Found, but a run that promises durability makes it true first.
@@ -231,7 +231,7 @@ fn assert_rewritten(dead: impl Fn(u32) -> String, closed: bool) {
     receipts.intend(&bench.disk, publications).unwrap();
     store(&bench, &receipts, &living[10..]);
     if closed {
-        receipts.close(&bench.disk);
+        receipts.close(&bench.disk, true);
     }
     let before = fs::metadata(bench.log()).unwrap().len();
     assert!(before > 300_000, "{before}");
@@ -293,6 +293,22 @@ mod index {
         index.insert("a", 0, "a", record(1));
         index.insert("a", 0, "a", record(2));
         assert_eq!((sizes(&index, "a"), index.len()), (vec![2], 1));
+    }
+
+    #[test]
+    fn the_latest_record_counts_however_much_came_in_between() {
+        let mut index = Index::with_capacity_max(10);
+        for n in 0..20 {
+            index.insert("a", 0, "a", record(n));
+            for other in 0..n {
+                index.insert(&format!("f{other}"), 0, &format!("f{other}"), record(0));
+            }
+            if n < 5 {
+                assert_eq!(sizes(&index, "a"), [n]);
+            }
+            index.insert("a", 0, "a", record(n + 100));
+            assert_eq!(sizes(&index, "a"), [n + 100]);
+        }
     }
 
     #[test]

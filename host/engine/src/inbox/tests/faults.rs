@@ -263,6 +263,29 @@ fn a_failing_disk_refuses_one_upload_and_the_inbox_goes_on() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_durable_is_not_stored_until_it_is() {
+    for step in [Step::MakeDir, Step::SyncDir] {
+        let bench = Bench::new();
+        let mut failures = vec![step, Step::SyncAll];
+        bench.inbox().handle.core.disk.watch(Box::new(move |at| {
+            let fails = failures.first() == Some(&at);
+            if fails {
+                failures.remove(0);
+            }
+            if fails { Err(Errno::IO) } else { Ok(()) }
+        }));
+        let outcome = commit(bench.inbox(), &offer_folder("a/b"), b"");
+        assert_eq!(code(outcome), RefusalCode::Io);
+        if step == Step::SyncDir {
+            // It exists by now, and so there is nothing to make; but it is not durable.
+            let outcome = commit(bench.inbox(), &offer_folder("a/b"), b"");
+            assert_eq!(code(outcome), RefusalCode::Io);
+        }
+        commit(bench.inbox(), &offer_folder("a/b"), b"").unwrap();
+    }
+}
+
+#[test]
 fn a_receipt_log_that_cannot_be_written_costs_no_file_where_nothing_is_durable() {
     let bench =
         Bench::with(InboxOptions { durability: Durability::None, ..InboxOptions::default() });
