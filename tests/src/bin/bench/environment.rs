@@ -88,7 +88,7 @@ impl Environment {
         cache: &Path,
     ) -> Command {
         let mut command = Command::new(&self.sandport);
-        command.arg("serve").arg(dir).args(["--listen", "127.0.0.1:0", "--json", "--quiet"]);
+        command.arg("serve").arg(dir).args(["--listen", "127.0.0.1:0", "--quiet"]);
         command.arg("--cache-dir").arg(cache).arg("--durability").arg(match durability {
             Durability::None => "none",
             Durability::Commit => "commit",

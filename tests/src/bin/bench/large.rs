@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -11,6 +11,7 @@ use crate::environment::{Durability, Environment, Place};
 use crate::external::{Rsync, Scp, python};
 use crate::feed::{self, Content};
 use crate::process::{Server, run};
+use crate::receivers;
 use crate::rounds::{Amount, Contestant, alternate, sample, table, timed};
 use crate::stats::Sample;
 use crate::table::Table;
@@ -48,7 +49,7 @@ impl Receiver {
     }
 
     fn sample(&self, transfer: impl FnOnce(SocketAddr) -> Result<Duration>) -> Result<Sample> {
-        sample(&self.server, &self.dir, || transfer(self.server.address))
+        alone(&self.server, &self.dir, || transfer(self.server.address))
     }
 }
 
@@ -141,12 +142,12 @@ fn own_clients(
     })];
     if let Some(rsync) = rsync {
         contestants.push(Contestant::new("rsync, to a daemon", |_| {
-            sample(&rsync.server, &rsync_dir, || timed(|| rsync.send(&source)))
+            alone(&rsync.server, &rsync_dir, || timed(|| rsync.send(&source)))
         }));
     }
     if let Some(scp) = scp {
         contestants.push(Contestant::new("scp", |_| {
-            sample(&scp.server, &scp_dir, || timed(|| scp.send(&source, &scp_dir)))
+            alone(&scp.server, &scp_dir, || timed(|| scp.send(&source, &scp_dir)))
         }));
     }
     alternate(&mut contestants, rounds)?;
@@ -173,6 +174,18 @@ fn offered<T>(name: &str, started: Result<Option<T>>, left_out: &mut Vec<String>
         Err(error) => left_out.push(format!("Left out: {name}, which does not start: {error:#}.")),
     }
     None
+}
+
+/// Times one transfer into an empty folder and removes what it made.
+fn alone(
+    server: &Server,
+    dir: &Path,
+    transfer: impl FnOnce() -> Result<Duration>,
+) -> Result<Sample> {
+    receivers::empty(dir)?;
+    let sample = sample(server, transfer)?;
+    receivers::empty(dir)?;
+    Ok(sample)
 }
 
 fn title(content: &Content, place: &Place, rest: &str) -> String {

@@ -21,7 +21,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program whose first line on standard output ends with its address, and waits for it.
+    /// Starts a program whose first line on standard output has its address in it, and waits for it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let program = command.get_program().display().to_string();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -89,14 +89,9 @@ impl Drop for Server {
     }
 }
 
-/// The address in a ready line: JSON with an `addresses` list, or the last word.
+/// The address in a ready line: the first word that is one.
 fn address(line: &str) -> Option<SocketAddr> {
-    let in_json = |line| {
-        let event: serde_json::Value = serde_json::from_str(line).ok()?;
-        event.get("addresses")?.get(0)?.as_str().map(str::to_owned)
-    };
-    let text = in_json(line).or_else(|| line.split_ascii_whitespace().last().map(str::to_owned))?;
-    text.parse().ok()
+    line.split_ascii_whitespace().find_map(|word| word.trim_end_matches(',').parse().ok())
 }
 
 /// Runs a program to its end, silently.

@@ -61,13 +61,13 @@ impl Receiver {
     }
 
     fn serve(&self, stream: TcpStream, count: &AtomicU64) -> Result<()> {
+        let number = count.fetch_add(1, Ordering::Relaxed);
         match self {
             Self::NativeLoop { dir, hash, fsync } => {
-                let number = count.fetch_add(1, Ordering::Relaxed);
                 native(stream, &dir.join(format!("{number}.bin")), *hash, *fsync)
             }
-            Self::TarLoop { dir } => untar(stream, dir),
-            Self::FsyncLoop { dir } => small_files(stream, dir),
+            Self::TarLoop { dir } => untar(stream, &fresh(dir, number)?),
+            Self::FsyncLoop { dir } => small_files(stream, &fresh(dir, number)?),
         }
     }
 }
@@ -110,6 +110,13 @@ fn classic_size(stream: &mut TcpStream) -> Result<Option<u64>> {
         }
     }
     Ok(Some(std::str::from_utf8(&digits[..length])?.trim().parse()?))
+}
+
+/// A folder for one stream of files.
+fn fresh(dir: &Path, number: u64) -> Result<PathBuf> {
+    let path = dir.join(number.to_string());
+    fs::create_dir(&path)?;
+    Ok(path)
 }
 
 /// `tar` gets the socket itself: no program in between copies, which is the best case for it.

@@ -1,12 +1,10 @@
 //! Contestants that take turns, and the table of how they did.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use crate::process::Server;
-use crate::receivers;
 use crate::stats::{Sample, Spread};
 use crate::table::Table;
 
@@ -50,19 +48,16 @@ pub(crate) fn alternate(contestants: &mut [Contestant<'_>], rounds: usize) -> Re
     Ok(())
 }
 
-/// Times one transfer, with an empty folder and a quiet disk before it, so that no contestant pays for
-/// what the one before it left to write.
+/// Times one transfer, with a quiet disk before it, so that no contestant pays for what the one before
+/// it left to write.
 pub(crate) fn sample(
     server: &Server,
-    dir: &Path,
     transfer: impl FnOnce() -> Result<Duration>,
 ) -> Result<Sample> {
-    receivers::empty(dir)?;
     rustix::fs::sync();
     let before = server.cpu()?;
     let wall = transfer()?;
     let cpu = server.cpu()? - before;
-    receivers::empty(dir)?;
     Ok(Sample { wall, cpu })
 }
 
