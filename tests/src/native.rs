@@ -155,6 +155,7 @@ pub fn offer(id: UploadId, name: &str, size: u64) -> SenderMessage {
             digest: None,
             modified_ns: None,
             executable: false,
+            resume: None,
         },
     })
 }

@@ -84,6 +84,7 @@ fn names_that_no_inbox_takes_are_refused_and_nothing_is_created() {
                 digest: None,
                 modified_ns: None,
                 executable: false,
+                resume: None,
             };
             sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
             let refusal = sender.outcome(id).expect_err(name);

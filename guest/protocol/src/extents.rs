@@ -3,15 +3,35 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 
-use crate::Extent;
+use crate::{Extent, Offer};
 
-/// What is missing of a file, used up in ascending order.
+/// Most spans that a sender can cut what is missing into. Twice what an inbox lists in one answer; each
+/// takes 40 bytes.
+const SPANS_MAX: usize = 4_096;
+
+/// What is missing of a file, used up in ascending order, or in any.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
-    /// What is missing, first to last; none of them empty, and none begun before `position`.
+    order: Order,
+    /// What is missing, first to last; none of them empty. At most one is begun.
     rest: VecDeque<Span>,
     /// Where the last payload ended.
     position: u64,
+}
+
+/// In which order payload may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Without leaving anything out.
+    Ascending,
+    /// As the sender likes, who may leave parts to another connection: an upload with a resume key.
+    Any,
+}
+
+impl Order {
+    pub(crate) fn of(offer: &Offer) -> Self {
+        if offer.resume.is_some() { Self::Any } else { Self::Ascending }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +64,11 @@ pub(crate) struct OutOfOrder {
 
 impl Cursor {
     /// A cursor over `missing`, of a file of `size` bytes where that is known.
-    pub(crate) fn new(missing: &[Extent], size: Option<u64>) -> Result<Self, InvalidExtents> {
+    pub(crate) fn new(
+        missing: &[Extent],
+        size: Option<u64>,
+        order: Order,
+    ) -> Result<Self, InvalidExtents> {
         let mut rest = VecDeque::with_capacity(missing.len());
         let mut last_end = Some(0);
         for extent in missing {
@@ -63,7 +87,7 @@ impl Cursor {
                 rest.push_back(Span { offset: extent.offset, end, begun: false });
             }
         }
-        Ok(Self { rest, position: 0 })
+        Ok(Self { order, rest, position: 0 })
     }
 
     /// A cursor over all of a file of `size` bytes, where that is known.
@@ -72,7 +96,7 @@ impl Cursor {
             Some(0) => VecDeque::new(),
             end => VecDeque::from([Span { offset: 0, end, begun: false }]),
         };
-        Self { rest, position: 0 }
+        Self { order: Order::Ascending, rest, position: 0 }
     }
 
     /// Places `length` bytes at `offset` and moves on behind them. Nothing changes on an error.
@@ -83,7 +107,11 @@ impl Cursor {
             return if offset == expected { Ok(Placed::GoesOn) } else { Err(out_of_order) };
         }
         let end = offset.checked_add(length).ok_or(out_of_order)?;
-        let Some(span) = self.rest.front_mut() else { return Err(out_of_order) };
+        let index = match self.order {
+            Order::Ascending => 0,
+            Order::Any => self.part_at(offset, end).ok_or(out_of_order)?,
+        };
+        let Some(span) = self.rest.get_mut(index) else { return Err(out_of_order) };
         if offset != span.offset || span.end.is_some_and(|span_end| end > span_end) {
             return Err(out_of_order);
         }
@@ -96,9 +124,33 @@ impl Cursor {
         span.offset = end;
         self.position = end;
         if span.end == Some(end) {
-            self.rest.pop_front();
+            self.rest.remove(index);
         }
         Ok(placed)
+    }
+
+    /// The number of the span that begins at `offset`, made of one that has it within. The span that
+    /// was begun is given up where this is another.
+    fn part_at(&mut self, offset: u64, end: u64) -> Option<usize> {
+        let index = self.rest.partition_point(|span| span.offset <= offset).checked_sub(1)?;
+        let span = self.rest.get_mut(index)?;
+        if span.end.is_some_and(|span_end| end > span_end) {
+            return None;
+        }
+        if span.offset == offset {
+            if !span.begun {
+                self.rest.iter_mut().for_each(|span| span.begun = false);
+            }
+            return Some(index);
+        }
+        if self.rest.len() >= SPANS_MAX {
+            return None;
+        }
+        self.rest.iter_mut().for_each(|span| span.begun = false);
+        let span = self.rest.get_mut(index)?;
+        let span_end = span.end.replace(offset);
+        self.rest.insert(index + 1, Span { offset, end: span_end, begun: false });
+        Some(index + 1)
     }
 
     /// Whether nothing is missing of a file of `size` bytes, going by what was offered and by what
@@ -106,6 +158,10 @@ impl Cursor {
     pub(crate) fn is_complete(&self, offered: Option<u64>, size: u64) -> bool {
         if offered.is_some_and(|offered| offered != size) {
             return false;
+        }
+        // Another connection may have brought what this one has not.
+        if self.order == Order::Any {
+            return true;
         }
         match self.rest.front() {
             None => offered.is_some() || self.position <= size,
@@ -121,5 +177,52 @@ impl fmt::Display for OutOfOrder {
             Some(expected) => write!(f, "the next byte that is missing is {expected}"),
             None => f.write_str("nothing is missing"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(offset: u64, length: u64) -> Extent {
+        Extent { offset, length: Some(length) }
+    }
+
+    fn begins(offset: u64, length: u64) -> Result<Placed, OutOfOrder> {
+        Ok(Placed::Begins(extent(offset, length)))
+    }
+
+    fn resumed(missing: &[Extent], size: u64) -> Cursor {
+        Cursor::new(missing, Some(size), Order::Any).unwrap_or_else(|_| Cursor::whole(None))
+    }
+
+    #[test]
+    fn parts_of_what_is_missing_may_come_in_any_order() {
+        let mut cursor = resumed(&[extent(10, 20), extent(50, 50)], 100);
+        assert_eq!(cursor.place(70, 10), begins(70, 30));
+        assert_eq!(cursor.place(80, 20), Ok(Placed::GoesOn));
+        assert_eq!(cursor.place(10, 5), begins(10, 20));
+        assert_eq!(cursor.place(50, 5), begins(50, 20));
+        assert_eq!(cursor.place(55, 15), Ok(Placed::GoesOn));
+        // Where another came between, the body is another.
+        assert_eq!(cursor.place(15, 15), begins(15, 15));
+        assert!(cursor.rest.is_empty());
+    }
+
+    #[test]
+    fn what_is_here_and_what_is_beyond_the_file_is_out_of_order() {
+        let mut cursor = resumed(&[extent(10, 20)], 100);
+        for (offset, length) in [(0, 5), (5, 10), (25, 10), (30, 1), (100, 1), (u64::MAX, 2)] {
+            assert!(cursor.place(offset, length).is_err(), "{length} at {offset}");
+        }
+        assert_eq!(cursor.place(10, 20), begins(10, 20));
+        assert!(cursor.place(10, 20).is_err(), "a second time");
+    }
+
+    #[test]
+    fn a_sender_cannot_cut_it_into_any_number_of_parts() {
+        let mut cursor = resumed(&[extent(0, 1 << 40)], 1 << 40);
+        let placed = (1..).take_while(|&part| cursor.place(part << 20, 1).is_ok()).count();
+        assert!(placed < SPANS_MAX, "{placed}");
     }
 }

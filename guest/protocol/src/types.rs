@@ -128,7 +128,7 @@ pub const BLAKE3_BYTES: usize = 32;
 #[non_exhaustive]
 pub enum Digest {
     /// BLAKE3 with its default output length.
-    Blake3(#[serde(with = "digest_bytes")] [u8; BLAKE3_BYTES]),
+    Blake3(#[serde(with = "bytes_32")] [u8; BLAKE3_BYTES]),
 }
 
 impl Digest {
@@ -154,7 +154,7 @@ impl fmt::Debug for Digest {
 }
 
 /// `list<u8>` of one fixed length. serde writes `[u8; 32]` as a tuple, without its length.
-mod digest_bytes {
+mod bytes_32 {
     use super::BLAKE3_BYTES;
     use alloc::vec::Vec;
     use serde::de::{Deserialize, Deserializer, Error};
@@ -171,7 +171,7 @@ mod digest_bytes {
         deserializer: D,
     ) -> Result<[u8; BLAKE3_BYTES], D::Error> {
         let bytes = Vec::<u8>::deserialize(deserializer)?;
-        bytes.try_into().map_err(|_| D::Error::custom("a BLAKE3 digest has 32 bytes"))
+        bytes.try_into().map_err(|_| D::Error::custom("a digest or a resume key has 32 bytes"))
     }
 }
 
@@ -194,6 +194,41 @@ pub enum EntryKind {
     Directory,
 }
 
+/// Length of a resume key in bytes. As a BLAKE3 digest's: nobody guesses it.
+pub const RESUME_KEY_BYTES: usize = 32;
+
+/// What becomes of what an inbox has under a resume key already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ResumeMode {
+    /// Go on where it ended; another connection that holds the upload loses it.
+    TakeOver,
+    /// Carry extents beside the connections that hold it.
+    Join,
+    /// Discard it and begin anew.
+    Restart,
+}
+
+/// How an upload can be gone on with after the connection is gone.
+///
+/// On the wire the key is a list of bytes; one with another length than [`RESUME_KEY_BYTES`] does not
+/// decode.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// A secret of the sender's, made up for this upload alone.
+    #[serde(with = "bytes_32")]
+    pub key: [u8; RESUME_KEY_BYTES],
+    /// What becomes of what is there already.
+    pub mode: ResumeMode,
+}
+
+impl fmt::Debug for Resume {
+    /// Without the key: whoever reads a log could go on with the upload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resume").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
 /// What a sender says of a file before it sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -209,6 +244,8 @@ pub struct Offer {
     pub modified_ns: Option<i64>,
     /// Whether the sender's file is executable.
     pub executable: bool,
+    /// How it can be resumed; `None`: not at all.
+    pub resume: Option<Resume>,
 }
 
 /// Says that a file is whole, verified, durable, and visible under its name.

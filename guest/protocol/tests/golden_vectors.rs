@@ -11,7 +11,7 @@ use sandport_protocol::wire::{
 use sandport_protocol::{FRAME_BYTES_MAX, Refusal, RefusalCode};
 
 /// Frames of a sender, each its length and its message, in hexadecimal.
-const SENDER: [(&str, &str); 12] = [
+const SENDER: [(&str, &str); 15] = [
     ("hello", "0c0001c801076167656e742f31"),
     ("goodbye", "0701100103776879"),
     ("goodbye without words", "03010000"),
@@ -19,11 +19,26 @@ const SENDER: [(&str, &str); 12] = [
     ("authenticate with a token", "08020105746f6b656e"),
     (
         "offer of a file",
-        "380300010a6469722fc3a42e7478740001ac02010020000102030405060708090a0b0c0d\
-      0e0f101112131415161718191a1b1c1d1e1f010301",
+        "390300010a6469722fc3a42e7478740001ac02010020000102030405060708090a0b0c0d\
+      0e0f101112131415161718191a1b1c1d1e1f01030100",
     ),
-    ("offer of a directory", "0c038080010101640100000000"),
-    ("offer without anything", "080301000000000000"),
+    ("offer of a directory", "0d03808001010164010000000000"),
+    ("offer without anything", "09030100000000000000"),
+    (
+        "offer that takes over",
+        "2e0302010161000101000000012007070707070707070707070707070707070707070707\
+      0707070707070707070700",
+    ),
+    (
+        "offer that joins",
+        "2e0302010161000101000000012007070707070707070707070707070707070707070707\
+      0707070707070707070701",
+    ),
+    (
+        "offer that restarts",
+        "2e0302010161000101000000012007070707070707070707070707070707070707070707\
+      0707070707070707070702",
+    ),
     ("data", "0e047f8001ffffffffffffffffff01"),
     (
         "finish",
@@ -185,22 +200,39 @@ fn lengths_beyond_32_bits_do_not_decode() {
 
 #[test]
 fn flags_other_than_0_and_1_do_not_decode() {
-    for bytes in [[3, 0, 0, 0, 0, 0, 0, 2], [3, 0, 2, 0, 0, 0, 0, 0], [3, 0, 0, 2, 0, 0, 0, 0]] {
+    for bytes in [
+        [3, 0, 0, 0, 0, 0, 0, 2, 0],
+        [3, 0, 2, 0, 0, 0, 0, 0, 0],
+        [3, 0, 0, 2, 0, 0, 0, 0, 0],
+        [3, 0, 0, 0, 0, 0, 0, 0, 2],
+    ] {
         assert_eq!(SenderMessage::decode(&bytes), Err(DecodeError::Malformed), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_resume_key_has_32_bytes() {
+    let offer = |length: u8| {
+        let key = vec![7; length.into()];
+        [&[3, 0, 0, 0, 0, 0, 0, 0, 1, length][..], &key, &[0]].concat()
+    };
+    assert!(SenderMessage::decode(&offer(32)).is_ok());
+    for length in [0, 31, 33, 64] {
+        assert_eq!(SenderMessage::decode(&offer(length)), Err(DecodeError::Malformed));
     }
 }
 
 #[test]
 fn a_name_that_is_not_utf8_gives_its_number_where_all_else_is_right() {
     let named = Err(DecodeError::NameNotUtf8 { id: 300 });
-    assert_eq!(SenderMessage::decode(&[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0, 0]), named);
+    assert_eq!(SenderMessage::decode(&[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0, 0, 0]), named);
     let malformed = Err(DecodeError::Malformed);
     for bytes in [
-        &[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0, 0, 0][..],
-        &[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0],
-        &[3, 0xac, 2, 1, 1, 0xff, 9, 0, 0, 0, 0],
-        &[3, 0x81, 0, 1, 1, 0xff, 0, 0, 0, 0, 0],
-        &[3, 0xac, 2, 1, 0x81, 0, 0xff, 0, 0, 0, 0, 0],
+        &[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0, 0, 0, 0][..],
+        &[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0, 0],
+        &[3, 0xac, 2, 1, 1, 0xff, 9, 0, 0, 0, 0, 0],
+        &[3, 0x81, 0, 1, 1, 0xff, 0, 0, 0, 0, 0, 0],
+        &[3, 0xac, 2, 1, 0x81, 0, 0xff, 0, 0, 0, 0, 0, 0],
     ] {
         assert_eq!(SenderMessage::decode(bytes), malformed, "{bytes:?}");
     }

@@ -24,7 +24,8 @@ fn limits(rng: &mut Rng) -> Limits {
         size_max: rng.chance(3).then(|| rng.below(100)),
         uploads_ahead_max: rng.below(4) as u32,
         settle_ms: rng.below(100) as u32,
-        idle_timeout_ms: rng.below(1_000) as u32,
+        // With none at all a moment could be due again within itself.
+        idle_timeout_ms: 1 + rng.below(1_000) as u32,
         ..Limits::default()
     }
 }

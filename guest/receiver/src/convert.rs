@@ -29,6 +29,18 @@ pub(crate) fn offer(offer: protocol::Offer) -> types::Offer {
         digest: offer.digest.map(digest),
         modified_ns: offer.modified_ns,
         executable: offer.executable,
+        resume: offer.resume.map(resume),
+    }
+}
+
+fn resume(resume: protocol::Resume) -> types::Resume {
+    types::Resume {
+        key: resume.key.to_vec(),
+        mode: match resume.mode {
+            protocol::ResumeMode::Join => types::ResumeMode::Join,
+            protocol::ResumeMode::Restart => types::ResumeMode::Restart,
+            _ => types::ResumeMode::TakeOver,
+        },
     }
 }
 

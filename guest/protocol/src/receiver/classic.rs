@@ -229,6 +229,7 @@ impl Classic {
                     digest: None,
                     modified_ns: None,
                     executable: false,
+                    resume: None,
                 };
                 self.stage = Stage::Opening { size, certain };
                 io.out.push(Output::Open { id: UPLOAD, offer });

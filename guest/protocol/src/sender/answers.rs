@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{EndReason, Event, Granted, Sender, Stage, State, Welcomed, presentable};
-use crate::extents::Cursor;
+use crate::extents::{Cursor, Order};
 use crate::wire::{Accepted, Progress, ReceiverMessage, Refused, Stored, VERSION, Welcome};
 use crate::{
     EntryKind, Extent, KEEP_ALIVE_MS_MAX, Millis, Receipt, Refusal, RefusalCode, UploadId,
@@ -111,7 +111,8 @@ impl Sender {
     fn accepted(&mut self, id: UploadId, missing: Vec<Extent>) {
         let Some(sent) = self.verdict(id, "an acceptance") else { return };
         let Some(upload) = self.uploads.get_mut(&id) else { return };
-        let Ok(mut cursor) = Cursor::new(&missing, upload.offer.size) else {
+        let Ok(mut cursor) = Cursor::new(&missing, upload.offer.size, Order::of(&upload.offer))
+        else {
             return self.malformed("it misses extents that the file does not have");
         };
         let fits = cursor.place(0, sent).is_ok() || sent == 0;

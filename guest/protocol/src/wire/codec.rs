@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{ReceiverMessage, SenderMessage};
-use crate::{Digest, EntryKind, FRAME_BYTES_MAX, UploadId};
+use crate::{Digest, EntryKind, FRAME_BYTES_MAX, Resume, UploadId};
 
 /// The number of [`SenderMessage::Offer`] among the cases of its variant.
 const OFFER_CASE: u8 = 3;
@@ -98,6 +98,7 @@ struct RawOffer {
     digest: Option<Digest>,
     modified_ns: Option<i64>,
     executable: bool,
+    resume: Option<Resume>,
 }
 
 /// Accepts the one encoding of a value and no other.

@@ -87,6 +87,7 @@ pub fn file_offer(name: &str, size: Option<u64>) -> Offer {
         digest: None,
         modified_ns: None,
         executable: false,
+        resume: None,
     }
 }
 

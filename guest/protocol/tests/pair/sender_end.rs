@@ -209,6 +209,7 @@ impl SenderEnd {
             digest: file.says_digest.then(|| digest_of(&file.content)),
             modified_ns: Some(-1),
             executable: false,
+            resume: None,
         };
         let id = self.machine.offer(offer).unwrap();
         self.finished.insert(id, false);

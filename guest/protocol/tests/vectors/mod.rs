@@ -6,7 +6,8 @@ use sandport_protocol::wire::{
     SenderMessage, Stored, Welcome,
 };
 use sandport_protocol::{
-    Credential, Digest, EntryKind, Extent, Identity, Offer, Receipt, Refusal, RefusalCode,
+    Credential, Digest, EntryKind, Extent, Identity, Offer, Receipt, Refusal, RefusalCode, Resume,
+    ResumeMode,
 };
 
 fn digest() -> Digest {
@@ -23,6 +24,16 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         digest: Some(digest()),
         modified_ns: Some(-2),
         executable: true,
+        resume: None,
+    };
+    let resumed = |mode| Offer {
+        name: Some("a".into()),
+        kind: EntryKind::File,
+        size: Some(1),
+        digest: None,
+        modified_ns: None,
+        executable: false,
+        resume: Some(Resume { key: [7; 32], mode }),
     };
     let nothing = Offer {
         name: None,
@@ -31,6 +42,7 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         digest: None,
         modified_ns: None,
         executable: false,
+        resume: None,
     };
     let directory = Offer { name: Some("d".into()), kind: EntryKind::Directory, ..nothing.clone() };
     let proof = Credential::Proof(("ann".into(), vec![0xff, 0]));
@@ -46,6 +58,9 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         ("offer of a file", offer(0, file)),
         ("offer of a directory", offer(16_384, directory)),
         ("offer without anything", offer(1, nothing)),
+        ("offer that takes over", offer(2, resumed(ResumeMode::TakeOver))),
+        ("offer that joins", offer(2, resumed(ResumeMode::Join))),
+        ("offer that restarts", offer(2, resumed(ResumeMode::Restart))),
         ("data", SenderMessage::Data(Data { id: 127, offset: 128, length: u64::MAX })),
         ("finish", SenderMessage::Finish(Finish { id: 3, size: 65_536, digest: digest() })),
         ("cancel", SenderMessage::Cancel(Cancel { id: 3, reason })),

@@ -16,7 +16,21 @@ pub(super) fn offer(offer: types::Offer) -> Result<protocol::Offer, Refusal> {
         digest: offer.digest.map(digest).transpose()?,
         modified_ns: offer.modified_ns,
         executable: offer.executable,
+        resume: offer.resume.map(resume).transpose()?,
     })
+}
+
+fn resume(resume: types::Resume) -> Result<protocol::Resume, Refusal> {
+    let key = resume
+        .key
+        .try_into()
+        .map_err(|_| Refusal::new(RefusalCode::Malformed, "a resume key has 32 bytes"))?;
+    let mode = match resume.mode {
+        types::ResumeMode::TakeOver => protocol::ResumeMode::TakeOver,
+        types::ResumeMode::Join => protocol::ResumeMode::Join,
+        types::ResumeMode::Restart => protocol::ResumeMode::Restart,
+    };
+    Ok(protocol::Resume { key, mode })
 }
 
 pub(super) fn digest(digest: types::Digest) -> Result<protocol::Digest, Refusal> {

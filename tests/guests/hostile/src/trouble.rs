@@ -141,6 +141,7 @@ fn open(name: &str, size: Option<u64>) -> Option<Upload> {
         digest: None,
         modified_ns: None,
         executable: false,
+        resume: None,
     };
     match inbox::open(&offer) {
         Ok(Verdict::Accepted(upload)) => Some(upload),

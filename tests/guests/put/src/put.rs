@@ -55,6 +55,7 @@ fn receive(input: &InputStream, mut begun: Vec<u8>) -> Result<Receipt, Refusal> 
         digest: None,
         modified_ns: None,
         executable: false,
+        resume: None,
     };
     let Verdict::Accepted(upload) = inbox::open(&offer)? else {
         return Err(malformed("nothing is stored without a digest"));

@@ -152,6 +152,7 @@ fn offer(name: &str, content: &Content) -> Offer {
         digest: Some(content.digest),
         modified_ns: None,
         executable: false,
+        resume: None,
     }
 }
 

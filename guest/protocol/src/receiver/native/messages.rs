@@ -4,7 +4,7 @@ use alloc::format;
 
 use super::super::{Io, LogLevel, Output, too_large};
 use super::{Native, Stage, Upload, presentable};
-use crate::extents::Placed;
+use crate::extents::{Order, Placed};
 use crate::wire::{
     Data, Finish, Hello, NumberedOffer, ReceiverMessage, SenderMessage, VERSION, Welcome, cut,
 };
@@ -45,7 +45,8 @@ impl Native {
                         self.refuse(io, id, too_large(size_max));
                     }
                     _ => {
-                        self.stage = Stage::Opening { id, size: offer.size };
+                        let order = Order::of(&offer);
+                        self.stage = Stage::Opening { id, size: offer.size, order };
                         io.out.push(Output::Open { id, offer });
                     }
                 }

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Io, Opened, Output, Want, cut_off};
-use crate::extents::Cursor;
+use crate::extents::{Cursor, Order};
 use crate::wire::{
     Accepted, DecodeError, FrameDecoder, PREFACE, PrefaceMatcher, Progress, ReceiverMessage,
     Refused, SenderMessage, Stored,
@@ -55,7 +55,7 @@ enum Stage {
     /// The gate is asked.
     Authenticating,
     /// The inbox is asked. The size is the offered one.
-    Opening { id: UploadId, size: Option<u64> },
+    Opening { id: UploadId, size: Option<u64>, order: Order },
     /// Payload is coming. `None`: it is skipped.
     Payload { id: Option<UploadId>, remaining: u64 },
     /// Nothing more is read. Commits that run are waited for.
@@ -160,13 +160,13 @@ impl Native {
         id: UploadId,
         opened: Result<Opened, Refusal>,
     ) {
-        let Stage::Opening { id: opening, size } = self.stage else { return };
+        let Stage::Opening { id: opening, size, order } = self.stage else { return };
         if opening != id {
             return;
         }
         self.stage = Stage::Messages;
         match opened {
-            Ok(Opened::Accepted(missing)) => match Cursor::new(&missing, size) {
+            Ok(Opened::Accepted(missing)) => match Cursor::new(&missing, size, order) {
                 Ok(cursor) => {
                     self.uploads.insert(id, Upload::Receiving { offered: size, cursor });
                     self.send(io, &ReceiverMessage::Accepted(Accepted { id, missing }));

@@ -122,6 +122,7 @@ fn offer(name: &str, content: &[u8]) -> Offer {
         digest: None,
         modified_ns: None,
         executable: false,
+        resume: None,
     }
 }
 

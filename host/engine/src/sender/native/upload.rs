@@ -64,6 +64,7 @@ pub(super) fn offer(file: &SendFile, digest: Option<Digest>) -> Offer {
         digest,
         modified_ns: file.modified_ns,
         executable: file.executable,
+        resume: None,
     }
 }
 
