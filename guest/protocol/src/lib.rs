@@ -15,6 +15,7 @@ mod limits;
 mod name;
 mod types;
 
+pub mod journal;
 pub mod receiver;
 pub mod sender;
 pub mod wire;

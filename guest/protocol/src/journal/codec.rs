@@ -1,0 +1,240 @@
+//! Entries to bytes and back, and what a journal comes to.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ChainingValue, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, Ranges, Tree};
+
+/// The first bytes of a journal, before its version. As those of the wire, they show what a channel for
+/// text does to them.
+pub const MAGIC: [u8; 7] = [0x89, b'S', b'P', b'J', b'\r', b'\n', 0x1a];
+
+/// The one version of the format that this crate reads and writes.
+pub const VERSION: u8 = 1;
+
+/// Longest payload of a frame. Bytes. [`GROUPS_PER_ENTRY_MAX`] chaining values, or the longest name,
+/// with room for more.
+pub const PAYLOAD_BYTES_MAX: usize = 40 * 1024;
+
+/// Bytes of a check.
+const CHECK_BYTES: usize = 16;
+
+/// Which upload a journal is of: what checks begin with. An inbox derives it from the resume key.
+pub type JournalId = [u8; CHECK_BYTES];
+
+/// What a journal holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Entry {
+    /// An upload was begun.
+    Begun(Begun),
+    /// Some of its bytes are kept.
+    Kept(Kept),
+}
+
+/// What an upload is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The name that was offered or made up.
+    pub name: String,
+    /// The size that was offered.
+    pub size: Option<u64>,
+    /// Who sends it; `None`: the anonymous identity.
+    pub identity: Option<String>,
+    /// When it was begun. Seconds since 1970-01-01T00:00:00Z.
+    pub begun_s: i64,
+}
+
+/// Bytes that are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The boot of the system for which it holds; `None`: it holds after a power cut too.
+    pub boot: Option<u64>,
+    /// The number of the first group.
+    pub first: u64,
+    /// The chaining values of groups that are whole, from `first` on. The last group of a file is
+    /// whole at the file's end, where its size is known.
+    pub groups: Vec<ChainingValue>,
+    /// A group that is begun. It replaces what was said of a begun group before.
+    pub tail: Option<Tail>,
+}
+
+/// The first bytes of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// The number of the group.
+    pub group: u64,
+    /// How many of its bytes are kept. From 1; less than a group.
+    pub length: u64,
+    /// The chaining value of these bytes alone, to compare what is read again with.
+    pub value: ChainingValue,
+}
+
+/// Why a journal says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// It does not begin as a journal does.
+    #[error("it is not a journal")]
+    NotAJournal,
+    /// A later version of the format.
+    #[error("it has version {0} of the format")]
+    FutureVersion(u8),
+    /// Its first entry is damaged, or it is the journal of another upload.
+    #[error("its first entry is damaged, or of another upload")]
+    NoBeginning,
+}
+
+/// Writes entries as frames.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    check: [u8; CHECK_BYTES],
+}
+
+impl Writer {
+    /// A writer for a new journal: its first bytes, to which frames are appended.
+    pub fn begin(id: JournalId, begun: Begun) -> (Self, Vec<u8>) {
+        let mut bytes = MAGIC.to_vec();
+        bytes.push(VERSION);
+        let mut writer = Self { check: id };
+        writer.push(&mut bytes, &Entry::Begun(begun));
+        (writer, bytes)
+    }
+
+    /// Appends the frame of an entry to `bytes`. The frames have to reach the journal in this order;
+    /// where that fails, go on with a clone that was made before.
+    pub fn push(&mut self, bytes: &mut Vec<u8>, entry: &Entry) {
+        let Ok(payload) = postcard::to_allocvec(entry) else { return };
+        // Entries are bounded where they are made; one that is not would be taken for damage.
+        debug_assert!(payload.len() <= PAYLOAD_BYTES_MAX);
+        let Ok(length) = u32::try_from(payload.len()) else { return };
+        self.check = check(&self.check, &payload);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&self.check);
+        bytes.extend_from_slice(&payload);
+    }
+}
+
+/// What a journal comes to.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// What the upload is.
+    pub begun: Begun,
+    /// The whole groups that are kept.
+    pub tree: Tree,
+    /// The bytes of these groups.
+    pub kept: Ranges,
+    /// The group that is begun; not one of those.
+    pub tail: Option<Tail>,
+    /// Where the journal ends; what lies behind has to be cut off.
+    pub end: u64,
+    /// Goes on from there.
+    pub writer: Writer,
+}
+
+/// Reads the journal of the upload `id`. `boot` is this boot of the system, and `data_bytes` how long
+/// the data file is: what is said of bytes beyond it does not count.
+///
+/// # Errors
+/// [`JournalError`]: nothing of it can be used.
+pub fn recover(
+    id: JournalId,
+    journal: &[u8],
+    boot: u64,
+    data_bytes: u64,
+) -> Result<Recovered, JournalError> {
+    let rest = journal.strip_prefix(&MAGIC).ok_or(JournalError::NotAJournal)?;
+    let mut rest = match rest.split_first() {
+        Some((&VERSION, rest)) => rest,
+        Some((&version, _)) => return Err(JournalError::FutureVersion(version)),
+        None => return Err(JournalError::NotAJournal),
+    };
+    let mut writer = Writer { check: id };
+    let Some((Entry::Begun(begun), after)) = frame(&mut writer, rest) else {
+        return Err(JournalError::NoBeginning);
+    };
+    rest = after;
+    let (mut tree, mut kept, mut tail) = (Tree::default(), Ranges::default(), None::<Tail>);
+    loop {
+        let mut ahead = writer.clone();
+        let Some((Entry::Kept(entry), after)) = frame(&mut ahead, rest) else { break };
+        if !entry.fits(begun.size) {
+            break;
+        }
+        (writer, rest) = (ahead, after);
+        if entry.boot.is_some_and(|named| named != boot || boot == 0) {
+            continue;
+        }
+        for (group, value) in (entry.first..).zip(&entry.groups) {
+            let (start, end) = group_range(group, begun.size);
+            if end <= data_bytes && !kept.contains(start) {
+                kept.insert(start, end);
+                tree.insert(group, *value);
+            }
+        }
+        tail = entry.tail.or(tail);
+    }
+    let tail = tail.filter(|tail| {
+        let start = tail.group * GROUP_BYTES;
+        !kept.contains(start) && start + tail.length <= data_bytes
+    });
+    let end = (journal.len() - rest.len()) as u64;
+    Ok(Recovered { begun, tree, kept, tail, end, writer })
+}
+
+impl Kept {
+    /// Whether it speaks of bytes that a file of that size has.
+    fn fits(&self, size: Option<u64>) -> bool {
+        let groups_max = size.unwrap_or(u64::MAX).div_ceil(GROUP_BYTES);
+        let groups_fit = self.groups.is_empty()
+            || (self.groups.len() <= GROUPS_PER_ENTRY_MAX
+                && self
+                    .first
+                    .checked_add(self.groups.len() as u64)
+                    .is_some_and(|end| end <= groups_max));
+        let tail_fits = self.tail.is_none_or(|tail| {
+            let end = tail
+                .group
+                .checked_mul(GROUP_BYTES)
+                .and_then(|start| start.checked_add(tail.length));
+            (1..GROUP_BYTES).contains(&tail.length)
+                && end.is_some_and(|end| end <= size.unwrap_or(u64::MAX))
+        });
+        groups_fit && tail_fits
+    }
+}
+
+/// The bytes of a group, given the size of the file where that is known.
+fn group_range(group: u64, size: Option<u64>) -> (u64, u64) {
+    let start = group.saturating_mul(GROUP_BYTES);
+    let end = start.saturating_add(GROUP_BYTES);
+    (start, size.map_or(end, |size| end.min(size)))
+}
+
+/// Takes a frame off the front of `bytes`; `None`: there is none that is whole.
+fn frame<'a>(writer: &mut Writer, bytes: &'a [u8]) -> Option<(Entry, &'a [u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (found, rest) = rest.split_first_chunk::<CHECK_BYTES>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if !(1..=PAYLOAD_BYTES_MAX).contains(&length) {
+        return None;
+    }
+    let (payload, rest) = rest.split_at_checked(length)?;
+    let check = check(&writer.check, payload);
+    if check != *found {
+        return None;
+    }
+    let (entry, []) = postcard::take_from_bytes(payload).ok()? else { return None };
+    writer.check = check;
+    Some((entry, rest))
+}
+
+fn check(before: &[u8; CHECK_BYTES], payload: &[u8]) -> [u8; CHECK_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before).update(payload);
+    let mut check = [0; CHECK_BYTES];
+    check.copy_from_slice(&hasher.finalize().as_bytes()[..CHECK_BYTES]);
+    check
+}

@@ -1,0 +1,53 @@
+//! The journal of an upload that can be resumed: what an inbox writes beside the staged bytes, so that
+//! it can go on after a cut, a kill or a reboot without reading them again.
+//!
+//! The content is cut into chunk groups of [`GROUP_BYTES`]. Each group is a subtree of BLAKE3's tree,
+//! so its chaining value alone is enough to compute the digest of the whole ([`Tree`]), whichever
+//! order the groups came in. The journal records the chaining values of the groups whose bytes are
+//! kept ([`Kept`]), and of at most one group that is begun, its [`Tail`]: that one is read again.
+//!
+//! ## Format
+//!
+//! The file begins with [`MAGIC`], seven bytes, and one byte with the version, [`VERSION`]. Then follow
+//! frames with nothing in between:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 4 | length of the payload, little-endian, from 1 to [`PAYLOAD_BYTES_MAX`] |
+//! | 16 | check: the first bytes of BLAKE3 over the check before it and the payload |
+//! | length | the payload: an [`Entry`], encoded as messages on the wire are |
+//!
+//! The check before the first is the [`JournalId`] of the upload. So a journal counts for one upload
+//! alone, and no frame can be left out, doubled or moved.
+//!
+//! The first entry is [`Entry::Begun`], all others are [`Entry::Kept`]. An entry is appended when the
+//! bytes that it speaks of are in the data file, and (unless it names a boot) durable there.
+//!
+//! ## Recovery
+//!
+//! The first frame that is cut short, does not match its check, does not decode, or speaks of bytes
+//! beyond the size of the file ends the journal: it is cut there, and what was appended behind it is
+//! sent again. An entry that names another boot of the system than this one says nothing. What is said
+//! twice holds as it was said first: an inbox takes no byte a second time while it has it.
+
+mod codec;
+mod ranges;
+mod tree;
+
+pub use codec::{
+    Begun, Entry, JournalError, JournalId, Kept, MAGIC, PAYLOAD_BYTES_MAX, Recovered, Tail,
+    VERSION, Writer, recover,
+};
+pub use ranges::Ranges;
+pub use tree::{ChainingValue, Tree, group_hasher};
+
+/// Size of a chunk group in bytes.
+///
+/// It is what a resumed upload reads or sends again at most, and what one chaining value (32 bytes)
+/// stands for: 20 GiB have a journal of 700 KB. Smaller files have no journal at all. It is a power of
+/// two of BLAKE3's chunks of 1,024 bytes, and as much as senders and the host move in one step, so that
+/// most steps complete a group.
+pub const GROUP_BYTES: u64 = 1024 * 1024;
+
+/// Most groups whose chaining values go into one entry: 32 KiB of them.
+pub const GROUPS_PER_ENTRY_MAX: usize = 1_024;
