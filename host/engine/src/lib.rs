@@ -16,6 +16,8 @@
 )]
 
 pub mod inbox;
+#[cfg(test)]
+mod namespace;
 pub mod net;
 mod sandbox;
 pub mod sender;

@@ -14,6 +14,7 @@ Examples:
   sandport send report.pdf 192.0.2.7
   sandport send photos/ notes.txt files.example:6542
   pg_dump db | sandport send - files.example --name db.sql
+  sandport send photos/ files.example --exclude '*.tmp' --exclude /cache/ --dry-run
   sandport send --classic report.pdf 192.0.2.7
 
 The names that the files got are written to standard output. A file counts as stored when the
@@ -34,6 +35,27 @@ pub(crate) struct SendArgs {
     /// The name at the server, where one path is sent
     #[arg(long, value_name = "NAME", env = "SANDPORT_NAME")]
     pub(crate) name: Option<String>,
+
+    /// Leave out what matches, as in .gitignore; may be given several times
+    ///
+    /// Matched from the top of each folder that is sent: `*.log` anywhere, `/build` at the top,
+    /// `cache/` folders alone, `a/**/b` with any folders between, `!keep.log` takes back what an earlier
+    /// pattern left out. What is named on the command line itself is always sent.
+    #[arg(long, value_name = "GLOB", env = "SANDPORT_EXCLUDE", value_delimiter = '\n')]
+    pub(crate) exclude: Vec<String>,
+
+    /// Send what symbolic links within folders lead to, instead of skipping them
+    #[arg(
+        short = 'L',
+        long,
+        env = "SANDPORT_FOLLOW_LINKS",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) follow_links: bool,
+
+    /// Say what would be sent, and connect to nobody
+    #[arg(short = 'n', long, env = "SANDPORT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
 
     /// Speak the classic protocol: one connection for each file, and nothing is verified
     #[arg(long, env = "SANDPORT_CLASSIC", value_parser = FalseyValueParser::new())]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sandport::protocol::EntryKind;
 use sandport::sender::{SendEvent, SendFile, Summary};
 use serde_json::{Value, json};
 
@@ -21,6 +22,13 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
         SendEvent::Sent { file, size } => {
             json!({"type": "sent", "path": path(&file.path), "size": size, "verified": false})
         }
+        SendEvent::Planned { file } => json!({
+            "type": "planned",
+            "path": path(&file.path),
+            "name": file.name,
+            "kind": if file.kind == EntryKind::Directory { "directory" } else { "file" },
+            "size": file.size,
+        }),
         SendEvent::Refused { file, refusal } => json!({
             "type": "refused",
             "path": path(&file.path),
@@ -64,6 +72,7 @@ pub(super) fn of_summary(summary: &Summary, exit: Exit) -> Value {
         "already_stored": summary.already_stored,
         "directories": summary.directories,
         "sent": summary.sent,
+        "planned": summary.planned,
         "refused": summary.refused,
         "failed": summary.failed,
         "unanswered": summary.unanswered,

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use sandport::sender::{Dialect, SendError, SendOptions, Source, send_until};
+use sandport::sender::{Dialect, Exclude, SendError, SendOptions, Source, plan, send_until};
 
 use crate::args::{SendArgs, Talk};
 use crate::exit::Exit;
@@ -28,12 +28,18 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::local("start the runtime", &error))?;
-    let mut output = Output::new(talk, std::io::stderr().is_terminal());
-    let options = options(&args, output.shows_progress());
+    let mut output = Output::new(talk, args.dry_run, std::io::stderr().is_terminal());
+    let options = options(&args, output.shows_progress())?;
     let end = runtime.block_on(async {
         let mut signals =
             Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
         let stop = async { signals.next().await };
+        if args.dry_run {
+            return Ok(tokio::select! {
+                planned = plan(sources, &options, |event| output.event(&event)) => planned,
+                () = stop => Err(SendError::Interrupted),
+            });
+        }
         let sending = send_until(&args.to, sources, options, stop, |event| output.event(&event));
         Ok::<_, Failure>(sending.await)
     })?;
@@ -43,13 +49,18 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
     Ok(output.finish(failure))
 }
 
-fn options(args: &SendArgs, count_totals: bool) -> SendOptions {
+fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> {
     let mut options = SendOptions::default();
     options.dialect = if args.classic { Dialect::Classic } else { Dialect::Native };
     options.connect_timeout = args.connect_timeout;
     options.stall_timeout = args.stall_timeout;
+    options.selection.exclude = Exclude::new(&args.exclude).map_err(|error| {
+        let hint = "patterns are those of .gitignore: '*.log', '/build', 'cache/'";
+        Failure::usage(format!("--exclude: {error}"), hint)
+    })?;
+    options.selection.follow_links = args.follow_links;
     options.count_totals = count_totals;
-    options
+    Ok(options)
 }
 
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {
@@ -124,6 +135,13 @@ mod tests {
     fn standard_input_can_be_read_once() {
         assert!(sources(&parsed("sandport send - x host")).is_ok());
         assert_eq!(sources(&parsed("sandport send - - host")).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_named() {
+        let failure = options(&parsed("sandport send a host --exclude [a"), false).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("\"[a\" is not a pattern"), "{}", failure.message);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
+    dry_run: bool,
     progress: Option<Progress>,
     started: Instant,
     tally: Tally,
@@ -35,13 +36,14 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(talk: &Talk, stderr_is_terminal: bool) -> Self {
-        let shows_progress = stderr_is_terminal && !talk.json && !talk.quiet;
+    pub(super) fn new(talk: &Talk, dry_run: bool, stderr_is_terminal: bool) -> Self {
+        let shows_progress = stderr_is_terminal && !talk.json && !talk.quiet && !dry_run;
         let now = Instant::now();
         Self {
             json: talk.json,
             quiet: talk.quiet,
             verbose: talk.verbose > 0,
+            dry_run,
             progress: shows_progress.then(Progress::new),
             started: now,
             tally: Tally::default(),
@@ -73,7 +75,7 @@ impl Output {
         if let Some(line) = words::talk_of(event, self.quiet, self.verbose) {
             self.talk(&line);
         }
-        if let Some((code, hint)) = words::hint_of(event)
+        if let Some((code, hint)) = words::hint_of(event, self.quiet)
             && !self.hinted.contains(&code)
         {
             self.hinted.push(code);
@@ -99,14 +101,20 @@ impl Output {
         }
         let is_worth_it = failure.is_none() || self.summary != Summary::default();
         if is_worth_it && !self.json && !self.quiet {
-            console::talk(&words::of_summary(&self.summary, self.started.elapsed()));
+            console::talk(&if self.dry_run {
+                words::of_plan(&self.summary)
+            } else {
+                words::of_summary(&self.summary, self.started.elapsed())
+            });
         }
         exit
     }
 
     fn judge(&mut self, event: &SendEvent<'_>) {
         match event {
-            SendEvent::Stored { .. }
+            // A plan comes to what the run would, as far as it is known.
+            SendEvent::Planned { .. }
+            | SendEvent::Stored { .. }
             | SendEvent::AlreadyStored { .. }
             | SendEvent::DirectoryStored { .. }
             | SendEvent::Sent { .. } => {

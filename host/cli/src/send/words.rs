@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sandport::protocol::RefusalCode;
-use sandport::sender::{SendEvent, Summary};
+use sandport::protocol::{EntryKind, RefusalCode};
+use sandport::sender::{FileError, SendEvent, SendFile, SkipReason, Summary};
 
 use crate::console::{bytes, clean, count, seconds};
 
@@ -18,7 +18,18 @@ pub(super) fn result_of(event: &SendEvent<'_>) -> Option<String> {
             Some(clean(&receipt.name))
         }
         SendEvent::Sent { file, .. } => Some(shown(&file.path)),
+        SendEvent::Planned { file } => Some(planned(file)),
         _ => None,
+    }
+}
+
+/// A file that would be sent: the name it is offered under, and its size.
+fn planned(file: &SendFile) -> String {
+    let name = file.name.as_deref().map_or_else(|| shown(&file.path), clean);
+    match (file.kind, file.size) {
+        (EntryKind::Directory, _) => format!("{name}/ (empty folder)"),
+        (_, Some(size)) => format!("{name} ({})", bytes(size)),
+        (_, None) => format!("{name} (of a size that is not known yet)"),
     }
 }
 
@@ -32,8 +43,12 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
         SendEvent::Failed { path, error, .. } => {
             format!("error[{}]: {}: {}", error.code(), shown(path), clean(&error.to_string()))
         }
-        SendEvent::Skipped { path, .. } if !quiet => {
+        SendEvent::Skipped { path, reason: SkipReason::SymbolicLink } if !quiet => {
             format!("skipped {}: it is a symbolic link", shown(path))
+        }
+        // Asked for, so no news.
+        SendEvent::Skipped { path, reason: SkipReason::Excluded } if verbose => {
+            format!("left out {}, as --exclude says", shown(path))
         }
         SendEvent::Unanswered { file } if verbose => {
             format!("unanswered: {}", shown(&file.path))
@@ -50,15 +65,27 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
     })
 }
 
-/// What to do about a refusal, under a word by which it is given once.
-pub(super) fn hint_of(event: &SendEvent<'_>) -> Option<(&'static str, &'static str)> {
-    let SendEvent::Refused { refusal, .. } = event else { return None };
+/// What to do about it, under a word by which it is given once.
+pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static str, &'static str)> {
+    let refusal = match event {
+        SendEvent::Skipped { reason: reason @ SkipReason::SymbolicLink, .. } if !quiet => {
+            return Some((reason.code(), "--follow-links sends what links lead to"));
+        }
+        SendEvent::Failed { error: error @ FileError::Changed, .. } => {
+            return Some((error.code(), "run the same command again when nobody writes to it"));
+        }
+        SendEvent::Refused { refusal, .. } => refusal,
+        _ => return None,
+    };
     let hint = match refusal.code {
         RefusalCode::NameInvalid => "--name gives one file another name",
         RefusalCode::Exists => {
             "--name gives one file another name; whoever serves can set --conflict rename"
         }
         RefusalCode::TooLarge => "whoever serves can allow more with --max-file",
+        RefusalCode::QuotaExceeded => {
+            "whoever serves can make room, or allow more with --quota-bytes and --quota-files"
+        }
         RefusalCode::DigestMismatch => {
             "the bytes were damaged on the way or the file changed: send it again"
         }
@@ -70,6 +97,13 @@ pub(super) fn hint_of(event: &SendEvent<'_>) -> Option<(&'static str, &'static s
     Some((refusal.code.as_str(), hint))
 }
 
+/// The last line of a dry run.
+pub(super) fn of_plan(summary: &Summary) -> String {
+    let mut parts = vec![format!("{} to send", count(summary.planned, "file"))];
+    push_others(&mut parts, summary);
+    format!("{}: {}; nothing was sent", parts.join(", "), bytes(summary.bytes))
+}
+
 /// The last line.
 pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
     let mut parts = Vec::new();
@@ -79,6 +113,13 @@ pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
     if summary.sent > 0 {
         parts.push(format!("{} sent, not verified", count(summary.sent, "file")));
     }
+    push_others(&mut parts, summary);
+    let rate = rate(summary.bytes, elapsed);
+    format!("{}: {} in {}{rate}", parts.join(", "), bytes(summary.bytes), seconds(elapsed))
+}
+
+/// What there was besides files that arrived.
+fn push_others(parts: &mut Vec<String>, summary: &Summary) {
     if summary.directories > 0 {
         parts.push(count(summary.directories, "empty folder"));
     }
@@ -93,8 +134,6 @@ pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
             parts.push(format!("{number} {what}"));
         }
     }
-    let rate = rate(summary.bytes, elapsed);
-    format!("{}: {} in {}{rate}", parts.join(", "), bytes(summary.bytes), seconds(elapsed))
 }
 
 /// `, 12 MiB/s`, where there was something to measure.
@@ -125,6 +164,11 @@ mod tests {
             of_summary(&summary, Duration::from_secs(2)),
             "2 files stored and verified, 3 already there, 1 refused: 2.0 MiB in 2 s, 1.0 MiB/s"
         );
+        let mut planned = Summary::default();
+        planned.planned = 2;
+        planned.skipped = 1;
+        planned.bytes = 2 << 20;
+        assert_eq!(of_plan(&planned), "2 files to send, 1 skipped: 2.0 MiB; nothing was sent");
         let mut classic = Summary::default();
         classic.sent = 1;
         assert_eq!(

@@ -165,6 +165,9 @@ pub enum FileError {
     /// A directory could not be listed, or vanished meanwhile.
     #[error("cannot list the directory: {0}")]
     List(io::Error),
+    /// A link that is followed leads to a directory that it lies in itself.
+    #[error("the link leads back to a folder that it lies in")]
+    LinkLoop,
     /// Its size or modification time changed while it was sent.
     #[error("it changed while it was sent")]
     Changed,
@@ -196,6 +199,7 @@ impl FileError {
             Self::Open(_) => "cannot-open",
             Self::Read(_) => "cannot-read",
             Self::List(_) => "cannot-list",
+            Self::LinkLoop => "link-loop",
             Self::Changed => "changed",
             Self::NameNotUtf8 => "name-not-utf8",
             Self::NameTooLong => "name-too-long",
@@ -211,8 +215,12 @@ impl FileError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Links within a tree are neither followed nor sent: an inbox makes none.
+    /// Links within a tree are not sent as links: an inbox makes none. See
+    /// [`Selection::follow_links`](super::Selection::follow_links).
     SymbolicLink,
+    /// A pattern says so, for the entry and all that is in it. See
+    /// [`Selection::exclude`](super::Selection::exclude).
+    Excluded,
 }
 
 impl SkipReason {
@@ -220,6 +228,7 @@ impl SkipReason {
     pub fn code(self) -> &'static str {
         match self {
             Self::SymbolicLink => "symbolic-link",
+            Self::Excluded => "excluded",
         }
     }
 }

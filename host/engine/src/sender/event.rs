@@ -43,6 +43,11 @@ pub enum SendEvent<'a> {
         /// Their bytes.
         bytes: u64,
     },
+    /// The file or directory would be sent; see [`plan`](super::plan()).
+    Planned {
+        /// Which.
+        file: &'a SendFile,
+    },
     /// The file was offered.
     Started {
         /// Which.
@@ -126,7 +131,8 @@ pub struct Summary {
     pub stored: u64,
     /// Were there already.
     pub already_stored: u64,
-    /// Empty directories that are at the server. Those with files in them are not counted.
+    /// Empty directories that are at the server, or would be sent. Those with files in them are not
+    /// counted.
     pub directories: u64,
     /// Sent in the classic dialect, not verified.
     pub sent: u64,
@@ -138,7 +144,9 @@ pub struct Summary {
     pub skipped: u64,
     /// Without an outcome.
     pub unanswered: u64,
-    /// Bytes of all files that were stored, were there already, or were sent.
+    /// Files that would be sent.
+    pub planned: u64,
+    /// Bytes of all files that were stored, were there already, were sent, or would be.
     pub bytes: u64,
 }
 
@@ -159,7 +167,11 @@ impl Summary {
                 self.already_stored += 1;
                 self.bytes += receipt.size;
             }
-            SendEvent::DirectoryStored { .. } => self.directories += 1,
+            SendEvent::Planned { file } if file.kind == EntryKind::File => {
+                self.planned += 1;
+                self.bytes += file.size.unwrap_or(0);
+            }
+            SendEvent::Planned { .. } | SendEvent::DirectoryStored { .. } => self.directories += 1,
             SendEvent::Sent { size, .. } => {
                 self.sent += 1;
                 self.bytes += size;
@@ -191,9 +203,19 @@ impl<'a> Report<'a> {
 
     /// Begins a file and gives it its number.
     pub(super) fn start(&mut self, file: &mut SendFile) {
+        self.number(file);
+        self.emit(SendEvent::Started { file });
+    }
+
+    /// Tells of a file that would be sent.
+    pub(super) fn plan(&mut self, file: &mut SendFile) {
+        self.number(file);
+        self.emit(SendEvent::Planned { file });
+    }
+
+    fn number(&mut self, file: &mut SendFile) {
         file.number = self.numbers;
         self.numbers += 1;
-        self.emit(SendEvent::Started { file });
     }
 
     pub(super) fn emit(&mut self, event: SendEvent<'_>) {

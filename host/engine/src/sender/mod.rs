@@ -33,8 +33,10 @@ mod connect;
 mod error;
 mod event;
 mod native;
+mod plan;
 mod prepare;
 mod pump;
+mod selection;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,8 @@ mod walk;
 
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
 pub use event::{SendEvent, SendFile, Summary};
+pub use plan::plan;
+pub use selection::{Exclude, PatternError, Selection};
 pub use source::Source;
 
 /// What is spoken to the server.
@@ -66,6 +70,8 @@ pub struct SendOptions {
     /// How long nothing may move in either direction, while the server owes an answer or has to take
     /// bytes, before it counts as stalled.
     pub stall_timeout: Duration,
+    /// What of trees is sent.
+    pub selection: Selection,
     /// Whether to count all files first, beside sending, for [`SendEvent::Totals`]. It walks each
     /// tree a second time.
     pub count_totals: bool,
@@ -82,6 +88,7 @@ impl Default for SendOptions {
             // As long as a server tolerates silence: the longest delay of a retransmission that a
             // network mends by itself, twice.
             stall_timeout: Duration::from_secs(60),
+            selection: Selection::default(),
             count_totals: false,
             agent: concat!("sandport/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -117,15 +124,19 @@ pub async fn send_until(
     mut events: impl FnMut(SendEvent<'_>),
 ) -> Result<Summary, SendError> {
     let mut report = event::Report::new(&mut events);
-    let totals = options.count_totals.then(|| walk::count_in_background(&sources)).flatten();
+    let totals = options
+        .count_totals
+        .then(|| walk::count_in_background(&sources, &options.selection))
+        .flatten();
+    let selection = options.selection.clone();
     match options.dialect {
         Dialect::Native => {
-            let items = prepare::start(sources, prepare::Contents::ReadSmall);
+            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall);
             native::send(to, items, totals, &options, stop, &mut report).await?;
         }
         Dialect::Classic => {
             source::require_files(&sources)?;
-            let items = prepare::start(sources, prepare::Contents::Leave);
+            let items = prepare::start(sources, selection, prepare::Contents::Leave);
             classic::send(to, items, totals, &options, stop, &mut report).await?;
         }
     }

@@ -14,7 +14,7 @@ use sandport_protocol::{Digest, EntryKind};
 use tokio::sync::mpsc;
 
 use super::walk::{self, Found};
-use super::{FileError, SendFile, SkipReason, Source, source};
+use super::{FileError, Selection, SendFile, SkipReason, Source, source};
 
 /// Files of up to this size are read whole, and may be sent ahead of their verdict. As much as a
 /// receiver reads in one go while it expects messages: more would not spare it a call. Bytes.
@@ -67,17 +67,22 @@ pub(super) enum Item {
 /// Whether opening a path may go through a link in its last part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Links {
-    /// The path was named by the caller.
+    /// The path was named by the caller, or links are followed.
     Follow,
     /// The path was found in a tree, where it was no link.
     Refuse,
 }
 
 /// Prepares all sources in order. The receiver ends when there is no more.
-pub(super) fn start(sources: Vec<Source>, contents: Contents) -> mpsc::Receiver<Vec<Item>> {
+pub(super) fn start(
+    sources: Vec<Source>,
+    selection: Selection,
+    contents: Contents,
+) -> mpsc::Receiver<Vec<Item>> {
     let (batches, prepared) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut batch = Batch { batches, contents, items: Vec::new(), content: Vec::new() };
+        let (items, content) = (Vec::new(), Vec::new());
+        let mut batch = Batch { batches, selection, contents, items, content };
         for source in sources {
             if !batch.add_source(source) {
                 return;
@@ -91,6 +96,7 @@ pub(super) fn start(sources: Vec<Source>, contents: Contents) -> mpsc::Receiver<
 /// The batch that is being filled.
 struct Batch {
     batches: mpsc::Sender<Vec<Item>>,
+    selection: Selection,
     contents: Contents,
     items: Vec<Pending>,
     /// The content of all small files in `items`, one after another.
@@ -139,9 +145,11 @@ impl Batch {
 
     fn add_tree(&mut self, root: &Path, name: &str) -> GoOn {
         let mut go_on = true;
-        walk::walk(root, name, |found| {
+        let selection = self.selection.clone();
+        let links = if selection.follow_links { Links::Follow } else { Links::Refuse };
+        walk::walk(root, name, &selection, |found| {
             go_on = match found {
-                Found::File { path, name } => self.add_file(path, name, Links::Refuse),
+                Found::File { path, name } => self.add_file(path, name, links),
                 Found::Directory(file) => self.add(Item::Directory(file)),
                 Found::Skipped { path, reason } => self.add(Item::Skipped { path, reason }),
                 Found::Failed { path, error } => self.add(Item::Failed { path, error }),

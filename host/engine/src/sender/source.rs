@@ -12,7 +12,8 @@ pub enum Source {
     /// A file, or a directory with all that is in it.
     #[non_exhaustive]
     Path {
-        /// Where it is. A symbolic link here is followed; within a directory none is.
+        /// Where it is. A symbolic link here is followed; within a directory where
+        /// [`Selection::follow_links`](super::Selection::follow_links) says so.
         path: PathBuf,
         /// The name to send it under; `None`: its own.
         name: Option<String>,

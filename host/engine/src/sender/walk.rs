@@ -9,7 +9,7 @@ use sandport_protocol::EntryKind;
 use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
-use super::{FileError, SendFile, SkipReason, Source, Totals};
+use super::{FileError, Selection, SendFile, SkipReason, Source, Totals};
 
 /// One thing that a tree holds.
 pub(super) enum Found {
@@ -38,28 +38,54 @@ struct Open {
     settled: bool,
 }
 
-/// Finds what is in the tree at `root`, which is called `name` at the server. `found` returns whether
-/// to go on.
+/// Finds what is sent of the directory `root`, which is called `name` at the server. `found` returns
+/// whether to go on.
 ///
-/// Links are not followed, except `root` itself.
-pub(super) fn walk(root: &Path, name: &str, mut found: impl FnMut(Found) -> bool) {
+/// `root` itself may be a link in any case.
+pub(super) fn walk(
+    root: &Path,
+    name: &str,
+    selection: &Selection,
+    mut found: impl FnMut(Found) -> bool,
+) {
     let mut parents: Vec<Open> = Vec::new();
-    for entry in WalkDir::new(root) {
-        let depth = entry.as_ref().map_or_else(walkdir::Error::depth, walkdir::DirEntry::depth);
-        // An error about listing a directory comes with that directory's depth.
-        let leaves_above = if entry.is_err() { depth + 1 } else { depth };
-        while let Some(directory) = parents.pop_if(|last| last.depth >= leaves_above) {
+    let mut entries = WalkDir::new(root).follow_links(selection.follow_links).into_iter();
+    while let Some(entry) = entries.next() {
+        // An error about listing a directory comes after that directory and with its depth; any
+        // other with the depth of the entry that it is about.
+        let depth = match &entry {
+            Ok(entry) => entry.depth(),
+            Err(error) if is_about_last(error, &parents) => error.depth() + 1,
+            Err(error) => error.depth(),
+        };
+        while let Some(directory) = parents.pop_if(|last| last.depth >= depth) {
             if !leave(root, name, directory, &mut parents, &mut found) {
                 return;
             }
         }
         let go_on = match entry {
             Err(error) => {
-                settle(&mut parents);
-                let path = error.path().unwrap_or(root).to_owned();
-                found(Found::Failed { path, error: FileError::List(into_io(error)) })
+                let listing = error.path().is_none() || is_about_last(&error, &parents);
+                let path = error.path().unwrap_or_else(|| last_path(&parents, root)).to_owned();
+                if !listing && selection.exclude.matches(beneath(root, &path), false) {
+                    found(Found::Skipped { path, reason: SkipReason::Excluded })
+                } else {
+                    settle(&mut parents);
+                    found(Found::Failed { path, error: into_file_error(error, listing) })
+                }
             }
-            Ok(entry) if entry.file_type().is_dir() => {
+            Ok(entry)
+                if selection
+                    .exclude
+                    .matches(beneath(root, entry.path()), entry.file_type().is_dir()) =>
+            {
+                if entry.file_type().is_dir() {
+                    entries.skip_current_dir();
+                }
+                found(Found::Skipped { path: entry.into_path(), reason: SkipReason::Excluded })
+            }
+            // The root may be a link to a directory, which was named.
+            Ok(entry) if entry.file_type().is_dir() || depth == 0 => {
                 parents.push(Open { path: entry.into_path(), depth, settled: false });
                 true
             }
@@ -86,6 +112,20 @@ pub(super) fn walk(root: &Path, name: &str, mut found: impl FnMut(Found) -> bool
             return;
         }
     }
+}
+
+/// Whether an error is about the directory that was found last: it could not be listed.
+fn is_about_last(error: &walkdir::Error, parents: &[Open]) -> bool {
+    parents.last().is_some_and(|last| error.path() == Some(last.path.as_path()))
+}
+
+fn last_path<'a>(parents: &'a [Open], root: &'a Path) -> &'a Path {
+    parents.last().map_or(root, |last| &last.path)
+}
+
+/// The path of an entry from the top of its tree.
+fn beneath<'a>(root: &Path, path: &'a Path) -> &'a Path {
+    path.strip_prefix(root).unwrap_or(path)
 }
 
 /// All entries of `directory` were seen: it is sent where none of them was.
@@ -147,17 +187,21 @@ pub(super) fn modified_ns(metadata: &Metadata) -> Option<i64> {
     metadata.mtime().checked_mul(1_000_000_000)?.checked_add(metadata.mtime_nsec())
 }
 
-fn into_io(error: walkdir::Error) -> io::Error {
+fn into_file_error(error: walkdir::Error, listing: bool) -> FileError {
+    if error.loop_ancestor().is_some() {
+        return FileError::LinkLoop;
+    }
     // The path is reported beside the error: the system's own words are enough.
-    match error.io_error().and_then(io::Error::raw_os_error) {
+    let system = match error.io_error().and_then(io::Error::raw_os_error) {
         Some(code) => io::Error::from_raw_os_error(code),
         None => error.into(),
-    }
+    };
+    if listing { FileError::List(system) } else { FileError::Open(system) }
 }
 
 /// Counts the files of all sources and their bytes on a blocking thread; `None` where there are
 /// streams alone.
-pub(super) fn count_in_background(sources: &[Source]) -> Option<Totals> {
+pub(super) fn count_in_background(sources: &[Source], selection: &Selection) -> Option<Totals> {
     let paths: Vec<PathBuf> = sources
         .iter()
         .filter_map(|source| match source {
@@ -168,23 +212,29 @@ pub(super) fn count_in_background(sources: &[Source]) -> Option<Totals> {
     if paths.is_empty() {
         return None;
     }
+    let selection = selection.clone();
     let (counted, totals) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
         let (mut files, mut bytes) = (0u64, 0u64);
-        for entry in paths.iter().flat_map(WalkDir::new).filter_map(Result::ok) {
-            if counted.is_closed() {
-                return;
-            }
-            // A link is followed where it is named itself.
-            let metadata = if entry.depth() == 0 {
-                entry.path().metadata().ok()
-            } else {
-                entry.metadata().ok()
-            };
-            if let Some(metadata) = metadata.filter(Metadata::is_file) {
+        let mut count = |path: &Path| {
+            if let Ok(metadata) = path.metadata()
+                && metadata.is_file()
+            {
                 files += 1;
                 bytes += metadata.len();
             }
+        };
+        for root in &paths {
+            if !root.is_dir() {
+                count(root);
+                continue;
+            }
+            walk(root, "", &selection, |found| {
+                if let Found::File { path, .. } = found {
+                    count(&path);
+                }
+                !counted.is_closed()
+            });
         }
         // Nobody listens any more if everything was sent in the meantime.
         let _ = counted.blocking_send((files, bytes));

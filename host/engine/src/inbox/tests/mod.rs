@@ -8,7 +8,6 @@ mod crashes;
 mod disk_full;
 mod faults;
 mod locations;
-mod namespace;
 mod paths;
 mod resend;
 mod simulation;
@@ -20,6 +19,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
+use crate::namespace;
 use sandport_protocol::{Digest, Extent};
 
 /// An inbox in a folder of its own.

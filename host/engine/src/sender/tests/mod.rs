@@ -5,6 +5,7 @@ mod classic;
 mod failures;
 mod native;
 mod peer;
+mod trees;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ impl Told {
         let last =
             |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.0.push(match event {
+            SendEvent::Planned { file } => format!("planned {} {:?}", named(file), file.size),
             SendEvent::Stored { file, receipt } => {
                 format!("stored {} as {}", named(file), receipt.name)
             }

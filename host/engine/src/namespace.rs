@@ -1,12 +1,13 @@
 //! Tests that need a mount or a user of their own: they run themselves once more in a namespace, so
 //! that they need no privileges and leave nothing behind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
 use std::process::Command;
 
-use super::*;
-
 /// Arguments of `unshare` for a test that mounts something.
-pub(super) const MOUNT: &[&str] = &["--user", "--map-root-user", "--mount"];
+pub(crate) const MOUNT: &[&str] = &["--user", "--map-root-user", "--mount"];
 
 /// Tells the second run where its folder is.
 const FOLDER: &str = "SANDPORT_TEST_FOLDER";
@@ -16,7 +17,7 @@ const LEAVE_OUT: &str = "SANDPORT_TEST_WITHOUT_NAMESPACES";
 
 /// Runs `test` in namespaces as `unshare` makes them of `arguments`, after the shell command `setup`,
 /// which gets the path of an empty folder as `$0`. So does the test.
-pub(super) fn run_inside(arguments: &[&str], setup: &str, test: impl FnOnce(&Path)) {
+pub(crate) fn run_inside(arguments: &[&str], setup: &str, test: impl FnOnce(&Path)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return test(Path::new(&folder));
     }
