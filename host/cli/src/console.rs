@@ -2,11 +2,13 @@
 //! error.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use sandport::text::sanitise;
 use serde_json::Value;
+
+use crate::failure::Failure;
 
 /// Longest text from a peer or a path that is shown, in characters. A path that exists fits.
 const SHOWN_CHARS_MAX: usize = 4_096;
@@ -38,6 +40,22 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
+/// A time as RFC 3339 writes it, in UTC.
+pub(crate) fn timestamp(time: SystemTime) -> Option<String> {
+    jiff::Timestamp::try_from(time).ok().map(|time| time.to_string())
+}
+
+/// An age for a table: `12s`, `5m`, `3h`, `4d`.
+pub(crate) fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -66,6 +84,36 @@ pub(crate) fn json_line(value: &Value) -> String {
     escaped
 }
 
+/// Results on standard output, line by line, until nobody reads them.
+pub(crate) struct Results {
+    stdout: io::BufWriter<io::Stdout>,
+}
+
+impl Results {
+    pub(crate) fn new() -> Self {
+        Self { stdout: io::BufWriter::new(io::stdout()) }
+    }
+
+    /// Writes a line; whether anybody reads on.
+    pub(crate) fn line(&mut self, line: &str) -> Result<bool, Failure> {
+        Self::judge(writeln!(self.stdout, "{line}"))
+    }
+
+    /// Writes what is held back.
+    pub(crate) fn flush(&mut self) -> Result<bool, Failure> {
+        Self::judge(self.stdout.flush())
+    }
+
+    fn judge(written: io::Result<()>) -> Result<bool, Failure> {
+        match written {
+            Ok(()) => Ok(true),
+            // `sandport ls | head` has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::local("write to standard output", &error)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -91,5 +139,7 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
         assert_eq!(seconds(Duration::from_secs(30)), "30 s");
         assert_eq!(seconds(Duration::from_secs(125)), "2m 5s");
+        let ages = [59, 60, 7_199, 86_399, 864_000].map(|it| age(Duration::from_secs(it)));
+        assert_eq!(ages, ["59s", "1m", "1h", "23h", "10d"]);
     }
 }

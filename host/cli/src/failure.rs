@@ -48,6 +48,7 @@ impl From<InboxError> for Failure {
             InboxError::ParentMissing { .. } => ("inbox-parent-missing", Exit::LocalIo),
             InboxError::NotADirectory { .. } => ("inbox-not-a-directory", Exit::LocalIo),
             InboxError::NotWritable { .. } => ("inbox-not-writable", Exit::LocalIo),
+            InboxError::NotAnInbox { .. } => ("not-an-inbox", Exit::Usage),
             InboxError::Locked { .. } => ("inbox-locked", Exit::Temporary),
             InboxError::WrongLayout { .. } => ("inbox-layout", Exit::Usage),
             InboxError::NameInvalid { .. } => ("name-invalid", Exit::Usage),

@@ -13,9 +13,11 @@ mod documents;
 mod exit;
 mod failure;
 mod logging;
+mod ls;
 mod send;
 mod serve;
 mod signals;
+mod verify;
 mod welcome;
 
 fn main() -> ExitCode {
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
         None => welcome::print(),
         Some(Command::Serve(args)) => serve::run(*args, &cli.talk),
         Some(Command::Send(args)) => send::run(args, &cli.talk),
+        Some(Command::Ls(args)) => ls::run(&args, &cli.talk),
+        Some(Command::Verify(args)) => verify::run(&args, &cli.talk),
         Some(Command::Completions { shell }) => documents::completions(shell),
         Some(Command::Man { dir }) => documents::man(dir.as_deref()),
     };

@@ -10,6 +10,7 @@ sandport: receive files from people you do not trust, and send files
 
 Receive files into a folder:   sandport serve ./inbox
 Send a file:                   sandport send FILE 127.0.0.1
+List what came:                sandport ls ./inbox
 All there is:                  sandport --help
 ";
 

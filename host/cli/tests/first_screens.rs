@@ -22,7 +22,13 @@ fn the_name_of_the_program_alone_shows_the_next_command_to_type() {
 
 #[test]
 fn help_of_each_command_has_examples() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["send", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["send", "--help"],
+        &["ls", "--help"],
+        &["verify", "--help"],
+    ] {
         let output = sandport(arguments);
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("Examples:\n  sandport "), "{arguments:?}");

@@ -11,10 +11,12 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod care;
 mod send;
 mod serve;
 mod values;
 
+pub(crate) use care::{LsArgs, VerifyArgs};
 pub(crate) use send::SendArgs;
 pub(crate) use serve::ServeArgs;
 
@@ -24,6 +26,8 @@ Examples:
   sandport serve ./inbox --listen [::]:6542    receive them from every network
   sandport send report.pdf photos/ 127.0.0.1   send a file and a folder
   tar c . | sandport send - host --name a.tar  send what a program writes
+  sandport ls ./inbox                          list what was received
+  sandport verify ./inbox                      read it again and compare it with what was received
 
 Exit codes:
   0 all done    1 some files failed    2 usage or settings    3 temporary, try again
@@ -85,6 +89,12 @@ pub(crate) enum Command {
 
     /// Send files and folders to a server
     Send(SendArgs),
+
+    /// List the files of an inbox
+    Ls(LsArgs),
+
+    /// Read the files of an inbox again and compare them with what was received
+    Verify(VerifyArgs),
 
     /// Print a completion script for a shell
     Completions {

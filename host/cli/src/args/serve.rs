@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
-use sandport::inbox::{Conflict, Durability, InboxOptions};
+use sandport::inbox::{Conflict, Durability, InboxOptions, Quota, Records};
 use sandport::net::Address;
 use sandport::protocol::Limits;
 
@@ -48,9 +48,25 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
     pub(super) durability: DurabilityRule,
 
+    /// Where it is kept what was stored, for senders who ask again and for `sandport verify`
+    #[arg(long, value_enum, default_value = "log", env = "SANDPORT_RECORDS")]
+    pub(super) records: RecordsRule,
+
     /// The largest file [default: no limit but the disk]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
     pub(crate) max_file: Option<u64>,
+
+    /// Bytes that the inbox may hold, uploads under way included [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_QUOTA_BYTES")]
+    pub(super) quota_bytes: Option<u64>,
+
+    /// Files and folders that the inbox may hold, uploads under way included [default: no limit]
+    #[arg(long, value_name = "N", env = "SANDPORT_QUOTA_FILES")]
+    pub(super) quota_files: Option<u64>,
+
+    /// Space on the disk that uploads leave free [default: none]
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MIN_FREE")]
+    pub(super) min_free: Option<u64>,
 
     /// Connections at once; more wait
     #[arg(
@@ -171,6 +187,15 @@ pub(super) enum DurabilityRule {
     None,
 }
 
+/// `--records`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RecordsRule {
+    /// In the inbox, in .sandport/receipts: names, sizes and digests
+    Log,
+    /// In memory until the server ends; nothing is written down
+    Memory,
+}
+
 impl ServeArgs {
     /// What the inbox has to know.
     pub(crate) fn inbox_options(&self) -> InboxOptions {
@@ -184,7 +209,13 @@ impl ServeArgs {
                 DurabilityRule::Commit => Durability::Commit,
                 DurabilityRule::None => Durability::None,
             },
+            records: match self.records {
+                RecordsRule::Log => Records::Log,
+                RecordsRule::Memory => Records::Memory,
+            },
             size_max: self.max_file,
+            quota: Quota::new(self.quota_bytes, self.quota_files),
+            free_min: self.min_free.unwrap_or(0),
             allow_executable: self.allow_executable,
             classic_name: self.classic_name.clone(),
         }

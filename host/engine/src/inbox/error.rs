@@ -50,6 +50,12 @@ pub enum InboxError {
         /// The highest layout that this version knows.
         known: u32,
     },
+    /// No server ever served the folder.
+    #[error("{} is not an inbox: no server has received anything there", dir.display())]
+    NotAnInbox {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The name for uploads without one is no name that an inbox takes.
     #[error("{name:?} cannot be the name of an upload: {source}")]
     NameInvalid {
@@ -81,6 +87,7 @@ impl InboxError {
             }
             Self::Locked { .. } => "stop the other server, or name another folder",
             Self::WrongLayout { .. } => "serve it with the version that wrote it, or a later one",
+            Self::NotAnInbox { .. } => "name the folder that `sandport serve` was given",
             Self::NameInvalid { .. } => {
                 "use a relative name without '..', control characters or a leading '/'"
             }

@@ -45,6 +45,9 @@ impl<'a> Folders<'a> {
             made.push((above.to_owned(), folder.clone()));
         })?;
         for (above, changed) in &made {
+            if let Some(usage) = &self.core.usage {
+                usage.made_folder();
+            }
             self.changed(above, changed);
         }
         // Only a batch that syncs has files enough to profit, and is over soon: a folder that someone

@@ -181,8 +181,31 @@ fn check_version(state: &OwnedFd, dir: &Path, state_path: &Path) -> Result<bool,
         sync(&file, &path)?;
         return Ok(true);
     }
+    known(&text, dir).map(|()| false)
+}
+
+/// Checks the layout version of an inbox that is only looked at.
+pub(super) fn check_known(
+    state: &OwnedFd,
+    dir: &Path,
+    state_path: &Path,
+) -> Result<(), InboxError> {
+    let path = state_path.join("layout");
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(state, "layout", flags, Mode::empty()) {
+        Ok(file) => {
+            let text = read_small(&file).map_err(|errno| failed_to_look("read", &path, errno))?;
+            // Empty: the server that makes it has just begun.
+            if text.is_empty() { Ok(()) } else { known(&text, dir) }
+        }
+        Err(Errno::NOENT) => Err(InboxError::NotAnInbox { dir: dir.to_path_buf() }),
+        Err(errno) => Err(failed_to_look("open", &path, errno)),
+    }
+}
+
+fn known(text: &str, dir: &Path) -> Result<(), InboxError> {
     if text.trim_end().parse() == Ok(LAYOUT_VERSION) {
-        return Ok(false);
+        return Ok(());
     }
     Err(InboxError::WrongLayout {
         dir: dir.to_path_buf(),
@@ -220,6 +243,11 @@ fn clean(staging: &OwnedFd, path: &Path) -> Result<(), InboxError> {
 
 fn sync(file: &OwnedFd, path: &Path) -> Result<(), InboxError> {
     rustix::fs::fsync(file).map_err(|errno| failed("sync", path, errno))
+}
+
+/// The error for a system call that failed on `path`, of who does not want to write.
+pub(super) fn failed_to_look(doing: &'static str, path: &Path, errno: Errno) -> InboxError {
+    InboxError::Io { doing, path: path.to_path_buf(), source: io::Error::from(errno) }
 }
 
 /// The error for a system call that failed on `path`.

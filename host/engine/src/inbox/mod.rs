@@ -8,6 +8,7 @@
 //! [`Durability::Commit`] all syncing happens in one thread of the inbox, which takes whatever
 //! commits are queued as a batch; [`Pending`] tells the outcome.
 
+pub mod care;
 mod commit;
 mod disk;
 mod error;
@@ -16,10 +17,12 @@ mod latch;
 mod layout;
 mod publish;
 mod receipts;
+mod space;
 mod stage;
 mod tree;
 mod unnamed;
 mod upload;
+mod usage;
 
 use std::fmt;
 use std::os::fd::AsFd;
@@ -32,16 +35,14 @@ use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCo
 pub use commit::Pending;
 pub use error::InboxError;
 pub use upload::{Body, FaultWatch, Upload};
+pub use usage::Quota;
 
 use commit::{Committer, Job, Work};
 use disk::Disk;
 use layout::Layout;
 use receipts::{Receipts, Record};
 use upload::Plan;
-
-/// From which announced size on it is compared with the free space at once. Bytes. Under it the
-/// question costs more than finding out.
-const SPACE_CHECK_BYTES_MIN: u64 = 1024 * 1024;
+use usage::Usage;
 
 /// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
 /// is checked when the file is published in any case; for a small file, that is early enough.
@@ -70,6 +71,17 @@ pub enum Durability {
     None,
 }
 
+/// Where the inbox keeps what it stored: name, size and digest of each file, and how to recognise it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    /// In the log `.sandport/receipts`. A sender who did not hear a receipt gets it after a restart
+    /// too, and files can be compared with what was received: [`care::verify()`].
+    #[default]
+    Log,
+    /// In memory, until the server ends. A log of earlier runs is neither read nor written.
+    Memory,
+}
+
 /// The settings of an inbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InboxOptions {
@@ -77,8 +89,15 @@ pub struct InboxOptions {
     pub conflict: Conflict,
     /// What a receipt promises.
     pub durability: Durability,
+    /// Where it is kept what was stored.
+    pub records: Records,
     /// The largest file in bytes; `None`: no limit but the disk.
     pub size_max: Option<u64>,
+    /// How much the inbox may hold.
+    pub quota: Quota,
+    /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
+    /// under way may do so by a megabyte each.
+    pub free_min: u64,
     /// Whether a file that the sender says is executable becomes executable.
     pub allow_executable: bool,
     /// The name of files that come without one; `None`: one is made up of time and chance.
@@ -108,6 +127,8 @@ struct Core {
     disk: Disk,
     layout: Layout,
     receipts: Receipts,
+    /// Where there is a quota.
+    usage: Option<Arc<Usage>>,
     /// How many staged files there were; it makes their names.
     staged_count: AtomicU64,
     /// How many staged files have an open descriptor.
@@ -154,13 +175,18 @@ impl Inbox {
         let durable = options.durability == Durability::Commit;
         let (root, state) = (layout.root.as_fd(), layout.state.as_fd());
         let state_path = dir.join(sandport_protocol::RESERVED_NAME);
-        let receipts = Receipts::open(&disk, root, state, durable, &state_path)?;
+        let receipts = match options.records {
+            Records::Log => Receipts::open(&disk, root, state, durable, &state_path)?,
+            Records::Memory => Receipts::in_memory(),
+        };
+        let usage = Usage::open(dir, options.quota);
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
             options,
             disk,
             layout,
             receipts,
+            usage,
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
             unsynced: AtomicBool::new(false),
@@ -189,7 +215,7 @@ impl Inbox {
     /// # Errors
     ///
     /// `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
-    /// something else than folders; `too-large`; `insufficient-space`; `io`.
+    /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
     pub fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
         match offer.kind {
             EntryKind::File => self.open_file(offer),
@@ -217,6 +243,8 @@ impl Inbox {
         }
         core.check_path(&name, offer.size)?;
         core.check_space(offer.size)?;
+        let reserve = |usage: &Arc<Usage>| usage.reserve(offer.size.unwrap_or(0));
+        let reservation = core.usage.as_ref().map(reserve).transpose()?;
         let plan = Plan {
             name,
             size: offer.size,
@@ -224,7 +252,7 @@ impl Inbox {
             modified_ns: offer.modified_ns,
             executable: offer.executable,
         };
-        Ok(Verdict::Accepted(Upload::new(self, core, plan)))
+        Ok(Verdict::Accepted(Upload::new(self, core, plan, reservation)))
     }
 
     fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
@@ -232,6 +260,11 @@ impl Inbox {
             return Err(Refusal::new(RefusalCode::NameInvalid, "a folder needs a name"));
         };
         let name = EntryName::parse(name)?;
+        if let Some(usage) = &self.handle.core.usage
+            && tree::look_up(self.handle.core.layout.root.as_fd(), &name)?.is_none()
+        {
+            usage.check_folder()?;
+        }
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
         match pending.try_get() {
@@ -276,22 +309,6 @@ impl Core {
             Some(_) if refuse => Err(publish::taken()),
             _ => Ok(()),
         }
-    }
-
-    /// Refuses what cannot fit on the disk as it is now.
-    fn check_space(&self, size: Option<u64>) -> Result<(), Refusal> {
-        let Some(size) = size.filter(|&size| size >= SPACE_CHECK_BYTES_MIN) else {
-            return Ok(());
-        };
-        let Ok(space) = rustix::fs::fstatvfs(&self.layout.staging) else {
-            return Ok(());
-        };
-        // A file system without blocks has no limit: tmpfs, where none was set.
-        if space.f_blocks > 0 && size > space.f_bavail.saturating_mul(space.f_frsize) {
-            let words = "the file does not fit on the disk of the inbox";
-            return Err(Refusal::new(RefusalCode::InsufficientSpace, words));
-        }
-        Ok(())
     }
 }
 

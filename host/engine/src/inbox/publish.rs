@@ -26,7 +26,8 @@ use super::error::refusal;
 use super::folders::Folders;
 use super::receipts::{Publication, Record};
 use super::stage::StagedFile;
-use super::tree::{self, Obstacle};
+use super::tree::{self, Folder, Obstacle};
+use super::usage::Reservation;
 use super::{Conflict, Core, Durability};
 
 /// From how many files on their content is synced by one `syncfs` and not file by file. Each `fsync`
@@ -44,6 +45,8 @@ pub(super) struct FileWork {
     pub(super) name: EntryName,
     pub(super) staged: StagedFile,
     pub(super) record: Record,
+    /// Its part of the quota, where there is one.
+    pub(super) reservation: Option<Reservation>,
 }
 
 /// Does what the jobs ask for and resolves their tickets, in order.
@@ -394,7 +397,11 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
         Conflict::Replace => Publish::Replace,
         Conflict::Rename | Conflict::Refuse => Publish::NoReplace,
     };
-    match file.staged.publish(how, &folder, choice.name.leaf()) {
+    let placed = match file.reservation.take() {
+        None => file.staged.publish(how, &folder, choice.name.leaf()),
+        Some(reservation) => place_counted(core, &mut file, reservation, how, &folder, &choice),
+    };
+    match placed {
         Ok(()) => {
             folders.changed(parent.unwrap_or_default(), &folder);
             State::Placed { offered: file.name, record: file.record, choice }
@@ -410,6 +417,35 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
         }
         Err(errno) => State::Done(Err(refusal("publish a file", errno))),
     }
+}
+
+/// The same, where it is counted what the inbox holds.
+fn place_counted(
+    core: &Core,
+    file: &mut FileWork,
+    reservation: Reservation,
+    how: Publish,
+    folder: &Folder<'_>,
+    choice: &Choice,
+) -> rustix::io::Result<()> {
+    let leaf = choice.name.leaf();
+    let replaced = match how {
+        Publish::Replace => tree::look(folder, leaf).ok().flatten(),
+        Publish::NoReplace => None,
+    };
+    let inode = file.record.inode;
+    reservation.publishing(inode);
+    let placed = file.staged.publish(how, folder, leaf);
+    if placed.is_err() {
+        reservation.not_published(inode);
+        file.reservation = Some(reservation);
+        return placed;
+    }
+    reservation.settle(inode, file.record.size);
+    if let (Some(usage), Some(stat)) = (&core.usage, replaced) {
+        usage.replaced(u64::try_from(stat.st_size).unwrap_or(0));
+    }
+    placed
 }
 
 fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {

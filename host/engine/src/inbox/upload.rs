@@ -11,7 +11,9 @@ use super::error::refusal;
 use super::latch::Latch;
 use super::publish::FileWork;
 use super::receipts::Record;
+use super::space::FLOOR_STEP_BYTES;
 use super::stage::StagedFile;
+use super::usage::Reservation;
 use super::{Core, Inbox};
 
 /// From which size on a discarded file is removed by the thread of the inbox and not by the one that
@@ -48,6 +50,10 @@ struct Receiving {
     staged: Option<StagedFile>,
     hash: Hash,
     bytes: u64,
+    /// Its part of the quota, where there is one.
+    reservation: Option<Reservation>,
+    /// How many bytes there are when the free space is looked at again, where a floor is kept.
+    floor_checked_at: u64,
     /// The number of the body that may write, while it has room and was not dropped.
     body: Option<u64>,
     bodies: u64,
@@ -61,9 +67,21 @@ enum Hash {
 }
 
 impl Upload {
-    pub(super) fn new(inbox: &Inbox, core: &Arc<Core>, plan: Plan) -> Self {
-        let receiving =
-            Receiving { staged: None, hash: Hash::Empty, bytes: 0, body: None, bodies: 0 };
+    pub(super) fn new(
+        inbox: &Inbox,
+        core: &Arc<Core>,
+        plan: Plan,
+        reservation: Option<Reservation>,
+    ) -> Self {
+        let receiving = Receiving {
+            staged: None,
+            hash: Hash::Empty,
+            bytes: 0,
+            reservation,
+            floor_checked_at: 0,
+            body: None,
+            bodies: 0,
+        };
         let shared = Shared {
             core: Arc::clone(core),
             plan,
@@ -230,6 +248,7 @@ impl Body {
         };
         // The upload cannot be committed any more, so the disk gets its room back now.
         receiving.staged = None;
+        receiving.reservation = None;
         drop(guard);
         self.shared.fault.set(fault);
     }
@@ -245,6 +264,7 @@ impl Body {
             let words = "more bytes than were announced";
             return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
         }
+        receiving.check_room(&self.shared.core, end)?;
         receiving.stage(&self.shared, bytes).map_err(|errno| refusal("write a file", errno))?;
         if self.end == Some(end) {
             receiving.body = None;
@@ -322,11 +342,24 @@ impl Shared {
         let executable = plan.executable && self.core.options.allow_executable;
         let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
         let record = Record::new(*computed.as_bytes(), &stat);
-        Ok(FileWork { name: plan.name.clone(), staged, record })
+        let reservation = receiving.reservation;
+        Ok(FileWork { name: plan.name.clone(), staged, record, reservation })
     }
 }
 
 impl Receiving {
+    /// Whether there may be as many bytes as `end`.
+    fn check_room(&mut self, core: &Core, end: u64) -> Result<(), Refusal> {
+        if let Some(reservation) = &mut self.reservation {
+            reservation.grow(end)?;
+        }
+        if core.options.free_min > 0 && end > self.floor_checked_at {
+            core.check_floor()?;
+            self.floor_checked_at = end.saturating_add(FLOOR_STEP_BYTES);
+        }
+        Ok(())
+    }
+
     fn stage(&mut self, shared: &Shared, bytes: &[u8]) -> rustix::io::Result<()> {
         let whole = self.bytes == 0 && shared.plan.size == Some(bytes.len() as u64);
         // One shot costs no hasher; for large pieces it would lose nothing, either.

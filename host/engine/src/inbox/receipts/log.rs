@@ -19,7 +19,8 @@ use std::borrow::Cow;
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::inbox::disk::{Disk, Step};
@@ -179,8 +180,31 @@ impl Rewriter {
     }
 }
 
+/// Tells whether a log has been written to: its inode and its length.
+pub(in crate::inbox) type LogStamp = (u64, u64);
+
+/// The stamp of the log in `dir`; `None`: there is none.
+pub(in crate::inbox) fn stamp(dir: BorrowedFd<'_>) -> io::Result<Option<LogStamp>> {
+    match rustix::fs::statat(dir, NAME, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some((stat.st_ino, u64::try_from(stat.st_size).unwrap_or(0)))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Calls `each` with what the log in `dir` holds, oldest first, and changes nothing: what does not hold
+/// together at its end may be an entry that is being written.
+pub(super) fn read_only(dir: BorrowedFd<'_>, each: impl FnMut(Entry<'_>)) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(dir, NAME, flags, Mode::empty()) {
+        Ok(file) => read(&file, each).map(drop),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// The log's name in `.sandport`.
-const NAME: &str = "receipts";
+pub(in crate::inbox) const NAME: &str = "receipts";
 
 /// Where its replacement is written; one that a crash left is overwritten.
 const NEW_NAME: &str = "receipts.new";

@@ -5,7 +5,9 @@ mod index;
 mod log;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +19,8 @@ use super::disk::Disk;
 use super::error::InboxError;
 use super::tree;
 use index::Index;
-pub(super) use log::Record;
 use log::{Entry, Log, Session, Stored};
+pub(super) use log::{LogStamp, NAME as LOG_NAME, Record, stamp};
 
 /// Fewest entries for which a log is rewritten without its dead ones. Under it the file has less
 /// than a megabyte and loads in a millisecond or two.
@@ -33,7 +35,8 @@ const WAITING_BYTES_MAX: usize = 32 * 1024;
 
 /// The receipts of an inbox.
 pub(super) struct Receipts {
-    log: Mutex<Writer>,
+    /// `None`: they are kept in memory alone.
+    log: Option<Mutex<Writer>>,
     index: Mutex<Index>,
     /// Whether entries wait whose flush nobody was asked for yet.
     unflushed: AtomicBool,
@@ -54,6 +57,11 @@ pub(super) struct Publication<'a> {
 }
 
 impl Receipts {
+    /// Receipts that are forgotten when the server ends.
+    pub(super) fn in_memory() -> Self {
+        Self { log: None, index: Mutex::new(Index::new()), unflushed: AtomicBool::new(false) }
+    }
+
     /// Loads the log in `state`, which speaks of files beneath `root`.
     ///
     /// If the earlier run did not end in good order, or made nothing durable, then what its entries
@@ -101,7 +109,7 @@ impl Receipts {
             disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
         }
         Ok(Self {
-            log: Mutex::new(writer),
+            log: Some(Mutex::new(writer)),
             index: Mutex::new(index),
             unflushed: AtomicBool::new(false),
         })
@@ -125,7 +133,8 @@ impl Receipts {
         disk: &Disk,
         publications: impl Iterator<Item = Publication<'a>>,
     ) -> rustix::io::Result<()> {
-        let mut writer = lock(&self.log);
+        let Some(log) = &self.log else { return Ok(()) };
+        let mut writer = lock(log);
         publications.for_each(|publication| writer.push(&publication));
         writer.log.write(disk)?;
         writer.log.sync(disk)
@@ -133,7 +142,8 @@ impl Receipts {
 
     /// Writes down what was published, when it suits.
     pub(super) fn note(&self, disk: &Disk, publication: &Publication<'_>) {
-        let mut writer = lock(&self.log);
+        let Some(log) = &self.log else { return };
+        let mut writer = lock(log);
         let first = writer.log.waiting_bytes() == 0;
         writer.push(publication);
         if writer.log.waiting_bytes() >= WAITING_BYTES_MAX {
@@ -151,7 +161,9 @@ impl Receipts {
 
     /// Writes what waits since [`Receipts::note`].
     pub(super) fn flush(&self, disk: &Disk) {
-        lock(&self.log).flush(disk);
+        if let Some(log) = &self.log {
+            lock(log).flush(disk);
+        }
     }
 
     /// From now on an offer of the file is answered with its receipt.
@@ -162,7 +174,8 @@ impl Receipts {
 
     /// Ends the run; `durable`: all that was published is.
     pub(super) fn close(&self, disk: &Disk, durable: bool) {
-        let mut writer = lock(&self.log);
+        let Some(log) = &self.log else { return };
+        let mut writer = lock(log);
         if writer.begun && durable {
             writer.log.push(&Entry::Closed);
         }
@@ -209,6 +222,12 @@ impl Record {
             inode: stat.st_ino,
             modified: modified(stat),
         }
+    }
+
+    /// Whether it describes the file with this metadata.
+    pub(super) fn describes(&self, metadata: &std::fs::Metadata) -> bool {
+        let modified = (metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap_or(0));
+        (self.size, self.inode, self.modified) == (metadata.len(), metadata.ino(), modified)
     }
 
     /// Whether the file beneath `root` that has the name is the one described, unchanged.
@@ -306,6 +325,20 @@ fn compact(
     })?;
     *index = live;
     Ok(index.len())
+}
+
+/// The last record under each name that the log in `state` has, for who only looks: a server may be
+/// writing it. Empty where there is no log.
+pub(super) fn read_all(state: BorrowedFd<'_>) -> std::io::Result<HashMap<String, Record>> {
+    let mut records = HashMap::new();
+    log::read_only(state, |entry| {
+        if let Entry::Stored(stored) = entry
+            && let Some(published) = stored.published()
+        {
+            records.insert(published.as_str().to_owned(), stored.record);
+        }
+    })?;
+    Ok(records)
 }
 
 /// A number for this boot of the system; 0: the system does not tell.

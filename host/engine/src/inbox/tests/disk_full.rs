@@ -49,6 +49,38 @@ fn an_announced_size_is_compared_with_the_free_space() {
 }
 
 #[test]
+fn a_floor_of_free_space_is_kept_and_uploads_go_on_when_there_is_room_again() {
+    namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
+        for durability in [Durability::Commit, Durability::None] {
+            let options = InboxOptions { durability, free_min: 4 << 20, ..InboxOptions::default() };
+            let inbox = Inbox::create(&dir.join("inbox"), options).unwrap();
+            // Refused when it is announced, although it would fit.
+            let announced = inbox.open(&Offer { size: Some(5 << 20), ..offer("a", b"") });
+            assert_eq!(code(announced), RefusalCode::InsufficientSpace);
+            // And while bytes pass, where the size was not known.
+            let upload = accept(&inbox, &Offer { size: None, ..offer("a", b"") });
+            let mut body = upload.body(ALL).unwrap();
+            let mut taken = 0;
+            while upload.fault().is_none() && taken < 64 {
+                body.write(&[7; 256 * 1024]);
+                taken += 1;
+            }
+            assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
+            // The floor, and the megabyte that one upload may go under it.
+            assert!(taken <= 5 * 4 + 1, "{taken} quarters of a megabyte");
+            drop(body);
+            drop(upload);
+
+            fs::write(dir.join("ballast"), vec![0; 5 << 20]).unwrap();
+            assert_eq!(code(send(&inbox, "small", b"x")), RefusalCode::InsufficientSpace);
+            fs::remove_file(dir.join("ballast")).unwrap();
+            send(&inbox, "small", b"x").unwrap();
+            fs::remove_file(dir.join("inbox/small")).unwrap();
+        }
+    });
+}
+
+#[test]
 fn no_room_for_the_receipt_publishes_nothing() {
     namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
         let inbox = bench_on(dir, Durability::Commit);

@@ -3,12 +3,14 @@
 //! What a sender, an operator and someone else on the same machine can see of an inbox.
 
 mod batches;
+mod care;
 mod conflicts;
 mod crashes;
 mod disk_full;
 mod faults;
 mod locations;
 mod paths;
+mod quota;
 mod resend;
 mod simulation;
 mod stored;

@@ -1,0 +1,90 @@
+//! Opening an inbox without taking it: nothing is made, locked or changed.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use sandport_protocol::RESERVED_NAME;
+
+use crate::inbox::InboxError;
+use crate::inbox::layout;
+use crate::inbox::receipts::{self, LogStamp, Record};
+
+/// An inbox that is looked at.
+pub(super) struct Look {
+    pub(super) dir: PathBuf,
+    pub(super) root: OwnedFd,
+    pub(super) state: OwnedFd,
+    records: HashMap<String, Record>,
+    /// The log as the records were read from it.
+    stamp: Option<LogStamp>,
+}
+
+impl Look {
+    /// Opens the inbox at `dir` and reads its records.
+    ///
+    /// # Errors
+    /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
+    pub(super) fn at(dir: &Path) -> Result<Self, InboxError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let failed = |doing, path: &Path, errno| match errno {
+            Errno::NOTDIR => InboxError::NotADirectory { path: path.to_path_buf() },
+            errno => layout::failed_to_look(doing, path, errno),
+        };
+        let root = rustix::fs::open(dir, flags, Mode::empty())
+            .map_err(|errno| failed("open", dir, errno))?;
+        let path = dir.join(RESERVED_NAME);
+        let state =
+            match rustix::fs::openat(&root, RESERVED_NAME, flags | OFlags::NOFOLLOW, Mode::empty())
+            {
+                Ok(state) => state,
+                Err(Errno::NOENT) => {
+                    return Err(InboxError::NotAnInbox { dir: dir.to_path_buf() });
+                }
+                Err(Errno::LOOP) => return Err(InboxError::NotADirectory { path }),
+                Err(errno) => return Err(failed("open", &path, errno)),
+            };
+        layout::check_known(&state, dir, &path)?;
+        let mut look =
+            Self { dir: dir.to_path_buf(), root, state, records: HashMap::new(), stamp: None };
+        look.read_records()?;
+        Ok(look)
+    }
+
+    /// The record of the file that has the name.
+    pub(super) fn record(&self, name: &str) -> Option<&Record> {
+        self.records.get(name)
+    }
+
+    /// All names that have a record.
+    pub(super) fn recorded_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.records.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Reads the records again if a server has written some since. Whether it has.
+    pub(super) fn refresh(&mut self) -> Result<bool, InboxError> {
+        let stamp = receipts::stamp(self.state.as_fd()).map_err(|source| self.failed(source))?;
+        if stamp == self.stamp {
+            return Ok(false);
+        }
+        self.read_records()?;
+        Ok(true)
+    }
+
+    fn read_records(&mut self) -> Result<(), InboxError> {
+        // Before the reading: what is written in between is read once more, and nothing is missed.
+        self.stamp = receipts::stamp(self.state.as_fd()).map_err(|source| self.failed(source))?;
+        self.records =
+            receipts::read_all(self.state.as_fd()).map_err(|source| self.failed(source))?;
+        Ok(())
+    }
+
+    fn failed(&self, source: std::io::Error) -> InboxError {
+        let path = self.dir.join(RESERVED_NAME).join(receipts::LOG_NAME);
+        InboxError::Io { doing: "read", path, source }
+    }
+}

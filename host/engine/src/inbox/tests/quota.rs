@@ -1,0 +1,134 @@
+//! Limits on what an inbox holds.
+
+use super::*;
+
+fn with_quota(
+    bytes_max: impl Into<Option<u64>>,
+    files_max: impl Into<Option<u64>>,
+) -> InboxOptions {
+    InboxOptions {
+        quota: Quota::new(bytes_max.into(), files_max.into()),
+        ..InboxOptions::default()
+    }
+}
+
+fn totals(bench: &Bench) -> [u64; 4] {
+    bench.inbox().handle.core.usage.as_ref().unwrap().totals()
+}
+
+#[test]
+fn what_goes_over_the_quota_is_refused_and_what_is_stored_keeps_its_receipt() {
+    for durability in [Durability::Commit, Durability::None] {
+        let bench = Bench::with(InboxOptions { durability, ..with_quota(10, None) });
+        bench.send("a", b"12345").unwrap();
+        assert_eq!(code(bench.send("b", b"123456")), RefusalCode::QuotaExceeded);
+        bench.send("b", b"12345").unwrap();
+        assert_eq!(code(bench.send("c", b"1")), RefusalCode::QuotaExceeded);
+        bench.send("empty", b"").unwrap();
+        // A retry needs no room.
+        assert_eq!(bench.send("b", b"12345").unwrap().name, "b");
+        assert_eq!(bench.names(), ["a", "b", "empty"]);
+        assert_eq!(bench.staged(), 0);
+    }
+}
+
+#[test]
+fn files_and_folders_are_counted() {
+    let bench = Bench::with(with_quota(None, 3));
+    bench.send("folder/a", b"a").unwrap();
+    let folder = |name| commit(bench.inbox(), &offer_folder(name), b"");
+    folder("another").unwrap();
+    // Nothing is made that is there.
+    folder("another").unwrap();
+    let refusal = folder("third").unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::QuotaExceeded);
+    assert!(refusal.detail.unwrap().contains("3 files and folders"));
+    assert_eq!(code(bench.send("b", b"")), RefusalCode::QuotaExceeded);
+    assert_eq!(bench.names(), ["another/", "folder/", "folder/a"]);
+}
+
+#[test]
+fn uploads_under_way_reserve_what_they_announced_and_give_it_back() {
+    let bench = Bench::with(with_quota(10, None));
+    let first = accept(bench.inbox(), &Offer { size: Some(8), ..offer("a", b"") });
+    assert_eq!(code(bench.send("b", b"123")), RefusalCode::QuotaExceeded);
+    drop(first);
+    bench.send("b", b"123").unwrap();
+    // One that fails gives it back as well.
+    let wrong = upload(bench.inbox(), &offer("c", b"1234567"), b"1234567");
+    assert_eq!(code(wait(&wrong.commit(7, Some(digest(b"other"))))), RefusalCode::DigestMismatch);
+    bench.send("d", b"1234567").unwrap();
+    assert_eq!(totals(&bench), [10, 2, 0, 0]);
+}
+
+#[test]
+fn a_stream_is_stopped_where_the_quota_ends_and_gives_its_room_back() {
+    let bench = Bench::with(with_quota(1 << 20, None));
+    let upload = accept(bench.inbox(), &Offer { size: None, ..offer("a", b"") });
+    let mut body = upload.body(ALL).unwrap();
+    body.write(&vec![0; 1 << 20]);
+    assert!(upload.fault().is_none());
+    body.write(b"1");
+    assert_eq!(upload.fault().unwrap().code, RefusalCode::QuotaExceeded);
+    assert_eq!(bench.staged(), 0);
+    bench.send("b", &vec![0; 1 << 20]).unwrap();
+}
+
+#[test]
+fn the_quota_holds_right_after_a_restart_and_counts_what_others_put_there() {
+    let mut bench = Bench::with(with_quota(10, None));
+    bench.send("d/a", b"12345").unwrap();
+    fs::write(bench.path("theirs"), b"123").unwrap();
+    bench.restart();
+    assert_eq!(totals(&bench), [8, 3, 0, 0]);
+    assert_eq!(code(bench.send("b", b"123")), RefusalCode::QuotaExceeded);
+    bench.send("b", b"12").unwrap();
+}
+
+#[test]
+fn room_that_somebody_makes_is_noticed_before_anyone_is_refused() {
+    let bench = Bench::with(with_quota(10, None));
+    bench.send("a", b"1234567890").unwrap();
+    fs::remove_file(bench.path("a")).unwrap();
+    bench.send("b", b"123456789").unwrap();
+    assert_eq!(totals(&bench), [9, 1, 0, 0]);
+}
+
+#[test]
+fn a_replaced_file_gives_its_room_back() {
+    let bench = Bench::with(InboxOptions { conflict: Conflict::Replace, ..with_quota(10, 2) });
+    bench.send("a", b"12345678").unwrap();
+    bench.send("a", b"1").unwrap();
+    assert_eq!(totals(&bench), [1, 1, 0, 0]);
+    bench.send("b", b"123456789").unwrap();
+    assert_eq!(totals(&bench), [10, 2, 0, 0]);
+}
+
+#[test]
+fn many_at_once_never_hold_more_than_the_quota_and_the_account_stays_exact() {
+    for durability in [Durability::Commit, Durability::None] {
+        let bench = Bench::in_memory(InboxOptions { durability, ..with_quota(40_000, 60) });
+        let stored: usize = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..8)
+                .map(|sender| {
+                    let inbox = bench.inbox().clone();
+                    scope.spawn(move || {
+                        let send_one = |number: usize| {
+                            let content = vec![sender as u8; (number * 97) % 1_500];
+                            send(&inbox, &format!("{sender}/{}", number % 40), &content)
+                        };
+                        (0..60).map(send_one).filter(Result::is_ok).count()
+                    })
+                })
+                .collect();
+            senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+        });
+        assert!(stored > 20, "{stored}");
+        let files = bench.published();
+        let bytes: usize = files.iter().map(|(_, content)| content.len()).sum();
+        assert!(bytes <= 40_000, "{bytes}");
+        // The folders of uploads that were under way together may go over it.
+        assert!(files.len() <= 60 + 8, "{}", files.len());
+        assert_eq!(totals(&bench), [bytes as u64, files.len() as u64, 0, 0]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Looking after an inbox: what it holds, whether that is what was received, and how much it may be.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+
+use sandport_tests::files::{self, Tree, file};
+use sandport_tests::process::Ended;
+use sandport_tests::send::command;
+use sandport_tests::{Native, Server, Setup, process, send};
+use serde_json::Value;
+
+/// Runs a command about the inbox, in words.
+fn run(arguments: &[&str], inbox: &Path) -> Ended {
+    process::run(command().args(arguments).arg(inbox), b"")
+}
+
+/// Runs it with `--json`: the exit code, and the lines.
+fn run_json(arguments: &[&str], inbox: &Path) -> (Option<i32>, Vec<Value>) {
+    let ended = process::run(command().arg("--json").args(arguments).arg(inbox), b"");
+    let lines = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (ended.code, lines)
+}
+
+/// Stores files through a server; the server, which goes on.
+fn server_with(flags: &[&str], stored: &[(&str, &str)]) -> Server {
+    let server = Setup::new(flags.iter().copied()).start();
+    let mut sender = Native::open(&server);
+    for (id, (name, content)) in stored.iter().enumerate() {
+        sender.send(id as u64, name, content.as_bytes());
+        sender.outcome(id as u64).unwrap();
+    }
+    server
+}
+
+#[test]
+fn ls_lists_what_was_received_while_the_server_runs_and_after_it() {
+    let mut server = server_with(&[], &[("b/c.txt", "hello"), ("a", "")]);
+    fs::write(server.inbox().join("theirs\u{1b}[2J"), "x").unwrap();
+    for is_running in [true, false] {
+        let (code, lines) = run_json(&["ls"], server.inbox());
+        assert_eq!(code, Some(0));
+        let told: Vec<_> = lines.iter().map(|line| (&line["name"], &line["state"])).collect();
+        assert_eq!(told[0], (&"a".into(), &"stored".into()));
+        assert_eq!(told[1], (&"b/c.txt".into(), &"stored".into()));
+        assert_eq!(told[2], (&"theirs\u{1b}[2J".into(), &"unrecorded".into()));
+        assert_eq!(lines[1]["size"], 5);
+        assert!(lines[1]["digest"].as_str().unwrap().starts_with("blake3:"));
+        assert!(lines[1]["age_s"].is_u64());
+        let summary = lines.last().unwrap();
+        assert_eq!((&summary["type"], &summary["files"]), (&"summary".into(), &3.into()));
+
+        let ended = run(&["ls"], server.inbox());
+        assert_eq!(ended.code, Some(0));
+        assert!(ended.stdout.contains("stored      b/c.txt\n"), "{ended:?}");
+        assert!(!ended.stdout.contains('\u{1b}'), "{ended:?}");
+        assert!(ended.stderr.contains("3 files: "), "{ended:?}");
+        if is_running {
+            server.stop();
+        }
+    }
+}
+
+#[test]
+fn verify_is_0_for_what_is_as_received_and_5_for_what_has_changed() {
+    let mut server = server_with(&[], &[("a", "hello"), ("b", "hello"), ("gone", "hello")]);
+    for is_running in [true, false] {
+        let (code, lines) = run_json(&["verify"], server.inbox());
+        assert_eq!((code, lines.len()), (Some(0), 4), "{lines:?}");
+        if is_running {
+            server.stop();
+        }
+    }
+    fs::remove_file(server.inbox().join("gone")).unwrap();
+    let ended = run(&["verify"], server.inbox());
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "missing     gone\n"), "{ended:?}");
+    assert!(ended.stderr.contains("2 files as received, 1 missing: 10 B read"), "{ended:?}");
+    assert_eq!(run(&["verify", "--strict"], server.inbox()).code, Some(5));
+
+    fs::write(server.inbox().join("b"), "hellO").unwrap();
+    let (code, lines) = run_json(&["verify"], server.inbox());
+    assert_eq!(code, Some(5));
+    let changed: Vec<_> = lines.iter().filter(|line| line["type"] == "changed").collect();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0]["name"], "b");
+    assert_eq!(lines.last().unwrap()["exit_code"], 5);
+}
+
+#[test]
+fn records_can_be_kept_off_the_disk() {
+    let server = server_with(&["--records", "memory"], &[("a", "hello")]);
+    assert!(!server.inbox().join(".sandport/receipts").exists());
+    let ended = run(&["verify"], server.inbox());
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "unrecorded  a\n"), "{ended:?}");
+}
+
+#[test]
+fn a_folder_that_is_no_inbox_is_2_and_one_that_is_not_there_is_7() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["ls", "verify"] {
+        let ended = run(&[command], folder.path());
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("error[not-an-inbox]: "), "{ended:?}");
+        assert!(ended.stderr.contains("hint: "), "{ended:?}");
+        assert_eq!(run(&[command], &folder.path().join("missing")).code, Some(7));
+    }
+    assert_eq!(files::tree(folder.path()), Tree::default());
+}
+
+#[test]
+fn over_the_quota_is_4_and_a_retry_succeeds_when_there_is_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "1234567890").unwrap();
+    let mut server = server_with(&["--quota-bytes", "12B", "--quota-files", "5"], &[("a", "123")]);
+    let arguments = [path.as_os_str(), server.address().as_ref()];
+    let sent = send(arguments);
+    assert_eq!((sent.code, sent.failure()), (Some(4), "quota-exceeded"), "{sent:?}");
+    assert!(sent.stderr.contains("--quota-bytes"), "{sent:?}");
+    assert_eq!(server.published(), Tree::from([("a".into(), file("123"))]));
+    assert_eq!(server.staged(), [""; 0]);
+    server.stop();
+
+    fs::remove_file(server.inbox().join("a")).unwrap();
+    let again = Setup::new(["--quota-bytes", "12B"]).inbox(server.inbox()).start();
+    send([path.as_os_str(), again.address().as_ref()]).expect_success();
+}
+
+#[test]
+fn a_disk_that_would_be_too_full_is_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "1234567890").unwrap();
+    // No disk has so much.
+    let mut server = Server::start(["--min-free", "8000PiB"]);
+    let sent = send([path.as_os_str(), server.address().as_ref()]);
+    assert_eq!((sent.code, sent.failure()), (Some(3), "insufficient-space"), "{sent:?}");
+    server.wait_refused("insufficient-space");
+    server.stop_and_expect_nothing();
+}
