@@ -94,6 +94,12 @@ pub fn put() -> &'static Path {
     PATH.get_or_init(|| component("sandport-guest-put"))
 }
 
+/// The resident component that misbehaves: `tests/guests/resident`.
+pub fn resident() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| component("sandport-guest-resident"))
+}
+
 /// Where compiled receivers are kept between servers, so that each starts in milliseconds.
 pub fn cache_dir() -> PathBuf {
     guest_target_dir().join("cache")

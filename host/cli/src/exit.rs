@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     Refused = 4,
     /// What arrived is not what was sent.
     Integrity = 5,
+    /// A resident receiver does not run.
+    Receiver = 6,
     /// This machine's files or network failed.
     LocalIo = 7,
     /// Ctrl-C.

@@ -6,7 +6,7 @@ use sandport::ComponentError;
 use sandport::inbox::InboxError;
 use sandport::net::BindError;
 use sandport::sender::SendError;
-use sandport::server::BuildError;
+use sandport::server::{BuildError, ResidentError};
 
 use crate::console::{self, clean};
 use crate::exit::Exit;
@@ -83,6 +83,19 @@ impl From<BindError> for Failure {
         };
         let message = format!("cannot listen: {error}");
         Self { code, message, hint: Some(error.hint().to_owned()), exit }
+    }
+}
+
+impl From<ResidentError> for Failure {
+    fn from(error: ResidentError) -> Self {
+        let (code, exit) = match error {
+            ResidentError::Bind(error) => return error.into(),
+            ResidentError::UnixSocket(_) => ("no-unix-socket", Exit::Usage),
+            ResidentError::Inbox { .. } => ("inbox-io", Exit::LocalIo),
+            ResidentError::NeverListened { .. } => ("receiver-failed", Exit::Receiver),
+            _ => ("sandbox", Exit::LocalIo),
+        };
+        Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
     }
 }
 

@@ -23,7 +23,9 @@ pub(crate) fn init(talk: &Talk) {
     let targets = Targets::new()
         .with_default(others)
         .with_target("sandport", level)
-        .with_target("sandport_protocol", level);
+        .with_target("sandport_protocol", level)
+        // What a receiver says: lines of the interface `log`, and the output of a resident one.
+        .with_target("receiver", level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && colours_are_welcome());

@@ -24,6 +24,6 @@ pub mod sender;
 pub mod server;
 pub mod text;
 
-pub use sandbox::{Cache, ComponentError, ReceiverSource, SandboxLimits};
+pub use sandbox::{Cache, ComponentError, Mode, ReceiverSource, SandboxLimits};
 pub use sandport_protocol as protocol;
 pub use server::Server;

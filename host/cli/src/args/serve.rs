@@ -134,16 +134,15 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE.wasm", env = "SANDPORT_RECEIVER", help_heading = "Sandbox")]
     pub(crate) receiver: Option<PathBuf>,
 
-    /// Memory of one sandbox
+    /// Memory of one sandbox [default: 64MiB; of a resident receiver 512MiB]
     #[arg(
         long,
         value_name = "SIZE",
-        default_value = "64MiB",
         value_parser = memory,
         env = "SANDPORT_MEMORY_MAX",
         help_heading = "Sandbox"
     )]
-    pub(crate) memory_max: usize,
+    pub(crate) memory_max: Option<usize>,
 
     /// Where the compiled receiver is kept between starts [default: the user's cache folder]
     ///

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ const WAITING_MAX: usize = 32_768;
 pub(super) struct Report {
     queue: SyncSender<Happened>,
     lost: Arc<AtomicU64>,
+    was_ready: Arc<AtomicBool>,
 }
 
 /// How long the last lines may take, where standard output is stuck.
@@ -46,7 +47,7 @@ pub(super) fn start(form: Form) -> io::Result<(Report, Events)> {
         write_all(form, &waiting, &counted);
         drop(alive);
     })?;
-    Ok((Report { queue, lost }, Events { writing }))
+    Ok((Report { queue, lost, was_ready: Arc::default() }, Events { writing }))
 }
 
 impl Report {
@@ -55,9 +56,10 @@ impl Report {
         self.push(Happened::Server(event));
     }
 
-    /// The server listens.
+    /// The server listens, for the first time or again.
     pub(super) fn ready(&self, addresses: &[Address], dir: &Path) {
-        self.push(Happened::Ready { addresses: addresses.to_vec(), dir: dir.to_owned() });
+        let first = !self.was_ready.swap(true, Ordering::Relaxed);
+        self.push(Happened::Ready { addresses: addresses.to_vec(), dir: dir.to_owned(), first });
     }
 
     /// The server was asked to stop.

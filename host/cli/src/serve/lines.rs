@@ -9,12 +9,13 @@ use sandport::protocol::Refusal;
 use sandport::server::ServerEvent;
 use serde_json::{Value, json};
 
+use super::claims;
 use crate::args::Talk;
 use crate::console::{self, bytes, clean, count, json_line, seconds};
 
 /// Something to tell.
 pub(super) enum Happened {
-    Ready { addresses: Vec<Address>, dir: PathBuf },
+    Ready { addresses: Vec<Address>, dir: PathBuf, first: bool },
     Server(ServerEvent),
     Stopping { drain_timeout: Duration },
     Stopped,
@@ -57,12 +58,16 @@ impl Form {
             // Nobody reads it any more: serving goes on.
             let _ = writeln!(stdout, "{line}");
         }
+        if let (Self::Words, Happened::Ready { addresses, first: true, .. }) = (self, happened) {
+            let _ = stdout.flush();
+            next_commands(addresses).iter().for_each(|line| console::talk(line));
+        }
     }
 }
 
 fn words_of(happened: &Happened, form: Form) -> Option<String> {
     Some(match happened {
-        Happened::Ready { addresses, dir } => {
+        Happened::Ready { addresses, dir, .. } => {
             let addresses: Vec<String> = addresses.iter().map(Address::to_string).collect();
             format!("Sandport is ready on {}, inbox {}", addresses.join(", "), shown_dir(dir))
         }
@@ -77,6 +82,7 @@ fn words_of(happened: &Happened, form: Form) -> Option<String> {
         Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => {
             format!("refused {}: {}", clean(peer), shown(refusal))
         }
+        Happened::Server(ServerEvent::Claimed(claim)) => claims::words(claim, form)?,
         _ => return None,
     })
 }
@@ -87,6 +93,12 @@ fn talk_of(happened: &Happened) -> Option<String> {
         Happened::Server(ServerEvent::Trapped { peer, reason }) => {
             format!("error[trapped]: the receiver of {} trapped: {}", clean(peer), clean(reason))
         }
+        Happened::Server(ServerEvent::ReceiverEnded { reason, restart_after, .. }) => format!(
+            "error[receiver-ended]: the receiver ended, and all its connections: {}. It is started \
+             again in {}.",
+            clean(reason),
+            seconds(*restart_after)
+        ),
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
             format!(
                 "error[accept]: no connection can be accepted for the moment: {}",
@@ -112,7 +124,7 @@ fn talk_of(happened: &Happened) -> Option<String> {
 
 fn json_of(happened: &Happened) -> Option<Value> {
     Some(match happened {
-        Happened::Ready { addresses, dir } => json!({
+        Happened::Ready { addresses, dir, .. } => json!({
             "type": "listening",
             "addresses": addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
             "inbox": dir.to_string_lossy(),
@@ -140,6 +152,13 @@ fn json_of(happened: &Happened) -> Option<Value> {
         Happened::Server(ServerEvent::Trapped { peer, reason }) => {
             json!({"type": "trapped", "peer": peer, "reason": reason})
         }
+        Happened::Server(ServerEvent::ReceiverEnded { reason, trapped, restart_after }) => json!({
+            "type": "receiver-ended",
+            "reason": reason,
+            "trapped": trapped,
+            "restart_after_ms": restart_after.as_millis() as u64,
+        }),
+        Happened::Server(ServerEvent::Claimed(claim)) => claims::json(claim)?,
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
             json!({"type": "accept-failed", "reason": reason})
         }
@@ -153,7 +172,7 @@ fn json_of(happened: &Happened) -> Option<Value> {
 }
 
 /// What to type next, for the first address: on standard error, for a person who has just begun.
-pub(super) fn next_commands(addresses: &[Address]) -> Vec<String> {
+fn next_commands(addresses: &[Address]) -> Vec<String> {
     let Some(address) = addresses.first() else { return Vec::new() };
     let to = match address {
         Address::Tcp { host, port } => {
@@ -213,7 +232,7 @@ mod tests {
     #[test]
     fn the_ready_line_names_every_address_and_the_inbox() {
         let addresses = vec!["127.0.0.1:7".parse().unwrap(), "unix:/run/s".parse().unwrap()];
-        let ready = Happened::Ready { addresses, dir: PathBuf::from("inbox") };
+        let ready = Happened::Ready { addresses, dir: PathBuf::from("inbox"), first: false };
         assert_eq!(
             written(Form::Words, &ready),
             "Sandport is ready on 127.0.0.1:7, unix:/run/s, inbox ./inbox\n"

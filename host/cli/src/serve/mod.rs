@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandport::inbox::Inbox;
 use sandport::net::Listener;
-use sandport::{Cache, ReceiverSource, SandboxLimits, Server};
+use sandport::server::{AnyServer, ResidentServer, ServerBuilder, ServerEvent};
+use sandport::{Cache, ReceiverSource, Server};
 use tokio::sync::oneshot;
 
 use crate::args::{ServeArgs, Talk};
-use crate::console;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals::Signals;
 use events::Report;
 
+mod claims;
 mod events;
 mod lines;
 
@@ -31,43 +32,55 @@ pub(crate) fn run(args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
         .map_err(|error| Failure::local("start the runtime", &error))?;
     let (report, events) = events::start(lines::Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
-    let exit = runtime.block_on(serve(&args, talk, inbox, report));
+    let exit = runtime.block_on(serve(&args, inbox, report));
     // What is blocked in a system call is not waited for: everything that was acknowledged is safe.
     runtime.shutdown_background();
     events.finish();
     exit
 }
 
-async fn serve(
-    args: &ServeArgs,
-    talk: &Talk,
-    inbox: Inbox,
-    report: Report,
-) -> Result<Exit, Failure> {
-    let on_event = report.clone();
-    let mut sandbox = SandboxLimits::default();
-    sandbox.memory_bytes_max = args.memory_max;
-    let server = Server::builder(inbox)
+async fn serve(args: &ServeArgs, inbox: Inbox, report: Report) -> Result<Exit, Failure> {
+    let server = builder(args, inbox, &report).build_any()?;
+    // Caught before the ready line: who has read it may send a signal at once.
+    let signals = Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
+    let exit = match server {
+        AnyServer::PerConnection(server) => per_connection(args, server, signals, &report).await?,
+        AnyServer::Resident(server) => resident(args, server, signals).await?,
+    };
+    report.stopped();
+    Ok(exit)
+}
+
+fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
+    let (report, dir) = (report.clone(), args.dir.clone());
+    let mut builder = Server::builder(inbox)
         .receiver(args.receiver.clone().map_or_else(ReceiverSource::default, ReceiverSource::File))
         .cache(cache(args))
         .limits(args.limits())
-        .sandbox(sandbox)
         .connections_max(args.max_connections)
         .drain_timeout(args.drain_timeout)
-        .on_event(move |event| on_event.server(event))
-        .build()?;
+        .on_event(move |event| match event {
+            ServerEvent::ReceiverListening { addresses } => report.ready(&addresses, &dir),
+            event => report.server(event),
+        });
+    if let Some(memory_max) = args.memory_max {
+        builder = builder.memory_bytes_max(memory_max);
+    }
+    builder
+}
+
+async fn per_connection(
+    args: &ServeArgs,
+    server: Server,
+    mut signals: Signals,
+    report: &Report,
+) -> Result<Exit, Failure> {
     let mut listeners = Vec::with_capacity(args.listen.len());
     for address in &args.listen {
         listeners.push(Listener::bind(address).await?);
     }
-    // Caught before the ready line: who has read it may send a signal at once.
-    let mut signals = Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
     let addresses: Vec<_> = listeners.iter().map(Listener::local_address).collect();
     report.ready(&addresses, &args.dir);
-    if !talk.quiet && !talk.json {
-        lines::next_commands(&addresses).iter().for_each(|line| console::talk(line));
-    }
-
     let (stop, stopped) = oneshot::channel::<()>();
     let running = server.run(listeners, async { drop(stopped.await) });
     let stopping = async {
@@ -76,12 +89,23 @@ async fn serve(
         drop(stop);
         signals.next().await;
     };
-    let exit = tokio::select! {
+    Ok(tokio::select! {
         () = running => Exit::Done,
         () = stopping => Exit::Interrupted,
-    };
-    report.stopped();
-    Ok(exit)
+    })
+}
+
+/// The first signal stops it at once: a component can not be asked to finish.
+async fn resident(
+    args: &ServeArgs,
+    server: ResidentServer,
+    mut signals: Signals,
+) -> Result<Exit, Failure> {
+    if args.allow_executable {
+        tracing::warn!("--allow-executable is without effect: WASI 0.2 has no mode bits");
+    }
+    server.run(&args.listen, signals.next()).await?;
+    Ok(Exit::Done)
 }
 
 /// Where the compiled receiver is kept.

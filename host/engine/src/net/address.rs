@@ -1,7 +1,7 @@
 //! Where a server listens and where a sender connects to, as people write it.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -177,6 +177,12 @@ fn is_host(text: &str) -> bool {
     text.len() <= HOST_BYTES_MAX
         && !text.starts_with(['-', '.'])
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp { host: address.ip().to_string(), port: address.port() }
+    }
 }
 
 impl fmt::Display for Address {

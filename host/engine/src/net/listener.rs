@@ -82,17 +82,31 @@ impl Listener {
         match address {
             Address::Unix(path) => Self::bind_unix(address, path).await,
             Address::Tcp { host, port } => {
-                let resolved = tokio::net::lookup_host((host.as_str(), *port))
-                    .await
-                    .and_then(|mut all| {
-                        all.next().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
-                    })
-                    .map_err(|source| BindError::Resolve { address: address.clone(), source })?;
+                let resolved = resolve(address, host, *port).await?;
                 bind_tcp(resolved)
+                    .and_then(|socket| {
+                        socket.listen(BACKLOG)?;
+                        TcpListener::from_std(socket.into())
+                    })
                     .map(|socket| Self { socket: Kind::Tcp(socket) })
                     .map_err(|source| bind_error(address, source))
             }
         }
+    }
+
+    /// Resolves a TCP address for somebody else who will listen there, and finds out whether that is
+    /// possible.
+    ///
+    /// # Errors
+    /// [`BindError`]. A Unix socket is none of TCP's addresses.
+    pub(crate) async fn check(address: &Address) -> Result<SocketAddr, BindError> {
+        let Address::Tcp { host, port } = address else {
+            let source = io::ErrorKind::Unsupported.into();
+            return Err(BindError::Io { address: address.clone(), source });
+        };
+        let resolved = resolve(address, host, *port).await?;
+        // Bound and not listened on: nobody can connect to it before it is gone.
+        bind_tcp(resolved).map(|_| resolved).map_err(|source| bind_error(address, source))
     }
 
     async fn bind_unix(address: &Address, path: &Path) -> Result<Self, BindError> {
@@ -151,7 +165,15 @@ impl Drop for Listener {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// The first address of a host.
+async fn resolve(address: &Address, host: &str, port: u16) -> Result<SocketAddr, BindError> {
+    tokio::net::lookup_host((host, port))
+        .await
+        .and_then(|mut all| all.next().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+        .map_err(|source| BindError::Resolve { address: address.clone(), source })
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the old connections' TIME-WAIT.
     socket.set_reuse_address(true)?;
@@ -161,8 +183,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
 }
 
 fn bind_error(address: &Address, source: io::Error) -> BindError {

@@ -1,9 +1,10 @@
-//! The compute budget of one connection.
+//! The compute budget of one instance.
 //!
 //! A guest is charged for the time between host calls, and a little for each host call, so that a
 //! loop of calls that do nothing runs out too. Bytes that arrive fill the budget again, up to its
 //! size: an honest connection may last for days. A deadline over the whole call would kill a slow
-//! sender and let a fast attacker compute.
+//! sender and let a fast attacker compute. For a resident instance time fills it as well, slowly: who
+//! computes for longer without traffic is stuck.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,12 +29,14 @@ pub(super) struct BudgetExhausted {
 pub(super) struct Budget {
     burst: Duration,
     per_mib: Duration,
+    per_second: Duration,
     left: Duration,
     /// When the guest was entered last, while it runs.
     entered: Option<Instant>,
     /// Bytes that arrived on the connection so far.
     arrived: Arc<AtomicU64>,
     credited_bytes: u64,
+    credited_until: Instant,
 }
 
 impl Budget {
@@ -41,10 +44,12 @@ impl Budget {
         Self {
             burst: limits.compute_burst,
             per_mib: limits.compute_per_mib,
+            per_second: limits.compute_per_second,
             left: limits.compute_burst,
             entered: None,
             arrived,
             credited_bytes: 0,
+            credited_until: Instant::now(),
         }
     }
 
@@ -93,7 +98,10 @@ impl Budget {
         let arrived = self.arrived.load(Ordering::Relaxed);
         let fresh = arrived - self.credited_bytes;
         self.credited_bytes = arrived;
-        let earned = self.per_mib.as_secs_f64() * (fresh as f64 / MIB as f64);
+        let now = Instant::now();
+        let passed = now - std::mem::replace(&mut self.credited_until, now);
+        let earned = self.per_mib.as_secs_f64() * (fresh as f64 / MIB as f64)
+            + self.per_second.as_secs_f64() * passed.as_secs_f64();
         // Above the burst the rest is of no use, and a float that large does not convert.
         let earned = Duration::from_secs_f64(earned.min(self.burst.as_secs_f64()));
         self.left = (self.left + earned).min(self.burst);

@@ -6,12 +6,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::engine::{self, Cache, Needs, SandboxLimits};
+use super::surface::{COMMAND, Mode, RECEIVER, Surface};
 
 /// The default receiver, built by the build script.
 const EMBEDDED: &[u8] = include_bytes!(env!("SANDPORT_RECEIVER_FILE"));
-
-/// What a receiver must export.
-pub(super) const EXPORT: &str = "sandport:upload/receiver@0.1.0";
 
 /// First four bytes of any WebAssembly file, and the four after them in a core module and in a
 /// component: WebAssembly core specification, section 5.5.16; component model, Binary.md.
@@ -64,12 +62,23 @@ pub enum ComponentError {
         /// What the compiler says.
         reason: String,
     },
-    /// It does not export a receiver.
-    #[error("the component does not export {EXPORT}; it exports {exports}")]
+    /// It exports neither a receiver nor a command.
+    #[error("the component does not export {RECEIVER}, nor {COMMAND}; it exports {exports}")]
     NoReceiver {
         /// What it exports instead.
         exports: String,
     },
+    /// It is built for a version of a package that this library does not speak.
+    #[error("the component is built for {theirs}; this version speaks {ours}")]
+    OtherVersion {
+        /// The interface with its version, as the component names it.
+        theirs: String,
+        /// The interface with the version that would do.
+        ours: &'static str,
+    },
+    /// It runs resident, and was to run in a sandbox for each connection.
+    #[error("the component exports {COMMAND}: it runs resident, and not for each connection")]
+    Resident,
     /// It imports what nothing here provides.
     #[error("the component wants what a receiver does not get: {0}")]
     Import(String),
@@ -90,6 +99,10 @@ pub enum ComponentError {
 }
 
 impl ComponentError {
+    pub(super) fn of_engine(error: wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -104,8 +117,14 @@ impl ComponentError {
                 "build it again, it may be cut off; if it wants more than it gets, see --memory-max"
             }
             Self::NoReceiver { .. } => {
-                "build it against the world sandport:upload/sandbox of this version (folder wit/)"
+                "build it against the world sandport:upload/sandbox of this version (folder wit/), \
+                 or as a command that listens itself (wit/RESIDENT.md)"
             }
+            Self::OtherVersion { .. } => {
+                "build it against the packages of this version (folder wit/), or take the version of \
+                 Sandport that it was built for"
+            }
+            Self::Resident => "build the server with build_any",
             Self::Import(_) => {
                 "use only what the world sandport:upload/sandbox imports, and WASI 0.2"
             }
@@ -116,29 +135,50 @@ impl ComponentError {
     }
 }
 
+/// A component that is compiled for the mode in which it runs.
+pub(super) struct Loaded {
+    pub(super) engine: Engine,
+    pub(super) component: Component,
+    pub(super) mode: Mode,
+    pub(super) limits: SandboxLimits,
+}
+
 /// Compiles a component, or takes its compiled form from the cache, on an engine whose pool fits it.
 pub(super) fn load(
     source: &ReceiverSource,
     cache: &Cache,
-    limits: &SandboxLimits,
+    limits: impl FnOnce(Mode) -> SandboxLimits,
     connections_max: u32,
-) -> Result<(Engine, Component), ComponentError> {
+) -> Result<Loaded, ComponentError> {
     let (name, bytes) = read(source)?;
     check_kind(&name, &bytes)?;
-    let failed = |error: wasmtime::Error| ComponentError::Engine(format!("{error:#}"));
-    let compile = |engine: &Engine| {
-        Component::from_binary(engine, &bytes).map_err(|error| ComponentError::Invalid {
-            name: name.clone(),
-            reason: format!("{error:#}"),
-        })
+    let (mode, limits, needs) = match source {
+        ReceiverSource::Embedded => {
+            (Mode::PerConnection, limits(Mode::PerConnection), DEFAULT_NEEDS)
+        }
+        _ => {
+            let engine = engine::scratch_engine(cache).map_err(ComponentError::of_engine)?;
+            let component = compile(&engine, &name, &bytes)?;
+            let mode = Surface::of(&engine, &component).mode()?;
+            let limits = limits(mode);
+            (mode, limits, needs(&component, &limits)?)
+        }
     };
-    let needs = match source {
-        ReceiverSource::Embedded => DEFAULT_NEEDS,
-        _ => needs(&compile(&engine::scratch_engine(cache).map_err(failed)?)?, limits)?,
+    let instances = match mode {
+        Mode::PerConnection => connections_max,
+        Mode::Resident => 1,
     };
-    let engine = engine::engine(cache, limits, connections_max, needs).map_err(failed)?;
-    let component = compile(&engine)?;
-    Ok((engine, component))
+    let engine =
+        engine::engine(cache, &limits, instances, needs).map_err(ComponentError::of_engine)?;
+    let component = compile(&engine, &name, &bytes)?;
+    Ok(Loaded { engine, component, mode, limits })
+}
+
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, ComponentError> {
+    Component::from_binary(engine, bytes).map_err(|error| ComponentError::Invalid {
+        name: name.to_owned(),
+        reason: format!("{error:#}"),
+    })
 }
 
 /// What the component needs of the pool, for each instance.

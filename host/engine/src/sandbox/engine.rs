@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wasmtime::{CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::surface::Mode;
+
 /// How often guests that compute are interrupted to be charged and to let others run. Short against
 /// what a person notices, long against the cost of a switch (microseconds).
 pub(super) const EPOCH_TICK: Duration = Duration::from_millis(10);
@@ -48,8 +50,43 @@ pub struct SandboxLimits {
     /// Compute time that each MiB which arrives adds again, up to the burst. 100 ms are fifty times
     /// what an interpreted receiver takes to copy a MiB.
     pub compute_per_mib: Duration,
+    /// Compute time that each second which passes adds again, up to the burst. None for an instance
+    /// that lives as long as its connection; a resident one lives for months.
+    pub compute_per_second: Duration,
     /// Resources (streams, uploads, pollables, commits) that one instance may hold.
     pub resources_max: usize,
+}
+
+/// Linear memory of a resident instance, in bytes: half a megabyte for each of a thousand connections.
+const RESIDENT_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// What a resident instance may compute without any traffic: a quarter of the time.
+const RESIDENT_COMPUTE_PER_SECOND: Duration = Duration::from_millis(250);
+
+/// What each MiB adds for a resident instance. It hashes what arrives, it may be interpreted, and its
+/// end costs all of its connections: so this only tells traffic from none.
+const RESIDENT_COMPUTE_PER_MIB: Duration = Duration::from_secs(1);
+
+/// Resources of a resident instance for each connection that it may serve: socket, streams, pollables,
+/// open files.
+const RESIDENT_RESOURCES_PER_CONNECTION: usize = 64;
+
+impl SandboxLimits {
+    /// The limits for a mode that may serve so many connections at once.
+    pub fn of_mode(mode: Mode, connections_max: u32) -> Self {
+        let each = Self::default();
+        match mode {
+            Mode::PerConnection => each,
+            Mode::Resident => Self {
+                memory_bytes_max: RESIDENT_MEMORY_BYTES_MAX,
+                compute_per_second: RESIDENT_COMPUTE_PER_SECOND,
+                compute_per_mib: RESIDENT_COMPUTE_PER_MIB,
+                resources_max: each.resources_max
+                    + RESIDENT_RESOURCES_PER_CONNECTION.saturating_mul(connections_max as usize),
+                ..each
+            },
+        }
+    }
 }
 
 impl Default for SandboxLimits {
@@ -58,6 +95,7 @@ impl Default for SandboxLimits {
             memory_bytes_max: 64 * 1024 * 1024,
             compute_burst: Duration::from_secs(5),
             compute_per_mib: Duration::from_millis(100),
+            compute_per_second: Duration::ZERO,
             // Four for each upload that may be open at once, and a few for the connection.
             resources_max: 4 * 1_024 + 256,
         }

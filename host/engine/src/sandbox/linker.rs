@@ -7,23 +7,19 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 
 use super::bindings::SandboxPre;
 use super::bindings::sandport::upload;
-use super::component::{ComponentError, EXPORT};
+use super::component::ComponentError;
 use super::state::State;
 
-/// Links a component and checks that it is a receiver, before any connection needs it.
+/// Links a component that is run for each connection, before any connection needs it.
 pub(super) fn link(
     engine: &Engine,
     component: &Component,
 ) -> Result<SandboxPre<State>, ComponentError> {
-    let linker = linker(engine).map_err(|error| ComponentError::Engine(format!("{error:#}")))?;
-    if component.get_export_index(None, EXPORT).is_none() {
-        return Err(ComponentError::NoReceiver { exports: exports(engine, component) });
-    }
-    let pre = linker
+    linker(engine)
+        .map_err(ComponentError::of_engine)?
         .instantiate_pre(component)
-        .map_err(|error| ComponentError::Import(format!("{error:#}")))?;
-    SandboxPre::new(pre)
-        .map_err(|_| ComponentError::NoReceiver { exports: exports(engine, component) })
+        .and_then(SandboxPre::new)
+        .map_err(|error| ComponentError::Import(format!("{error:#}")))
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
@@ -42,10 +38,4 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     upload::gate::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     upload::log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
-}
-
-fn exports(engine: &Engine, component: &Component) -> String {
-    let names: Vec<_> =
-        component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect();
-    if names.is_empty() { String::from("nothing") } else { names.join(", ") }
 }

@@ -13,8 +13,10 @@ mod convert;
 mod engine;
 mod host;
 mod linker;
+mod resident;
 mod state;
 mod streams;
+mod surface;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +29,11 @@ use crate::server::ServerEvent;
 pub use component::{ComponentError, ReceiverSource};
 pub(crate) use connection::{Connection, Context};
 pub use engine::{Cache, SandboxLimits};
+pub use resident::Claim;
+pub(crate) use resident::{
+    Grants, Heard, INBOX as RESIDENT_INBOX, Output, ResidentSandbox, RunEnd,
+};
+pub use surface::Mode;
 
 use bindings::SandboxPre;
 use engine::Ticker;
@@ -47,21 +54,34 @@ pub(crate) enum Outcome {
     Trapped(String),
 }
 
-impl Sandbox {
+/// A component that is ready to run, in its mode.
+pub(crate) enum AnySandbox {
+    PerConnection(Sandbox),
+    Resident(ResidentSandbox),
+}
+
+impl AnySandbox {
     /// Compiles a receiver, or loads its compiled form from the cache, with room for
-    /// `connections_max` instances at once.
+    /// `connections_max` connections at once.
     pub(crate) fn load(
         source: &ReceiverSource,
         cache: &Cache,
-        limits: SandboxLimits,
+        limits: impl FnOnce(Mode) -> SandboxLimits,
         connections_max: u32,
     ) -> Result<Self, ComponentError> {
-        let (engine, component) = component::load(source, cache, &limits, connections_max)?;
-        let pre = linker::link(&engine, &component)?;
-        let ticker = Ticker::start(engine).map_err(ComponentError::Thread)?;
-        Ok(Self { pre, limits, ticker })
+        let loaded = component::load(source, cache, limits, connections_max)?;
+        let ticker = Ticker::start(loaded.engine.clone()).map_err(ComponentError::Thread)?;
+        Ok(match loaded.mode {
+            Mode::PerConnection => {
+                let pre = linker::link(&loaded.engine, &loaded.component)?;
+                Self::PerConnection(Sandbox { pre, limits: loaded.limits, ticker })
+            }
+            Mode::Resident => Self::Resident(ResidentSandbox::link(loaded, ticker)?),
+        })
     }
+}
 
+impl Sandbox {
     /// Runs a fresh instance on one connection, to its end. The instance is gone when this returns.
     ///
     /// Dropping the future ends the connection at once.

@@ -1,6 +1,7 @@
 //! What belongs to one instance.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
@@ -26,8 +27,38 @@ pub(super) struct State {
     clocks: WasiClocksCtx,
     /// For receivers that import more of WASI than the world lists. Without any power.
     stand_in: Option<WasiCtx>,
+    bounds: Bounds,
+}
+
+/// Memory and compute time of one instance.
+pub(super) struct Bounds {
     memory: StoreLimits,
     budget: Budget,
+}
+
+impl Bounds {
+    /// `arrived` counts the bytes that earn compute time.
+    pub(super) fn new(limits: &SandboxLimits, arrived: Arc<AtomicU64>) -> Self {
+        Self {
+            memory: StoreLimitsBuilder::new()
+                .memory_size(limits.memory_bytes_max)
+                // A guest that is told "no" most often dies of something less clear.
+                .trap_on_grow_failure(true)
+                .build(),
+            budget: Budget::new(limits, arrived),
+        }
+    }
+}
+
+/// The data of a store that has bounds.
+pub(super) trait Bounded: Send + 'static {
+    fn bounds(&mut self) -> &mut Bounds;
+}
+
+impl Bounded for State {
+    fn bounds(&mut self) -> &mut Bounds {
+        &mut self.bounds
+    }
 }
 
 impl State {
@@ -41,12 +72,7 @@ impl State {
             log: LogGate::default(),
             clocks: WasiClocksCtx::default(),
             stand_in: None,
-            memory: StoreLimitsBuilder::new()
-                .memory_size(limits.memory_bytes_max)
-                // A guest that is told "no" most often dies of something less clear.
-                .trap_on_grow_failure(true)
-                .build(),
-            budget: Budget::new(limits, Arc::clone(&connection.arrived)),
+            bounds: Bounds::new(limits, Arc::clone(&connection.arrived)),
             connection,
         }
     }
@@ -76,12 +102,13 @@ impl WasiView for State {
 }
 
 /// Puts the limits in force: memory, and compute time.
-pub(super) fn confine(store: &mut Store<State>) {
-    store.limiter(|state| &mut state.memory);
-    store.call_hook(|mut context, hook| Ok(context.data_mut().budget.handle_hook(hook)?));
+pub(super) fn confine<T: Bounded>(store: &mut Store<T>) {
+    store.limiter(|state| &mut state.bounds().memory);
+    store
+        .call_hook(|mut context, hook| Ok(context.data_mut().bounds().budget.handle_hook(hook)?));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| {
-        context.data_mut().budget.handle_tick()?;
+        context.data_mut().bounds().budget.handle_tick()?;
         Ok(UpdateDeadline::Yield(1))
     });
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use sandport_protocol::Limits;
 
 use super::event::{EventSink, ServerEvent};
+use super::resident::ResidentServer;
 use super::{Server, Shared};
 use crate::inbox::Inbox;
-use crate::sandbox::{Cache, ComponentError, Context, ReceiverSource, Sandbox, SandboxLimits};
+use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
 
 /// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
-const CONNECTIONS_MAX: u32 = 1_000;
+pub(super) const CONNECTIONS_MAX: u32 = 1_000;
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
 /// kills after 90 seconds.
@@ -42,7 +43,8 @@ pub struct ServerBuilder {
     receiver: ReceiverSource,
     cache: Cache,
     limits: Limits,
-    sandbox: SandboxLimits,
+    sandbox: Option<SandboxLimits>,
+    memory_bytes_max: Option<usize>,
     connections_max: u32,
     drain_timeout: Duration,
     events: Option<Box<dyn Fn(ServerEvent) + Send + Sync>>,
@@ -55,7 +57,8 @@ impl ServerBuilder {
             receiver: ReceiverSource::default(),
             cache: Cache::default(),
             limits: Limits::default(),
-            sandbox: SandboxLimits::default(),
+            sandbox: None,
+            memory_bytes_max: None,
             connections_max: CONNECTIONS_MAX,
             drain_timeout: DRAIN_TIMEOUT,
             events: None,
@@ -80,9 +83,15 @@ impl ServerBuilder {
         self
     }
 
-    /// What each sandbox may use.
+    /// What each sandbox may use; by default [`SandboxLimits::of_mode`].
     pub fn sandbox(mut self, limits: SandboxLimits) -> Self {
-        self.sandbox = limits;
+        self.sandbox = Some(limits);
+        self
+    }
+
+    /// The linear memory of one instance, whatever its mode: in place of that of the limits.
+    pub fn memory_bytes_max(mut self, bytes: usize) -> Self {
+        self.memory_bytes_max = Some(bytes);
         self
     }
 
@@ -104,19 +113,51 @@ impl ServerBuilder {
         self
     }
 
-    /// Compiles the receiver, or loads it from the cache, and checks that it can run.
+    /// Compiles the receiver, or loads it from the cache, and checks that it can run for each
+    /// connection.
+    ///
+    /// # Errors
+    /// [`BuildError`]; among others where the component runs resident.
+    pub fn build(self) -> Result<Server, BuildError> {
+        match self.build_any()? {
+            AnyServer::PerConnection(server) => Ok(server),
+            AnyServer::Resident(_) => Err(ComponentError::Resident.into()),
+        }
+    }
+
+    /// Compiles the receiver, or loads it from the cache, and checks that it can run in the mode that
+    /// its exports decide: see [`Mode`](crate::Mode).
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn build(self) -> Result<Server, BuildError> {
-        let sandbox =
-            Sandbox::load(&self.receiver, &self.cache, self.sandbox, self.connections_max)?;
+    pub fn build_any(self) -> Result<AnyServer, BuildError> {
+        let limits = |mode| {
+            let usual = SandboxLimits::of_mode(mode, self.connections_max);
+            let mut limits = self.sandbox.unwrap_or(usual);
+            limits.memory_bytes_max = self.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+            limits
+        };
+        let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max)?;
         let events = EventSink::new(self.events);
         let context = Arc::new(Context::new(self.inbox, self.limits, events));
-        Ok(Server {
-            shared: Arc::new(Shared { sandbox, context }),
-            connections_max: self.connections_max,
-            drain_timeout: self.drain_timeout,
+        let connections_max = self.connections_max;
+        Ok(match sandbox {
+            AnySandbox::PerConnection(sandbox) => AnyServer::PerConnection(Server {
+                shared: Arc::new(Shared { sandbox, context }),
+                connections_max,
+                drain_timeout: self.drain_timeout,
+            }),
+            AnySandbox::Resident(sandbox) => {
+                AnyServer::Resident(ResidentServer::new(sandbox, context, connections_max))
+            }
         })
     }
+}
+
+/// A server for whatever the receiver is.
+pub enum AnyServer {
+    /// Each connection gets a sandbox.
+    PerConnection(Server),
+    /// The component listens and serves by itself.
+    Resident(ResidentServer),
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use sandport_protocol::{Receipt, Refusal};
 
+use crate::net::Address;
+use crate::sandbox::Claim;
+
 /// Something that happened on a connection. Names, details and reasons may come from the peer:
 /// [`sanitise`](crate::text::sanitise) them before they reach a terminal.
 #[derive(Clone, Debug)]
@@ -51,6 +54,24 @@ pub enum ServerEvent {
         /// The system's reason.
         reason: String,
     },
+    /// A resident receiver is started.
+    ReceiverStarted,
+    /// A resident receiver listens. It may be told again, after a restart.
+    ReceiverListening {
+        /// Where, with the ports that the system chose.
+        addresses: Vec<Address>,
+    },
+    /// A resident receiver ended, and all of its connections with it.
+    ReceiverEnded {
+        /// How.
+        reason: String,
+        /// Whether it trapped or went over its budget; otherwise it ended by itself.
+        trapped: bool,
+        /// When it is started again.
+        restart_after: Duration,
+    },
+    /// Something happened, as a resident receiver says. Nobody has checked it.
+    Claimed(Claim),
     /// The server stopped accepting and waits for connections that are under way.
     Draining {
         /// How many there are.

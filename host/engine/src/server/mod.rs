@@ -4,13 +4,17 @@ mod accept;
 mod builder;
 mod connection;
 mod event;
+mod resident;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use builder::{BuildError, ServerBuilder};
+pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub(crate) use event::EventSink;
 pub use event::ServerEvent;
+pub use resident::{ResidentError, ResidentServer};
+
+pub use crate::sandbox::Claim;
 
 use crate::inbox::Inbox;
 use crate::net::Listener;

@@ -1,0 +1,139 @@
+//! A resident component: one instance that listens and serves all connections itself.
+//!
+//! What it is given, and how it is told, is the contract in `wit/RESIDENT.md`. [`ResidentSandbox::run`]
+//! is one run of it; starting it again is left to the caller.
+
+mod accept;
+mod grants;
+mod output;
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::Poll;
+
+use wasmtime::Store;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
+
+use super::component::{ComponentError, Loaded};
+use super::engine::{SandboxLimits, Ticker};
+use super::state::{self, Bounded, Bounds};
+
+pub(crate) use grants::Grants;
+pub use output::Claim;
+pub(crate) use output::{Heard, Output};
+
+/// The name of the component's one preopened folder.
+pub(crate) const INBOX: &str = "/inbox";
+
+/// A compiled resident component.
+pub(crate) struct ResidentSandbox {
+    pre: CommandPre<State>,
+    limits: SandboxLimits,
+    ticker: Ticker,
+}
+
+/// How a run ended. The words are for the operator.
+#[derive(Debug)]
+pub(crate) enum RunEnd {
+    /// It returned or exited, and how.
+    Exited(String),
+    /// It trapped or went over its budget, and why.
+    Trapped(String),
+}
+
+/// The data of the store: everything that the host functions of one run work on.
+pub(super) struct State {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    bounds: Bounds,
+    /// Bytes that arrived on its connections.
+    arrived: Arc<AtomicU64>,
+}
+
+impl ResidentSandbox {
+    pub(super) fn link(loaded: Loaded, ticker: Ticker) -> Result<Self, ComponentError> {
+        let mut linker = Linker::new(&loaded.engine);
+        // wasmtime's own implementations. What they give is decided by the context of each run.
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(ComponentError::of_engine)?;
+        accept::count_arrivals(&mut linker).map_err(ComponentError::of_engine)?;
+        let pre = linker
+            .instantiate_pre(&loaded.component)
+            .and_then(CommandPre::new)
+            .map_err(|error| ComponentError::Import(format!("{error:#}")))?;
+        Ok(Self { pre, limits: loaded.limits, ticker })
+    }
+
+    /// Runs a fresh instance to its end, with these arguments after the name of the program.
+    ///
+    /// It may block the thread in system calls: give it one of its own. Dropping the future ends the
+    /// run, at the next tick at the latest.
+    ///
+    /// # Errors
+    /// Where the folder of the inbox can not be opened.
+    pub(crate) async fn run(
+        &self,
+        arguments: &[String],
+        inbox: &Path,
+        grants: &Arc<Grants>,
+        output: &Output,
+    ) -> std::io::Result<RunEnd> {
+        let mut context = WasiCtx::builder();
+        context
+            .arg("receiver")
+            .args(arguments)
+            .stdout(output.stdout())
+            .stderr(output.stderr())
+            .allow_tcp(true)
+            .socket_addr_check(grants.check())
+            // It has a thread of its own. A hop to another for each read and write of a file costs
+            // most of the throughput.
+            .allow_blocking_current_thread(true)
+            .preopened_dir(inbox, INBOX, FsPerms::ReadWrite)
+            .map_err(std::io::Error::other)?;
+        let ended = self.run_with(context.build()).await;
+        output.finish();
+        Ok(ended)
+    }
+
+    async fn run_with(&self, wasi: WasiCtx) -> RunEnd {
+        let arrived = Arc::new(AtomicU64::new(0));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(self.limits.resources_max);
+        let bounds = Bounds::new(&self.limits, Arc::clone(&arrived));
+        let mut store = Store::new(self.pre.engine(), State { table, wasi, bounds, arrived });
+        state::confine(&mut store);
+        let mut running = pin!(async {
+            let command = self.pre.instantiate_async(&mut store).await?;
+            command.wasi_cli_run().call_run(&mut store).await
+        });
+        // The epoch ticks while the guest computes, and rests while it waits.
+        let ended = std::future::poll_fn(|context| -> Poll<wasmtime::Result<_>> {
+            let _ticking = self.ticker.tick();
+            running.as_mut().poll(context)
+        });
+        match ended.await {
+            Ok(Ok(())) => RunEnd::Exited(String::from("it returned")),
+            Ok(Err(())) => RunEnd::Exited(String::from("it failed")),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(code)) => RunEnd::Exited(format!("it exited with code {code}")),
+                None => RunEnd::Trapped(super::reason(&error)),
+            },
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Bounded for State {
+    fn bounds(&mut self) -> &mut Bounds {
+        &mut self.bounds
+    }
+}
