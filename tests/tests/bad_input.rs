@@ -225,13 +225,14 @@ fn a_digest_that_does_not_match_publishes_nothing() {
 
 #[test]
 fn a_size_that_does_not_match_publishes_nothing() {
-    let server = Server::start([]);
+    let mut server = Server::start([]);
     let mut sender = Native::open(&server);
     // Less than was offered, and a finish that says so.
     sender.offer(0, "short", 5);
     sender.data(0, 0, b"hell");
     sender.end(0, b"hell");
     assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::DigestMismatch);
+    assert_eq!(server.wait_refused("digest-mismatch")["name"], "short");
     // The bytes of the offer, and another size at the end.
     sender.offer(1, "other", 5);
     sender.data(1, 0, b"hello");
@@ -241,12 +242,13 @@ fn a_size_that_does_not_match_publishes_nothing() {
 }
 
 #[test]
-fn bytes_in_the_wrong_place_are_refused() {
-    let server = Server::start([]);
+fn bytes_in_the_wrong_place_are_refused_and_the_operator_hears_of_it() {
+    let mut server = Server::start([]);
     let mut sender = Native::open(&server);
     sender.offer(0, "beyond", 5);
     sender.data(0, 0, b"hello!");
     assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::OffsetMismatch);
+    assert_eq!(server.wait_refused("offset-mismatch")["name"], "beyond");
     sender.offer(1, "gap", 5);
     sender.data(1, 3, b"lo");
     assert_eq!(sender.outcome(1).unwrap_err().code, RefusalCode::OffsetMismatch);
@@ -262,11 +264,12 @@ fn bytes_in_the_wrong_place_are_refused() {
 
 #[test]
 fn a_file_over_the_limit_is_refused_however_it_is_announced() {
-    let server = Server::start(["--max-file", "5B"]);
+    let mut server = Server::start(["--max-file", "5B"]);
     let mut sender = Native::open(&server);
     assert_eq!(sender.welcome.size_max, Some(5));
     sender.offer(0, "announced", 6);
     assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::TooLarge);
+    assert_eq!(server.wait_refused("too-large")["name"], "announced");
     // Without an announced size only the bytes tell.
     let SenderMessage::Offer(mut offer) = sandport_tests::native::offer(1, "grown", 0) else {
         unreachable!()
@@ -275,6 +278,7 @@ fn a_file_over_the_limit_is_refused_however_it_is_announced() {
     sender.say(&SenderMessage::Offer(offer));
     sender.data(1, 0, b"hello!");
     assert_eq!(sender.outcome(1).unwrap_err().code, RefusalCode::TooLarge);
+    assert_eq!(server.wait_refused("too-large")["name"], "grown");
     sender.send(2, "fits", b"hello");
     assert!(sender.outcome(2).is_ok());
     assert_eq!(server.published(), Tree::from([("fits".into(), file("hello"))]));

@@ -58,11 +58,31 @@ fn a_refused_upload_is_skipped_with_its_framing_intact() {
 }
 
 #[test]
-fn a_file_over_the_limit_is_refused_before_it_is_opened() {
-    let receiver = limited(|limits| limits.size_max = Some(4));
-    let receiver = Script::hello().file(0, "a", b"hello").file(1, "b", b"four").play_with(receiver);
-    assert_eq!(about(&receiver, 0), ["too-large"]);
-    assert_eq!(about(&receiver, 1), ["accepted", "stored b"]);
+fn the_inbox_hears_why_an_upload_ends_that_it_did_not_refuse_itself() {
+    let receiver = Script::hello()
+        .offer(0, "short", Some(9))
+        .data(0, 0, b"hello")
+        .finish(0, b"hello")
+        .offer(1, "gap", Some(9))
+        .data(1, 4, b"hello")
+        .offer(2, "gone", Some(9))
+        .cancel(2)
+        .play_with(receiver());
+    assert_eq!(
+        receiver.discarded,
+        [
+            (0, Some(RefusalCode::DigestMismatch)),
+            (1, Some(RefusalCode::OffsetMismatch)),
+            (2, Some(RefusalCode::Cancelled)),
+        ]
+    );
+}
+
+#[test]
+fn a_cut_is_told_once_for_the_connection_and_not_for_each_upload() {
+    let receiver = Script::hello().offer(0, "a", Some(9)).play_with(receiver());
+    assert_eq!(receiver.code(), Some(RefusalCode::Cancelled));
+    assert_eq!(receiver.discarded, [(0, None)]);
 }
 
 #[test]

@@ -139,10 +139,11 @@ impl Driver<'_> {
                     self.commits.push_back(Commit { id, ready, pending });
                 }
             }
-            Output::Discard { id } => {
+            Output::Discard { id, reason } => {
                 if let Some(live) = self.uploads.remove(&id) {
                     drop(live.body);
-                    inbox::Upload::discard(live.upload);
+                    let reason = reason.map(convert::refusal);
+                    inbox::Upload::discard(live.upload, reason.as_ref());
                 }
             }
             Output::Authenticate(credential) => {

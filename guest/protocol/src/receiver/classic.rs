@@ -258,7 +258,7 @@ impl Classic {
     }
 
     fn discard(&mut self, io: &mut Io, refusal: Refusal) {
-        io.out.push(Output::Discard { id: UPLOAD });
+        io.out.push(Output::Discard { id: UPLOAD, reason: None });
         io.out.close(Err(refusal));
     }
 }

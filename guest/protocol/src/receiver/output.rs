@@ -61,6 +61,8 @@ pub enum Output {
     Discard {
         /// The upload.
         id: UploadId,
+        /// What the operator should hear of it. `None`: [`Output::Close`] will say it.
+        reason: Option<Refusal>,
     },
     /// Ask the gate, and answer with [`Receiver::handle_authenticated`] before anything else is
     /// handled.

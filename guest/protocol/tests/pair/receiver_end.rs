@@ -16,6 +16,8 @@ pub struct ReceiverEnd {
     /// All that was sent so far.
     pub sent: Vec<u8>,
     pub closed: Option<Result<(), Refusal>>,
+    /// The uploads that were discarded, and what the operator was told of each.
+    pub discarded: Vec<(UploadId, Option<RefusalCode>)>,
     pub logs: Vec<(LogLevel, String)>,
     pub identity: Result<Identity, Refusal>,
     /// How many bytes went to bodies by splice, and how many by write.
@@ -32,6 +34,7 @@ impl ReceiverEnd {
             inbox: Inbox::default(),
             sent: vec![],
             closed: None,
+            discarded: vec![],
             logs: vec![],
             identity: Err(RefusalCode::NotPermitted.into()),
             spliced: 0,
@@ -152,7 +155,10 @@ impl ReceiverEnd {
                 }
             }
             Output::Commit { id, size, digest } => self.inbox.commit(now, id, size, digest),
-            Output::Discard { id } => self.inbox.discard(id),
+            Output::Discard { id, reason } => {
+                self.discarded.push((id, reason.map(|reason| reason.code)));
+                self.inbox.discard(id);
+            }
             Output::Authenticate(_) => {
                 self.machine.handle_authenticated(now, self.identity.clone());
             }

@@ -63,7 +63,7 @@ impl Native {
             .collect();
         for id in open {
             if let Some(Upload::Receiving { .. }) = self.uploads.remove(&id) {
-                io.out.push(Output::Discard { id });
+                io.out.push(Output::Discard { id, reason: None });
             }
         }
         io.input.clear();

@@ -6,7 +6,7 @@ use super::super::{Io, LogLevel, Output, too_large};
 use super::{Native, Stage, Upload, presentable};
 use crate::extents::{Order, Placed};
 use crate::wire::{
-    Data, Finish, Hello, NumberedOffer, ReceiverMessage, SenderMessage, VERSION, Welcome, cut,
+    Cancel, Data, Finish, Hello, NumberedOffer, ReceiverMessage, SenderMessage, VERSION, Welcome, cut,
 };
 use crate::{
     AGENT_BYTES_MAX, HEADER_READ_BYTES_MAX, LARGE_DATA_BYTES, READ_BYTES_MAX, Refusal, RefusalCode,
@@ -40,20 +40,14 @@ impl Native {
                 if !self.admit(io, id, offer.digest.is_some()) {
                     return;
                 }
-                match (io.limits.size_max, offer.size) {
-                    (Some(size_max), Some(size)) if size > size_max => {
-                        self.refuse(io, id, too_large(size_max));
-                    }
-                    _ => {
-                        let order = Order::of(&offer);
-                        self.stage = Stage::Opening { id, size: offer.size, order };
-                        io.out.push(Output::Open { id, offer });
-                    }
-                }
+                // Names and sizes are the inbox's to judge.
+                let order = Order::of(&offer);
+                self.stage = Stage::Opening { id, size: offer.size, order };
+                io.out.push(Output::Open { id, offer });
             }
             SenderMessage::Data(data) => self.data(io, data),
             SenderMessage::Finish(finish) => self.finish(io, finish),
-            SenderMessage::Cancel(cancel) => self.cancel(io, cancel.id),
+            SenderMessage::Cancel(cancel) => self.cancel(io, cancel),
             SenderMessage::KeepAlive => {}
         }
     }
@@ -62,6 +56,8 @@ impl Native {
     pub(super) fn unreadable_name(&mut self, io: &mut Io, id: UploadId) {
         if self.admit(io, id, true) {
             let refusal = Refusal::new(RefusalCode::NameInvalid, "the name is not UTF-8");
+            // The inbox hears nothing of it, and so the operator would not either.
+            io.out.log(LogLevel::Warn, format!("refused a file: {refusal}"));
             self.refuse(io, id, refusal);
         }
     }
@@ -180,14 +176,15 @@ impl Native {
         }
     }
 
-    fn cancel(&mut self, io: &mut Io, id: UploadId) {
+    fn cancel(&mut self, io: &mut Io, cancel: Cancel) {
+        let Cancel { id, reason } = cancel;
         if !self.is_known(io, id) {
             return;
         }
         match self.uploads.get(&id) {
             Some(Upload::Receiving { .. }) => {
                 self.uploads.remove(&id);
-                io.out.push(Output::Discard { id });
+                io.out.push(Output::Discard { id, reason: Some(presentable(reason)) });
             }
             Some(Upload::DigestFirst) => {
                 self.uploads.remove(&id);

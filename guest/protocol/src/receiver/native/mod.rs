@@ -172,9 +172,8 @@ impl Native {
                     self.send(io, &ReceiverMessage::Accepted(Accepted { id, missing }));
                 }
                 Err(_) => {
-                    io.out.push(Output::Discard { id });
                     let detail = "the inbox misses extents that the file does not have";
-                    self.refuse(io, id, Refusal::new(RefusalCode::Other, detail));
+                    self.discard(io, id, Refusal::new(RefusalCode::Other, detail));
                 }
             },
             Ok(Opened::Stored(receipt)) => {
@@ -295,7 +294,7 @@ impl Native {
 
     /// Refuses an upload that the inbox holds. The rest of it is skipped.
     fn discard(&mut self, io: &mut Io, id: UploadId, refusal: Refusal) {
-        io.out.push(Output::Discard { id });
+        io.out.push(Output::Discard { id, reason: Some(presentable(refusal.clone())) });
         self.refuse(io, id, refusal);
     }
 

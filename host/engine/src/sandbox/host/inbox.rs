@@ -156,8 +156,18 @@ impl HostUpload for State {
         Ok(self.table.push(PendingHandle(Arc::new(commit)))?)
     }
 
-    fn discard(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
-        self.end(this)?.upload.discard();
+    fn discard(
+        &mut self,
+        this: Resource<UploadHandle>,
+        reason: Option<Refusal>,
+    ) -> wasmtime::Result<()> {
+        let UploadHandle { upload, name, .. } = self.end(this)?;
+        // What the host itself found weighs more than what the guest says.
+        if let Some(refusal) = upload.fault().or(reason.map(convert::refusal)) {
+            let peer = self.connection.peer.clone();
+            self.connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
+        }
+        upload.discard();
         Ok(())
     }
 

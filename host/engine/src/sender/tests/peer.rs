@@ -128,7 +128,7 @@ async fn serve(stream: TcpStream, limits: Limits, inbox: Arc<Mutex<Inbox>>) {
                     let outcome = commit(&mut inbox, upload, size, digest);
                     machine.handle_committed(now, id, outcome);
                 }
-                Output::Discard { id } => drop(uploads.remove(&id)),
+                Output::Discard { id, .. } => drop(uploads.remove(&id)),
                 Output::Authenticate(_) => {
                     machine.handle_authenticated(now, Err(RefusalCode::NotPermitted.into()));
                 }
