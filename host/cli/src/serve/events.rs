@@ -20,6 +20,7 @@ const WAITING_MAX: usize = 32_768;
 /// Takes what happens; may be cloned.
 #[derive(Clone)]
 pub(super) struct Report {
+    form: Form,
     queue: SyncSender<Happened>,
     lost: Arc<AtomicU64>,
     was_ready: Arc<AtomicBool>,
@@ -47,13 +48,15 @@ pub(super) fn start(form: Form) -> io::Result<(Report, Events)> {
         write_all(form, &waiting, &counted);
         drop(alive);
     })?;
-    Ok((Report { queue, lost, was_ready: Arc::default() }, Events { writing }))
+    Ok((Report { form, queue, lost, was_ready: Arc::default() }, Events { writing }))
 }
 
 impl Report {
     /// Something happened on a connection.
     pub(super) fn server(&self, event: ServerEvent) {
-        self.push(Happened::Server(event));
+        if self.form.tells(&event) {
+            self.push(Happened::Server(event));
+        }
     }
 
     /// The server listens, for the first time or again.

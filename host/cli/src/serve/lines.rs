@@ -43,6 +43,16 @@ impl Form {
         }
     }
 
+    /// Whether an event has a line in this form. One that has none costs nothing then: a quiet server
+    /// that receives ten thousand files does not wake a thread for each.
+    pub(super) fn tells(self, event: &ServerEvent) -> bool {
+        match event {
+            ServerEvent::SandboxReady { .. } => false,
+            ServerEvent::Stored { .. } => self != Self::FewWords,
+            _ => true,
+        }
+    }
+
     /// Writes it to `stdout`, and what is talk to standard error.
     pub(super) fn write(self, happened: &Happened, stdout: &mut impl Write) {
         let line = match self {
@@ -254,6 +264,19 @@ mod tests {
         let json: Value = serde_json::from_str(&written(Form::Json, &stored())).unwrap();
         assert_eq!(json["name"], "a\u{1b}[2Jb");
         assert_eq!(json["digest"], format!("blake3:{}", "ab".repeat(32)));
+    }
+
+    #[test]
+    fn what_a_form_does_not_tell_has_no_line() {
+        let setup = Duration::from_micros(40);
+        let ready = ServerEvent::SandboxReady { peer: String::from("unix"), setup };
+        let Happened::Server(stored) = stored() else { unreachable!() };
+        for form in [Form::Words, Form::FewWords, Form::Json] {
+            for event in [&ready, &stored] {
+                let line = written(form, &Happened::Server(event.clone()));
+                assert_eq!(form.tells(event), !line.is_empty(), "{form:?} {event:?}");
+            }
+        }
     }
 
     #[test]
