@@ -1,7 +1,8 @@
 //! The wasmtime engine: its configuration, its pool of instances, and its epochs.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wasmtime::{CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -11,6 +12,10 @@ use super::surface::Mode;
 /// How often guests that compute are interrupted to be charged and to let others run. Short against
 /// what a person notices, long against the cost of a switch (microseconds).
 pub(super) const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// How long the epoch ticks on when no guest runs any more. Connections that come one after the other
+/// then wake no thread each; an idle server stops waking up after it.
+const TICK_ON: Duration = Duration::from_secs(1);
 
 /// Stack of one guest call with the host functions below it, in bytes. Address space only, until it is
 /// used. Twice wasmtime's limit on the guest's own part.
@@ -189,60 +194,76 @@ pub(super) struct Ticker {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<TickerState>,
+    /// Guests that run.
+    running: AtomicUsize,
+    /// Whether the thread waits for a guest, or is about to. Whoever makes `running` 1 looks at it
+    /// after that, and the thread looks at `running` after setting it: one of them sees the other.
+    asleep: AtomicBool,
+    ended: Mutex<bool>,
     changed: Condvar,
-}
-
-#[derive(Default)]
-struct TickerState {
-    running: usize,
-    ended: bool,
 }
 
 impl Ticker {
     pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
-        std::thread::Builder::new().name("sandport-epoch".into()).spawn(move || {
-            while seen.wait_for_work() {
-                std::thread::sleep(EPOCH_TICK);
-                engine.increment_epoch();
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("sandport-epoch".into())
+            .spawn(move || seen.tick(&engine))?;
         Ok(Self { shared })
     }
 
     /// Keeps the epoch ticking until the guard is dropped.
     pub(super) fn tick(&self) -> Ticking<'_> {
-        self.shared.update(|state| state.running += 1);
-        Ticking { shared: &self.shared }
+        let shared = &self.shared;
+        if shared.running.fetch_add(1, Ordering::SeqCst) == 0
+            && shared.asleep.load(Ordering::SeqCst)
+        {
+            drop(shared.lock());
+            shared.changed.notify_one();
+        }
+        Ticking { shared }
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.update(|state| state.ended = true);
+        *self.shared.lock() = true;
+        self.shared.changed.notify_one();
     }
 }
 
 impl Shared {
-    /// Waits until a guest runs. `false`: the end.
-    fn wait_for_work(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = self
-            .changed
-            .wait_while(state, |state| state.running == 0 && !state.ended)
-            .unwrap_or_else(PoisonError::into_inner);
-        !state.ended
+    fn tick(&self, engine: &Engine) {
+        let mut idle = Duration::ZERO;
+        loop {
+            if self.running.load(Ordering::SeqCst) > 0 {
+                idle = Duration::ZERO;
+            } else if idle >= TICK_ON {
+                self.wait_for_work();
+                idle = Duration::ZERO;
+            }
+            if *self.lock() {
+                return;
+            }
+            std::thread::sleep(EPOCH_TICK);
+            engine.increment_epoch();
+            idle += EPOCH_TICK;
+        }
     }
 
-    fn update(&self, change: impl FnOnce(&mut TickerState)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = state.running == 0;
-        change(&mut state);
-        if waiting || state.ended {
-            self.changed.notify_one();
-        }
+    /// Waits until a guest runs, or the end.
+    fn wait_for_work(&self) {
+        let ended = self.lock();
+        self.asleep.store(true, Ordering::SeqCst);
+        let idle = |ended: &mut bool| self.running.load(Ordering::SeqCst) == 0 && !*ended;
+        let ended = self.changed.wait_while(ended, idle).unwrap_or_else(PoisonError::into_inner);
+        self.asleep.store(false, Ordering::SeqCst);
+        drop(ended);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -253,6 +274,6 @@ pub(super) struct Ticking<'a> {
 
 impl Drop for Ticking<'_> {
     fn drop(&mut self) {
-        self.shared.update(|state| state.running -= 1);
+        self.shared.running.fetch_sub(1, Ordering::SeqCst);
     }
 }
