@@ -68,9 +68,11 @@ struct Live {
     upload: inbox::Upload,
 }
 
+/// A commit under way. The pollable is declared first, so it is dropped first.
 struct Commit {
     id: UploadId,
-    ready: Pollable,
+    /// Subscribed when it is first waited for: many have their outcome before.
+    ready: Option<Pollable>,
     pending: inbox::Pending,
 }
 
@@ -95,10 +97,12 @@ impl Driver<'_> {
                 }
                 self.carry_out(output);
             }
-            self.outgoing.flush();
+            // Before anything is sent: the receipts of a read full of small files go out in one write
+            // with the verdicts on them.
             if self.collect_commits() {
                 continue;
             }
+            self.outgoing.flush();
             // The connection first, then the clock: silence has a meaning in the classic dialect, and
             // bytes that are here already, while this guest was not running, are not silence.
             let Some(wait) = self.advance() else { continue };
@@ -135,8 +139,7 @@ impl Driver<'_> {
                     drop(live.body);
                     let digest = digest.map(convert::digest);
                     let pending = inbox::Upload::commit(live.upload, size, digest.as_ref());
-                    let ready = pending.subscribe();
-                    self.commits.push_back(Commit { id, ready, pending });
+                    self.commits.push_back(Commit { id, ready: None, pending });
                 }
             }
             Output::Discard { id, reason } => {
@@ -180,9 +183,7 @@ impl Driver<'_> {
     fn collect_commits(&mut self) -> bool {
         let mut any = false;
         while let Some(outcome) = self.commits.front().and_then(|commit| commit.pending.get()) {
-            if let Some(Commit { id, ready, pending }) = self.commits.pop_front() {
-                drop(ready);
-                drop(pending);
+            if let Some(Commit { id, .. }) = self.commits.pop_front() {
                 let outcome =
                     outcome.map_err(convert::from_refusal).and_then(convert::from_receipt);
                 self.machine.handle_committed(now_ms(), id, outcome);
@@ -267,11 +268,14 @@ impl Driver<'_> {
                 .map(OutputStream::subscribe),
             _ => None,
         };
+        if let Some(commit) = self.commits.front_mut() {
+            commit.ready.get_or_insert_with(|| commit.pending.subscribe());
+        }
         let mut ready: Vec<&Pollable> = Vec::with_capacity(5);
         ready.extend(self.timer.as_ref().map(|timer| &timer.ready));
         ready.extend(body_ready.as_ref());
         ready.extend(self.outgoing.waits_for());
-        ready.extend(self.commits.front().map(|commit| &commit.ready));
+        ready.extend(self.commits.front().and_then(|commit| commit.ready.as_ref()));
         if matches!(wait, Wait::Input) {
             ready.push(&self.input_ready);
         }
