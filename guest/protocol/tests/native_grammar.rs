@@ -104,8 +104,8 @@ fn a_digest_of_another_length_is_malformed() {
 
 #[test]
 fn a_name_that_is_not_utf8_costs_that_offer_only() {
-    // offer, number 1, some, 2 bytes, file, no size, no digest, no time, not executable
-    let bad = [11, 3, 1, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0];
+    // offer, number 1, some, 2 bytes, file, no size, no digest, no time, not executable, not resumable
+    let bad = [12, 3, 1, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0, 0];
     let receiver = Script::hello()
         .file(0, "a", b"one")
         .raw(&bad)
@@ -124,7 +124,7 @@ fn other_text_that_is_not_utf8_is_malformed() {
     // goodbye, code other, some, 1 byte
     assert_goodbye(Script::hello().raw(&[5, 1, 16, 1, 1, 0xff]), RefusalCode::Malformed);
     // An offer whose name is not the only thing wrong with it.
-    let bad = [12, 3, 0, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0, 0];
+    let bad = [13, 3, 0, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0, 0, 0];
     assert_goodbye(Script::hello().raw(&bad), RefusalCode::Malformed);
 }
 

@@ -6,7 +6,8 @@ use super::super::{Io, LogLevel, Output, too_large};
 use super::{Native, Stage, Upload, presentable};
 use crate::extents::{Order, Placed};
 use crate::wire::{
-    Cancel, Data, Finish, Hello, NumberedOffer, ReceiverMessage, SenderMessage, VERSION, Welcome, cut,
+    Cancel, Data, Finish, Hello, NumberedOffer, ReceiverMessage, SenderMessage, VERSION, Welcome,
+    cut,
 };
 use crate::{
     AGENT_BYTES_MAX, HEADER_READ_BYTES_MAX, LARGE_DATA_BYTES, READ_BYTES_MAX, Refusal, RefusalCode,
