@@ -16,6 +16,9 @@ const BINARY: &str = "SANDPORT_TEST_BINARY";
 /// Names a component to use in place of the receiver.
 const RECEIVER: &str = "SANDPORT_TEST_RECEIVER";
 
+/// Names the folder of another build of the examples.
+const EXAMPLES: &str = "SANDPORT_TEST_EXAMPLES";
+
 /// An integration test of the package that has the binary: `host/cli/tests`.
 const TEST_OF_BINARY: &str = "first_screens";
 
@@ -88,10 +91,17 @@ pub fn hostile() -> &'static Path {
     PATH.get_or_init(|| component("sandport-guest-hostile"))
 }
 
-/// The honest receiver of somebody else's: `tests/guests/put`.
+/// The honest receiver of somebody else's: `guest/examples/put-rust`.
 pub fn put() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| component("sandport-guest-put"))
+    PATH.get_or_init(|| example("sandport-example-put"))
+}
+
+/// What turns peers away in front of a receiver: `guest/examples/doorkeeper`. It is no receiver by
+/// itself.
+pub fn doorkeeper() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| example("sandport-example-doorkeeper"))
 }
 
 /// The resident component that misbehaves: `tests/guests/resident`.
@@ -105,16 +115,29 @@ pub fn cache_dir() -> PathBuf {
     guest_target_dir().join("cache")
 }
 
+/// An example, or what lies under its file name in the folder that `SANDPORT_TEST_EXAMPLES` names.
+fn example(package: &str) -> PathBuf {
+    match chosen(EXAMPLES) {
+        Some(folder) => folder.join(file_name(package)),
+        None => component(package),
+    }
+}
+
 fn component(package: &str) -> PathBuf {
     let target_dir = guest_target_dir();
     run(scrubbed(&DROPPED_FOR_WASM)
         .args(["build", "--locked", "--package", package, "--profile", "guest"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target_dir));
-    target_dir.join(TARGET).join("guest").join(format!("{}.wasm", package.replace('-', "_")))
+    target_dir.join(TARGET).join("guest").join(file_name(package))
 }
 
-fn guest_target_dir() -> PathBuf {
+fn file_name(package: &str) -> String {
+    format!("{}.wasm", package.replace('-', "_"))
+}
+
+/// Where the tests keep what cargo builds for the sandbox.
+pub fn guest_target_dir() -> PathBuf {
     profile_dir().parent().expect("a profile's folder lies in another").join("tests-guest")
 }
 
@@ -132,6 +155,19 @@ fn profile_dir() -> PathBuf {
 /// cargo, without what describes the build of the tests, nor the variables in `dropped`.
 fn scrubbed(dropped: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
+    scrub(&mut command, dropped);
+    command.current_dir(workspace());
+    command
+}
+
+/// A shell in which cargo is that of the tests, and finds nothing that describes their own build.
+pub fn shell() -> Command {
+    let mut command = Command::new("bash");
+    scrub(&mut command, &DROPPED_FOR_WASM);
+    command
+}
+
+fn scrub(command: &mut Command, dropped: &[&str]) {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let told = TOLD_TO_TESTS.iter().any(|prefix| text.starts_with(prefix));
@@ -139,8 +175,6 @@ fn scrubbed(dropped: &[&str]) -> Command {
             command.env_remove(&name);
         }
     }
-    command.current_dir(workspace());
-    command
 }
 
 fn run(command: &mut Command) {

@@ -1,7 +1,9 @@
 //! A connection on which a test says what it likes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::{PATIENCE, Server};
 
@@ -21,6 +23,20 @@ impl Connection {
     pub fn to(address: &str) -> Self {
         let stream =
             TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self::of(stream)
+    }
+
+    /// Connects to the first address of the server, from this address of the machine.
+    pub fn from(source: IpAddr, server: &Server) -> Self {
+        let server: SocketAddr = server.address().parse().expect("an address and a port");
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)
+            .expect("a socket can be made");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of the machine");
+        socket.connect(&server.into()).unwrap_or_else(|error| panic!("{server}: {error}"));
+        Self::of(socket.into())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         // Each `say` is a segment of its own.
         stream.set_nodelay(true).expect("a socket option");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");

@@ -9,6 +9,7 @@
 //! - `SANDPORT_TEST_BINARY=FILE` tests that binary and builds none.
 //! - `SANDPORT_TEST_RECEIVER=FILE.wasm` runs all servers of the tests with another build of the
 //!   receiver.
+//! - `SANDPORT_TEST_EXAMPLES=FOLDER` takes the examples of `guest/examples` from there and builds none.
 //! - `SANDPORT_TEST_SEED=N` repeats a run with the seed that a failed test printed.
 //! - `SANDPORT_TEST_WITHOUT_NAMESPACES=1` leaves out the tests that mount something, where the machine
 //!   allows no user namespaces.
@@ -33,6 +34,6 @@ pub use random::Random;
 pub use send::{Sent, send};
 pub use server::{Server, Setup};
 
-/// How long a test waits for what has to come. Long, because a busy machine is no failure: it only
-/// bounds how long a broken build hangs.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a test waits for what has to come. Long, because a busy machine is no failure (an interpreter
+/// takes a minute to compile there): it only bounds how long a broken build hangs.
+pub const PATIENCE: Duration = Duration::from_secs(180);

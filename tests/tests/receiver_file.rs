@@ -118,18 +118,26 @@ fn a_component_that_needs_too_much_memory_is_told_so() {
 fn a_receiver_of_somebody_elses_serves_its_own_protocol() {
     let mut server = Setup::new([""; 0]).receiver(artifacts::put()).start();
     let mut client = Connection::open(&server);
-    client.say("PUT folder/hello.txt\n");
+    client.say("PUT folder/hello world.txt 5\n");
     client.say("hello");
-    client.finish();
-    assert_eq!(client.hear_all(), b"stored folder/hello.txt 5\n");
-    assert_eq!(server.wait_stored(), "folder/hello.txt");
-    assert_eq!(server.content("folder/hello.txt"), b"hello");
+    assert_eq!(client.hear_all(), b"stored folder/hello world.txt\n");
+    assert_eq!(server.wait_stored(), "folder/hello world.txt");
+    assert_eq!(server.content("folder/hello world.txt"), b"hello");
 
-    let mut client = Connection::open(&server);
-    client.say("PUT ../out\nhello");
-    client.finish();
-    assert_eq!(client.hear_all(), b"refused RefusalCode::NameInvalid\n");
-    server.wait_refused("name-invalid");
+    for (said, code, heard) in [
+        ("PUT ../out 5\nhello", "name-invalid", "the name has a part of dots only"),
+        ("PUT out five\nhello", "malformed", "expected is PUT name size"),
+        ("GET out 5\n", "malformed", "expected is PUT name size"),
+        ("PUT out 5\nhell", "malformed", "the connection ended within the file"),
+    ] {
+        let mut client = Connection::open(&server);
+        client.say(said);
+        client.finish();
+        assert_eq!(client.hear_all(), format!("refused: {heard}\n").as_bytes());
+        server.wait_refused(code);
+    }
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.published().keys().collect::<Vec<_>>(), ["folder", "folder/hello world.txt"]);
 }
 
 #[test]

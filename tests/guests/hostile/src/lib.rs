@@ -1,6 +1,6 @@
 //! A receiver that misbehaves in the way that the first byte of a connection names. A connection that
-//! begins with `P` is served honestly, as `sandport-guest-put` does it: so one server shows that what
-//! happens on one connection harms no other.
+//! begins with `P` is served honestly: so one server shows that what happens on one connection harms no
+//! other.
 
 // The bindings that wit-bindgen generates need unsafe.
 #![allow(unsafe_code)]
@@ -15,9 +15,8 @@ mod bindings {
     });
 }
 
+mod honest;
 mod power;
-#[path = "../../put/src/put.rs"]
-mod put;
 mod trouble;
 
 use bindings::exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
@@ -29,7 +28,7 @@ impl Guest for Component {
     fn serve(_peer: Peer, input: InputStream, output: OutputStream) -> Result<(), Refusal> {
         let begun = input.blocking_read(1).unwrap_or_default();
         match begun.first() {
-            Some(b'P') => return put::serve(&input, &output, begun),
+            Some(b'P') => return honest::serve(&input, &output, begun),
             Some(b'u') => trouble::unreachable(),
             Some(b'p') => panic!("a panic on purpose"),
             Some(b'x') => std::process::exit(0),

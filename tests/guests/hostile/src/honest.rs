@@ -1,4 +1,5 @@
-//! The protocol: `PUT name`, a line end, the content, the end of the connection.
+//! The honest connection among the hostile ones: `PUT name`, a line end, the content, the end of the
+//! connection. The answer is `stored NAME SIZE` or `refused CODE`, and a line end.
 
 use crate::bindings::exports::sandport::upload::receiver::{InputStream, OutputStream};
 use crate::bindings::sandport::upload::inbox::{self, Upload, Verdict};
