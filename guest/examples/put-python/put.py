@@ -43,6 +43,7 @@ def receive(input):
         digest=None,
         modified_ns=None,
         executable=False,
+        resume=None,
     )
     match or_refused(inbox.open, offer):
         case Verdict_Accepted(upload):

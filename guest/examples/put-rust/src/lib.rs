@@ -41,6 +41,7 @@ fn receive(input: &InputStream) -> Result<Receipt, Refusal> {
         digest: None,
         modified_ns: None,
         executable: false,
+        resume: None,
     };
     let Verdict::Accepted(upload) = inbox::open(&offer)? else {
         return Err(malformed("the inbox asks for a digest"));
