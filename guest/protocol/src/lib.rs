@@ -3,7 +3,7 @@
 //! Nothing in this crate owns a socket, a file, a clock or a thread. Bytes and a clock reading go in
 //! through `handle_*`; what to do comes out through `poll_*`, and what is wanted from the connection
 //! next through `want`. The WIT package in `wit/` specifies the behaviour.
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -15,6 +15,8 @@ mod limits;
 mod name;
 mod types;
 
+pub mod driver;
+pub mod inbox;
 pub mod journal;
 pub mod receiver;
 pub mod sender;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use rustix::io::Errno;
-use sandport_protocol::{NameError, Refusal, RefusalCode};
+use sandport_protocol::inbox::Failure;
+use sandport_protocol::{NameError, Refusal};
 
 /// Why a folder cannot serve as an inbox. The text names the condition; [`InboxError::hint`] says what
 /// to do about it.
@@ -102,24 +103,15 @@ fn process_words(process: Option<u32>) -> String {
 
 /// What a sender is told when a system call failed. The words carry no path of this host.
 pub(super) fn refusal(doing: &'static str, errno: Errno) -> Refusal {
-    match errno {
-        Errno::NOSPC | Errno::DQUOT => {
-            Refusal::new(RefusalCode::InsufficientSpace, "the disk of the inbox is full")
-        }
-        Errno::NAMETOOLONG | Errno::ILSEQ => Refusal::new(
-            RefusalCode::NameInvalid,
-            "the file system of the inbox does not take the name",
-        ),
-        Errno::FBIG => Refusal::new(
-            RefusalCode::TooLarge,
-            "the file is larger than the file system of the inbox takes",
-        ),
-        Errno::MFILE | Errno::NFILE => {
-            Refusal::new(RefusalCode::TooMany, "the inbox has too many files open")
-        }
+    let failure = match errno {
+        Errno::NOSPC | Errno::DQUOT => Failure::Full,
+        Errno::NAMETOOLONG | Errno::ILSEQ => Failure::Name,
+        Errno::FBIG => Failure::FileTooLarge,
+        Errno::MFILE | Errno::NFILE => Failure::TooManyOpen,
         _ => {
             tracing::warn!(doing, error = %errno, "the inbox failed");
-            Refusal::new(RefusalCode::Io, format!("the inbox could not {doing}: {errno}"))
+            Failure::Other
         }
-    }
+    };
+    failure.refusal(doing, &errno)
 }

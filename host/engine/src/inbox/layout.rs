@@ -15,11 +15,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
+use sandport_protocol::inbox::LAYOUT_VERSION;
 
 use super::error::InboxError;
-
-/// The layout that this version writes, and the highest that it reads.
-const LAYOUT_VERSION: u32 = 1;
 
 /// Longest layout or lock file that is read. Bytes. A number and a line end; more is not ours.
 const SMALL_FILE_BYTES_MAX: usize = 64;

@@ -30,10 +30,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
+use sandport_protocol::inbox::{self as rules, taken, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
 pub use commit::Pending;
 pub use error::InboxError;
+pub use sandport_protocol::inbox::Conflict;
 pub use upload::{Body, FaultWatch, Upload};
 pub use usage::Quota;
 
@@ -47,19 +49,6 @@ use usage::Usage;
 /// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
 /// is checked when the file is published in any case; for a small file, that is early enough.
 const PATH_CHECK_BYTES_MIN: u64 = 64 * 1024;
-
-/// What happens to a file whose name is taken. None of them ever writes through a symbolic link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Conflict {
-    /// It gets a number: `report.pdf`, `report-1.pdf` and so on.
-    #[default]
-    Rename,
-    /// It is refused.
-    Refuse,
-    /// It takes the place of the file or the symbolic link that had the name. A folder is not
-    /// replaced.
-    Replace,
-}
 
 /// What a receipt promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -239,7 +228,7 @@ impl Inbox {
         if let (Some(size), Some(most)) = (offer.size, size_max)
             && size > most
         {
-            return Err(upload::too_large(size_max));
+            return Err(too_large(size_max));
         }
         core.check_path(&name, offer.size)?;
         core.check_space(offer.size)?;
@@ -257,7 +246,7 @@ impl Inbox {
 
     fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
         let Some(name) = &offer.name else {
-            return Err(Refusal::new(RefusalCode::NameInvalid, "a folder needs a name"));
+            return Err(rules::folder_without_name());
         };
         let name = EntryName::parse(name)?;
         if let Some(usage) = &self.handle.core.usage
@@ -285,16 +274,10 @@ impl Inbox {
 impl Core {
     /// The verdict on a file that was stored before and is still as it was.
     fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<Verdict> {
-        let fits = |record: &Record| {
-            offer.size.is_none_or(|size| size == record.size)
-                && offer.digest.is_none_or(|digest| *digest.as_bytes() == record.digest)
-        };
-        if offer.digest.is_none() && offer.size.is_none() {
-            return None;
-        }
+        let fits = |record: &Record| rules::fits(offer, record);
         let (published, record) = self.receipts.find(self.layout.root.as_fd(), name, fits)?;
         Some(match offer.digest {
-            Some(_) => Verdict::Stored(publish::receipt(&published, &record)),
+            Some(_) => Verdict::Stored(rules::receipt(&published, &record)),
             None => Verdict::DigestFirst,
         })
     }
@@ -306,7 +289,7 @@ impl Core {
             return Ok(());
         }
         match tree::look_up(self.layout.root.as_fd(), name)? {
-            Some(_) if refuse => Err(publish::taken()),
+            Some(_) if refuse => Err(taken()),
             _ => Ok(()),
         }
     }

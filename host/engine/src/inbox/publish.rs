@@ -18,7 +18,10 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use sandport_protocol::{Digest, EntryName, Receipt, Refusal, RefusalCode, free_number};
+use sandport_protocol::inbox::{
+    self, Occupant, RACES_MAX, choose_name, folder_receipt, receipt, taken_again, taken_by_folder,
+};
+use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
 use super::commit::{Job, Ticket, Work};
 use super::disk::{Publish, Step};
@@ -34,10 +37,6 @@ use super::{Conflict, Core, Durability};
 /// of a new file is a journal commit of its own; `syncfs` is one for all, but also waits for what
 /// others write to the same disk.
 const SYNC_ALL_FILES_MIN: usize = 8;
-
-/// How often a name is chosen anew because someone outside took it between the choice and the use, or
-/// removed the folder. Whoever wins that race a hundred times does it on purpose.
-const RACES_MAX: usize = 100;
 
 /// A file that is whole and verified.
 pub(super) struct FileWork {
@@ -215,9 +214,7 @@ impl<'a> Batch<'a> {
             for race in 0.. {
                 match &self.slots[index].state {
                     State::Unnamed(_) | State::Named(..) if race == RACES_MAX => {
-                        let words = "the name was taken again and again";
-                        let lost = Refusal::new(RefusalCode::Exists, words);
-                        self.slots[index].state = State::Done(Err(lost));
+                        self.slots[index].state = State::Done(Err(taken_again()));
                     }
                     // Without durability the name is tried before it is looked at: mostly it is free.
                     State::Unnamed(_) if race == 0 && !self.durable => {
@@ -336,39 +333,28 @@ fn choose(
     file: &FileWork,
 ) -> Result<Chosen, Obstacle> {
     let folder = folders.make(file.name.parent())?;
-    let offered = Choice { number: 0, name: file.name.clone() };
-    let there = tree::look(&folder, file.name.leaf())?;
-    if core.options.conflict == Conflict::Replace {
-        return Ok(match there {
-            Some(stat) if tree::is_folder(&stat) => Chosen::Done(Err(taken_by_folder())),
-            _ => Chosen::Name(offered),
-        });
-    }
-    if there.is_none() && !chosen.contains_key(file.name.as_str()) {
-        return Ok(Chosen::Name(offered));
-    }
-    // The same file once more: from this sender, who did not hear the answer, or from another.
-    if let Some(same) = same_in_batch(slots, file) {
-        return Ok(Chosen::SameAs(same));
-    }
-    let root = core.layout.root.as_fd();
-    let same =
-        |record: &Record| record.digest == file.record.digest && record.size == file.record.size;
-    if let Some((name, record)) = core.receipts.find(root, &file.name, same) {
-        return Ok(Chosen::Done(Ok(receipt(&name, &record))));
-    }
-    if core.options.conflict == Conflict::Refuse {
-        return Ok(Chosen::Done(Err(taken())));
-    }
-    let number = free_number(|number| {
-        let Some(name) = file.name.renamed(number) else {
-            return Ok(false);
+    let look = |name: &EntryName| {
+        Ok(match tree::look(&folder, name.leaf())? {
+            Some(stat) if tree::is_folder(&stat) => Occupant::Folder,
+            None if !chosen.contains_key(name.as_str()) => Occupant::None,
+            _ => Occupant::Other,
+        })
+    };
+    let same = || {
+        if let Some(same) = same_in_batch(slots, file) {
+            return Some(Chosen::SameAs(same));
+        }
+        let root = core.layout.root.as_fd();
+        let same = |record: &Record| {
+            record.digest == file.record.digest && record.size == file.record.size
         };
-        Ok(!chosen.contains_key(name.as_str()) && tree::look(&folder, name.leaf())?.is_none())
-    })?;
-    Ok(match number.and_then(|number| Some((number, file.name.renamed(number)?))) {
-        Some((number, name)) => Chosen::Name(Choice { number, name }),
-        None => Chosen::Done(Err(taken())),
+        let (name, record) = core.receipts.find(root, &file.name, same)?;
+        Some(Chosen::Done(Ok(receipt(&name, &record))))
+    };
+    Ok(match choose_name(core.options.conflict, &file.name, look, same)? {
+        inbox::Chosen::Name { number, name } => Chosen::Name(Choice { number, name }),
+        inbox::Chosen::Same(same) => same,
+        inbox::Chosen::Refused(refusal) => Chosen::Done(Err(refusal)),
     })
 }
 
@@ -450,35 +436,6 @@ fn place_counted(
 
 fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {
     Publication { offered: &file.name, number: choice.number, record: file.record }
-}
-
-/// The receipt for a stored file.
-pub(super) fn receipt(name: &EntryName, record: &Record) -> Receipt {
-    Receipt {
-        name: name.as_str().to_owned(),
-        size: record.size,
-        digest: Digest::Blake3(record.digest),
-        proof: None,
-    }
-}
-
-/// The receipt for a folder.
-fn folder_receipt(name: &EntryName) -> Receipt {
-    Receipt {
-        name: name.as_str().to_owned(),
-        size: 0,
-        digest: Digest::Blake3(*blake3::hash(b"").as_bytes()),
-        proof: None,
-    }
-}
-
-/// The refusal where the conflict rule is to refuse.
-pub(super) fn taken() -> Refusal {
-    Refusal::new(RefusalCode::Exists, "the name is taken")
-}
-
-fn taken_by_folder() -> Refusal {
-    Refusal::new(RefusalCode::Exists, "a folder has the name")
 }
 
 /// What a job is answered that the code above left in an intermediate state, which it does not.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use sandport_protocol::{EntryName, Refusal, RefusalCode};
+use sandport_protocol::inbox::no_folder;
+use sandport_protocol::{EntryName, Refusal};
 
 use super::disk::Disk;
 use super::error::refusal;
@@ -40,9 +41,7 @@ pub(super) enum Obstacle {
 impl From<Obstacle> for Refusal {
     fn from(obstacle: Obstacle) -> Self {
         match obstacle {
-            Obstacle::InTheWay => {
-                Self::new(RefusalCode::Exists, "a part of the path is something else than a folder")
-            }
+            Obstacle::InTheWay => no_folder(),
             Obstacle::Failed(errno) => refusal("open a folder", errno),
         }
     }

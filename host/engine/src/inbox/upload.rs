@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blake3::Hasher;
+use sandport_protocol::inbox::too_large;
 use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::commit::{Committer, Job, Pending, Work};
 use super::error::refusal;
 use super::latch::Latch;
 use super::publish::FileWork;
-use super::receipts::Record;
+use super::receipts;
 use super::space::FLOOR_STEP_BYTES;
 use super::stage::StagedFile;
 use super::usage::Reservation;
@@ -289,17 +290,6 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The refusal of a file with more bytes than the inbox takes.
-pub(super) fn too_large(size_max: Option<u64>) -> Refusal {
-    match size_max {
-        Some(most) => {
-            let words = format!("the inbox takes files of up to {most} bytes");
-            Refusal::new(RefusalCode::TooLarge, words)
-        }
-        None => RefusalCode::TooLarge.into(),
-    }
-}
-
 impl Shared {
     fn receiving(&self) -> MutexGuard<'_, Option<Receiving>> {
         self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
@@ -341,7 +331,7 @@ impl Shared {
         };
         let executable = plan.executable && self.core.options.allow_executable;
         let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
-        let record = Record::new(*computed.as_bytes(), &stat);
+        let record = receipts::describe(*computed.as_bytes(), &stat);
         let reservation = receiving.reservation;
         Ok(FileWork { name: plan.name.clone(), staged, record, reservation })
     }

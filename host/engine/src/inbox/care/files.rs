@@ -80,7 +80,7 @@ impl Iterator for Files {
         Some(entry.map(|(path, metadata)| {
             let state = match path.to_str().and_then(|name| self.look.record(name)) {
                 None => FileState::Unrecorded,
-                Some(record) if record.describes(&metadata) => {
+                Some(record) if receipts::describes(record, &metadata) => {
                     FileState::Stored(Digest::Blake3(record.digest))
                 }
                 Some(record) => FileState::Touched(Digest::Blake3(record.digest)),

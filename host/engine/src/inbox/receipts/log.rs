@@ -1,83 +1,20 @@
-//! The receipt log, `DIR/.sandport/receipts`: the one place for its format.
+//! The receipt log, `DIR/.sandport/receipts`: the file.
 //!
-//! The file is a sequence of frames with nothing in between:
-//!
-//! | bytes | content |
-//! |---|---|
-//! | 4 | length of the payload, little-endian, from 1 to [`PAYLOAD_BYTES_MAX`] |
-//! | 8 | the first bytes of the BLAKE3 digest of the payload |
-//! | length | the payload: an [`Entry`], encoded by postcard |
-//!
-//! It only grows while a server runs. The first frame that is cut short or does not match its
-//! checksum ends the log: what a crash left behind it is overwritten.
-//!
-//! An entry is written *before* its file gets its name, so that there is no file without one. It is
-//! therefore not true by itself: it counts where the file that has the name now is the one that the
-//! entry describes.
+//! What stands in it is in `sandport_protocol::inbox`, since every inbox writes the same.
 
-use std::borrow::Cow;
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
+use sandport_protocol::inbox::{
+    Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, frame_entry, frame_head, push_frame,
+};
 
 use crate::inbox::disk::{Disk, Step};
 
-/// Length and checksum before each payload. Bytes.
-const HEAD_BYTES: usize = 12;
-
-/// Longest payload. Bytes. The longest name has 2 KiB, all else is under 100 bytes.
-const PAYLOAD_BYTES_MAX: usize = 4 * 1024;
-
 /// How much is read in one go. Bytes.
 const READ_BYTES: usize = 256 * 1024;
-
-/// What the log holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Entry<'a> {
-    /// A server began to write; what follows is by it.
-    Session(Session),
-    /// A file has its name, or is about to get it.
-    Stored(#[serde(borrow)] Stored<'a>),
-    /// The server ended in good order, and all before is durable.
-    Closed,
-}
-
-/// A run of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Session {
-    /// Tells one boot of the system from another; 0: not known.
-    pub(super) boot: u64,
-    /// Whether files were made durable before they were published. If not, what is said of them
-    /// holds until the system stops.
-    pub(super) durable: bool,
-}
-
-/// A stored file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stored<'a> {
-    /// The name that the sender offered, or that was made up for it.
-    pub(super) offered: Cow<'a, str>,
-    /// What the conflict rule put into the name (`EntryName::renamed`); 0: it is as offered.
-    pub(super) number: u32,
-    /// What was stored.
-    pub(super) record: Record,
-}
-
-/// A stored file, and how to recognise it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::inbox) struct Record {
-    /// BLAKE3 of the content.
-    pub(in crate::inbox) digest: [u8; 32],
-    /// Bytes.
-    pub(in crate::inbox) size: u64,
-    /// Inode number.
-    pub(in crate::inbox) inode: u64,
-    /// Modification time as the file system keeps it: seconds since 1970 and nanoseconds.
-    pub(in crate::inbox) modified: (i64, u32),
-}
 
 /// The log, open for appending.
 pub(super) struct Log {
@@ -209,51 +146,29 @@ pub(in crate::inbox) const NAME: &str = "receipts";
 /// Where its replacement is written; one that a crash left is overwritten.
 const NEW_NAME: &str = "receipts.new";
 
-fn push_frame(frames: &mut Vec<u8>, entry: &Entry<'_>) {
-    // Encoding into memory does not fail for these types; if it did, it would cost a receipt.
-    let Ok(payload) = postcard::to_allocvec(entry) else {
-        return;
-    };
-    let Ok(length) = u32::try_from(payload.len()) else {
-        return;
-    };
-    frames.extend_from_slice(&length.to_le_bytes());
-    frames.extend_from_slice(&checksum(&payload));
-    frames.extend_from_slice(&payload);
-}
-
 /// Calls `each` with the entries of `file` and says where the first broken frame begins.
 fn read(file: &OwnedFd, mut each: impl FnMut(Entry<'_>)) -> io::Result<u64> {
     let mut reader = BufReader::with_capacity(READ_BYTES, FromStart { file, offset: 0 });
-    let mut payload = Vec::with_capacity(PAYLOAD_BYTES_MAX);
+    let mut payload = Vec::with_capacity(LOG_PAYLOAD_BYTES_MAX);
     let mut end = 0;
     loop {
-        let mut head = [0; HEAD_BYTES];
+        let mut head = [0; LOG_HEAD_BYTES];
         if !fill(&mut reader, &mut head)? {
             return Ok(end);
         }
-        let [l0, l1, l2, l3, check @ ..] = head;
-        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        if !(1..=PAYLOAD_BYTES_MAX).contains(&length) {
+        let Some((length, check)) = frame_head(head) else {
             return Ok(end);
-        }
+        };
         payload.resize(length, 0);
-        if !fill(&mut reader, &mut payload)? || checksum(&payload) != check {
+        if !fill(&mut reader, &mut payload)? {
             return Ok(end);
         }
-        let Ok((entry, [])) = postcard::take_from_bytes(&payload) else {
+        let Some(entry) = frame_entry(&payload, check) else {
             return Ok(end);
         };
         each(entry);
-        end += (HEAD_BYTES + length) as u64;
+        end += (LOG_HEAD_BYTES + length) as u64;
     }
-}
-
-fn checksum(payload: &[u8]) -> [u8; 8] {
-    let digest = blake3::hash(payload);
-    let mut check = [0; 8];
-    check.copy_from_slice(&digest.as_bytes()[..8]);
-    check
 }
 
 /// Fills `buffer`; false: the file ends before.

@@ -1,7 +1,6 @@
 //! What was stored: a log on disk, so that a sender who asks again gets the receipt and not a second
 //! copy, and an index of it in memory.
 
-mod index;
 mod log;
 
 use std::borrow::Cow;
@@ -14,13 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::Stat;
 use sandport_protocol::EntryName;
+pub(super) use sandport_protocol::inbox::Record;
+use sandport_protocol::inbox::{Entry, Index, Session, Stored};
 
 use super::disk::Disk;
 use super::error::InboxError;
 use super::tree;
-use index::Index;
-use log::{Entry, Log, Session, Stored};
-pub(super) use log::{LogStamp, NAME as LOG_NAME, Record, stamp};
+use log::Log;
+pub(super) use log::{LogStamp, NAME as LOG_NAME, stamp};
 
 /// Fewest entries for which a log is rewritten without its dead ones. Under it the file has less
 /// than a megabyte and loads in a millisecond or two.
@@ -124,7 +124,7 @@ impl Receipts {
     ) -> Option<(EntryName, Record)> {
         // The lock is not held while the disk is asked.
         let found = lock(&self.index).find(offered, fits);
-        found.into_iter().find(|(name, record)| record.is_of(root, name))
+        found.into_iter().find(|(name, record)| is_of(record, root, name))
     }
 
     /// Writes down what is about to be published, and makes that durable.
@@ -206,38 +206,29 @@ impl Writer {
     }
 }
 
-impl Stored<'_> {
-    fn published(&self) -> Option<EntryName> {
-        let offered = EntryName::parse(&self.offered).ok()?;
-        if self.number == 0 { Some(offered) } else { offered.renamed(self.number) }
+/// Describes the file with this status.
+pub(super) fn describe(digest: [u8; 32], stat: &Stat) -> Record {
+    Record {
+        digest,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        inode: stat.st_ino,
+        modified: modified(stat),
     }
 }
 
-impl Record {
-    /// Describes the file with this status.
-    pub(super) fn new(digest: [u8; 32], stat: &Stat) -> Self {
-        Self {
-            digest,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            inode: stat.st_ino,
-            modified: modified(stat),
-        }
-    }
+/// Whether `record` describes the file with this metadata.
+pub(super) fn describes(record: &Record, metadata: &std::fs::Metadata) -> bool {
+    let modified = (metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap_or(0));
+    (record.size, record.inode, record.modified) == (metadata.len(), metadata.ino(), modified)
+}
 
-    /// Whether it describes the file with this metadata.
-    pub(super) fn describes(&self, metadata: &std::fs::Metadata) -> bool {
-        let modified = (metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap_or(0));
-        (self.size, self.inode, self.modified) == (metadata.len(), metadata.ino(), modified)
-    }
-
-    /// Whether the file beneath `root` that has the name is the one described, unchanged.
-    fn is_of(&self, root: BorrowedFd<'_>, name: &EntryName) -> bool {
-        let Ok(Some(stat)) = tree::look_up(root, name) else {
-            return false;
-        };
-        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
-            && *self == Self::new(self.digest, &stat)
-    }
+/// Whether the file beneath `root` that has the name is the one described, unchanged.
+fn is_of(record: &Record, root: BorrowedFd<'_>, name: &EntryName) -> bool {
+    let Ok(Some(stat)) = tree::look_up(root, name) else {
+        return false;
+    };
+    rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+        && *record == describe(record.digest, &stat)
 }
 
 #[allow(clippy::useless_conversion, reason = "the types of the fields differ between targets")]
@@ -278,7 +269,7 @@ impl Survey {
         if self.entries < COMPACT_ENTRIES_MIN {
             return false;
         }
-        let gone = self.samples.iter().filter(|(name, record)| !record.is_of(root, name)).count();
+        let gone = self.samples.iter().filter(|(name, record)| !is_of(record, root, name)).count();
         (indexed as u64) < self.entries / 2 || gone > self.samples.len() / 2
     }
 }
@@ -307,7 +298,7 @@ fn compact(
                     // Only the last entry under a name is in the index.
                     if live.get(published.as_str()) == Some(&record)
                         || index.get(published.as_str()) != Some(&record)
-                        || !record.is_of(root, &published)
+                        || !is_of(&record, root, &published)
                     {
                         return;
                     }

@@ -51,7 +51,7 @@ impl Bench {
         fs::write(self.folder.path().join(name.as_str()), name.as_str()).unwrap();
         let stat = tree::look(&self.root, name.as_str()).unwrap().unwrap();
         let digest = *blake3::hash(name.as_str().as_bytes()).as_bytes();
-        (name, Record::new(digest, &stat))
+        (name, describe(digest, &stat))
     }
 
     fn finds(&self, receipts: &Receipts, name: &EntryName) -> bool {

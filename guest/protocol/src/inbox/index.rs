@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use sandport_protocol::EntryName;
+use crate::EntryName;
 
-use super::log::Record;
+use super::Record;
 
 /// Most records in memory. Those of a million files take about 100 MB. Past it the oldest half is
 /// forgotten; a file that is sent again after that becomes a second copy, and nothing else happens.
@@ -20,7 +20,7 @@ const RENAMED_MAX: usize = 64;
 ///
 /// Names are kept as hashes only. Two names with the same hash cost a record, never a wrong answer:
 /// whoever finds a record compares it with the file that has the name in question.
-pub(super) struct Index {
+pub struct Index {
     hasher: RandomState,
     /// Records that came since the last turn.
     young: Generation,
@@ -35,12 +35,20 @@ struct Generation {
     renamed: HashMap<u64, Vec<u32>>,
 }
 
+impl Default for Index {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Index {
-    pub(super) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         Self::with_capacity_max(RECORDS_MAX)
     }
 
-    pub(super) fn with_capacity_max(records_max: usize) -> Self {
+    /// An empty one that remembers this many at most.
+    pub fn with_capacity_max(records_max: usize) -> Self {
         Self {
             hasher: RandomState::new(),
             young: Generation::default(),
@@ -50,7 +58,7 @@ impl Index {
     }
 
     /// Takes up a record. One under the same published name is gone: a name has one file.
-    pub(super) fn insert(&mut self, offered: &str, number: u32, published: &str, record: Record) {
+    pub fn insert(&mut self, offered: &str, number: u32, published: &str, record: Record) {
         if self.young.records.len() >= self.generation_max {
             self.old = std::mem::take(&mut self.young);
         }
@@ -67,13 +75,13 @@ impl Index {
     }
 
     /// The record of a published name.
-    pub(super) fn get(&self, published: &str) -> Option<&Record> {
+    pub fn get(&self, published: &str) -> Option<&Record> {
         let key = self.hasher.hash_one(published);
         self.young.records.get(&key).or_else(|| self.old.records.get(&key))
     }
 
     /// What was published for an offered name and fits: the names, with their records.
-    pub(super) fn find(
+    pub fn find(
         &self,
         offered: &EntryName,
         fits: impl Fn(&Record) -> bool,
@@ -100,8 +108,13 @@ impl Index {
         found
     }
 
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many records there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.young.records.len() + self.old.records.len()
     }
 }

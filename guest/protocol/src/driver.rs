@@ -1,0 +1,330 @@
+//! The driving loop of a receiving end, over whatever streams and inbox there are.
+//!
+//! It carries out what the machine says, in its order, and does nothing by itself. Where it runs is
+//! the matter of a [`Shell`]: the bindings of a component, a test.
+//!
+//! > Call [`Driver::step`] until it says [`Step::Wait`]; then wait for what that names, for room in the
+//! > connection while anything is unsent, and for the oldest commit. Then step again.
+//!
+//! Nothing in it blocks. Reads, splices and writes are tried first, and waited for only when there is
+//! nothing to do, which saves a call for each when the connection is busy.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::receiver::{LogLevel, Opened, Output, Receiver, Want};
+use crate::{Credential, Digest, Extent, Identity, Millis, Offer, Receipt, Refusal, UploadId};
+
+/// While more than this waits to be sent, nothing more is read: a sender that does not read its
+/// answers is not served further. Bytes.
+pub const UNSENT_BYTES_MAX: usize = 64 * 1024;
+
+/// The other side sends nothing more, or the connection is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndOfInput;
+
+/// What became of an offer.
+#[derive(Debug)]
+pub enum Answer<U> {
+    /// It is here already.
+    Stored(Receipt),
+    /// Send it.
+    Accepted(U, Vec<Extent>),
+    /// Offer it again, with a digest.
+    DigestFirst,
+}
+
+/// How far a splice came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spliced {
+    /// This many bytes have moved.
+    Bytes(u64),
+    /// The connection has nothing now.
+    NoInput,
+    /// The upload takes nothing now.
+    NoRoom,
+}
+
+/// One connection, and the inbox for what comes on it. No function of it waits.
+pub trait Shell {
+    /// An upload that was accepted, with its body.
+    type Upload;
+    /// A commit that is under way.
+    type Commit;
+
+    /// A reading of the clock.
+    fn now(&mut self) -> Millis;
+
+    /// Reads up to `max` bytes. None: the connection has nothing now.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    fn read(&mut self, max: usize) -> Result<Bytes, EndOfInput>;
+
+    /// Reads up to `max` bytes and drops them; how many it were.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    fn skip(&mut self, max: u64) -> Result<u64, EndOfInput>;
+
+    /// Takes bytes to be sent.
+    fn send(&mut self, bytes: &[u8]);
+
+    /// Sends what the connection takes now; how many bytes are left.
+    fn flush(&mut self) -> usize;
+
+    /// `inbox.open`.
+    ///
+    /// # Errors
+    /// Those of the inbox.
+    fn open(&mut self, offer: Offer) -> Result<Answer<Self::Upload>, Refusal>;
+
+    /// Begins a body of the upload and ends an earlier one.
+    ///
+    /// # Errors
+    /// Those of the inbox.
+    fn body(&mut self, upload: &mut Self::Upload, extent: Extent) -> Result<(), Refusal>;
+
+    /// Writes all of `bytes` into the body. What fails is the upload's fault.
+    fn write(&mut self, upload: &mut Self::Upload, bytes: Bytes);
+
+    /// Moves up to `max` bytes from the connection into the body.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    fn splice(&mut self, upload: &mut Self::Upload, max: u64) -> Result<Spliced, EndOfInput>;
+
+    /// Whether a body can be spliced into: it was begun, and that did not fail.
+    fn has_body(&self, upload: &Self::Upload) -> bool;
+
+    /// The fault of an upload, if it has one.
+    fn fault(&mut self, upload: &mut Self::Upload) -> Option<Refusal>;
+
+    /// `inbox.upload.commit`.
+    fn commit(&mut self, upload: Self::Upload, size: u64, digest: Option<Digest>) -> Self::Commit;
+
+    /// The outcome of a commit, once it is known. It is asked for once.
+    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>>;
+
+    /// `inbox.upload.discard`.
+    fn discard(&mut self, upload: Self::Upload);
+
+    /// `gate.authenticate`.
+    ///
+    /// # Errors
+    /// `not-permitted`.
+    fn authenticate(&mut self, credential: Credential) -> Result<Identity, Refusal>;
+
+    /// `log.emit`.
+    fn log(&mut self, level: LogLevel, message: &str);
+}
+
+/// What a step came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something moved: step again.
+    Again,
+    /// Nothing to do before this.
+    Wait(Wait),
+    /// The connection is over. What is unsent is to be sent, and uploads are to be dropped.
+    Closed(Result<(), Refusal>),
+}
+
+/// What there is to wait for, besides room for what is unsent and the oldest commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// What of the connection and its uploads.
+    pub on: On,
+    /// No longer than until then.
+    pub until: Option<Millis>,
+}
+
+/// What has to become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// The connection's input.
+    Input,
+    /// Room in the body of this upload.
+    Body(UploadId),
+    /// None of these.
+    Nothing,
+}
+
+/// One connection being served.
+pub struct Driver<S: Shell> {
+    machine: Receiver,
+    uploads: BTreeMap<UploadId, S::Upload>,
+    /// Commits under way, the oldest first: they finish in this order.
+    commits: VecDeque<(UploadId, S::Commit)>,
+}
+
+impl<S: Shell> Driver<S> {
+    /// Drives `machine`.
+    pub fn new(machine: Receiver) -> Self {
+        Self { machine, uploads: BTreeMap::new(), commits: VecDeque::new() }
+    }
+
+    /// An open upload.
+    pub fn upload(&self, id: UploadId) -> Option<&S::Upload> {
+        self.uploads.get(&id)
+    }
+
+    /// The commit that will be done first.
+    pub fn oldest_commit(&self) -> Option<&S::Commit> {
+        self.commits.front().map(|(_, commit)| commit)
+    }
+
+    /// Drops what is open: nothing of it becomes visible.
+    pub fn drop_uploads(&mut self) {
+        self.uploads.clear();
+    }
+
+    /// Does one thing, or says what to wait for.
+    pub fn step(&mut self, shell: &mut S) -> Step {
+        while let Some(output) = self.machine.poll_output() {
+            if let Output::Close(outcome) = output {
+                return Step::Closed(outcome);
+            }
+            self.carry_out(shell, output);
+        }
+        let unsent = shell.flush();
+        if self.collect_commits(shell) {
+            return Step::Again;
+        }
+        // The connection first, then the clock: silence has a meaning in the classic dialect, and
+        // bytes that are here already, while this program was not running, are not silence.
+        let Some(on) = self.advance(shell, unsent) else {
+            return Step::Again;
+        };
+        let until = self.machine.poll_timeout();
+        if let Some(at) = until {
+            let now = shell.now();
+            if at <= now {
+                self.machine.handle_timeout(now);
+                return Step::Again;
+            }
+        }
+        Step::Wait(Wait { on, until })
+    }
+
+    fn carry_out(&mut self, shell: &mut S, output: Output) {
+        match output {
+            Output::Send(bytes) => shell.send(&bytes),
+            Output::Open { id, offer } => {
+                let opened = match shell.open(offer) {
+                    Ok(Answer::Stored(receipt)) => Ok(Opened::Stored(receipt)),
+                    Ok(Answer::DigestFirst) => Ok(Opened::DigestFirst),
+                    Ok(Answer::Accepted(upload, missing)) => {
+                        self.uploads.insert(id, upload);
+                        Ok(Opened::Accepted(missing))
+                    }
+                    Err(refusal) => Err(refusal),
+                };
+                self.machine.handle_opened(shell.now(), id, opened);
+            }
+            Output::Body { id, extent } => {
+                let Some(upload) = self.uploads.get_mut(&id) else { return };
+                if let Err(refusal) = shell.body(upload, extent) {
+                    self.machine.handle_fault(shell.now(), id, refusal);
+                }
+            }
+            Output::Write { id, bytes } => {
+                if let Some(upload) = self.uploads.get_mut(&id)
+                    && shell.has_body(upload)
+                {
+                    shell.write(upload, bytes);
+                }
+            }
+            Output::Commit { id, size, digest } => {
+                if let Some(upload) = self.uploads.remove(&id) {
+                    let commit = shell.commit(upload, size, digest);
+                    self.commits.push_back((id, commit));
+                }
+            }
+            Output::Discard { id, .. } => {
+                if let Some(upload) = self.uploads.remove(&id) {
+                    shell.discard(upload);
+                }
+            }
+            Output::Authenticate(credential) => {
+                let outcome = shell.authenticate(credential);
+                self.machine.handle_authenticated(shell.now(), outcome);
+            }
+            Output::Log { level, message } => shell.log(level, &message),
+            // `step` has ended with it.
+            Output::Close(_) => {}
+        }
+    }
+
+    /// Reports the commits that are done. Only the oldest is asked, until one is not done.
+    fn collect_commits(&mut self, shell: &mut S) -> bool {
+        let mut any = false;
+        while let Some((id, commit)) = self.commits.front_mut()
+            && let Some(outcome) = shell.outcome(commit)
+        {
+            let id = *id;
+            self.commits.pop_front();
+            self.machine.handle_committed(shell.now(), id, outcome);
+            any = true;
+        }
+        any
+    }
+
+    /// Does what the machine wants of the connection. `None`: something moved.
+    fn advance(&mut self, shell: &mut S, unsent: usize) -> Option<On> {
+        if unsent > UNSENT_BYTES_MAX {
+            return Some(On::Nothing);
+        }
+        match self.machine.want() {
+            Want::Read { max } => match shell.read(max) {
+                Ok(bytes) if bytes.is_empty() => Some(On::Input),
+                Ok(bytes) => {
+                    self.machine.handle_input(shell.now(), bytes);
+                    None
+                }
+                Err(EndOfInput) => self.end_of_input(shell),
+            },
+            Want::Splice { id, max } => self.splice(shell, id, max),
+            Want::Skip { max } => self.skip(shell, max),
+            Want::Nothing => Some(On::Nothing),
+        }
+    }
+
+    fn splice(&mut self, shell: &mut S, id: UploadId, max: u64) -> Option<On> {
+        let Some(upload) = self.uploads.get_mut(&id).filter(|upload| shell.has_body(upload)) else {
+            // The body could not be opened; the machine knows and skips from now on.
+            return self.skip(shell, max);
+        };
+        match shell.splice(upload, max) {
+            Ok(Spliced::NoRoom) => Some(On::Body(id)),
+            Ok(Spliced::NoInput | Spliced::Bytes(0)) => Some(On::Input),
+            Ok(Spliced::Bytes(count)) => {
+                let now = shell.now();
+                self.machine.handle_spliced(now, count);
+                if let Some(fault) = shell.fault(upload) {
+                    self.machine.handle_fault(now, id, fault);
+                }
+                None
+            }
+            Err(EndOfInput) => self.end_of_input(shell),
+        }
+    }
+
+    fn skip(&mut self, shell: &mut S, max: u64) -> Option<On> {
+        match shell.skip(max) {
+            Ok(0) => Some(On::Input),
+            Ok(count) => {
+                self.machine.handle_spliced(shell.now(), count);
+                None
+            }
+            Err(EndOfInput) => self.end_of_input(shell),
+        }
+    }
+
+    fn end_of_input(&mut self, shell: &mut S) -> Option<On> {
+        self.machine.handle_eof(shell.now());
+        None
+    }
+}

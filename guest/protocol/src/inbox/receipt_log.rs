@@ -1,0 +1,121 @@
+//! The format of the receipt log, `DIR/.sandport/receipts`.
+//!
+//! The file is a sequence of frames with nothing in between:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 4 | length of the payload, little-endian, from 1 to [`LOG_PAYLOAD_BYTES_MAX`] |
+//! | 8 | the first bytes of the BLAKE3 digest of the payload |
+//! | length | the payload: an [`Entry`], encoded by postcard |
+//!
+//! It only grows while a server runs. The first frame that is cut short or does not match its
+//! checksum ends the log: what a crash left behind it is overwritten.
+//!
+//! An entry is written *before* its file gets its name, so that there is no file without one. It is
+//! therefore not true by itself: it counts where the file that has the name now is the one that the
+//! entry describes.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::EntryName;
+
+/// Length and checksum before each payload. Bytes.
+pub const LOG_HEAD_BYTES: usize = 12;
+
+/// Longest payload. Bytes. The longest name has 2 KiB, all else is under 100 bytes.
+pub const LOG_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
+
+/// What the log holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry<'a> {
+    /// A server began to write; what follows is by it.
+    Session(Session),
+    /// A file has its name, or is about to get it.
+    Stored(#[serde(borrow)] Stored<'a>),
+    /// The server ended in good order, and all before is durable.
+    Closed,
+}
+
+/// A run of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Tells one boot of the system from another; 0: not known.
+    pub boot: u64,
+    /// Whether files were made durable before they were published. If not, what is said of them
+    /// holds until the system stops.
+    pub durable: bool,
+}
+
+/// A stored file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored<'a> {
+    /// The name that the sender offered, or that was made up for it.
+    pub offered: Cow<'a, str>,
+    /// What the conflict rule put into the name ([`EntryName::renamed`]); 0: it is as offered.
+    pub number: u32,
+    /// What was stored.
+    pub record: Record,
+}
+
+impl Stored<'_> {
+    /// The name under which it was published.
+    pub fn published(&self) -> Option<EntryName> {
+        let offered = EntryName::parse(&self.offered).ok()?;
+        if self.number == 0 { Some(offered) } else { offered.renamed(self.number) }
+    }
+}
+
+/// A stored file, and how to recognise it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// BLAKE3 of the content.
+    pub digest: [u8; 32],
+    /// Bytes.
+    pub size: u64,
+    /// Inode number, or what else the system tells files apart by.
+    pub inode: u64,
+    /// Modification time as the file system keeps it: seconds since 1970 and nanoseconds.
+    pub modified: (i64, u32),
+}
+
+/// Appends the frame of an entry.
+pub fn push_frame(frames: &mut Vec<u8>, entry: &Entry<'_>) {
+    // Encoding into memory does not fail for these types; if it did, it would cost a receipt.
+    let Ok(payload) = postcard::to_allocvec(entry) else {
+        return;
+    };
+    let Ok(length) = u32::try_from(payload.len()) else {
+        return;
+    };
+    frames.extend_from_slice(&length.to_le_bytes());
+    frames.extend_from_slice(&checksum(&payload));
+    frames.extend_from_slice(&payload);
+}
+
+/// Length and checksum of a frame's payload; `None`: the log ends before it.
+pub fn frame_head(head: [u8; LOG_HEAD_BYTES]) -> Option<(usize, [u8; 8])> {
+    let [l0, l1, l2, l3, check @ ..] = head;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    (1..=LOG_PAYLOAD_BYTES_MAX).contains(&length).then_some((length, check))
+}
+
+/// The entry in a payload; `None`: it does not hold together, and the log ends before it.
+pub fn frame_entry(payload: &[u8], check: [u8; 8]) -> Option<Entry<'_>> {
+    if checksum(payload) != check {
+        return None;
+    }
+    match postcard::take_from_bytes(payload) {
+        Ok((entry, [])) => Some(entry),
+        _ => None,
+    }
+}
+
+fn checksum(payload: &[u8]) -> [u8; 8] {
+    let digest = blake3::hash(payload);
+    let mut check = [0; 8];
+    check.copy_from_slice(&digest.as_bytes()[..8]);
+    check
+}
