@@ -20,6 +20,7 @@ pub mod inbox;
 pub mod journal;
 pub mod receiver;
 pub mod sender;
+pub mod text;
 pub mod wire;
 
 pub use conflict::{CONFLICT_NUMBER_MAX, free_number};

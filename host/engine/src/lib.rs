@@ -22,7 +22,7 @@ pub mod net;
 mod sandbox;
 pub mod sender;
 pub mod server;
-pub mod text;
+pub use sandport_protocol::text;
 
 pub use sandbox::{Cache, ComponentError, Mode, ReceiverSource, SandboxLimits};
 pub use sandport_protocol as protocol;

@@ -8,7 +8,7 @@ use sandport_protocol::{Digest, RESERVED_NAME};
 use walkdir::WalkDir;
 
 use super::look::Look;
-use crate::inbox::InboxError;
+use crate::inbox::{InboxError, receipts};
 
 /// A file with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Text that a peer chose, made fit for a terminal or a log.
 
+use alloc::string::String;
+
 /// The text with everything escaped that could move a cursor, forge a line, or reverse the reading
 /// direction, and cut after `chars_max` characters.
 pub fn sanitise(text: &str, chars_max: usize) -> String {
