@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub mod artifacts;
 pub mod clients;
+pub mod components;
 pub mod connection;
 pub mod events;
 pub mod files;

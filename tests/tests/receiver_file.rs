@@ -2,30 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::path::Path;
 
 use sandport_tests::files::{Tree, file};
-use sandport_tests::{Connection, Server, Setup, artifacts, send};
-use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::{ManglingAndAbi, Resolve};
+use sandport_tests::{Connection, Server, Setup, artifacts, components, send};
 
 /// Exit codes, as documented.
 const USAGE: Option<i32> = Some(2);
 const LOCAL_IO: Option<i32> = Some(7);
-
-/// A component of a world, with functions that do nothing.
-fn component_of(wit: &[(&str, &str)], world: &str) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    resolve.push_dir(artifacts::workspace().join("wit")).unwrap();
-    let mut package = None;
-    for (path, text) in wit {
-        package = Some(resolve.push_str(Path::new(path), text).unwrap());
-    }
-    let world = resolve.select_world(&[package.unwrap()], Some(world)).unwrap();
-    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
-}
 
 /// Starts a server with these bytes as its receiver, which has to fail before it listens; what it says.
 #[track_caller]
@@ -93,8 +76,8 @@ fn a_component_without_the_export_is_no_receiver() {
     assert_says(&text, "does not export sandport:upload/receiver");
     assert_says(&text, "it exports nothing");
 
-    let wit = "package acme:tools; world other { export run: func(); }";
-    let text = refused(&component_of(&[("other.wit", wit)], "other"));
+    let wit = "package acme:tools; world made { export run: func(); }";
+    let text = refused(&components::of_world(&[wit]));
     assert_says(&text, "it exports run");
 }
 
@@ -102,16 +85,62 @@ fn a_component_without_the_export_is_no_receiver() {
 fn a_component_that_wants_what_nobody_provides_is_told_what() {
     let wit = "package acme:tools;
         interface printer { print: func(text: string); }
-        world printing { import printer; export sandport:upload/receiver@0.1.0; }";
-    let text = refused(&component_of(&[("printing.wit", wit)], "printing"));
+        world made { import printer; export sandport:upload/receiver@0.1.0; }";
+    let text = refused(&components::of_world(&[wit]));
     assert_says(&text, "wants what a receiver does not get");
     assert_says(&text, "acme:tools/printer");
 }
 
 #[test]
+fn a_component_that_wants_to_call_out_is_refused_in_both_modes() {
+    let http = "package wasi:http@0.2.0; interface outgoing-handler { handle: func(); }";
+    for export in ["sandport:upload/receiver@0.1.0", "wasi:cli/run@0.2.0"] {
+        let wit = format!(
+            "package acme:tools; world made {{ import wasi:http/outgoing-handler@0.2.0; export {export}; }}"
+        );
+        let text = refused(&components::of_world(&[components::COMMAND, http, &wit]));
+        assert_says(&text, "wants what a receiver does not get: wasi:http/outgoing-handler@0.2.0");
+        assert_says(&text, "use only what the world sandport:upload/sandbox imports, and WASI 0.2");
+    }
+}
+
+#[test]
+fn a_component_for_another_version_is_told_both_versions() {
+    let theirs = "package sandport:upload@0.2.0;
+        interface receiver { serve: func(); }
+        interface inbox { open: func(); }";
+    let exporting = "package acme:tools; world made { export sandport:upload/receiver@0.2.0; }";
+    let text = refused(&components::of_world(&[theirs, exporting]));
+    assert_says(&text, "is built for sandport:upload/receiver@0.2.0");
+    assert_says(&text, "this version speaks sandport:upload/receiver@0.1.0");
+    assert_says(&text, "folder wit/");
+
+    let importing = "package acme:tools; world made {
+        import sandport:upload/inbox@0.2.0;
+        export sandport:upload/receiver@0.1.0;
+    }";
+    let text = refused(&components::of_world(&[theirs, importing]));
+    assert_says(&text, "is built for sandport:upload/inbox@0.2.0");
+    assert_says(&text, "this version speaks sandport:upload/inbox@0.1.0");
+}
+
+#[test]
+fn a_component_whose_start_traps_is_refused_before_anybody_connects() {
+    for export in ["sandport:upload/receiver@0.1.0", "wasi:cli/run@0.2.0"] {
+        let wit = format!("package acme:tools; world made {{ export {export}; }}");
+        let text = refused(&components::trapping_at_start(&[components::COMMAND, &wit]));
+        assert_says(&text, "fails when it is instantiated");
+        assert_says(&text, "unreachable");
+        assert_says(&text, "before anybody has connected");
+    }
+}
+
+#[test]
 fn a_component_that_needs_too_much_memory_is_told_so() {
     let setup = Setup::new(["--memory-max", "64KiB"]).receiver(artifacts::put());
-    assert_says(&expect_refusal(setup, USAGE, "receiver-unfit"), "--memory-max");
+    let text = expect_refusal(setup, USAGE, "receiver-unfit");
+    assert_says(&text, "bytes of memory; allowed are 65536");
+    assert_says(&text, "--memory-max");
 }
 
 #[test]

@@ -60,13 +60,23 @@ impl From<InboxError> for Failure {
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        let (code, exit) = match &error {
-            BuildError::Component(ComponentError::Read { .. }) => {
-                ("receiver-unreadable", Exit::LocalIo)
-            }
-            BuildError::Component(ComponentError::Engine(_) | ComponentError::Thread(_)) => {
-                ("sandbox", Exit::LocalIo)
-            }
+        match error {
+            BuildError::Component(error) => (&error).into(),
+            error => Self {
+                code: "sandbox",
+                message: error.to_string(),
+                hint: Some(error.hint().to_owned()),
+                exit: Exit::LocalIo,
+            },
+        }
+    }
+}
+
+impl From<&ComponentError> for Failure {
+    fn from(error: &ComponentError) -> Self {
+        let (code, exit) = match error {
+            ComponentError::Read { .. } => ("receiver-unreadable", Exit::LocalIo),
+            ComponentError::Engine(_) | ComponentError::Thread(_) => ("sandbox", Exit::LocalIo),
             _ => ("receiver-unfit", Exit::Usage),
         };
         Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }

@@ -12,6 +12,7 @@ mod console;
 mod documents;
 mod exit;
 mod failure;
+mod inspect;
 mod logging;
 mod ls;
 mod send;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Send(args)) => send::run(args, &cli.talk),
         Some(Command::Ls(args)) => ls::run(&args, &cli.talk),
         Some(Command::Verify(args)) => verify::run(&args, &cli.talk),
+        Some(Command::Inspect(args)) => inspect::run(&args, &cli.talk),
         Some(Command::Completions { shell }) => documents::completions(shell),
         Some(Command::Man { dir }) => documents::man(dir.as_deref()),
     };

@@ -24,6 +24,8 @@ pub mod sender;
 pub mod server;
 pub use sandport_protocol::text;
 
-pub use sandbox::{Cache, ComponentError, Mode, ReceiverSource, SandboxLimits};
+pub use sandbox::{
+    Cache, ComponentError, Import, Inspection, Mode, ReceiverSource, SandboxLimits, inspect,
+};
 pub use sandport_protocol as protocol;
 pub use server::Server;

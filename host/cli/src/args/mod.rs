@@ -12,11 +12,13 @@ use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod care;
+mod inspect;
 mod send;
 mod serve;
 mod values;
 
 pub(crate) use care::{LsArgs, VerifyArgs};
+pub(crate) use inspect::InspectArgs;
 pub(crate) use send::SendArgs;
 pub(crate) use serve::ServeArgs;
 
@@ -95,6 +97,9 @@ pub(crate) enum Command {
 
     /// Read the files of an inbox again and compare them with what was received
     Verify(VerifyArgs),
+
+    /// Say what a receiver component is, how it would run, and what it could reach
+    Inspect(InspectArgs),
 
     /// Print a completion script for a shell
     Completions {

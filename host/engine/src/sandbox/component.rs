@@ -7,6 +7,7 @@ use wasmtime::component::Component;
 
 use super::engine::{self, Cache, Needs, SandboxLimits};
 use super::surface::{COMMAND, Mode, RECEIVER, Surface};
+use super::{linker, resident, trial};
 
 /// The default receiver, built by the build script.
 const EMBEDDED: &[u8] = include_bytes!(env!("SANDPORT_RECEIVER_FILE"));
@@ -19,6 +20,9 @@ const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
 
 /// What the default receiver needs of the pool, so that a start need not find it out.
 const DEFAULT_NEEDS: Needs = Needs { memories: 1, tables: 2 };
+
+/// A page of linear memory: WebAssembly core specification, section 4.2.8. Bytes.
+const PAGE_BYTES: u64 = 64 * 1024;
 
 /// Which receiver to run.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +78,7 @@ pub enum ComponentError {
         /// The interface with its version, as the component names it.
         theirs: String,
         /// The interface with the version that would do.
-        ours: &'static str,
+        ours: String,
     },
     /// It runs resident, and was to run in a sandbox for each connection.
     #[error("the component exports {COMMAND}: it runs resident, and not for each connection")]
@@ -82,6 +86,9 @@ pub enum ComponentError {
     /// It imports what nothing here provides.
     #[error("the component wants what a receiver does not get: {0}")]
     Import(String),
+    /// It does not get as far as being asked for anything.
+    #[error("the component fails when it is instantiated: {0}")]
+    Start(String),
     /// It starts with more memory than is allowed.
     #[error("the component starts with {needed} bytes of memory; allowed are {allowed}")]
     Memory {
@@ -106,7 +113,7 @@ impl ComponentError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "check the path given to --receiver",
+            Self::Read { .. } => "check the path",
             Self::NotWasm(_) | Self::UnknownVersion(_) => {
                 "give a component: cargo build --target wasm32-wasip2 makes one"
             }
@@ -114,7 +121,8 @@ impl ComponentError {
                 "build it for wasm32-wasip2, or make a component of it with: wasm-tools component new"
             }
             Self::Invalid { .. } => {
-                "build it again, it may be cut off; if it wants more than it gets, see --memory-max"
+                "build it again for WASI 0.2 (wasm32-wasip2), it may be cut off; if it wants more than it \
+                 gets, see --memory-max"
             }
             Self::NoReceiver { .. } => {
                 "build it against the world sandport:upload/sandbox of this version (folder wit/), \
@@ -124,9 +132,13 @@ impl ComponentError {
                 "build it against the packages of this version (folder wit/), or take the version of \
                  Sandport that it was built for"
             }
+            Self::Start(_) => {
+                "ask its author: this happens before anybody has connected, and would each time"
+            }
             Self::Resident => "build the server with build_any",
             Self::Import(_) => {
-                "use only what the world sandport:upload/sandbox imports, and WASI 0.2"
+                "use only what the world sandport:upload/sandbox imports, and WASI 0.2; a resident \
+                 component gets WASI 0.2 alone"
             }
             Self::Memory { .. } => "allow more with --memory-max",
             Self::Engine(_) => "lower --max-connections or --memory-max",
@@ -143,7 +155,8 @@ pub(super) struct Loaded {
     pub(super) limits: SandboxLimits,
 }
 
-/// Compiles a component, or takes its compiled form from the cache, on an engine whose pool fits it.
+/// Checks a component, and compiles it, or takes its compiled form from the cache, on an engine whose
+/// pool fits it.
 pub(super) fn load(
     source: &ReceiverSource,
     cache: &Cache,
@@ -151,17 +164,17 @@ pub(super) fn load(
     connections_max: u32,
 ) -> Result<Loaded, ComponentError> {
     let (name, bytes) = read(source)?;
-    check_kind(&name, &bytes)?;
     let (mode, limits, needs) = match source {
         ReceiverSource::Embedded => {
             (Mode::PerConnection, limits(Mode::PerConnection), DEFAULT_NEEDS)
         }
         _ => {
-            let engine = engine::scratch_engine(cache).map_err(ComponentError::of_engine)?;
-            let component = compile(&engine, &name, &bytes)?;
-            let mode = Surface::of(&engine, &component).mode()?;
+            let (engine, component) = compile_alone(&name, &bytes, cache)?;
+            let surface = Surface::of(&engine, &component);
+            let mode = surface.mode()?;
             let limits = limits(mode);
-            (mode, limits, needs(&component, &limits)?)
+            check(&engine, &component, &surface, mode, &limits)?;
+            (mode, limits, needs(&component))
         }
     };
     let instances = match mode {
@@ -174,6 +187,41 @@ pub(super) fn load(
     Ok(Loaded { engine, component, mode, limits })
 }
 
+/// A component on an engine without a pool, which would refuse what it has no room for.
+pub(super) fn compile_alone(
+    name: &str,
+    bytes: &[u8],
+    cache: &Cache,
+) -> Result<(Engine, Component), ComponentError> {
+    check_kind(name, bytes)?;
+    let engine = engine::scratch_engine(cache).map_err(ComponentError::of_engine)?;
+    let component = compile(&engine, name, bytes)?;
+    Ok((engine, component))
+}
+
+/// Finds out whether a component would run: whether it gets what it imports, fits its memory, and
+/// starts.
+pub(super) fn check(
+    engine: &Engine,
+    component: &Component,
+    surface: &Surface,
+    mode: Mode,
+    limits: &SandboxLimits,
+) -> Result<(), ComponentError> {
+    surface.check_imports(mode)?;
+    let required = component.resources_required();
+    let pages = required.and_then(|required| required.max_initial_memory_size).unwrap_or(0);
+    let needed = pages.saturating_mul(PAGE_BYTES);
+    if needed > limits.memory_bytes_max as u64 {
+        return Err(ComponentError::Memory { needed, allowed: limits.memory_bytes_max });
+    }
+    match mode {
+        Mode::PerConnection => linker::link(engine, component).map(drop)?,
+        Mode::Resident => resident::link(engine, component).map(drop)?,
+    }
+    trial::start(engine, component, limits)
+}
+
 fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, ComponentError> {
     Component::from_binary(engine, bytes).map_err(|error| ComponentError::Invalid {
         name: name.to_owned(),
@@ -182,17 +230,16 @@ fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, Compo
 }
 
 /// What the component needs of the pool, for each instance.
-fn needs(component: &Component, limits: &SandboxLimits) -> Result<Needs, ComponentError> {
-    // `None`: it imports modules or components, which linking refuses with better words.
-    let Some(required) = component.resources_required() else { return Ok(DEFAULT_NEEDS) };
-    let needed = required.max_initial_memory_size.unwrap_or(0);
-    if needed > limits.memory_bytes_max as u64 {
-        return Err(ComponentError::Memory { needed, allowed: limits.memory_bytes_max });
-    }
-    Ok(Needs { memories: required.num_memories.max(1), tables: required.num_tables.max(1) })
+fn needs(component: &Component) -> Needs {
+    // `None`: it imports modules or components, which linking has refused.
+    component.resources_required().map_or(DEFAULT_NEEDS, |required| Needs {
+        memories: required.num_memories.max(1),
+        tables: required.num_tables.max(1),
+    })
 }
 
-fn read(source: &ReceiverSource) -> Result<(String, Vec<u8>), ComponentError> {
+/// The bytes of a component, and what to call it.
+pub(super) fn read(source: &ReceiverSource) -> Result<(String, Vec<u8>), ComponentError> {
     match source {
         ReceiverSource::Embedded => Ok((String::from("the embedded receiver"), EMBEDDED.to_vec())),
         ReceiverSource::Bytes(bytes) => Ok((String::from("the component"), bytes.clone())),

@@ -12,11 +12,13 @@ mod connection;
 mod convert;
 mod engine;
 mod host;
+mod inspect;
 mod linker;
 mod resident;
 mod state;
 mod streams;
 mod surface;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,6 +31,7 @@ use crate::server::ServerEvent;
 pub use component::{ComponentError, ReceiverSource};
 pub(crate) use connection::{Connection, Context};
 pub use engine::{Cache, SandboxLimits};
+pub use inspect::{Import, Inspection, inspect};
 pub use resident::Claim;
 pub(crate) use resident::{
     Grants, Heard, INBOX as RESIDENT_INBOX, Output, ResidentSandbox, RunEnd,
@@ -76,7 +79,7 @@ impl AnySandbox {
                 let pre = linker::link(&loaded.engine, &loaded.component)?;
                 Self::PerConnection(Sandbox { pre, limits: loaded.limits, ticker })
             }
-            Mode::Resident => Self::Resident(ResidentSandbox::link(loaded, ticker)?),
+            Mode::Resident => Self::Resident(ResidentSandbox::new(&loaded, ticker)?),
         })
     }
 }

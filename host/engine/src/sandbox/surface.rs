@@ -24,13 +24,15 @@ pub enum Mode {
 /// The names of a component's imports and exports.
 pub(super) struct Surface {
     pub(super) exports: Vec<String>,
+    pub(super) imports: Vec<String>,
 }
 
 impl Surface {
     pub(super) fn of(engine: &Engine, component: &Component) -> Self {
         let names = component.component_type();
         let exports = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
-        Self { exports }
+        let imports = names.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        Self { exports, imports }
     }
 
     /// How the component is run. One that could be run in both modes gets a sandbox for each
@@ -46,7 +48,8 @@ impl Surface {
         for ours in [RECEIVER, COMMAND] {
             let theirs = self.exports.iter().find(|name| split(name).0 == split(ours).0);
             if let Some(theirs) = theirs {
-                return Err(ComponentError::OtherVersion { theirs: theirs.clone(), ours });
+                let (theirs, ours) = (theirs.clone(), ours.to_owned());
+                return Err(ComponentError::OtherVersion { theirs, ours });
             }
         }
         let exports = match self.exports.as_slice() {
@@ -55,6 +58,87 @@ impl Surface {
         };
         Err(ComponentError::NoReceiver { exports })
     }
+
+    /// Whether a component gets everything that it imports, in this mode.
+    pub(super) fn check_imports(&self, mode: Mode) -> Result<(), ComponentError> {
+        let missing: Vec<&str> = self
+            .imports
+            .iter()
+            .map(String::as_str)
+            .filter(|name| reach(mode, name).is_none())
+            .collect();
+        for theirs in &missing {
+            let (name, _) = split(theirs);
+            let package = name.split('/').next().unwrap_or(name);
+            let version = PACKAGES.iter().find(|(known, _)| *known == package);
+            if let Some((_, version)) = version.filter(|(_, ours)| !agree_in_version(theirs, ours))
+            {
+                let (theirs, ours) = ((*theirs).to_owned(), format!("{name}@{version}"));
+                return Err(ComponentError::OtherVersion { theirs, ours });
+            }
+        }
+        match missing.as_slice() {
+            [] => Ok(()),
+            names => Err(ComponentError::Import(names.join(", "))),
+        }
+    }
+}
+
+/// The packages that something here implements, in these versions.
+const PACKAGES: [(&str, &str); 7] = [
+    ("sandport:upload", "0.1.0"),
+    ("wasi:cli", WASI),
+    ("wasi:clocks", WASI),
+    ("wasi:filesystem", WASI),
+    ("wasi:io", WASI),
+    ("wasi:random", WASI),
+    ("wasi:sockets", WASI),
+];
+
+const WASI: &str = "0.2.0";
+
+/// What a component reaches behind an import in this mode, in words. `None`: it does not get it.
+///
+/// Whether it really links is decided by the linker; this says what is behind it.
+pub(super) fn reach(mode: Mode, import: &str) -> Option<&'static str> {
+    use Mode::{PerConnection, Resident};
+
+    let (name, _) = split(import);
+    let (package, interface) = name.split_once('/')?;
+    let (_, version) = PACKAGES.iter().find(|(known, _)| *known == package)?;
+    if !agree_in_version(import, version) {
+        return None;
+    }
+    Some(match (package, interface, mode) {
+        ("sandport:upload", _, Resident) => return None,
+        ("sandport:upload", "types", _) => "types alone",
+        ("sandport:upload", "inbox", _) => "uploads into the inbox, which the host checks",
+        ("sandport:upload", "gate", _) => "limits, and the check of credentials",
+        ("sandport:upload", "log", _) => "the operator's log, bounded",
+        ("wasi:io", ..) => "the streams that it holds, and waiting",
+        ("wasi:clocks", "wall-clock", _) => "the time of day",
+        ("wasi:clocks", ..) => "a monotonic clock",
+        ("wasi:random", ..) => "random numbers",
+        ("wasi:cli", "exit", PerConnection) => "the end of its connection",
+        ("wasi:cli", "exit", Resident) => "the end of its run",
+        ("wasi:cli", "environment", Resident) => "its arguments; an empty environment",
+        ("wasi:cli", "stdout" | "stderr", Resident) => {
+            "its reports and the operator's log, bounded"
+        }
+        ("wasi:cli", "stdout" | "stderr", PerConnection) => "nothing: its output goes nowhere",
+        ("wasi:cli", "environment", PerConnection) => "nothing: no arguments, no environment",
+        ("wasi:cli", ..) => "nothing: no input, no terminal",
+        ("wasi:filesystem", _, PerConnection) => "nothing: no folder is open",
+        ("wasi:filesystem", _, Resident) => "the inbox, as /inbox, and nothing outside of it",
+        ("wasi:sockets", "udp" | "udp-create-socket" | "ip-name-lookup", _)
+        | ("wasi:sockets", _, PerConnection) => "nothing: each call is refused",
+        ("wasi:sockets", _, Resident) => "listening where it is granted; no connection goes out",
+        _ => return None,
+    })
+}
+
+fn agree_in_version(name: &str, version: &str) -> bool {
+    track(split(name).1) == track(version)
 }
 
 /// Whether two names are the same interface in versions that agree: those below 1.0 where the first two
@@ -83,7 +167,36 @@ mod tests {
 
     fn mode(exports: &[&str]) -> Result<Mode, String> {
         let exports = exports.iter().map(|name| (*name).to_owned()).collect();
-        Surface { exports }.mode().map_err(|error| error.to_string())
+        Surface { exports, imports: Vec::new() }.mode().map_err(|error| error.to_string())
+    }
+
+    fn check(mode: Mode, imports: &[&str]) -> String {
+        let imports = imports.iter().map(|name| (*name).to_owned()).collect();
+        let checked = Surface { exports: Vec::new(), imports }.check_imports(mode);
+        checked.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_is_not_granted_is_named() {
+        for mode in [Mode::PerConnection, Mode::Resident] {
+            let text = check(mode, &["wasi:io/poll@0.2.3", "wasi:http/types@0.2.3", "acme:a/b"]);
+            assert!(text.ends_with(": wasi:http/types@0.2.3, acme:a/b"), "{text}");
+            assert_eq!(check(mode, &["wasi:filesystem/types@0.2.9"]), "");
+        }
+        assert_eq!(check(Mode::PerConnection, &["sandport:upload/inbox@0.1.3"]), "");
+        let text = check(Mode::Resident, &["sandport:upload/inbox@0.1.0"]);
+        assert!(text.ends_with(": sandport:upload/inbox@0.1.0"), "{text}");
+    }
+
+    #[test]
+    fn an_import_of_another_version_is_named_together_with_ours() {
+        for (theirs, ours) in [
+            ("sandport:upload/inbox@0.2.0", "sandport:upload/inbox@0.1.0"),
+            ("wasi:filesystem/types@0.3.0", "wasi:filesystem/types@0.2.0"),
+        ] {
+            let text = check(Mode::PerConnection, &["acme:a/b", theirs]);
+            assert!(text.contains(theirs) && text.contains(ours), "{text}");
+        }
     }
 
     #[test]

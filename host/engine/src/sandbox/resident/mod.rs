@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 
-use wasmtime::Store;
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
@@ -55,15 +55,8 @@ pub(super) struct State {
 }
 
 impl ResidentSandbox {
-    pub(super) fn link(loaded: Loaded, ticker: Ticker) -> Result<Self, ComponentError> {
-        let mut linker = Linker::new(&loaded.engine);
-        // wasmtime's own implementations. What they give is decided by the context of each run.
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(ComponentError::of_engine)?;
-        accept::count_arrivals(&mut linker).map_err(ComponentError::of_engine)?;
-        let pre = linker
-            .instantiate_pre(&loaded.component)
-            .and_then(CommandPre::new)
-            .map_err(|error| ComponentError::Import(format!("{error:#}")))?;
+    pub(super) fn new(loaded: &Loaded, ticker: Ticker) -> Result<Self, ComponentError> {
+        let pre = link(&loaded.engine, &loaded.component)?;
         Ok(Self { pre, limits: loaded.limits, ticker })
     }
 
@@ -100,12 +93,7 @@ impl ResidentSandbox {
     }
 
     async fn run_with(&self, wasi: WasiCtx) -> RunEnd {
-        let arrived = Arc::new(AtomicU64::new(0));
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(self.limits.resources_max);
-        let bounds = Bounds::new(&self.limits, Arc::clone(&arrived));
-        let mut store = Store::new(self.pre.engine(), State { table, wasi, bounds, arrived });
-        state::confine(&mut store);
+        let mut store = State::store(self.pre.engine(), wasi, &self.limits);
         let mut running = pin!(async {
             let command = self.pre.instantiate_async(&mut store).await?;
             command.wasi_cli_run().call_run(&mut store).await
@@ -124,6 +112,34 @@ impl ResidentSandbox {
             },
         }
     }
+}
+
+impl State {
+    /// A store with its limits in force.
+    pub(super) fn store(engine: &Engine, wasi: WasiCtx, limits: &SandboxLimits) -> Store<Self> {
+        let arrived = Arc::new(AtomicU64::new(0));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.resources_max);
+        let bounds = Bounds::new(limits, Arc::clone(&arrived));
+        let mut store = Store::new(engine, Self { table, wasi, bounds, arrived });
+        state::confine(&mut store);
+        store
+    }
+}
+
+/// Links a component that runs resident.
+pub(super) fn link(
+    engine: &Engine,
+    component: &Component,
+) -> Result<CommandPre<State>, ComponentError> {
+    let mut linker = Linker::new(engine);
+    // wasmtime's own implementations. What they give is decided by the context of each run.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(ComponentError::of_engine)?;
+    accept::count_arrivals(&mut linker).map_err(ComponentError::of_engine)?;
+    linker
+        .instantiate_pre(component)
+        .and_then(CommandPre::new)
+        .map_err(|error| ComponentError::Import(format!("{error:#}")))
 }
 
 impl WasiView for State {

@@ -1,0 +1,81 @@
+//! Looking at a component without serving with it.
+
+use super::component::{self, ComponentError, ReceiverSource};
+use super::engine::{Cache, SandboxLimits};
+use super::surface::{Mode, Surface, reach};
+
+/// What a component is, and whether it would run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What it is called: its file.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it exports.
+    pub exports: Vec<String>,
+    /// What it imports.
+    pub imports: Vec<Import>,
+    /// How it would be run, where its exports say so.
+    pub mode: Option<Mode>,
+    /// Why it would be refused; `None`: it would run.
+    pub refusal: Option<ComponentError>,
+}
+
+/// Something that a component imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Import {
+    /// The name of the interface, with its version.
+    pub name: String,
+    /// What the component reaches behind it, in words; `None`: it does not get it.
+    pub reach: Option<&'static str>,
+}
+
+/// Looks at a component as a server does before it listens, and says what it found. Its start code is
+/// run once, without any power.
+///
+/// `memory_bytes_max` stands in for the limit of its mode.
+///
+/// # Errors
+/// Only where nothing can be said: the file can not be read, or no engine be set up.
+pub fn inspect(
+    source: &ReceiverSource,
+    cache: &Cache,
+    memory_bytes_max: Option<usize>,
+) -> Result<Inspection, ComponentError> {
+    let (name, bytes) = component::read(source)?;
+    let mut found = Inspection {
+        name,
+        size: bytes.len() as u64,
+        exports: Vec::new(),
+        imports: Vec::new(),
+        mode: None,
+        refusal: None,
+    };
+    let (engine, component) = match component::compile_alone(&found.name, &bytes, cache) {
+        Ok(compiled) => compiled,
+        Err(error @ ComponentError::Engine(_)) => return Err(error),
+        Err(refusal) => {
+            found.refusal = Some(refusal);
+            return Ok(found);
+        }
+    };
+    let surface = Surface::of(&engine, &component);
+    let checked = surface.mode().and_then(|mode| {
+        found.mode = Some(mode);
+        let mut limits = SandboxLimits::of_mode(mode, 1);
+        limits.memory_bytes_max = memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+        component::check(&engine, &component, &surface, mode, &limits)
+    });
+    match checked {
+        Err(error @ (ComponentError::Engine(_) | ComponentError::Thread(_))) => return Err(error),
+        checked => found.refusal = checked.err(),
+    }
+    // Without a mode, what it would get as a receiver says most.
+    let mode = found.mode.unwrap_or(Mode::PerConnection);
+    let import = |name: String| Import { reach: reach(mode, &name), name };
+    found.imports = surface.imports.into_iter().map(import).collect();
+    found.exports = surface.exports;
+    Ok(found)
+}
