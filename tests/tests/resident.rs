@@ -325,6 +325,19 @@ fn a_unix_socket_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_policy_that_it_could_write_past_is_refused() {
+    for flags in [["--quota-bytes", "1GiB"], ["--quota-files", "9"], ["--min-free", "1GiB"]] {
+        let ended = setup(flags).start_and_fail();
+        assert_eq!(ended.code, USAGE, "{ended:?}");
+        assert!(ended.stderr.contains("error[not-enforced]"), "{ended:?}");
+        assert!(ended.stderr.contains("file system, or a project quota"), "{ended:?}");
+    }
+    let mut server = server(["--allow-executable", "--durability", "none"]);
+    assert_eq!(server.stop(), Some(0));
+    assert!(server.events.stderr().contains("--allow-executable --durability"));
+}
+
+#[test]
 fn nobody_else_can_serve_its_inbox() {
     let server = server([]);
     for second in [setup([]), Setup::new([""; 0])] {

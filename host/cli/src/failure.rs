@@ -100,6 +100,7 @@ impl From<ResidentError> for Failure {
     fn from(error: ResidentError) -> Self {
         let (code, exit) = match error {
             ResidentError::Bind(error) => return error.into(),
+            ResidentError::NotEnforced(_) => ("not-enforced", Exit::Usage),
             ResidentError::UnixSocket(_) => ("no-unix-socket", Exit::Usage),
             ResidentError::Inbox { .. } => ("inbox-io", Exit::LocalIo),
             ResidentError::NeverListened { .. } => ("receiver-failed", Exit::Receiver),

@@ -220,6 +220,16 @@ impl ServeArgs {
         }
     }
 
+    /// What was set and concerns the native inbox alone.
+    pub(crate) fn ignored_by_resident(&self) -> Vec<&'static str> {
+        let set = [
+            ("--allow-executable", self.allow_executable),
+            ("--durability", self.durability != DurabilityRule::Commit),
+            ("--records", self.records != RecordsRule::Log),
+        ];
+        set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect()
+    }
+
     /// What receivers have to know.
     pub(crate) fn limits(&self) -> Limits {
         Limits {

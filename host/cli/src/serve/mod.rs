@@ -101,8 +101,9 @@ async fn resident(
     server: ResidentServer,
     mut signals: Signals,
 ) -> Result<Exit, Failure> {
-    if args.allow_executable {
-        tracing::warn!("--allow-executable is without effect: WASI 0.2 has no mode bits");
+    let ignored = args.ignored_by_resident();
+    if !ignored.is_empty() {
+        tracing::warn!(options = ignored.join(" "), "without effect with a resident receiver");
     }
     server.run(&args.listen, signals.next()).await?;
     Ok(Exit::Done)

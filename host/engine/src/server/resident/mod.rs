@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::inbox::Quota;
 use crate::net::{Address, BindError, Listener};
 use crate::sandbox::{Context, ResidentSandbox};
 use supervisor::Supervisor;
@@ -29,6 +30,9 @@ pub enum ResidentError {
     /// An address can not be listened on.
     #[error("cannot listen: {0}")]
     Bind(#[from] BindError),
+    /// A setting of the inbox that the host enforces, where the component writes past it.
+    #[error("{0} can not be enforced with a resident receiver")]
+    NotEnforced(&'static str),
     /// WASI 0.2 has no local sockets.
     #[error("{0}: a resident receiver can not listen on a Unix socket")]
     UnixSocket(Address),
@@ -58,6 +62,10 @@ impl ResidentError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Bind(error) => error.hint(),
+            Self::NotEnforced(_) => {
+                "a resident receiver writes to the disk by itself: leave the setting out, and give the \
+                 inbox a file system, or a project quota, of its own"
+            }
             Self::UnixSocket(_) => "WASI 0.2 has TCP alone: give an IP address and a port",
             Self::Inbox { .. } => "see that the folder is there, and that this user may open it",
             Self::NeverListened { .. } => {
@@ -94,6 +102,13 @@ impl ResidentServer {
         addresses: &[Address],
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ResidentError> {
+        let options = self.context.inbox.options();
+        if options.quota != Quota::default() {
+            return Err(ResidentError::NotEnforced("a quota"));
+        }
+        if options.free_min > 0 {
+            return Err(ResidentError::NotEnforced("a floor of free space"));
+        }
         let mut granted = Vec::with_capacity(addresses.len());
         for address in addresses {
             if let Address::Unix(_) = address {
