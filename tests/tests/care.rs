@@ -138,3 +138,33 @@ fn a_disk_that_would_be_too_full_is_3() {
     server.wait_refused("insufficient-space");
     server.stop_and_expect_nothing();
 }
+
+#[test]
+fn clean_removes_what_a_killed_server_left_and_nothing_of_a_running_one() {
+    let mut server = server_with(&[], &[("stored", "hello")]);
+    let mut sender = Native::open(&server);
+    sender.offer(0, "under way", 10);
+    sender.data(0, 0, b"hello");
+    // When this one is through, the bytes before it have been staged.
+    sender.send(1, "after", b"x");
+    sender.outcome(1).unwrap();
+    let (code, lines) = run_json(&["clean"], server.inbox());
+    assert_eq!((code, lines.len()), (Some(0), 1), "{lines:?}");
+    assert_eq!((&lines[0]["removed"], &lines[0]["served"]), (&0.into(), &true.into()));
+    assert_eq!(server.staged().len(), 1);
+
+    server.kill();
+    let ended = run(&["clean", "-n"], server.inbox());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("would remove leftover .sandport/staging/"), "{ended:?}");
+    assert!(ended.stderr.contains("1 leftover to remove: 5 B; nothing was removed"), "{ended:?}");
+    assert_eq!(server.staged().len(), 1);
+    let (code, lines) = run_json(&["clean"], server.inbox());
+    assert_eq!(
+        (code, &lines[0]["kind"], &lines[0]["size"]),
+        (Some(0), &"staged".into(), &5.into())
+    );
+    assert_eq!(server.staged(), [""; 0]);
+    let stored = [("after".into(), file("x")), ("stored".into(), file("hello"))];
+    assert_eq!(server.published(), Tree::from(stored));
+}

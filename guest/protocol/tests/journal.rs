@@ -6,7 +6,7 @@ use blake3::hazmat::HasherExt;
 use proptest::prelude::*;
 use sandport_protocol::journal::{
     Begun, ChainingValue, Entry, GROUP_BYTES, JournalError, JournalId, Kept, Ranges, Tail, Tree,
-    Writer, group_hasher, recover,
+    Writer, group_hasher, inspect, recover,
 };
 use sandport_protocol::{Digest, Extent};
 
@@ -214,5 +214,27 @@ fn an_entry_about_bytes_beyond_the_file_ends_the_journal() {
         let (bytes, ends) = journal(SIZE, &[entries()[0].clone(), entry.clone()]);
         let recovered = recover(ID, &bytes, BOOT, u64::MAX).unwrap();
         assert_eq!(recovered.end as usize, ends[1], "{entry:?}");
+    }
+}
+
+#[test]
+fn without_the_key_a_journal_still_tells_what_it_is_of_and_how_far_that_has_come() {
+    let (journal, ends) = journal(SIZE, &entries());
+    let found = inspect(&journal, BOOT, SIZE).unwrap();
+    assert_eq!(found.begun, begun(Some(SIZE)));
+    assert_eq!(found.kept_bytes, 5 * GROUP_BYTES);
+    // Cut behind the first entry: its two groups, and the tail.
+    assert_eq!(inspect(&journal[..ends[1]], BOOT, SIZE).unwrap().kept_bytes, 2 * GROUP_BYTES + 5);
+    assert_eq!(inspect(&journal, BOOT, 2 * GROUP_BYTES).unwrap().kept_bytes, 2 * GROUP_BYTES);
+    for cut in 0..ends[0] {
+        assert!(inspect(&journal[..cut], BOOT, SIZE).is_err(), "{cut}");
+    }
+    // Damage behind the first entry ends it there, as it does for who has the key.
+    for at in ends[0]..journal.len() {
+        let mut damaged = journal.clone();
+        damaged[at] ^= 1;
+        let recovered = recover(ID, &damaged, BOOT, SIZE).unwrap();
+        let kept = recovered.kept.bytes() + recovered.tail.map_or(0, |tail| tail.length);
+        assert_eq!(inspect(&damaged, BOOT, SIZE).unwrap().kept_bytes, kept, "{at}");
     }
 }

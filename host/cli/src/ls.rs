@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sandport::inbox::care::{FileState, StoredFile, list};
+use sandport::inbox::care::{FileState, PartialFile, StoredFile, Unreadable, list, list_partials};
 use serde_json::{Value, json};
 
 use crate::args::{LsArgs, Talk};
@@ -13,6 +13,8 @@ use crate::failure::Failure;
 /// Lists the files of an inbox.
 pub(crate) fn run(args: &LsArgs, talk: &Talk) -> Result<Exit, Failure> {
     let files = list(&args.dir)?;
+    let mut partials: Vec<_> = list_partials(&args.dir)?.collect();
+    partials.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
     let now = SystemTime::now();
     let mut results = Results::new();
     let mut exit = Exit::Done;
@@ -25,8 +27,7 @@ pub(crate) fn run(args: &LsArgs, talk: &Talk) -> Result<Exit, Failure> {
             Ok(file) => file,
             Err(error) => {
                 results.flush()?;
-                console::talk(&format!("error[cannot-read]: {}", clean(&error.to_string())));
-                exit = Exit::SomeFailed;
+                exit = complain(&error);
                 continue;
             }
         };
@@ -37,16 +38,50 @@ pub(crate) fn run(args: &LsArgs, talk: &Talk) -> Result<Exit, Failure> {
             return Ok(exit);
         }
     }
+    let mut unfinished = 0;
+    for partial in &partials {
+        match partial {
+            Ok(partial) => {
+                unfinished += 1;
+                results.line(&if talk.json {
+                    json_line(&json_of_partial(partial, now))
+                } else {
+                    words_of_partial(partial, now)
+                })?;
+            }
+            Err(error) => {
+                results.flush()?;
+                exit = complain(error);
+            }
+        }
+    }
     if talk.json {
-        let summary =
-            json!({"type": "summary", "files": number, "bytes": total, "exit_code": exit as u8});
-        results.line(&json_line(&summary))?;
+        results.line(&json_line(&json!({
+            "type": "summary",
+            "files": number,
+            "bytes": total,
+            "partials": unfinished,
+            "exit_code": exit as u8,
+        })))?;
     }
     results.flush()?;
     if !talk.json && !talk.quiet {
-        console::talk(&format!("{}: {}", count(number, "file"), bytes(total)));
+        let mut line = format!("{}: {}", count(number, "file"), bytes(total));
+        if unfinished > 0 {
+            line.push_str(&format!("; {}", count(unfinished, "partial upload")));
+        }
+        console::talk(&line);
     }
     Ok(exit)
+}
+
+fn complain(error: &Unreadable) -> Exit {
+    console::talk(&format!("error[cannot-read]: {}", clean(&error.to_string())));
+    Exit::SomeFailed
+}
+
+fn name_of(partial: &Result<PartialFile, Unreadable>) -> Option<&str> {
+    partial.as_ref().ok().map(|partial| partial.name.as_str())
 }
 
 fn row(size: &str, age: &str, state: &str, name: &str) -> String {
@@ -75,6 +110,38 @@ fn json_of(file: &StoredFile, now: SystemTime) -> Value {
         "age_s": file.changed.map(|then| elapsed(then, now).as_secs()),
         // Senders are anonymous until there are identities.
         "identity": Value::Null,
+    })
+}
+
+/// The size is what is here; how much of the whole, the state says.
+fn words_of_partial(partial: &PartialFile, now: SystemTime) -> String {
+    let since = partial.active.map_or_else(String::new, |then| age(elapsed(then, now)));
+    let state = match percent(partial) {
+        Some(percent) => format!("{percent} %"),
+        None => String::from("partial"),
+    };
+    row(&bytes(partial.kept), &since, &state, &clean(&partial.name))
+}
+
+/// How much of an upload is kept. Not all is done before it is stored.
+fn percent(partial: &PartialFile) -> Option<u64> {
+    let size = partial.size.filter(|size| *size > 0)?;
+    let percent = u128::from(partial.kept) * 100 / u128::from(size);
+    Some(u64::try_from(percent).unwrap_or(99).min(99))
+}
+
+fn json_of_partial(partial: &PartialFile, now: SystemTime) -> Value {
+    json!({
+        "type": "partial",
+        "name": partial.name,
+        "size": partial.size,
+        "kept": partial.kept,
+        "percent": percent(partial),
+        "state": "partial",
+        "begun": partial.begun.and_then(console::timestamp),
+        "active": partial.active.and_then(console::timestamp),
+        "age_s": partial.active.map(|then| elapsed(then, now).as_secs()),
+        "identity": partial.identity,
     })
 }
 

@@ -8,6 +8,7 @@ use clap::Parser;
 use args::{Cli, Command};
 
 mod args;
+mod clean;
 mod console;
 mod documents;
 mod exit;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Send(args)) => send::run(args, &cli.talk),
         Some(Command::Ls(args)) => ls::run(&args, &cli.talk),
         Some(Command::Verify(args)) => verify::run(&args, &cli.talk),
+        Some(Command::Clean(args)) => clean::run(&args, &cli.talk),
         Some(Command::Inspect(args)) => inspect::run(&args, &cli.talk),
         Some(Command::Completions { shell }) => documents::completions(shell),
         Some(Command::Man { dir }) => documents::man(dir.as_deref()),

@@ -28,6 +28,7 @@ fn help_of_each_command_has_examples() {
         &["send", "--help"],
         &["ls", "--help"],
         &["verify", "--help"],
+        &["clean", "--help"],
     ] {
         let output = sandport(arguments);
         assert!(output.status.success());

@@ -8,7 +8,8 @@
 //! | 8 | the first bytes of the BLAKE3 digest of the payload |
 //! | length | the payload: an [`Entry`], encoded by postcard |
 //!
-//! It only grows while a server runs. The first frame that is cut short or does not match its
+//! Entries are appended, and the file may be replaced by one without those that later ones supersede.
+//! The first frame that is cut short or does not match its
 //! checksum ends the log: what a crash left behind it is overwritten.
 //!
 //! An entry is written *before* its file gets its name, so that there is no file without one. It is

@@ -145,17 +145,58 @@ pub fn recover(
     boot: u64,
     data_bytes: u64,
 ) -> Result<Recovered, JournalError> {
-    let rest = journal.strip_prefix(&MAGIC).ok_or(JournalError::NotAJournal)?;
-    let mut rest = match rest.split_first() {
-        Some((&VERSION, rest)) => rest,
-        Some((&version, _)) => return Err(JournalError::FutureVersion(version)),
-        None => return Err(JournalError::NotAJournal),
-    };
     let mut writer = Writer { check: id };
-    let Some((Entry::Begun(begun), after)) = frame(&mut writer, rest) else {
+    let Some((Entry::Begun(begun), rest)) = frame(&mut writer, frames(journal)?) else {
         return Err(JournalError::NoBeginning);
     };
-    rest = after;
+    Ok(replay(begun, writer, journal.len(), rest, boot, data_bytes))
+}
+
+/// What a journal says to those who do not know which upload it is of, and only want to list it:
+/// nobody can tell whether its first entry is damaged, or whose it is. All else is as of [`recover`].
+///
+/// # Errors
+/// [`JournalError`]: nothing of it can be read.
+pub fn inspect(journal: &[u8], boot: u64, data_bytes: u64) -> Result<Inspected, JournalError> {
+    let (found, payload, rest) = split_frame(frames(journal)?).ok_or(JournalError::NoBeginning)?;
+    let Ok((Entry::Begun(begun), [])) = postcard::take_from_bytes(payload) else {
+        return Err(JournalError::NoBeginning);
+    };
+    let writer = Writer { check: found };
+    let Recovered { begun, kept, tail, .. } =
+        replay(begun, writer, journal.len(), rest, boot, data_bytes);
+    let kept_bytes = kept.bytes() + tail.map_or(0, |tail| tail.length);
+    Ok(Inspected { begun, kept_bytes })
+}
+
+/// What can be told of a journal without its upload's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// What the upload is.
+    pub begun: Begun,
+    /// How many of its bytes are kept.
+    pub kept_bytes: u64,
+}
+
+/// What follows the beginning of a journal.
+fn frames(journal: &[u8]) -> Result<&[u8], JournalError> {
+    let rest = journal.strip_prefix(&MAGIC).ok_or(JournalError::NotAJournal)?;
+    match rest.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((&version, _)) => Err(JournalError::FutureVersion(version)),
+        None => Err(JournalError::NotAJournal),
+    }
+}
+
+/// Takes in the entries after the first, as far as they hold together.
+fn replay(
+    begun: Begun,
+    mut writer: Writer,
+    journal_bytes: usize,
+    mut rest: &[u8],
+    boot: u64,
+    data_bytes: u64,
+) -> Recovered {
     let (mut tree, mut kept, mut tail) = (Tree::default(), Ranges::default(), None::<Tail>);
     loop {
         let mut ahead = writer.clone();
@@ -180,8 +221,8 @@ pub fn recover(
         let start = tail.group * GROUP_BYTES;
         !kept.contains(start) && start + tail.length <= data_bytes
     });
-    let end = (journal.len() - rest.len()) as u64;
-    Ok(Recovered { begun, tree, kept, tail, end, writer })
+    let end = (journal_bytes - rest.len()) as u64;
+    Recovered { begun, tree, kept, tail, end, writer }
 }
 
 impl Kept {
@@ -213,8 +254,8 @@ fn group_range(group: u64, size: Option<u64>) -> (u64, u64) {
     (start, size.map_or(end, |size| end.min(size)))
 }
 
-/// Takes a frame off the front of `bytes`; `None`: there is none that is whole.
-fn frame<'a>(writer: &mut Writer, bytes: &'a [u8]) -> Option<(Entry, &'a [u8])> {
+/// Takes a frame off the front of `bytes`: its check, its payload, and what follows.
+fn split_frame(bytes: &[u8]) -> Option<([u8; CHECK_BYTES], &[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (found, rest) = rest.split_first_chunk::<CHECK_BYTES>()?;
     let length = u32::from_le_bytes(*length) as usize;
@@ -222,8 +263,14 @@ fn frame<'a>(writer: &mut Writer, bytes: &'a [u8]) -> Option<(Entry, &'a [u8])> 
         return None;
     }
     let (payload, rest) = rest.split_at_checked(length)?;
+    Some((*found, payload, rest))
+}
+
+/// The same, decoded; `None`: there is none that is whole.
+fn frame<'a>(writer: &mut Writer, bytes: &'a [u8]) -> Option<(Entry, &'a [u8])> {
+    let (found, payload, rest) = split_frame(bytes)?;
     let check = check(&writer.check, payload);
-    if check != *found {
+    if check != found {
         return None;
     }
     let (entry, []) = postcard::take_from_bytes(payload).ok()? else { return None };

@@ -17,7 +17,7 @@ mod send;
 mod serve;
 mod values;
 
-pub(crate) use care::{LsArgs, VerifyArgs};
+pub(crate) use care::{CleanArgs, LsArgs, VerifyArgs};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use send::SendArgs;
 pub(crate) use serve::ServeArgs;
@@ -30,6 +30,7 @@ Examples:
   tar c . | sandport send - host --name a.tar  send what a program writes
   sandport ls ./inbox                          list what was received
   sandport verify ./inbox                      read it again and compare it with what was received
+  sandport clean ./inbox -n                    say which leftovers could be removed
 
 Exit codes:
   0 all done    1 some files failed    2 usage or settings    3 temporary, try again
@@ -97,6 +98,9 @@ pub(crate) enum Command {
 
     /// Read the files of an inbox again and compare them with what was received
     Verify(VerifyArgs),
+
+    /// Remove uploads that nobody goes on with, and what a killed server left
+    Clean(CleanArgs),
 
     /// Say what a receiver component is, how it would run, and what it could reach
     Inspect(InspectArgs),
@@ -171,6 +175,8 @@ mod tests {
         assert_eq!(args.max_file, Some(2 << 30));
         assert_eq!(args.idle_timeout, Duration::from_secs(60));
         assert_eq!(args.drain_timeout, Duration::from_millis(500));
+        let week = serve("sandport serve").inbox_options().partial_expiry;
+        assert_eq!(week, Some(Duration::from_secs(7 * 24 * 3_600)));
         for wrong in
             ["--max-file big", "--idle-timeout 60", "--idle-timeout 0s", "--max-connections 0"]
         {

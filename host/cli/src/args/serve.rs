@@ -9,6 +9,7 @@ use sandport::inbox::{Conflict, Durability, InboxOptions, Quota, Records};
 use sandport::net::Address;
 use sandport::protocol::Limits;
 
+use super::care::EXPIRE_PARTIAL;
 use super::values::{duration, memory, millis, size};
 
 const EXAMPLES: &str = "\
@@ -67,6 +68,16 @@ pub(crate) struct ServeArgs {
     /// Space on the disk that uploads leave free [default: none]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MIN_FREE")]
     pub(super) min_free: Option<u64>,
+
+    /// How long an upload that was cut waits for its sender to come back
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = EXPIRE_PARTIAL,
+        value_parser = duration,
+        env = "SANDPORT_EXPIRE_PARTIAL"
+    )]
+    pub(super) expire_partial: Duration,
 
     /// Connections at once; more wait
     #[arg(
@@ -215,6 +226,7 @@ impl ServeArgs {
             size_max: self.max_file,
             quota: Quota::new(self.quota_bytes, self.quota_files),
             free_min: self.min_free.unwrap_or(0),
+            partial_expiry: Some(self.expire_partial),
             allow_executable: self.allow_executable,
             classic_name: self.classic_name.clone(),
         }

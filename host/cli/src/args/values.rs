@@ -17,13 +17,19 @@ pub(super) fn memory(text: &str) -> Result<usize, String> {
     size(text).and_then(|size| usize::try_from(size).map_err(|error| error.to_string()))
 }
 
-/// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`.
+/// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`, `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
-    match parsed {
+    match parsed.or_else(|| days(text)) {
         Some(duration) if duration >= Duration::from_millis(1) => Ok(duration),
-        _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m")),
+        _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m, 7d")),
     }
+}
+
+/// Days of 24 hours, which the other notation leaves to calendars.
+fn days(text: &str) -> Option<Duration> {
+    let days: u64 = text.strip_suffix('d')?.trim_end().parse().ok()?;
+    days.checked_mul(24 * 3_600).map(Duration::from_secs)
 }
 
 /// A duration as the protocol counts it, as far as that goes: 49 days.

@@ -2,6 +2,7 @@
 //! connection waits with.
 
 use std::fmt;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -168,6 +169,7 @@ fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
             }
         });
         publish(core, jobs.collect());
+        core.receipts.tidy(&core.disk, core.layout.state.as_fd());
     }
     core.receipts.close(&core.disk, !core.unsynced.load(Ordering::Relaxed));
 }
@@ -183,6 +185,7 @@ fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
         while let Ok(_removed) = queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
         }
         core.receipts.flush(&core.disk);
+        core.receipts.tidy(&core.disk, core.layout.state.as_fd());
     }
     core.receipts.close(&core.disk, false);
 }

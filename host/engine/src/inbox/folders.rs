@@ -45,8 +45,11 @@ impl<'a> Folders<'a> {
             made.push((above.to_owned(), folder.clone()));
         })?;
         for (above, changed) in &made {
-            if let Some(usage) = &self.core.usage {
-                usage.made_folder();
+            if let Some(usage) = &self.core.usage
+                && let Some(leaf) = path.strip_prefix(above.as_str()).and_then(first_part)
+                && let Some(stat) = tree::look(changed, leaf)?
+            {
+                usage.made_folder(stat.st_ino);
             }
             self.changed(above, changed);
         }
@@ -90,4 +93,9 @@ impl<'a> Folders<'a> {
         self.core.unsynced.store(synced.is_err(), Ordering::Relaxed);
         synced
     }
+}
+
+/// The first part of what follows the path of a folder.
+fn first_part(rest: &str) -> Option<&str> {
+    rest.trim_start_matches('/').split('/').next()
 }

@@ -12,6 +12,7 @@ pub mod care;
 mod commit;
 mod disk;
 mod error;
+mod expiry;
 mod folders;
 mod latch;
 mod layout;
@@ -29,6 +30,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::time::Duration;
 
 use sandport_protocol::inbox::{self as rules, taken, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
@@ -41,6 +43,7 @@ pub use usage::Quota;
 
 use commit::{Committer, Job, Work};
 use disk::Disk;
+use expiry::Expiry;
 use layout::Layout;
 use receipts::{Receipts, Record};
 use upload::Plan;
@@ -87,6 +90,9 @@ pub struct InboxOptions {
     /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
     /// under way may do so by a megabyte each.
     pub free_min: u64,
+    /// How long an upload that can be resumed is kept after something of it has arrived last; `None`:
+    /// for ever. A jump of the system's clock does not count.
+    pub partial_expiry: Option<Duration>,
     /// Whether a file that the sender says is executable becomes executable.
     pub allow_executable: bool,
     /// The name of files that come without one; `None`: one is made up of time and chance.
@@ -106,6 +112,8 @@ pub struct Inbox {
 struct Handle {
     core: Arc<Core>,
     committer: Committer,
+    /// Held for its thread.
+    _expiry: Option<Expiry>,
     classic_name: Option<EntryName>,
 }
 
@@ -180,12 +188,16 @@ impl Inbox {
             files_open: AtomicUsize::new(0),
             unsynced: AtomicBool::new(false),
         });
-        let committer = Committer::start(&core).map_err(|source| InboxError::Io {
+        let no_thread = |source| InboxError::Io {
             doing: "start a thread for",
             path: dir.to_path_buf(),
             source,
-        })?;
-        Ok(Self { handle: Arc::new(Handle { core, committer, classic_name }) })
+        };
+        let committer = Committer::start(&core).map_err(no_thread)?;
+        let expiry = core.options.partial_expiry.map(|expiry| Expiry::start(&core, expiry));
+        let expiry = expiry.transpose().map_err(no_thread)?;
+        let handle = Handle { core, committer, _expiry: expiry, classic_name };
+        Ok(Self { handle: Arc::new(handle) })
     }
 
     /// The folder, as it was given to [`Inbox::create`].

@@ -6,6 +6,7 @@
 //! a moment ago.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,7 +76,10 @@ struct Account {
 /// What happened while a count is under way.
 #[derive(Default)]
 struct Counting {
+    /// Inodes that were counted by their publication: the count leaves them out.
     published: HashSet<u64>,
+    /// Inodes of folders that the count has met: a folder is there before anyone can say so.
+    folders: HashSet<u64>,
     added: Amount,
 }
 
@@ -129,8 +133,12 @@ impl Usage {
     }
 
     /// A folder was made.
-    pub(super) fn made_folder(&self) {
-        self.account().store(Amount { bytes: 0, files: 1 }, None);
+    pub(super) fn made_folder(&self, inode: u64) {
+        let mut account = self.account();
+        let was_met = |counting: &Counting| counting.folders.contains(&inode);
+        if !account.counting.as_ref().is_some_and(was_met) {
+            account.store(Amount { bytes: 0, files: 1 }, inode);
+        }
     }
 
     /// A file was replaced by one that is published now.
@@ -208,12 +216,8 @@ impl Usage {
             .filter_entry(|entry| entry.depth() != 1 || entry.file_name() != RESERVED_NAME);
         // What vanishes meanwhile, or may not be listed, counts as nothing.
         for entry in walk.filter_map(Result::ok) {
-            if entry.file_type().is_dir() {
-                found.files += 1;
-                continue;
-            }
             let Ok(metadata) = entry.metadata() else { continue };
-            if self.account().is_counted_elsewhere(&entry) {
+            if !self.account().meet(metadata.ino(), metadata.is_dir()) {
                 continue;
             }
             found.files += 1;
@@ -243,21 +247,25 @@ impl Usage {
 
 impl Account {
     /// Counts something that has its name now.
-    fn store(&mut self, amount: Amount, inode: Option<u64>) {
+    fn store(&mut self, amount: Amount, inode: u64) {
         self.stored = self.stored.plus(amount);
-        // A folder that a count meets after it was made is counted twice, until the next count.
-        if let (Some(counting), Some(inode)) = (&mut self.counting, inode) {
+        if let Some(counting) = &mut self.counting {
             counting.added = counting.added.plus(amount);
             counting.published.insert(inode);
         }
     }
 
-    /// Whether a file that a count meets is, or will be, counted by its publication.
-    fn is_counted_elsewhere(&self, entry: &walkdir::DirEntry) -> bool {
-        use walkdir::DirEntryExt;
-        let inode = entry.ino();
-        self.publishing.contains(&inode)
-            || self.counting.as_ref().is_some_and(|counting| counting.published.contains(&inode))
+    /// Whether the count has to take something in that it meets. If not, that is or will be counted
+    /// because it was made here.
+    fn meet(&mut self, inode: u64, is_folder: bool) -> bool {
+        let Some(counting) = &mut self.counting else { return true };
+        if self.publishing.contains(&inode) || counting.published.contains(&inode) {
+            return false;
+        }
+        if is_folder {
+            counting.folders.insert(inode);
+        }
+        true
     }
 }
 
@@ -308,7 +316,7 @@ impl Reservation {
         let mut account = self.usage.account();
         account.publishing.remove(&inode);
         account.reserved = account.reserved.less(self.amount);
-        account.store(Amount { bytes, files: 1 }, Some(inode));
+        account.store(Amount { bytes, files: 1 }, inode);
         drop(account);
         self.amount = Amount::default();
     }

@@ -28,25 +28,7 @@ impl Look {
     /// # Errors
     /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
     pub(super) fn at(dir: &Path) -> Result<Self, InboxError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let failed = |doing, path: &Path, errno| match errno {
-            Errno::NOTDIR => InboxError::NotADirectory { path: path.to_path_buf() },
-            errno => layout::failed_to_look(doing, path, errno),
-        };
-        let root = rustix::fs::open(dir, flags, Mode::empty())
-            .map_err(|errno| failed("open", dir, errno))?;
-        let path = dir.join(RESERVED_NAME);
-        let state =
-            match rustix::fs::openat(&root, RESERVED_NAME, flags | OFlags::NOFOLLOW, Mode::empty())
-            {
-                Ok(state) => state,
-                Err(Errno::NOENT) => {
-                    return Err(InboxError::NotAnInbox { dir: dir.to_path_buf() });
-                }
-                Err(Errno::LOOP) => return Err(InboxError::NotADirectory { path }),
-                Err(errno) => return Err(failed("open", &path, errno)),
-            };
-        layout::check_known(&state, dir, &path)?;
+        let (root, state) = open_state(dir)?;
         let mut look =
             Self { dir: dir.to_path_buf(), root, state, records: HashMap::new(), stamp: None };
         look.read_records()?;
@@ -87,4 +69,25 @@ impl Look {
         let path = self.dir.join(RESERVED_NAME).join(receipts::LOG_NAME);
         InboxError::Io { doing: "read", path, source }
     }
+}
+
+/// Opens the inbox at `dir` and its `.sandport`, if this version knows its layout.
+///
+/// # Errors
+/// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening comes to.
+pub(super) fn open_state(dir: &Path) -> Result<(OwnedFd, OwnedFd), InboxError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let failed = |path: &Path, errno| match errno {
+        Errno::NOTDIR | Errno::LOOP => InboxError::NotADirectory { path: path.to_path_buf() },
+        errno => layout::failed_to_look("open", path, errno),
+    };
+    let root = rustix::fs::open(dir, flags, Mode::empty()).map_err(|errno| failed(dir, errno))?;
+    let path = dir.join(RESERVED_NAME);
+    let state = rustix::fs::openat(&root, RESERVED_NAME, flags | OFlags::NOFOLLOW, Mode::empty());
+    let state = state.map_err(|errno| match errno {
+        Errno::NOENT => InboxError::NotAnInbox { dir: dir.to_path_buf() },
+        errno => failed(&path, errno),
+    })?;
+    layout::check_known(&state, dir, &path)?;
+    Ok((root, state))
 }

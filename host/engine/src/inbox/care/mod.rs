@@ -1,13 +1,25 @@
-//! Looking after an inbox: what is in it ([`list`]), and whether it still is what was received
-//! ([`verify`]).
+//! Looking after an inbox: what is in it ([`list`], [`list_partials`]), whether that still is what was
+//! received ([`verify`]), and what can go ([`clean`]).
 //!
-//! All of it works while a server has the inbox: nothing is locked, and what the server writes
-//! meanwhile is read as far as it is whole. The digests are those of the receipt log, which a server
+//! All of it works while a server has the inbox. Looking at it locks nothing, and what the server writes
+//! meanwhile is read as far as it is whole; cleaning leaves alone what the server may be using. The
+//! digests are those of the receipt log, which a server
 //! writes for its own sake: see [`Records`](super::Records).
 
+mod clean;
+mod clock;
 mod files;
 mod look;
+mod partials;
+mod sweep;
 mod verify;
 
+pub(super) use clock::{EvenClock, Reading};
+pub(super) use partials::FOLDER as PARTIALS_FOLDER;
+pub(super) use sweep::{Rule, sweep};
+
+pub use clean::{Cleaned, clean};
 pub use files::{FileState, Files, StoredFile, Unreadable, list};
+pub use partials::{PartialFile, Partials, list_partials};
+pub use sweep::{Leftover, LeftoverKind};
 pub use verify::{Checked, Verdict, Verify, verify};

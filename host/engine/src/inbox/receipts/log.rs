@@ -1,6 +1,8 @@
 //! The receipt log, `DIR/.sandport/receipts`: the file.
 //!
 //! What stands in it is in `sandport_protocol::inbox`, since every inbox writes the same.
+//! Entries are appended; where most of them have been superseded, the whole log is replaced by those
+//! that have not.
 
 use std::io::{self, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,6 +27,8 @@ pub(super) struct Log {
     synced: u64,
     /// Frames that are not in the file yet; they begin at `end`.
     waiting: Vec<u8>,
+    /// The folder, where it is not known to be durable that this file is the log.
+    unsynced_dir: Option<OwnedFd>,
 }
 
 impl Log {
@@ -39,7 +43,7 @@ impl Log {
             tracing::warn!(bytes = length - end, "cut a torn end off the receipt log");
             rustix::fs::ftruncate(&file, end)?;
         }
-        Ok(Self { file, end, synced: end, waiting: Vec::new() })
+        Ok(Self { file, end, synced: end, waiting: Vec::new(), unsynced_dir: None })
     }
 
     /// Takes up an entry, to be written by the next [`Log::write`].
@@ -65,7 +69,7 @@ impl Log {
     /// Makes what was written durable. Where that fails, nothing of it counts: the next entries
     /// overwrite it, since behind a hole in the log a power cut would hide them.
     pub(super) fn sync(&mut self, disk: &Disk) -> rustix::io::Result<()> {
-        match disk.sync(Step::SyncLog, &self.file) {
+        match self.sync_dir(disk).and_then(|()| disk.sync(Step::SyncLog, &self.file)) {
             Ok(()) => {
                 self.synced = self.end;
                 Ok(())
@@ -77,13 +81,37 @@ impl Log {
         }
     }
 
+    /// Makes it durable that this file is the log: until then a power cut may bring the one back that
+    /// it replaced.
+    fn sync_dir(&mut self, disk: &Disk) -> rustix::io::Result<()> {
+        if let Some(dir) = &self.unsynced_dir {
+            disk.sync(Step::SyncDir, dir)?;
+            self.unsynced_dir = None;
+        }
+        Ok(())
+    }
+
     /// Reads the log from its start once more, as far as it is written.
     pub(super) fn read_again(&self, each: impl FnMut(Entry<'_>)) -> io::Result<()> {
         read(&self.file, each).map(drop)
     }
 
     /// Replaces the log by what `rewrite` puts into a new one, in one step as seen after a crash.
+    /// Nothing may wait to be written. Where it fails, the log is as it was.
     pub(super) fn replace(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        rewrite: impl FnOnce(&Self, &mut Rewriter) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let replaced = self.try_replace(dir, rewrite);
+        if replaced.is_err() {
+            // What was written of it would take room that may be short. It may not be there.
+            let _ = rustix::fs::unlinkat(dir, NEW_NAME, AtFlags::empty());
+        }
+        replaced
+    }
+
+    fn try_replace(
         &mut self,
         dir: BorrowedFd<'_>,
         rewrite: impl FnOnce(&Self, &mut Rewriter) -> io::Result<()>,
@@ -91,15 +119,20 @@ impl Log {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
         let file =
             rustix::fs::openat(dir, NEW_NAME, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
-        let mut new = Rewriter(Self { file, end: 0, synced: 0, waiting: Vec::new() });
+        let unsynced_dir = Some(dir.try_clone_to_owned()?);
+        let mut new = Rewriter(Self { file, end: 0, synced: 0, waiting: Vec::new(), unsynced_dir });
         rewrite(self, &mut new)?;
         let Rewriter(mut new) = new;
         let disk = Disk::default();
         new.write(&disk)?;
-        new.sync(&disk)?;
+        disk.sync(Step::SyncLog, &new.file)?;
+        new.synced = new.end;
         rustix::fs::renameat(dir, NEW_NAME, dir, NAME)?;
-        disk.sync(Step::SyncDir, dir)?;
         *self = new;
+        // Where it fails here, the next entries do not count before it has succeeded.
+        if let Err(errno) = self.sync_dir(&disk) {
+            tracing::warn!(error = %errno, "could not make the rewritten receipt log durable");
+        }
         Ok(())
     }
 }

@@ -47,6 +47,10 @@ struct Writer {
     session: Session,
     /// Whether this run has written its [`Entry::Session`].
     begun: bool,
+    /// How many [`Entry::Stored`] the log has.
+    entries: u64,
+    /// And how many at least before it is looked at whether most are superseded.
+    entries_looked_at: u64,
 }
 
 /// A file that is about to be published, or was.
@@ -100,11 +104,22 @@ impl Receipts {
         .map_err(failed("read"))?;
 
         if survey.mostly_dead(root, index.len()) {
-            let live = compact(&mut log, root, state, &mut index).map_err(failed("compact"))?;
-            tracing::debug!(entries = survey.entries, live, "compacted the receipt log");
+            let is_live = |name: &EntryName, record: &Record| {
+                index.get(name.as_str()) == Some(record) && is_of(record, root, name)
+            };
+            let live = compact(&mut log, state, is_live).map_err(failed("compact"))?;
+            index = live;
+            tracing::debug!(
+                entries = survey.entries,
+                live = index.len(),
+                "compacted the receipt log"
+            );
+            survey.entries = index.len() as u64;
         }
         let session = Session { boot, durable };
-        let writer = Writer { log, session, begun: false };
+        let entries = survey.entries;
+        let writer =
+            Writer { log, session, begun: false, entries, entries_looked_at: COMPACT_ENTRIES_MIN };
         if durable && survey.any && !survey.closed {
             disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
         }
@@ -166,6 +181,40 @@ impl Receipts {
         }
     }
 
+    /// Rewrites the log if most of its entries are superseded by others under the same name, or so old
+    /// that they are forgotten; so it has twice as many entries as are remembered at most. Whether their
+    /// files are there is not asked: that could take longer than commits may wait.
+    ///
+    /// For when no entry is between [`Receipts::intend`] and [`Receipts::publish`].
+    pub(super) fn tidy(&self, disk: &Disk, state: BorrowedFd<'_>) {
+        let Some(log) = &self.log else { return };
+        let mut writer = lock(log);
+        if writer.entries < writer.entries_looked_at {
+            return;
+        }
+        let remembered = lock(&self.index).len() as u64;
+        if writer.entries / 2 >= remembered {
+            writer.flush(disk);
+            let is_live = |name: &EntryName, record: &Record| {
+                lock(&self.index).get(name.as_str()) == Some(record)
+            };
+            match compact(&mut writer.log, state, is_live) {
+                Ok(live) => {
+                    tracing::debug!(
+                        entries = writer.entries,
+                        live = live.len(),
+                        "compacted the log"
+                    );
+                    writer.entries = live.len() as u64;
+                }
+                // It goes on as it is, and is tried again when there is twice as much.
+                Err(error) => tracing::warn!(%error, "could not compact the receipt log"),
+            }
+        }
+        writer.entries_looked_at =
+            COMPACT_ENTRIES_MIN.max(writer.entries.max(remembered).saturating_mul(2));
+    }
+
     /// From now on an offer of the file is answered with its receipt.
     pub(super) fn publish(&self, publication: &Publication<'_>, published: &EntryName) {
         let (offered, number) = (publication.offered.as_str(), publication.number);
@@ -189,6 +238,7 @@ impl Writer {
             self.begun = true;
             self.log.push(&Entry::Session(self.session));
         }
+        self.entries += 1;
         self.log.push(&Entry::Stored(Stored {
             offered: Cow::Borrowed(publication.offered.as_str()),
             number: publication.number,
@@ -274,13 +324,12 @@ impl Survey {
     }
 }
 
-/// Rewrites the log with the entries that are true; how many there are.
+/// Rewrites the log with the entries that are live; those.
 fn compact(
     log: &mut Log,
-    root: BorrowedFd<'_>,
     state: BorrowedFd<'_>,
-    index: &mut Index,
-) -> std::io::Result<usize> {
+    is_live: impl Fn(&EntryName, &Record) -> bool,
+) -> std::io::Result<Index> {
     let mut live = Index::new();
     log.replace(state, |old, new| {
         let mut session = None;
@@ -295,10 +344,9 @@ fn compact(
                         return;
                     };
                     let record = stored.record;
-                    // Only the last entry under a name is in the index.
+                    // Only the last entry under a name counts; one may be there twice.
                     if live.get(published.as_str()) == Some(&record)
-                        || index.get(published.as_str()) != Some(&record)
-                        || !is_of(&record, root, &published)
+                        || !is_live(&published, &record)
                     {
                         return;
                     }
@@ -312,10 +360,13 @@ fn compact(
             }
         })?;
         written?;
+        // What is appended from now on is by the last session.
+        if let Some(session) = session {
+            new.push(&Entry::Session(session))?;
+        }
         if closed { new.push(&Entry::Closed) } else { Ok(()) }
     })?;
-    *index = live;
-    Ok(index.len())
+    Ok(live)
 }
 
 /// The last record under each name that the log in `state` has, for who only looks: a server may be
@@ -333,7 +384,7 @@ pub(super) fn read_all(state: BorrowedFd<'_>) -> std::io::Result<HashMap<String,
 }
 
 /// A number for this boot of the system; 0: the system does not tell.
-fn boot() -> u64 {
+pub(super) fn boot() -> u64 {
     std::fs::read("/proc/sys/kernel/random/boot_id").map_or(0, |id| {
         let digest = blake3::hash(&id);
         digest.as_bytes()[..8].iter().fold(0, |number, &byte| number << 8 | u64::from(byte))

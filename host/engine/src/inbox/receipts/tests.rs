@@ -275,6 +275,67 @@ fn a_log_of_living_entries_is_left_as_it_is() {
     assert!(fs::read(bench.log()).unwrap() == before);
 }
 
+/// Stores 30 times 500 files under one name, and lets the log be tidied after each 500; the largest
+/// that it was.
+fn store_under_one_name(
+    bench: &Bench,
+    receipts: &Receipts,
+    (name, record): &(EntryName, Record),
+) -> u64 {
+    let mut largest = 0;
+    for round in 0..30 {
+        let records: Vec<Record> = (0..500)
+            .map(|n| Record { inode: round * 500 + n, ..*record })
+            .chain([*record])
+            .collect();
+        let publications = records.iter().map(|record| publication(name, *record));
+        receipts.intend(&bench.disk, publications).unwrap();
+        for record in &records {
+            receipts.publish(&publication(name, *record), name);
+        }
+        receipts.tidy(&bench.disk, bench.root.as_fd());
+        largest = largest.max(fs::metadata(bench.log()).unwrap().len());
+    }
+    largest
+}
+
+#[test]
+fn a_log_is_rewritten_while_it_is_in_use_and_nothing_that_counts_is_lost() {
+    for durable in [true, false] {
+        let bench = Bench::new();
+        let before: Vec<_> = (0..20).map(|n| bench.file(&format!("f{n}"))).collect();
+        store(&bench, &bench.open().receipts, &before);
+        let (replaced, later) = (bench.file("replaced"), bench.file("later"));
+        let receipts = bench.open_as(durable).receipts;
+        let largest = store_under_one_name(&bench, &receipts, &replaced);
+        // An entry has some 70 bytes. Without tidying there would be 15,000 of them.
+        assert!(largest < 80 * (4_096 + 500), "{largest}");
+        store(&bench, &receipts, std::slice::from_ref(&later));
+        receipts.close(&bench.disk, true);
+        let receipts = bench.open().receipts;
+        for (name, _) in before.iter().chain([&replaced, &later]) {
+            assert!(bench.finds(&receipts, name), "{name}");
+        }
+        assert!(!bench.folder.path().join("receipts.new").exists());
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_rewritten_goes_on_as_it_is() {
+    let bench = Bench::new();
+    let replaced = bench.file("replaced");
+    // Something else has the name.
+    fs::create_dir(bench.folder.path().join("receipts.new")).unwrap();
+    let receipts = bench.open().receipts;
+    let largest = store_under_one_name(&bench, &receipts, &replaced);
+    assert!(largest > 60 * 15_000, "{largest}");
+    let later = bench.file("later");
+    store(&bench, &receipts, std::slice::from_ref(&later));
+    fs::remove_dir(bench.folder.path().join("receipts.new")).unwrap();
+    let receipts = bench.open().receipts;
+    assert!(bench.finds(&receipts, &replaced.0) && bench.finds(&receipts, &later.0));
+}
+
 mod index {
     use super::*;
 

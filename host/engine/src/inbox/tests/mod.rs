@@ -8,6 +8,7 @@ mod conflicts;
 mod crashes;
 mod disk_full;
 mod faults;
+mod leftovers;
 mod locations;
 mod paths;
 mod quota;

@@ -1,0 +1,132 @@
+//! Uploads that can be resumed, as they lie in an inbox.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use sandport_protocol::RESERVED_NAME;
+use sandport_protocol::journal::{Inspected, inspect};
+
+use super::files::Unreadable;
+use super::look::open_state;
+use super::sweep::open_regular;
+use crate::inbox::InboxError;
+use crate::inbox::receipts::boot;
+
+/// Where uploads are that can be resumed, in `.sandport`. Each has two files there: its data and its
+/// journal.
+pub(in crate::inbox) const FOLDER: &str = "partials";
+
+pub(in crate::inbox) const DATA_SUFFIX: &str = ".data";
+pub(in crate::inbox) const JOURNAL_SUFFIX: &str = ".journal";
+
+/// Longest journal that is read. Bytes. It is that of a file of 8 TiB.
+const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// An upload that was cut, or is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartialFile {
+    /// The name that it was offered under. The sender chose it: not sanitised.
+    pub name: String,
+    /// The size that was announced, in bytes.
+    pub size: Option<u64>,
+    /// Bytes that are kept, wherever in the file.
+    pub kept: u64,
+    /// When it was begun.
+    pub begun: Option<SystemTime>,
+    /// When something of it arrived last.
+    pub active: Option<SystemTime>,
+    /// Who sends it; `None`: the anonymous identity.
+    pub identity: Option<String>,
+}
+
+/// Lists the uploads that can be resumed in the inbox at `dir`, in no order that means anything.
+/// Those that began a moment ago, and those that are too small to be resumed, are not among them.
+///
+/// # Errors
+/// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
+pub fn list_partials(dir: &Path) -> Result<Partials, InboxError> {
+    let (_root, state) = open_state(dir)?;
+    let path = dir.join(RESERVED_NAME).join(FOLDER);
+    let failed = |doing| {
+        let path = path.clone();
+        move |errno: Errno| InboxError::Io { doing, path, source: errno.into() }
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = match rustix::fs::openat(&state, FOLDER, flags, Mode::empty()) {
+        Ok(folder) => folder,
+        // Of a version that could not resume.
+        Err(Errno::NOENT) => return Ok(Partials { folder: None, ids: Vec::new().into_iter() }),
+        Err(errno) => return Err(failed("open")(errno)),
+    };
+    let mut ids = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&folder).map_err(failed("read"))? {
+        let entry = entry.map_err(failed("read"))?;
+        let name = entry.file_name().to_str().ok();
+        if let Some(id) = name.and_then(|name| name.strip_suffix(JOURNAL_SUFFIX)) {
+            ids.push(id.to_owned());
+        }
+    }
+    Ok(Partials { folder: Some(folder), ids: ids.into_iter() })
+}
+
+/// The uploads of an inbox that can be resumed.
+pub struct Partials {
+    folder: Option<OwnedFd>,
+    ids: std::vec::IntoIter<String>,
+}
+
+impl std::fmt::Debug for Partials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Partials").field("left", &self.ids.len()).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Partials {
+    type Item = Result<PartialFile, Unreadable>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let folder = self.folder.as_ref()?;
+        self.ids.find_map(|id| match read(folder, &id) {
+            Ok(found) => found.map(Ok),
+            Err(source) => {
+                let path = Path::new(RESERVED_NAME).join(FOLDER).join(id + JOURNAL_SUFFIX);
+                Some(Err(Unreadable { path, source }))
+            }
+        })
+    }
+}
+
+/// Reads one; `None`: it is gone, was published, or is no upload of ours.
+fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
+    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
+        return Ok(None);
+    };
+    let Some(data) = open_regular(folder, &format!("{id}{DATA_SUFFIX}"))? else {
+        return Ok(None);
+    };
+    let (data, found) = (rustix::fs::fstat(&data)?, rustix::fs::fstat(&journal)?);
+    let data_bytes = u64::try_from(data.st_size).unwrap_or(0);
+    let Some(inspected) = inspect_file(journal, data_bytes)? else { return Ok(None) };
+    let seconds =
+        |s: i64| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(s).ok()?));
+    Ok(Some(PartialFile {
+        name: inspected.begun.name,
+        size: inspected.begun.size,
+        kept: inspected.kept_bytes,
+        begun: seconds(inspected.begun.begun_s),
+        active: seconds(data.st_mtime.max(found.st_mtime)),
+        identity: inspected.begun.identity,
+    }))
+}
+
+/// What a journal says; `None`: it is none.
+pub(super) fn inspect_file(journal: OwnedFd, data_bytes: u64) -> io::Result<Option<Inspected>> {
+    let mut bytes = Vec::new();
+    std::fs::File::from(journal).take(JOURNAL_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(inspect(&bytes, boot(), data_bytes).ok())
+}

@@ -1,0 +1,83 @@
+//! The thread that removes uploads which nobody comes back to.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Core;
+use super::care::{EvenClock, PARTIALS_FOLDER, Reading, Rule, sweep};
+
+/// How often is looked for what is due. Seldom enough to cost nothing; no age matters to the hour.
+const PASS_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// The thread of an inbox. Dropping it ends it.
+pub(super) struct Expiry {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Expiry {
+    /// Starts it. The first pass is when the clock is believed ([`EvenClock`]).
+    pub(super) fn start(core: &Arc<Core>, expiry: Duration) -> std::io::Result<Self> {
+        let (stop, stopped) = channel();
+        let core = Arc::clone(core);
+        let thread = std::thread::Builder::new()
+            .name("sandport-expiry".to_owned())
+            .spawn(move || run(&core, expiry, &stopped))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Expiry {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the expiry of the inbox has panicked");
+        }
+    }
+}
+
+fn run(core: &Core, expiry: Duration, stopped: &Receiver<()>) {
+    let mut clock = EvenClock::default();
+    loop {
+        pass(core, expiry, &mut clock, Reading::now());
+        if stopped.recv_timeout(PASS_INTERVAL) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+/// Removes what is due at this reading of the clocks.
+pub(super) fn pass(core: &Core, expiry: Duration, clock: &mut EvenClock, reading: Reading) {
+    let Some(now_s) = clock.look(reading) else { return };
+    let rule = Rule { now_s, expiry_s: expiry.as_secs(), dry_run: false };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(&core.layout.state, PARTIALS_FOLDER, flags, Mode::empty());
+    let folder = match folder {
+        Ok(folder) => folder,
+        Err(Errno::NOENT) => return,
+        Err(errno) => {
+            tracing::warn!(error = %errno, "could not open the folder of partial uploads");
+            return;
+        }
+    };
+    match sweep(folder.as_fd(), rule) {
+        Ok(swept) => {
+            for error in &swept.failed {
+                tracing::warn!(%error, "could not remove an upload that nobody goes on with");
+            }
+            if !swept.removed.is_empty() {
+                let removed = swept.removed.len();
+                tracing::info!(removed, "removed uploads that nobody went on with");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "could not look for uploads that nobody goes on with"),
+    }
+}
