@@ -48,21 +48,31 @@ pub fn sandport() -> &'static Path {
         if let Some(path) = chosen(BINARY) {
             return path;
         }
-        let profile_dir = profile_dir();
-        let target_dir = profile_dir.parent().expect("a profile's folder lies in another");
-        // This builds the binary because that integration test needs it. The whole workspace is named
-        // although one binary is wanted: the features of the dependencies depend on what is named, and
-        // `cargo test --workspace` has built them so already.
-        let mut command = scrubbed(&[]);
-        command.args(["test", "--no-run", "--locked", "--workspace", "--test", TEST_OF_BINARY]);
-        command.arg("--target-dir").arg(target_dir);
-        // `debug` is the folder of the default profile.
-        if let Some(profile) = profile_dir.file_name().filter(|name| *name != "debug") {
-            command.arg("--profile").arg(profile);
-        }
-        run(&mut command);
-        profile_dir.join("sandport")
+        // This builds the binary because that integration test needs it.
+        built(&["test", "--no-run", "--test", TEST_OF_BINARY]).join("sandport")
     })
+}
+
+/// An example of the library that is a program: `host/engine/examples`.
+pub fn program(example: &str) -> PathBuf {
+    built(&["build", "--example", example]).join("examples").join(example)
+}
+
+/// Has cargo build in the profile that the tests were built with; where that is.
+fn built(command_line: &[&str]) -> PathBuf {
+    let profile_dir = profile_dir();
+    let target_dir = profile_dir.parent().expect("a profile's folder lies in another");
+    // The whole workspace is named although one program is wanted: the features of the dependencies
+    // depend on what is named, and `cargo test --workspace` has built them so already.
+    let mut command = scrubbed(&[]);
+    command.args(command_line).args(["--locked", "--workspace"]);
+    command.arg("--target-dir").arg(target_dir);
+    // `debug` is the folder of the default profile.
+    if let Some(profile) = profile_dir.file_name().filter(|name| *name != "debug") {
+        command.arg("--profile").arg(profile);
+    }
+    run(&mut command);
+    profile_dir
 }
 
 /// The receiver, built as the engine's build script builds it, or the component that

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sandport_protocol::Limits;
 
 use super::event::{EventSink, ServerEvent};
+use super::events::{self, Events};
 use super::resident::ResidentServer;
 use super::{Server, Shared};
 use crate::inbox::Inbox;
@@ -47,7 +48,7 @@ pub struct ServerBuilder {
     memory_bytes_max: Option<usize>,
     connections_max: u32,
     drain_timeout: Duration,
-    events: Option<Box<dyn Fn(ServerEvent) + Send + Sync>>,
+    events: EventSink,
 }
 
 impl ServerBuilder {
@@ -61,7 +62,7 @@ impl ServerBuilder {
             memory_bytes_max: None,
             connections_max: CONNECTIONS_MAX,
             drain_timeout: DRAIN_TIMEOUT,
-            events: None,
+            events: EventSink::default(),
         }
     }
 
@@ -109,8 +110,18 @@ impl ServerBuilder {
 
     /// Called for each event, on the runtime's threads: it should not block.
     pub fn on_event(mut self, sink: impl Fn(ServerEvent) + Send + Sync + 'static) -> Self {
-        self.events = Some(Box::new(sink));
+        self.events.callback = Some(Box::new(sink));
         self
+    }
+
+    /// Puts the events into a stream, which holds up to `capacity` of them; at least 1.
+    ///
+    /// The server never waits for whoever reads it. What finds no room is counted, and the stream says
+    /// how many it were: see [`Events`].
+    pub fn events(mut self, capacity: usize) -> (Self, Events) {
+        let (queue, events) = events::queue(capacity);
+        self.events.queue = Some(queue);
+        (self, events)
     }
 
     /// Compiles the receiver, or loads it from the cache, and checks that it can run for each
@@ -138,8 +149,7 @@ impl ServerBuilder {
             limits
         };
         let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max)?;
-        let events = EventSink::new(self.events);
-        let context = Arc::new(Context::new(self.inbox, self.limits, events));
+        let context = Arc::new(Context::new(self.inbox, self.limits, self.events));
         let connections_max = self.connections_max;
         Ok(match sandbox {
             AnySandbox::PerConnection(sandbox) => AnyServer::PerConnection(Server {

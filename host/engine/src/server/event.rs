@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sandport_protocol::{Receipt, Refusal};
 
+use super::events::EventQueue;
 use crate::net::Address;
 use crate::sandbox::Claim;
 
@@ -72,6 +73,12 @@ pub enum ServerEvent {
     },
     /// Something happened, as a resident receiver says. Nobody has checked it.
     Claimed(Claim),
+    /// Events that [`Events`](super::Events) had no room for. They happened after the last event that
+    /// was taken from it.
+    Missed {
+        /// How many.
+        count: u64,
+    },
     /// The server stopped accepting and waits for connections that are under way.
     Draining {
         /// How many there are.
@@ -79,17 +86,26 @@ pub enum ServerEvent {
     },
 }
 
+/// Somebody's function that is called for each event.
+pub(super) type EventCallback = Box<dyn Fn(ServerEvent) + Send + Sync>;
+
 /// Where events go.
-pub(crate) struct EventSink(Option<Box<dyn Fn(ServerEvent) + Send + Sync>>);
+#[derive(Default)]
+pub(crate) struct EventSink {
+    pub(super) callback: Option<EventCallback>,
+    pub(super) queue: Option<EventQueue>,
+}
 
 impl EventSink {
-    pub(super) fn new(sink: Option<Box<dyn Fn(ServerEvent) + Send + Sync>>) -> Self {
-        Self(sink)
-    }
-
     pub(crate) fn emit(&self, event: ServerEvent) {
-        if let Some(sink) = &self.0 {
-            sink(event);
+        match (&self.queue, &self.callback) {
+            (Some(queue), Some(callback)) => {
+                queue.push(event.clone());
+                callback(event);
+            }
+            (Some(queue), None) => queue.push(event),
+            (None, Some(callback)) => callback(event),
+            (None, None) => {}
         }
     }
 }

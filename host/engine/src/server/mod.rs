@@ -4,6 +4,7 @@ mod accept;
 mod builder;
 mod connection;
 mod event;
+mod events;
 mod resident;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub(crate) use event::EventSink;
 pub use event::ServerEvent;
+pub use events::Events;
 pub use resident::{ResidentError, ResidentServer};
 
 pub use crate::sandbox::Claim;

@@ -1,0 +1,70 @@
+//! The library in programs of other people: `host/engine/examples`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
+
+use rustix::process::Signal;
+use sandport_tests::process::Guarded;
+use sandport_tests::{artifacts, send};
+use tempfile::TempDir;
+
+/// An example that runs, in a folder of its own.
+struct Program {
+    process: Guarded,
+    lines: BufReader<ChildStdout>,
+    address: String,
+    folder: TempDir,
+}
+
+impl Program {
+    fn start(example: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(artifacts::program(example));
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = Guarded::spawn(&mut command);
+        let lines = BufReader::new(process.0.stdout.take().unwrap());
+        let mut program = Self { process, lines, address: String::new(), folder };
+        let ready = program.line();
+        program.address = ready.strip_prefix("ready on ").expect(&ready).to_owned();
+        program
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> std::path::PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn send(&self, path: &Path) -> sandport_tests::Sent {
+        send([path.as_os_str(), self.address.as_ref()])
+    }
+
+    /// Types Ctrl-C, and waits; what it still said.
+    fn stop(mut self) -> Vec<String> {
+        self.process.signal(Signal::INT);
+        let lines = self.lines.by_ref().lines().map(Result::unwrap).collect();
+        assert_eq!(self.process.wait().code(), Some(0));
+        lines
+    }
+}
+
+#[test]
+fn a_server_in_somebody_elses_program_receives_and_tells_its_events() {
+    let mut program = Program::start("embed");
+    let path = program.file("report.pdf", "hello");
+    program.send(&path).expect_success();
+    let line = program.line();
+    assert!(line.starts_with("report.pdf from 127.0.0.1:"), "{line}");
+    assert!(line.ends_with(", 5 bytes"), "{line}");
+    assert_eq!(fs::read(program.folder.path().join("inbox/report.pdf")).unwrap(), b"hello");
+    assert_eq!(program.stop(), [""; 0]);
+}
