@@ -55,6 +55,11 @@ impl Ranges {
         self.ranges.last_key_value().map_or(0, |(_, &end)| end)
     }
 
+    /// How many ranges there are.
+    pub fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// How many bytes there are.
     pub fn bytes(&self) -> u64 {
         self.ranges.iter().map(|(start, end)| end - start).sum()

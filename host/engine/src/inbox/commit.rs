@@ -41,8 +41,8 @@ pub(super) enum Work {
 
 impl Job {
     pub(super) fn new(work: Work) -> (Self, Pending) {
-        let latch = Arc::new(Latch::new());
-        (Self { work, ticket: Ticket(Arc::clone(&latch)) }, Pending(latch))
+        let (ticket, pending) = Ticket::new();
+        (Self { work, ticket }, pending)
     }
 }
 
@@ -52,6 +52,11 @@ pub(super) struct Ticket(Arc<Latch<Outcome>>);
 type Outcome = Result<Receipt, Refusal>;
 
 impl Ticket {
+    pub(super) fn new() -> (Self, Pending) {
+        let latch = Arc::new(Latch::new());
+        (Self(Arc::clone(&latch)), Pending(latch))
+    }
+
     pub(super) fn resolve(self, outcome: Outcome) {
         self.0.set(outcome);
     }
@@ -67,6 +72,7 @@ impl Drop for Ticket {
 }
 
 /// A commit on its way. Dropping it does not undo the commit.
+#[derive(Clone)]
 pub struct Pending(Arc<Latch<Outcome>>);
 
 impl Pending {
@@ -110,7 +116,7 @@ impl Committer {
         let (sender, receiver) = channel();
         let core = Arc::clone(core);
         let work = move || match core.options.durability {
-            Durability::Commit => commit_batches(&core, &receiver),
+            Durability::Full | Durability::Commit => commit_batches(&core, &receiver),
             Durability::None => flush_receipts(&core, &receiver),
         };
         let thread = std::thread::Builder::new().name("sandport-inbox".to_owned()).spawn(work)?;
@@ -120,7 +126,7 @@ impl Committer {
     /// Has a job done: by the thread, which syncs, or at once where nothing is synced.
     pub(super) fn submit(&self, core: &Arc<Core>, job: Job) {
         match core.options.durability {
-            Durability::Commit => self.send(Request::Do(job)),
+            Durability::Full | Durability::Commit => self.send(Request::Do(job)),
             Durability::None => {
                 publish(core, vec![job]);
                 if core.receipts.wants_flush() {

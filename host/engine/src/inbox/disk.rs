@@ -29,6 +29,16 @@ pub(super) enum Step {
     SyncDir,
     /// Removes a staged file.
     Remove,
+    /// Makes the data of a resumable upload durable, while it goes on.
+    SyncPartial,
+    /// Appends to the journal of one.
+    WriteJournal,
+    /// Makes its journal durable.
+    SyncJournal,
+    /// Reads its journal, or a part of its data.
+    Read,
+    /// Cuts a file to a length.
+    Cut,
 }
 
 /// How a file gets its name.
@@ -61,6 +71,52 @@ impl Disk {
         rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o666))
     }
 
+    /// The same, for reading too.
+    pub(super) fn create_readable(&self, dir: impl AsFd, name: &str) -> Result<OwnedFd> {
+        self.step(Step::Create)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o666))
+    }
+
+    /// The same, for this user alone and for writing.
+    pub(super) fn create_private(&self, dir: impl AsFd, name: &str) -> Result<OwnedFd> {
+        self.step(Step::Create)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))
+    }
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `IO`, where the file ends before.
+    pub(super) fn read(
+        &self,
+        file: impl AsFd,
+        mut bytes: &mut [u8],
+        mut offset: u64,
+    ) -> Result<()> {
+        self.step(Step::Read)?;
+        while !bytes.is_empty() {
+            match rustix::io::pread(&file, &mut *bytes, offset) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(count) => {
+                    bytes = &mut bytes[count..];
+                    offset += count as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts a file to `length`.
+    pub(super) fn cut(&self, file: impl AsFd, length: u64) -> Result<()> {
+        self.step(Step::Cut)?;
+        rustix::fs::ftruncate(file, length)
+    }
+
     /// Writes all of `bytes` at `offset`.
     pub(super) fn write(
         &self,
@@ -88,8 +144,8 @@ impl Disk {
     /// Makes a file or a folder durable: content, size, times and mode, or entries.
     pub(super) fn sync(&self, step: Step, file: impl AsFd) -> Result<()> {
         self.step(step)?;
-        if step == Step::SyncLog {
-            // Its times matter to nobody.
+        if matches!(step, Step::SyncLog | Step::SyncPartial | Step::SyncJournal) {
+            // Their times matter to nobody.
             return rustix::fs::fdatasync(file);
         }
         rustix::fs::fsync(file)

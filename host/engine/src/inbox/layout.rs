@@ -5,6 +5,7 @@
 //!     layout              the version of this layout: "1\n"
 //!     lock                held with flock(2) while a server serves; names its process
 //!     staging/            files on their way in; none of them survives a start
+//!     partials/           uploads that can be resumed (see `partial`)
 //!     receipts            the log of what was stored (see `receipts::log`)
 //! ```
 
@@ -18,6 +19,7 @@ use sandport_protocol::RESERVED_NAME;
 use sandport_protocol::inbox::LAYOUT_VERSION;
 
 use super::error::InboxError;
+use super::partial;
 
 /// Longest layout or lock file that is read. Bytes. A number and a line end; more is not ours.
 const SMALL_FILE_BYTES_MAX: usize = 64;
@@ -30,6 +32,8 @@ pub(super) struct Layout {
     pub(super) state: OwnedFd,
     /// `.sandport/staging`.
     pub(super) staging: OwnedFd,
+    /// `.sandport/partials`.
+    pub(super) partials: OwnedFd,
     pub(super) lock: OwnedFd,
 }
 
@@ -50,14 +54,12 @@ impl Layout {
         let lock = take_lock(&state, dir, &state_path.join("lock"))?;
         let new = check_version(&state, dir, &state_path)?;
 
-        let staging_path = state_path.join("staging");
-        let made_staging = make_dir(&state, "staging", &staging_path)?;
-        let staging =
-            open_dir(state.as_fd(), Path::new("staging"), &staging_path, OFlags::NOFOLLOW)?;
-        writable(&staging, &staging_path)?;
-        clean(&staging, &staging_path)?;
+        let (staging, made_staging) = open_own(&state, &state_path, "staging")?;
+        clean(&staging, &state_path.join("staging"))?;
+        let (partials, made_partials) = open_own(&state, &state_path, "partials")?;
+        partial::clean(&partials, &state_path.join("partials"))?;
 
-        if made_root || made_state || made_staging || new {
+        if made_root || made_state || made_staging || made_partials || new {
             let parent = match dir.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
@@ -70,7 +72,7 @@ impl Layout {
             sync(&root, dir)?;
             sync(&state, &state_path)?;
         }
-        Ok(Self { root, state, staging, lock })
+        Ok(Self { root, state, staging, partials, lock })
     }
 }
 
@@ -126,6 +128,15 @@ fn make_dir(parent: &OwnedFd, name: &str, path: &Path) -> Result<bool, InboxErro
         Err(Errno::EXIST) => Ok(false),
         Err(errno) => Err(failed("make", path, errno)),
     }
+}
+
+/// Opens a folder in `.sandport`, made if it is missing; whether it was.
+fn open_own(state: &OwnedFd, state_path: &Path, name: &str) -> Result<(OwnedFd, bool), InboxError> {
+    let path = state_path.join(name);
+    let made = make_dir(state, name, &path)?;
+    let dir = open_dir(state.as_fd(), Path::new(name), &path, OFlags::NOFOLLOW)?;
+    writable(&dir, &path)?;
+    Ok((dir, made))
 }
 
 fn open_dir(at: impl AsFd, name: &Path, path: &Path, extra: OFlags) -> Result<OwnedFd, InboxError> {

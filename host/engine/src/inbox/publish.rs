@@ -31,7 +31,7 @@ use super::receipts::{Publication, Record};
 use super::stage::StagedFile;
 use super::tree::{self, Folder, Obstacle};
 use super::usage::Reservation;
-use super::{Conflict, Core, Durability};
+use super::{Conflict, Core};
 
 /// From how many files on their content is synced by one `syncfs` and not file by file. Each `fsync`
 /// of a new file is a journal commit of its own; `syncfs` is one for all, but also waits for what
@@ -50,7 +50,7 @@ pub(super) struct FileWork {
 
 /// Does what the jobs ask for and resolves their tickets, in order.
 pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
-    let durable = core.options.durability == Durability::Commit;
+    let durable = core.options.durability.syncs_commits();
     let mut batch = Batch::new(core, jobs, durable);
     batch.make_folders();
     if durable {
@@ -188,6 +188,18 @@ impl<'a> Batch<'a> {
         let state = &mut self.slots[index].state;
         *state = match (std::mem::replace(state, State::SameAs(index)), chosen) {
             (State::Unnamed(file), Chosen::Name(choice)) => State::Named(file, choice),
+            (State::Unnamed(mut file), Chosen::SameAs(other)) => {
+                file.staged.is_superfluous();
+                State::SameAs(other)
+            }
+            (State::Unnamed(mut file), Chosen::Done(outcome)) => {
+                // What is here already, or can never get its name, is of no use to a later try.
+                if outcome.as_ref().err().is_none_or(|refusal| refusal.code == RefusalCode::Exists)
+                {
+                    file.staged.is_superfluous();
+                }
+                State::Done(outcome)
+            }
             (_, Chosen::SameAs(other)) => State::SameAs(other),
             (_, Chosen::Done(outcome)) => State::Done(outcome),
             (other, Chosen::Name(_)) => other,

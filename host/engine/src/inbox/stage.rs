@@ -1,4 +1,5 @@
-//! A file on its way in, while it has no name: one file in `.sandport/staging`.
+//! A file on its way in, while it has no name: one file in `.sandport/staging`, or the data of an upload
+//! that can be resumed.
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +11,7 @@ use rustix::io::Result;
 
 use super::Core;
 use super::disk::{Publish, Step};
+use super::partial::Partial;
 use super::tree::Folder;
 
 /// Most staged files whose descriptors are kept between two writes, or until their commit is synced.
@@ -26,6 +28,10 @@ pub(super) struct StagedFile {
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
     published: bool,
+    /// Where it is the data of an upload that can be resumed: that upload.
+    partial: Option<Arc<Partial>>,
+    /// It was such data.
+    superfluous: bool,
 }
 
 impl StagedFile {
@@ -37,7 +43,46 @@ impl StagedFile {
         let _ = write!(name, "{number:x}");
         let file = core.disk.create(&core.layout.staging, &name)?;
         core.files_open.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { core: Arc::clone(core), name, file: Some(file), whole: true, published: false })
+        let core = Arc::clone(core);
+        Ok(Self {
+            core,
+            name,
+            file: Some(file),
+            whole: true,
+            published: false,
+            partial: None,
+            superfluous: false,
+        })
+    }
+
+    /// The data of an upload that can be resumed. Dropping it leaves the data where it is.
+    pub(super) fn of_partial(name: String, file: OwnedFd, partial: &Arc<Partial>) -> Self {
+        let core = Arc::clone(partial.core());
+        core.files_open.fetch_add(1, Ordering::Relaxed);
+        let partial = Some(Arc::clone(partial));
+        Self {
+            core,
+            name,
+            file: Some(file),
+            whole: true,
+            published: false,
+            partial,
+            superfluous: false,
+        }
+    }
+
+    /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
+    pub(super) fn is_superfluous(&mut self) {
+        if let Some(partial) = self.partial.take() {
+            // As published: nothing is left of it but the file, which this one removes.
+            partial.published();
+            self.superfluous = true;
+        }
+    }
+
+    fn dir(&self) -> &OwnedFd {
+        let layout = &self.core.layout;
+        if self.partial.is_some() || self.superfluous { &layout.partials } else { &layout.staging }
     }
 
     /// Writes `bytes` at `offset`.
@@ -87,9 +132,11 @@ impl StagedFile {
 
     /// Gives the file its name.
     pub(super) fn publish(&mut self, how: Publish, to: &Folder<'_>, leaf: &str) -> Result<()> {
-        let staging = &self.core.layout.staging;
-        self.core.disk.publish(how, (staging, &self.name), (to, leaf))?;
+        self.core.disk.publish(how, (self.dir(), &self.name), (to, leaf))?;
         self.published = true;
+        if let Some(partial) = self.partial.take() {
+            partial.published();
+        }
         Ok(())
     }
 
@@ -98,8 +145,7 @@ impl StagedFile {
             Some(file) => file,
             None => {
                 let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let staging = &self.core.layout.staging;
-                let file = rustix::fs::openat(staging, &self.name, flags, Mode::empty())?;
+                let file = rustix::fs::openat(self.dir(), &self.name, flags, Mode::empty())?;
                 self.core.files_open.fetch_add(1, Ordering::Relaxed);
                 file
             }
@@ -118,8 +164,12 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         self.close();
+        if let Some(partial) = self.partial.take() {
+            partial.uncommit();
+            return;
+        }
         if !self.published
-            && let Err(errno) = self.core.disk.remove(&self.core.layout.staging, &self.name)
+            && let Err(errno) = self.core.disk.remove(self.dir(), &self.name)
         {
             tracing::warn!(error = %errno, "could not remove a staged file");
         }

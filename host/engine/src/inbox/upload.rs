@@ -1,28 +1,21 @@
-//! One file on its way in: counting, hashing and staging what arrives.
+//! One file on its way in, as receivers see it: an upload, its bodies, and what is heard of it.
+//!
+//! Most uploads end with their connection ([`Transient`]); those with a resume key outlive it
+//! ([`partial`](super::partial)).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use blake3::Hasher;
-use sandport_protocol::inbox::too_large;
-use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
+use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 
+use super::Inbox;
 use super::commit::{Committer, Job, Pending, Work};
-use super::error::refusal;
 use super::latch::Latch;
-use super::publish::FileWork;
-use super::receipts;
-use super::space::FLOOR_STEP_BYTES;
-use super::stage::StagedFile;
-use super::usage::Reservation;
-use super::{Core, Inbox};
-
-/// From which size on a discarded file is removed by the thread of the inbox and not by the one that
-/// discards. Bytes. A file system that frees gigabytes takes a moment that other connections would wait
-/// for.
-const REMOVED_ELSEWHERE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+use super::partial::{Holder, Lane, Signals};
+use super::transient::{Transient, TransientBody};
 
 /// What was accepted, as far as it matters after the verdict.
+#[derive(Clone)]
 pub(super) struct Plan {
     pub(super) name: EntryName,
     pub(super) size: Option<u64>,
@@ -31,76 +24,29 @@ pub(super) struct Plan {
     pub(super) executable: bool,
 }
 
-/// One file on its way in. Dropping it discards what was staged.
-pub struct Upload {
-    inbox: Inbox,
-    shared: Arc<Shared>,
-}
+/// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key:
+/// then it is kept for the next offer with that key.
+pub struct Upload(Kind);
 
-struct Shared {
-    core: Arc<Core>,
-    plan: Plan,
-    fault: Arc<Latch<Refusal>>,
-    /// `None` once the upload has ended.
-    receiving: Mutex<Option<Receiving>>,
-}
-
-/// What has arrived.
-struct Receiving {
-    /// Made with the first byte.
-    staged: Option<StagedFile>,
-    hash: Hash,
-    bytes: u64,
-    /// Its part of the quota, where there is one.
-    reservation: Option<Reservation>,
-    /// How many bytes there are when the free space is looked at again, where a floor is kept.
-    floor_checked_at: u64,
-    /// The number of the body that may write, while it has room and was not dropped.
-    body: Option<u64>,
-    bodies: u64,
-}
-
-enum Hash {
-    Empty,
-    /// The content came in one piece, as that of small files does: no state to carry along.
-    Whole(blake3::Hash),
-    Running(Box<Hasher>),
+enum Kind {
+    Transient(Transient),
+    Resumable(Inbox, Holder),
 }
 
 impl Upload {
-    pub(super) fn new(
-        inbox: &Inbox,
-        core: &Arc<Core>,
-        plan: Plan,
-        reservation: Option<Reservation>,
-    ) -> Self {
-        let receiving = Receiving {
-            staged: None,
-            hash: Hash::Empty,
-            bytes: 0,
-            reservation,
-            floor_checked_at: 0,
-            body: None,
-            bodies: 0,
-        };
-        let shared = Shared {
-            core: Arc::clone(core),
-            plan,
-            fault: Arc::new(Latch::new()),
-            receiving: Mutex::new(Some(receiving)),
-        };
-        Self { inbox: inbox.clone(), shared: Arc::new(shared) }
+    pub(super) fn transient(upload: Transient) -> Self {
+        Self(Kind::Transient(upload))
+    }
+
+    pub(super) fn resumable(inbox: &Inbox, holder: Holder) -> Self {
+        Self(Kind::Resumable(inbox.clone(), holder))
     }
 
     /// What is not here yet, in ascending order. Empty: all of it is.
     pub fn missing(&self) -> Vec<Extent> {
-        let offset = self.shared.receiving().as_ref().map_or(0, |receiving| receiving.bytes);
-        match self.shared.plan.size {
-            None => vec![Extent { offset, length: None }],
-            Some(size) if offset < size => {
-                vec![Extent { offset, length: Some(size - offset) }]
-            }
-            Some(_) => Vec::new(),
+        match &self.0 {
+            Kind::Transient(upload) => upload.missing(),
+            Kind::Resumable(_, holder) => holder.missing(),
         }
     }
 
@@ -108,118 +54,106 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// `offset-mismatch`: the extent does not begin where the last one ended, goes beyond the
-    /// announced size, or nothing is missing there. `invalid-state`: an earlier body still has room.
-    /// The fault that an earlier body latched.
+    /// `offset-mismatch`: the extent goes beyond the announced size, or nothing is missing there;
+    /// without a resume key also where it does not begin where the last one ended, and with one where
+    /// it begins neither where something is missing nor at a chunk group within. `invalid-state`: an
+    /// earlier body still has room, without a resume key. The fault that an earlier body latched.
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
-        if let Some(fault) = self.shared.fault.get() {
-            return Err(fault.clone());
-        }
-        let mut guard = self.shared.receiving();
-        // `commit` and `discard` take the upload itself.
-        let Some(receiving) = guard.as_mut() else {
-            return Err(RefusalCode::InvalidState.into());
-        };
-        if receiving.body.is_some() {
-            let words = "an earlier body of this upload is not finished";
-            return Err(Refusal::new(RefusalCode::InvalidState, words));
-        }
-        let mismatch = |words| Err(Refusal::new(RefusalCode::OffsetMismatch, words));
-        if extent.offset != receiving.bytes {
-            return mismatch("bytes have to come in ascending order, without gaps");
-        }
-        let end = match (extent.length, self.shared.plan.size) {
-            (None, Some(size)) if extent.offset == size => {
-                return mismatch("all of the file is here");
-            }
-            (None, size) => size,
-            (Some(length), size) => {
-                let end = extent.offset.checked_add(length);
-                if end.is_none_or(|end| size.is_some_and(|size| end > size)) {
-                    return mismatch("the extent goes beyond the announced size");
-                }
-                end
-            }
-        };
-        receiving.bodies += 1;
-        if end != Some(extent.offset) {
-            receiving.body = Some(receiving.bodies);
-        }
-        Ok(Body { shared: Arc::clone(&self.shared), number: receiving.bodies, end })
+        Ok(Body(match &self.0 {
+            Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
+            Kind::Resumable(_, holder) => BodyKind::Resumable(holder.body(extent)?),
+        }))
     }
 
-    /// How many bytes from the start of the file would survive a power cut. An upload that cannot be
-    /// resumed keeps nothing.
+    /// How many bytes from the start of the file are kept whatever happens: the end of the connection
+    /// and of the server, and with [`Durability::Full`](super::Durability::Full) a power cut. An
+    /// upload that cannot be resumed keeps nothing.
     pub fn durable(&self) -> u64 {
-        0
+        match &self.0 {
+            Kind::Transient(_) => 0,
+            Kind::Resumable(_, holder) => holder.durable(),
+        }
     }
 
-    /// The fault that a body latched, if one did.
+    /// The fault that a body latched, if one did, or that another connection caused.
     pub fn fault(&self) -> Option<Refusal> {
-        self.shared.fault.get().cloned()
+        match &self.0 {
+            Kind::Transient(upload) => upload.fault().get().cloned(),
+            Kind::Resumable(_, holder) => holder.signals().fault().cloned(),
+        }
     }
 
-    /// A handle that waits for a fault, wherever the upload and its body are.
-    pub fn fault_watch(&self) -> FaultWatch {
-        FaultWatch(Arc::clone(&self.shared.fault))
-    }
-
-    /// Returns once there is a fault.
-    pub async fn faulted(&self) {
-        self.shared.fault.wait().await;
+    /// A handle that waits for news, wherever the upload and its bodies are.
+    pub fn watch(&self) -> UploadWatch {
+        UploadWatch(match &self.0 {
+            Kind::Transient(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
+            Kind::Resumable(_, holder) => WatchKind::Signals(Arc::clone(holder.signals())),
+        })
     }
 
     /// Ends the upload: checks `size` and `digest` (and what the offer said of them) against what
     /// arrived, and publishes the file. Bodies that are still alive swallow what they get from now on.
     ///
-    /// With [`Durability::None`](super::Durability::None) the file is published when this returns.
+    /// With [`Durability::None`](super::Durability::None) the file is published when this returns,
+    /// unless other connections have joined the upload.
     pub fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
-        let receiving = self.shared.receiving().take();
-        let work = match self.shared.finish(receiving, size, digest) {
-            Ok(work) => Work::File(work),
-            // Queued too: outcomes come in the order of the commits.
-            Err(refusal) => Work::Refused(refusal),
-        };
-        let (job, pending) = Job::new(work);
-        self.inbox.handle.committer.submit(&self.shared.core, job);
-        pending
+        match self.0 {
+            Kind::Transient(upload) => upload.commit(size, digest),
+            Kind::Resumable(inbox, holder) => {
+                holder.commit(&inbox, size, digest).unwrap_or_else(|refusal| {
+                    let (job, pending) = Job::new(Work::Refused(refusal));
+                    inbox.submit(job);
+                    pending
+                })
+            }
+        }
     }
 
-    /// Ends the upload and removes what was staged. The same as dropping it.
-    pub fn discard(self) {}
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        // A body may outlive the upload; what is staged does not.
-        let receiving = self.shared.receiving().take();
-        if let Some(Receiving { staged: Some(staged), bytes, .. }) = receiving
-            && bytes >= REMOVED_ELSEWHERE_BYTES_MIN
-        {
-            self.inbox.handle.committer.remove(staged);
+    /// Ends the upload and removes what was staged, also where there is a resume key.
+    pub fn discard(self) {
+        match self.0 {
+            Kind::Transient(upload) => drop(upload),
+            Kind::Resumable(_, holder) => holder.discard(),
         }
     }
 }
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload").field("name", &self.shared.plan.name).finish_non_exhaustive()
+        let name = match &self.0 {
+            Kind::Transient(upload) => upload.name(),
+            Kind::Resumable(_, holder) => holder.name(),
+        };
+        f.debug_struct("Upload").field("name", &name).finish_non_exhaustive()
     }
 }
 
-/// Waits for the fault of an upload. Cloning is cheap.
+/// Waits for what there is to hear of an upload. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct FaultWatch(Arc<Latch<Refusal>>);
+pub struct UploadWatch(WatchKind);
 
-impl FaultWatch {
+#[derive(Clone, Debug)]
+enum WatchKind {
+    Fault(Arc<Latch<Refusal>>),
+    Signals(Arc<Signals>),
+}
+
+impl UploadWatch {
     /// The fault, if there is one.
     pub fn fault(&self) -> Option<Refusal> {
-        self.0.get().cloned()
+        match &self.0 {
+            WatchKind::Fault(fault) => fault.get().cloned(),
+            WatchKind::Signals(signals) => signals.fault().cloned(),
+        }
     }
 
-    /// Returns once there is one.
-    pub async fn faulted(&self) {
-        self.0.wait().await;
+    /// Returns once there is a fault, or [`Upload::durable`] is something else than when it was last
+    /// asked.
+    pub async fn news(&self) {
+        match &self.0 {
+            WatchKind::Fault(fault) => fault.wait().await,
+            WatchKind::Signals(signals) => signals.news().await,
+        }
     }
 }
 
@@ -227,153 +161,29 @@ impl FaultWatch {
 ///
 /// It never fails: what goes wrong is latched in the upload as its fault, and from then on the bytes
 /// are swallowed.
-pub struct Body {
-    shared: Arc<Shared>,
-    number: u64,
-    /// Where the extent ends; `None`: not known.
-    end: Option<u64>,
+pub struct Body(BodyKind);
+
+enum BodyKind {
+    Transient(TransientBody),
+    Resumable(Lane),
 }
 
 impl Body {
     /// Hashes and stages `bytes`. Writes synchronously.
     pub fn write(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() || self.shared.fault.get().is_some() {
-            return;
-        }
-        let mut guard = self.shared.receiving();
-        let Some(receiving) = guard.as_mut() else {
-            return;
-        };
-        let Err(fault) = self.take(receiving, bytes) else {
-            return;
-        };
-        // The upload cannot be committed any more, so the disk gets its room back now.
-        receiving.staged = None;
-        receiving.reservation = None;
-        drop(guard);
-        self.shared.fault.set(fault);
-    }
-
-    fn take(&self, receiving: &mut Receiving, bytes: &[u8]) -> Result<(), Refusal> {
-        let end = receiving.bytes.checked_add(bytes.len() as u64);
-        let size_max = self.shared.core.options.size_max;
-        let Some(end) = end.filter(|&end| size_max.is_none_or(|most| end <= most)) else {
-            return Err(too_large(size_max));
-        };
-        let is_mine = receiving.body == Some(self.number);
-        if !is_mine || self.end.is_some_and(|most| end > most) {
-            let words = "more bytes than were announced";
-            return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
-        }
-        receiving.check_room(&self.shared.core, end)?;
-        receiving.stage(&self.shared, bytes).map_err(|errno| refusal("write a file", errno))?;
-        if self.end == Some(end) {
-            receiving.body = None;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        if let Some(receiving) = self.shared.receiving().as_mut()
-            && receiving.body == Some(self.number)
-        {
-            receiving.body = None;
+        match &mut self.0 {
+            BodyKind::Transient(body) => body.write(bytes),
+            BodyKind::Resumable(lane) => lane.write(bytes),
         }
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Body").finish_non_exhaustive()
     }
 }
 
-impl Shared {
-    fn receiving(&self) -> MutexGuard<'_, Option<Receiving>> {
-        self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Checks what arrived and makes it ready to be published.
-    fn finish(
-        &self,
-        receiving: Option<Receiving>,
-        size: u64,
-        digest: Option<Digest>,
-    ) -> Result<FileWork, Refusal> {
-        if let Some(fault) = self.fault.get() {
-            return Err(fault.clone());
-        }
-        let Some(receiving) = receiving else {
-            return Err(RefusalCode::InvalidState.into());
-        };
-        let mismatch = |words: String| Err(Refusal::new(RefusalCode::DigestMismatch, words));
-        let plan = &self.plan;
-        if receiving.bytes != size || plan.size.is_some_and(|announced| announced != size) {
-            let words =
-                format!("{} bytes arrived of {}", receiving.bytes, plan.size.unwrap_or(size));
-            return mismatch(words);
-        }
-        let computed = Digest::Blake3(match receiving.hash {
-            Hash::Empty => *blake3::hash(b"").as_bytes(),
-            Hash::Whole(hash) => *hash.as_bytes(),
-            Hash::Running(hasher) => *hasher.finalize().as_bytes(),
-        });
-        if [digest, plan.digest].into_iter().flatten().any(|expected| expected != computed) {
-            return mismatch("what arrived is not what the digest was computed of".to_owned());
-        }
-        let failed = |errno| refusal("finish a file", errno);
-        let mut staged = match receiving.staged {
-            Some(staged) => staged,
-            // An empty file had no first byte to be made with.
-            None => StagedFile::create(&self.core).map_err(failed)?,
-        };
-        let executable = plan.executable && self.core.options.allow_executable;
-        let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
-        let record = receipts::describe(*computed.as_bytes(), &stat);
-        let reservation = receiving.reservation;
-        Ok(FileWork { name: plan.name.clone(), staged, record, reservation })
-    }
-}
-
-impl Receiving {
-    /// Whether there may be as many bytes as `end`.
-    fn check_room(&mut self, core: &Core, end: u64) -> Result<(), Refusal> {
-        if let Some(reservation) = &mut self.reservation {
-            reservation.grow(end)?;
-        }
-        if core.options.free_min > 0 && end > self.floor_checked_at {
-            core.check_floor()?;
-            self.floor_checked_at = end.saturating_add(FLOOR_STEP_BYTES);
-        }
-        Ok(())
-    }
-
-    fn stage(&mut self, shared: &Shared, bytes: &[u8]) -> rustix::io::Result<()> {
-        let whole = self.bytes == 0 && shared.plan.size == Some(bytes.len() as u64);
-        // One shot costs no hasher; for large pieces it would lose nothing, either.
-        if whole {
-            self.hash = Hash::Whole(blake3::hash(bytes));
-        } else {
-            match &mut self.hash {
-                Hash::Running(hasher) => drop(hasher.update(bytes)),
-                hash => {
-                    let mut hasher = Box::new(Hasher::new());
-                    hasher.update(bytes);
-                    *hash = Hash::Running(hasher);
-                }
-            }
-        }
-        let staged = match &mut self.staged {
-            Some(staged) => staged,
-            none => none.insert(StagedFile::create(&shared.core)?),
-        };
-        staged.write(bytes, self.bytes)?;
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-}
 
 /// Both move to where the connection's work is done.
 const fn _uploads_move_between_threads<T: Send + 'static>() {}

@@ -93,15 +93,15 @@ fn a_commit_seals_the_body() {
 fn more_bytes_than_announced_are_a_fault_that_stays() {
     let bench = Bench::new();
     let upload = accept(bench.inbox(), &offer("a", b"hello"));
-    let watch = upload.fault_watch();
+    let watch = upload.watch();
     let mut body = upload.body(ALL).unwrap();
     body.write(b"hell");
     assert_eq!((upload.fault(), watch.fault()), (None, None));
     body.write(b"o!");
     assert_eq!(upload.fault().unwrap().code, RefusalCode::OffsetMismatch);
     block_on(async {
-        upload.faulted().await;
-        watch.faulted().await;
+        watch.news().await;
+        watch.news().await;
     });
     // The room on the disk is given back at once, and nothing revives the upload.
     assert_eq!(bench.staged(), 0);
@@ -127,10 +127,10 @@ fn more_bytes_than_the_extent_are_a_fault() {
 fn a_fault_wakes_whoever_waits_for_it() {
     let bench = Bench::new();
     let upload = accept(bench.inbox(), &offer("a", b"hello"));
-    let watch = upload.fault_watch();
+    let watch = upload.watch();
     let mut body = upload.body(ALL).unwrap();
     block_on(async {
-        tokio::join!(watch.faulted(), upload.faulted(), async { body.write(b"hello!") });
+        tokio::join!(watch.news(), watch.news(), async { body.write(b"hello!") });
     });
 }
 

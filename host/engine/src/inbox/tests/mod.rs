@@ -13,6 +13,7 @@ mod locations;
 mod paths;
 mod quota;
 mod resend;
+mod resume;
 mod simulation;
 mod stored;
 

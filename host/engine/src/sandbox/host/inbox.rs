@@ -134,7 +134,7 @@ impl HostUpload for State {
         &mut self,
         this: Resource<UploadHandle>,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        let watch = Faulted(self.table.get(&this)?.upload.fault_watch());
+        let watch = Faulted(self.table.get(&this)?.upload.watch());
         let watch = self.table.push(watch)?;
         subscribe(&mut self.table, watch)
     }
@@ -252,12 +252,12 @@ impl Drop for PendingHandle {
 }
 
 /// Ready when the upload has failed.
-struct Faulted(inbox::FaultWatch);
+struct Faulted(inbox::UploadWatch);
 
 #[async_trait]
 impl Pollable for Faulted {
     async fn ready(&mut self) {
-        self.0.faulted().await;
+        self.0.news().await;
     }
 }
 

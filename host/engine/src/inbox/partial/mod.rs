@@ -1,0 +1,207 @@
+//! Uploads that can be resumed: what of them outlives their connections, and the server.
+//!
+//! ```text
+//! DIR/.sandport/partials/
+//!     ID.data         the bytes so far, each at its place in the file
+//!     ID.journal      which of them are kept (see `sandport_protocol::journal`)
+//! ```
+//!
+//! ID is 32 hexadecimal digits, the first half of a BLAKE3 hash of the sender's identity and the resume
+//! key ([`Id`]); the key itself is written nowhere. The second half is what the checks in the journal
+//! begin with. Data without a journal is worth nothing and removed at the start; a journal comes with the
+//! first watermark, so an upload that is through before has none. A journal without data is of an
+//! upload that was published: it is left behind where the name was made up, so that a sender who did
+//! not hear of it is told ([`store`]).
+//!
+//! - [`Partials`] knows those that are open; [`partial::Partial`] is one of them, [`holder::Holder`] what
+//!   a connection has of it, and [`lane`] what a body writes through.
+//! - [`keeper::Keeper`] is the thread that moves watermarks: data to the disk, then the entry about it.
+//!
+//! **What is reported is kept.** A byte counts as durable when the entry about it is in the journal; and
+//! under [`Durability::Full`](super::Durability::Full) the data and then the entry were synced first.
+//! Under the other rules nothing is synced here, and an entry names the boot of the system: it counts
+//! after the end of the server, and not after a power cut, which may have kept entries and lost data.
+
+mod holder;
+mod keeper;
+mod lane;
+#[expect(clippy::module_inception, reason = "it is what the module is about")]
+mod partial;
+mod store;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sandport_protocol::journal::{GROUP_BYTES, JournalId};
+use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMode};
+
+use super::commit::Pending;
+use super::upload::Plan;
+use super::{Core, Verdict};
+pub(super) use holder::{Holder, Signals};
+pub(super) use keeper::Keeper;
+use keeper::Request;
+pub(super) use lane::Lane;
+pub(super) use partial::Partial;
+use store::Found;
+
+/// Where a resume key leads: a hash of it and of the identity that it counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Id([u8; 32]);
+
+impl Id {
+    pub(super) fn of(identity: Option<&str>, resume: &Resume) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("sandport 2026-11-24 resumable upload");
+        let name = identity.unwrap_or_default().as_bytes();
+        hasher.update(&[u8::from(identity.is_some())]);
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name).update(&resume.key);
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    pub(in crate::inbox) fn journal(&self) -> JournalId {
+        let mut id = JournalId::default();
+        id.copy_from_slice(&self.0[16..]);
+        id
+    }
+}
+
+impl fmt::Display for Id {
+    /// As in the names of its files.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..16].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The uploads of an inbox that are open under a resume key.
+pub(super) struct Partials {
+    open: Mutex<HashMap<Id, Arc<Partial>>>,
+}
+
+/// What becomes of an offer with a resume key.
+pub(super) enum Opened {
+    /// Send what is missing.
+    Holder(Holder),
+    /// Another connection commits it just now.
+    Committing(Pending),
+    /// The same, and only its digest tells whether it is what this one wants to send.
+    DigestFirst,
+    /// It was published; what is to be said of that.
+    Published(Verdict),
+}
+
+/// Whether an offer is worth a journal: one that may be longer than a group.
+pub(super) fn resumable(offer: &Offer) -> Option<Resume> {
+    offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
+}
+
+pub(super) use store::clean;
+
+impl Partials {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default() })
+    }
+
+    /// Opens the upload of a key, or begins it. It reads the journal, and up to a group of data.
+    ///
+    /// # Errors
+    /// `invalid-state`: it is an upload of another name or size. `quota-exceeded`, `io`.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        keeper: &Sender<Request>,
+        plan: &Plan,
+        named: bool,
+        resume: &Resume,
+        published: impl Fn(&EntryName) -> Option<Verdict>,
+    ) -> Result<Opened, Refusal> {
+        let id = Id::of(None, resume);
+        let mut restart = resume.mode == ResumeMode::Restart;
+        let begin = || Partial::begin(core, self, keeper, id, plan, named);
+        // It goes round again where the upload that was found has ended meanwhile.
+        loop {
+            let known = self.known().get(&id).map(Arc::clone);
+            let partial = match known {
+                Some(partial) => partial,
+                None => {
+                    let mut known = self.known();
+                    if known.contains_key(&id) {
+                        continue;
+                    }
+                    let partial = match store::load(core, id)? {
+                        Some(Found::Partial(loaded)) => {
+                            Partial::resume(core, self, keeper, id, *loaded, named)?
+                        }
+                        Some(Found::Published(name)) => match published(&name) {
+                            Some(verdict) if !restart => return Ok(Opened::Published(verdict)),
+                            _ => begin()?,
+                        },
+                        None => begin()?,
+                    };
+                    Arc::clone(known.entry(id).or_insert(partial))
+                }
+            };
+            if let Some(pending) = partial.committing() {
+                return Ok(match plan.digest {
+                    Some(_) => Opened::Committing(pending),
+                    None => Opened::DigestFirst,
+                });
+            }
+            if std::mem::take(&mut restart) {
+                partial.discard("the sender begins the upload anew");
+                continue;
+            }
+            check_same(plan, named, &partial)?;
+            if resume.mode != ResumeMode::Join {
+                partial.take_over();
+            }
+            // Under the lock, so that nobody forgets what is about to be held.
+            let known = self.known();
+            if known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial))
+                && let Some(holder) = partial.hold(plan)
+            {
+                return Ok(Opened::Holder(holder));
+            }
+        }
+    }
+
+    /// Keeps what came of an upload, and forgets it where nobody holds it.
+    fn keep_and_close(&self, id: Id) {
+        let partial = self.known().get(&id).map(Arc::clone);
+        let Some(partial) = partial else { return };
+        if !partial.is_held() {
+            partial.keep();
+            let mut known = self.known();
+            if partial.is_idle() && known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial))
+            {
+                known.remove(&id);
+            }
+        }
+    }
+
+    /// Forgets an upload that has ended.
+    fn forget(&self, partial: &Partial) {
+        let mut known = self.known();
+        if known.get(&partial.id()).is_some_and(|known| std::ptr::eq(&raw const **known, partial)) {
+            known.remove(&partial.id());
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Id, Arc<Partial>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A key stands for one upload.
+fn check_same(plan: &Plan, named: bool, partial: &Partial) -> Result<(), Refusal> {
+    let same_name = !named || plan.name == *partial.name();
+    // A stream whose end was seen meanwhile has a size now.
+    let same_size = partial.size().is_none() || plan.size == partial.size();
+    if same_name && same_size {
+        return Ok(());
+    }
+    let words = "the resume key belongs to an upload of another name or size";
+    Err(Refusal::new(RefusalCode::InvalidState, words))
+}

@@ -1,0 +1,589 @@
+//! Uploads that are cut and gone on with: over the same inbox, after a restart, and after a kill.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sandport_protocol::journal::GROUP_BYTES;
+use sandport_protocol::{Resume, ResumeMode};
+
+use super::*;
+use crate::inbox::disk::Step;
+
+const GROUP: usize = GROUP_BYTES as usize;
+
+/// No two groups alike.
+pub(super) fn content(size: usize) -> Vec<u8> {
+    (0..size as u64).map(|at| (at ^ (at >> 7) ^ (at >> 20).wrapping_mul(37)) as u8).collect()
+}
+
+pub(super) fn resumable(name: &str, size: Option<u64>, mode: ResumeMode) -> Offer {
+    let resume = Some(Resume { key: [5; 32], mode });
+    Offer { size, resume, ..offer(name, b"") }
+}
+
+fn offer_of(content: &[u8]) -> Offer {
+    resumable("big", Some(content.len() as u64), ResumeMode::TakeOver)
+}
+
+/// Watermarks move when the test says so: at the end of a connection, or with this many bytes.
+fn options(watermark_bytes: u64) -> InboxOptions {
+    let watermark_interval = Duration::from_secs(3600);
+    InboxOptions { watermark_bytes, watermark_interval, ..InboxOptions::default() }
+}
+
+fn bench() -> Bench {
+    Bench::in_memory(options(u64::MAX))
+}
+
+fn extent(offset: usize, length: usize) -> Extent {
+    Extent { offset: offset as u64, length: Some(length as u64) }
+}
+
+/// Brings what is missing.
+fn bring(upload: &Upload, content: &[u8]) {
+    for Extent { offset, length } in upload.missing() {
+        let start = offset as usize;
+        let end = length.map_or(content.len(), |length| start + length as usize);
+        let mut body = upload.body(Extent { offset, length }).unwrap();
+        content[start..end].chunks(300_007).for_each(|piece| body.write(piece));
+    }
+}
+
+fn finish(upload: Upload, content: &[u8]) -> Receipt {
+    wait(&upload.commit(content.len() as u64, Some(digest(content)))).unwrap()
+}
+
+/// Waits until so many bytes are durable.
+fn wait_durable(upload: &Upload, bytes: usize) {
+    while upload.durable() < bytes as u64 {
+        block_on(upload.watch().news());
+        assert_eq!(upload.fault(), None);
+    }
+}
+
+/// What a server that is killed now leaves behind, opened by another one.
+pub(super) fn killed(bench: &Bench) -> Bench {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    copy(&bench.dir(), &folder.path().join("inbox"));
+    Bench::in_folder(folder, bench.options.clone())
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// The names in `.sandport/partials`.
+fn partials(bench: &Bench) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(bench.path(".sandport/partials"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn journal(bench: &Bench) -> PathBuf {
+    let names = partials(bench);
+    let name = names.iter().find(|name| name.ends_with(".journal")).expect("a journal");
+    bench.path(".sandport/partials").join(name)
+}
+
+/// An inbox with three and a half groups of five, kept, after the server was killed.
+fn cut_off() -> (Bench, Vec<u8>) {
+    let content = content(5 * GROUP);
+    let bench = Bench::in_memory(options(GROUP_BYTES / 2));
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    upload.body(extent(0, content.len())).unwrap().write(&content[..3 * GROUP + GROUP / 2]);
+    wait_durable(&upload, 3 * GROUP + GROUP / 2);
+    let after = killed(&bench);
+    drop(upload);
+    (after, content)
+}
+
+#[test]
+fn an_upload_goes_on_where_its_connection_was_cut() {
+    let bench = bench();
+    let content = content(4 * GROUP + 77);
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    upload.body(extent(0, content.len())).unwrap().write(&content[..GROUP + 5]);
+    drop(upload);
+    assert_eq!(bench.names(), Vec::<String>::new());
+
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), [extent(GROUP + 5, content.len() - GROUP - 5)]);
+    bring(&upload, &content);
+    assert_eq!(upload.missing(), []);
+    assert_eq!(finish(upload, &content).name, "big");
+    assert_eq!(bench.published(), [("big".to_owned(), content)]);
+    assert_eq!(partials(&bench), Vec::<String>::new());
+}
+
+#[test]
+fn it_goes_on_after_a_restart_and_after_a_kill() {
+    let (mut bench, content) = cut_off();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    let from = 3 * GROUP + GROUP / 2;
+    assert_eq!(upload.durable(), from as u64);
+    assert_eq!(upload.missing(), [extent(from, content.len() - from)]);
+    upload.body(extent(from, GROUP)).unwrap().write(&content[from..from + GROUP]);
+    drop(upload);
+    bench.restart();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), [extent(from + GROUP, GROUP / 2)]);
+    bring(&upload, &content);
+    assert_eq!(finish(upload, &content).digest, digest(&content));
+    assert_eq!(bench.published(), [("big".to_owned(), content)]);
+}
+
+#[test]
+fn an_upload_that_was_cut_costs_one_watermark_and_one_read_of_a_group() {
+    let (bench, content) = cut_off();
+    let reads = counted(&bench, Step::Read);
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    let missing: u64 = upload.missing().iter().filter_map(|extent| extent.length).sum();
+    assert!(missing <= content.len() as u64 - 3 * GROUP_BYTES, "{missing}");
+    assert_eq!(reads.load(Ordering::Relaxed), 2, "the journal, and the group that is begun");
+}
+
+/// Counts the steps of a kind.
+fn counted(bench: &Bench, kind: Step) -> Arc<AtomicU64> {
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    bench.inbox().handle.core.disk.watch(Box::new(move |step| {
+        if step == kind {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }));
+    steps
+}
+
+#[test]
+fn a_partial_file_of_20_gib_opens_with_its_journal_and_at_most_a_group() {
+    use sandport_protocol::journal::{Begun, Entry, Kept, Writer};
+    let mut bench = bench();
+    let groups = 20 * 1024;
+    let size = groups * GROUP_BYTES + 5;
+    let key = Resume { key: [5; 32], mode: ResumeMode::TakeOver };
+    let id = partial::Id::of(None, &key);
+    let begun = Begun { name: "big".into(), size: Some(size), identity: None, begun_s: 0 };
+    let (mut writer, mut bytes) = Writer::begin(id.journal(), begun);
+    // A sparse file is all zeros; what its groups hash to is of no matter before the end.
+    for first in (0..groups).step_by(64) {
+        let kept = Kept { first, groups: vec![[7; 32]; 64], ..Kept::default() };
+        writer.push(&mut bytes, &Entry::Kept(kept));
+    }
+    assert!(bytes.len() < 700 * 1024, "{}", bytes.len());
+    let path = bench.path(".sandport/partials");
+    fs::write(path.join(format!("{id}.journal")), bytes).unwrap();
+    let data = fs::File::create(path.join(format!("{id}.data"))).unwrap();
+    data.set_len(size).unwrap();
+    bench.restart();
+    let reads = counted(&bench, Step::Read);
+    let upload = accept(bench.inbox(), &resumable("big", Some(size), ResumeMode::TakeOver));
+    assert_eq!(upload.missing(), [Extent { offset: size - 5, length: Some(5) }]);
+    assert_eq!(reads.load(Ordering::Relaxed), 1, "the journal alone: no group is begun");
+}
+
+#[test]
+fn extents_come_in_any_order_and_end_in_the_same_digest() {
+    let mut bench = bench();
+    let content = content(5 * GROUP + 1);
+    for (turn, order) in [[4, 0, 2, 1, 3, 5], [5, 4, 3, 2, 1, 0]].into_iter().enumerate() {
+        let name = format!("big{turn}");
+        let offer = resumable(&name, Some(content.len() as u64), ResumeMode::TakeOver);
+        for group in order {
+            let upload = accept(bench.inbox(), &offer);
+            let (start, end) = (group * GROUP, ((group + 1) * GROUP).min(content.len()));
+            let piece = &content[start..end];
+            upload.body(extent(start, piece.len())).unwrap().write(piece);
+            drop(upload);
+            bench.restart();
+        }
+        let upload = accept(bench.inbox(), &offer);
+        assert_eq!(upload.missing(), []);
+        finish(upload, &content);
+        assert_eq!(fs::read(bench.path(&name)).unwrap(), content);
+    }
+}
+
+#[test]
+fn small_files_and_uploads_without_a_key_have_no_journal_and_are_discarded() {
+    let bench = bench();
+    let small = content(GROUP);
+    let big = content(2 * GROUP);
+    let plain = Offer { resume: None, ..offer_of(&big) };
+    for (offer, content) in [(offer_of(&small), &small), (plain, &big)] {
+        let upload = upload(bench.inbox(), &offer, &content[..GROUP - 1]);
+        assert_eq!((partials(&bench).len(), upload.durable()), (0, 0));
+        drop(upload);
+        assert_eq!(bench.staged(), 0);
+        let missing = accept(bench.inbox(), &offer).missing();
+        assert_eq!(missing, [extent(0, content.len())]);
+    }
+}
+
+#[test]
+fn whoever_takes_over_ends_the_other_connection_and_keeps_what_it_brought() {
+    let bench = bench();
+    let content = content(3 * GROUP);
+    let older = accept(bench.inbox(), &offer_of(&content));
+    let mut body = older.body(extent(0, content.len())).unwrap();
+    body.write(&content[..GROUP + 9]);
+    let newer = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(older.fault().unwrap().code, RefusalCode::Locked);
+    assert_eq!(newer.missing(), [extent(GROUP + 9, 2 * GROUP - 9)]);
+    // What the older one still has on its way goes nowhere.
+    body.write(&[0xee; 1000]);
+    assert_eq!(code(older.body(extent(2 * GROUP, GROUP)).map(drop)), RefusalCode::Locked);
+    bring(&newer, &content);
+    assert_eq!(code(wait(&older.commit(content.len() as u64, None))), RefusalCode::Locked);
+    finish(newer, &content);
+    assert_eq!(bench.published(), [("big".to_owned(), content)]);
+}
+
+#[test]
+fn connections_that_join_carry_extents_of_their_own_and_each_gets_the_receipt() {
+    let bench = bench();
+    let content = content(4 * GROUP + 5);
+    let first = accept(bench.inbox(), &offer_of(&content));
+    let join = Offer {
+        resume: Some(Resume { key: [5; 32], mode: ResumeMode::Join }),
+        ..offer_of(&content)
+    };
+    let second = accept(bench.inbox(), &join);
+    let mut lower = first.body(extent(0, 2 * GROUP)).unwrap();
+    let mut upper = second.body(extent(2 * GROUP, 2 * GROUP + 5)).unwrap();
+    assert_eq!(code(second.body(extent(0, GROUP)).map(drop)), RefusalCode::OffsetMismatch);
+    for turn in 0..2 {
+        lower.write(&content[turn * GROUP..(turn + 1) * GROUP]);
+        upper.write(&content[(turn + 2) * GROUP..(turn + 3) * GROUP]);
+    }
+    upper.write(&content[4 * GROUP..]);
+    let early = second.commit(content.len() as u64, Some(digest(&content)));
+    assert!(early.try_get().is_none(), "the other one has not finished");
+    let receipt = finish(first, &content);
+    assert_eq!(wait(&early), Ok(receipt));
+    assert_eq!(bench.published(), [("big".to_owned(), content)]);
+}
+
+#[test]
+fn a_connection_that_joined_and_left_leaves_the_others_something_to_send() {
+    let bench = bench();
+    let content = content(3 * GROUP);
+    let first = accept(bench.inbox(), &offer_of(&content));
+    let join = Offer {
+        resume: Some(Resume { key: [5; 32], mode: ResumeMode::Join }),
+        ..offer_of(&content)
+    };
+    let second = accept(bench.inbox(), &join);
+    first.body(extent(0, GROUP)).unwrap().write(&content[..GROUP]);
+    second.body(extent(GROUP, 2 * GROUP)).unwrap().write(&content[GROUP..2 * GROUP]);
+    let pending = first.commit(content.len() as u64, Some(digest(&content)));
+    drop(second);
+    assert_eq!(code(wait(&pending)), RefusalCode::Cancelled);
+    let again = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(again.missing(), [extent(2 * GROUP, GROUP)]);
+    bring(&again, &content);
+    finish(again, &content);
+}
+
+#[test]
+fn a_restart_of_the_sender_discards_what_was_there() {
+    let (bench, content) = cut_off();
+    let restart = resumable("big", Some(content.len() as u64), ResumeMode::Restart);
+    let upload = accept(bench.inbox(), &restart);
+    assert_eq!(upload.missing(), [extent(0, content.len())]);
+    assert_eq!(partials(&bench), Vec::<String>::new());
+}
+
+#[test]
+fn another_digest_publishes_nothing_and_the_next_try_begins_anew() {
+    let (bench, content) = cut_off();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    bring(&upload, &content);
+    let pending = upload.commit(content.len() as u64, Some(digest(b"other")));
+    assert_eq!(code(wait(&pending)), RefusalCode::DigestMismatch);
+    assert_eq!((bench.names().len(), partials(&bench).len()), (0, 0));
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), [extent(0, content.len())]);
+    bring(&upload, &content);
+    finish(upload, &content);
+}
+
+#[test]
+fn a_key_counts_for_one_name_and_one_size() {
+    let (bench, content) = cut_off();
+    let size = content.len() as u64;
+    for (name, size) in
+        [("other", Some(size)), ("big", Some(size - 1)), ("big", Some(size + 1)), ("big", None)]
+    {
+        let offer = resumable(name, size, ResumeMode::TakeOver);
+        assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::InvalidState, "{name} {size:?}");
+    }
+    // And it is still there.
+    assert!(accept(bench.inbox(), &offer_of(&content)).durable() > 3 * GROUP_BYTES);
+}
+
+#[test]
+fn another_key_leads_to_another_upload() {
+    let (bench, content) = cut_off();
+    let offer = Offer {
+        resume: Some(Resume { key: [6; 32], mode: ResumeMode::TakeOver }),
+        ..offer_of(&content)
+    };
+    let upload = accept(bench.inbox(), &offer);
+    assert_eq!(upload.missing(), [extent(0, content.len())]);
+    bring(&upload, &content);
+    finish(upload, &content);
+    // Under the same name, and the other one is not lost.
+    let mut other = content.clone();
+    other[4 * GROUP] ^= 1;
+    let upload = accept(bench.inbox(), &Offer { digest: Some(digest(&other)), ..offer_of(&other) });
+    bring(&upload, &other);
+    assert_eq!(finish(upload, &other).name, "big-1");
+    assert_eq!(bench.published(), [("big".to_owned(), content), ("big-1".to_owned(), other)]);
+}
+
+#[test]
+fn bytes_that_are_here_or_do_not_belong_there_are_refused() {
+    let (bench, content) = cut_off();
+    let from = 3 * GROUP + GROUP / 2;
+    let size = content.len();
+    let cases = [
+        (0, GROUP, "here already"),
+        (GROUP, 1, "here already"),
+        (from - 1, 5, "before the first missing byte"),
+        (from + 1, 5, "behind the first missing byte, and not a group"),
+        (4 * GROUP + 1, 5, "not where a group begins"),
+        (4 * GROUP, GROUP + 1, "beyond the end"),
+        (size + 1, 0, "beyond the end"),
+        (usize::MAX, 1, "beyond any end"),
+    ];
+    for (offset, length, why) in cases {
+        let upload = accept(bench.inbox(), &offer_of(&content));
+        let refused = code(upload.body(extent(offset, length)).map(drop));
+        assert_eq!(refused, RefusalCode::OffsetMismatch, "{why}");
+    }
+    // A body that runs into what is here fails there, and changes nothing.
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    upload.body(extent(4 * GROUP, GROUP)).unwrap().write(&content[4 * GROUP..]);
+    let mut body = upload.body(extent(from, size - from)).unwrap();
+    body.write(&content[from..4 * GROUP]);
+    body.write(&[0xee; 100]);
+    assert_eq!(upload.fault().unwrap().code, RefusalCode::OffsetMismatch);
+    drop(upload);
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), []);
+    finish(upload, &content);
+}
+
+#[test]
+fn a_stream_is_resumed_and_its_rest_is_cut_to_the_size_that_it_has() {
+    let content = content(2 * GROUP + 100);
+    let bench = Bench::in_memory(options(GROUP_BYTES));
+    let stream = resumable("s", None, ResumeMode::TakeOver);
+    let upload = accept(bench.inbox(), &stream);
+    let mut body = upload.body(ALL).unwrap();
+    body.write(&content[..GROUP]);
+    wait_durable(&upload, GROUP);
+    let after = {
+        // More than the stream will have, and a kill before it is kept.
+        let core = &bench.inbox().handle.core;
+        core.disk.watch(Box::new(|step| match step {
+            Step::SyncPartial => Err(rustix::io::Errno::IO),
+            _ => Ok(()),
+        }));
+        body.write(&[0xee; 3 * GROUP]);
+        killed(&bench)
+    };
+    let upload = accept(after.inbox(), &stream);
+    assert_eq!(upload.missing(), [Extent { offset: GROUP_BYTES, length: None }]);
+    bring(&upload, &content);
+    finish(upload, &content);
+    assert_eq!(after.published(), [("s".to_owned(), content)]);
+}
+
+#[test]
+fn streams_end_at_any_size() {
+    for size in [0, 1, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP, 3 * GROUP + 4] {
+        let bench = bench();
+        let content = content(size);
+        let upload = accept(bench.inbox(), &resumable("s", None, ResumeMode::TakeOver));
+        upload.body(ALL).unwrap().write(&content);
+        finish(upload, &content);
+        assert_eq!(bench.published(), [("s".to_owned(), content)]);
+        assert_eq!(partials(&bench), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_receipt_that_was_lost_is_given_again_also_for_a_name_that_was_made_up() {
+    for name in [Some("s".to_owned()), None] {
+        let mut bench = bench();
+        let content = content(GROUP + 1);
+        let stream = Offer { name, ..resumable("s", None, ResumeMode::TakeOver) };
+        let upload = accept(bench.inbox(), &stream);
+        upload.body(ALL).unwrap().write(&content);
+        let receipt = finish(upload, &content);
+        for _ in 0..2 {
+            let whole = Offer {
+                size: Some(content.len() as u64),
+                digest: Some(digest(&content)),
+                ..stream.clone()
+            };
+            match bench.inbox().open(&whole).unwrap() {
+                Verdict::Stored(again) => assert_eq!(again, receipt),
+                other => panic!("{other:?}"),
+            }
+            bench.restart();
+        }
+        assert_eq!(bench.names().len(), 1);
+    }
+}
+
+#[test]
+fn an_offer_during_the_commit_of_another_connection_waits_for_its_outcome() {
+    let (bench, content) = cut_off();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    bring(&upload, &content);
+    let (go, stop) = std::sync::mpsc::channel::<()>();
+    bench.inbox().handle.core.disk.watch(Box::new(move |step| {
+        if step == Step::Publish {
+            let _ = stop.recv();
+        }
+        Ok(())
+    }));
+    let pending = upload.commit(content.len() as u64, Some(digest(&content)));
+    let plain = bench.inbox().open(&offer_of(&content)).unwrap();
+    assert!(matches!(plain, Verdict::DigestFirst), "{plain:?}");
+    let whole = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
+    let Ok(Verdict::Making(making)) = bench.inbox().open(&whole) else { panic!("not waiting") };
+    drop(go);
+    assert_eq!(wait(&pending), wait(&making));
+    assert_eq!(bench.names(), ["big"]);
+}
+
+#[test]
+fn what_a_killed_server_had_kept_without_syncing_is_there_until_the_system_starts_anew() {
+    for durability in [Durability::Commit, Durability::None] {
+        let content = content(3 * GROUP);
+        let options = InboxOptions { durability, ..options(GROUP_BYTES) };
+        let bench = Bench::in_memory(options);
+        let upload = accept(bench.inbox(), &offer_of(&content));
+        upload.body(extent(0, content.len())).unwrap().write(&content[..2 * GROUP]);
+        wait_durable(&upload, 2 * GROUP);
+        let after = killed(&bench);
+        let upload = accept(after.inbox(), &offer_of(&content));
+        assert_eq!(upload.missing(), [extent(2 * GROUP, GROUP)]);
+        bring(&upload, &content);
+        finish(upload, &content);
+    }
+}
+
+#[test]
+fn a_journal_cut_anywhere_or_changed_anywhere_never_makes_a_wrong_file() {
+    let (bench, content) = cut_off();
+    let whole = fs::read(journal(&bench)).unwrap();
+    let step = (whole.len() / 40).max(1);
+    for at in (0..whole.len()).step_by(step) {
+        for change in [true, false] {
+            let mut damaged = whole.clone();
+            if change {
+                damaged[at] ^= 0x10;
+            } else {
+                damaged.truncate(at);
+            }
+            let after = killed(&bench);
+            fs::write(journal(&after), damaged).unwrap();
+            let upload = accept(after.inbox(), &offer_of(&content));
+            bring(&upload, &content);
+            finish(upload, &content);
+            assert_eq!(fs::read(after.path("big")).unwrap(), content, "at {at}, {change}");
+        }
+    }
+}
+
+#[test]
+fn journals_of_another_upload_of_the_future_and_things_that_are_none_are_no_reason_to_fail() {
+    let (bench, content) = cut_off();
+    let mut future = fs::read(journal(&bench)).unwrap();
+    future[7] = 9;
+    for replaced in [future, b"not a journal".to_vec(), Vec::new()] {
+        let after = killed(&bench);
+        fs::write(journal(&after), replaced).unwrap();
+        let upload = accept(after.inbox(), &offer_of(&content));
+        assert_eq!(upload.missing(), [extent(0, content.len())]);
+        bring(&upload, &content);
+        finish(upload, &content);
+    }
+}
+
+#[test]
+fn what_others_put_among_the_partial_files_is_left_alone_and_not_followed() {
+    let (mut bench, content) = cut_off();
+    let path = bench.path(".sandport/partials");
+    let elsewhere = bench.path("theirs");
+    fs::write(&elsewhere, b"theirs").unwrap();
+    let journal = journal(&bench);
+    let data = journal.with_extension("data");
+    fs::write(path.join("README"), b"x").unwrap();
+    fs::create_dir(path.join("folder.data")).unwrap();
+    // A link in the place of the data: its sender begins anew, and nothing is written through it.
+    fs::remove_file(&data).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &data).unwrap();
+    bench.restart();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), [extent(0, content.len())]);
+    bring(&upload, &content);
+    finish(upload, &content);
+    assert_eq!(fs::read(&elsewhere).unwrap(), b"theirs");
+    assert_eq!(partials(&bench), ["README", "folder.data"]);
+}
+
+#[test]
+fn data_that_is_shorter_than_its_journal_says_is_sent_again() {
+    let (bench, content) = cut_off();
+    let data = journal(&bench).with_extension("data");
+    fs::OpenOptions::new().write(true).open(&data).unwrap().set_len(GROUP_BYTES + 3).unwrap();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), [extent(GROUP, 4 * GROUP)]);
+    bring(&upload, &content);
+    finish(upload, &content);
+}
+
+#[test]
+fn a_begun_group_that_is_not_what_was_kept_is_sent_again() {
+    use std::os::unix::fs::FileExt;
+    let (bench, content) = cut_off();
+    let data = journal(&bench).with_extension("data");
+    let file = fs::OpenOptions::new().write(true).open(&data).unwrap();
+    file.write_all_at(b"\xee", 3 * GROUP_BYTES + 7).unwrap();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(upload.missing(), [extent(3 * GROUP, 2 * GROUP)]);
+    bring(&upload, &content);
+    finish(upload, &content);
+}
+
+#[test]
+fn an_upload_in_too_many_pieces_is_refused() {
+    let bench = bench();
+    let size = 4_000 * GROUP_BYTES;
+    let upload = accept(bench.inbox(), &resumable("big", Some(size), ResumeMode::TakeOver));
+    let fault = (0..2_000).find_map(|piece| {
+        let extent = Extent { offset: 2 * piece * GROUP_BYTES, length: Some(1) };
+        upload.body(extent).map(|mut body| body.write(b"x")).err()
+    });
+    assert_eq!(fault.expect("a refusal").code, RefusalCode::TooMany);
+    assert!(upload.missing().len() <= 1_100);
+}
