@@ -243,6 +243,7 @@ impl<S: Shell> Driver<S> {
                     self.commits.push_back((id, commit));
                 }
             }
+            Output::Release { id } => drop(self.uploads.remove(&id)),
             Output::Discard { id, .. } => {
                 if let Some(upload) = self.uploads.remove(&id) {
                     shell.discard(upload);

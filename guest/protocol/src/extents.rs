@@ -90,6 +90,11 @@ impl Cursor {
         Ok(Self { order, rest, position: 0 })
     }
 
+    /// In which order payload may come.
+    pub(crate) fn order(&self) -> Order {
+        self.order
+    }
+
     /// A cursor over all of a file of `size` bytes, where that is known.
     pub(crate) fn whole(size: Option<u64>) -> Self {
         let rest = match size {

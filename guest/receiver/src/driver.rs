@@ -65,7 +65,15 @@ struct Driver<'a> {
 /// An open upload. The body is declared first, so it is dropped first.
 struct Live {
     body: Option<OutputStream>,
+    /// Where it can be resumed: there is something to hear of it then without a word of the sender's.
+    news: Option<News>,
     upload: inbox::Upload,
+}
+
+struct News {
+    ready: Pollable,
+    /// What was last said to be durable. Bytes.
+    durable: u64,
 }
 
 /// A commit under way. The pollable is declared first, so it is dropped first.
@@ -142,6 +150,7 @@ impl Driver<'_> {
                     self.commits.push_back(Commit { id, ready: None, pending });
                 }
             }
+            Output::Release { id } => drop(self.uploads.remove(&id)),
             Output::Discard { id, reason } => {
                 if let Some(live) = self.uploads.remove(&id) {
                     drop(live.body);
@@ -166,12 +175,15 @@ impl Driver<'_> {
     }
 
     fn open(&mut self, id: UploadId, offer: Offer) {
+        let resumable = offer.resume.is_some();
         let opened = match convert::from_verdict(inbox::open(&convert::offer(offer))) {
             Ok(Verdict::Stored(receipt)) => Ok(Opened::Stored(receipt)),
             Ok(Verdict::DigestFirst) => Ok(Opened::DigestFirst),
             Ok(Verdict::Accepted(upload)) => {
                 let missing = convert::from_extents(upload.missing());
-                self.uploads.insert(id, Live { body: None, upload });
+                let news = || News { ready: upload.subscribe(), durable: 0 };
+                let news = resumable.then(news);
+                self.uploads.insert(id, Live { body: None, news, upload });
                 Ok(Opened::Accepted(missing))
             }
             Err(refusal) => Err(refusal),
@@ -214,7 +226,7 @@ impl Driver<'_> {
     }
 
     fn splice(&mut self, id: UploadId, max: u64) -> Option<Wait> {
-        let Some(Live { body: Some(body), upload }) = self.uploads.get(&id) else {
+        let Some(Live { body: Some(body), news, upload }) = self.uploads.get_mut(&id) else {
             // The body could not be opened; the machine knows and skips from now on.
             return self.skip(max);
         };
@@ -226,6 +238,10 @@ impl Driver<'_> {
                 self.machine.handle_spliced(now, count);
                 if let Some(fault) = upload.fault() {
                     self.machine.handle_fault(now, id, convert::from_refusal(fault));
+                } else if let Some(news) = news
+                    && let Some(durable) = news.advanced(upload)
+                {
+                    self.machine.handle_progress(now, id, durable);
                 }
                 None
             }
@@ -241,6 +257,19 @@ impl Driver<'_> {
                 None
             }
             Err(_) => self.end_of_input(),
+        }
+    }
+
+    /// Takes notice of what happened to uploads without a word of the sender's: they came to be durable, or
+    /// another connection took them over.
+    fn hear_news(&mut self) {
+        for (&id, live) in &mut self.uploads {
+            let Live { body: Some(_), news: Some(news), upload } = live else { continue };
+            if let Some(fault) = upload.fault() {
+                self.machine.handle_fault(now_ms(), id, convert::from_refusal(fault));
+            } else if let Some(durable) = news.advanced(upload) {
+                self.machine.handle_progress(now_ms(), id, durable);
+            }
         }
     }
 
@@ -276,6 +305,10 @@ impl Driver<'_> {
         ready.extend(body_ready.as_ref());
         ready.extend(self.outgoing.waits_for());
         ready.extend(self.commits.front().and_then(|commit| commit.ready.as_ref()));
+        let begun = self.uploads.values().filter(|live| live.body.is_some());
+        let before = ready.len();
+        ready.extend(begun.filter_map(|live| live.news.as_ref()).map(|news| &news.ready));
+        let hears_news = ready.len() > before;
         if matches!(wait, Wait::Input) {
             ready.push(&self.input_ready);
         }
@@ -286,6 +319,9 @@ impl Driver<'_> {
         if self.timer.as_ref().is_some_and(|timer| timer.at_ms <= now_ms()) {
             self.timer = None;
         }
+        if hears_news {
+            self.hear_news();
+        }
     }
 
     /// Sends what is left. The host ends a connection whose peer does not read.
@@ -293,6 +329,17 @@ impl Driver<'_> {
         // Gives the disk back before the peer is waited for.
         self.uploads.clear();
         self.outgoing.drain();
+    }
+}
+
+impl News {
+    /// How much is durable, if that is more than was last said.
+    fn advanced(&mut self, upload: &inbox::Upload) -> Option<u64> {
+        let durable = upload.durable();
+        (durable > self.durable).then(|| {
+            self.durable = durable;
+            durable
+        })
     }
 }
 

@@ -64,6 +64,12 @@ pub enum Output {
         /// What the operator should hear of it. `None`: [`Output::Close`] will say it.
         reason: Option<Refusal>,
     },
+    /// Drop an upload that can be resumed: what it has stays for the next offer with its key. It may
+    /// have no body yet.
+    Release {
+        /// The upload.
+        id: UploadId,
+    },
     /// Ask the gate, and answer with [`Receiver::handle_authenticated`] before anything else is
     /// handled.
     Authenticate(Credential),

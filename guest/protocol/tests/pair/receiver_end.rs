@@ -159,6 +159,7 @@ impl ReceiverEnd {
                 self.discarded.push((id, reason.map(|reason| reason.code)));
                 self.inbox.discard(id);
             }
+            Output::Release { id } => self.inbox.discard(id),
             Output::Authenticate(_) => {
                 self.machine.handle_authenticated(now, self.identity.clone());
             }

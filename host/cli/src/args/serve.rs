@@ -45,9 +45,29 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]
     pub(super) conflict: ConflictRule,
 
-    /// What a receipt promises
-    #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
+    /// What survives a power cut
+    #[arg(long, value_enum, default_value = "full", env = "SANDPORT_DURABILITY")]
     pub(super) durability: DurabilityRule,
+
+    /// After how many bytes of a large upload what came of it is made durable, at the latest
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        value_parser = size,
+        env = "SANDPORT_WATERMARK_SIZE"
+    )]
+    pub(crate) watermark_size: u64,
+
+    /// After how long, at the latest
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "2s",
+        value_parser = duration,
+        env = "SANDPORT_WATERMARK_TIME"
+    )]
+    pub(crate) watermark_time: Duration,
 
     /// Where it is kept what was stored, for senders who ask again and for `sandport verify`
     #[arg(long, value_enum, default_value = "log", env = "SANDPORT_RECORDS")]
@@ -191,9 +211,11 @@ pub(super) enum ConflictRule {
 /// `--durability`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum DurabilityRule {
-    /// The file survives a power cut
+    /// Stored files, and what is said to be durable of large uploads under way
+    Full,
+    /// Stored files; uploads under way survive the end of the server
     Commit,
-    /// The file is visible; the system writes it to the disk when it likes
+    /// What the system has written by then; uploads under way survive the end of the server
     None,
 }
 
@@ -216,6 +238,7 @@ impl ServeArgs {
                 ConflictRule::Replace => Conflict::Replace,
             },
             durability: match self.durability {
+                DurabilityRule::Full => Durability::Full,
                 DurabilityRule::Commit => Durability::Commit,
                 DurabilityRule::None => Durability::None,
             },
@@ -223,6 +246,8 @@ impl ServeArgs {
                 RecordsRule::Log => Records::Log,
                 RecordsRule::Memory => Records::Memory,
             },
+            watermark_bytes: self.watermark_size,
+            watermark_interval: self.watermark_time,
             size_max: self.max_file,
             quota: Quota::new(self.quota_bytes, self.quota_files),
             free_min: self.min_free.unwrap_or(0),

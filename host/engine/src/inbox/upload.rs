@@ -184,7 +184,6 @@ impl fmt::Debug for Body {
     }
 }
 
-
 /// Both move to where the connection's work is done.
 const fn _uploads_move_between_threads<T: Send + 'static>() {}
 const _: () = _uploads_move_between_threads::<Upload>();

@@ -1,11 +1,12 @@
-//! How a native connection comes to its end: what is open is discarded, what is being committed is
-//! answered, then a goodbye where one is due.
+//! How a native connection comes to its end: what is open is discarded, or released where it can be
+//! resumed, what is being committed is answered, then a goodbye where one is due.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::{Io, Output};
 use super::{Native, Stage, Upload, presentable};
+use crate::extents::Order;
 use crate::wire::ReceiverMessage;
 use crate::{Refusal, RefusalCode, UploadId};
 
@@ -62,8 +63,11 @@ impl Native {
             .map(|(&id, _)| id)
             .collect();
         for id in open {
-            if let Some(Upload::Receiving { .. }) = self.uploads.remove(&id) {
-                io.out.push(Output::Discard { id, reason: None });
+            if let Some(Upload::Receiving { cursor, .. }) = self.uploads.remove(&id) {
+                io.out.push(match cursor.order() {
+                    Order::Ascending => Output::Discard { id, reason: None },
+                    Order::Any => Output::Release { id },
+                });
             }
         }
         io.input.clear();

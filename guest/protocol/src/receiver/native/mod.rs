@@ -294,7 +294,14 @@ impl Native {
 
     /// Refuses an upload that the inbox holds. The rest of it is skipped.
     fn discard(&mut self, io: &mut Io, id: UploadId, refusal: Refusal) {
-        io.out.push(Output::Discard { id, reason: Some(presentable(refusal.clone())) });
+        // What is wrong with one `data` says nothing against those before it; a wrong size does.
+        let keeps = refusal.code != RefusalCode::DigestMismatch
+            && matches!(self.uploads.get(&id), Some(Upload::Receiving { cursor, .. })
+                if cursor.order() == Order::Any);
+        io.out.push(match keeps {
+            true => Output::Release { id },
+            false => Output::Discard { id, reason: Some(presentable(refusal.clone())) },
+        });
         self.refuse(io, id, refusal);
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use blake3::Hasher;
 use blake3::hazmat::HasherExt;
@@ -144,7 +144,7 @@ impl Partial {
             name,
             named,
             size,
-            begun_s: jiff::Timestamp::now().as_second(),
+            begun_s: now_s(),
             state: Mutex::new(state),
             journal: Mutex::new(journal),
         })
@@ -730,6 +730,12 @@ impl State {
         self.tree.insert(group, value);
         self.unkept.insert(group, value);
     }
+}
+
+/// Seconds since 1970; 0 for a clock that is before.
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn tail(group: u64, length: u64, hasher: &Hasher) -> Tail {
