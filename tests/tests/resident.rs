@@ -106,6 +106,8 @@ fn it_is_told_what_was_set_and_nothing_else() {
         "1KiB",
         "--conflict",
         "replace",
+        "--durability",
+        "none",
         "--idle-timeout",
         "5s",
         "--no-classic",
@@ -116,8 +118,8 @@ fn it_is_told_what_was_set_and_nothing_else() {
     ]);
     assert_eq!(
         ask(&server),
-        "--listen 127.0.0.1:0 --inbox /inbox --max-file 1024 --conflict replace --max-connections 7 \
-         --idle-timeout 5000ms --settle-ms 70 --no-classic --json\n"
+        "--listen 127.0.0.1:0 --inbox /inbox --max-file 1024 --conflict replace --durability none \
+         --max-connections 7 --idle-timeout 5000ms --settle-ms 70 --no-classic --json\n"
     );
 }
 
@@ -332,9 +334,9 @@ fn a_policy_that_it_could_write_past_is_refused() {
         assert!(ended.stderr.contains("error[not-enforced]"), "{ended:?}");
         assert!(ended.stderr.contains("file system, or a project quota"), "{ended:?}");
     }
-    let mut server = server(["--allow-executable", "--durability", "none"]);
+    let mut server = server(["--allow-executable", "--records", "memory"]);
     assert_eq!(server.stop(), Some(0));
-    assert!(server.events.stderr().contains("--allow-executable --durability"));
+    assert!(server.events.stderr().contains("--allow-executable --records"));
 }
 
 #[test]

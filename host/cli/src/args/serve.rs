@@ -261,7 +261,6 @@ impl ServeArgs {
     pub(crate) fn ignored_by_resident(&self) -> Vec<&'static str> {
         let set = [
             ("--allow-executable", self.allow_executable),
-            ("--durability", self.durability != DurabilityRule::Commit),
             ("--records", self.records != RecordsRule::Log),
         ];
         set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect()

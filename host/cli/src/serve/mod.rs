@@ -95,7 +95,8 @@ async fn per_connection(
     })
 }
 
-/// The first signal stops it at once: a component can not be asked to finish.
+/// The first signal stops it at once: a component can not be asked to finish. The second does not even
+/// wait for a system call of the component's that blocks.
 async fn resident(
     args: &ServeArgs,
     server: ResidentServer,
@@ -105,8 +106,17 @@ async fn resident(
     if !ignored.is_empty() {
         tracing::warn!(options = ignored.join(" "), "without effect with a resident receiver");
     }
-    server.run(&args.listen, signals.next()).await?;
-    Ok(Exit::Done)
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = server.run(&args.listen, async { drop(stopped.await) });
+    let stopping = async {
+        signals.next().await;
+        drop(stop);
+        signals.next().await;
+    };
+    tokio::select! {
+        ended = running => ended.map(|()| Exit::Done).map_err(Failure::from),
+        () = stopping => Ok(Exit::Interrupted),
+    }
 }
 
 /// Where the compiled receiver is kept.

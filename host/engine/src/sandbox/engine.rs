@@ -55,9 +55,9 @@ pub struct SandboxLimits {
     /// Compute time that each MiB which arrives adds again, up to the burst. 100 ms are fifty times
     /// what an interpreted receiver takes to copy a MiB.
     pub compute_per_mib: Duration,
-    /// Compute time that each second which passes adds again, up to the burst. None for an instance
-    /// that lives as long as its connection; a resident one lives for months.
-    pub compute_per_second: Duration,
+    /// Compute time that each second of waiting adds again, up to the burst. None for an instance that
+    /// lives as long as its connection; a resident one lives for months.
+    pub compute_per_second_waited: Duration,
     /// Resources (streams, uploads, pollables, commits) that one instance may hold.
     pub resources_max: usize,
 }
@@ -65,8 +65,9 @@ pub struct SandboxLimits {
 /// Linear memory of a resident instance, in bytes: half a megabyte for each of a thousand connections.
 const RESIDENT_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
 
-/// What a resident instance may compute without any traffic: a quarter of the time.
-const RESIDENT_COMPUTE_PER_SECOND: Duration = Duration::from_millis(250);
+/// What a resident instance may compute without any traffic: a fifth of the time, four parts of which it
+/// waits.
+const RESIDENT_COMPUTE_PER_SECOND_WAITED: Duration = Duration::from_millis(250);
 
 /// What each MiB adds for a resident instance. It hashes what arrives, it may be interpreted, and its
 /// end costs all of its connections: so this only tells traffic from none.
@@ -84,7 +85,7 @@ impl SandboxLimits {
             Mode::PerConnection => each,
             Mode::Resident => Self {
                 memory_bytes_max: RESIDENT_MEMORY_BYTES_MAX,
-                compute_per_second: RESIDENT_COMPUTE_PER_SECOND,
+                compute_per_second_waited: RESIDENT_COMPUTE_PER_SECOND_WAITED,
                 compute_per_mib: RESIDENT_COMPUTE_PER_MIB,
                 resources_max: each.resources_max
                     + RESIDENT_RESOURCES_PER_CONNECTION.saturating_mul(connections_max as usize),
@@ -100,7 +101,7 @@ impl Default for SandboxLimits {
             memory_bytes_max: 64 * 1024 * 1024,
             compute_burst: Duration::from_secs(5),
             compute_per_mib: Duration::from_millis(100),
-            compute_per_second: Duration::ZERO,
+            compute_per_second_waited: Duration::ZERO,
             // Four for each upload that may be open at once, and a few for the connection.
             resources_max: 4 * 1_024 + 256,
         }

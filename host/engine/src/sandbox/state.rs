@@ -1,7 +1,6 @@
 //! What belongs to one instance.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
@@ -37,15 +36,14 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// `arrived` counts the bytes that earn compute time.
-    pub(super) fn new(limits: &SandboxLimits, arrived: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(limits: &SandboxLimits, budget: Budget) -> Self {
         Self {
             memory: StoreLimitsBuilder::new()
                 .memory_size(limits.memory_bytes_max)
                 // A guest that is told "no" most often dies of something less clear.
                 .trap_on_grow_failure(true)
                 .build(),
-            budget: Budget::new(limits, arrived),
+            budget,
         }
     }
 }
@@ -72,7 +70,7 @@ impl State {
             log: LogGate::default(),
             clocks: WasiClocksCtx::default(),
             stand_in: None,
-            bounds: Bounds::new(limits, Arc::clone(&connection.arrived)),
+            bounds: Bounds::new(limits, Budget::new(limits, Arc::clone(&connection.arrived))),
             connection,
         }
     }

@@ -10,14 +10,16 @@ mod output;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Instant;
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
+use super::budget::Budget;
 use super::component::{ComponentError, Loaded};
 use super::engine::{SandboxLimits, Ticker};
 use super::state::{self, Bounded, Bounds};
@@ -52,6 +54,8 @@ pub(super) struct State {
     bounds: Bounds,
     /// Bytes that arrived on its connections.
     arrived: Arc<AtomicU64>,
+    /// Microseconds that it has waited.
+    waited_us: Arc<AtomicU64>,
 }
 
 impl ResidentSandbox {
@@ -94,14 +98,20 @@ impl ResidentSandbox {
 
     async fn run_with(&self, wasi: WasiCtx) -> RunEnd {
         let mut store = State::store(self.pre.engine(), wasi, &self.limits);
+        let waited_us = Arc::clone(&store.data().waited_us);
         let mut running = pin!(async {
             let command = self.pre.instantiate_async(&mut store).await?;
             command.wasi_cli_run().call_run(&mut store).await
         });
         // The epoch ticks while the guest computes, and rests while it waits.
+        let mut left = Instant::now();
         let ended = std::future::poll_fn(|context| -> Poll<wasmtime::Result<_>> {
+            let waited = u64::try_from(left.elapsed().as_micros()).unwrap_or(u64::MAX);
+            waited_us.fetch_add(waited, Ordering::Relaxed);
             let _ticking = self.ticker.tick();
-            running.as_mut().poll(context)
+            let polled = running.as_mut().poll(context);
+            left = Instant::now();
+            polled
         });
         match ended.await {
             Ok(Ok(())) => RunEnd::Exited(String::from("it returned")),
@@ -115,13 +125,15 @@ impl ResidentSandbox {
 }
 
 impl State {
-    /// A store with its limits in force.
+    /// A store with its limits in force, to be used on this thread alone.
     pub(super) fn store(engine: &Engine, wasi: WasiCtx, limits: &SandboxLimits) -> Store<Self> {
         let arrived = Arc::new(AtomicU64::new(0));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources_max);
-        let bounds = Bounds::new(limits, Arc::clone(&arrived));
-        let mut store = Store::new(engine, Self { table, wasi, bounds, arrived });
+        let waited_us = Arc::new(AtomicU64::new(0));
+        let budget = Budget::of_thread(limits, Arc::clone(&arrived), Arc::clone(&waited_us));
+        let bounds = Bounds::new(limits, budget);
+        let mut store = Store::new(engine, Self { table, wasi, bounds, arrived, waited_us });
         state::confine(&mut store);
         store
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sandport_protocol::Limits;
 
-use crate::inbox::{Conflict, InboxOptions};
+use crate::inbox::{Conflict, Durability, InboxOptions};
 use crate::sandbox::RESIDENT_INBOX;
 use crate::server::builder::CONNECTIONS_MAX;
 
@@ -32,6 +32,10 @@ pub(super) fn of(
         Conflict::Rename => {}
         Conflict::Refuse => add("--conflict", &"refuse"),
         Conflict::Replace => add("--conflict", &"replace"),
+    }
+    match options.durability {
+        Durability::Commit => {}
+        Durability::None => add("--durability", &"none"),
     }
     if connections_max != CONNECTIONS_MAX {
         add("--max-connections", &connections_max);
@@ -73,6 +77,7 @@ mod tests {
         };
         let options = InboxOptions {
             conflict: Conflict::Refuse,
+            durability: Durability::None,
             classic_name: Some(String::from("a b")),
             ..InboxOptions::default()
         };
@@ -88,6 +93,8 @@ mod tests {
                 "1000",
                 "--conflict",
                 "refuse",
+                "--durability",
+                "none",
                 "--max-connections",
                 "7",
                 "--idle-timeout",
