@@ -34,7 +34,8 @@ pub(super) fn of(
         Conflict::Replace => add("--conflict", &"replace"),
     }
     match options.durability {
-        Durability::Commit => {}
+        // A cut upload is not gone on with, so that there is nothing else to sync.
+        Durability::Commit | Durability::Full => {}
         Durability::None => add("--durability", &"none"),
     }
     if connections_max != CONNECTIONS_MAX {
