@@ -19,6 +19,12 @@ const RECEIVER: &str = "SANDPORT_TEST_RECEIVER";
 /// Names the folder of another build of the examples.
 const EXAMPLES: &str = "SANDPORT_TEST_EXAMPLES";
 
+/// Names the standalone component to use in place of one that is built.
+const STANDALONE: &str = "SANDPORT_TEST_STANDALONE";
+
+/// Names the `wasmtime` to run it with in place of `src/bin/stock.rs`.
+const WASMTIME: &str = "SANDPORT_TEST_WASMTIME";
+
 /// An integration test of the package that has the binary: `host/cli/tests`.
 const TEST_OF_BINARY: &str = "first_screens";
 
@@ -118,6 +124,19 @@ pub fn doorkeeper() -> &'static Path {
 pub fn resident() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| component("sandport-guest-resident"))
+}
+
+/// The standalone component: `guest/standalone`, or the one that `SANDPORT_TEST_STANDALONE` names.
+pub fn standalone() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let build = || component("sandport-standalone").with_file_name("sandport-standalone.wasm");
+    chosen(STANDALONE).unwrap_or_else(|| PATH.get_or_init(build).clone())
+}
+
+/// What runs it: `src/bin/stock.rs`, or the `wasmtime` that `SANDPORT_TEST_WASMTIME` names.
+pub fn wasmtime() -> PathBuf {
+    // cargo has built it along with the test.
+    chosen(WASMTIME).unwrap_or_else(|| profile_dir().join("stock"))
 }
 
 /// Where compiled receivers are kept between servers, so that each starts in milliseconds.

@@ -22,6 +22,8 @@ pub struct Setup {
     cache: bool,
     /// What runs the binary, with its arguments.
     wrapper: Vec<OsString>,
+    /// The standalone component under a stock runtime, and not the binary.
+    standalone: bool,
 }
 
 impl Setup {
@@ -34,6 +36,7 @@ impl Setup {
             receiver: artifacts::chosen_receiver(),
             cache: true,
             wrapper: Vec::new(),
+            standalone: false,
         }
     }
 
@@ -52,6 +55,12 @@ impl Setup {
     /// Without the cache that all servers of the tests share.
     pub fn without_cache(mut self) -> Self {
         self.cache = false;
+        self
+    }
+
+    /// The standalone component, run by wasmtime, in place of the binary.
+    pub fn standalone(mut self) -> Self {
+        self.standalone = true;
         self
     }
 
@@ -88,6 +97,9 @@ impl Setup {
     }
 
     fn command(&self, inbox: &Path, folder: &Path) -> Command {
+        if self.standalone {
+            return self.stock_command(inbox, folder);
+        }
         let binary = artifacts::sandport();
         let mut command = match self.wrapper.split_first() {
             Some((program, arguments)) => {
@@ -107,6 +119,24 @@ impl Setup {
         }
         if self.cache {
             command.arg("--cache-dir").arg(artifacts::cache_dir());
+        }
+        command.args(&self.flags);
+        command
+    }
+}
+
+impl Setup {
+    /// As the README says, but for the port and the folder.
+    fn stock_command(&self, inbox: &Path, folder: &Path) -> Command {
+        std::fs::create_dir_all(inbox).expect("the folder to mount can be made");
+        let mut mount = inbox.as_os_str().to_owned();
+        mount.push("::/inbox");
+        let mut command = Command::new(artifacts::wasmtime());
+        without_settings(&mut command);
+        command.current_dir(folder).args(["run", "-S", "inherit-network", "--dir"]).arg(mount);
+        command.arg(artifacts::standalone()).arg("--json");
+        if !self.flags.iter().any(|flag| flag == "-l" || flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
         }
         command.args(&self.flags);
         command

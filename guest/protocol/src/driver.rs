@@ -102,6 +102,10 @@ pub trait Shell {
     /// The fault of an upload, if it has one.
     fn fault(&mut self, upload: &mut Self::Upload) -> Option<Refusal>;
 
+    /// How much of the upload is durable, if that is more than was last said: of one that can be
+    /// resumed.
+    fn progress(&mut self, upload: &mut Self::Upload) -> Option<u64>;
+
     /// `inbox.upload.commit`.
     fn commit(&mut self, upload: Self::Upload, size: u64, digest: Option<Digest>) -> Self::Commit;
 
@@ -109,7 +113,7 @@ pub trait Shell {
     fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>>;
 
     /// `inbox.upload.discard`.
-    fn discard(&mut self, upload: Self::Upload);
+    fn discard(&mut self, upload: Self::Upload, reason: Option<Refusal>);
 
     /// `gate.authenticate`.
     ///
@@ -171,9 +175,34 @@ impl<S: Shell> Driver<S> {
         self.uploads.get(&id)
     }
 
+    /// The uploads that are open.
+    pub fn uploads(&self) -> impl Iterator<Item = &S::Upload> {
+        self.uploads.values()
+    }
+
     /// The commit that will be done first.
     pub fn oldest_commit(&self) -> Option<&S::Commit> {
         self.commits.front().map(|(_, commit)| commit)
+    }
+
+    /// The same, to change it.
+    pub fn oldest_commit_mut(&mut self) -> Option<&mut S::Commit> {
+        self.commits.front_mut().map(|(_, commit)| commit)
+    }
+
+    /// Takes notice of what happened to uploads without a word of the sender's: they came to be
+    /// durable, or another connection took them over.
+    pub fn hear_news(&mut self, shell: &mut S) {
+        for (&id, upload) in &mut self.uploads {
+            if !shell.has_body(upload) {
+                continue;
+            }
+            if let Some(fault) = shell.fault(upload) {
+                self.machine.handle_fault(shell.now(), id, fault);
+            } else if let Some(durable) = shell.progress(upload) {
+                self.machine.handle_progress(shell.now(), id, durable);
+            }
+        }
     }
 
     /// Drops what is open: nothing of it becomes visible.
@@ -189,10 +218,12 @@ impl<S: Shell> Driver<S> {
             }
             self.carry_out(shell, output);
         }
-        let unsent = shell.flush();
+        // Before anything is sent: the receipts of a read full of small files go out in one write with
+        // the verdicts on them.
         if self.collect_commits(shell) {
             return Step::Again;
         }
+        let unsent = shell.flush();
         // The connection first, then the clock: silence has a meaning in the classic dialect, and
         // bytes that are here already, while this program was not running, are not silence.
         let Some(on) = self.advance(shell, unsent) else {
@@ -244,9 +275,9 @@ impl<S: Shell> Driver<S> {
                 }
             }
             Output::Release { id } => drop(self.uploads.remove(&id)),
-            Output::Discard { id, .. } => {
+            Output::Discard { id, reason } => {
                 if let Some(upload) = self.uploads.remove(&id) {
-                    shell.discard(upload);
+                    shell.discard(upload, reason);
                 }
             }
             Output::Authenticate(credential) => {
@@ -306,6 +337,8 @@ impl<S: Shell> Driver<S> {
                 self.machine.handle_spliced(now, count);
                 if let Some(fault) = shell.fault(upload) {
                     self.machine.handle_fault(now, id, fault);
+                } else if let Some(durable) = shell.progress(upload) {
+                    self.machine.handle_progress(now, id, durable);
                 }
                 None
             }

@@ -11,6 +11,8 @@ mod failure;
 mod index;
 mod made_up;
 mod receipt_log;
+#[cfg(feature = "suite")]
+pub mod suite;
 
 pub use arrival::{Arrival, Body, check_digest};
 pub use choice::{Chosen, Conflict, Occupant, choose_name};

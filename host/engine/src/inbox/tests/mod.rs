@@ -16,6 +16,7 @@ mod resend;
 mod resume;
 mod simulation;
 mod stored;
+mod suite;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,385 @@
+//! One connection: the streams that `accept` gave, and its part of the inbox, as the driver sees them.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use sandport_protocol::driver::{Answer, Driver, EndOfInput, On, Shell, Spliced, Step, Wait};
+use sandport_protocol::receiver::{LogLevel, Receiver};
+use sandport_protocol::text::sanitise;
+use sandport_protocol::{
+    Credential, Digest, Extent, Identity, Limits, Millis, Offer, READ_BYTES_MAX, Receipt, Refusal,
+    RefusalCode,
+};
+
+use crate::bindings::wasi::clocks::monotonic_clock;
+use crate::bindings::wasi::io::poll::Pollable;
+use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
+use crate::bindings::wasi::random::random::get_random_bytes;
+use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
+use crate::disk::{WasiFile, WasiFolder, stream_error};
+use crate::inbox::{Inbox, Upload, Verdict};
+use crate::network::Accepted;
+use crate::report::{Event, Form};
+
+/// Most steps of one connection before the others have their turn. A step moves 64 KiB at most: a
+/// millisecond or two of a sender that never pauses.
+const STEPS_MAX: usize = 16;
+
+/// How long, and for how many bytes, a connection that is over is read on, so that its peer gets the
+/// last answer and not a reset. Milliseconds; bytes. As in the native host.
+const LINGER_MS: Millis = 2_000;
+const LINGER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How many bytes a welcome's challenge has.
+const CHALLENGE_BYTES: u64 = 32;
+
+/// Longest line that a machine's log message makes. Characters.
+const LOG_CHARS_MAX: usize = 512;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) inbox: Inbox<WasiFolder>,
+    pub(crate) limits: Limits,
+    pub(crate) form: Form,
+}
+
+/// A connection that is being served.
+pub(crate) struct Connection {
+    driver: Driver<Link>,
+    link: Link,
+    phase: Phase,
+}
+
+enum Phase {
+    Serving(Wait),
+    /// What is unsent goes first, until then.
+    Flushing(Millis),
+    /// The peer is read on, until then.
+    Lingering {
+        until: Millis,
+        left: u64,
+    },
+    Over,
+}
+
+/// The shell of one connection. What belongs to a stream is declared before it, and dropped before it.
+struct Link {
+    shared: Rc<Shared>,
+    input_ready: Pollable,
+    output_ready: Pollable,
+    input: InputStream,
+    output: OutputStream,
+    socket: TcpSocket,
+    peer: String,
+    unsent: Vec<u8>,
+    /// The peer takes nothing any more. The end of its input will tell the machine.
+    broken: bool,
+}
+
+/// What a pass over a connection came to.
+pub(crate) enum Turn {
+    /// It has more to do at once.
+    Again,
+    /// It waits: see [`Connection::wait`].
+    Waits,
+    /// It is over.
+    Over,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: &Rc<Shared>, accepted: Accepted) -> Self {
+        let Accepted { input, output, socket, peer } = accepted;
+        let agent = concat!("sandport-standalone/", env!("CARGO_PKG_VERSION")).to_owned();
+        let now = now_ms();
+        let machine = Receiver::new(shared.limits, get_random_bytes(CHALLENGE_BYTES), agent, now);
+        let link = Link {
+            shared: Rc::clone(shared),
+            // Subscribed once: a pollable can be polled any number of times.
+            input_ready: input.subscribe(),
+            output_ready: output.subscribe(),
+            input,
+            output,
+            socket,
+            peer,
+            unsent: Vec::new(),
+            broken: false,
+        };
+        let wait = Wait { on: On::Input, until: Some(now) };
+        Self { driver: Driver::new(machine), link, phase: Phase::Serving(wait) }
+    }
+
+    /// Does what there is to do, but not for too long.
+    pub(crate) fn turn(&mut self) -> Turn {
+        for _ in 0..STEPS_MAX {
+            match &mut self.phase {
+                Phase::Serving(_) => match self.driver.step(&mut self.link) {
+                    Step::Again => {}
+                    Step::Wait(wait) => {
+                        self.phase = Phase::Serving(wait);
+                        return Turn::Waits;
+                    }
+                    Step::Closed(outcome) => {
+                        // Gives the disk back before the peer is waited for.
+                        self.driver.drop_uploads();
+                        if let Err(refusal) = outcome {
+                            self.link.tell(&Event::ConnectionRefused {
+                                peer: &self.link.peer,
+                                refusal: &refusal,
+                            });
+                        }
+                        let idle = Millis::from(self.link.shared.limits.idle_timeout_ms);
+                        self.phase = Phase::Flushing(now_ms().saturating_add(idle));
+                    }
+                },
+                Phase::Flushing(until) => {
+                    if self.link.flush() > 0 && now_ms() < *until {
+                        return Turn::Waits;
+                    }
+                    let shut = self.link.socket.shutdown(ShutdownType::Send);
+                    self.phase = match shut {
+                        Ok(()) if !self.link.broken => Phase::Lingering {
+                            until: now_ms().saturating_add(LINGER_MS),
+                            left: LINGER_BYTES_MAX,
+                        },
+                        // Nobody is there to linger for.
+                        _ => Phase::Over,
+                    };
+                }
+                Phase::Lingering { until, left } => match self.link.input.skip(*left) {
+                    Ok(0) if now_ms() < *until => return Turn::Waits,
+                    Ok(count) if count > 0 && count < *left && now_ms() < *until => *left -= count,
+                    _ => self.phase = Phase::Over,
+                },
+                Phase::Over => return Turn::Over,
+            }
+        }
+        Turn::Again
+    }
+
+    /// Adds what it waits for; the moment until which it does.
+    pub(crate) fn wait<'a>(&'a self, ready: &mut Vec<&'a Pollable>) -> Option<Millis> {
+        match &self.phase {
+            Phase::Serving(wait) => {
+                match wait.on {
+                    On::Input => ready.push(&self.link.input_ready),
+                    On::Body(_) | On::Nothing => {}
+                }
+                if !self.link.unsent.is_empty() {
+                    ready.push(&self.link.output_ready);
+                }
+                wait.until
+            }
+            Phase::Flushing(until) => {
+                ready.push(&self.link.output_ready);
+                Some(*until)
+            }
+            Phase::Lingering { until, .. } => {
+                ready.push(&self.link.input_ready);
+                Some(*until)
+            }
+            Phase::Over => None,
+        }
+    }
+
+    /// What to poll until there is room in the body that it waits for.
+    pub(crate) fn body_ready(&self) -> Option<Pollable> {
+        let Phase::Serving(Wait { on: On::Body(id), .. }) = &self.phase else { return None };
+        let upload = self.driver.upload(*id)?;
+        upload.upload.file().and_then(WasiFile::stream).map(OutputStream::subscribe)
+    }
+}
+
+/// An upload, and the name under which it was offered.
+struct Offered {
+    upload: Upload<WasiFolder>,
+    name: Option<String>,
+}
+
+impl Link {
+    fn tell(&self, event: &Event<'_>) {
+        self.shared.form.tell(event);
+    }
+
+    fn refused(&self, name: Option<&str>, refusal: &Refusal) {
+        self.tell(&Event::UploadRefused { peer: &self.peer, name, refusal });
+    }
+}
+
+impl Shell for Link {
+    type Upload = Offered;
+    /// Commits are done when they are made: one instance has nobody to leave them to.
+    type Commit = Option<Result<Receipt, Refusal>>;
+
+    fn now(&mut self) -> Millis {
+        now_ms()
+    }
+
+    fn read(&mut self, max: usize) -> Result<Bytes, EndOfInput> {
+        self.input.read(max as u64).map(Bytes::from).map_err(|_| EndOfInput)
+    }
+
+    fn skip(&mut self, max: u64) -> Result<u64, EndOfInput> {
+        self.input.skip(max).map_err(|_| EndOfInput)
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        if !self.broken {
+            self.unsent.extend_from_slice(bytes);
+        }
+    }
+
+    fn flush(&mut self) -> usize {
+        let mut sent = 0;
+        while sent < self.unsent.len() && !self.broken {
+            match self.output.check_write() {
+                Ok(0) => break,
+                Ok(room) => {
+                    let room = usize::try_from(room).unwrap_or(usize::MAX);
+                    let end = self.unsent.len().min(sent.saturating_add(room));
+                    self.broken = self.output.write(&self.unsent[sent..end]).is_err();
+                    sent = end;
+                }
+                Err(_) => self.broken = true,
+            }
+        }
+        if self.broken {
+            self.unsent = Vec::new();
+        } else {
+            self.unsent.drain(..sent);
+        }
+        self.unsent.len()
+    }
+
+    fn open(&mut self, offer: Offer) -> Result<Answer<Offered>, Refusal> {
+        let verdict = self.shared.inbox.answer(&offer);
+        match verdict {
+            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
+            Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(Verdict::Accepted(upload)) => {
+                let missing = upload.missing();
+                Ok(Answer::Accepted(Offered { upload, name: offer.name }, missing))
+            }
+            Err(refusal) => {
+                self.refused(offer.name.as_deref(), &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    fn body(&mut self, offered: &mut Offered, extent: Extent) -> Result<(), Refusal> {
+        offered.upload.body(extent)
+    }
+
+    fn write(&mut self, offered: &mut Offered, bytes: Bytes) {
+        offered.upload.write(&bytes);
+    }
+
+    /// Where nobody needs a digest, the runtime moves the bytes from the socket into the file, and
+    /// they do not enter this component's memory.
+    fn splice(&mut self, offered: &mut Offered, max: u64) -> Result<Spliced, EndOfInput> {
+        let upload = &mut offered.upload;
+        if upload.is_hashed() || upload.fault().is_some() {
+            let max = max.min(READ_BYTES_MAX as u64);
+            let bytes = self.input.read(max).map_err(|_| EndOfInput)?;
+            if bytes.is_empty() {
+                return Ok(Spliced::NoInput);
+            }
+            upload.write(&bytes);
+            return Ok(Spliced::Bytes(bytes.len() as u64));
+        }
+        let offset = upload.bytes();
+        let Some(file) = upload.file_for(max) else {
+            return self.skip(max).map(Spliced::Bytes);
+        };
+        let stream = match file.stream_at(offset) {
+            Ok(stream) => stream,
+            Err(error) => {
+                upload.fail_writing(&error);
+                return self.skip(max).map(Spliced::Bytes);
+            }
+        };
+        // The runtime says whether the disk failed where it is asked for room, so that a failure of
+        // the splice is one of the connection.
+        match stream.check_write() {
+            Ok(0) => return Ok(Spliced::NoRoom),
+            Ok(_) => {}
+            Err(error) => {
+                upload.fail_writing(&stream_error(&error));
+                return self.skip(max).map(Spliced::Bytes);
+            }
+        }
+        let count = stream.splice(&self.input, max).map_err(|_| EndOfInput)?;
+        if count == 0 {
+            return Ok(Spliced::NoInput);
+        }
+        file.spliced(count);
+        upload.moved(count);
+        Ok(Spliced::Bytes(count))
+    }
+
+    fn has_body(&self, offered: &Offered) -> bool {
+        offered.upload.has_body()
+    }
+
+    fn fault(&mut self, offered: &mut Offered) -> Option<Refusal> {
+        offered.upload.fault().cloned()
+    }
+
+    fn progress(&mut self, _: &mut Offered) -> Option<u64> {
+        // Nothing can be resumed here, so nobody asks.
+        None
+    }
+
+    fn commit(&mut self, offered: Offered, size: u64, digest: Option<Digest>) -> Self::Commit {
+        let Offered { upload, name } = offered;
+        Some(match upload.commit(size, digest) {
+            Ok(published) => {
+                self.tell(&Event::Stored {
+                    peer: &self.peer,
+                    name: &published.name,
+                    size: published.size,
+                    digest: published.digest,
+                });
+                Ok(published.receipt())
+            }
+            Err(refusal) => {
+                self.refused(name.as_deref(), &refusal);
+                Err(refusal)
+            }
+        })
+    }
+
+    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>> {
+        commit.take()
+    }
+
+    fn discard(&mut self, offered: Offered, reason: Option<Refusal>) {
+        let told = offered.upload.fault().cloned().or(reason);
+        if let Some(refusal) = told {
+            self.refused(offered.name.as_deref(), &refusal);
+        }
+    }
+
+    fn authenticate(&mut self, _: Credential) -> Result<Identity, Refusal> {
+        // No identities are known here.
+        Err(RefusalCode::NotPermitted.into())
+    }
+
+    fn log(&mut self, level: LogLevel, message: &str) {
+        if matches!(level, LogLevel::Warn | LogLevel::Error) {
+            eprintln!("{}: {}", self.peer, sanitise(message, LOG_CHARS_MAX));
+        }
+    }
+}
+
+/// A reading of the clock. Milliseconds.
+pub(crate) fn now_ms() -> Millis {
+    monotonic_clock::now() / NS_PER_MS
+}
+
+/// A pollable for a moment of [`now_ms`].
+pub(crate) fn timer(at: Millis) -> Pollable {
+    monotonic_clock::subscribe_instant(at.saturating_mul(NS_PER_MS))
+}

@@ -1,0 +1,272 @@
+//! What can be typed, and set in the environment: the options of `sandport serve` that make sense here.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::{Parser, ValueEnum};
+use jiff::SignedDuration;
+use sandport_protocol::inbox::Conflict;
+use sandport_protocol::{EntryName, Limits};
+
+use crate::inbox::{Durability, Options};
+use crate::report::{Failed, Form};
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmtime run -S inherit-network --dir ./inbox::/inbox sandport-standalone.wasm
+  wasmtime run -S inherit-network --dir ./inbox::/inbox sandport-standalone.wasm \\
+      --listen 0.0.0.0:6542 --max-file 2GiB
+
+The folder has to be there, and mounted. It ends when the runtime is stopped.";
+
+/// Receive files into a mounted folder
+///
+/// One instance serves all connections; `sandport serve` gives each a sandbox of its own.
+#[derive(Debug, Parser)]
+#[command(name = "sandport-standalone", version, after_help = EXAMPLES)]
+pub(crate) struct Settings {
+    /// Where to listen: ip:port or [v6]:port; may be given several times
+    #[arg(
+        short,
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:6542",
+        value_parser = address,
+        env = "SANDPORT_LISTEN",
+        value_delimiter = ','
+    )]
+    pub(crate) listen: Vec<SocketAddr>,
+
+    /// The folder that receives the files, as the runtime has mounted it
+    #[arg(long, value_name = "PATH", default_value = "/inbox", env = "SANDPORT_INBOX")]
+    pub(crate) inbox: String,
+
+    /// What happens to a file whose name is taken
+    #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]
+    conflict: ConflictRule,
+
+    /// What a receipt promises
+    #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
+    durability: DurabilityRule,
+
+    /// The largest file [default: no limit but the disk]
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
+    max_file: Option<u64>,
+
+    /// Connections at once; more wait
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..),
+        env = "SANDPORT_MAX_CONNECTIONS"
+    )]
+    pub(crate) max_connections: u32,
+
+    /// Silence that ends a connection
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = duration,
+        env = "SANDPORT_IDLE_TIMEOUT"
+    )]
+    idle_timeout: Duration,
+
+    /// Do not serve the classic protocol (size in decimal, `ack`, bytes)
+    #[arg(long, env = "SANDPORT_NO_CLASSIC", value_parser = FalseyValueParser::new())]
+    no_classic: bool,
+
+    /// The name of files that come without one [default: made of time and chance]
+    #[arg(long, value_name = "NAME", env = "SANDPORT_CLASSIC_NAME", value_parser = entry_name)]
+    classic_name: Option<EntryName>,
+
+    /// Silence after digits without a line end that makes them the size, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = Limits::default().settle_ms,
+        env = "SANDPORT_SETTLE_MS"
+    )]
+    settle_ms: u32,
+
+    /// Write JSON Lines to standard output
+    #[arg(long, env = "SANDPORT_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+
+    /// Say only what went wrong
+    #[arg(short, long, env = "SANDPORT_QUIET", value_parser = FalseyValueParser::new())]
+    quiet: bool,
+}
+
+/// `--conflict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ConflictRule {
+    /// It gets a number: report.pdf, report-1.pdf
+    Rename,
+    /// It is refused
+    Refuse,
+    /// It takes the place of the other
+    Replace,
+}
+
+/// `--durability`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DurabilityRule {
+    /// The file survives a power cut
+    Commit,
+    /// The file is visible; the system writes it to the disk when it likes
+    None,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Serve.
+    Serve(Box<Settings>),
+    /// Print this, and nothing else.
+    Print(String),
+}
+
+impl Settings {
+    /// Reads the command line, and the environment behind it.
+    ///
+    /// # Errors
+    /// What makes no sense, in words.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Asked, Failed> {
+        match Self::try_parse_from(arguments) {
+            Ok(settings) => Ok(Asked::Serve(Box::new(settings))),
+            Err(error) => match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    Ok(Asked::Print(error.to_string()))
+                }
+                _ => Err(Failed::usage(&error.to_string())),
+            },
+        }
+    }
+
+    /// What the inbox has to know.
+    pub(crate) fn inbox_options(&self) -> Options {
+        Options {
+            conflict: match self.conflict {
+                ConflictRule::Rename => Conflict::Rename,
+                ConflictRule::Refuse => Conflict::Refuse,
+                ConflictRule::Replace => Conflict::Replace,
+            },
+            durability: match self.durability {
+                DurabilityRule::Commit => Durability::Commit,
+                DurabilityRule::None => Durability::None,
+            },
+            size_max: self.max_file,
+            classic_name: self.classic_name.clone(),
+        }
+    }
+
+    /// What the machines have to know.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            classic: !self.no_classic,
+            settle_ms: self.settle_ms,
+            // As the protocol counts it, as far as that goes: 49 days.
+            idle_timeout_ms: u32::try_from(self.idle_timeout.as_millis()).unwrap_or(u32::MAX),
+            size_max: self.max_file,
+            ..Limits::default()
+        }
+    }
+
+    /// In which form it is told what happens.
+    pub(crate) fn form(&self) -> Form {
+        match (self.json, self.quiet) {
+            (true, _) => Form::Json,
+            (false, true) => Form::FewWords,
+            (false, false) => Form::Words,
+        }
+    }
+}
+
+/// Names of hosts are not looked up: the component does not ask for that power.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| String::from("write an IP address and a port: 0.0.0.0:6542, [::]:6542"))
+}
+
+/// A number of bytes: `1500`, `10MB`, `4 GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    text.parse::<ByteSize>()
+        .map(|size| size.as_u64())
+        .map_err(|_| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
+}
+
+/// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
+    match parsed {
+        Some(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m")),
+    }
+}
+
+fn entry_name(text: &str) -> Result<EntryName, String> {
+    EntryName::parse(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Asked, Failed> {
+        Settings::read(std::iter::once("x").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_description_is_consistent() {
+        Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn what_a_host_passes_on_is_understood() {
+        let line = "--listen 127.0.0.1:0 --listen [::1]:7 --inbox /inbox --json --max-file 1048576 \
+                    --conflict refuse --max-connections 5 --idle-timeout 30000ms --no-classic \
+                    --classic-name a/b --settle-ms 70";
+        let Ok(Asked::Serve(settings)) = read(line) else { panic!("it is refused") };
+        assert_eq!(settings.listen.len(), 2);
+        assert_eq!(settings.inbox_options().conflict, Conflict::Refuse);
+        assert_eq!(settings.inbox_options().size_max, Some(1 << 20));
+        let limits = settings.limits();
+        assert_eq!((limits.idle_timeout_ms, limits.settle_ms), (30_000, 70));
+        assert!(!limits.classic);
+        assert_eq!(settings.form(), Form::Json);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_form_that_would() {
+        for (line, said) in [
+            ("--listen localhost:7", "write an IP address"),
+            ("--idle-timeout soon", "write a length of time"),
+            ("--max-file much", "write a number of bytes"),
+            ("--classic-name ../x", "dots only"),
+            ("--conflict fight", "rename, refuse, replace"),
+            ("--max-connections 0", "1.."),
+            ("file.txt", "unexpected argument"),
+        ] {
+            let Err(error) = read(line) else { panic!("{line} is taken") };
+            assert!(error.to_string().contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_failure() {
+        assert!(matches!(read("--help"), Ok(Asked::Print(text)) if text.contains("--listen")));
+        assert!(matches!(read("--version"), Ok(Asked::Print(text)) if text.contains('.')));
+    }
+}

@@ -1,0 +1,139 @@
+//! A file system for the inbox, by std and by path. What WASI's does is tested end to end.
+
+use std::fs::{self, FileTimes, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sandport_protocol::inbox::Failure;
+use sandport_standalone::inbox::{DiskError, File, Folder, Kind, Look, Trouble};
+
+/// A folder.
+#[derive(Clone, Debug)]
+pub(crate) struct StdFolder(PathBuf);
+
+/// A file.
+pub(crate) struct StdFile(fs::File);
+
+impl StdFolder {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        assert!(!name.is_empty() && name != ".." && !name.contains('/'), "{name:?} is no part");
+        self.0.join(name)
+    }
+}
+
+impl Folder for StdFolder {
+    type File = StdFile;
+
+    fn folder(&self, name: &str) -> Result<Self, DiskError> {
+        match self.look(name)? {
+            Some(Look { kind: Kind::Folder, .. }) => Ok(Self(self.at(name))),
+            Some(_) => Err(error(io::ErrorKind::NotADirectory.into())),
+            None => Err(error(io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    fn make_folder(&self, name: &str) -> Result<(), DiskError> {
+        fs::create_dir(self.at(name)).map_err(error)
+    }
+
+    fn look(&self, name: &str) -> Result<Option<Look>, DiskError> {
+        let metadata = match fs::symlink_metadata(self.at(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            metadata => metadata.map_err(error)?,
+        };
+        let kind = match metadata.file_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_dir() => Kind::Folder,
+            _ => Kind::Other,
+        };
+        Ok(Some(Look {
+            kind,
+            size: metadata.len(),
+            identity: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
+        }))
+    }
+
+    fn create(&self, name: &str) -> Result<StdFile, DiskError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        options.open(self.at(name)).map(StdFile).map_err(error)
+    }
+
+    fn open(&self, name: &str) -> Result<StdFile, DiskError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options.open(self.at(name)).map(StdFile).map_err(error)
+    }
+
+    fn names(&self) -> Result<Vec<String>, DiskError> {
+        let entries = fs::read_dir(&self.0).map_err(error)?;
+        entries.map(|it| Ok(it.map_err(error)?.file_name().into_string().unwrap())).collect()
+    }
+
+    fn link(&self, name: &str, to: &Self, new: &str) -> Result<(), DiskError> {
+        fs::hard_link(self.at(name), to.at(new)).map_err(error)
+    }
+
+    fn rename(&self, name: &str, to: &Self, new: &str) -> Result<(), DiskError> {
+        fs::rename(self.at(name), to.at(new)).map_err(error)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), DiskError> {
+        fs::remove_file(self.at(name)).map_err(error)
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(error)
+    }
+}
+
+impl File for StdFile {
+    fn read(&mut self, offset: u64, max: usize) -> Result<Vec<u8>, DiskError> {
+        let mut bytes = vec![0; max];
+        let mut filled = 0;
+        while filled < max {
+            match self.0.read_at(&mut bytes[filled..], offset + filled as u64).map_err(error)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        self.0.write_all_at(bytes, offset).map_err(error)
+    }
+
+    fn truncate(&mut self, size: u64) -> Result<(), DiskError> {
+        self.0.set_len(size).map_err(error)
+    }
+
+    fn set_modified(&mut self, modified_ns: i64) -> Result<(), DiskError> {
+        let since = Duration::from_nanos(modified_ns.unsigned_abs());
+        let time = SystemTime::UNIX_EPOCH.checked_add(since).unwrap();
+        self.0.set_times(FileTimes::new().set_modified(time)).map_err(error)
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.0.sync_all().map_err(error)
+    }
+}
+
+fn error(error: io::Error) -> DiskError {
+    let trouble = match error.kind() {
+        io::ErrorKind::NotFound => Trouble::NotFound,
+        io::ErrorKind::AlreadyExists => Trouble::Exists,
+        io::ErrorKind::NotADirectory => Trouble::NotAFolder,
+        io::ErrorKind::IsADirectory => Trouble::IsFolder,
+        _ => Trouble::Failure(Failure::Other),
+    };
+    DiskError { trouble, words: error.to_string() }
+}

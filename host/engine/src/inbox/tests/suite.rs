@@ -1,0 +1,72 @@
+//! The suite of `sandport_protocol`, which every inbox passes.
+
+use std::path::Path;
+
+use sandport_protocol::inbox::suite::{self, Begun, Settings, Subject};
+
+use super::*;
+
+sandport_protocol::inbox_suite!(make);
+
+fn make(settings: &Settings) -> Box<dyn Subject> {
+    let durability = if settings.durable { Durability::Commit } else { Durability::None };
+    Box::new(Bench::with(InboxOptions {
+        conflict: settings.conflict,
+        durability,
+        size_max: settings.size_max,
+        classic_name: settings.classic_name.clone(),
+        ..InboxOptions::default()
+    }))
+}
+
+impl Subject for Bench {
+    fn dir(&self) -> &Path {
+        self.inbox().dir()
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+    }
+
+    fn answer(&self, offer: &Offer) -> Result<suite::Verdict, Refusal> {
+        Ok(match self.inbox().open(offer)? {
+            Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
+            Verdict::Making(pending) => suite::Verdict::Stored(wait(&pending)?),
+            Verdict::DigestFirst => suite::Verdict::DigestFirst,
+            Verdict::Accepted(upload) => {
+                suite::Verdict::Accepted(Box::new(Received { upload, body: None }))
+            }
+        })
+    }
+}
+
+struct Received {
+    upload: Upload,
+    body: Option<Body>,
+}
+
+impl Begun for Received {
+    fn missing(&self) -> Vec<Extent> {
+        self.upload.missing()
+    }
+
+    fn body(&mut self, extent: Extent) -> Result<(), Refusal> {
+        self.body = None;
+        self.body = Some(self.upload.body(extent)?);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(body) = &mut self.body {
+            body.write(bytes);
+        }
+    }
+
+    fn fault(&self) -> Option<Refusal> {
+        self.upload.fault()
+    }
+
+    fn commit(self: Box<Self>, size: u64, digest: Option<Digest>) -> Result<Receipt, Refusal> {
+        wait(&self.upload.commit(size, digest))
+    }
+}
