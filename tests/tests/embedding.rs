@@ -8,8 +8,11 @@ use std::process::{ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 use sandport_tests::process::Guarded;
-use sandport_tests::{artifacts, send};
+use sandport_tests::{Connection, artifacts, send};
 use tempfile::TempDir;
+
+/// Exit code of a sender that was refused, as documented.
+const REFUSED: Option<i32> = Some(4);
 
 /// An example that runs, in a folder of its own.
 struct Program {
@@ -67,4 +70,42 @@ fn a_server_in_somebody_elses_program_receives_and_tells_its_events() {
     assert!(line.ends_with(", 5 bytes"), "{line}");
     assert_eq!(fs::read(program.folder.path().join("inbox/report.pdf")).unwrap(), b"hello");
     assert_eq!(program.stop(), [""; 0]);
+}
+
+#[test]
+fn files_go_into_storage_of_ones_own_and_are_checked_before() {
+    let program = Program::start("memory");
+    let content = vec![7; 3_000_000];
+    let large = program.file("large", &content);
+    program.send(&large).expect_success();
+    let empty = program.file("empty", "");
+    program.send(&empty).expect_success();
+    let again = program.send(&large);
+    again.expect_success();
+
+    let too_large = program.file("too-large", "");
+    fs::File::options().write(true).open(&too_large).unwrap().set_len((64 << 20) + 1).unwrap();
+    let refused = program.send(&too_large);
+    assert_eq!(refused.code, REFUSED, "{refused:?}");
+    assert!(format!("{refused:?}").contains("too-large"), "{refused:?}");
+
+    let mut cut = Connection::to(&program.address);
+    cut.say("5\nhell");
+    cut.finish();
+    cut.hear_all();
+    assert_eq!(program.stop(), ["empty 0", "large 3000000"]);
+}
+
+#[test]
+fn storage_that_is_full_refuses_in_its_own_words_and_gets_its_room_back() {
+    let program = Program::start("memory");
+    let half = program.file("half", vec![1; 40 << 20]);
+    program.send(&half).expect_success();
+    let other = program.file("other", vec![2; 40 << 20]);
+    let refused = program.send(&other);
+    assert_eq!(refused.code, REFUSED, "{refused:?}");
+    assert!(format!("{refused:?}").contains("the memory is full"), "{refused:?}");
+    let small = program.file("small", vec![3; 20 << 20]);
+    program.send(&small).expect_success();
+    assert_eq!(program.stop(), [format!("half {}", 40 << 20), format!("small {}", 20 << 20)]);
 }

@@ -11,6 +11,7 @@
 
 pub mod care;
 mod commit;
+mod destination;
 mod disk;
 mod error;
 mod expiry;
@@ -22,6 +23,7 @@ mod publish;
 mod receipts;
 mod space;
 mod stage;
+mod storage;
 mod transient;
 mod tree;
 mod unnamed;
@@ -39,8 +41,11 @@ use sandport_protocol::inbox::{self as rules, taken, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode, Resume};
 
 pub use commit::Pending;
+pub(crate) use destination::Destination;
 pub use error::InboxError;
 pub use sandport_protocol::inbox::Conflict;
+pub(crate) use storage::StorageInbox;
+pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
 pub use upload::{Body, Upload, UploadWatch};
 pub use usage::Quota;
 

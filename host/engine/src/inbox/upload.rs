@@ -12,6 +12,7 @@ use super::Inbox;
 use super::commit::{Committer, Job, Pending, Work};
 use super::latch::Latch;
 use super::partial::{Holder, Lane, Signals};
+use super::storage::{StorageBody, StorageUpload};
 use super::transient::{Transient, TransientBody};
 
 /// What was accepted, as far as it matters after the verdict.
@@ -31,6 +32,8 @@ pub struct Upload(Kind);
 enum Kind {
     Transient(Transient),
     Resumable(Inbox, Holder),
+    /// Into a [`Storage`](super::Storage).
+    Stored(StorageUpload),
 }
 
 impl Upload {
@@ -42,11 +45,16 @@ impl Upload {
         Self(Kind::Resumable(inbox.clone(), holder))
     }
 
+    pub(super) fn stored(upload: StorageUpload) -> Self {
+        Self(Kind::Stored(upload))
+    }
+
     /// What is not here yet, in ascending order. Empty: all of it is.
     pub fn missing(&self) -> Vec<Extent> {
         match &self.0 {
             Kind::Transient(upload) => upload.missing(),
             Kind::Resumable(_, holder) => holder.missing(),
+            Kind::Stored(upload) => upload.missing(),
         }
     }
 
@@ -62,6 +70,7 @@ impl Upload {
         Ok(Body(match &self.0 {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
             Kind::Resumable(_, holder) => BodyKind::Resumable(holder.body(extent)?),
+            Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
         }))
     }
 
@@ -70,7 +79,7 @@ impl Upload {
     /// upload that cannot be resumed keeps nothing.
     pub fn durable(&self) -> u64 {
         match &self.0 {
-            Kind::Transient(_) => 0,
+            Kind::Transient(_) | Kind::Stored(_) => 0,
             Kind::Resumable(_, holder) => holder.durable(),
         }
     }
@@ -80,6 +89,7 @@ impl Upload {
         match &self.0 {
             Kind::Transient(upload) => upload.fault().get().cloned(),
             Kind::Resumable(_, holder) => holder.signals().fault().cloned(),
+            Kind::Stored(upload) => upload.fault().get().cloned(),
         }
     }
 
@@ -88,6 +98,7 @@ impl Upload {
         UploadWatch(match &self.0 {
             Kind::Transient(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
             Kind::Resumable(_, holder) => WatchKind::Signals(Arc::clone(holder.signals())),
+            Kind::Stored(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
         })
     }
 
@@ -99,6 +110,7 @@ impl Upload {
     pub fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
         match self.0 {
             Kind::Transient(upload) => upload.commit(size, digest),
+            Kind::Stored(upload) => upload.commit(size, digest),
             Kind::Resumable(inbox, holder) => {
                 holder.commit(&inbox, size, digest).unwrap_or_else(|refusal| {
                     let (job, pending) = Job::new(Work::Refused(refusal));
@@ -113,6 +125,7 @@ impl Upload {
     pub fn discard(self) {
         match self.0 {
             Kind::Transient(upload) => drop(upload),
+            Kind::Stored(upload) => drop(upload),
             Kind::Resumable(_, holder) => holder.discard(),
         }
     }
@@ -123,6 +136,7 @@ impl fmt::Debug for Upload {
         let name = match &self.0 {
             Kind::Transient(upload) => upload.name(),
             Kind::Resumable(_, holder) => holder.name(),
+            Kind::Stored(upload) => upload.name(),
         };
         f.debug_struct("Upload").field("name", &name).finish_non_exhaustive()
     }
@@ -166,6 +180,7 @@ pub struct Body(BodyKind);
 enum BodyKind {
     Transient(TransientBody),
     Resumable(Lane),
+    Stored(StorageBody),
 }
 
 impl Body {
@@ -174,6 +189,7 @@ impl Body {
         match &mut self.0 {
             BodyKind::Transient(body) => body.write(bytes),
             BodyKind::Resumable(lane) => lane.write(bytes),
+            BodyKind::Stored(body) => body.write(bytes),
         }
     }
 }

@@ -10,13 +10,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::Limits;
 
 use super::buffers::Buffers;
-use crate::inbox::Inbox;
+use crate::inbox::Destination;
 use crate::net::Stream;
 use crate::server::{EventSink, ServerEvent};
 
 /// What all connections of a server share.
 pub(crate) struct Context {
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: Destination,
     pub(crate) limits: Limits,
     pub(crate) events: EventSink,
     pub(super) buffers: Buffers,
@@ -24,7 +24,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(inbox: Inbox, limits: Limits, events: EventSink) -> Self {
+    pub(crate) fn new(inbox: Destination, limits: Limits, events: EventSink) -> Self {
         Self { inbox, limits, events, buffers: Buffers::default(), disk: DiskPace::default() }
     }
 }

@@ -9,7 +9,7 @@ use super::event::{EventSink, ServerEvent};
 use super::events::{self, Events};
 use super::resident::ResidentServer;
 use super::{Server, Shared};
-use crate::inbox::Inbox;
+use crate::inbox::{Destination, Inbox, Storage, StorageInbox};
 use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
 
 /// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
@@ -26,6 +26,9 @@ pub enum BuildError {
     /// The receiver can not be run.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// A resident component keeps files itself, in a folder.
+    #[error("the component runs resident and keeps files itself: it needs the folder of an inbox")]
+    NoFolder,
 }
 
 impl BuildError {
@@ -33,14 +36,21 @@ impl BuildError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Component(error) => error.hint(),
+            Self::NoFolder => "set the server up with Server::builder",
         }
     }
+}
+
+/// Where files are to go.
+pub(super) enum Place {
+    Folder(Inbox),
+    Storage(Box<dyn Storage>),
 }
 
 /// The settings of a server; each has a default.
 #[must_use]
 pub struct ServerBuilder {
-    inbox: Inbox,
+    place: Place,
     receiver: ReceiverSource,
     cache: Cache,
     limits: Limits,
@@ -52,9 +62,9 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    pub(super) fn new(inbox: Inbox) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self {
-            inbox,
+            place,
             receiver: ReceiverSource::default(),
             cache: Cache::default(),
             limits: Limits::default(),
@@ -149,18 +159,34 @@ impl ServerBuilder {
             limits
         };
         let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max)?;
-        let context = Arc::new(Context::new(self.inbox, self.limits, self.events));
+        let context = |destination| Arc::new(Context::new(destination, self.limits, self.events));
         let connections_max = self.connections_max;
-        Ok(match sandbox {
-            AnySandbox::PerConnection(sandbox) => AnyServer::PerConnection(Server {
-                shared: Arc::new(Shared { sandbox, context }),
-                connections_max,
-                drain_timeout: self.drain_timeout,
-            }),
-            AnySandbox::Resident(sandbox) => {
-                AnyServer::Resident(ResidentServer::new(sandbox, context, connections_max))
+        match (sandbox, self.place) {
+            (AnySandbox::PerConnection(sandbox), place) => {
+                let context = context(match place {
+                    Place::Folder(inbox) => Destination::Folder(inbox),
+                    Place::Storage(storage) => Destination::Storage(Arc::new(StorageInbox::new(
+                        storage,
+                        self.limits.size_max,
+                    ))),
+                });
+                Ok(AnyServer::PerConnection(Server {
+                    shared: Arc::new(Shared { sandbox, context }),
+                    connections_max,
+                    drain_timeout: self.drain_timeout,
+                }))
             }
-        })
+            (AnySandbox::Resident(sandbox), Place::Folder(inbox)) => {
+                let context = context(Destination::Folder(inbox.clone()));
+                Ok(AnyServer::Resident(ResidentServer::new(
+                    sandbox,
+                    inbox,
+                    context,
+                    connections_max,
+                )))
+            }
+            (AnySandbox::Resident(_), Place::Storage(_)) => Err(BuildError::NoFolder),
+        }
     }
 }
 

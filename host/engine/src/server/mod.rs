@@ -18,9 +18,10 @@ pub use resident::{ResidentError, ResidentServer};
 
 pub use crate::sandbox::Claim;
 
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Storage};
 use crate::net::Listener;
 use crate::sandbox::{Context, Sandbox};
+use builder::Place;
 
 /// A server that was built and does not listen yet.
 ///
@@ -54,7 +55,13 @@ struct Shared {
 impl Server {
     /// Begins to set a server up that puts files into `inbox`.
     pub fn builder(inbox: Inbox) -> ServerBuilder {
-        ServerBuilder::new(inbox)
+        ServerBuilder::new(Place::Folder(inbox))
+    }
+
+    /// Begins to set a server up that puts files into a storage of its owner's. The largest file is that
+    /// of the [limits](ServerBuilder::limits).
+    pub fn builder_with(storage: impl Storage) -> ServerBuilder {
+        ServerBuilder::new(Place::Storage(Box::new(storage)))
     }
 
     /// Serves until `shutdown` is ready. Then nothing more is accepted, connections that are under

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::inbox::Quota;
+use crate::inbox::{Inbox, Quota};
 use crate::net::{Address, BindError, Listener};
 use crate::sandbox::{Context, ResidentSandbox};
 use supervisor::Supervisor;
@@ -19,6 +19,7 @@ use supervisor::Supervisor;
 /// contract with it.
 pub struct ResidentServer {
     sandbox: ResidentSandbox,
+    inbox: Inbox,
     context: Arc<Context>,
     connections_max: u32,
 }
@@ -83,10 +84,11 @@ fn words(last: Option<&str>) -> String {
 impl ResidentServer {
     pub(super) fn new(
         sandbox: ResidentSandbox,
+        inbox: Inbox,
         context: Arc<Context>,
         connections_max: u32,
     ) -> Self {
-        Self { sandbox, context, connections_max }
+        Self { sandbox, inbox, context, connections_max }
     }
 
     /// Runs the component on these addresses until `shutdown` is ready, and starts it again when it
@@ -102,7 +104,7 @@ impl ResidentServer {
         addresses: &[Address],
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ResidentError> {
-        let options = self.context.inbox.options();
+        let options = self.inbox.options();
         if options.quota != Quota::default() {
             return Err(ResidentError::NotEnforced("a quota"));
         }

@@ -78,11 +78,12 @@ impl Supervisor {
         self.grants.begin_run();
         self.announcer.begin_run();
         let output = self.output();
-        let (limits, options) = (&context.limits, context.inbox.options());
+        let inbox = &self.server.inbox;
+        let (limits, options) = (&context.limits, inbox.options());
         let arguments =
             arguments::of(&self.grants.addresses(), limits, options, self.server.connections_max);
         self.emit(ServerEvent::ReceiverStarted);
-        let folder = context.inbox.dir();
+        let folder = inbox.dir();
         let end = tokio::select! {
             end = self.server.sandbox.run(&arguments, folder, &self.grants, &output) => end,
             never = self.watch_for_silence() => match never {},
