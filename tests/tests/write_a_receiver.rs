@@ -66,7 +66,7 @@ fn steps(page: &str) -> Vec<Step> {
 }
 
 /// Follows the page in an empty folder. All of its commands are run, but for two, of which is noted
-/// what they are given: `sandport`, and `nc`.
+/// what they are given: `sandport serve`, and `nc`.
 fn follow(page: &str, folder: &Path) -> Vec<Done> {
     let notes = folder.join("notes");
     let empty = folder.join("empty");
@@ -75,7 +75,11 @@ fn follow(page: &str, folder: &Path) -> Vec<Done> {
     let mut script = String::from(
         r#"set -euo pipefail
 note() { printf '%s/%03d' "$NOTES" "$(ls "$NOTES" | wc -l)"; }
-sandport() { [[ "$1 $2 $3" == 'serve inbox --receiver' ]]; realpath "$4" >"$(note).served"; }
+sandport() {
+    if [[ $1 == inspect ]]; then "$SANDPORT_BINARY" "$@"; return; fi
+    [[ "$1 $2 $3" == 'serve inbox --receiver' ]]
+    realpath "$4" >"$(note).served"
+}
 nc() { local to; to=$(note); { printf '%s\n' "$*"; cat; } >"$to.said"; }
 "#,
     );
@@ -99,6 +103,7 @@ nc() { local to; to=$(note); { printf '%s\n' "$*"; cat; } >"$to.said"; }
         .arg(&path)
         .current_dir(&empty)
         .env("SANDPORT", artifacts::workspace())
+        .env("SANDPORT_BINARY", artifacts::sandport())
         .env("NOTES", &notes)
         .env("EMPTY", &empty)
         // What was compiled for one of the two Rust projects, or in an earlier run, serves again.
