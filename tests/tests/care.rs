@@ -3,8 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
+use sandport_protocol::wire::{NumberedOffer, SenderMessage};
+use sandport_protocol::{Resume, ResumeMode};
 use sandport_tests::files::{self, Tree, file};
+use sandport_tests::native::offer;
 use sandport_tests::process::Ended;
 use sandport_tests::send::command;
 use sandport_tests::{Native, Server, Setup, process, send};
@@ -167,4 +171,49 @@ fn clean_removes_what_a_killed_server_left_and_nothing_of_a_running_one() {
     assert_eq!(server.staged(), [""; 0]);
     let stored = [("after".into(), file("x")), ("stored".into(), file("hello"))];
     assert_eq!(server.published(), Tree::from(stored));
+}
+
+#[test]
+fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_back() {
+    let mut server = server_with(&[], &[("stored", "hello")]);
+    let mut sender = Native::open(&server);
+    let SenderMessage::Offer(NumberedOffer { id, mut offer }) = offer(0, "video.mkv", 4 << 20)
+    else {
+        unreachable!()
+    };
+    offer.resume = Some(Resume { key: [9; 32], mode: ResumeMode::TakeOver });
+    sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+    sender.data(0, 0, &vec![7; 1 << 20]);
+    // When this one is through, the bytes before it have been staged.
+    sender.send(1, "after", b"x");
+    sender.outcome(1).unwrap();
+    drop(sender);
+    server.stop();
+
+    let (code, lines) = run_json(&["ls"], server.inbox());
+    assert_eq!(code, Some(0));
+    let partial =
+        lines.iter().find(|line| line["type"] == "partial").expect("an upload that waits");
+    assert_eq!((&partial["name"], &partial["size"]), (&"video.mkv".into(), &(4 << 20).into()));
+    assert_eq!((&partial["kept"], &partial["percent"]), (&(1 << 20).into(), &25.into()));
+    assert!(partial["identity"].is_null());
+    assert_eq!(lines.last().unwrap()["partials"], 1);
+    let ended = run(&["ls"], server.inbox());
+    assert!(ended.stdout.contains("25 %        video.mkv\n"), "{ended:?}");
+    assert!(ended.stderr.contains("2 files: 6 B; 1 partial upload"), "{ended:?}");
+
+    // A week is not over yet; then it is.
+    let (_, lines) = run_json(&["clean"], server.inbox());
+    assert_eq!((&lines[0]["removed"], &lines[0]["partials_left"]), (&0.into(), &1.into()));
+    let partials = server.inbox().join(".sandport/partials");
+    for name in files::names_in(&partials) {
+        let long_ago = SystemTime::now() - Duration::from_secs(8 * 24 * 3_600);
+        files::set_modified(&partials.join(name), long_ago);
+    }
+    let again = Setup::new([""; 0]).inbox(server.inbox()).start();
+    let ended = run(&["clean"], again.inbox());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, "removed partial upload of video.mkv (1.0 MiB, idle for 8d)\n");
+    assert_eq!(files::names_in(&partials), [""; 0]);
+    assert_eq!(again.published().len(), 2);
 }

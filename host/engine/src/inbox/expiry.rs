@@ -1,16 +1,14 @@
 //! The thread that removes uploads which nobody comes back to.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
 use super::Core;
-use super::care::{EvenClock, PARTIALS_FOLDER, Reading, Rule, sweep};
+use super::care::{EvenClock, Reading, Rule, sweep};
 
 /// How often is looked for what is due. Seldom enough to cost nothing; no age matters to the hour.
 const PASS_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -58,20 +56,14 @@ fn run(core: &Core, expiry: Duration, stopped: &Receiver<()>) {
 pub(super) fn pass(core: &Core, expiry: Duration, clock: &mut EvenClock, reading: Reading) {
     let Some(now_s) = clock.look(reading) else { return };
     let rule = Rule { now_s, expiry_s: expiry.as_secs(), dry_run: false };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = rustix::fs::openat(&core.layout.state, PARTIALS_FOLDER, flags, Mode::empty());
-    let folder = match folder {
-        Ok(folder) => folder,
-        Err(Errno::NOENT) => return,
-        Err(errno) => {
-            tracing::warn!(error = %errno, "could not open the folder of partial uploads");
-            return;
-        }
-    };
-    match sweep(folder.as_fd(), rule) {
+    match sweep(core.layout.partials.as_fd(), rule) {
         Ok(swept) => {
             for error in &swept.failed {
                 tracing::warn!(%error, "could not remove an upload that nobody goes on with");
+            }
+            if let Some(usage) = &core.usage {
+                let names = swept.removed.iter().filter_map(|leftover| leftover.path.file_name());
+                names.filter_map(OsStr::to_str).for_each(|name| usage.removed_waiting(name));
             }
             if !swept.removed.is_empty() {
                 let removed = swept.removed.len();

@@ -56,8 +56,8 @@ impl Layout {
 
         let (staging, made_staging) = open_own(&state, &state_path, "staging")?;
         clean(&staging, &state_path.join("staging"))?;
-        let (partials, made_partials) = open_own(&state, &state_path, "partials")?;
-        partial::clean(&partials, &state_path.join("partials"))?;
+        let (partials, made_partials) = open_own(&state, &state_path, partial::FOLDER)?;
+        partial::clean(&partials, &state_path.join(partial::FOLDER))?;
 
         if made_root || made_state || made_staging || made_partials || new {
             let parent = match dir.parent() {
@@ -240,9 +240,15 @@ fn clean(staging: &OwnedFd, path: &Path) -> Result<(), InboxError> {
         if matches!(entry.file_name().to_bytes(), b"." | b"..") {
             continue;
         }
-        rustix::fs::unlinkat(staging, entry.file_name(), AtFlags::empty())
-            .map_err(|errno| failed("clean", path, errno))?;
-        removed += 1;
+        match rustix::fs::unlinkat(staging, entry.file_name(), AtFlags::empty()) {
+            Ok(()) => removed += 1,
+            // Not ours: a server makes none there.
+            Err(Errno::ISDIR) => tracing::warn!(
+                folder = %path.display(),
+                "left a folder of somebody else's alone that is among unfinished uploads"
+            ),
+            Err(errno) => return Err(failed("clean", path, errno)),
+        }
     }
     if removed > 0 {
         tracing::info!(removed, "removed unfinished uploads of an earlier run");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 
 use super::Core;
 use super::disk::{Publish, Step};
@@ -37,11 +37,18 @@ pub(super) struct StagedFile {
 impl StagedFile {
     /// Makes an empty one.
     pub(super) fn create(core: &Arc<Core>) -> Result<Self> {
-        // The inbox is locked and its staging was cleaned at the start: a counter is unique.
-        let number = core.staged_count.fetch_add(1, Ordering::Relaxed);
         let mut name = String::with_capacity(16);
-        let _ = write!(name, "{number:x}");
-        let file = core.disk.create(&core.layout.staging, &name)?;
+        let file = loop {
+            // The inbox is locked and its staging was cleaned at the start: a counter is unique, but
+            // for folders that somebody else put there.
+            let number = core.staged_count.fetch_add(1, Ordering::Relaxed);
+            name.clear();
+            let _ = write!(name, "{number:x}");
+            match core.disk.create(&core.layout.staging, &name) {
+                Err(Errno::EXIST) => {}
+                created => break created?,
+            }
+        };
         core.files_open.fetch_add(1, Ordering::Relaxed);
         let core = Arc::clone(core);
         Ok(Self {

@@ -1,11 +1,11 @@
-//! How much an inbox holds, where that has a limit: files that have their names, and uploads on their
-//! way, which reserve what they announced.
+//! How much an inbox holds, where that has a limit: files that have their names, uploads on their way,
+//! which reserve what they announced, and uploads that were cut and can be resumed.
 //!
 //! The tree is counted at the start, and every upload after that. Files that somebody takes out are
 //! noticed when it matters: before an upload is refused, the tree is counted again, unless that was done
 //! a moment ago.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 use walkdir::WalkDir;
+
+use super::partial::{DATA_SUFFIX, FOLDER};
 
 /// How long an offer may wait for a count before it is judged by the last one. It is answered on a
 /// thread that other connections live on. Counting some ten thousand files fits.
@@ -28,9 +30,9 @@ const COUNT_PAUSE_FACTOR: u32 = 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quota {
-    /// Bytes of content of all files, and of uploads on their way.
+    /// Bytes of content of all files, of uploads on their way, and of those that wait to be resumed.
     pub bytes_max: Option<u64>,
-    /// Files and folders, with uploads on their way.
+    /// Files and folders, with uploads on their way and those that wait.
     pub files_max: Option<u64>,
 }
 
@@ -65,6 +67,8 @@ struct Account {
     stored: Amount,
     /// Of uploads on their way.
     reserved: Amount,
+    /// Of each upload that waits to be resumed: the name of its data file, and the bytes in that.
+    waiting: HashMap<String, u64>,
     /// Inodes that are about to get a name: a count that meets them leaves them out, because they are
     /// counted when they have it.
     publishing: HashSet<u64>,
@@ -98,12 +102,14 @@ impl Usage {
         let account = Account {
             stored: Amount::default(),
             reserved: Amount::default(),
+            waiting: HashMap::new(),
             publishing: HashSet::new(),
             counting: None,
             last: None,
         };
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
         let usage = Self { quota, dir, account: Mutex::new(account), counted: Condvar::new() };
+        usage.account().waiting = usage.waiting();
         usage.account().counting = Some(Counting::default());
         usage.count();
         // The first refusal counts again, however soon it comes.
@@ -120,6 +126,34 @@ impl Usage {
         let amount = Amount { bytes, files: 1 };
         self.add(amount)?;
         Ok(Reservation { usage: Arc::clone(self), amount })
+    }
+
+    /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`; then it waits on.
+    pub(super) fn reserve_waiting(
+        self: &Arc<Self>,
+        name: &str,
+        bytes: u64,
+    ) -> Result<Reservation, Refusal> {
+        let waited = self.account().waiting.remove(name);
+        let reserved = self.reserve(bytes);
+        if let (Err(_), Some(waited)) = (&reserved, waited) {
+            self.account().waiting.insert(name.to_owned(), waited);
+        }
+        reserved
+    }
+
+    /// An upload is left to wait in the data file `name`, of `bytes`, until it is taken up again.
+    pub(super) fn waits(&self, name: String, bytes: u64) {
+        self.account().waiting.insert(name, bytes);
+    }
+
+    /// What waited in the data file `name` was removed.
+    pub(super) fn removed_waiting(&self, name: &str) {
+        self.account().waiting.remove(name);
     }
 
     /// Whether a folder may be made.
@@ -162,7 +196,11 @@ impl Usage {
     }
 
     fn fits(&self, account: &Account, amount: Amount) -> bool {
-        let total = account.stored.plus(account.reserved).plus(amount);
+        let waiting = Amount {
+            bytes: account.waiting.values().fold(0, |sum, bytes| sum.saturating_add(*bytes)),
+            files: account.waiting.len() as u64,
+        };
+        let total = account.stored.plus(account.reserved).plus(waiting).plus(amount);
         self.quota.bytes_max.is_none_or(|most| total.bytes <= most || amount.bytes == 0)
             && self.quota.files_max.is_none_or(|most| total.files <= most || amount.files == 0)
     }
@@ -226,11 +264,34 @@ impl Usage {
             }
         }
         let mut account = self.account();
+        // Somebody may have removed some.
+        account.waiting.retain(|name, bytes| match std::fs::metadata(self.partials().join(name)) {
+            Ok(metadata) => {
+                *bytes = metadata.len();
+                true
+            }
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        });
         let meanwhile = account.counting.take().unwrap_or_default();
         account.stored = found.plus(meanwhile.added);
         account.last = Some((Instant::now(), started.elapsed()));
         drop(account);
         self.counted.notify_all();
+    }
+
+    /// The uploads that wait at the start, before any is open.
+    fn waiting(&self) -> HashMap<String, u64> {
+        let Ok(entries) = std::fs::read_dir(self.partials()) else { return HashMap::new() };
+        let data = entries.filter_map(Result::ok).filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let metadata = entry.metadata().ok()?;
+            (name.ends_with(DATA_SUFFIX) && metadata.is_file()).then_some((name, metadata.len()))
+        });
+        data.collect()
+    }
+
+    fn partials(&self) -> PathBuf {
+        self.dir.join(RESERVED_NAME).join(FOLDER)
     }
 
     /// Bytes and files that are stored, and that are reserved.

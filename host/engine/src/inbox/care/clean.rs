@@ -11,8 +11,8 @@ use sandport_protocol::RESERVED_NAME;
 use super::clock::Reading;
 use super::files::Unreadable;
 use super::look::open_state;
-use super::partials::FOLDER;
 use super::sweep::{Leftover, LeftoverKind, Rule, Swept, sweep};
+use crate::inbox::partial::FOLDER;
 use crate::inbox::{InboxError, layout};
 
 /// What was removed, or would be.

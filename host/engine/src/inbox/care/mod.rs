@@ -15,7 +15,6 @@ mod sweep;
 mod verify;
 
 pub(super) use clock::{EvenClock, Reading};
-pub(super) use partials::FOLDER as PARTIALS_FOLDER;
 pub(super) use sweep::{Rule, sweep};
 
 pub use clean::{Cleaned, clean};

@@ -14,14 +14,8 @@ use super::files::Unreadable;
 use super::look::open_state;
 use super::sweep::open_regular;
 use crate::inbox::InboxError;
+use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX};
 use crate::inbox::receipts::boot;
-
-/// Where uploads are that can be resumed, in `.sandport`. Each has two files there: its data and its
-/// journal.
-pub(in crate::inbox) const FOLDER: &str = "partials";
-
-pub(in crate::inbox) const DATA_SUFFIX: &str = ".data";
-pub(in crate::inbox) const JOURNAL_SUFFIX: &str = ".journal";
 
 /// Longest journal that is read. Bytes. It is that of a file of 8 TiB.
 const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;

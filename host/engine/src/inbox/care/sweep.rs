@@ -13,7 +13,8 @@ use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 
 use super::files::Unreadable;
-use super::partials::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, inspect_file};
+use super::partials::inspect_file;
+use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX};
 
 /// How many hexadecimal digits an upload is called by.
 const ID_DIGITS: usize = 32;

@@ -47,6 +47,15 @@ pub(super) use lane::Lane;
 pub(super) use partial::Partial;
 use store::Found;
 
+/// Where they are, in `.sandport`.
+pub(super) const FOLDER: &str = "partials";
+
+/// What the names of data files end with.
+pub(super) const DATA_SUFFIX: &str = ".data";
+
+/// And those of journals.
+pub(super) const JOURNAL_SUFFIX: &str = ".journal";
+
 /// Where a resume key leads: a hash of it and of the identity that it counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Id([u8; 32]);
@@ -176,6 +185,7 @@ impl Partials {
             let mut known = self.known();
             if partial.is_idle() && known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial))
             {
+                partial.wait();
                 known.remove(&id);
             }
         }

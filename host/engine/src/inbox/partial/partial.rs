@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use blake3::Hasher;
 use blake3::hazmat::HasherExt;
+use rustix::fs::AtFlags;
 use sandport_protocol::journal::{
     Begun, ChainingValue, Entry, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, Kept, Ranges, Tail, Tree,
     group_hasher,
@@ -27,7 +28,7 @@ use crate::inbox::receipts;
 use crate::inbox::space::FLOOR_STEP_BYTES;
 use crate::inbox::stage::StagedFile;
 use crate::inbox::upload::Plan;
-use crate::inbox::usage::Reservation;
+use crate::inbox::usage::{Reservation, Usage};
 use crate::inbox::{Core, Durability};
 
 /// Most separate ranges that an upload may consist of: what is missing between them has to fit one
@@ -115,7 +116,8 @@ impl Partial {
     ) -> Result<Arc<Self>, Refusal> {
         let Loaded { name, size, data, tree, whole, tail, journal } = loaded;
         let reserved = size.unwrap_or_else(|| whole.end());
-        let mut state = State::new(core.reserve(Some(reserved))?);
+        let reserve = |usage: &Arc<Usage>| usage.reserve_waiting(&store::data_name(id), reserved);
+        let mut state = State::new(core.usage.as_ref().map(reserve).transpose()?);
         state.kept = whole.clone();
         if let Some((group, length, hasher)) = tail {
             let start = group * GROUP_BYTES;
@@ -486,9 +488,22 @@ impl Partial {
     fn give_up(&self, fault: &Refusal) {
         self.state().ended = true;
         self.evict(fault);
+        self.wait();
         if let Some(partials) = self.partials.upgrade() {
             partials.forget(self);
         }
+    }
+
+    /// Nobody has it open any more: what is on the disk counts towards the quota until someone takes it
+    /// up again.
+    pub(super) fn wait(&self) {
+        let Some(usage) = &self.core.usage else { return };
+        let name = store::data_name(self.id);
+        let stat = rustix::fs::statat(&self.core.layout.partials, &name, AtFlags::SYMLINK_NOFOLLOW);
+        if let Ok(stat) = stat {
+            usage.waits(name, u64::try_from(stat.st_size).unwrap_or(0));
+        }
+        self.state().reservation = None;
     }
 
     // ----------------------------------------------------------------- ending

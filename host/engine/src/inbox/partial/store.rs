@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use blake3::hazmat::HasherExt;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, GROUP_BYTES, Ranges, Tree, Writer, group_hasher, recover};
 use sandport_protocol::{EntryName, Refusal, RefusalCode};
 
-use super::Id;
+use super::{DATA_SUFFIX, Id, JOURNAL_SUFFIX};
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::error::{InboxError, refusal};
@@ -49,11 +49,11 @@ pub(super) struct Journal {
 }
 
 pub(super) fn data_name(id: Id) -> String {
-    format!("{id}.data")
+    format!("{id}{DATA_SUFFIX}")
 }
 
 fn journal_name(id: Id) -> String {
-    format!("{id}.journal")
+    format!("{id}{JOURNAL_SUFFIX}")
 }
 
 const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -61,13 +61,26 @@ const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBL
 /// Makes the data file, in place of one that nobody can resume.
 pub(super) fn create_data(core: &Core, id: Id) -> rustix::io::Result<OwnedFd> {
     let (partials, name) = (&core.layout.partials, data_name(id));
-    match core.disk.create_readable(partials, &name) {
+    let data = match core.disk.create_readable(partials, &name) {
         Err(Errno::EXIST) => {
             core.disk.remove(partials, &name)?;
-            core.disk.create_readable(partials, &name)
+            if let Some(usage) = &core.usage {
+                usage.removed_waiting(&name);
+            }
+            core.disk.create_readable(partials, &name)?
         }
-        created => created,
-    }
+        created => created?,
+    };
+    hold(&data)?;
+    Ok(data)
+}
+
+/// Tells those who remove old uploads that this one is in use, for as long as the descriptor is open
+/// (see `care::sweep`). `false`: it was removed just now.
+fn hold(data: &OwnedFd) -> rustix::io::Result<bool> {
+    // It waits only for who is removing it: that takes two system calls.
+    rustix::io::retry_on_intr(|| rustix::fs::flock(data, FlockOperation::LockShared))?;
+    Ok(rustix::fs::fstat(data)?.st_nlink > 0)
 }
 
 /// Finds what a key leads to. What cannot be used is removed: its sender has the bytes still.
@@ -81,6 +94,11 @@ pub(super) fn load(core: &Arc<Core>, id: Id) -> Result<Option<Found>, Refusal> {
     };
     let bytes = read_journal(core, &journal).map_err(failed)?;
     let data = open_regular(core, &data_name(id), OFlags::RDWR).map_err(failed)?;
+    if let Some(data) = &data
+        && !hold(data).map_err(failed)?
+    {
+        return Ok(None);
+    }
     let data_bytes = match &data {
         Some(data) => u64::try_from(rustix::fs::fstat(data).map_err(failed)?.st_size).unwrap_or(0),
         None => 0,
@@ -207,6 +225,9 @@ impl Journal {
 pub(super) fn remove(core: &Core, id: Id) {
     remove_journal(core, id);
     remove_file(core, &data_name(id));
+    if let Some(usage) = &core.usage {
+        usage.removed_waiting(&data_name(id));
+    }
 }
 
 pub(super) fn remove_journal(core: &Core, id: Id) {
@@ -228,13 +249,17 @@ pub(in crate::inbox) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), Inb
         .map_err(|errno| failed("read", path, errno))?;
     let mut removed = 0_u64;
     for entry in &entries {
-        let Some(id) = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(".data"))
+        let Some(id) =
+            entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(DATA_SUFFIX))
         else {
             continue;
         };
         let is_ours = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let journal =
-            rustix::fs::statat(partials, format!("{id}.journal"), AtFlags::SYMLINK_NOFOLLOW);
+        let journal = rustix::fs::statat(
+            partials,
+            format!("{id}{JOURNAL_SUFFIX}"),
+            AtFlags::SYMLINK_NOFOLLOW,
+        );
         if is_ours && matches!(journal, Err(Errno::NOENT)) {
             rustix::fs::unlinkat(partials, entry.file_name(), AtFlags::empty())
                 .map_err(|errno| failed("clean", path, errno))?;

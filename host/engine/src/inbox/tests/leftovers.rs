@@ -4,8 +4,10 @@
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
+use sandport_protocol::ResumeMode;
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Tail, Writer};
 
+use super::resume::{content, resumable};
 use super::*;
 use crate::inbox::care::{self, EvenClock, LeftoverKind, Reading, clean, list_partials};
 use crate::inbox::expiry;
@@ -154,6 +156,22 @@ fn what_others_put_there_is_left_alone() {
 }
 
 #[test]
+fn a_folder_of_somebody_elses_in_staging_is_no_reason_to_fail() {
+    let mut bench = Bench::new();
+    bench.inbox = None;
+    // As the first files would be called there.
+    for name in ["0", "1"] {
+        let folder = bench.path(".sandport/staging").join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("theirs"), b"theirs").unwrap();
+    }
+    bench.restart();
+    bench.send("a", b"hello").unwrap();
+    assert_eq!((bench.staged(), bench.names()), (2, vec!["a".to_owned()]));
+    assert_eq!(fs::read(bench.path(".sandport/staging/1/theirs")).unwrap(), b"theirs");
+}
+
+#[test]
 fn a_note_about_a_stored_upload_goes_when_nobody_can_ask_any_more() {
     let mut bench = Bench::new();
     bench.inbox = None;
@@ -222,4 +240,40 @@ fn a_clock_that_jumps_removes_nothing() {
         .set_modified(future)
         .unwrap();
     assert_eq!(care::clean(&bench.dir(), DAY / 2, true).unwrap().removed.len(), 0);
+}
+
+#[test]
+fn an_upload_that_a_server_has_open_stays_however_old_it_looks_and_goes_when_nobody_comes_back() {
+    let mut bench = Bench::new();
+    let content = content(3 * GROUP_BYTES as usize);
+    let offer = resumable("big", Some(3 * GROUP_BYTES), ResumeMode::TakeOver);
+    let upload = accept(bench.inbox(), &offer);
+    upload.body(ALL).unwrap().write(&content[..GROUP_BYTES as usize]);
+    let age_all = |bench: &Bench| {
+        for name in partials(bench) {
+            set_active(&bench.path(".sandport/partials").join(name), 8 * DAY);
+        }
+    };
+    age_all(&bench);
+    let cleaned = clean(&bench.dir(), 7 * DAY, false).unwrap();
+    assert_eq!((cleaned.removed.len(), cleaned.left, cleaned.served), (0, 1, true));
+    let mut clock = EvenClock::default();
+    pass_with_clock_off(&bench, &mut clock, 0, 0);
+    pass_with_clock_off(&bench, &mut clock, 2, 0);
+    assert!(partials(&bench).iter().any(|name| name.ends_with(".data")));
+    drop(upload);
+
+    bench.restart();
+    let found: Vec<_> = list_partials(&bench.dir()).unwrap().map(Result::unwrap).collect();
+    assert_eq!((found[0].name.as_str(), found[0].kept), ("big", GROUP_BYTES));
+    age_all(&bench);
+    let cleaned = clean(&bench.dir(), 7 * DAY, false).unwrap();
+    assert_eq!(cleaned.removed[0].name.as_deref(), Some("big"));
+    assert_eq!(partials(&bench), [""; 0]);
+    // Whoever does come back begins anew.
+    let upload = accept(bench.inbox(), &offer);
+    assert_eq!(upload.missing()[0].offset, 0);
+    upload.body(ALL).unwrap().write(&content);
+    wait(&upload.commit(3 * GROUP_BYTES, Some(digest(&content)))).unwrap();
+    assert_eq!(bench.names(), ["big"]);
 }

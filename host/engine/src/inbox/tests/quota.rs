@@ -1,6 +1,13 @@
 //! Limits on what an inbox holds.
 
+use std::time::{Duration, SystemTime};
+
+use sandport_protocol::ResumeMode;
+use sandport_protocol::journal::GROUP_BYTES;
+
+use super::resume::{content, resumable};
 use super::*;
+use crate::inbox::care::clean;
 
 fn with_quota(
     bytes_max: impl Into<Option<u64>>,
@@ -131,4 +138,55 @@ fn many_at_once_never_hold_more_than_the_quota_and_the_account_stays_exact() {
         assert!(files.len() <= 60 + 8, "{}", files.len());
         assert_eq!(totals(&bench), [bytes as u64, files.len() as u64, 0, 0]);
     }
+}
+
+/// An inbox with a quota of `beyond` bytes over an upload of four groups, of which one and 5 bytes have
+/// come before it was cut and the server was started anew; that upload's content.
+fn cut_upload(beyond: u64) -> (Bench, Vec<u8>) {
+    let content = content(4 * GROUP_BYTES as usize);
+    let mut bench = Bench::in_memory(with_quota(4 * GROUP_BYTES + beyond, None));
+    let offer = resumable("big", Some(4 * GROUP_BYTES), ResumeMode::TakeOver);
+    let upload = accept(bench.inbox(), &offer);
+    upload.body(ALL).unwrap().write(&content[..GROUP_BYTES as usize + 5]);
+    assert_eq!(totals(&bench), [0, 0, 4 * GROUP_BYTES, 1]);
+    drop(upload);
+    bench.restart();
+    (bench, content)
+}
+
+fn announce(bench: &Bench, size: u64) -> Result<Verdict, Refusal> {
+    bench.inbox().open(&Offer { size: Some(size), ..offer("other", b"") })
+}
+
+#[test]
+fn an_upload_that_waits_counts_with_what_has_come_and_when_it_goes_on_with_all() {
+    let (bench, content) = cut_upload(10);
+    let room = 3 * GROUP_BYTES + 5;
+    assert_eq!(code(announce(&bench, room + 1)), RefusalCode::QuotaExceeded);
+    drop(announce(&bench, room).unwrap());
+    let offer = resumable("big", Some(4 * GROUP_BYTES), ResumeMode::TakeOver);
+    let other = announce(&bench, room).unwrap();
+    // It would not fit beside the other; and what is here of it is not lost by that.
+    assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::QuotaExceeded);
+    drop(other);
+    let upload = accept(bench.inbox(), &offer);
+    let missing = upload.missing();
+    assert_eq!(missing[0].offset, GROUP_BYTES + 5);
+    upload.body(missing[0]).unwrap().write(&content[GROUP_BYTES as usize + 5..]);
+    wait(&upload.commit(4 * GROUP_BYTES, Some(digest(&content)))).unwrap();
+    assert_eq!(totals(&bench), [4 * GROUP_BYTES, 1, 0, 0]);
+    bench.send("rest", &[0; 10]).unwrap();
+}
+
+#[test]
+fn the_room_of_an_upload_that_is_cleaned_away_is_noticed() {
+    let (bench, _) = cut_upload(0);
+    let partials = bench.path(".sandport/partials");
+    for entry in fs::read_dir(&partials).unwrap() {
+        let file = fs::File::open(entry.unwrap().path()).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let cleaned = clean(&bench.dir(), Duration::from_secs(60), false).unwrap();
+    assert_eq!((cleaned.removed.len(), cleaned.served), (1, true));
+    drop(announce(&bench, 4 * GROUP_BYTES).unwrap());
 }
