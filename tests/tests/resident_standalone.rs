@@ -1,0 +1,97 @@
+//! The standalone component, run resident by our own host: the same clients, the same results.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::thread;
+
+use sandport_tests::clients::classic_client;
+use sandport_tests::files::{Tree, file};
+use sandport_tests::{Connection, Native, Random, Server, Setup, artifacts, send};
+
+/// Senders at once.
+const SENDERS: usize = 30;
+
+fn setup<const N: usize>(flags: [&str; N]) -> Setup {
+    Setup::new(flags).receiver(artifacts::standalone())
+}
+
+#[test]
+fn a_classic_client_uploads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let content = Random::seeded().bytes(300_000);
+    fs::write(&path, &content).unwrap();
+    let mut server = setup([]).start();
+    let client = classic_client(server.address(), &path);
+    assert_eq!((client.code, client.stdout.as_str()), (Some(0), "ack\n"), "{client:?}");
+    let event = server.events.wait("a stored file", |event| event["type"] == "stored");
+    assert_eq!(event["claimed"], true, "{event}");
+    assert_eq!(server.content(event["name"].as_str().unwrap()), content);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn what_it_stored_is_remembered_by_its_next_run_and_kept_by_the_native_inbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, inbox) = (folder.path().join("a.bin"), folder.path().join("inbox"));
+    let content = Random::seeded().bytes(2_000_003);
+    fs::write(&path, &content).unwrap();
+    let send_to = |server: &Server| {
+        let sent = send([path.as_os_str(), server.address().as_ref()]).expect_success();
+        (sent.of_type("stored").len(), sent.of_type("already-stored").len())
+    };
+    for expected in [(1, 0), (0, 1)] {
+        let mut resident = setup([]).inbox(&inbox).start();
+        assert_eq!(send_to(&resident), expected);
+        assert_eq!(resident.stop(), Some(0));
+    }
+    // The native inbox tells files apart by other marks, so it receives the file again, and keeps both.
+    let mut native = Setup::new([""; 0]).inbox(&inbox).start();
+    assert_eq!(send_to(&native), (1, 0));
+    assert_eq!(native.stop(), Some(0));
+    let both = ["a.bin", "a-1.bin"].map(|name| (name.into(), file(&content)));
+    assert_eq!(native.published(), Tree::from(both));
+}
+
+#[test]
+fn its_settings_are_those_of_the_server() {
+    let mut server =
+        setup(["--max-file", "5B", "--conflict", "refuse", "--classic-name", "file"]).start();
+    let mut sender = Native::open(&server);
+    assert_eq!(sender.welcome.size_max, Some(5));
+    sender.send(0, "larger", b"hello!");
+    assert!(sender.outcome(0).is_err());
+    let refused = server.wait_refused("too-large");
+    assert_eq!((&refused["name"], &refused["claimed"]), (&"larger".into(), &true.into()));
+    for answer in ["stored", "exists"] {
+        let mut client = Connection::open(&server);
+        client.say("5\nhello");
+        client.hear_all();
+        match answer {
+            "stored" => assert_eq!(server.wait_stored(), "file"),
+            code => drop(server.wait_refused(code)),
+        }
+    }
+    assert_eq!(server.published(), Tree::from([("file".into(), file("hello"))]));
+}
+
+#[test]
+fn many_senders_at_once_are_served_by_one_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = setup(["-l", "127.0.0.1:0", "-l", "[::1]:0"]).start();
+    let addresses = server.addresses().to_vec();
+    let names: Vec<String> = (0..SENDERS).map(|number| format!("{number}.bin")).collect();
+    for name in &names {
+        fs::write(folder.path().join(name), name.repeat(20_000)).unwrap();
+    }
+    thread::scope(|scope| {
+        for (number, name) in names.iter().enumerate() {
+            let (path, to) = (folder.path().join(name), &addresses[number % addresses.len()]);
+            scope.spawn(move || send([path.as_os_str(), to.as_ref()]).expect_success());
+        }
+    });
+    for name in &names {
+        assert_eq!(server.content(name), name.repeat(20_000).as_bytes());
+    }
+    assert_eq!(server.staged(), [""; 0]);
+}
