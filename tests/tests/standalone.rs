@@ -6,7 +6,7 @@ use std::thread;
 
 use sandport_tests::clients::classic_client;
 use sandport_tests::files::{Entry, Tree, file};
-use sandport_tests::{Connection, Native, Random, Server, Setup, send};
+use sandport_tests::{Connection, Native, Random, Server, Setup, artifacts, send};
 
 /// Senders at once.
 const SENDERS: usize = 100;
@@ -295,4 +295,25 @@ fn a_command_line_that_makes_no_sense_is_said_with_the_form_that_would() {
     let help = setup(["--help"]).start_and_fail();
     assert_eq!(help.code, Some(0), "{help:?}");
     assert!(help.stdout.contains("--max-file <SIZE>") && help.stdout.contains("SANDPORT_MAX_FILE"));
+}
+
+#[test]
+fn the_same_file_runs_resident_in_our_host() {
+    let (folder, tree) = a_tree(&mut Random::seeded());
+    let flags = ["--max-file", "5MB", "--idle-timeout", "30s", "--classic-name", "old"];
+    let mut server = Setup::new(flags).receiver(artifacts::standalone()).start();
+    let path = folder.path().join("tree");
+    let sent = send([path.as_os_str(), server.address().as_ref()]).expect_success();
+    assert_eq!(sent.of_type("stored").len(), 44, "{sent:?}");
+    assert_eq!(server.published(), tree);
+    let mut classic = Connection::open(&server);
+    classic.say("5\n");
+    assert_eq!(classic.hear(3), b"ack");
+    classic.say("hello");
+    assert_eq!(classic.hear_all(), b"");
+    server.events.wait("the classic upload", |event| event["name"] == "old");
+    assert_eq!(server.content("old"), b"hello");
+    let mut large = Native::open(&server);
+    large.offer(0, "large", 5_000_001);
+    assert_eq!(large.outcome(0).unwrap_err().code.as_str(), "too-large");
 }

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox<WasiFolder>,
     pub(crate) limits: Limits,
     pub(crate) form: Form,
+    /// Whether the runtime moves what nobody has to see.
+    pub(crate) splices: bool,
 }
 
 /// A connection that is being served.
@@ -280,7 +282,8 @@ impl Shell for Link {
     /// they do not enter this component's memory.
     fn splice(&mut self, offered: &mut Offered, max: u64) -> Result<Spliced, EndOfInput> {
         let upload = &mut offered.upload;
-        if upload.is_hashed() || upload.fault().is_some() {
+        let seen = upload.is_hashed() || !self.shared.splices;
+        if seen || upload.fault().is_some() {
             let max = max.min(READ_BYTES_MAX as u64);
             let bytes = self.input.read(max).map_err(|_| EndOfInput)?;
             if bytes.is_empty() {

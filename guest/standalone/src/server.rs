@@ -33,7 +33,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
     let addresses: Vec<SocketAddr> = listeners.iter().map(|it| it.address).collect();
     let form = settings.form();
     form.tell(&Event::Listening { addresses: &addresses, inbox: &settings.inbox });
-    let shared = Rc::new(Shared { inbox, limits: settings.limits(), form });
+    let shared =
+        Rc::new(Shared { inbox, limits: settings.limits(), form, splices: !settings.no_splice });
     let connections_max = settings.max_connections as usize;
     let mut server = Server {
         shared,

@@ -45,7 +45,8 @@ pub(crate) struct Environment {
     cache: PathBuf,
     /// The `sandport` program.
     pub(crate) sandport: PathBuf,
-    own: PathBuf,
+    /// This program.
+    pub(crate) own: PathBuf,
 }
 
 impl Environment {
@@ -124,14 +125,20 @@ fn place(label: &'static str, in_folder: &Path) -> Result<Place> {
 
 /// Builds what is measured from the sources that are here, so that no old program is.
 fn build() -> Result<()> {
-    eprintln!("building sandport");
+    cargo(&["--release", "--package", "sandport-cli"]).context("or give one with --sandport FILE")
+}
+
+/// Builds something of this workspace.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
+    eprintln!("cargo build {}", arguments.join(" "));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", "sandport-cli"])
+        .args(["build", "--locked", "--quiet"])
+        .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()
         .context("start cargo")?;
-    ensure!(status.success(), "sandport does not build; or give a program with --sandport FILE");
+    ensure!(status.success(), "cargo build {} failed", arguments.join(" "));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The benchmark: Sandport beside other receivers, in one run on one machine.
 //!
 //! ```text
-//! cargo run --release -p sandport-tests --bin bench [large|small|connections|memory|start]...
+//! cargo run --release -p sandport-tests --bin bench [large|small|connections|memory|start|standalone]...
 //! ```
 //!
 //! It prints a table with a section for each comparison. Contestants take turns in each round, the
@@ -20,6 +20,7 @@ mod receivers;
 mod rounds;
 mod setup;
 mod small;
+mod standalone;
 mod start;
 mod stats;
 mod table;
@@ -57,6 +58,9 @@ struct Arguments {
     /// A `sandport` program to measure, instead of building one
     #[arg(long, value_name = "FILE")]
     sandport: Option<PathBuf>,
+    /// A `wasmtime` to run the standalone component with, instead of the runtime of the tests
+    #[arg(long, value_name = "FILE")]
+    wasmtime: Option<PathBuf>,
     /// Runs one of the receivers that Sandport is compared with
     #[command(subcommand)]
     receiver: Option<receivers::Receiver>,
@@ -74,6 +78,8 @@ enum Part {
     Memory,
     /// Process start to listening.
     Start,
+    /// The standalone component, in a stock runtime and in ours.
+    Standalone,
 }
 
 fn main() -> Result<()> {
@@ -85,7 +91,7 @@ fn main() -> Result<()> {
 }
 
 fn measure(arguments: Arguments) -> Result<()> {
-    let Arguments { parts, quick, rounds, size, dir, tmpfs, sandport, .. } = arguments;
+    let Arguments { parts, quick, rounds, size, dir, tmpfs, sandport, wasmtime, .. } = arguments;
     let parts = if parts.is_empty() { Part::value_variants() } else { &parts };
     let pick = |quickly, otherwise| if quick { quickly } else { otherwise };
     let mib = 1024 * 1024;
@@ -118,6 +124,10 @@ fn measure(arguments: Arguments) -> Result<()> {
                 memory::run_part(&environment, descriptors, pick(256, 8 * 1024) * mib)?;
             }
             Part::Start => start::run_part(&environment, pick(4, 20) as usize)?,
+            Part::Standalone => {
+                let rounds = rounds.unwrap_or(pick(2, 5) as usize);
+                standalone::run_part(&environment, size, rounds, wasmtime.as_deref())?;
+            }
         }
     }
     Ok(())
