@@ -13,6 +13,7 @@ use clap_complete::Shell;
 
 mod care;
 mod inspect;
+mod operands;
 mod send;
 mod serve;
 mod values;
@@ -33,8 +34,9 @@ Examples:
   sandport clean ./inbox -n                    say which leftovers could be removed
 
 Exit codes:
-  0 all done    1 some files failed    2 usage or settings    3 temporary, try again
-  4 refused     5 integrity mismatch   7 local I/O            130 interrupted";
+  0 all done    1 some files failed    2 usage or settings     3 temporary, try again
+  4 refused     5 integrity mismatch   6 a receiver failed     7 local I/O
+  130 interrupted";
 
 /// Receive files from people you do not trust, and send files
 ///
@@ -188,9 +190,13 @@ mod tests {
     #[test]
     fn the_last_argument_of_send_is_where_to() {
         let args = send("sandport send a b/ - files.example:99 -q");
-        assert_eq!(args.paths, ["a", "b/", "-"].map(PathBuf::from));
-        assert_eq!(args.to, "files.example:99".parse().unwrap());
+        assert_eq!(args.operands.paths, ["a", "b/", "-"].map(PathBuf::from));
+        assert_eq!(args.operands.to, "files.example:99".parse().unwrap());
+        let between = send("sandport send a --classic files.example:99");
+        assert!(between.classic);
+        assert_eq!(between.operands.to, "files.example:99".parse().unwrap());
         let error = parse("sandport send a").unwrap_err();
+        assert!(error.to_string().contains("sandport send FILE a"), "{error}");
         assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument);
         let error = parse("sandport send a :6542").unwrap_err();
         assert!(error.to_string().contains("names no host"), "{error}");

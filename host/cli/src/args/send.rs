@@ -1,12 +1,11 @@
 //! The arguments of `sandport send`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use sandport::net::Address;
 
+use super::operands::Operands;
 use super::values::duration;
 
 const EXAMPLES: &str = "\
@@ -22,15 +21,10 @@ server has verified and synced it. The same command again sends only what is not
 
 /// Send files and folders to a server.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "sandport send [OPTIONS] PATH... TO")]
 pub(crate) struct SendArgs {
-    /// Files and folders to send; `-` is standard input
-    #[arg(value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) paths: Vec<PathBuf>,
-
-    /// Where to: host, host:port, [v6]:port, unix:/path or a sandport:// address
-    #[arg(value_name = "TO", required = true)]
-    pub(crate) to: Address,
+    #[command(flatten)]
+    pub(crate) operands: Operands,
 
     /// The name at the server, where one path is sent
     #[arg(long, value_name = "NAME", env = "SANDPORT_NAME")]

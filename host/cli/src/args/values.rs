@@ -22,6 +22,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
     match parsed.or_else(|| days(text)) {
         Some(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        Some(_) => Err(String::from("it has to be a millisecond at least")),
         _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m, 7d")),
     }
 }

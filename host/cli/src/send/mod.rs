@@ -40,7 +40,8 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
                 () = stop => Err(SendError::Interrupted),
             });
         }
-        let sending = send_until(&args.to, sources, options, stop, |event| output.event(&event));
+        let sending =
+            send_until(&args.operands.to, sources, options, stop, |event| output.event(&event));
         Ok::<_, Failure>(sending.await)
     })?;
     // A thread may be blocked in reading standard input.
@@ -64,16 +65,16 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
 }
 
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {
-    if args.name.is_some() && args.paths.len() > 1 {
+    if args.name.is_some() && args.operands.paths.len() > 1 {
         return Err(Failure::usage(
             "--name fits one path alone",
             "send the others with a command of their own",
         ));
     }
-    if args.paths.iter().filter(|path| is_stdin(path)).count() > 1 {
+    if args.operands.paths.iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err(Failure::usage("standard input is named twice", "write one `-`"));
     }
-    let sources = args.paths.iter().map(|path| {
+    let sources = args.operands.paths.iter().map(|path| {
         let source = if is_stdin(path) {
             Source::reader(STDIN, std::io::stdin())
         } else {
@@ -94,15 +95,19 @@ fn is_stdin(path: &Path) -> bool {
 /// The error in words, with a better hint where the command line gives one.
 fn explain(error: &SendError, args: &SendArgs) -> Failure {
     let mut failure = Failure::from(error);
+    if args.classic && matches!(error, SendError::Cut | SendError::Stalled(_)) {
+        let hint = "nothing tells how much of it arrived: look there before you send it again";
+        failure.hint = Some(String::from(hint));
+    }
     if let SendError::Resolve { host, .. } = error
         && Path::new(host).exists()
     {
         failure.hint =
-            Some(format!("{host} is a file here: the last argument is where to send to"));
+            Some(format!("{host} is a file or a folder here: last comes where to send to"));
     } else if matches!(error, SendError::Connect { .. }) {
         failure.hint = Some(format!(
             "is the server running? There, start one with: sandport serve ./inbox --listen {}",
-            args.to
+            args.operands.to
         ));
     }
     failure
@@ -149,6 +154,6 @@ mod tests {
         let args = parsed("sandport send a.txt Cargo.toml");
         let source = std::io::ErrorKind::NotFound.into();
         let error = SendError::Resolve { host: String::from("Cargo.toml"), source };
-        assert!(explain(&error, &args).hint.unwrap().contains("is a file here"));
+        assert!(explain(&error, &args).hint.unwrap().contains("is a file or a folder here"));
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static st
     let hint = match refusal.code {
         RefusalCode::NameInvalid => "--name gives one file another name",
         RefusalCode::Exists => {
-            "--name gives one file another name; whoever serves can set --conflict rename"
+            "--name gives one file another name; or its name, or a part of its path, has to go there"
         }
         RefusalCode::TooLarge => "whoever serves can allow more with --max-file",
         RefusalCode::QuotaExceeded => {
