@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::builder::Resettable;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 use crate::args::Cli;
 use crate::exit::Exit;
@@ -18,23 +20,42 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
     print(&script)
 }
 
-/// Writes the manual page to standard output, or those of all commands into a folder.
+/// Writes the manual pages of all commands: one after another to standard output, or each to a file in
+/// a folder.
 pub(crate) fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
-    match dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir)
-                .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
-                .map_err(|error| Failure::local("write the manual pages", &error))?;
-            Ok(Exit::Done)
-        }
-        None => {
-            let mut page = Vec::new();
-            Man::new(Cli::command())
-                .render(&mut page)
-                .map_err(|error| Failure::local("make the manual page", &error))?;
-            print(&page)
-        }
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let mut pages = Vec::new();
+    for command in std::iter::once(&command).chain(command.get_subcommands()) {
+        let page =
+            page(command).map_err(|error| Failure::local("make the manual pages", &error))?;
+        pages.push((Man::new(command.clone()).get_filename(), page));
     }
+    let Some(dir) = dir else {
+        return print(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
+    };
+    let written = std::fs::create_dir_all(dir).and_then(|()| {
+        pages.iter().try_for_each(|(name, page)| std::fs::write(dir.join(name), page))
+    });
+    written.map_err(|error| Failure::local("write the manual pages", &error))?;
+    Ok(Exit::Done)
+}
+
+/// The manual page of one command. What follows the options in its help keeps its lines: it is made of
+/// examples and tables.
+fn page(command: &Command) -> io::Result<Vec<u8>> {
+    let after = command.get_after_help().map(ToString::to_string);
+    let mut page = Vec::new();
+    Man::new(command.clone().after_help(Resettable::Reset)).render(&mut page)?;
+    if let Some(after) = after {
+        let mut notes = Roff::new();
+        notes.control("SH", ["NOTES"]).control("nf", []);
+        for line in after.lines() {
+            notes.text([roman(line)]);
+        }
+        notes.control("fi", []).to_writer(&mut page)?;
+    }
+    Ok(page)
 }
 
 fn print(document: &[u8]) -> Result<Exit, Failure> {

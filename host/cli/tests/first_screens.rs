@@ -47,5 +47,10 @@ fn completions_and_the_manual_page_are_printed() {
     let completions = sandport(&["completions", "bash"]);
     assert!(completions.status.success() && text(&completions.stdout).contains("--listen"));
     let manual = sandport(&["man"]);
-    assert!(manual.status.success() && text(&manual.stdout).contains(".TH sandport"));
+    assert!(manual.status.success());
+    for line in
+        [".TH sandport 1", ".TH sandport-serve 1", "\n  sandport send report.pdf 192.0.2.7\n"]
+    {
+        assert!(text(&manual.stdout).contains(line), "{line}");
+    }
 }
