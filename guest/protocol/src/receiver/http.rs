@@ -6,15 +6,17 @@ use alloc::string::String;
 const BODY: &str = "HTTP is not spoken here yet. To upload a file: sandport send FILE HOST\n";
 
 /// A whole response, which ends the connection. It is given to the first byte of a request already:
-/// no part of the request could change it.
-pub(super) fn response() -> String {
+/// what follows could not change it. `H` begins HEAD and no other method, and the response to that has
+/// no body (RFC 9110, section 9.3.2).
+pub(super) fn response(first: u8) -> String {
+    let body = if first == b'H' { "" } else { BODY };
     format!(
         "HTTP/1.1 501 Not Implemented\r\n\
          Content-Type: text/plain; charset=utf-8\r\n\
          Content-Length: {}\r\n\
          Connection: close\r\n\
          \r\n\
-         {BODY}",
+         {body}",
         BODY.len(),
     )
 }

@@ -281,7 +281,7 @@ impl Receiver {
                 Refusal::new(RefusalCode::NotPermitted, "the classic dialect is not served here")
             }
             Some(Dialect::Http) => {
-                self.io.out.send(http::response().as_bytes());
+                self.io.out.send(http::response(first).as_bytes());
                 Refusal::new(RefusalCode::UnsupportedVersion, "HTTP is not spoken here yet")
             }
             Some(Dialect::Tls) => {
