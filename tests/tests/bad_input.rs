@@ -68,7 +68,34 @@ fn an_http_request_gets_a_correct_response_that_says_what_to_use() {
         assert!(body.contains("HTTP is not spoken") && body.contains("sandport send"), "{body}");
         server.wait_refused("unsupported-version");
     }
+    let mut client = Connection::open(&server);
+    client.say("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let response = String::from_utf8(client.hear_all()).unwrap();
+    assert!(response.starts_with("HTTP/1.1 501 ") && response.ends_with("\r\n\r\n"), "{response}");
+    server.wait_refused("unsupported-version");
     server.stop_and_expect_nothing();
+}
+
+#[test]
+fn a_name_that_no_inbox_takes_is_told_up_to_the_length_of_one_that_it_takes() {
+    let mut server = Server::start([]);
+    let mut sender = Native::open(&server);
+    sender.offer(0, &"ä".repeat(30_000), 5);
+    assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::NameInvalid);
+    let event = server.wait_refused("name-invalid");
+    assert_eq!(event["name"], "ä".repeat(1_024), "2,048 bytes of it");
+}
+
+#[test]
+fn a_classic_upload_that_the_inbox_refuses_is_told_once() {
+    let mut server = Server::start(["--quota-bytes", "5B"]);
+    let mut client = Connection::open(&server);
+    client.say("100\n");
+    assert_eq!(client.hear_all(), b"");
+    server.wait_refused("quota-exceeded");
+    assert_eq!(server.stop(), Some(0));
+    let rest = server.events.rest();
+    assert!(rest.iter().all(|event| event["type"] != "refused"), "told twice: {rest:?}");
 }
 
 #[test]

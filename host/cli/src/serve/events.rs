@@ -13,9 +13,9 @@ use sandport::server::ServerEvent;
 
 use super::lines::{Form, Happened};
 
-/// Events that wait for standard output. A second of small files; a reader that stopped reading must
-/// cost memory that is bounded.
-const WAITING_MAX: usize = 32_768;
+/// Events that wait for standard output: half a second of small files. A reader that stopped reading
+/// must cost memory that is bounded: each event has a name and a reason of a few KiB at most.
+const WAITING_MAX: usize = 16_384;
 
 /// Takes what happens; may be cloned.
 #[derive(Clone)]

@@ -48,7 +48,7 @@ impl Form {
     pub(super) fn tells(self, event: &ServerEvent) -> bool {
         match event {
             ServerEvent::SandboxReady { .. } => false,
-            ServerEvent::Stored { .. } => self != Self::FewWords,
+            ServerEvent::Stored { .. } | ServerEvent::Folder { .. } => self != Self::FewWords,
             _ => true,
         }
     }
@@ -82,11 +82,14 @@ fn words_of(happened: &Happened, form: Form) -> Option<String> {
             format!("Sandport is ready on {}, inbox {}", addresses.join(", "), shown_dir(dir))
         }
         Happened::Server(ServerEvent::Stored { peer, receipt }) if form == Form::Words => {
-            let (name, size) = (clean(&receipt.name), bytes(receipt.size));
+            let (name, size) = (named(&receipt.name), bytes(receipt.size));
             format!("received {name} ({size}) from {}", clean(peer))
         }
+        Happened::Server(ServerEvent::Folder { peer, name }) if form == Form::Words => {
+            format!("folder {} from {}", named(name), clean(peer))
+        }
         Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => {
-            let name = name.as_deref().map_or_else(|| String::from("a file"), clean);
+            let name = name.as_deref().map_or_else(|| String::from("a file"), named);
             format!("refused {name} from {}: {}", clean(peer), shown(refusal))
         }
         Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => {
@@ -144,6 +147,11 @@ fn json_of(happened: &Happened) -> Option<Value> {
             "name": receipt.name,
             "size": receipt.size,
             "digest": format!("{:?}", receipt.digest),
+            "peer": peer,
+        }),
+        Happened::Server(ServerEvent::Folder { peer, name }) => json!({
+            "type": "folder",
+            "name": name,
             "peer": peer,
         }),
         Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => json!({
@@ -209,6 +217,12 @@ fn next_commands(addresses: &[Address]) -> Vec<String> {
 fn shown_dir(dir: &Path) -> String {
     let shown = clean(&dir.to_string_lossy());
     if dir.is_absolute() || shown.starts_with('.') { shown } else { format!("./{shown}") }
+}
+
+/// A name in a sentence: in quotes where it would not be seen as one.
+fn named(name: &str) -> String {
+    let clean = clean(name);
+    if clean.is_empty() || clean.trim() != clean { format!("\"{clean}\"") } else { clean }
 }
 
 fn shown(refusal: &Refusal) -> String {
@@ -292,6 +306,9 @@ mod tests {
             written(Form::FewWords, &refused),
             "refused ../x from unix: name-invalid: it climbs\\nout\n"
         );
+        for (name, shown) in [("", "\"\""), (" ", "\" \""), ("a b", "a b")] {
+            assert_eq!(named(name), shown);
+        }
     }
 
     #[test]

@@ -92,6 +92,9 @@ impl InboxError {
             Self::NameInvalid { .. } => {
                 "use a relative name without '..', control characters or a leading '/'"
             }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                "check the spelling of the folder"
+            }
             Self::Io { .. } => "look at the state of the disk and at the system's log",
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::buf::Limit;
 use bytes::{Buf, Bytes, BytesMut};
-use sandport_protocol::Limits;
+use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
 
 use super::buffers::Buffers;
 use crate::inbox::Destination;
@@ -56,6 +56,12 @@ impl DiskPace {
     }
 }
 
+/// The text up to the last character that ends within `bytes_max`.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes_max));
+    text
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -74,6 +80,8 @@ pub(crate) struct Connection {
     commits: AtomicUsize,
     /// Bytes that the guest wrote and the socket has not taken.
     unsent: Mutex<Bytes>,
+    /// The refusal of an upload that was told last.
+    told: Mutex<Option<Refusal>>,
 }
 
 impl Connection {
@@ -87,6 +95,7 @@ impl Connection {
             moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
             unsent: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -175,7 +184,25 @@ impl Connection {
         }
     }
 
+    /// Tells the owner of the server. What a peer chose is cut to what an inbox could take, since
+    /// events may wait by the thousand. A refused upload that ends its connection is told once.
     pub(crate) fn emit(&self, event: ServerEvent) {
-        self.context.events.emit(event);
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.context.events.emit(match event {
+            ServerEvent::UploadRefused { peer, name, mut refusal } => {
+                *told() = Some(refusal.clone());
+                refusal.detail = refusal.detail.map(|detail| cut(detail, DETAIL_BYTES_MAX));
+                let name = name.map(|name| cut(name, NAME_BYTES_MAX));
+                ServerEvent::UploadRefused { peer, name, refusal }
+            }
+            ServerEvent::ConnectionRefused { refusal, .. } if told().as_ref() == Some(&refusal) => {
+                return;
+            }
+            ServerEvent::ConnectionRefused { peer, mut refusal } => {
+                refusal.detail = refusal.detail.map(|detail| cut(detail, DETAIL_BYTES_MAX));
+                ServerEvent::ConnectionRefused { peer, refusal }
+            }
+            event => event,
+        });
     }
 }

@@ -27,6 +27,13 @@ pub enum ServerEvent {
         /// What was stored.
         receipt: Receipt,
     },
+    /// A folder that was offered is there, with the folders above it; it may have been before.
+    Folder {
+        /// Who sent it.
+        peer: String,
+        /// Its path in the inbox.
+        name: String,
+    },
     /// One upload was refused; its connection may go on.
     UploadRefused {
         /// Who sent it.

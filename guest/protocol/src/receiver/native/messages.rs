@@ -127,7 +127,7 @@ impl Native {
             if length >= LARGE_DATA_BYTES { HEADER_READ_BYTES_MAX } else { READ_BYTES_MAX };
         let mut target = None;
         match self.uploads.get_mut(&id) {
-            Some(Upload::Receiving { cursor, .. }) => {
+            Some(Upload::Receiving { cursor, offered }) => {
                 let size_max = io.limits.size_max.unwrap_or(u64::MAX);
                 match cursor.place(offset, length) {
                     _ if offset.saturating_add(length) > size_max => {
@@ -140,7 +140,15 @@ impl Native {
                         }
                     }
                     Err(error) => {
-                        let detail = format!("{length} bytes for offset {offset}: {error}");
+                        let detail = match *offered {
+                            Some(size) if offset.saturating_add(length) > size => {
+                                format!(
+                                    "{length} bytes for offset {offset} go beyond the announced \
+                                     size of {size}"
+                                )
+                            }
+                            _ => format!("{length} bytes for offset {offset}: {error}"),
+                        };
                         self.discard(io, id, Refusal::new(RefusalCode::OffsetMismatch, detail));
                     }
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sandport_protocol as protocol;
-use sandport_protocol::RefusalCode;
+use sandport_protocol::{EntryKind, RefusalCode};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_io::streams::DynOutputStream;
@@ -35,6 +35,7 @@ struct PendingCommit {
     /// `Err`: the arguments of the commit made no sense.
     pending: Result<inbox::Pending, protocol::Refusal>,
     name: Option<String>,
+    kind: EntryKind,
     connection: Arc<Connection>,
     reported: std::sync::Once,
 }
@@ -51,7 +52,12 @@ impl Host for State {
             }
             Ok(inbox::Verdict::Making(pending)) => {
                 // A directory: on its way to the disk.
-                let commit = PendingCommit::new(Ok(pending), offer.name, &self.connection);
+                let commit = PendingCommit::new(
+                    Ok(pending),
+                    offer.name,
+                    EntryKind::Directory,
+                    &self.connection,
+                );
                 commit.ready().await;
                 Ok(match commit.outcome() {
                     Some(outcome) => outcome
@@ -152,7 +158,7 @@ impl HostUpload for State {
             Ok(digest) => Ok(handle.upload.commit(size, digest)),
             Err(refusal) => Err(refusal),
         };
-        let commit = PendingCommit::new(pending, handle.name, &self.connection);
+        let commit = PendingCommit::new(pending, handle.name, EntryKind::File, &self.connection);
         Ok(self.table.push(PendingHandle(Arc::new(commit)))?)
     }
 
@@ -207,10 +213,12 @@ impl PendingCommit {
     fn new(
         pending: Result<inbox::Pending, protocol::Refusal>,
         name: Option<String>,
+        kind: EntryKind,
         connection: &Arc<Connection>,
     ) -> Self {
         connection.commit_started();
-        Self { pending, name, connection: Arc::clone(connection), reported: std::sync::Once::new() }
+        let connection = Arc::clone(connection);
+        Self { pending, name, kind, connection, reported: std::sync::Once::new() }
     }
 
     async fn ready(&self) {
@@ -228,6 +236,9 @@ impl PendingCommit {
             self.connection.commit_ended();
             let peer = self.connection.peer.clone();
             self.connection.emit(match outcome.clone() {
+                Ok(receipt) if self.kind == EntryKind::Directory => {
+                    ServerEvent::Folder { peer, name: receipt.name }
+                }
                 Ok(receipt) => ServerEvent::Stored { peer, receipt },
                 Err(refusal) => {
                     ServerEvent::UploadRefused { peer, name: self.name.clone(), refusal }
