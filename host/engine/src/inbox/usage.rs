@@ -301,6 +301,12 @@ impl Usage {
         [stored.bytes, stored.files, reserved.bytes, reserved.files]
     }
 
+    /// Lets the next refusal count again, as if the pause were over.
+    #[cfg(test)]
+    pub(super) fn end_pause(&self) {
+        self.account().last = None;
+    }
+
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,8 @@
 //! A disk that is really full.
 
+use sandport_protocol::ResumeMode;
+
+use super::resume::{content, resumable};
 use super::*;
 
 const SMALL_DISK: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
@@ -106,5 +109,59 @@ fn no_inodes_left_is_no_space_left() {
         assert_eq!(refusal.code, RefusalCode::InsufficientSpace);
         fs::remove_file(dir.join("inbox/f0")).unwrap();
         send(&inbox, "again", b"x").unwrap();
+    });
+}
+
+/// Brings an upload of 4 MiB under a resume key until `fault` stops it; after `make_room` it goes on
+/// where it was stopped.
+fn stopped_and_resumed(inbox: &Inbox, fault: RefusalCode, make_room: impl FnOnce()) {
+    let content = content(4 << 20);
+    let offer = resumable("big", None, ResumeMode::TakeOver);
+    let upload = accept(inbox, &offer);
+    let mut body = upload.body(ALL).unwrap();
+    content.chunks(1 << 18).for_each(|piece| body.write(piece));
+    assert_eq!(upload.fault().unwrap().code, fault);
+    drop((body, upload));
+    assert!(!inbox.dir().join("big").exists());
+
+    make_room();
+    send(inbox, "small", b"x").unwrap();
+    let upload = accept(inbox, &offer);
+    let missing = upload.missing()[0];
+    assert!(missing.offset >= 1 << 20, "what had come is kept: {missing:?}");
+    upload.body(missing).unwrap().write(&content[usize::try_from(missing.offset).unwrap()..]);
+    let receipt = wait(&upload.commit(4 << 20, Some(digest(&content)))).unwrap();
+    assert_eq!(receipt.name, "big");
+    assert_eq!(fs::read(inbox.dir().join("big")).unwrap(), content);
+}
+
+#[test]
+fn an_upload_that_met_a_full_disk_a_floor_or_a_quota_goes_on_when_there_is_room() {
+    namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
+        for durability in [Durability::Full, Durability::Commit, Durability::None] {
+            let usual = InboxOptions { durability, ..InboxOptions::default() };
+            let quota = Quota::new(Some(5 << 20), None);
+            let (full, over) = (RefusalCode::InsufficientSpace, RefusalCode::QuotaExceeded);
+            for (options, fault, ballast) in [
+                (usual.clone(), full, 5 << 20),
+                (InboxOptions { free_min: 1 << 20, ..usual.clone() }, full, 5 << 20),
+                (InboxOptions { quota, ..usual.clone() }, over, 3 << 20),
+            ] {
+                let inbox = dir.join("inbox");
+                fs::create_dir(&inbox).unwrap();
+                fs::write(inbox.join("ballast"), vec![0; ballast]).unwrap();
+                let inbox = Inbox::create(&inbox, options).unwrap();
+                let ballast = inbox.dir().join("ballast");
+                stopped_and_resumed(&inbox, fault, || {
+                    fs::remove_file(ballast).unwrap();
+                    if let Some(usage) = &inbox.handle.core.usage {
+                        usage.end_pause();
+                    }
+                });
+                let dir = inbox.dir().to_owned();
+                drop(inbox);
+                fs::remove_dir_all(dir).unwrap();
+            }
+        }
     });
 }
