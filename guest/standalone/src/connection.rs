@@ -16,7 +16,7 @@ use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::bindings::wasi::random::random::get_random_bytes;
 use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
-use crate::disk::{WasiFile, WasiFolder, stream_error};
+use crate::disk::{WasiFile, WasiFolder, stream_error, write_error};
 use crate::inbox::{Inbox, Upload, Verdict};
 use crate::network::Accepted;
 use crate::report::{Event, Form};
@@ -303,20 +303,25 @@ impl Shell for Link {
                 return self.skip(max).map(Spliced::Bytes);
             }
         };
-        // The runtime says whether the disk failed where it is asked for room, so that a failure of
-        // the splice is one of the connection.
-        match stream.check_write() {
-            Ok(0) => return Ok(Spliced::NoRoom),
-            Ok(_) => {}
+        let count = match stream.splice(&self.input, max) {
+            Ok(0) if matches!(stream.check_write(), Ok(0)) => return Ok(Spliced::NoRoom),
+            Ok(0) => return Ok(Spliced::NoInput),
+            Ok(count) => count,
             Err(error) => {
-                upload.fail_writing(&stream_error(&error));
-                return self.skip(max).map(Spliced::Bytes);
+                // It may be of either end. A file that failed takes nothing more.
+                return match (write_error(&error), stream.check_write()) {
+                    (Some(error), _) => {
+                        upload.fail_writing(&error);
+                        self.skip(max).map(Spliced::Bytes)
+                    }
+                    (None, Err(error)) => {
+                        upload.fail_writing(&stream_error(&error));
+                        self.skip(max).map(Spliced::Bytes)
+                    }
+                    (None, Ok(_)) => Err(EndOfInput),
+                };
             }
-        }
-        let count = stream.splice(&self.input, max).map_err(|_| EndOfInput)?;
-        if count == 0 {
-            return Ok(Spliced::NoInput);
-        }
+        };
         file.spliced(count);
         upload.moved(count);
         Ok(Spliced::Bytes(count))

@@ -200,14 +200,6 @@ impl WasiFile {
             *at += count;
         }
     }
-
-    /// Waits until what went through the stream is written.
-    fn settle(&mut self) -> Result<(), DiskError> {
-        match self.stream.take() {
-            Some((_, stream)) => stream.blocking_flush().map_err(|error| stream_error(&error)),
-            None => Ok(()),
-        }
-    }
 }
 
 impl File for WasiFile {
@@ -243,6 +235,13 @@ impl File for WasiFile {
         Ok(())
     }
 
+    fn settle(&mut self) -> Result<(), DiskError> {
+        match self.stream.take() {
+            Some((_, stream)) => stream.blocking_flush().map_err(|error| stream_error(&error)),
+            None => Ok(()),
+        }
+    }
+
     fn truncate(&mut self, size: u64) -> Result<(), DiskError> {
         self.settle()?;
         if self.descriptor.stat().map_err(error)?.size <= size {
@@ -267,6 +266,14 @@ impl File for WasiFile {
     fn sync(&mut self) -> Result<(), DiskError> {
         self.settle()?;
         self.descriptor.sync().map_err(error)
+    }
+}
+
+/// The error of a file, if it is one: a splice may also fail at its other end.
+pub(crate) fn write_error(failed: &StreamError) -> Option<DiskError> {
+    match failed {
+        StreamError::LastOperationFailed(cause) => filesystem_error_code(cause).map(error),
+        StreamError::Closed => None,
     }
 }
 

@@ -211,6 +211,7 @@ impl<F: Folder> Upload<F> {
             // An empty file had no first byte to be made with.
             None => Staged::create(&self.core).map_err(failed)?,
         };
+        staged.file.settle().map_err(failed)?;
         let computed = match (&self.hasher, digest) {
             (Some(hasher), _) => Some(Digest::Blake3(*hasher.finalize().as_bytes())),
             (None, Some(_)) => Some(staged.hash().map_err(failed)?),
