@@ -12,6 +12,7 @@ use serde_json::Value;
 const USAGE: Option<i32> = Some(2);
 const TEMPORARY: Option<i32> = Some(3);
 const RECEIVER: Option<i32> = Some(6);
+const LOCAL_IO: Option<i32> = Some(7);
 
 fn setup<const N: usize>(flags: [&str; N]) -> Setup {
     Setup::new(flags).receiver(artifacts::resident())
@@ -337,6 +338,18 @@ fn a_policy_that_it_could_write_past_is_refused() {
     let mut server = server(["--allow-executable", "--records", "memory"]);
     assert_eq!(server.stop(), Some(0));
     assert!(server.events.stderr().contains("--allow-executable --records"));
+}
+
+#[test]
+fn an_inbox_that_is_gone_ends_the_server_with_its_name() {
+    let mut server = server([]);
+    fs::rename(server.inbox(), server.inbox().with_extension("gone")).unwrap();
+    Connection::open(&server).say("x");
+    assert_eq!(server.wait_for_end(), LOCAL_IO);
+    let text = server.events.stderr();
+    assert!(text.contains("error[inbox-io]: "), "{text}");
+    assert!(text.contains(server.inbox().to_str().unwrap()), "{text}");
+    assert!(text.contains("hint: see that the folder is there, or mounted"), "{text}");
 }
 
 #[test]

@@ -105,9 +105,8 @@ impl Servers {
             })?,
             plain: receiver("plain", &|dir| environment.receiver(&["native-loop"], dir))?,
             stock: receiver("stock", &|dir| programs.stock(dir))?,
-            // A resident component is not told of durability. In memory, it costs a call.
             resident: receiver("resident", &|dir| {
-                let mut command = environment.serve(dir, Durability::Commit);
+                let mut command = environment.serve(dir, Durability::None);
                 Server::start(command.arg("--receiver").arg(&programs.component))
             })?,
             sandboxes: receiver("sandboxes", &|dir| environment.sandport(dir, Durability::None))?,

@@ -68,7 +68,9 @@ impl ResidentError {
                  inbox a file system, or a project quota, of its own"
             }
             Self::UnixSocket(_) => "WASI 0.2 has TCP alone: give an IP address and a port",
-            Self::Inbox { .. } => "see that the folder is there, and that this user may open it",
+            Self::Inbox { .. } => {
+                "see that the folder is there, or mounted, and that this user may open it"
+            }
             Self::NeverListened { .. } => {
                 "look at its output above, or with -v; wit/RESIDENT.md says how it is started"
             }
@@ -98,7 +100,7 @@ impl ResidentServer {
     /// not published is lost. Dropping the future does the same.
     ///
     /// # Errors
-    /// [`ResidentError`], all of them before it has ever listened.
+    /// [`ResidentError`]. Once it has listened, only where the folder of the inbox is gone.
     pub async fn run(
         self,
         addresses: &[Address],
