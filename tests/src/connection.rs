@@ -81,10 +81,14 @@ impl Connection {
     /// Reads what there is, up to `count` bytes. Empty: the server has ended the connection.
     pub fn hear_some(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        let count = match self.stream.read(&mut bytes) {
-            Ok(count) => count,
-            Err(error) if is_end(&error) => 0,
-            Err(error) => panic!("the server neither answers nor closes: {error}"),
+        let count = loop {
+            match self.stream.read(&mut bytes) {
+                Ok(count) => break count,
+                Err(error) if is_end(&error) => break 0,
+                // A read with a timeout is not taken up again by itself after the machine was halted.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("the server neither answers nor closes: {error}"),
+            }
         };
         bytes.truncate(count);
         bytes
