@@ -17,7 +17,8 @@ Examples:
   sandport send --classic report.pdf 192.0.2.7
 
 The names that the files got are written to standard output. A file counts as stored when the
-server has verified and synced it. The same command again sends only what is not stored yet.";
+server has verified and synced it. A connection that is cut is made again, and the same command goes on
+where an earlier one ended: it sends only what the server does not have.";
 
 /// Send files and folders to a server.
 #[derive(Debug, Args)]
@@ -54,6 +55,18 @@ pub(crate) struct SendArgs {
     /// Speak the classic protocol: one connection for each file, and nothing is verified
     #[arg(long, env = "SANDPORT_CLASSIC", value_parser = FalseyValueParser::new())]
     pub(crate) classic: bool,
+
+    /// How often to connect again after a cut, without anything having come further in between
+    #[arg(long, value_name = "N", default_value_t = 8, env = "SANDPORT_RETRIES")]
+    pub(crate) retries: u32,
+
+    /// Do not make large files resumable: what a cut leaves at the server is discarded
+    #[arg(long, env = "SANDPORT_NO_RESUME", value_parser = FalseyValueParser::new())]
+    pub(crate) no_resume: bool,
+
+    /// Where it is kept how uploads are resumed by a later run [default: the user's state folder]
+    #[arg(long, value_name = "DIR", env = "SANDPORT_STATE_DIR", conflicts_with = "no_resume")]
+    pub(crate) state_dir: Option<PathBuf>,
 
     /// How long nothing may move before the server counts as stalled
     #[arg(

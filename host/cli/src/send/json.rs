@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sandport::protocol::EntryKind;
-use sandport::sender::{SendEvent, SendFile, Summary};
+use sandport::sender::{RestartReason, SendEvent, SendFile, Summary};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -46,6 +46,25 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
             "path": path(&file.path),
             "code": "unanswered",
             "error": "the connection ended before the server had answered",
+        }),
+        SendEvent::Reconnecting { error, attempt, delay } => json!({
+            "type": "reconnecting",
+            "code": error.code(),
+            "error": error.to_string(),
+            "attempt": attempt,
+            "delay_ms": u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        }),
+        SendEvent::Resumed { file, kept } => {
+            json!({"type": "resumed", "path": path(&file.path), "kept": kept})
+        }
+        SendEvent::Restarted { file, reason } => json!({
+            "type": "restarted",
+            "path": path(&file.path),
+            "code": match reason {
+                RestartReason::Changed => "changed",
+                RestartReason::Damaged => "damaged",
+                _ => "mixed",
+            },
         }),
         SendEvent::Skipped { path: skipped, reason } => {
             json!({"type": "skipped", "path": path(skipped), "code": reason.code()})

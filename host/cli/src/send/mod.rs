@@ -1,7 +1,7 @@
 //! `sandport send`.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sandport::sender::{Dialect, Exclude, SendError, SendOptions, Source, plan, send_until};
 
@@ -55,6 +55,9 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
     options.dialect = if args.classic { Dialect::Classic } else { Dialect::Native };
     options.connect_timeout = args.connect_timeout;
     options.stall_timeout = args.stall_timeout;
+    options.retries = args.retries;
+    options.resume = !args.no_resume;
+    options.state_dir = args.state_dir.clone().or_else(users_state);
     options.selection.exclude = Exclude::new(&args.exclude).map_err(|error| {
         let hint = "patterns are those of .gitignore: '*.log', '/build', 'cache/'";
         Failure::usage(format!("--exclude: {error}"), hint)
@@ -62,6 +65,13 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
     options.selection.follow_links = args.follow_links;
     options.count_totals = count_totals;
     Ok(options)
+}
+
+/// `$XDG_STATE_HOME/sandport` or `~/.local/state/sandport`: XDG Base Directory Specification.
+fn users_state() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(base.join("sandport"))
 }
 
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sandport::protocol::{EntryKind, RefusalCode};
-use sandport::sender::{FileError, SendEvent, SendFile, SkipReason, Summary};
+use sandport::sender::{FileError, RestartReason, SendEvent, SendFile, SkipReason, Summary};
 
 use crate::console::{bytes, clean, count, seconds};
 
@@ -42,6 +42,20 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
         }
         SendEvent::Failed { path, error, .. } => {
             format!("error[{}]: {}: {}", error.code(), shown(path), clean(&error.to_string()))
+        }
+        SendEvent::Reconnecting { error, delay, .. } if !quiet => {
+            format!("{}; trying again in {}", clean(&error.to_string()), seconds(*delay))
+        }
+        SendEvent::Resumed { file, kept } if !quiet => {
+            format!("{}: {} are at the server already", shown(&file.path), bytes(*kept))
+        }
+        SendEvent::Restarted { file, reason } if !quiet => {
+            let why = match reason {
+                RestartReason::Changed => "it has changed since it was begun",
+                RestartReason::Damaged => "the server had something else of it",
+                _ => "the server has another upload under its key",
+            };
+            format!("{}: {why}, so it is sent from its beginning", shown(&file.path))
         }
         SendEvent::Skipped { path, reason: SkipReason::SymbolicLink } if !quiet => {
             format!("skipped {}: it is a symbolic link", shown(path))

@@ -51,11 +51,11 @@ pub(super) async fn send(
                 report.emit(SendEvent::Totals { files, bytes });
             }
             let (mut file, content) = match item {
-                Item::Large(file, links) => {
+                Item::Large { file, links, .. } => {
                     let content = Content::of(&file, links);
                     (file, content)
                 }
-                Item::Stream { mut file, reader } => {
+                Item::Stream { mut file, reader, .. } => {
                     let spooled = tokio::select! {
                         biased;
                         () = &mut stop => return Err(SendError::Interrupted),
@@ -81,6 +81,8 @@ pub(super) async fn send(
                     report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
                     continue;
                 }
+                // There is nothing to resume in this dialect.
+                Item::Again(_) => continue,
                 // A path that became a directory after the sources were checked.
                 Item::Directory(file) | Item::Small { file, .. } => {
                     return Err(SendError::ClassicDirectory(file.path));

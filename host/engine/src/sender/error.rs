@@ -131,7 +131,7 @@ impl SendError {
             Self::NotSandport(_) => "if it is an old upload service, --classic speaks its protocol",
             Self::NotClassic => "if it is a Sandport server, send without --classic",
             Self::Cut | Self::Stalled(_) => {
-                "run the same command again: what is stored already is not sent twice"
+                "run the same command again: it goes on where this one ended"
             }
             Self::ClassicDirectory(_) => "send its files one by one, or without --classic",
             Self::Local { .. } | Self::Interrupted => return None,
@@ -140,7 +140,7 @@ impl SendError {
 }
 
 /// Whether the same attempt may succeed later.
-fn refusal_kind(code: RefusalCode) -> SendErrorKind {
+pub(super) fn refusal_kind(code: RefusalCode) -> SendErrorKind {
     match code {
         RefusalCode::Locked
         | RefusalCode::Cancelled
@@ -186,6 +186,9 @@ pub enum FileError {
     /// The server wants the digest of a stream before the stream.
     #[error("the server asked for the digest of a stream, which cannot be read twice")]
     DigestOfStream,
+    /// The connection was cut, and the server has less of the stream than is kept here.
+    #[error("the server has lost a part of the stream that cannot be read again")]
+    StreamGone,
     /// The classic dialect announces the size, so a stream is kept in a temporary file first.
     #[error("cannot keep the stream in a temporary file: {0}")]
     Spool(io::Error),
@@ -206,6 +209,7 @@ impl FileError {
             Self::NoName => "no-name",
             Self::Special => "special-file",
             Self::DigestOfStream => "digest-of-stream",
+            Self::StreamGone => "stream-gone",
             Self::Spool(_) => "cannot-spool",
         }
     }

@@ -1,10 +1,11 @@
 //! What a sender tells its caller while it works.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sandport_protocol::{EntryKind, Receipt, Refusal};
 
-use super::{FileError, SkipReason};
+use super::{FileError, SendError, SkipReason};
 
 /// One file or empty directory on its way.
 #[derive(Clone, Debug)]
@@ -35,6 +36,29 @@ pub enum SendEvent<'a> {
     Connected {
         /// Its name and version; not sanitised.
         agent: &'a str,
+    },
+    /// The connection was cut, and another will be made.
+    Reconnecting {
+        /// What ended it, or kept the next one from being made.
+        error: &'a SendError,
+        /// How often it was tried already since anything last came further.
+        attempt: u32,
+        /// When it will be tried.
+        delay: Duration,
+    },
+    /// The server has a part of the file: the rest is sent.
+    Resumed {
+        /// Which.
+        file: &'a SendFile,
+        /// How many bytes it has.
+        kept: u64,
+    },
+    /// The file was begun before, and is sent from its beginning all the same.
+    Restarted {
+        /// Which.
+        file: &'a SendFile,
+        /// Why.
+        reason: RestartReason,
     },
     /// All files were counted; see [`SendOptions::count_totals`](super::SendOptions::count_totals).
     Totals {
@@ -123,6 +147,18 @@ pub enum SendEvent<'a> {
     },
 }
 
+/// Why a file that was begun is sent from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestartReason {
+    /// It has changed since.
+    Changed,
+    /// What the server had of it was not what was sent.
+    Damaged,
+    /// The server has another upload under its key.
+    Mixed,
+}
+
 /// What became of all files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -181,6 +217,9 @@ impl Summary {
             SendEvent::Skipped { .. } => self.skipped += 1,
             SendEvent::Unanswered { .. } => self.unanswered += 1,
             SendEvent::Connected { .. }
+            | SendEvent::Reconnecting { .. }
+            | SendEvent::Resumed { .. }
+            | SendEvent::Restarted { .. }
             | SendEvent::Totals { .. }
             | SendEvent::Started { .. }
             | SendEvent::Progress { .. }

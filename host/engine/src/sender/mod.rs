@@ -17,10 +17,14 @@
 //! # }
 //! ```
 //!
+//! A connection that is cut is made again, and what was under way goes on where the server has it; with a
+//! [`SendOptions::state_dir`] a later run of the same does that too.
+//!
 //! One file's failure is an event and costs no other; an error of [`send`] is what ended the
 //! connection. Files are read on blocking threads of the tokio runtime; the futures here never block.
 
 use std::future::{Future, pending};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sandport_protocol::Millis;
@@ -32,6 +36,7 @@ mod classic;
 mod connect;
 mod error;
 mod event;
+mod keys;
 mod native;
 mod plan;
 mod prepare;
@@ -43,7 +48,7 @@ mod tests;
 mod walk;
 
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
-pub use event::{SendEvent, SendFile, Summary};
+pub use event::{RestartReason, SendEvent, SendFile, Summary};
 pub use plan::plan;
 pub use selection::{Exclude, PatternError, Selection};
 pub use source::Source;
@@ -70,6 +75,13 @@ pub struct SendOptions {
     /// How long nothing may move in either direction, while the server owes an answer or has to take
     /// bytes, before it counts as stalled.
     pub stall_timeout: Duration,
+    /// How often to connect again after a connection that was cut, without anything having come further
+    /// in between. 0: a cut is the end. A first connection that fails is never tried again.
+    pub retries: u32,
+    /// Whether large files and streams are offered so that they can be resumed.
+    pub resume: bool,
+    /// Where resume keys are kept, so that a later run goes on with what this one began; `None`: it cannot.
+    pub state_dir: Option<PathBuf>,
     /// What of trees is sent.
     pub selection: Selection,
     /// Whether to count all files first, beside sending, for [`SendEvent::Totals`]. It walks each
@@ -88,6 +100,10 @@ impl Default for SendOptions {
             // As long as a server tolerates silence: the longest delay of a retransmission that a
             // network mends by itself, twice.
             stall_timeout: Duration::from_secs(60),
+            // Some two minutes: a server that is started anew, a laptop that changes networks.
+            retries: 8,
+            resume: true,
+            state_dir: None,
             selection: Selection::default(),
             count_totals: false,
             agent: concat!("sandport/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -95,8 +111,8 @@ impl Default for SendOptions {
     }
 }
 
-/// Sends all sources to the server at `to`, in one connection (in the classic dialect in one for each
-/// file), and tells `events` what becomes of each file.
+/// Sends all sources to the server at `to`, in one connection, and in further ones where it is cut (in the
+/// classic dialect in one for each file), and tells `events` what becomes of each file.
 ///
 /// # Errors
 /// What ended a connection, or kept it from being made; files without an outcome were
@@ -131,12 +147,14 @@ pub async fn send_until(
     let selection = options.selection.clone();
     match options.dialect {
         Dialect::Native => {
-            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall);
+            let dir = options.state_dir.clone();
+            let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
+            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
             native::send(to, items, totals, &options, stop, &mut report).await?;
         }
         Dialect::Classic => {
             source::require_files(&sources)?;
-            let items = prepare::start(sources, selection, prepare::Contents::Leave);
+            let items = prepare::start(sources, selection, prepare::Contents::Leave, None);
             classic::send(to, items, totals, &options, stop, &mut report).await?;
         }
     }

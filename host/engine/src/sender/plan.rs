@@ -19,14 +19,16 @@ pub async fn plan(
         source::require_files(&sources)?;
     }
     let mut report = Report::new(&mut events);
-    let mut items = prepare::start(sources, options.selection.clone(), Contents::Leave);
+    let mut items = prepare::start(sources, options.selection.clone(), Contents::Leave, None);
     while let Some(batch) = items.recv().await {
         for item in batch {
             match item {
                 Item::Directory(mut file)
                 | Item::Small { mut file, .. }
-                | Item::Large(mut file, _)
+                | Item::Large { mut file, .. }
                 | Item::Stream { mut file, .. } => report.plan(&mut file),
+                // Nothing was begun.
+                Item::Again(_) => {}
                 Item::Skipped { path, reason } => {
                     report.emit(SendEvent::Skipped { path: &path, reason });
                 }

@@ -10,15 +10,22 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
+use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Digest, EntryKind};
 use tokio::sync::mpsc;
 
+use super::keys::{Key, Keys};
+use super::native::Upload;
 use super::walk::{self, Found};
 use super::{FileError, Selection, SendFile, SkipReason, Source, source};
 
 /// Files of up to this size are read whole, and may be sent ahead of their verdict. As much as a
 /// receiver reads in one go while it expects messages: more would not spare it a call. Bytes.
 pub(super) const SMALL_BYTES_MAX: u64 = 64 * 1024;
+
+/// From which size on a file has a resume key. Bytes. As of this size an inbox keeps a journal; what is
+/// shorter is sent again in little more time than it takes to ask what is missing.
+const RESUMABLE_BYTES_MIN: u64 = GROUP_BYTES + 1;
 
 /// A batch is handed over when it holds this much content: one large write to the connection. Bytes.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -46,14 +53,22 @@ pub(super) enum Item {
         file: SendFile,
         content: Bytes,
         digest: Digest,
+        links: Links,
     },
     /// A file that could be opened; to be opened again when its turn comes, so that none of the many
     /// that wait holds a descriptor.
-    Large(SendFile, Links),
+    Large {
+        file: SendFile,
+        links: Links,
+        key: Option<Key>,
+    },
     Stream {
         file: SendFile,
         reader: Box<dyn Read + Send>,
+        key: Option<Key>,
     },
+    /// What an earlier connection has begun.
+    Again(Box<Upload>),
     Skipped {
         path: PathBuf,
         reason: SkipReason,
@@ -78,11 +93,12 @@ pub(super) fn start(
     sources: Vec<Source>,
     selection: Selection,
     contents: Contents,
+    keys: Option<Keys>,
 ) -> mpsc::Receiver<Vec<Item>> {
     let (batches, prepared) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let (items, content) = (Vec::new(), Vec::new());
-        let mut batch = Batch { batches, selection, contents, items, content };
+        let mut batch = Batch { batches, selection, contents, keys, items, content };
         for source in sources {
             if !batch.add_source(source) {
                 return;
@@ -98,6 +114,8 @@ struct Batch {
     batches: mpsc::Sender<Vec<Item>>,
     selection: Selection,
     contents: Contents,
+    /// Where uploads are to be resumed.
+    keys: Option<Keys>,
     items: Vec<Pending>,
     /// The content of all small files in `items`, one after another.
     content: Vec<u8>,
@@ -106,7 +124,7 @@ struct Batch {
 /// An item, or a small file whose content is still a part of the batch's.
 enum Pending {
     Item(Item),
-    Small { file: SendFile, start: usize, end: usize, digest: Digest },
+    Small { file: SendFile, start: usize, end: usize, digest: Digest, links: Links },
 }
 
 /// What every method that adds returns: whether anyone still wants more.
@@ -125,7 +143,8 @@ impl Batch {
                     modified_ns: None,
                     executable: false,
                 };
-                self.add(Item::Stream { file, reader })
+                let key = self.keys.as_ref().and_then(Keys::of_stream);
+                self.add(Item::Stream { file, reader, key })
             }
             Source::Path { path, name } => {
                 let named = name.map_or_else(|| source::own_name(&path), Ok);
@@ -176,7 +195,9 @@ impl Batch {
         let metadata = opened.metadata().map_err(FileError::Open)?;
         let file = walk::describe(path, Some(name), EntryKind::File, &metadata);
         if self.contents == Contents::Leave || metadata.len() > SMALL_BYTES_MAX {
-            return Ok(Pending::Item(Item::Large(file, links)));
+            let keys = self.keys.as_ref().filter(|_| metadata.len() >= RESUMABLE_BYTES_MIN);
+            let key = keys.and_then(|keys| keys.of_file(&file, &metadata));
+            return Ok(Pending::Item(Item::Large { file, links, key }));
         }
         // One read into room for more than the file has tells whether it has grown.
         let start = self.content.len();
@@ -201,7 +222,7 @@ impl Batch {
             return Err(FileError::Changed);
         }
         let digest = Digest::Blake3(*blake3::hash(&self.content[start..end]).as_bytes());
-        Ok(Pending::Small { file, start, end, digest })
+        Ok(Pending::Small { file, start, end, digest, links })
     }
 
     fn add(&mut self, item: Item) -> GoOn {
@@ -223,8 +244,8 @@ impl Batch {
             .drain(..)
             .map(|pending| match pending {
                 Pending::Item(item) => item,
-                Pending::Small { file, start, end, digest } => {
-                    Item::Small { file, content: content.slice(start..end), digest }
+                Pending::Small { file, start, end, digest, links } => {
+                    Item::Small { file, content: content.slice(start..end), digest, links }
                 }
             })
             .collect();

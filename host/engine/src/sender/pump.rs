@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::mpsc as threads;
 
+use bytes::Bytes;
 use rustix::fs::Advice;
 use sandport_protocol::{Digest, Extent};
 use tokio::sync::mpsc;
@@ -63,14 +64,31 @@ pub(super) struct Chunk {
     /// How many bytes from `offset` on are certain to follow without a gap: what may be announced.
     /// Never less than the rest of the chunk.
     pub(super) run: u64,
-    buffer: Vec<u8>,
+    buffer: Buffer,
     rest: Range<usize>,
 }
 
+/// Where the bytes of a chunk are.
+enum Buffer {
+    /// One of the buffers that go round.
+    Own(Vec<u8>),
+    /// Kept by someone else too.
+    Shared(Bytes),
+}
+
 impl Chunk {
+    /// A chunk of bytes that are kept.
+    pub(super) fn shared(offset: u64, bytes: Bytes) -> Self {
+        let rest = 0..bytes.len();
+        Self { offset, run: bytes.len() as u64, buffer: Buffer::Shared(bytes), rest }
+    }
+
     /// What of it was not taken yet.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.rest.clone()]
+        match &self.buffer {
+            Buffer::Own(buffer) => &buffer[self.rest.clone()],
+            Buffer::Shared(bytes) => &bytes[self.rest.clone()],
+        }
     }
 
     /// Takes `count` bytes away.
@@ -118,8 +136,25 @@ impl Pump {
 
     /// Gives the buffer of a chunk back.
     pub(super) fn recycle(&self, chunk: Chunk) {
-        // The thread may be through already.
-        let _ = self.used.send(chunk.buffer);
+        if let Buffer::Own(buffer) = chunk.buffer {
+            // The thread may be through already.
+            let _ = self.used.send(buffer);
+        }
+    }
+
+    /// Takes the bytes out of a chunk, which the thread gets another buffer for.
+    pub(super) fn take(&self, chunk: Chunk) -> Bytes {
+        match chunk.buffer {
+            Buffer::Own(mut buffer) => {
+                let _ = self.used.send(vec![0; buffer.len()]);
+                buffer.truncate(chunk.rest.end);
+                buffer.drain(..chunk.rest.start);
+                // A pipe gives little at a time; what is kept should not hold a megabyte for it.
+                buffer.shrink_to_fit();
+                Bytes::from(buffer)
+            }
+            Buffer::Shared(bytes) => bytes.slice(chunk.rest),
+        }
     }
 }
 
@@ -176,6 +211,7 @@ impl Reading {
                     (None, _) => 0,
                 };
                 let run = known.max(count as u64);
+                let buffer = Buffer::Own(buffer);
                 let chunk = Chunk { offset: position, run, buffer, rest: 0..count };
                 if self.to_connection.blocking_send(Piece::Chunk(chunk)).is_err() {
                     return Ok(None);

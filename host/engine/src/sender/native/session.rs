@@ -4,14 +4,18 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use sandport_protocol::sender::{Event, Misuse, Output as MachineOutput, Sender};
-use sandport_protocol::{Digest, EntryKind, Extent, Millis, Refusal, RefusalCode, UploadId};
+use sandport_protocol::{
+    EntryKind, Extent, Millis, Refusal, RefusalCode, ResumeMode, UploadId,
+};
 
 use super::output::{Outgoing, Output, Wrote};
-use super::upload::{self, Body, Hashed, Hashing, Upload};
+use super::stream::{Feed, Stream};
+use super::upload::{self, Body, Hashed, Hashing, Origin, Upload};
+use crate::sender::error::refusal_kind;
 use crate::sender::event::Report;
 use crate::sender::prepare::Item;
 use crate::sender::pump::{Chunk, Content, Piece, Pump};
-use crate::sender::{FileError, SendError, SendEvent, SendFile};
+use crate::sender::{FileError, RestartReason, SendError, SendErrorKind, SendEvent};
 
 /// Most payload under one `data` message. Between two of them small files get their turn, and a
 /// refusal takes effect; each costs the receiver one read of messages. Bytes.
@@ -33,7 +37,7 @@ pub(super) struct Session<'a, 'e> {
     pub(super) report: &'a mut Report<'e>,
     pub(super) output: Output,
     /// What reads the large file whose turn it is.
-    pub(super) pump: Option<Pump>,
+    pub(super) feed: Option<Feed>,
     /// The part of that file that is being written.
     pub(super) chunk: Option<Chunk>,
     pub(super) hashing: Hashing,
@@ -53,22 +57,23 @@ pub(super) struct Session<'a, 'e> {
     ahead: bool,
     bytes_ahead_max: u64,
     exhausted: bool,
+    progressed: bool,
     closed: bool,
     end: Option<Result<(), SendError>>,
 }
 
 impl<'a, 'e> Session<'a, 'e> {
-    pub(super) fn new(machine: Sender, first: Vec<Item>, report: &'a mut Report<'e>) -> Self {
+    pub(super) fn new(machine: Sender, first: VecDeque<Item>, report: &'a mut Report<'e>) -> Self {
         Self {
             machine,
             report,
             output: Output::new(),
-            pump: None,
+            feed: None,
             chunk: None,
             hashing: Hashing::default(),
             pumped: None,
             uploads: HashMap::new(),
-            batch: first.into(),
+            batch: first,
             announced: VecDeque::new(),
             ready: VecDeque::new(),
             large_waiting: 0,
@@ -76,6 +81,7 @@ impl<'a, 'e> Session<'a, 'e> {
             ahead: true,
             bytes_ahead_max: 0,
             exhausted: false,
+            progressed: false,
             closed: false,
             end: None,
         }
@@ -103,8 +109,30 @@ impl<'a, 'e> Session<'a, 'e> {
         self.batch.is_empty() && !self.exhausted
     }
 
-    pub(super) fn wants_piece(&self) -> bool {
-        self.pump.is_some() && self.chunk.is_none()
+    pub(super) fn wants_piece(&mut self) -> bool {
+        self.chunk.is_none() && self.feed.as_mut().is_some_and(Feed::has_room)
+    }
+
+    /// Whether anything came further: an outcome, or more that the server keeps.
+    pub(super) fn has_progressed(&self) -> bool {
+        self.progressed
+    }
+
+    /// Whether all was offered.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// What has no outcome, in the order in which it was begun, and what was not offered.
+    pub(super) fn into_left(mut self) -> VecDeque<Item> {
+        if let (Some(Feed::Stream(stream)), Some(id)) = (self.feed.take(), self.pumped)
+            && let Some(upload) = self.uploads.get_mut(&id)
+        {
+            upload.body = Body::Stream(stream);
+        }
+        let mut uploads: Vec<Upload> = self.uploads.drain().map(|(_, upload)| upload).collect();
+        uploads.sort_by_key(|upload| upload.file.number);
+        uploads.into_iter().map(Upload::again).chain(self.batch.drain(..)).collect()
     }
 
     pub(super) fn take_batch(&mut self, batch: Option<Vec<Item>>) {
@@ -152,8 +180,10 @@ impl<'a, 'e> Session<'a, 'e> {
             }
             Event::DigestFirst { id } => self.hash_first(id),
             Event::AlreadyStored { id, receipt } => {
-                let Some(Upload { file, .. }) = self.remove(id) else { return };
-                let (file, receipt) = (&file, &receipt);
+                let Some(upload) = self.remove(id) else { return };
+                self.progressed = true;
+                upload.forget_key();
+                let (file, receipt) = (&upload.file, &receipt);
                 self.report.emit(match file.kind {
                     EntryKind::File => {
                         self.ahead = false;
@@ -164,16 +194,22 @@ impl<'a, 'e> Session<'a, 'e> {
             }
             Event::Stored { id, receipt } => {
                 if let Some(upload) = self.remove(id) {
+                    self.progressed = true;
+                    upload.forget_key();
                     self.report.emit(SendEvent::Stored { file: &upload.file, receipt: &receipt });
                 }
             }
-            Event::Refused { id, refusal } => {
-                if let Some(upload) = self.remove(id) {
-                    self.report.emit(SendEvent::Refused { file: &upload.file, refusal: &refusal });
+            Event::Refused { id, refusal } => self.refused(id, &refusal),
+            Event::Progress { id, durable } => {
+                self.progressed = true;
+                if self.pumped == Some(id)
+                    && let Some(Feed::Stream(stream)) = &mut self.feed
+                {
+                    stream.free(durable);
                 }
             }
             Event::Ended(end) => self.end = Some(end.map_err(SendError::from)),
-            // Durability is what `Stored` says; there is no identity to hear of yet.
+            // There is no identity to hear of yet.
             _ => {}
         }
     }
@@ -187,62 +223,108 @@ impl<'a, 'e> Session<'a, 'e> {
             return false;
         }
         let Some(item) = self.batch.pop_front() else { return false };
-        match item {
-            Item::Directory(file) => self.offer(file, Body::Gone, None),
-            Item::Large(file, links) => self.offer(file, Body::Large(links), None),
-            Item::Stream { file, reader } => self.offer(file, Body::Stream(reader), None),
-            Item::Small { file, content, digest } => {
+        let origin = |links| Origin::File(links);
+        let begun = match item {
+            Item::Directory(file) => Upload::new(file, Body::Gone, Origin::Nowhere, None, None),
+            Item::Large { file, links, key } => {
+                Upload::new(file, Body::Large(links), origin(links), None, key)
+            }
+            Item::Stream { file, reader, key } => {
+                let body = Body::Stream(Box::new(Stream::new(reader)));
+                Upload::new(file, body, Origin::Stream, None, key)
+            }
+            Item::Again(upload) => {
+                self.offer(*upload, false);
+                return true;
+            }
+            Item::Small { file, content, digest, links } => {
                 let length = content.len() as u64;
                 let sent_ahead = self.ahead && self.machine.can_send_ahead(length);
                 let window_opens = self.ahead && length <= self.bytes_ahead_max;
                 let memory_is_full =
                     self.retained > 0 && self.retained + length > RETAINED_BYTES_MAX;
                 if !sent_ahead && (window_opens || memory_is_full) {
-                    self.batch.push_front(Item::Small { file, content, digest });
+                    self.batch.push_front(Item::Small { file, content, digest, links });
                     return false;
                 }
                 let expected = Some((length, digest));
                 if sent_ahead {
-                    if let Some(id) = self.offer(file, Body::Gone, expected) {
+                    let upload = Upload::new(file, Body::Gone, origin(links), expected, None);
+                    if let Some(id) = self.offer(upload, true) {
                         self.send_small(id, &content, &[]);
                     }
                     return true;
                 }
-                self.offer(file, Body::Retained(content), expected)
+                Upload::new(file, Body::Retained(content), origin(links), expected, None)
             }
             local @ (Item::Skipped { .. } | Item::Failed { .. }) => {
                 upload::report_local(local, self.report);
                 return true;
             }
         };
+        self.offer(begun, true);
         true
     }
 
-    fn offer(
-        &mut self,
-        mut file: SendFile,
-        body: Body,
-        expected: Option<(u64, Digest)>,
-    ) -> Option<UploadId> {
-        let offer = upload::offer(&file, expected.map(|(_, digest)| digest));
-        let id = match self.machine.offer(offer) {
+    /// Offers an upload, the first time or on another connection.
+    fn offer(&mut self, mut upload: Upload, first: bool) -> Option<UploadId> {
+        if let Body::Stream(stream) = &upload.body {
+            upload.expected = stream.end();
+        }
+        let id = match self.machine.offer(upload::offer(&upload)) {
             Err(Misuse::TooLong) => {
                 let error = &FileError::NameTooLong;
-                self.report.emit(SendEvent::Failed { path: &file.path, file: None, error });
+                self.report.emit(SendEvent::Failed { path: &upload.file.path, file: None, error });
                 return None;
             }
             offered => self.checked(|_| offered)?,
         };
-        self.report.start(&mut file);
-        let upload = Upload::new(file, body, expected);
+        if first {
+            self.report.start(&mut upload.file);
+            if upload.key.as_ref().is_some_and(|key| key.changed) {
+                let reason = RestartReason::Changed;
+                self.report.emit(SendEvent::Restarted { file: &upload.file, reason });
+            }
+        }
         self.large_waiting += usize::from(upload.waits_for_pump());
         self.retained += upload.retained();
         self.uploads.insert(id, upload);
         Some(id)
     }
 
+    fn refused(&mut self, id: UploadId, refusal: &Refusal) {
+        let Some(mut upload) = self.remove(id) else { return };
+        let reason = match refusal.code {
+            RefusalCode::DigestMismatch if upload.kept > 0 => Some(RestartReason::Damaged),
+            RefusalCode::InvalidState if upload.key.is_some() => Some(RestartReason::Mixed),
+            _ => None,
+        };
+        if let Some(reason) = reason
+            && !upload.restarted
+            && matches!(upload.origin, Origin::File(_))
+        {
+            (upload.restarted, upload.kept) = (true, 0);
+            upload.set_mode(ResumeMode::Restart);
+            self.report.emit(SendEvent::Restarted { file: &upload.file, reason });
+            self.batch.push_front(upload.again());
+            return;
+        }
+        if refusal_kind(refusal.code) != SendErrorKind::Temporary {
+            upload.forget_key();
+        }
+        self.report.emit(SendEvent::Refused { file: &upload.file, refusal });
+    }
+
     fn send_accepted(&mut self, id: UploadId, missing: Vec<Extent>) {
         let Some(upload) = self.uploads.get_mut(&id) else { return };
+        upload.set_mode(ResumeMode::TakeOver);
+        let kept = kept(upload.file.size, &missing);
+        self.progressed |= kept > upload.kept;
+        upload.kept = kept;
+        if kept > 0 {
+            (upload.sent, upload.reported) = (kept, kept);
+            self.report.emit(SendEvent::Resumed { file: &upload.file, kept });
+        }
         if upload.waits_for_pump() {
             self.ready.push_back((id, missing));
         } else if let Body::Retained(content) = &upload.body {
@@ -307,21 +389,32 @@ impl<'a, 'e> Session<'a, 'e> {
 
     /// Begins to read the next accepted large file.
     fn start_pump(&mut self) -> bool {
-        if self.pump.is_some() || self.output.is_in_frame() || self.output.is_broken() {
+        if self.feed.is_some() || self.output.is_in_frame() || self.output.is_broken() {
             return false;
         }
         let Some((id, missing)) = self.ready.pop_front() else { return false };
         let Some(upload) = self.uploads.get_mut(&id) else { return true };
-        let content = match std::mem::replace(&mut upload.body, Body::Gone) {
-            Body::Large(links) => Content::of(&upload.file, links),
-            Body::Stream(reader) => Content::Reader(reader),
+        let feed = match std::mem::replace(&mut upload.body, Body::Gone) {
+            Body::Large(links) => {
+                Feed::File(Pump::start(Content::of(&upload.file, links), missing))
+            }
+            Body::Stream(mut stream) => {
+                let offset = missing.first().map_or(0, |extent| extent.offset);
+                if let Err(error) = stream.seek(offset) {
+                    self.large_waiting -= 1;
+                    self.fail(id, &error);
+                    return true;
+                }
+                stream.free(offset);
+                Feed::Stream(stream)
+            }
             other => {
                 upload.body = other;
                 return true;
             }
         };
         self.large_waiting -= 1;
-        self.pump = Some(Pump::start(content, missing));
+        self.feed = Some(feed);
         self.pumped = Some(id);
         true
     }
@@ -344,9 +437,13 @@ impl<'a, 'e> Session<'a, 'e> {
         match piece {
             Piece::Chunk(chunk) => self.chunk = Some(chunk),
             Piece::End { size, digest } => {
+                let feed = self.feed.take();
                 self.stop_pump();
                 if let Some(upload) = self.uploads.get_mut(&id) {
                     upload.expected = Some((size, digest));
+                    if let Some(Feed::Stream(stream)) = feed {
+                        upload.body = Body::Played(stream);
+                    }
                 }
                 self.finish(id);
             }
@@ -372,15 +469,16 @@ impl<'a, 'e> Session<'a, 'e> {
         }
         if through
             && let Some(chunk) = self.chunk.take()
-            && let Some(pump) = &self.pump
+            && let Some(feed) = &self.feed
         {
-            pump.recycle(chunk);
+            feed.recycle(chunk);
         }
     }
 
     /// Gives an upload up.
     fn fail(&mut self, id: UploadId, error: &FileError) {
         let Some(upload) = self.remove(id) else { return };
+        upload.forget_key();
         let reason = Refusal::new(RefusalCode::Cancelled, "the sender could not read the file");
         self.checked(|machine| machine.cancel(id, reason));
         let file = Some(&upload.file);
@@ -389,19 +487,11 @@ impl<'a, 'e> Session<'a, 'e> {
 
     /// Ends the connection on behalf of the caller.
     pub(super) fn abort(&mut self, reason: Refusal) {
-        self.stop_pump();
+        if self.output.is_in_frame() {
+            self.output.fill_frame();
+        }
         self.machine.abort(reason);
         self.drain();
-    }
-
-    /// Reports the uploads that have no outcome, in the order in which they were begun.
-    pub(super) fn report_unanswered(&mut self) {
-        let mut files: Vec<SendFile> =
-            self.uploads.drain().map(|(_, upload)| upload.file).collect();
-        files.sort_by_key(|file| file.number);
-        for file in &files {
-            self.report.emit(SendEvent::Unanswered { file });
-        }
     }
 
     /// Takes an upload that is over out of everything.
@@ -417,7 +507,7 @@ impl<'a, 'e> Session<'a, 'e> {
 
     /// Ends the reading of a large file. A frame that was begun is filled: its length was announced.
     fn stop_pump(&mut self) {
-        self.pump = None;
+        self.feed = None;
         self.pumped = None;
         self.chunk = None;
         if self.output.is_in_frame() {
@@ -435,6 +525,17 @@ impl<'a, 'e> Session<'a, 'e> {
                 None
             }
         }
+    }
+}
+
+/// How much of a file is not missing. Bytes.
+fn kept(size: Option<u64>, missing: &[Extent]) -> u64 {
+    match size {
+        Some(size) => {
+            let rest = |extent: &Extent| extent.length.unwrap_or(size - extent.offset.min(size));
+            size.saturating_sub(missing.iter().map(rest).fold(0, u64::saturating_add))
+        }
+        None => missing.first().map_or(0, |extent| extent.offset),
     }
 }
 

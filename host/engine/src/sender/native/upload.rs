@@ -1,19 +1,20 @@
 //! One upload between its offer and its outcome, and the digests that receivers ask for first.
 
 use std::collections::VecDeque;
-use std::io::Read;
 
 use bytes::Bytes;
-use sandport_protocol::{Digest, Offer, UploadId};
+use sandport_protocol::{Digest, Offer, ResumeMode, UploadId};
 use tokio::task::JoinHandle;
 
+use super::stream::Stream;
 use crate::sender::event::Report;
+use crate::sender::keys::Key;
 use crate::sender::prepare::{Item, Links};
 use crate::sender::pump::{self, Content};
 use crate::sender::{FileError, SendEvent, SendFile};
 
 /// An upload without an outcome.
-pub(super) struct Upload {
+pub(in crate::sender) struct Upload {
     pub(super) file: SendFile,
     pub(super) body: Body,
     /// Size and digest of what was read, once it was.
@@ -22,6 +23,25 @@ pub(super) struct Upload {
     pub(super) sent: u64,
     /// How much of it was last reported. Bytes.
     pub(super) reported: u64,
+    /// How it is resumed.
+    pub(super) key: Option<Key>,
+    /// Where its content comes from, to be had again.
+    pub(super) origin: Origin,
+    /// How much the server had when it last accepted it. Bytes.
+    pub(super) kept: u64,
+    /// It was begun anew once, because what the server had did not fit.
+    pub(super) restarted: bool,
+}
+
+/// Where content comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A file.
+    File(Links),
+    /// A stream.
+    Stream,
+    /// A directory has none.
+    Nowhere,
 }
 
 /// What of it still has to be sent.
@@ -33,12 +53,45 @@ pub(super) enum Body {
     /// A large file that waits for its verdict or its turn.
     Large(Links),
     /// A stream that does.
-    Stream(Box<dyn Read + Send>),
+    Stream(Box<Stream>),
+    /// A stream that was sent, and whose outcome is to come.
+    Played(Box<Stream>),
 }
 
 impl Upload {
-    pub(super) fn new(file: SendFile, body: Body, expected: Option<(u64, Digest)>) -> Self {
-        Self { file, body, expected, sent: 0, reported: 0 }
+    pub(super) fn new(
+        file: SendFile,
+        body: Body,
+        origin: Origin,
+        expected: Option<(u64, Digest)>,
+        key: Option<Key>,
+    ) -> Self {
+        Self { file, body, expected, sent: 0, reported: 0, key, origin, kept: 0, restarted: false }
+    }
+
+    /// The same, to be offered on another connection.
+    pub(super) fn again(mut self) -> Item {
+        self.body = match (std::mem::replace(&mut self.body, Body::Gone), self.origin) {
+            (Body::Stream(stream) | Body::Played(stream), _) => Body::Stream(stream),
+            (_, Origin::File(links)) => Body::Large(links),
+            (body, _) => body,
+        };
+        (self.sent, self.reported) = (0, 0);
+        Item::Again(Box::new(self))
+    }
+
+    /// It is over: nothing is to be resumed.
+    pub(super) fn forget_key(&self) {
+        if let Some(key) = &self.key {
+            key.forget();
+        }
+    }
+
+    /// From now on it is resumed, and not begun anew.
+    pub(super) fn set_mode(&mut self, mode: ResumeMode) {
+        if let Some(key) = &mut self.key {
+            key.resume.mode = mode;
+        }
     }
 
     /// Whether it waits for its turn to be read by a pump.
@@ -56,7 +109,9 @@ impl Upload {
 }
 
 /// The offer of a file, with its digest where that is known.
-pub(super) fn offer(file: &SendFile, digest: Option<Digest>) -> Offer {
+pub(super) fn offer(upload: &Upload) -> Offer {
+    let file = &upload.file;
+    let digest = upload.expected.map(|(_, digest)| digest);
     Offer {
         name: file.name.clone(),
         kind: file.kind,
@@ -64,7 +119,7 @@ pub(super) fn offer(file: &SendFile, digest: Option<Digest>) -> Offer {
         digest,
         modified_ns: file.modified_ns,
         executable: file.executable,
-        resume: None,
+        resume: upload.key.as_ref().map(|key| key.resume),
     }
 }
 
@@ -77,7 +132,11 @@ pub(super) fn report_local(item: Item, report: &mut Report<'_>) {
         Item::Failed { path, error } => {
             report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
         }
-        Item::Directory(_) | Item::Small { .. } | Item::Large(..) | Item::Stream { .. } => {}
+        Item::Directory(_)
+        | Item::Small { .. }
+        | Item::Large { .. }
+        | Item::Stream { .. }
+        | Item::Again(_) => {}
     }
 }
 

@@ -1,0 +1,237 @@
+//! Resume keys: where a sender keeps them, so that a later run goes on with what an earlier one began.
+//!
+//! Each upload has one small file in the state folder, named by a hash of where it goes, where it is and
+//! what it is called. It holds the key, and what tells whether the file has changed since. It is removed
+//! when the upload has its receipt.
+
+use std::fmt::Write as _;
+use std::fs::{self, Metadata};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use sandport_protocol::{RESUME_KEY_BYTES, Resume, ResumeMode};
+
+use super::SendFile;
+
+/// First line of a file with a key; the number is its version.
+const HEADER: &str = "sandport upload 1";
+
+/// Longest file with a key. Bytes. Six short lines.
+const STATE_BYTES_MAX: u64 = 1024;
+
+/// Where keys are kept, for uploads to one server.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// `None`: in memory, for this run.
+    dir: Option<PathBuf>,
+    /// The server.
+    to: String,
+}
+
+/// The key of one upload.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) resume: Resume,
+    /// The file was begun before and has changed since.
+    pub(super) changed: bool,
+    /// Where it is kept.
+    path: Option<PathBuf>,
+}
+
+impl Keys {
+    pub(super) fn new(dir: Option<PathBuf>, to: String) -> Self {
+        Self { dir, to }
+    }
+
+    /// The key for a file: that of an earlier run, or a new one. `None`: this machine has no random
+    /// numbers.
+    pub(super) fn of_file(&self, file: &SendFile, metadata: &Metadata) -> Option<Key> {
+        let Some(dir) = &self.dir else { return self.of_stream() };
+        let path = dir.join(self.file_name(file));
+        let print = fingerprint(metadata);
+        let (key, mode, changed) = match read(&path) {
+            Some((key, known)) if known == print => {
+                return Some(Key {
+                    resume: Resume { key, mode: ResumeMode::TakeOver },
+                    changed: false,
+                    path: Some(path),
+                });
+            }
+            Some((key, _)) => (key, ResumeMode::Restart, true),
+            None => (random()?, ResumeMode::TakeOver, false),
+        };
+        let resume = Resume { key, mode };
+        // Where it cannot be kept, the upload can be resumed within this run alone.
+        let path = match write(dir, &path, &key, &print) {
+            Ok(()) => Some(path),
+            Err(error) => {
+                tracing::warn!(%error, dir = %dir.display(), "could not keep a resume key");
+                None
+            }
+        };
+        Some(Key { resume, changed, path })
+    }
+
+    /// A key for this run alone: what a stream gives cannot be had again.
+    pub(super) fn of_stream(&self) -> Option<Key> {
+        let resume = Resume { key: random()?, mode: ResumeMode::TakeOver };
+        Some(Key { resume, changed: false, path: None })
+    }
+
+    fn file_name(&self, file: &SendFile) -> String {
+        let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        let name = file.name.as_deref().unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        for part in [self.to.as_bytes(), path.as_os_str().as_encoded_bytes(), name.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        let hex = hasher.finalize().to_hex();
+        format!("{}.upload", &hex[..32])
+    }
+}
+
+impl Key {
+    /// The upload is over: nothing is to be resumed.
+    pub(super) fn forget(&self) {
+        if let Some(path) = &self.path
+            && let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "could not remove a resume key");
+        }
+    }
+}
+
+/// What changes when a file does.
+fn fingerprint(metadata: &Metadata) -> [i128; 5] {
+    [
+        metadata.len().into(),
+        metadata.mtime().into(),
+        metadata.mtime_nsec().into(),
+        metadata.ino().into(),
+        metadata.dev().into(),
+    ]
+}
+
+/// A key that was kept, with its fingerprint. What is damaged counts as nothing.
+fn read(path: &Path) -> Option<([u8; RESUME_KEY_BYTES], [i128; 5])> {
+    if fs::symlink_metadata(path).ok()?.len() > STATE_BYTES_MAX {
+        return None;
+    }
+    let text = fs::read_to_string(path).ok()?;
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return None;
+    }
+    let hex = lines.next()?.strip_prefix("key ")?;
+    let key = *blake3::Hash::from_hex(hex).ok()?.as_bytes();
+    let mut print = [0; 5];
+    for number in &mut print {
+        *number = lines.next()?.parse().ok()?;
+    }
+    // The last line end shows that it is whole.
+    (text.ends_with('\n') && lines.next().is_none()).then_some((key, print))
+}
+
+/// Keeps a key, in one step as seen after a crash.
+fn write(
+    dir: &Path,
+    path: &Path,
+    key: &[u8; RESUME_KEY_BYTES],
+    print: &[i128; 5],
+) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let mut text = format!("{HEADER}\nkey {}\n", blake3::Hash::from_bytes(*key).to_hex());
+    for number in print {
+        let _ = writeln!(text, "{number}");
+    }
+    // For this user alone, as temporary files are.
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn random() -> Option<[u8; RESUME_KEY_BYTES]> {
+    let mut key = [0; RESUME_KEY_BYTES];
+    (getrandom(&mut key, GetRandomFlags::empty()) == Ok(key.len())).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use sandport_protocol::EntryKind;
+
+    use super::*;
+    use crate::sender::walk;
+
+    fn key(keys: &Keys, path: &Path, name: &str) -> Key {
+        let metadata = fs::metadata(path).unwrap();
+        let file = walk::describe(path, Some(name.to_owned()), EntryKind::File, &metadata);
+        keys.of_file(&file, &metadata).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_again_for_the_same_file_name_and_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"content").unwrap();
+        let keys = |to: &str| Keys::new(Some(folder.path().join("state")), to.to_owned());
+        let first = key(&keys("one"), &path, "a");
+        let again = key(&keys("one"), &path, "a");
+        assert_eq!((again.resume, again.changed), (first.resume, false));
+        assert_ne!(key(&keys("one"), &path, "b").resume.key, first.resume.key);
+        assert_ne!(key(&keys("two"), &path, "a").resume.key, first.resume.key);
+        first.forget();
+        assert_ne!(key(&keys("one"), &path, "a").resume.key, first.resume.key);
+    }
+
+    #[test]
+    fn a_file_that_changed_begins_anew_under_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let keys = Keys::new(Some(folder.path().join("state")), "host".to_owned());
+        fs::write(&path, b"content").unwrap();
+        let first = key(&keys, &path, "a");
+        fs::write(&path, b"shorter").unwrap();
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"longer").unwrap();
+        let changed = key(&keys, &path, "a");
+        assert!(changed.changed);
+        assert_eq!(changed.resume, Resume { mode: ResumeMode::Restart, ..first.resume });
+        assert_eq!(key(&keys, &path, "a").resume, first.resume);
+    }
+
+    #[test]
+    fn a_damaged_key_is_replaced_and_keys_are_nobody_elses_to_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"content").unwrap();
+        let state = folder.path().join("state");
+        let keys = Keys::new(Some(state.clone()), "host".to_owned());
+        let first = key(&keys, &path, "a");
+        let kept = first.path.clone().unwrap();
+        for path in [&state, &kept] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
+        }
+        let whole = fs::read(&kept).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&kept, &whole[..cut]).unwrap();
+            assert_ne!(key(&keys, &path, "a").resume.key, first.resume.key, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn without_a_folder_or_where_none_can_be_made_keys_last_for_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"content").unwrap();
+        for dir in [None, Some(path.join("not-a-folder"))] {
+            let keys = Keys::new(dir, "host".to_owned());
+            assert_ne!(key(&keys, &path, "a").resume.key, key(&keys, &path, "a").resume.key);
+        }
+    }
+}
