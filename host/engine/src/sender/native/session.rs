@@ -4,9 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use sandport_protocol::sender::{Event, Misuse, Output as MachineOutput, Sender};
-use sandport_protocol::{
-    EntryKind, Extent, Millis, Refusal, RefusalCode, ResumeMode, UploadId,
-};
+use sandport_protocol::{EntryKind, Extent, Millis, Refusal, RefusalCode, ResumeMode, UploadId};
 
 use super::output::{Outgoing, Output, Wrote};
 use super::stream::{Feed, Stream};

@@ -24,6 +24,11 @@ where
     Address::Tcp { host: "127.0.0.1".to_owned(), port }
 }
 
+/// Over one connection.
+fn once() -> SendOptions {
+    SendOptions { retries: 0, ..SendOptions::default() }
+}
+
 #[tokio::test]
 async fn what_cannot_be_sent_is_reported_and_the_rest_goes_on() {
     let peer = Peer::start(Limits::default()).await;
@@ -153,7 +158,7 @@ async fn a_cut_leaves_files_unanswered_and_is_temporary() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "file", b"x");
-    let (result, _) = send_and_listen(&to, vec![Source::path(&path)], SendOptions::default()).await;
+    let (result, _) = send_and_listen(&to, vec![Source::path(&path)], once()).await;
     let error = result.unwrap_err();
     assert!(matches!(error, SendError::Cut), "{error}");
     assert_eq!(error.kind(), SendErrorKind::Temporary);
@@ -181,8 +186,7 @@ async fn a_server_that_never_answers_has_stalled() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "file", b"x");
-    let options =
-        SendOptions { stall_timeout: Duration::from_millis(30), ..SendOptions::default() };
+    let options = SendOptions { stall_timeout: Duration::from_millis(30), ..once() };
     let (result, _) = send_and_listen(&to, vec![Source::path(&path)], options).await;
     assert!(matches!(result, Err(SendError::Stalled(30))), "{result:?}");
 }
@@ -259,8 +263,7 @@ async fn a_server_that_closes_half_way_is_believed_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path =
         write(folder.path(), "a-name-that-is-long-enough-for-the-peer", &content(64 << 20, 1));
-    let (result, told) =
-        send_and_listen(&to, vec![Source::path(&path)], SendOptions::default()).await;
+    let (result, told) = send_and_listen(&to, vec![Source::path(&path)], once()).await;
     match result {
         Err(SendError::Goodbye(refusal)) => assert_eq!(refusal.code, RefusalCode::Timeout),
         other => panic!("{other:?}"),
