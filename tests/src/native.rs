@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use sandport_protocol::wire::{
-    Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher, ReceiverMessage,
-    SenderMessage, VERSION, Welcome,
+    Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher, Progress,
+    ReceiverMessage, SenderMessage, VERSION, Welcome,
 };
 use sandport_protocol::{Digest, EntryKind, Offer, Receipt, Refusal, UploadId};
 
@@ -58,11 +58,34 @@ impl Native {
     /// The next message; `None`: the end. What only shows that the receiver is alive is left out.
     pub fn hear(&mut self) -> Option<ReceiverMessage> {
         loop {
-            if let Some(frame) = self.frames.next(&mut self.heard).expect("the receiver's frames") {
-                match ReceiverMessage::decode(&frame).expect("the receiver's messages") {
-                    ReceiverMessage::KeepAlive | ReceiverMessage::Progress(_) => continue,
-                    message => return Some(message),
+            match self.hear_any()? {
+                ReceiverMessage::KeepAlive | ReceiverMessage::Progress(_) => {}
+                message => return Some(message),
+            }
+        }
+    }
+
+    /// Waits until so many bytes of an upload are durable.
+    #[track_caller]
+    pub fn wait_durable(&mut self, wanted: UploadId, bytes: u64) {
+        loop {
+            match self.hear_any() {
+                Some(ReceiverMessage::Progress(Progress { id, durable }))
+                    if id == wanted && durable >= bytes =>
+                {
+                    return;
                 }
+                Some(ReceiverMessage::KeepAlive | ReceiverMessage::Progress(_)) => {}
+                other => panic!("{other:?} before {bytes} bytes were durable"),
+            }
+        }
+    }
+
+    /// The next message of any kind.
+    fn hear_any(&mut self) -> Option<ReceiverMessage> {
+        loop {
+            if let Some(frame) = self.frames.next(&mut self.heard).expect("the receiver's frames") {
+                return Some(ReceiverMessage::decode(&frame).expect("the receiver's messages"));
             }
             let some = self.connection.hear_some(64 * 1024);
             if some.is_empty() {

@@ -1,0 +1,198 @@
+//! Uploads that are cut and gone on with, by the real programs.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use sandport_protocol::wire::{NumberedOffer, ReceiverMessage, SenderMessage};
+use sandport_protocol::{EntryKind, Offer, Resume, ResumeMode};
+use sandport_tests::process::Guarded;
+use sandport_tests::{Native, Random, Sent, Server, Setup, native, send};
+
+const MIB: usize = 1024 * 1024;
+
+/// Watermarks come soon, so that a cut costs little.
+const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
+
+/// An offer that can be resumed.
+fn offer(name: &str, size: usize, mode: ResumeMode) -> SenderMessage {
+    let offer = Offer {
+        name: Some(name.to_owned()),
+        kind: EntryKind::File,
+        size: Some(size as u64),
+        digest: None,
+        modified_ns: None,
+        executable: false,
+        resume: Some(Resume { key: [3; 32], mode }),
+    };
+    SenderMessage::Offer(NumberedOffer { id: 0, offer })
+}
+
+/// What is missing, by the verdict on an offer.
+fn missing(sender: &mut Native) -> Vec<(u64, Option<u64>)> {
+    match sender.hear() {
+        Some(ReceiverMessage::Accepted(accepted)) => {
+            accepted.missing.iter().map(|extent| (extent.offset, extent.length)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_server_tells_what_is_durable_and_a_cut_costs_nothing_of_it() {
+    let mut server = Server::start(FLAGS);
+    let content = Random::seeded().bytes(5 * MIB);
+    let mut sender = Native::open(&server);
+    sender.say(&offer("big", content.len(), ResumeMode::TakeOver));
+    assert_eq!(missing(&mut sender), [(0, Some(content.len() as u64))]);
+    sender.data(0, 0, &content[..3 * MIB + 7]);
+    sender.wait_durable(0, 3 * MIB as u64 + 7);
+    server.kill();
+
+    let server = Setup::new(FLAGS).inbox(server.inbox()).start();
+    let mut sender = Native::open(&server);
+    sender.say(&offer("big", content.len(), ResumeMode::TakeOver));
+    let from = 3 * MIB + 7;
+    assert_eq!(missing(&mut sender), [(from as u64, Some((content.len() - from) as u64))]);
+    sender.data(0, from as u64, &content[from..]);
+    sender.say(&native::finish(0, &content));
+    assert_eq!(sender.outcome(0).unwrap().name, "big");
+    assert_eq!(server.content("big"), content);
+}
+
+#[test]
+fn a_connection_that_is_taken_over_hears_so_while_it_waits() {
+    let server = Server::start(FLAGS);
+    let content = Random::seeded().bytes(3 * MIB);
+    let mut older = Native::open(&server);
+    older.say(&offer("big", content.len(), ResumeMode::TakeOver));
+    missing(&mut older);
+    older.data(0, 0, &content[..MIB]);
+    older.wait_durable(0, MIB as u64);
+    let mut newer = Native::open(&server);
+    newer.say(&offer("big", content.len(), ResumeMode::TakeOver));
+    assert_eq!(missing(&mut newer), [(MIB as u64, Some(2 * MIB as u64))]);
+    assert_eq!(older.outcome(0).unwrap_err().code.as_str(), "locked");
+    newer.data(0, MIB as u64, &content[MIB..]);
+    newer.say(&native::finish(0, &content));
+    newer.outcome(0).unwrap();
+    assert_eq!(server.content("big"), content);
+}
+
+#[test]
+fn two_connections_carry_one_file() {
+    let server = Server::start(FLAGS);
+    let content = Random::seeded().bytes(4 * MIB + 9);
+    let mut first = Native::open(&server);
+    let mut second = Native::open(&server);
+    first.say(&offer("big", content.len(), ResumeMode::TakeOver));
+    missing(&mut first);
+    second.say(&offer("big", content.len(), ResumeMode::Join));
+    missing(&mut second);
+    second.data(0, 2 * MIB as u64, &content[2 * MIB..]);
+    second.say(&native::finish(0, &content));
+    first.data(0, 0, &content[..2 * MIB]);
+    first.say(&native::finish(0, &content));
+    assert_eq!(first.outcome(0), second.outcome(0));
+    assert_eq!(server.content("big"), content);
+}
+
+/// Sends a file, and kills the sender when the server has some of it. The pace is a pipe's: the sender is
+/// given no more than it may send before the kill.
+fn cut_off(folder: &Path, server: &Server, content: &[u8]) {
+    std::fs::write(folder.join("big"), content).unwrap();
+    let partials = server.inbox().join(".sandport/partials");
+    let mut command = send::command();
+    command.current_dir(folder).args(["send", "--state-dir", "state", "big", server.address()]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let sender = Guarded::spawn(&mut command);
+    // Until something is kept: the journal is there.
+    while !sandport_tests::files::names_in(&partials).iter().any(|name| name.ends_with("journal")) {
+        std::thread::yield_now();
+        if server.inbox().join("big").exists() {
+            break;
+        }
+    }
+    sender.signal(Signal::KILL);
+}
+
+fn again(folder: &Path, server: &Server) -> Sent {
+    send::send_with(folder, b"", ["--state-dir", "state", "big", server.address()])
+}
+
+#[test]
+fn a_later_run_goes_on_where_a_killed_one_ended_and_forgets_the_key_when_it_has_the_receipt() {
+    let server = Server::start(FLAGS);
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(64 * MIB);
+    cut_off(folder.path(), &server, &content);
+    let sent = again(folder.path(), &server).expect_success();
+    if let Some(resumed) = sent.of_type("resumed").first() {
+        assert!(resumed["kept"].as_u64().unwrap() >= MIB as u64, "{resumed}");
+        assert_eq!(sent.names("stored"), ["big"]);
+    } else {
+        // The first one was faster than the kill.
+        assert_eq!(sent.names("already-stored"), ["big"]);
+    }
+    assert!(server.content("big") == content);
+    assert_eq!(sandport_tests::files::names_in(&folder.path().join("state")), [""; 0]);
+    assert_eq!(server.published().len(), 1);
+}
+
+#[test]
+fn a_file_that_changed_after_a_cut_begins_anew_and_says_so() {
+    let server = Server::start(FLAGS);
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random::seeded();
+    cut_off(folder.path(), &server, &random.bytes(64 * MIB));
+    // Shorter than what may be there.
+    let changed = random.bytes(2 * MIB);
+    std::fs::write(folder.path().join("big"), &changed).unwrap();
+    let was_through = server.inbox().join("big").exists();
+    let sent = again(folder.path(), &server).expect_success();
+    if !was_through {
+        assert_eq!(sent.of_type("restarted")[0]["code"], "changed");
+        assert!(server.content("big") == changed);
+    }
+    assert!(sent.of_type("resumed").is_empty());
+}
+
+#[test]
+fn a_sender_lives_through_the_death_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let inbox = folder.path().join("inbox");
+    let start = || {
+        let flags = FLAGS.into_iter().chain(["-l", &socket]);
+        Setup::new(flags).inbox(&inbox).start()
+    };
+    let mut server = start();
+    let content = Random::seeded().bytes(8 * MIB);
+    let stdin = content.clone();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let mut command = send::command();
+    command.args(["--json", "send", "--retries", "20", "--name", "s", "-", &socket]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut sender = Guarded::spawn(&mut command);
+    let mut input = sender.0.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || {
+        use std::io::Write;
+        input.write_all(&stdin[..5 * MIB]).unwrap();
+        wait.recv().unwrap();
+        input.write_all(&stdin[5 * MIB..]).unwrap();
+    });
+    let partials = inbox.join(".sandport/partials");
+    while !sandport_tests::files::names_in(&partials).iter().any(|name| name.ends_with("journal")) {
+        std::thread::yield_now();
+    }
+    server.kill();
+    let server = start();
+    go.send(()).unwrap();
+    writing.join().unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut sender.0.stdout.take().unwrap(), &mut text).unwrap();
+    assert_eq!(sender.wait().code(), Some(0), "{text}");
+    assert!(text.contains("\"reconnecting\"") && text.contains("\"resumed\""), "{text}");
+    assert!(server.content("s") == content);
+}
