@@ -157,7 +157,7 @@ impl World {
         let socket = self.socket();
         let sending = std::thread::spawn(move || {
             let Ok(mut stream) = UnixStream::connect(socket) else { return };
-            let _ = write!(stream, "{size}\n");
+            let _ = writeln!(stream, "{size}");
             let mut ack = [0; 3];
             let _ = stream.read_exact(&mut ack);
             let _ = stream.write_all(&content);
