@@ -11,6 +11,7 @@ mod faults;
 mod leftovers;
 mod locations;
 mod paths;
+mod power;
 mod quota;
 mod resend;
 mod resume;
