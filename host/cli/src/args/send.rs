@@ -1,5 +1,6 @@
 //! The arguments of `sandport send`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
