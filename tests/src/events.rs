@@ -19,6 +19,8 @@ pub struct Events {
     /// Everything that came, to explain a failure.
     history: Vec<Value>,
     stderr: Arc<Mutex<String>>,
+    /// Ends with standard error.
+    stderr_open: Receiver<()>,
 }
 
 impl Events {
@@ -35,14 +37,16 @@ impl Events {
         });
         let kept = Arc::new(Mutex::new(String::new()));
         let keep = Arc::clone(&kept);
+        let (open, stderr_open) = channel();
         thread::spawn(move || {
+            let _open = open;
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let mut text = keep.lock().unwrap();
                 text.push_str(&String::from_utf8_lossy(&line));
                 text.push('\n');
             }
         });
-        Self { lines, waiting: Vec::new(), history: Vec::new(), stderr: kept }
+        Self { lines, waiting: Vec::new(), history: Vec::new(), stderr: kept, stderr_open }
     }
 
     /// Waits for the next event that fits.
@@ -80,9 +84,11 @@ impl Events {
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("the server does not end; {}", self.told())
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        // Nothing is ever sent: what comes is the end of what it says on standard error.
+        let _ = self.stderr_open.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     /// What came and was not asked for.
