@@ -7,9 +7,8 @@ use sandport_protocol::inbox::Failure;
 use crate::bindings::wasi::filesystem::preopens::get_directories;
 use crate::bindings::wasi::filesystem::types::{
     Datetime, Descriptor, DescriptorFlags, DescriptorType, ErrorCode, NewTimestamp, OpenFlags,
-    PathFlags, filesystem_error_code,
+    PathFlags,
 };
-use crate::bindings::wasi::io::streams::{OutputStream, StreamError};
 use crate::inbox::{DiskError, File, Folder, Kind, Look, Trouble};
 use crate::report::Failed;
 
@@ -75,11 +74,7 @@ fn trimmed(path: &str) -> &str {
 pub(crate) struct WasiFolder(Rc<Descriptor>);
 
 /// A file.
-pub(crate) struct WasiFile {
-    descriptor: Descriptor,
-    /// What was opened to splice into, and the place that it is at.
-    stream: Option<(u64, OutputStream)>,
-}
+pub(crate) struct WasiFile(Descriptor);
 
 impl WasiFolder {
     fn open_at(
@@ -137,13 +132,13 @@ impl Folder for WasiFolder {
         let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
         let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
         let descriptor = self.open_at(name, how, flags).map_err(error)?;
-        Ok(WasiFile { descriptor, stream: None })
+        Ok(WasiFile(descriptor))
     }
 
     fn open(&self, name: &str) -> Result<WasiFile, DiskError> {
         let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
         let descriptor = self.open_at(name, OpenFlags::CREATE, flags).map_err(error)?;
-        Ok(WasiFile { descriptor, stream: None })
+        Ok(WasiFile(descriptor))
     }
 
     fn names(&self) -> Result<Vec<String>, DiskError> {
@@ -175,40 +170,12 @@ impl Folder for WasiFolder {
     }
 }
 
-impl WasiFile {
-    /// A stream that writes at `offset`.
-    pub(crate) fn stream_at(&mut self, offset: u64) -> Result<&OutputStream, DiskError> {
-        let stream = match self.stream.take() {
-            Some((at, stream)) if at == offset => stream,
-            other => {
-                drop(other);
-                self.descriptor.write_via_stream(offset).map_err(error)?
-            }
-        };
-        let (_, stream) = self.stream.insert((offset, stream));
-        Ok(stream)
-    }
-
-    /// The stream of [`WasiFile::stream_at`], if there is one.
-    pub(crate) fn stream(&self) -> Option<&OutputStream> {
-        self.stream.as_ref().map(|(_, stream)| stream)
-    }
-
-    /// This many bytes went through the stream.
-    pub(crate) fn spliced(&mut self, count: u64) {
-        if let Some((at, _)) = &mut self.stream {
-            *at += count;
-        }
-    }
-}
-
 impl File for WasiFile {
     fn read(&mut self, offset: u64, max: usize) -> Result<Vec<u8>, DiskError> {
-        self.settle()?;
         let mut bytes = Vec::new();
         while bytes.len() < max {
             let (more, end) = self
-                .descriptor
+                .0
                 .read((max - bytes.len()) as u64, offset + bytes.len() as u64)
                 .map_err(error)?;
             let stuck = more.is_empty();
@@ -221,10 +188,9 @@ impl File for WasiFile {
     }
 
     fn write(&mut self, mut bytes: &[u8], mut offset: u64) -> Result<(), DiskError> {
-        self.settle()?;
         while !bytes.is_empty() {
             let piece = &bytes[..bytes.len().min(WRITE_BYTES_MAX)];
-            let count = self.descriptor.write(piece, offset).map_err(error)?;
+            let count = self.0.write(piece, offset).map_err(error)?;
             // A regular file takes at least one byte or says why not.
             let taken =
                 usize::try_from(count).ok().filter(|count| (1..=piece.len()).contains(count));
@@ -235,23 +201,14 @@ impl File for WasiFile {
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), DiskError> {
-        match self.stream.take() {
-            Some((_, stream)) => stream.blocking_flush().map_err(|error| stream_error(&error)),
-            None => Ok(()),
-        }
-    }
-
     fn truncate(&mut self, size: u64) -> Result<(), DiskError> {
-        self.settle()?;
-        if self.descriptor.stat().map_err(error)?.size <= size {
+        if self.0.stat().map_err(error)?.size <= size {
             return Ok(());
         }
-        self.descriptor.set_size(size).map_err(error)
+        self.0.set_size(size).map_err(error)
     }
 
     fn set_modified(&mut self, modified_ns: i64) -> Result<(), DiskError> {
-        self.settle()?;
         // WASI counts from 1970 on.
         let Ok(modified_ns) = u64::try_from(modified_ns) else {
             return Err(error(ErrorCode::Invalid));
@@ -260,34 +217,11 @@ impl File for WasiFile {
             seconds: modified_ns / 1_000_000_000,
             nanoseconds: (modified_ns % 1_000_000_000) as u32,
         });
-        self.descriptor.set_times(time, time).map_err(error)
+        self.0.set_times(time, time).map_err(error)
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
-        self.settle()?;
-        self.descriptor.sync().map_err(error)
-    }
-}
-
-/// The error of a file, if it is one: a splice may also fail at its other end.
-pub(crate) fn write_error(failed: &StreamError) -> Option<DiskError> {
-    match failed {
-        StreamError::LastOperationFailed(cause) => filesystem_error_code(cause).map(error),
-        StreamError::Closed => None,
-    }
-}
-
-/// What a stream of a file failed with.
-pub(crate) fn stream_error(failed: &StreamError) -> DiskError {
-    match failed {
-        StreamError::LastOperationFailed(cause) => match filesystem_error_code(cause) {
-            Some(code) => error(code),
-            None => DiskError {
-                trouble: Trouble::Failure(Failure::Other),
-                words: cause.to_debug_string(),
-            },
-        },
-        StreamError::Closed => error(ErrorCode::Io),
+        self.0.sync().map_err(error)
     }
 }
 

@@ -33,8 +33,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
     let addresses: Vec<SocketAddr> = listeners.iter().map(|it| it.address).collect();
     let form = settings.form();
     form.tell(&Event::Listening { addresses: &addresses, inbox: &settings.inbox });
-    let shared =
-        Rc::new(Shared { inbox, limits: settings.limits(), form, splices: !settings.no_splice });
+    let shared = Rc::new(Shared { inbox, limits: settings.limits(), form });
     let connections_max = settings.max_connections as usize;
     let mut server = Server {
         shared,
@@ -96,28 +95,15 @@ impl Server {
                 owners.push(Owner::Listener(index));
             }
         }
-        let mut bodies: Vec<(u64, Pollable)> = Vec::new();
         for (&id, live) in &mut self.connections {
             if live.again {
                 earliest = Some(now);
-                continue;
-            }
-            if let Some(body) = live.connection.body_ready() {
-                bodies.push((id, body));
-            }
-        }
-        for (&id, live) in &mut self.connections {
-            if live.again {
                 continue;
             }
             let before = ready.len();
             live.until = live.connection.wait(&mut ready);
             owners.resize(owners.len() + ready.len() - before, Owner::Connection(id));
             earliest = [earliest, live.until].into_iter().flatten().min();
-        }
-        for (id, body) in &bodies {
-            ready.push(body);
-            owners.push(Owner::Connection(*id));
         }
         // A timer that fires too early only wakes the loop once for nothing. So an old one is kept
         // while the moment moves away, as it does with every byte.

@@ -94,10 +94,6 @@ pub(crate) struct Settings {
     )]
     settle_ms: u32,
 
-    /// Read and write payload: for runtimes whose `splice` fails, as jco's does
-    #[arg(long, env = "SANDPORT_NO_SPLICE", value_parser = FalseyValueParser::new())]
-    pub(crate) no_splice: bool,
-
     /// Write JSON Lines to standard output
     #[arg(long, env = "SANDPORT_JSON", value_parser = FalseyValueParser::new())]
     json: bool,

@@ -85,12 +85,6 @@ pub trait File {
     /// Those of the disk.
     fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), DiskError>;
 
-    /// Waits until what was put to its end by other means than [`File::write`] is in it.
-    ///
-    /// # Errors
-    /// Those of the disk, for all of it.
-    fn settle(&mut self) -> Result<(), DiskError>;
-
     /// Cuts it off.
     ///
     /// # Errors

@@ -115,11 +115,6 @@ impl<F: Folder> Upload<F> {
         self.fault.as_ref()
     }
 
-    /// Whether its bytes have to be seen: otherwise they may be moved by [`Upload::file_for`].
-    pub fn is_hashed(&self) -> bool {
-        self.hasher.is_some()
-    }
-
     /// Hashes and stages `bytes`. It never fails: what goes wrong is the fault of the upload, and from
     /// then on bytes are swallowed.
     pub fn write(&mut self, bytes: &[u8]) {
@@ -135,13 +130,13 @@ impl<F: Folder> Upload<F> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
         }
-        self.moved(length);
+        if let Some(body) = self.body {
+            self.arrival.add(body, length);
+        }
     }
 
-    /// The staged file, for someone who is about to put up to `length` bytes to its end by themselves,
-    /// and then says how many by [`Upload::moved`]. `None`: the upload has a fault, and the bytes are
-    /// not wanted.
-    pub fn file_for(&mut self, length: u64) -> Option<&mut F::File> {
+    /// The staged file, for `length` more bytes. `None`: the upload has a fault, and they are not wanted.
+    fn file_for(&mut self, length: u64) -> Option<&mut F::File> {
         if self.fault.is_some() {
             return None;
         }
@@ -165,33 +160,11 @@ impl<F: Folder> Upload<F> {
         self.staged.as_mut().map(|staged| &mut staged.file)
     }
 
-    /// This many bytes are at the end of the staged file now.
-    pub fn moved(&mut self, length: u64) {
-        if let Some(body) = self.body {
-            self.arrival.add(body, length);
-        }
-    }
-
-    /// The staged file, if there is one.
-    pub fn file(&self) -> Option<&F::File> {
-        self.staged.as_ref().map(|staged| &staged.file)
-    }
-
-    /// How many bytes are here.
-    pub fn bytes(&self) -> u64 {
-        self.arrival.bytes()
-    }
-
     /// Gives it a fault, unless it has one.
-    pub fn fail(&mut self, refusal: Refusal) {
+    fn fail(&mut self, refusal: Refusal) {
         self.fault.get_or_insert(refusal);
         // It cannot be committed any more, so the disk gets its room back now.
         self.staged = None;
-    }
-
-    /// The same, for what the disk said of bytes that were moved.
-    pub fn fail_writing(&mut self, error: &DiskError) {
-        self.fail(error.refusal("write a file"));
     }
 
     /// Ends the upload: checks `size` and `digest` (and what the offer said of them) against what
@@ -211,7 +184,6 @@ impl<F: Folder> Upload<F> {
             // An empty file had no first byte to be made with.
             None => Staged::create(&self.core).map_err(failed)?,
         };
-        staged.file.settle().map_err(failed)?;
         let computed = match (&self.hasher, digest) {
             (Some(hasher), _) => Some(Digest::Blake3(*hasher.finalize().as_bytes())),
             (None, Some(_)) => Some(staged.hash().map_err(failed)?),

@@ -112,10 +112,6 @@ impl File for StdFile {
         self.0.write_all_at(bytes, offset).map_err(error)
     }
 
-    fn settle(&mut self) -> Result<(), DiskError> {
-        Ok(())
-    }
-
     fn truncate(&mut self, size: u64) -> Result<(), DiskError> {
         self.0.set_len(size).map_err(error)
     }

@@ -149,7 +149,7 @@ impl Servers {
         let mut table = table(title, amount, &contestants);
         table.note(
             "The standalone component hashes in the native dialect, in WebAssembly, and not in the \
-             classic one, where the runtime splices. A sandbox each hashes in both, in native code.",
+             classic one. A sandbox each hashes in both, in native code.",
         );
         Ok(table)
     }
