@@ -40,19 +40,21 @@ impl<'a> Folders<'a> {
         if let Some(folder) = self.open.get(path) {
             return Ok(folder.clone());
         }
+        let making = self.core.usage.as_ref().map(|usage| usage.making_folders());
         let mut made = Vec::new();
         let folder = tree::make_folder(&self.core.disk, root, Some(path), |above, folder| {
             made.push((above.to_owned(), folder.clone()));
         })?;
         for (above, changed) in &made {
-            if let Some(usage) = &self.core.usage
+            if let Some(making) = &making
                 && let Some(leaf) = path.strip_prefix(above.as_str()).and_then(first_part)
                 && let Some(stat) = tree::look(changed, leaf)?
             {
-                usage.made_folder(stat.st_ino);
+                making.made(stat.st_ino);
             }
             self.changed(above, changed);
         }
+        drop(making);
         // Only a batch that syncs has files enough to profit, and is over soon: a folder that someone
         // moves away meanwhile should not get new files.
         if self.durable {

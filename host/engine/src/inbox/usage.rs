@@ -73,6 +73,10 @@ struct Account {
     /// counted when they have it.
     publishing: HashSet<u64>,
     counting: Option<Counting>,
+    /// How many are making folders now.
+    making: usize,
+    /// Inodes of folders that a count has met which ended before all of those had said what they made.
+    met_late: HashSet<u64>,
     /// When the last count ended, and how long it took.
     last: Option<(Instant, Duration)>,
 }
@@ -85,6 +89,11 @@ struct Counting {
     /// Inodes of folders that the count has met: a folder is there before anyone can say so.
     folders: HashSet<u64>,
     added: Amount,
+}
+
+/// Someone makes folders: until this is dropped, counts remember which they have met.
+pub(super) struct Making<'a> {
+    usage: &'a Usage,
 }
 
 /// A part of the quota that an upload holds until its file has a name, or until this is dropped.
@@ -105,6 +114,8 @@ impl Usage {
             waiting: HashMap::new(),
             publishing: HashSet::new(),
             counting: None,
+            making: 0,
+            met_late: HashSet::new(),
             last: None,
         };
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
@@ -166,13 +177,10 @@ impl Usage {
         self.reserve(0).map(drop)
     }
 
-    /// A folder was made.
-    pub(super) fn made_folder(&self, inode: u64) {
-        let mut account = self.account();
-        let was_met = |counting: &Counting| counting.folders.contains(&inode);
-        if !account.counting.as_ref().is_some_and(was_met) {
-            account.store(Amount { bytes: 0, files: 1 }, inode);
-        }
+    /// Folders are about to be made. Which, is said by [`Making::made`].
+    pub(super) fn making_folders(&self) -> Making<'_> {
+        self.account().making += 1;
+        Making { usage: self }
     }
 
     /// A file was replaced by one that is published now.
@@ -273,6 +281,9 @@ impl Usage {
             Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         });
         let meanwhile = account.counting.take().unwrap_or_default();
+        if account.making > 0 {
+            account.met_late.extend(&meanwhile.folders);
+        }
         account.stored = found.plus(meanwhile.added);
         account.last = Some((Instant::now(), started.elapsed()));
         drop(account);
@@ -299,6 +310,13 @@ impl Usage {
     pub(super) fn totals(&self) -> [u64; 4] {
         let Account { stored, reserved, .. } = &*self.account();
         [stored.bytes, stored.files, reserved.bytes, reserved.files]
+    }
+
+    /// Counts the tree now.
+    #[cfg(test)]
+    pub(super) fn count_now(&self) {
+        self.account().counting = Some(Counting::default());
+        self.count();
     }
 
     /// Lets the next refusal count again, as if the pause were over.
@@ -333,6 +351,27 @@ impl Account {
             counting.folders.insert(inode);
         }
         true
+    }
+}
+
+impl Making<'_> {
+    /// A folder was made.
+    pub(super) fn made(&self, inode: u64) {
+        let mut account = self.usage.account();
+        let was_met = |counting: &Counting| counting.folders.contains(&inode);
+        if !account.met_late.remove(&inode) && !account.counting.as_ref().is_some_and(was_met) {
+            account.store(Amount { bytes: 0, files: 1 }, inode);
+        }
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        let mut account = self.usage.account();
+        account.making -= 1;
+        if account.making == 0 {
+            account.met_late.clear();
+        }
     }
 }
 

@@ -140,6 +140,23 @@ fn many_at_once_never_hold_more_than_the_quota_and_the_account_stays_exact() {
     }
 }
 
+#[test]
+fn a_folder_that_a_count_meets_before_it_was_told_of_counts_once() {
+    let bench = Bench::in_memory(with_quota(None, 10));
+    let usage = bench.inbox().handle.core.usage.as_ref().unwrap();
+    let making = usage.making_folders();
+    let path = bench.path("new");
+    std::fs::create_dir(&path).unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
+    usage.count_now();
+    making.made(inode);
+    drop(making);
+    assert_eq!(totals(&bench), [0, 1, 0, 0]);
+    // Made, told of, and met by a later count.
+    usage.count_now();
+    assert_eq!(totals(&bench), [0, 1, 0, 0]);
+}
+
 /// An inbox with a quota of `beyond` bytes over an upload of four groups, of which one and 5 bytes have
 /// come before it was cut and the server was started anew; that upload's content.
 fn cut_upload(beyond: u64) -> (Bench, Vec<u8>) {
