@@ -34,6 +34,7 @@ impl Place {
 pub(crate) enum Durability {
     None,
     Commit,
+    Full,
 }
 
 /// Folders and programs.
@@ -93,6 +94,7 @@ impl Environment {
         command.arg("--cache-dir").arg(cache).arg("--durability").arg(match durability {
             Durability::None => "none",
             Durability::Commit => "commit",
+            Durability::Full => "full",
         });
         command
     }
@@ -106,6 +108,7 @@ impl Environment {
     pub(crate) fn send(&self, path: &Path, to: &Server) -> Command {
         let mut command = Command::new(&self.sandport);
         command.args(["send", "--quiet"]).arg(path).arg(to.address.to_string());
+        command.arg("--state-dir").arg(self.disk.path().join("state"));
         command
     }
 

@@ -41,11 +41,25 @@ impl Rsync {
         Ok(Some(Self { program, server }))
     }
 
+    /// Sends a folder and has each file synced; `None` where this rsync cannot.
+    pub(crate) fn fsync(&self) -> Option<impl Fn(&Path) -> Result<()>> {
+        has_fsync(&self.program).then_some(|folder: &Path| {
+            let to = format!("rsync://{}/inbox/", self.server.address);
+            run(Command::new(&self.program).args(["--recursive", "--fsync"]).arg(folder).arg(to))
+        })
+    }
+
     /// Sends a file.
     pub(crate) fn send(&self, file: &Path) -> Result<()> {
         let to = format!("rsync://{}/inbox/", self.server.address);
         run(Command::new(&self.program).arg("--whole-file").arg(file).arg(to))
     }
+}
+
+/// Whether this rsync can sync what it writes: since 3.2.4.
+fn has_fsync(program: &Path) -> bool {
+    let help = Command::new(program).arg("--help").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--fsync"))
 }
 
 /// A daemon that is run by the administrator gives its rights up unless it is told not to, and could

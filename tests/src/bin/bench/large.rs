@@ -24,6 +24,9 @@ pub(crate) fn run_part(environment: &Environment, size: u64, rounds: usize) -> R
     }
     print!("{}", durable(environment, &environment.disk, &content, rounds)?);
     for place in environment.places() {
+        print!("{}", journal(environment, place, &content, rounds)?);
+    }
+    for place in environment.places() {
         print!("{}", own_clients(environment, place, &content, rounds)?);
     }
     Ok(())
@@ -114,6 +117,43 @@ fn durable(
     alternate(&mut contestants, rounds)?;
     let amount = Amount::Bytes(content.size);
     Ok(table(title(content, place, ", synced before the answer"), amount, &contestants))
+}
+
+/// What it costs that an upload can be resumed: the journal beside its bytes, and their syncs on the way.
+fn journal(
+    environment: &Environment,
+    place: &Place,
+    content: &Content,
+    rounds: usize,
+) -> Result<String> {
+    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    content.write(&mut File::create(&source)?, || ())?;
+    let mut tables = Vec::new();
+    for durability in [Durability::None, Durability::Full] {
+        let sandport = Receiver::sandport(environment, place, durability)?;
+        let send = |resumable: bool| {
+            let (sandport, source) = (&sandport, &source);
+            move |round: usize| {
+                let name = source.with_file_name(format!("{resumable}-{durability:?}-{round}.bin"));
+                std::fs::hard_link(source, &name)?;
+                let mut command = environment.send(&name, &sandport.server);
+                if !resumable {
+                    command.arg("--no-resume");
+                }
+                sandport.sample(|_| timed(|| run(&mut command)))
+            }
+        };
+        let mut contestants = vec![
+            Contestant::new("sandport send --no-resume", send(false)),
+            Contestant::new("sandport send", send(true)),
+        ];
+        alternate(&mut contestants, rounds)?;
+        let rest = format!(", --durability {}", format!("{durability:?}").to_lowercase());
+        let amount = Amount::Bytes(content.size);
+        tables.push(table(title(content, place, &rest), amount, &contestants).to_string());
+    }
+    std::fs::remove_dir_all(environment.tmpfs.path().join("source"))?;
+    Ok(tables.concat())
 }
 
 fn own_clients(

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::environment::{Durability, Environment, Place};
+use crate::external::Rsync;
 use crate::feed;
 use crate::process::{Server, installed, run};
 use crate::receivers::write_small_file;
@@ -56,13 +57,18 @@ impl Source {
 
     /// Sends the folder with `sandport send`, under a name that the server has not seen.
     fn send(&self, environment: &Environment, to: &Server, round: usize) -> Result<Duration> {
+        self.renamed(round, |folder| run(&mut environment.send(folder, to)))
+    }
+
+    /// Times what is done with the folder, under a name of this round.
+    fn renamed(&self, round: usize, work: impl FnOnce(&Path) -> Result<()>) -> Result<Duration> {
         let name = self.dir.with_file_name(format!("tree-{round}"));
         fs::rename(&self.dir, &name)?;
         let since = Instant::now();
-        let sent = run(&mut environment.send(&name, to));
+        let done = work(&name);
         let wall = since.elapsed();
         fs::rename(&name, &self.dir)?;
-        sent.map(|()| wall)
+        done.map(|()| wall)
     }
 
     /// `tar c` writes into the socket itself.
@@ -157,6 +163,8 @@ fn durable(
     let (loop_dir, looped) = receiver(environment, place, "fsync-loop")?;
     let dir = place.folder("sandport-commit")?;
     let sandport = environment.sandport(&dir, Durability::Commit)?;
+    let rsync_dir = place.folder("rsync-fsync")?;
+    let rsync = Rsync::start(&rsync_dir, environment.disk.path())?;
     let mut contestants = vec![
         Contestant::new("loop with fsync of each file and its folder", |_| {
             counted(source, &looped, &loop_dir, || source.stream(&looped))
@@ -165,6 +173,16 @@ fn durable(
             counted(source, &sandport, &dir, || source.send(environment, &sandport, round))
         }),
     ];
+    if let Some(rsync) = &rsync
+        && let Some(send) = rsync.fsync()
+    {
+        let rsync_dir = &rsync_dir;
+        contestants.push(Contestant::new("rsync --recursive --fsync, to a daemon", move |round| {
+            counted(source, &rsync.server, rsync_dir, || {
+                source.renamed(round, |folder| send(folder))
+            })
+        }));
+    }
     alternate(&mut contestants, rounds)?;
     let amount = Amount::Files(source.files);
     let mut table =
