@@ -140,6 +140,8 @@ fn a_full_disk_refuses_the_upload_and_the_server_goes_on() {
     );
     assert_eq!((sent.code, sent.failure()), (TEMPORARY, "insufficient-space"), "{sent:?}");
 
+    server.wait_refused("insufficient-space");
+
     // What was staged is gone again, so there is room.
     send([small.as_os_str(), server.address().as_ref()]).expect_success();
     assert_eq!(server.wait_stored(), "small");

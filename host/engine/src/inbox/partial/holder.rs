@@ -187,8 +187,17 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        if !self.ended.load(Ordering::Relaxed) {
-            self.partial.release(self.number);
+        if self.ended.load(Ordering::Relaxed) {
+            return;
         }
+        let failed = |fault: &Refusal| {
+            !matches!(fault.code, RefusalCode::Locked | RefusalCode::Cancelled)
+        };
+        // Without a size it is a stream. Its sender cannot read it again, and nobody will come for what
+        // is here: a disk that was full would stay so.
+        if self.partial.size().is_none() && self.signals.fault().is_some_and(failed) {
+            self.partial.discard("its stream failed");
+        }
+        self.partial.release(self.number);
     }
 }

@@ -178,7 +178,11 @@ impl HostUpload for State {
     }
 
     fn drop(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
-        self.end(this)?;
+        let UploadHandle { upload, name, .. } = self.end(this)?;
+        if let Some(refusal) = upload.fault() {
+            let peer = self.connection.peer.clone();
+            self.connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
+        }
         Ok(())
     }
 }
