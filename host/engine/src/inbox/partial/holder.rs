@@ -190,9 +190,8 @@ impl Drop for Holder {
         if self.ended.load(Ordering::Relaxed) {
             return;
         }
-        let failed = |fault: &Refusal| {
-            !matches!(fault.code, RefusalCode::Locked | RefusalCode::Cancelled)
-        };
+        let failed =
+            |fault: &Refusal| !matches!(fault.code, RefusalCode::Locked | RefusalCode::Cancelled);
         // Without a size it is a stream. Its sender cannot read it again, and nobody will come for what
         // is here: a disk that was full would stay so.
         if self.partial.size().is_none() && self.signals.fault().is_some_and(failed) {

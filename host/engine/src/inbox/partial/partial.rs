@@ -521,6 +521,8 @@ impl Partial {
             return;
         }
         let on_disk = state.data.take().is_some() || journal.exists();
+        // Not when the last handle is gone: the keeper has one until its next turn.
+        state.reservation = None;
         drop(state);
         if let Some(partials) = self.partials.upgrade() {
             partials.forget(self);

@@ -112,56 +112,79 @@ fn no_inodes_left_is_no_space_left() {
     });
 }
 
-/// Brings an upload of 4 MiB under a resume key until `fault` stops it; after `make_room` it goes on
-/// where it was stopped.
-fn stopped_and_resumed(inbox: &Inbox, fault: RefusalCode, make_room: impl FnOnce()) {
-    let content = content(4 << 20);
-    let offer = resumable("big", None, ResumeMode::TakeOver);
-    let upload = accept(inbox, &offer);
+/// Bytes of an upload that meets a limit. Four groups.
+const STOPPED_BYTES: usize = 4 << 20;
+
+/// Brings an upload under a resume key until `fault` stops it. `fill` comes between offer and bytes.
+fn stopped(inbox: &Inbox, offer: &Offer, fault: RefusalCode, fill: impl FnOnce()) {
+    let upload = accept(inbox, offer);
+    fill();
     let mut body = upload.body(ALL).unwrap();
-    content.chunks(1 << 18).for_each(|piece| body.write(piece));
+    content(STOPPED_BYTES).chunks(1 << 18).for_each(|piece| body.write(piece));
     assert_eq!(upload.fault().unwrap().code, fault);
     drop((body, upload));
     assert!(!inbox.dir().join("big").exists());
+}
 
-    make_room();
+/// Sends what is missing of it; from where on that was.
+fn gone_on(inbox: &Inbox, offer: &Offer) -> u64 {
     send(inbox, "small", b"x").unwrap();
-    let upload = accept(inbox, &offer);
+    let content = content(STOPPED_BYTES);
+    let upload = accept(inbox, offer);
     let missing = upload.missing()[0];
-    assert!(missing.offset >= 1 << 20, "what had come is kept: {missing:?}");
     upload.body(missing).unwrap().write(&content[usize::try_from(missing.offset).unwrap()..]);
-    let receipt = wait(&upload.commit(4 << 20, Some(digest(&content)))).unwrap();
+    let receipt = wait(&upload.commit(STOPPED_BYTES as u64, Some(digest(&content)))).unwrap();
     assert_eq!(receipt.name, "big");
     assert_eq!(fs::read(inbox.dir().join("big")).unwrap(), content);
+    missing.offset
+}
+
+/// Runs `work` in an empty inbox for each of the options and each durability, on a disk of 8 MiB.
+fn on_8_mib(cases: &[(InboxOptions, RefusalCode)], work: impl Fn(&Inbox, RefusalCode)) {
+    namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
+        for durability in [Durability::Full, Durability::Commit, Durability::None] {
+            for (options, fault) in cases {
+                let path = dir.join("inbox");
+                let options = InboxOptions { durability, ..options.clone() };
+                work(&Inbox::create(&path, options).unwrap(), *fault);
+                fs::remove_dir_all(path).unwrap();
+            }
+        }
+    });
 }
 
 #[test]
-fn an_upload_that_met_a_full_disk_a_floor_or_a_quota_goes_on_when_there_is_room() {
-    namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
-        for durability in [Durability::Full, Durability::Commit, Durability::None] {
-            let usual = InboxOptions { durability, ..InboxOptions::default() };
-            let quota = Quota::new(Some(5 << 20), None);
-            let (full, over) = (RefusalCode::InsufficientSpace, RefusalCode::QuotaExceeded);
-            for (options, fault, ballast) in [
-                (usual.clone(), full, 5 << 20),
-                (InboxOptions { free_min: 1 << 20, ..usual.clone() }, full, 5 << 20),
-                (InboxOptions { quota, ..usual.clone() }, over, 3 << 20),
-            ] {
-                let inbox = dir.join("inbox");
-                fs::create_dir(&inbox).unwrap();
-                fs::write(inbox.join("ballast"), vec![0; ballast]).unwrap();
-                let inbox = Inbox::create(&inbox, options).unwrap();
-                let ballast = inbox.dir().join("ballast");
-                stopped_and_resumed(&inbox, fault, || {
-                    fs::remove_file(ballast).unwrap();
-                    if let Some(usage) = &inbox.handle.core.usage {
-                        usage.end_pause();
-                    }
-                });
-                let dir = inbox.dir().to_owned();
-                drop(inbox);
-                fs::remove_dir_all(dir).unwrap();
-            }
-        }
+fn an_upload_that_met_a_full_disk_or_a_floor_goes_on_when_there_is_room() {
+    let floor = InboxOptions { free_min: 1 << 20, ..InboxOptions::default() };
+    let full = RefusalCode::InsufficientSpace;
+    on_8_mib(&[(InboxOptions::default(), full), (floor, full)], |inbox, fault| {
+        let ballast = inbox.dir().join("ballast");
+        let offer = resumable("big", Some(STOPPED_BYTES as u64), ResumeMode::TakeOver);
+        stopped(inbox, &offer, fault, || fs::write(&ballast, vec![0; 5 << 20]).unwrap());
+        fs::remove_file(ballast).unwrap();
+        let from = gone_on(inbox, &offer);
+        assert!(from >= 1 << 20, "what had come is kept: {from}");
+    });
+}
+
+#[test]
+fn a_stream_that_met_a_full_disk_or_a_quota_leaves_nothing_and_can_be_sent_when_there_is_room() {
+    let quota = Quota::new(Some(5 << 20), None);
+    let quota = InboxOptions { quota, ..InboxOptions::default() };
+    let (full, over) = (RefusalCode::InsufficientSpace, RefusalCode::QuotaExceeded);
+    on_8_mib(&[(InboxOptions::default(), full), (quota, over)], |inbox, fault| {
+        let ballast = inbox.dir().join("ballast");
+        let offer = resumable("big", None, ResumeMode::TakeOver);
+        let usage = inbox.handle.core.usage.as_ref();
+        stopped(inbox, &offer, fault, || {
+            // With the quota there is room on the disk.
+            fs::write(&ballast, vec![0; if fault == over { 3 } else { 5 } << 20]).unwrap();
+            usage.inspect(|usage| usage.count_now());
+        });
+        let partials = inbox.dir().join(".sandport/partials");
+        assert_eq!(fs::read_dir(partials).unwrap().count(), 0);
+        fs::remove_file(ballast).unwrap();
+        usage.inspect(|usage| usage.end_pause());
+        assert_eq!(gone_on(inbox, &offer), 0);
     });
 }
