@@ -12,7 +12,7 @@ wit_bindgen::generate!({
             export sandport:upload/receiver@0.1.0;
         }
     ",
-    path: "wit",
+    path: "sandport-upload",
     generate_all,
 });
 

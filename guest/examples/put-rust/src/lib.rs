@@ -1,7 +1,7 @@
 //! A receiver for a protocol of its own: `PUT name size`, a line end, and that many bytes. The answer
 //! is `stored NAME`, or `refused: REASON`.
 
-wit_bindgen::generate!({ world: "sandbox", generate_all });
+wit_bindgen::generate!({ path: "sandport-upload", world: "sandbox", generate_all });
 
 use exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
 use sandport::upload::inbox::{self, Upload, Verdict};
