@@ -108,7 +108,8 @@ impl Environment {
     pub(crate) fn send(&self, path: &Path, to: &Server) -> Command {
         let mut command = Command::new(&self.sandport);
         command.args(["send", "--quiet"]).arg(path).arg(to.address.to_string());
-        command.arg("--state-dir").arg(self.disk.path().join("state"));
+        // Where the keys of uploads that can be resumed go.
+        command.env("XDG_STATE_HOME", self.disk.path().join("state"));
         command
     }
 
