@@ -1,0 +1,144 @@
+//! Watermarks: from time to time what is here is made durable and written into the journal.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::AtFlags;
+use sandport_protocol::Refusal;
+use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Tail};
+
+use super::{Partial, entries, tail};
+use crate::inbox::Durability;
+use crate::inbox::disk::Step;
+use crate::inbox::error::refusal;
+use crate::inbox::partial::store::{self, Journal};
+
+impl Partial {
+    /// It is time to move the watermark; `false`: it was moved within the last `interval`, and there is
+    /// news, so that it has to be in a while.
+    pub(in crate::inbox::partial) fn keep_in_time(&self, interval: Duration) -> bool {
+        let mut state = self.state();
+        if state.kept_at.is_some_and(|at| at.elapsed() < interval) {
+            return false;
+        }
+        state.asked = false;
+        drop(state);
+        self.keep();
+        true
+    }
+
+    /// Moves the watermark: makes durable what is here, and writes down that it is.
+    pub(in crate::inbox::partial) fn keep(&self) {
+        let mut journal = self.journal();
+        // What is being committed is synced there.
+        if self.committing().is_none() {
+            self.keep_with(&mut journal);
+        }
+    }
+
+    pub(super) fn keep_with(&self, journal: &mut Journal) {
+        // The begun groups first: a group that becomes whole meanwhile is among the whole ones then.
+        let tail = self.lowest_tail();
+        let (data, groups, known_tail) = {
+            let mut state = self.state();
+            if state.ended {
+                return;
+            }
+            let Some(data) = state.data.clone() else { return };
+            state.kept_at = Some(Instant::now());
+            state.unasked_bytes = 0;
+            (data, std::mem::take(&mut state.unkept), state.kept_tail)
+        };
+        let tail = tail.filter(|tail| !groups.contains_key(&tail.group));
+        let news = tail.is_some_and(|tail| Some((tail.group, tail.length)) != known_tail);
+        if groups.is_empty() && !news {
+            return;
+        }
+        let full = self.core.options.durability == Durability::Full;
+        if full && let Err(errno) = self.core.disk.sync(Step::SyncPartial, &data) {
+            // What the system could not write it may have given up: nothing since the last watermark
+            // is to be relied on.
+            self.give_up(&refusal("make a partial file durable", errno));
+            return;
+        }
+        let boot = (!full).then_some(self.core.boot);
+        let entries = entries(&groups, tail, boot);
+        let push = |writer: &mut sandport_protocol::journal::Writer, bytes: &mut Vec<u8>| {
+            for entry in entries {
+                writer.push(bytes, &Entry::Kept(entry));
+            }
+        };
+        let appended = journal.append(&self.core, self.id, || self.begun(), push, full);
+        let mut state = self.state();
+        if let Err(errno) = appended {
+            // The bytes are here all the same. The next watermark tries again.
+            tracing::warn!(id = %self.id, error = %errno, "could not write the journal of a partial file");
+            state.unkept.extend(groups);
+            return;
+        }
+        for &group in groups.keys() {
+            let (start, end) = self.group_range(group);
+            state.kept.insert(start, end);
+        }
+        if let Some(tail) = tail {
+            let start = tail.group * GROUP_BYTES;
+            state.kept.insert(start, start + tail.length);
+            state.kept_tail = Some((tail.group, tail.length));
+        }
+        let durable = state.kept.prefix();
+        state.holders.values().for_each(|signals| signals.advance(durable));
+    }
+
+    /// The first group that is begun. One is enough for an upload that comes in order; of others, less
+    /// than a group each is sent again.
+    pub(super) fn lowest_tail(&self) -> Option<Tail> {
+        let (lanes, lowest) = {
+            let state = self.state();
+            let lanes: Vec<_> = state.lanes.values().map(|(_, lane)| Arc::clone(lane)).collect();
+            let lowest = state.begun.iter().next();
+            (lanes, lowest.map(|(&group, (length, hasher))| tail(group, *length, hasher)))
+        };
+        let carried = lanes.iter().filter_map(|lane| {
+            let lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+            lane.begun().map(|(group, length, hasher)| tail(group, length, hasher))
+        });
+        carried.chain(lowest).min_by_key(|tail| tail.group)
+    }
+
+    pub(super) fn begun(&self) -> Begun {
+        Begun {
+            name: self.name.as_str().to_owned(),
+            size: self.size,
+            identity: None,
+            begun_s: self.begun_s,
+        }
+    }
+
+    pub(super) fn group_range(&self, group: u64) -> (u64, u64) {
+        let start = group * GROUP_BYTES;
+        let end = start + GROUP_BYTES;
+        (start, self.size.map_or(end, |size| end.min(size)))
+    }
+
+    /// The disk failed: whoever holds it is told, and the next one begins at the last watermark.
+    pub(super) fn give_up(&self, fault: &Refusal) {
+        self.state().ended = true;
+        self.evict(fault);
+        self.wait();
+        if let Some(partials) = self.partials.upgrade() {
+            partials.forget(self);
+        }
+    }
+
+    /// Nobody has it open any more: what is on the disk counts towards the quota until someone takes it
+    /// up again.
+    pub(in crate::inbox::partial) fn wait(&self) {
+        let Some(usage) = &self.core.usage else { return };
+        let name = store::data_name(self.id);
+        let stat = rustix::fs::statat(&self.core.layout.partials, &name, AtFlags::SYMLINK_NOFOLLOW);
+        if let Ok(stat) = stat {
+            usage.waits(name, u64::try_from(stat.st_size).unwrap_or(0));
+        }
+        self.state().reservation = None;
+    }
+}
