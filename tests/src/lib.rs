@@ -25,6 +25,7 @@ pub mod components;
 pub mod connection;
 pub mod events;
 pub mod files;
+pub mod middlebox;
 pub mod native;
 pub mod process;
 pub mod random;
@@ -32,6 +33,7 @@ pub mod send;
 pub mod server;
 
 pub use connection::Connection;
+pub use middlebox::{Fate, Middlebox};
 pub use native::Native;
 pub use random::Random;
 pub use send::{Sent, send};

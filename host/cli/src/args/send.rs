@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use sandport::sender::CONNECTIONS_MAX;
 
 use super::operands::Operands;
 use super::values::duration;
@@ -56,6 +57,19 @@ pub(crate) struct SendArgs {
     /// Speak the classic protocol: one connection for each file, and nothing is verified
     #[arg(long, env = "SANDPORT_CLASSIC", value_parser = FalseyValueParser::new())]
     pub(crate) classic: bool,
+
+    /// How many connections to send over at once
+    ///
+    /// Files are spread over them, and a large file is divided among those that have nothing else to do.
+    #[arg(
+        short = 'j',
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=CONNECTIONS_MAX as i64),
+        env = "SANDPORT_CONNECTIONS"
+    )]
+    pub(crate) connections: u8,
 
     /// How often to connect again after a cut, without anything having come further in between
     #[arg(long, value_name = "N", default_value_t = 8, env = "SANDPORT_RETRIES")]

@@ -54,6 +54,12 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
             "attempt": attempt,
             "delay_ms": u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
         }),
+        SendEvent::ConnectionGivenUp { error, left } => json!({
+            "type": "connection-given-up",
+            "code": error.code(),
+            "error": error.to_string(),
+            "left": left,
+        }),
         SendEvent::Resumed { file, kept } => {
             json!({"type": "resumed", "path": path(&file.path), "kept": kept})
         }

@@ -1,6 +1,7 @@
 //! `sandport send`.
 
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use sandport::sender::{Dialect, Exclude, SendError, SendOptions, Source, plan, send_until};
@@ -55,6 +56,13 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
     options.dialect = if args.classic { Dialect::Classic } else { Dialect::Native };
     options.connect_timeout = args.connect_timeout;
     options.stall_timeout = args.stall_timeout;
+    options.connections = NonZeroUsize::new(args.connections.into()).unwrap_or(NonZeroUsize::MIN);
+    if args.classic && options.connections > NonZeroUsize::MIN {
+        return Err(Failure::usage(
+            "--connections is not for --classic: that sends one file after the other",
+            "leave --connections out, or --classic",
+        ));
+    }
     options.retries = args.retries;
     options.resume = !args.no_resume;
     options.state_dir = args.state_dir.clone().or_else(users_state);
@@ -150,6 +158,14 @@ mod tests {
     fn standard_input_can_be_read_once() {
         assert!(sources(&parsed("sandport send - x host")).is_ok());
         assert_eq!(sources(&parsed("sandport send - - host")).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn the_classic_protocol_has_one_connection() {
+        assert!(options(&parsed("sandport send --classic -j 1 a host"), false).is_ok());
+        let failure = options(&parsed("sandport send --classic -j 2 a host"), false).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("--connections"), "{}", failure.message);
     }
 
     #[test]

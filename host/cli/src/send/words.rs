@@ -46,6 +46,10 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
         SendEvent::Reconnecting { error, delay, .. } if !quiet => {
             format!("{}; trying again in {}", clean(&error.to_string()), seconds(*delay))
         }
+        SendEvent::ConnectionGivenUp { error, left } if !quiet => {
+            let error = clean(&error.to_string());
+            format!("{error}; going on over {}", count(*left as u64, "connection"))
+        }
         SendEvent::Resumed { file, kept } if !quiet => {
             format!("{}: {} are at the server already", shown(&file.path), bytes(*kept))
         }

@@ -42,7 +42,7 @@ pub(super) async fn send(
     mut totals: Option<Totals>,
     options: &SendOptions,
     stop: impl Future<Output = ()>,
-    report: &mut Report<'_>,
+    report: &Report<'_>,
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
     while let Some(batch) = items.recv().await {
@@ -120,7 +120,7 @@ async fn send_one(
     file: &SendFile,
     content: Content,
     options: &SendOptions,
-    report: &mut Report<'_>,
+    report: &Report<'_>,
 ) -> Result<Outcome, SendError> {
     let size = file.size.unwrap_or(0);
     let mut connection = connect::connect(to, options).await?;
@@ -201,7 +201,7 @@ async fn pass(
     file: &SendFile,
     content: Content,
     options: &SendOptions,
-    report: &mut Report<'_>,
+    report: &Report<'_>,
 ) -> Result<Outcome, SendError> {
     let mut pump = Pump::start(content, vec![ALL]);
     let mut sent = 0;
@@ -223,6 +223,8 @@ async fn pass(
             }
             Piece::End { size, .. } => return Ok(Outcome::Sent(size)),
             Piece::Failed(error) => return Ok(Outcome::Failed(error)),
+            // That is for shares; this is a whole file.
+            Piece::Dry => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a sender tells its caller while it works.
 
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,12 +33,12 @@ pub struct SendFile {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendEvent<'a> {
-    /// The server welcomed the sender, in the native dialect.
+    /// The server welcomed the sender, in the native dialect, on one connection.
     Connected {
         /// Its name and version; not sanitised.
         agent: &'a str,
     },
-    /// The connection was cut, and another will be made.
+    /// A connection was cut, and another will be made in its place.
     Reconnecting {
         /// What ended it, or kept the next one from being made.
         error: &'a SendError,
@@ -45,6 +46,14 @@ pub enum SendEvent<'a> {
         attempt: u32,
         /// When it will be tried.
         delay: Duration,
+    },
+    /// One of several connections ended, or could not be made, and is not tried again; the others go on
+    /// without it.
+    ConnectionGivenUp {
+        /// What ended it, or kept it from being made.
+        error: &'a SendError,
+        /// How many others there are.
+        left: usize,
     },
     /// The server has a part of the file: the rest is sent.
     Resumed {
@@ -218,6 +227,7 @@ impl Summary {
             SendEvent::Unanswered { .. } => self.unanswered += 1,
             SendEvent::Connected { .. }
             | SendEvent::Reconnecting { .. }
+            | SendEvent::ConnectionGivenUp { .. }
             | SendEvent::Resumed { .. }
             | SendEvent::Restarted { .. }
             | SendEvent::Totals { .. }
@@ -228,41 +238,43 @@ impl Summary {
     }
 }
 
-/// Passes events on and counts them.
+/// Passes events on and counts them. Several connections have it at once.
 pub(super) struct Report<'a> {
-    events: &'a mut dyn FnMut(SendEvent<'_>),
-    summary: Summary,
-    numbers: u64,
+    events: RefCell<&'a mut dyn FnMut(SendEvent<'_>)>,
+    summary: Cell<Summary>,
+    numbers: Cell<u64>,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(events: &'a mut dyn FnMut(SendEvent<'_>)) -> Self {
-        Self { events, summary: Summary::default(), numbers: 0 }
+        Self { events: RefCell::new(events), summary: Cell::default(), numbers: Cell::default() }
     }
 
     /// Begins a file and gives it its number.
-    pub(super) fn start(&mut self, file: &mut SendFile) {
+    pub(super) fn start(&self, file: &mut SendFile) {
         self.number(file);
         self.emit(SendEvent::Started { file });
     }
 
     /// Tells of a file that would be sent.
-    pub(super) fn plan(&mut self, file: &mut SendFile) {
+    pub(super) fn plan(&self, file: &mut SendFile) {
         self.number(file);
         self.emit(SendEvent::Planned { file });
     }
 
-    fn number(&mut self, file: &mut SendFile) {
-        file.number = self.numbers;
-        self.numbers += 1;
+    fn number(&self, file: &mut SendFile) {
+        file.number = self.numbers.replace(self.numbers.get() + 1);
     }
 
-    pub(super) fn emit(&mut self, event: SendEvent<'_>) {
-        self.summary.count(&event);
-        (self.events)(event);
+    pub(super) fn emit(&self, event: SendEvent<'_>) {
+        let mut summary = self.summary.get();
+        summary.count(&event);
+        self.summary.set(summary);
+        // Whoever is told has no way back in here.
+        (self.events.borrow_mut())(event);
     }
 
     pub(super) fn summary(&self) -> Summary {
-        self.summary
+        self.summary.get()
     }
 }

@@ -24,6 +24,7 @@
 //! connection. Files are read on blocking threads of the tokio runtime; the futures here never block.
 
 use std::future::{Future, pending};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ use crate::net::Address;
 
 mod classic;
 mod connect;
+mod division;
 mod error;
 mod event;
 mod keys;
@@ -64,6 +66,10 @@ pub enum Dialect {
     Classic,
 }
 
+/// Most connections of one run. No path is known to need more, and a server of a thousand has room for
+/// others.
+pub const CONNECTIONS_MAX: usize = 64;
+
 /// How to send. Begin with the default and change fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -75,6 +81,10 @@ pub struct SendOptions {
     /// How long nothing may move in either direction, while the server owes an answer or has to take
     /// bytes, before it counts as stalled.
     pub stall_timeout: Duration,
+    /// How many connections to the server there are at once, [`CONNECTIONS_MAX`] at most. Files are spread
+    /// over them, and a large one that can be resumed is divided among those that have nothing else to do.
+    /// The classic dialect has one for each file, and one after the other.
+    pub connections: NonZeroUsize,
     /// How often to connect again after a connection that was cut, without anything having come further
     /// in between. 0: a cut is the end. A first connection that fails is never tried again.
     pub retries: u32,
@@ -102,6 +112,7 @@ impl Default for SendOptions {
             stall_timeout: Duration::from_secs(60),
             // Some two minutes: a server that is started anew, a laptop that changes networks.
             retries: 8,
+            connections: NonZeroUsize::MIN,
             resume: true,
             state_dir: None,
             selection: Selection::default(),
@@ -111,11 +122,12 @@ impl Default for SendOptions {
     }
 }
 
-/// Sends all sources to the server at `to`, in one connection, and in further ones where it is cut (in the
-/// classic dialect in one for each file), and tells `events` what becomes of each file.
+/// Sends all sources to the server at `to`, over [`SendOptions::connections`], and over further ones where one
+/// is cut (in the classic dialect over one for each file), and tells `events` what becomes of each file. Where
+/// there are several connections, files get their outcomes in any order.
 ///
 /// # Errors
-/// What ended a connection, or kept it from being made; files without an outcome were
+/// What ended the last connection, or kept it from being made; files without an outcome were
 /// [`SendEvent::Unanswered`] before. What befell single files is not an error but an event, and
 /// counted in the summary.
 pub async fn send(
@@ -139,7 +151,7 @@ pub async fn send_until(
     stop: impl Future<Output = ()>,
     mut events: impl FnMut(SendEvent<'_>),
 ) -> Result<Summary, SendError> {
-    let mut report = event::Report::new(&mut events);
+    let report = event::Report::new(&mut events);
     let totals = options
         .count_totals
         .then(|| walk::count_in_background(&sources, &options.selection))
@@ -150,12 +162,12 @@ pub async fn send_until(
             let dir = options.state_dir.clone();
             let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
             let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
-            native::send(to, items, totals, &options, stop, &mut report).await?;
+            native::send(to, items, totals, &options, stop, &report).await?;
         }
         Dialect::Classic => {
             source::require_files(&sources)?;
             let items = prepare::start(sources, selection, prepare::Contents::Leave, None);
-            classic::send(to, items, totals, &options, stop, &mut report).await?;
+            classic::send(to, items, totals, &options, stop, &report).await?;
         }
     }
     Ok(report.summary())

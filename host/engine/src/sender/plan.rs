@@ -18,7 +18,7 @@ pub async fn plan(
     if options.dialect == Dialect::Classic {
         source::require_files(&sources)?;
     }
-    let mut report = Report::new(&mut events);
+    let report = Report::new(&mut events);
     let mut items = prepare::start(sources, options.selection.clone(), Contents::Leave, None);
     while let Some(batch) = items.recv().await {
         for item in batch {

@@ -1,42 +1,36 @@
-//! Driving the native dialect's [`Sender`] over a connection.
+//! Sending in the native dialect: the connections of a run, and what becomes of them.
 //!
-//! One task does all of it and never blocks: it reads whenever something arrives, also while payload
-//! is on its way out, so that two full socket buffers cannot hold each other up.
+//! One task drives all connections and never blocks: it reads whenever something arrives, also while payload
+//! is on its way out, so that two full socket buffers cannot hold each other up. What there is to send lies
+//! in [`work`], from where each connection takes what it has room for; a file that is large enough is
+//! divided among those that have nothing else to do ([`joint`]).
 
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::future::Future;
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rustix::rand::{GetRandomFlags, getrandom};
-use sandport_protocol::sender::{EndReason, Sender};
-use sandport_protocol::{Refusal, RefusalCode};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use sandport_protocol::sender::EndReason;
 use tokio::sync::mpsc;
 
 use super::event::Report;
 use super::prepare::Item;
-use super::pump::{Chunk, Piece};
-use super::{Clock, SendError, SendErrorKind, SendEvent, SendOptions, Totals, connect, millis};
+use super::{CONNECTIONS_MAX, SendError, SendErrorKind, SendEvent, SendOptions, Totals, connect};
 use crate::net::Address;
-use output::Output;
-use session::Session;
-use stream::Feed;
+use work::Work;
 
+mod connection;
+mod joint;
 mod output;
 mod session;
 mod stream;
 mod upload;
+mod work;
 
 pub(super) use upload::Upload;
-
-/// Room for one read: some hundred receipts. Bytes.
-const READ_BYTES: usize = 64 * 1024;
-
-/// How long the last words to the server (that the sender gives up, say) may take.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait before the first try to connect again. Doubled with each further one.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -44,7 +38,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// Longest wait before a try. A person who mends a network waits no longer for it to be noticed.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 
-/// Sends all items over one connection, and over another where it is cut.
+/// Sends all items, over as many connections as the options say, and over others where one is cut.
 ///
 /// # Errors
 /// What ended the last connection.
@@ -54,64 +48,117 @@ pub(super) async fn send(
     mut totals: Option<Totals>,
     options: &SendOptions,
     stop: impl Future<Output = ()>,
-    report: &mut Report<'_>,
+    report: &Report<'_>,
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
     let Some(first) = first_to_send(&mut items, report).await else { return Ok(()) };
-    let mut left: VecDeque<Item> = first.into();
-    let mut connected = false;
+    let connections = options.connections.get().min(CONNECTIONS_MAX);
+    let work = Work::new(report, first, items, connections);
+    let mut running = FuturesUnordered::new();
+    running.push(keep_connected(to, &work, options, true));
+    let mut opened = 1;
+    loop {
+        let wants_others = opened < connections && !work.is_stopped();
+        tokio::select! {
+            biased;
+            () = &mut stop, if !work.is_stopped() => work.stop(),
+            ended = running.next() => match ended {
+                None | Some(Ok(())) if running.is_empty() => return Ok(()),
+                Some(Err(error)) if running.is_empty() => {
+                    work.report_unanswered();
+                    return Err(error);
+                }
+                Some(Err(error)) if !work.is_over() && !work.is_stopped() => {
+                    let left = running.len();
+                    report.emit(SendEvent::ConnectionGivenUp { error: &error, left });
+                }
+                _ => {}
+            },
+            // Not before it is known that there is a server.
+            () = work.until(|work| work.welcomed() > 0), if wants_others => {
+                while opened < connections {
+                    running.push(keep_connected(to, &work, options, false));
+                    opened += 1;
+                }
+            }
+            counted = next_totals(&mut totals), if totals.is_some() => {
+                totals = None;
+                if let Some((files, bytes)) = counted {
+                    report.emit(SendEvent::Totals { files, bytes });
+                }
+            }
+        }
+    }
+}
+
+/// Keeps one connection up until all has its outcome. `first`: there is no other yet.
+///
+/// # Errors
+/// What ended it for good.
+async fn keep_connected(
+    to: &Address,
+    work: &Work<'_, '_>,
+    options: &SendOptions,
+    first: bool,
+) -> Result<(), SendError> {
+    let is_needless = || work.until(|work| work.is_stopped() || work.is_over());
+    // One that is none of the first may find the server full.
+    let mut is_wanted = false;
     let mut attempt = 0;
     loop {
         let connection = tokio::select! {
             biased;
-            () = &mut stop => Err(SendError::Interrupted),
+            () = is_needless() => return needless(work),
             connection = connect::connect(to, options) => connection,
         };
-        let error = match connection {
+        let (error, left) = match connection {
             Ok(connection) => {
-                connected = true;
-                let (reader, writer) = tokio::io::split(connection);
-                let ended = run(
-                    reader,
-                    writer,
-                    std::mem::take(&mut left),
-                    &mut items,
-                    &mut totals,
-                    options,
-                    stop.as_mut(),
-                    report,
-                )
-                .await;
-                left = ended.left;
+                let ended = connection::run(connection, work, options).await;
+                is_wanted |= first || ended.welcomed;
                 if ended.progressed {
                     attempt = 0;
                 }
                 match ended.result {
                     Ok(()) => return Ok(()),
                     // All was answered before.
-                    Err(SendError::Cut) if left.is_empty() && ended.exhausted => return Ok(()),
-                    Err(error) => error,
+                    Err(SendError::Cut) if work.is_over() => return Ok(()),
+                    Err(error) => (error, ended.left),
                 }
             }
-            Err(error) => error,
+            Err(error) => (error, Vec::new()),
         };
         let is_temporary = error.kind() == SendErrorKind::Temporary;
-        if !connected || !is_temporary || attempt >= options.retries {
-            report_unanswered(left, report);
+        if !is_wanted || !is_temporary || attempt >= options.retries {
+            work.offer_again(left.into_iter());
             return Err(error);
         }
         let delay = retry_delay(attempt);
         attempt += 1;
-        report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
-        tokio::select! {
+        work.report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
+        let left = Cell::new(left);
+        let waiting = async {
+            // The server may have all of it and be about to publish it. What is offered again too soon
+            // would become a second copy.
+            let soon = delay.min(RETRY_DELAY);
+            tokio::time::sleep(soon).await;
+            work.offer_again(left.take().into_iter());
+            tokio::time::sleep(delay - soon).await;
+        };
+        let is_stopped = tokio::select! {
             biased;
-            () = &mut stop => {
-                report_unanswered(left, report);
-                return Err(SendError::Interrupted);
-            }
-            () = tokio::time::sleep(delay) => {}
+            () = is_needless() => true,
+            () = waiting => false,
+        };
+        if is_stopped {
+            work.offer_again(left.take().into_iter());
+            return needless(work);
         }
     }
+}
+
+/// A connection that is not needed any more.
+fn needless(work: &Work<'_, '_>) -> Result<(), SendError> {
+    if work.is_stopped() { Err(SendError::Interrupted) } else { Ok(()) }
 }
 
 /// How long to wait after so many failures: longer each time, and not as long as all the others who lost
@@ -127,19 +174,10 @@ fn retry_delay(attempt: u32) -> Duration {
     delay.mul_f64(0.5 + share / 2.0)
 }
 
-/// Reports the uploads that were begun and have no outcome, in that order.
-fn report_unanswered(left: VecDeque<Item>, report: &mut Report<'_>) {
-    for item in left {
-        if let Item::Again(upload) = item {
-            report.emit(SendEvent::Unanswered { file: &upload.file });
-        }
-    }
-}
-
 /// The first batch with something that needs a connection; failures before it are reported.
 async fn first_to_send(
     items: &mut mpsc::Receiver<Vec<Item>>,
-    report: &mut Report<'_>,
+    report: &Report<'_>,
 ) -> Option<Vec<Item>> {
     loop {
         let batch = items.recv().await?;
@@ -153,143 +191,11 @@ async fn first_to_send(
     }
 }
 
-/// What the task woke up for.
-enum Wake {
-    Stop,
-    Read(io::Result<usize>),
-    Wrote(io::Result<usize>),
-    Batch(Option<Vec<Item>>),
-    Piece(Piece),
-    Hashed(upload::Hashed),
-    Totals(Option<(u64, u64)>),
-    Timeout,
-}
-
-/// How a connection ended.
-struct Ended {
-    result: Result<(), SendError>,
-    /// What has no outcome.
-    left: VecDeque<Item>,
-    /// Whether there is nothing beyond that.
-    exhausted: bool,
-    /// Whether anything came further.
-    progressed: bool,
-}
-
-/// Sends `first` and all further items over a connection that exists.
-#[expect(clippy::too_many_arguments, reason = "each is used once, by one caller")]
-async fn run(
-    mut reader: impl AsyncRead + Unpin,
-    mut writer: impl AsyncWrite + Unpin,
-    first: VecDeque<Item>,
-    items: &mut mpsc::Receiver<Vec<Item>>,
-    totals: &mut Option<Totals>,
-    options: &SendOptions,
-    mut stop: Pin<&mut impl Future<Output = ()>>,
-    report: &mut Report<'_>,
-) -> Ended {
-    let clock = Clock::start();
-    let stall_timeout_ms = millis(options.stall_timeout);
-    let machine = Sender::new(options.agent.clone(), stall_timeout_ms, clock.now());
-    let mut session = Session::new(machine, first, report);
-    let mut sleep = pin!(tokio::time::sleep_until(clock.instant(0)));
-    let mut input = BytesMut::new();
-    let mut at_end = false;
-
-    let end = loop {
-        session.advance();
-        if let Some(end) = session.take_end() {
-            break end;
-        }
-        let deadline = session.machine.poll_timeout().map(|at| clock.instant(at));
-        if let Some(deadline) = deadline
-            && deadline != sleep.deadline()
-        {
-            sleep.as_mut().reset(deadline);
-        }
-        input.reserve(READ_BYTES);
-        let wants_batch = session.wants_batch();
-        let wants_piece = session.wants_piece();
-        let can_write = session.output.can_write(session.chunk.as_ref());
-        let wake = tokio::select! {
-            biased;
-            () = &mut stop => Wake::Stop,
-            read = reader.read_buf(&mut input), if !at_end => Wake::Read(read),
-            wrote = session.output.write(&mut writer, session.chunk.as_ref()), if can_write => {
-                Wake::Wrote(wrote)
-            }
-            batch = items.recv(), if wants_batch => Wake::Batch(batch),
-            piece = next_piece(&mut session.feed), if wants_piece => Wake::Piece(piece),
-            hashed = session.hashing.next(), if session.hashing.is_running() => Wake::Hashed(hashed),
-            counted = next_totals(totals), if totals.is_some() => Wake::Totals(counted),
-            () = &mut sleep, if deadline.is_some() => Wake::Timeout,
-        };
-        let now = clock.now();
-        match wake {
-            Wake::Stop => {
-                session.abort(Refusal::new(RefusalCode::Cancelled, "the sender was interrupted"));
-                break Err(SendError::Interrupted);
-            }
-            Wake::Read(Ok(count)) if count > 0 => {
-                session.machine.handle_input(now, input.split().freeze());
-            }
-            // A reset says no more than an end: what had arrived before it was read.
-            Wake::Read(_) => {
-                at_end = true;
-                session.machine.handle_eof(now);
-            }
-            Wake::Wrote(Ok(count)) => session.wrote(now, count),
-            // Why the server closes may be on its way still: reading goes on until its end.
-            Wake::Wrote(Err(_)) => session.output.set_broken(),
-            Wake::Batch(batch) => session.take_batch(batch),
-            Wake::Piece(piece) => session.take_piece(piece),
-            Wake::Hashed(hashed) => session.take_hashed(hashed),
-            Wake::Totals(counted) => {
-                *totals = None;
-                if let Some((files, bytes)) = counted {
-                    session.report.emit(SendEvent::Totals { files, bytes });
-                }
-            }
-            Wake::Timeout => session.machine.handle_timeout(now),
-        }
-    };
-
-    // A server that closed or stalled takes no last words.
-    if !matches!(end, Err(SendError::Cut | SendError::Stalled(_))) {
-        farewell(&mut session.output, &mut writer).await;
-    }
-    let (exhausted, progressed) = (session.is_exhausted(), session.has_progressed());
-    Ended { result: end, left: session.into_left(), exhausted, progressed }
-}
-
-async fn next_piece(feed: &mut Option<Feed>) -> Piece {
-    match feed {
-        Some(feed) => feed.next().await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn next_totals(totals: &mut Option<Totals>) -> Option<(u64, u64)> {
     match totals {
         Some(totals) => totals.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// Writes what is left, as far as the server takes it.
-async fn farewell(output: &mut Output, writer: &mut (impl AsyncWrite + Unpin)) {
-    // The connection is over: nothing can be done about a failure or a server that does not read.
-    let _ = tokio::time::timeout(FAREWELL_MAX, async {
-        if output.is_in_frame() {
-            output.fill_frame();
-        }
-        let no_chunk: Option<&Chunk> = None;
-        while output.can_write(no_chunk) {
-            let Ok(count) = output.write(writer, no_chunk).await else { return };
-            output.wrote(count);
-        }
-    })
-    .await;
 }
 
 impl From<EndReason> for SendError {

@@ -133,7 +133,7 @@ impl Stream {
                 self.end = Some((size, digest));
                 Piece::End { size, digest }
             }
-            failed @ Piece::Failed(_) => failed,
+            other @ (Piece::Dry | Piece::Failed(_)) => other,
         }
     }
 }

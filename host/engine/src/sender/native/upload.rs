@@ -1,12 +1,14 @@
 //! One upload between its offer and its outcome, and the digests that receivers ask for first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sandport_protocol::{Digest, Offer, ResumeMode, UploadId};
 use tokio::task::JoinHandle;
 
 use super::stream::Stream;
+use crate::sender::division::Division;
 use crate::sender::event::Report;
 use crate::sender::keys::Key;
 use crate::sender::prepare::{Item, Links};
@@ -31,6 +33,8 @@ pub(in crate::sender) struct Upload {
     pub(super) kept: u64,
     /// It was begun anew once, because what the server had did not fit.
     pub(super) restarted: bool,
+    /// What is known of its hash, where several connections may carry it.
+    pub(super) division: Option<Arc<Division>>,
 }
 
 /// Where content comes from.
@@ -66,7 +70,18 @@ impl Upload {
         expected: Option<(u64, Digest)>,
         key: Option<Key>,
     ) -> Self {
-        Self { file, body, expected, sent: 0, reported: 0, key, origin, kept: 0, restarted: false }
+        Self {
+            file,
+            body,
+            expected,
+            sent: 0,
+            reported: 0,
+            key,
+            origin,
+            kept: 0,
+            restarted: false,
+            division: None,
+        }
     }
 
     /// The same, to be offered on another connection.
@@ -124,7 +139,7 @@ pub(super) fn offer(upload: &Upload) -> Offer {
 }
 
 /// Reports an item that needs no connection.
-pub(super) fn report_local(item: Item, report: &mut Report<'_>) {
+pub(super) fn report_local(item: Item, report: &Report<'_>) {
     match item {
         Item::Skipped { path, reason } => {
             report.emit(SendEvent::Skipped { path: &path, reason });

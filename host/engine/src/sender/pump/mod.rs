@@ -1,4 +1,5 @@
-//! Reading large files and streams on a blocking thread, hashing on the way.
+//! Reading large files and streams on a blocking thread, hashing on the way: a whole file in order
+//! ([`whole`]), or one connection's share of it ([`share`]).
 //!
 //! The thread is one chunk ahead of the connection: it reads and hashes the next while the last is
 //! written. The buffers go round.
@@ -7,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc as threads;
 
 use bytes::Bytes;
@@ -14,8 +16,12 @@ use rustix::fs::Advice;
 use sandport_protocol::{Digest, Extent};
 use tokio::sync::mpsc;
 
+use super::division::{Division, ShareId};
 use super::prepare::{self, Links};
 use super::{FileError, SendFile, walk};
+
+mod share;
+mod whole;
 
 /// One read, one update of the hash, one write to the connection. Large enough that a system call's
 /// and a thread hop's cost vanish, small enough to stay in the second-level cache. Bytes.
@@ -54,6 +60,8 @@ pub(super) enum Piece {
         size: u64,
         digest: Digest,
     },
+    /// There is nothing to read in a share at the moment.
+    Dry,
     Failed(FileError),
 }
 
@@ -110,17 +118,28 @@ impl Pump {
     /// Starts to read what `extents` (ascending) of the content asks for. All of the content is read,
     /// for the digest; only what lies in the extents comes out.
     pub(super) fn start(content: Content, extents: Vec<Extent>) -> Self {
+        Self::spawn(move |exit| whole::read(content, &extents, exit))
+    }
+
+    /// Starts to read a share of a file, until there is nothing in it.
+    pub(super) fn share(content: Content, division: Arc<Division>, share: ShareId) -> Self {
+        Self::spawn(move |exit| share::read(content, &division, share, exit))
+    }
+
+    fn spawn(
+        read: impl FnOnce(&mut Exit) -> Result<Option<Piece>, FileError> + Send + 'static,
+    ) -> Self {
         let (to_connection, pieces) = mpsc::channel(BUFFERS - 2);
         let (used, returned) = threads::channel();
         tokio::task::spawn_blocking(move || {
-            let mut reading = Reading { to_connection, returned, made: 0, extents };
-            // An error means that nobody listens any more.
-            let last = match reading.run(content) {
-                Ok(Some((size, digest))) => Piece::End { size, digest },
+            let mut exit = Exit { to_connection, returned, made: 0 };
+            let last = match read(&mut exit) {
+                Ok(Some(last)) => last,
                 Ok(None) => return,
                 Err(error) => Piece::Failed(error),
             };
-            let _ = reading.to_connection.blocking_send(last);
+            // An error means that nobody listens any more.
+            let _ = exit.to_connection.blocking_send(last);
         });
         Self { pieces, used }
     }
@@ -175,52 +194,17 @@ pub(super) fn hash(content: Content) -> Result<Digest, FileError> {
     }
 }
 
-/// The thread's side.
-struct Reading {
+/// Where the thread's pieces go, and its buffers come from.
+struct Exit {
     to_connection: mpsc::Sender<Piece>,
     returned: threads::Receiver<Vec<u8>>,
     made: usize,
-    extents: Vec<Extent>,
 }
 
-impl Reading {
-    /// Size and digest of the whole, or `None` when nobody listens.
-    fn run(&mut self, content: Content) -> Result<Option<(u64, Digest)>, FileError> {
-        let mut source = open(content)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut position = 0u64;
-        let mut spare: Option<Vec<u8>> = None;
-        loop {
-            let Some(mut buffer) = spare.take().or_else(|| self.buffer(source.size)) else {
-                return Ok(None);
-            };
-            let (wanted, border) = self.at(position);
-            let room = border.map_or(buffer.len(), |border| {
-                usize::try_from(border - position).unwrap_or(usize::MAX).min(buffer.len())
-            });
-            let count = source.read(&mut buffer[..room], position)?;
-            if count == 0 {
-                source.check_unchanged(position)?;
-                return Ok(Some((position, Digest::Blake3(*hasher.finalize().as_bytes()))));
-            }
-            hasher.update(&buffer[..count]);
-            if wanted {
-                let known = match (source.size, border) {
-                    (Some(size), Some(border)) => size.min(border) - position,
-                    (Some(size), None) => size - position,
-                    (None, _) => 0,
-                };
-                let run = known.max(count as u64);
-                let buffer = Buffer::Own(buffer);
-                let chunk = Chunk { offset: position, run, buffer, rest: 0..count };
-                if self.to_connection.blocking_send(Piece::Chunk(chunk)).is_err() {
-                    return Ok(None);
-                }
-            } else {
-                spare = Some(buffer);
-            }
-            position += count as u64;
-        }
+impl Exit {
+    /// Hands a chunk over; `false` when nobody listens.
+    fn send(&self, chunk: Chunk) -> bool {
+        self.to_connection.blocking_send(Piece::Chunk(chunk)).is_ok()
     }
 
     /// A buffer that is free; `None` when nobody listens.
@@ -236,20 +220,6 @@ impl Reading {
             return Some(vec![0; fitting]);
         }
         self.returned.recv().ok()
-    }
-
-    /// Whether the byte at `position` is wanted, and where that changes next.
-    fn at(&self, position: u64) -> (bool, Option<u64>) {
-        for extent in &self.extents {
-            let end = extent.length.map(|length| extent.offset.saturating_add(length));
-            if position < extent.offset {
-                return (false, Some(extent.offset));
-            }
-            if end.is_none_or(|end| position < end) {
-                return (true, end);
-            }
-        }
-        (false, None)
     }
 }
 

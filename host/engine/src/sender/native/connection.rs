@@ -1,0 +1,160 @@
+//! Driving one connection from its hello to its end.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use sandport_protocol::sender::Sender;
+use sandport_protocol::{Refusal, RefusalCode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::output::Output;
+use super::session::Session;
+use super::stream::Feed;
+use super::upload;
+use super::work::Work;
+use crate::sender::connect::Connection;
+use crate::sender::prepare::Item;
+use crate::sender::pump::{Chunk, Piece};
+use crate::sender::{Clock, SendError, SendOptions, millis};
+
+/// Room for one read: some hundred receipts. Bytes.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long the last words to the server (that the sender gives up, say) may take.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// What the task woke up for.
+enum Wake {
+    News,
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
+    Filled,
+    Piece(Piece),
+    Hashed(upload::Hashed),
+    Timeout,
+}
+
+/// How a connection ended.
+pub(super) struct Ended {
+    pub(super) result: Result<(), SendError>,
+    /// What has no outcome and nobody else is at.
+    pub(super) left: Vec<Item>,
+    /// Whether the server has said anything.
+    pub(super) welcomed: bool,
+    /// Whether anything came further.
+    pub(super) progressed: bool,
+}
+
+/// Sends what there is to do over a connection.
+pub(super) async fn run(
+    connection: Connection,
+    work: &Work<'_, '_>,
+    options: &SendOptions,
+) -> Ended {
+    let (mut reader, mut writer) = tokio::io::split(connection);
+    let clock = Clock::start();
+    let stall_timeout_ms = millis(options.stall_timeout);
+    let machine = Sender::new(options.agent.clone(), stall_timeout_ms, clock.now());
+    let mut session = Session::new(machine, work);
+    let end = drive(&mut session, &mut reader, &mut writer, clock).await;
+    // A server that closed or stalled takes no last words.
+    if !matches!(end, Err(SendError::Cut | SendError::Stalled(_))) {
+        farewell(&mut session.output, &mut writer).await;
+    }
+    let (welcomed, progressed) = (session.is_welcomed(), session.has_progressed());
+    Ended { result: end, left: session.into_left(), welcomed, progressed }
+}
+
+async fn drive(
+    session: &mut Session<'_, '_>,
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+    clock: Clock,
+) -> Result<(), SendError> {
+    let work = session.work;
+    let mut sleep = pin!(tokio::time::sleep_until(clock.instant(0)));
+    let mut input = BytesMut::new();
+    let mut at_end = false;
+    loop {
+        // From before it is looked at what there is to do, so that nothing is missed.
+        let mut news = pin!(work.news());
+        news.as_mut().enable();
+        if work.is_stopped() {
+            session.abort(Refusal::new(RefusalCode::Cancelled, "the sender was interrupted"));
+            return Err(SendError::Interrupted);
+        }
+        if work.is_over() && !session.is_welcomed() {
+            return Ok(());
+        }
+        session.advance();
+        if let Some(end) = session.take_end() {
+            return end;
+        }
+        let deadline = session.machine.poll_timeout().map(|at| clock.instant(at));
+        if let Some(deadline) = deadline
+            && deadline != sleep.deadline()
+        {
+            sleep.as_mut().reset(deadline);
+        }
+        input.reserve(READ_BYTES);
+        let wants_more = session.is_welcomed() && work.wants_more();
+        let wants_piece = session.wants_piece();
+        let can_write = session.output.can_write(session.chunk.as_ref());
+        let wake = tokio::select! {
+            biased;
+            () = news => Wake::News,
+            read = reader.read_buf(&mut input), if !at_end => Wake::Read(read),
+            wrote = session.output.write(writer, session.chunk.as_ref()), if can_write => {
+                Wake::Wrote(wrote)
+            }
+            () = work.fill(), if wants_more => Wake::Filled,
+            piece = next_piece(&mut session.feed), if wants_piece => Wake::Piece(piece),
+            hashed = session.hashing.next(), if session.hashing.is_running() => Wake::Hashed(hashed),
+            () = &mut sleep, if deadline.is_some() => Wake::Timeout,
+        };
+        let now = clock.now();
+        match wake {
+            // They are looked at in any case.
+            Wake::News | Wake::Filled => {}
+            Wake::Read(Ok(count)) if count > 0 => {
+                session.machine.handle_input(now, input.split().freeze());
+            }
+            // A reset says no more than an end: what had arrived before it was read.
+            Wake::Read(_) => {
+                at_end = true;
+                session.machine.handle_eof(now);
+            }
+            Wake::Wrote(Ok(count)) => session.wrote(now, count),
+            // Why the server closes may be on its way still: reading goes on until its end.
+            Wake::Wrote(Err(_)) => session.output.set_broken(),
+            Wake::Piece(piece) => session.take_piece(piece),
+            Wake::Hashed(hashed) => session.take_hashed(hashed),
+            Wake::Timeout => session.machine.handle_timeout(now),
+        }
+    }
+}
+
+async fn next_piece(feed: &mut Option<Feed>) -> Piece {
+    match feed {
+        Some(feed) => feed.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes what is left, as far as the server takes it.
+async fn farewell(output: &mut Output, writer: &mut (impl AsyncWrite + Unpin)) {
+    // The connection is over: nothing can be done about a failure or a server that does not read.
+    let _ = tokio::time::timeout(FAREWELL_MAX, async {
+        if output.is_in_frame() {
+            output.fill_frame();
+        }
+        let no_chunk: Option<&Chunk> = None;
+        while output.can_write(no_chunk) {
+            let Ok(count) = output.write(writer, no_chunk).await else { return };
+            output.wrote(count);
+        }
+    })
+    .await;
+}

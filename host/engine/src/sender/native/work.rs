@@ -1,0 +1,220 @@
+//! What the connections of one run share: what there is to send, and what of it has no outcome yet.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::futures::Notified;
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use super::joint::Joint;
+use crate::sender::event::Report;
+use crate::sender::prepare::Item;
+use crate::sender::{SendEvent, SendFile};
+
+/// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
+/// may be borrowed across an await.
+pub(super) struct Work<'a, 'e> {
+    pub(super) report: &'a Report<'e>,
+    prepared: Mutex<mpsc::Receiver<Vec<Item>>>,
+    queue: RefCell<VecDeque<Item>>,
+    /// Nothing more will be prepared.
+    exhausted: Cell<bool>,
+    /// Uploads that were begun, have no outcome, and are not in the queue.
+    open: Cell<usize>,
+    /// Files that several connections carry, or may.
+    joints: RefCell<Vec<Rc<Joint>>>,
+    /// How many connections there may be at once.
+    connections_max: Cell<usize>,
+    /// How many have been welcomed so far.
+    welcomed: Cell<usize>,
+    /// A file could not be divided: the server takes no ranges.
+    undivided: Cell<bool>,
+    stopped: Cell<bool>,
+    /// Tells connections to look again at what they can do.
+    changed: Arc<Notify>,
+}
+
+impl<'a, 'e> Work<'a, 'e> {
+    pub(super) fn new(
+        report: &'a Report<'e>,
+        first: Vec<Item>,
+        prepared: mpsc::Receiver<Vec<Item>>,
+        connections_max: usize,
+    ) -> Self {
+        Self {
+            report,
+            prepared: Mutex::new(prepared),
+            queue: RefCell::new(first.into()),
+            exhausted: Cell::new(false),
+            open: Cell::new(0),
+            joints: RefCell::default(),
+            connections_max: Cell::new(connections_max),
+            welcomed: Cell::new(0),
+            undivided: Cell::new(false),
+            stopped: Cell::new(false),
+            changed: Arc::default(),
+        }
+    }
+
+    // ------------------------------------------------------------------ items
+
+    /// Whether an item waits that nobody has taken.
+    pub(super) fn has_items(&self) -> bool {
+        !self.queue.borrow().is_empty()
+    }
+
+    /// Whether [`Work::fill`] may bring more.
+    pub(super) fn wants_more(&self) -> bool {
+        !self.exhausted.get() && !self.has_items()
+    }
+
+    /// Waits until there is an item, or there will be none. Safe to cancel.
+    pub(super) async fn fill(&self) {
+        let mut prepared = self.prepared.lock().await;
+        if !self.wants_more() {
+            return;
+        }
+        match prepared.recv().await {
+            Some(batch) => self.queue.borrow_mut().extend(batch),
+            None => {
+                self.exhausted.set(true);
+                self.tell_if_over();
+            }
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Item> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    /// Puts an item back that was taken and not begun.
+    pub(super) fn put_back(&self, item: Item) {
+        self.queue.borrow_mut().push_front(item);
+    }
+
+    /// An upload was begun.
+    pub(super) fn begun(&self) {
+        self.open.set(self.open.get() + 1);
+    }
+
+    /// An upload has its outcome.
+    pub(super) fn ended(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.tell_if_over();
+    }
+
+    /// What was begun is to be offered again, by whoever comes first, and before anything else.
+    pub(super) fn offer_again(&self, items: impl DoubleEndedIterator<Item = Item>) {
+        let mut queue = self.queue.borrow_mut();
+        for item in items.rev() {
+            if matches!(item, Item::Again(_)) {
+                self.open.set(self.open.get().saturating_sub(1));
+            }
+            queue.push_front(item);
+        }
+        drop(queue);
+        self.tell();
+    }
+
+    /// Whether all has its outcome.
+    pub(super) fn is_over(&self) -> bool {
+        self.exhausted.get() && self.open.get() == 0 && !self.has_items()
+    }
+
+    /// Reports what was begun and has no outcome.
+    pub(super) fn report_unanswered(&self) {
+        let mut begun: Vec<SendFile> = self
+            .queue
+            .take()
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::Again(upload) => Some(upload.file),
+                _ => None,
+            })
+            .collect();
+        begun.sort_by_key(|file| file.number);
+        for file in &begun {
+            self.report.emit(SendEvent::Unanswered { file });
+        }
+    }
+
+    // ------------------------------------------------------------ connections
+
+    /// Whether there is, or may come, more than one connection.
+    pub(super) fn is_shared(&self) -> bool {
+        self.connections_max.get() > 1
+    }
+
+    pub(super) fn welcome(&self) {
+        self.welcomed.set(self.welcomed.get() + 1);
+        self.tell();
+    }
+
+    /// How many connections have been welcomed so far.
+    pub(super) fn welcomed(&self) -> usize {
+        self.welcomed.get()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopped.set(true);
+        self.tell();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Tells all connections that there is news.
+    pub(super) fn tell(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Ready when there is news, from the moment on at which it was first polled or enabled.
+    pub(super) fn news(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// By which others tell of news.
+    pub(super) fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
+    /// Waits until something holds that news brings.
+    pub(super) async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        while !holds(self) {
+            self.news().await;
+        }
+    }
+
+    fn tell_if_over(&self) {
+        if self.is_over() {
+            self.tell();
+        }
+    }
+
+    // ------------------------------------------------------------------- files
+
+    /// Whether large files are divided.
+    pub(super) fn divides(&self) -> bool {
+        self.is_shared() && !self.undivided.get()
+    }
+
+    /// The server takes no ranges: from now on no file is divided.
+    pub(super) fn divide_no_more(&self) {
+        self.undivided.set(true);
+    }
+
+    pub(super) fn add_joint(&self, joint: Rc<Joint>) {
+        self.joints.borrow_mut().push(joint);
+        self.tell();
+    }
+
+    /// The files that are under way and may be carried by several.
+    pub(super) fn joints(&self) -> Vec<Rc<Joint>> {
+        let mut joints = self.joints.borrow_mut();
+        joints.retain(|joint| !joint.is_over());
+        joints.clone()
+    }
+}

@@ -1,0 +1,224 @@
+//! Sending over several connections, by the real programs.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+
+use sandport_tests::files::names_in;
+use sandport_tests::send::send_with;
+use sandport_tests::{Fate, Middlebox, Random, Sent, Server, Setup};
+
+const MIB: usize = 1024 * 1024;
+
+/// Watermarks come soon, so that a cut costs little.
+const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
+
+/// A folder with a file `big` of random content.
+fn folder_with(size: usize) -> (tempfile::TempDir, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(size);
+    std::fs::write(folder.path().join("big"), &content).unwrap();
+    (folder, content)
+}
+
+/// Sends from a folder, which has the keys too.
+fn send(folder: &Path, arguments: &[&str]) -> Sent {
+    send_with(folder, b"", ["--state-dir", "state"].iter().chain(arguments))
+}
+
+/// The file `big` is there, and nothing else.
+#[track_caller]
+fn expect_one(server: &Server, content: &[u8]) {
+    assert!(server.content("big") == content);
+    assert_eq!(server.published().len(), 1, "a second copy");
+}
+
+#[test]
+fn a_large_file_over_four_connections_arrives_whole_and_has_one_receipt() {
+    let server = Server::start([]);
+    let (folder, content) = folder_with(64 * MIB + 12_345);
+    let middlebox = Middlebox::before(server.address(), []);
+    let sent = send(folder.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
+    assert_eq!(sent.names("stored"), ["big"]);
+    expect_one(&server, &content);
+    let bytes = middlebox.bytes();
+    assert_eq!(bytes.len(), 4);
+    assert!(
+        bytes.iter().all(|&bytes| bytes > MIB as u64),
+        "all of them carry something: {bytes:?}"
+    );
+    let total: u64 = bytes.iter().sum();
+    assert!(total < (content.len() + MIB / 4) as u64, "nothing is sent twice: {bytes:?}");
+}
+
+#[test]
+fn one_that_is_cut_costs_the_others_nothing_and_is_made_again() {
+    let server = Server::start(FLAGS);
+    let (folder, content) = folder_with(48 * MIB);
+    let cut = [Fate::Cut(2 * MIB as u64), Fate::Pass, Fate::Cut(MIB as u64 + 7)];
+    let middlebox = Middlebox::before(server.address(), cut);
+    let arguments = ["-j", "4", "--retries", "5", "big", middlebox.address()];
+    let sent = send(folder.path(), &arguments).expect_success();
+    assert_eq!(middlebox.struck(), 2);
+    expect_one(&server, &content);
+    assert_eq!(sent.names("stored").len() + sent.names("already-stored").len(), 1, "{sent:?}");
+    // What was on its way on those that were cut, and on the others when it was asked what is missing.
+    let total: u64 = middlebox.bytes().iter().sum();
+    assert!(total < (content.len() + 32 * MIB) as u64, "{:?}", middlebox.bytes());
+}
+
+#[test]
+fn the_others_take_what_one_without_retries_had_not_sent() {
+    let server = Server::start(FLAGS);
+    let (folder, content) = folder_with(48 * MIB);
+    let middlebox = Middlebox::before(server.address(), [Fate::Cut(2 * MIB as u64)]);
+    let arguments = ["-j", "3", "--retries", "0", "big", middlebox.address()];
+    let sent = send(folder.path(), &arguments).expect_success();
+    assert_eq!(sent.of_type("connection-given-up").len(), 1, "{sent:?}");
+    assert_eq!(sent.of_type("connection-given-up")[0]["left"], 2);
+    assert_eq!(middlebox.bytes().len(), 3, "no other connection was made");
+    expect_one(&server, &content);
+}
+
+#[test]
+fn the_others_take_what_one_that_stalls_has_not_sent() {
+    let server = Server::start(FLAGS);
+    let (folder, content) = folder_with(48 * MIB);
+    let fates = [Fate::Pass, Fate::Hold(3 * MIB as u64 / 2)];
+    let middlebox = Middlebox::before(server.address(), fates);
+    let arguments =
+        ["-j", "3", "--stall-timeout", "3s", "--retries", "5", "big", middlebox.address()];
+    send(folder.path(), &arguments).expect_success();
+    assert_eq!(middlebox.struck(), 1);
+    expect_one(&server, &content);
+}
+
+#[test]
+fn later_runs_with_other_connections_send_only_what_is_missing() {
+    let (folder, content) = folder_with(64 * MIB);
+    let inbox = folder.path().join("inbox");
+    let mut server = Setup::new(FLAGS).inbox(&inbox).start();
+    let cut = |mib: usize| Fate::Cut((mib * MIB) as u64);
+    // Three connections of the first run, two of the second, one of the third.
+    let cuts = [cut(9), cut(11), cut(12), cut(6), cut(6), cut(3)];
+    let middlebox = Middlebox::before(server.address(), cuts);
+    let run = |connections: &str| {
+        let flags = ["-j", connections, "--retries", "0", "big"];
+        send(folder.path(), &[&flags[..], &[middlebox.address()]].concat())
+    };
+    let mut kept = 0;
+    for connections in ["3", "2", "1"] {
+        let sent = run(connections);
+        assert_eq!(sent.code, Some(3), "{sent:?}");
+        assert_eq!(sent.failure(), "unanswered");
+        if let Some(resumed) = sent.of_type("resumed").first() {
+            let more = resumed["kept"].as_u64().unwrap();
+            assert!(more >= kept, "{kept} {more}");
+            kept = more;
+        }
+        let is_journal = |name: &String| name.ends_with(".journal");
+        while !names_in(&inbox.join(".sandport/partials")).iter().any(is_journal) {
+            std::thread::yield_now();
+        }
+        server.kill();
+        server = Setup::new(FLAGS).inbox(&inbox).start();
+        middlebox.turn_to(server.address());
+    }
+    let before: u64 = middlebox.bytes().iter().sum();
+    let sent = run("5").expect_success();
+    assert_eq!(sent.names("stored"), ["big"]);
+    let more = sent.of_type("resumed")[0]["kept"].as_u64().unwrap();
+    assert!(more >= kept && more > 0, "{kept} {more}");
+    kept = more;
+    let total = middlebox.bytes().iter().sum::<u64>() - before;
+    assert!(total < content.len() as u64 - kept + MIB as u64 / 4, "{kept} {total}");
+    expect_one(&server, &content);
+}
+
+#[test]
+fn many_files_over_four_connections_arrive_once_each() {
+    let server = Server::start([]);
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let mut random = Random::seeded();
+    for number in 0..400 {
+        let size = match number % 20 {
+            0 => MIB + random.below(4 * MIB),
+            1..5 => 70_000 + random.below(MIB),
+            _ => random.below(20_000),
+        };
+        std::fs::write(tree.join(number.to_string()), random.bytes(size)).unwrap();
+    }
+    let middlebox = Middlebox::before(server.address(), []);
+    let sent = send(folder.path(), &["-j", "4", "tree", middlebox.address()]).expect_success();
+    assert_eq!(sent.names("stored").len(), 400);
+    assert_eq!(middlebox.bytes().len(), 4);
+    assert_eq!(server.published().len(), 401, "the files and their folder");
+    for number in 0..400 {
+        let name = format!("tree/{number}");
+        assert!(server.content(&name) == std::fs::read(folder.path().join(&name)).unwrap());
+    }
+    let again = send(folder.path(), &["-j", "4", "tree", server.address()]).expect_success();
+    assert_eq!(again.names("already-stored").len(), 400);
+}
+
+#[test]
+fn files_of_a_connection_that_was_cut_are_sent_by_others_and_none_twice() {
+    let server = Server::start([]);
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let mut random = Random::seeded();
+    for number in 0..300 {
+        let size = random.below(100_000);
+        std::fs::write(tree.join(number.to_string()), random.bytes(size)).unwrap();
+    }
+    let cuts = [Fate::Cut(300_000), Fate::Cut(900_000), Fate::Cut(10)];
+    let middlebox = Middlebox::before(server.address(), cuts);
+    let arguments = ["-j", "4", "--retries", "4", "tree", middlebox.address()];
+    let sent = send(folder.path(), &arguments).expect_success();
+    assert_eq!(sent.names("stored").len() + sent.names("already-stored").len(), 300);
+    assert_eq!(server.published().len(), 301, "the files and their folder");
+}
+
+#[test]
+fn a_server_that_serves_one_connection_at_a_time_gets_all() {
+    let server = Server::start(["--max-connections", "1"]);
+    let (folder, content) = folder_with(24 * MIB);
+    send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();
+    expect_one(&server, &content);
+}
+
+#[test]
+fn a_file_that_changed_in_between_begins_anew_and_is_whole() {
+    let server = Server::start(FLAGS);
+    let (folder, _) = folder_with(48 * MIB);
+    let cuts = [Fate::Cut(9 * MIB as u64), Fate::Cut(9 * MIB as u64)];
+    let middlebox = Middlebox::before(server.address(), cuts);
+    let sent = send(folder.path(), &["-j", "2", "--retries", "0", "big", middlebox.address()]);
+    assert_eq!(sent.code, Some(3), "{sent:?}");
+    let changed = Random::seeded().bytes(30 * MIB);
+    std::fs::write(folder.path().join("big"), &changed).unwrap();
+    let sent = send(folder.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
+    assert_eq!(sent.of_type("restarted")[0]["code"], "changed");
+    assert!(sent.of_type("resumed").is_empty(), "{sent:?}");
+    expect_one(&server, &changed);
+}
+
+#[test]
+fn a_receiver_that_takes_no_ranges_gets_the_file_over_one_of_the_connections() {
+    let server = Setup::new([""; 0]).standalone().start();
+    let (folder, content) = folder_with(48 * MIB);
+    let sent = send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();
+    assert_eq!(sent.names("stored"), ["big"]);
+    expect_one(&server, &content);
+}
+
+#[test]
+fn standard_input_goes_over_one_connection_and_arrives() {
+    let server = Server::start([]);
+    let content = Random::seeded().bytes(3 * MIB);
+    let arguments = ["-j", "4", "--name", "big", "-", server.address()];
+    send_with(Path::new("."), &content, arguments).expect_success();
+    expect_one(&server, &content);
+}
