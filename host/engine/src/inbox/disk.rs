@@ -23,6 +23,8 @@ pub(super) enum Step {
     WriteLog,
     /// Makes the receipt log durable.
     SyncLog,
+    /// Makes it durable that a file is the receipt log.
+    SyncLogDir,
     /// Gives a staged file its name.
     Publish,
     /// Makes the entries of a folder durable.
@@ -39,6 +41,10 @@ pub(super) enum Step {
     Read,
     /// Cuts a file to a length.
     Cut,
+    /// Writes the version of the layout.
+    WriteLayout,
+    /// Makes that durable, or the folders of a new inbox.
+    SyncLayout,
 }
 
 /// How a file gets its name.
@@ -56,11 +62,8 @@ pub(super) struct Disk {
     /// The file system has no `renameat2` with `RENAME_NOREPLACE`.
     no_rename_flags: AtomicBool,
     #[cfg(test)]
-    probe: std::sync::Mutex<Option<Probe>>,
+    probes: probes::Probes,
 }
-
-#[cfg(test)]
-pub(super) type Probe = Box<dyn FnMut(Step) -> Result<()> + Send>;
 
 impl Disk {
     /// Makes a file for writing that did not exist.
@@ -127,7 +130,7 @@ impl Disk {
     ) -> Result<()> {
         self.step(step)?;
         while !bytes.is_empty() {
-            match rustix::io::pwrite(&file, bytes, offset) {
+            match self.write_some(step, &file, bytes, offset) {
                 // A regular file takes at least one byte or says why not.
                 Ok(0) => return Err(Errno::IO),
                 Ok(count) => {
@@ -142,19 +145,30 @@ impl Disk {
     }
 
     /// Makes a file or a folder durable: content, size, times and mode, or entries.
+    #[cfg_attr(test, track_caller)]
+    #[expect(clippy::disallowed_methods, reason = "it is the one place for it")]
     pub(super) fn sync(&self, step: Step, file: impl AsFd) -> Result<()> {
         self.step(step)?;
         if matches!(step, Step::SyncLog | Step::SyncPartial | Step::SyncJournal) {
             // Their times matter to nobody.
-            return rustix::fs::fdatasync(file);
+            rustix::fs::fdatasync(&file)?;
+        } else {
+            rustix::fs::fsync(&file)?;
         }
-        rustix::fs::fsync(file)
+        #[cfg(test)]
+        self.probes.synced(step, Some(file.as_fd()));
+        Ok(())
     }
 
     /// Makes everything durable that was written to the file system so far, by anyone.
+    #[cfg_attr(test, track_caller)]
+    #[expect(clippy::disallowed_methods, reason = "it is the one place for it")]
     pub(super) fn sync_all(&self, any: impl AsFd) -> Result<()> {
         self.step(Step::SyncAll)?;
-        rustix::fs::syncfs(any)
+        rustix::fs::syncfs(any)?;
+        #[cfg(test)]
+        self.probes.synced(Step::SyncAll, None);
+        Ok(())
     }
 
     /// Makes a folder, 0777 less the umask.
@@ -200,6 +214,21 @@ impl Disk {
         rustix::fs::unlinkat(dir, name, AtFlags::empty())
     }
 
+    /// A number for this boot of the system; 0: the system does not tell.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests start the system anew")]
+    pub(super) fn boot(&self) -> u64 {
+        super::receipts::boot()
+    }
+
+    /// One system call that writes: how many bytes it took.
+    #[cfg(not(test))]
+    #[inline]
+    #[expect(clippy::unused_self, reason = "tests put a probe here")]
+    fn write_some(&self, _: Step, file: impl AsFd, bytes: &[u8], offset: u64) -> Result<usize> {
+        rustix::io::pwrite(file, bytes, offset)
+    }
+
     #[cfg(not(test))]
     #[inline]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests put a probe here")]
@@ -209,21 +238,4 @@ impl Disk {
 }
 
 #[cfg(test)]
-impl Disk {
-    fn step(&self, step: Step) -> Result<()> {
-        match &mut *self.probe.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            Some(probe) => probe(step),
-            None => Ok(()),
-        }
-    }
-
-    /// Calls `probe` before each step; an error of it is the result of the step.
-    pub(super) fn watch(&self, probe: Probe) {
-        *self.probe.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(probe);
-    }
-
-    /// Behaves like a file system without `RENAME_NOREPLACE`.
-    pub(super) fn without_rename_flags(&self) {
-        self.no_rename_flags.store(true, Ordering::Relaxed);
-    }
-}
+pub(super) mod probes;

@@ -18,8 +18,15 @@ use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 use sandport_protocol::inbox::LAYOUT_VERSION;
 
+use super::disk::{Disk, Step};
 use super::error::InboxError;
 use super::partial;
+
+/// The name of the file with the version of the layout.
+const VERSION: &str = "layout";
+
+/// Where it is written first; one that a crash left is overwritten.
+const NEW_VERSION: &str = "layout.new";
 
 /// Longest layout or lock file that is read. Bytes. A number and a line end; more is not ours.
 const SMALL_FILE_BYTES_MAX: usize = 64;
@@ -40,7 +47,7 @@ pub(super) struct Layout {
 impl Layout {
     /// Makes what is missing, takes the lock, checks the version and removes what a killed server
     /// left in staging.
-    pub(super) fn take(dir: &Path) -> Result<Self, InboxError> {
+    pub(super) fn take(disk: &Disk, dir: &Path) -> Result<Self, InboxError> {
         let made_root = make_root(dir)?;
         let root = open_dir(rustix::fs::CWD, dir, dir, OFlags::empty())?;
         writable(&root, dir)?;
@@ -52,7 +59,7 @@ impl Layout {
         writable(&state, &state_path)?;
 
         let lock = take_lock(&state, dir, &state_path.join("lock"))?;
-        let new = check_version(&state, dir, &state_path)?;
+        let new = check_version(disk, &state, dir, &state_path)?;
 
         let (staging, made_staging) = open_own(&state, &state_path, "staging")?;
         clean(&staging, &state_path.join("staging"))?;
@@ -67,10 +74,10 @@ impl Layout {
             // The folder above may be one that this user can search but not read; then the system
             // keeps its entry when it likes.
             if let Ok(parent) = open_dir(rustix::fs::CWD, parent, parent, OFlags::empty()) {
-                sync(&parent, dir)?;
+                sync(disk, &parent, dir)?;
             }
-            sync(&root, dir)?;
-            sync(&state, &state_path)?;
+            sync(disk, &root, dir)?;
+            sync(disk, &state, &state_path)?;
         }
         Ok(Self { root, state, staging, partials, lock })
     }
@@ -175,22 +182,38 @@ fn take_lock(state: &OwnedFd, dir: &Path, path: &Path) -> Result<OwnedFd, InboxE
 }
 
 /// Checks the layout version, or writes it into a new inbox; whether it was new.
-fn check_version(state: &OwnedFd, dir: &Path, state_path: &Path) -> Result<bool, InboxError> {
-    let path = state_path.join("layout");
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(state, "layout", flags, Mode::from_raw_mode(0o600))
-        .map_err(|errno| failed("open", &path, errno))?;
-    let text = read_small(&file).map_err(|errno| failed("read", &path, errno))?;
-    // Empty is what a crash leaves between the making of the file and the writing of it; nothing
-    // else was in the inbox then.
+fn check_version(
+    disk: &Disk,
+    state: &OwnedFd,
+    dir: &Path,
+    state_path: &Path,
+) -> Result<bool, InboxError> {
+    let path = state_path.join(VERSION);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let text = match rustix::fs::openat(state, VERSION, flags, Mode::empty()) {
+        Ok(file) => read_small(&file).map_err(|errno| failed("read", &path, errno))?,
+        Err(Errno::NOENT) => String::new(),
+        Err(errno) => return Err(failed("open", &path, errno)),
+    };
+    // Empty is what a crash left of an inbox that an older version was making.
     if text.is_empty() {
-        let version = format!("{LAYOUT_VERSION}\n");
-        rustix::io::pwrite(&file, version.as_bytes(), 0)
-            .map_err(|errno| failed("write", &path, errno))?;
-        sync(&file, &path)?;
-        return Ok(true);
+        return write_version(disk, state, &path).map(|()| true);
     }
     known(&text, dir).map(|()| false)
+}
+
+/// Writes the layout version in one step, as seen after a crash.
+fn write_version(disk: &Disk, state: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(state, NEW_VERSION, flags, Mode::from_raw_mode(0o600))
+        .map_err(|errno| failed("open", path, errno))?;
+    let version = format!("{LAYOUT_VERSION}\n");
+    disk.write(Step::WriteLayout, &file, version.as_bytes(), 0)
+        .map_err(|errno| failed("write", path, errno))?;
+    sync(disk, &file, path)?;
+    rustix::fs::renameat(state, NEW_VERSION, state, VERSION)
+        .map_err(|errno| failed("write", path, errno))
 }
 
 /// Checks the layout version of an inbox that is only looked at.
@@ -199,12 +222,12 @@ pub(super) fn check_known(
     dir: &Path,
     state_path: &Path,
 ) -> Result<(), InboxError> {
-    let path = state_path.join("layout");
+    let path = state_path.join(VERSION);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(state, "layout", flags, Mode::empty()) {
+    match rustix::fs::openat(state, VERSION, flags, Mode::empty()) {
         Ok(file) => {
             let text = read_small(&file).map_err(|errno| failed_to_look("read", &path, errno))?;
-            // Empty: the server that makes it has just begun.
+            // Empty: a server of an older version that makes it has just begun.
             if text.is_empty() { Ok(()) } else { known(&text, dir) }
         }
         Err(Errno::NOENT) => Err(InboxError::NotAnInbox { dir: dir.to_path_buf() }),
@@ -256,8 +279,9 @@ fn clean(staging: &OwnedFd, path: &Path) -> Result<(), InboxError> {
     Ok(())
 }
 
-fn sync(file: &OwnedFd, path: &Path) -> Result<(), InboxError> {
-    rustix::fs::fsync(file).map_err(|errno| failed("sync", path, errno))
+#[cfg_attr(test, track_caller)]
+fn sync(disk: &Disk, file: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+    disk.sync(Step::SyncLayout, file).map_err(|errno| failed("sync", path, errno))
 }
 
 /// The error for a system call that failed on `path`, of who does not want to write.

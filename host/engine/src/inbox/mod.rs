@@ -217,6 +217,10 @@ impl Inbox {
     /// See [`InboxError`]. Blocks for as long as the disk takes; after a crash, until all of the file
     /// system is synced.
     pub fn create(dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
+        Self::create_on(Disk::default(), dir, options)
+    }
+
+    fn create_on(disk: Disk, dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
         let classic_name = match &options.classic_name {
             Some(name) => Some(
                 EntryName::parse(name)
@@ -224,8 +228,7 @@ impl Inbox {
             ),
             None => None,
         };
-        let layout = Layout::take(dir)?;
-        let disk = Disk::default();
+        let layout = Layout::take(&disk, dir)?;
         let durable = options.durability.syncs_commits();
         let (root, state) = (layout.root.as_fd(), layout.state.as_fd());
         let state_path = dir.join(sandport_protocol::RESERVED_NAME);
@@ -234,6 +237,7 @@ impl Inbox {
             Records::Memory => Receipts::in_memory(),
         };
         let usage = Usage::open(dir, options.quota);
+        let boot = disk.boot();
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
             options,
@@ -241,7 +245,7 @@ impl Inbox {
             layout,
             receipts,
             usage,
-            boot: receipts::boot(),
+            boot,
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
             unsynced: AtomicBool::new(false),

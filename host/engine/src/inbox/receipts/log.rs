@@ -36,14 +36,16 @@ impl Log {
     /// What does not hold together at its end is cut off.
     pub(super) fn open(dir: impl AsFd, each: impl FnMut(Entry<'_>)) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(dir, NAME, flags, Mode::from_raw_mode(0o600))?;
+        let file = rustix::fs::openat(&dir, NAME, flags, Mode::from_raw_mode(0o600))?;
         let end = read(&file, each)?;
         let length = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
         if length > end {
             tracing::warn!(bytes = length - end, "cut a torn end off the receipt log");
             rustix::fs::ftruncate(&file, end)?;
         }
-        Ok(Self { file, end, synced: end, waiting: Vec::new(), unsynced_dir: None })
+        // One that has no entry may have been made just now.
+        let unsynced_dir = if end == 0 { Some(dir.as_fd().try_clone_to_owned()?) } else { None };
+        Ok(Self { file, end, synced: end, waiting: Vec::new(), unsynced_dir })
     }
 
     /// Takes up an entry, to be written by the next [`Log::write`].
@@ -85,7 +87,7 @@ impl Log {
     /// it replaced.
     fn sync_dir(&mut self, disk: &Disk) -> rustix::io::Result<()> {
         if let Some(dir) = &self.unsynced_dir {
-            disk.sync(Step::SyncDir, dir)?;
+            disk.sync(Step::SyncLogDir, dir)?;
             self.unsynced_dir = None;
         }
         Ok(())
@@ -100,10 +102,11 @@ impl Log {
     /// Nothing may wait to be written. Where it fails, the log is as it was.
     pub(super) fn replace(
         &mut self,
+        disk: &Disk,
         dir: BorrowedFd<'_>,
-        rewrite: impl FnOnce(&Self, &mut Rewriter) -> io::Result<()>,
+        rewrite: impl FnOnce(&Self, &mut Rewriter<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let replaced = self.try_replace(dir, rewrite);
+        let replaced = self.try_replace(disk, dir, rewrite);
         if replaced.is_err() {
             // What was written of it would take room that may be short. It may not be there.
             let _ = rustix::fs::unlinkat(dir, NEW_NAME, AtFlags::empty());
@@ -113,24 +116,25 @@ impl Log {
 
     fn try_replace(
         &mut self,
+        disk: &Disk,
         dir: BorrowedFd<'_>,
-        rewrite: impl FnOnce(&Self, &mut Rewriter) -> io::Result<()>,
+        rewrite: impl FnOnce(&Self, &mut Rewriter<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
         let file =
             rustix::fs::openat(dir, NEW_NAME, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
         let unsynced_dir = Some(dir.try_clone_to_owned()?);
-        let mut new = Rewriter(Self { file, end: 0, synced: 0, waiting: Vec::new(), unsynced_dir });
+        let log = Self { file, end: 0, synced: 0, waiting: Vec::new(), unsynced_dir };
+        let mut new = Rewriter { log, disk };
         rewrite(self, &mut new)?;
-        let Rewriter(mut new) = new;
-        let disk = Disk::default();
-        new.write(&disk)?;
+        let Rewriter { log: mut new, .. } = new;
+        new.write(disk)?;
         disk.sync(Step::SyncLog, &new.file)?;
         new.synced = new.end;
         rustix::fs::renameat(dir, NEW_NAME, dir, NAME)?;
         *self = new;
         // Where it fails here, the next entries do not count before it has succeeded.
-        if let Err(errno) = self.sync_dir(&disk) {
+        if let Err(errno) = self.sync_dir(disk) {
             tracing::warn!(error = %errno, "could not make the rewritten receipt log durable");
         }
         Ok(())
@@ -138,13 +142,16 @@ impl Log {
 }
 
 /// A log that will take the place of another.
-pub(super) struct Rewriter(Log);
+pub(super) struct Rewriter<'a> {
+    log: Log,
+    disk: &'a Disk,
+}
 
-impl Rewriter {
+impl Rewriter<'_> {
     pub(super) fn push(&mut self, entry: &Entry<'_>) -> io::Result<()> {
-        self.0.push(entry);
-        if self.0.waiting_bytes() >= READ_BYTES {
-            self.0.write(&Disk::default())?;
+        self.log.push(entry);
+        if self.log.waiting_bytes() >= READ_BYTES {
+            self.log.write(self.disk)?;
         }
         Ok(())
     }

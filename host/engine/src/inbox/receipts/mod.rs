@@ -79,7 +79,7 @@ impl Receipts {
     ) -> Result<Self, InboxError> {
         let failed =
             |doing| move |source| InboxError::Io { doing, path: path.join("receipts"), source };
-        let boot = boot();
+        let boot = disk.boot();
         let mut index = Index::new();
         let mut survey = Survey::default();
         let mut holds = true;
@@ -107,7 +107,7 @@ impl Receipts {
             let is_live = |name: &EntryName, record: &Record| {
                 index.get(name.as_str()) == Some(record) && is_of(record, root, name)
             };
-            let live = compact(&mut log, state, is_live).map_err(failed("compact"))?;
+            let live = compact(disk, &mut log, state, is_live).map_err(failed("compact"))?;
             index = live;
             tracing::debug!(
                 entries = survey.entries,
@@ -198,7 +198,7 @@ impl Receipts {
             let is_live = |name: &EntryName, record: &Record| {
                 lock(&self.index).get(name.as_str()) == Some(record)
             };
-            match compact(&mut writer.log, state, is_live) {
+            match compact(disk, &mut writer.log, state, is_live) {
                 Ok(live) => {
                     tracing::debug!(
                         entries = writer.entries,
@@ -326,12 +326,13 @@ impl Survey {
 
 /// Rewrites the log with the entries that are live; those.
 fn compact(
+    disk: &Disk,
     log: &mut Log,
     state: BorrowedFd<'_>,
     is_live: impl Fn(&EntryName, &Record) -> bool,
 ) -> std::io::Result<Index> {
     let mut live = Index::new();
-    log.replace(state, |old, new| {
+    log.replace(disk, state, |old, new| {
         let mut session = None;
         let mut closed = false;
         let mut written = Ok(());

@@ -212,7 +212,7 @@ fn what_was_stored_without_durability_holds_until_the_system_stops() {
         });
     })
     .unwrap();
-    log.replace(bench.root.as_fd(), |_, new| {
+    log.replace(&bench.disk, bench.root.as_fd(), |_, new| {
         other_boot.iter().try_for_each(|entry| new.push(entry))
     })
     .unwrap();
