@@ -98,6 +98,61 @@ fn two_connections_carry_one_file() {
     assert_eq!(server.content("big"), content);
 }
 
+#[test]
+fn ranges_that_do_not_belong_there_are_refused_and_change_nothing_of_what_is_there() {
+    let server = Server::start(FLAGS);
+    let content = Random::seeded().bytes(4 * MIB + 9);
+    let size = content.len();
+    let mut sender = Native::open(&server);
+    sender.say(&offer("big", size, ResumeMode::TakeOver));
+    missing(&mut sender);
+    sender.data(0, 0, &content[..2 * MIB + 5]);
+    sender.wait_durable(0, 2 * MIB as u64 + 5);
+    let rest = [(2 * MIB as u64 + 5, Some((size - 2 * MIB - 5) as u64))];
+
+    let other = vec![0xee; 2 * MIB];
+    for (offset, length, what) in [
+        (0, MIB, "a range that came before, with other bytes"),
+        (MIB, MIB + MIB / 2, "an overlap"),
+        (2 * MIB, 100, "an overlap of the last bytes"),
+        (3 * MIB + 1, 100, "a gap that is no group"),
+        (size, 1, "an offset at the end"),
+        (size + MIB, 1, "an offset beyond the end"),
+        (4 * MIB, 10, "a range beyond the end"),
+        (usize::MAX, 1, "an offset beyond any end"),
+    ] {
+        let mut sender = Native::open(&server);
+        sender.say(&offer("big", size, ResumeMode::TakeOver));
+        assert_eq!(missing(&mut sender), rest, "{what}");
+        sender.data(0, offset as u64, &other[..length]);
+        assert_eq!(sender.outcome(0).unwrap_err().code.as_str(), "offset-mismatch", "{what}");
+    }
+
+    // The key stands for one file.
+    for (name, size) in [("big", size - 1), ("big", size + 1), ("other", size)] {
+        let mut sender = Native::open(&server);
+        sender.say(&offer(name, size, ResumeMode::TakeOver));
+        assert_eq!(sender.outcome(0).unwrap_err().code.as_str(), "invalid-state", "{name} {size}");
+    }
+
+    // And what is finished with the digest of something else is nothing.
+    let mut sender = Native::open(&server);
+    sender.say(&offer("big", size, ResumeMode::TakeOver));
+    assert_eq!(missing(&mut sender), rest);
+    sender.data(0, rest[0].0, &content[2 * MIB + 5..]);
+    sender.say(&native::finish(0, &[&content[1..], b"x"].concat()));
+    assert_eq!(sender.outcome(0).unwrap_err().code.as_str(), "digest-mismatch");
+    assert_eq!(server.published().len(), 0);
+
+    let mut sender = Native::open(&server);
+    sender.say(&offer("big", size, ResumeMode::TakeOver));
+    assert_eq!(missing(&mut sender), [(0, Some(size as u64))], "all of it has to come again");
+    sender.data(0, 0, &content);
+    sender.say(&native::finish(0, &content));
+    sender.outcome(0).unwrap();
+    assert!(server.content("big") == content);
+}
+
 /// Sends a file, and kills the sender when the server has some of it. The pace is a pipe's: the sender is
 /// given no more than it may send before the kill.
 fn cut_off(folder: &Path, server: &Server, content: &[u8]) {

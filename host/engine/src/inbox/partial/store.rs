@@ -163,8 +163,8 @@ fn open_regular(core: &Core, name: &str, access: OFlags) -> rustix::io::Result<O
             Ok((kind == FileType::RegularFile).then_some(file))
         }
         Err(Errno::NOENT) => Ok(None),
-        // A link, a folder, a socket.
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => Ok(None),
+        // A link, a folder, a socket, what another user has put there.
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::ACCESS) => Ok(None),
         Err(errno) => Err(errno),
     }
 }
