@@ -1,5 +1,6 @@
 //! Where the benchmark runs: folders, programs, and the limits of the process.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -106,8 +107,13 @@ impl Environment {
 
     /// `sandport send`, without talk.
     pub(crate) fn send(&self, path: &Path, to: &Server) -> Command {
+        self.send_to(path, to.address)
+    }
+
+    /// The same, to an address that is not the server's own.
+    pub(crate) fn send_to(&self, path: &Path, to: SocketAddr) -> Command {
         let mut command = Command::new(&self.sandport);
-        command.args(["send", "--quiet"]).arg(path).arg(to.address.to_string());
+        command.args(["send", "--quiet"]).arg(path).arg(to.to_string());
         // Where the keys of uploads that can be resumed go.
         command.env("XDG_STATE_HOME", self.disk.path().join("state"));
         command

@@ -1,4 +1,4 @@
-//! Receivers that may be installed on this machine: Python, an rsync daemon, and an ssh server for scp.
+//! Receivers that may be installed on this machine: Python, an rsync daemon, and an ssh server for scp and rsync.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,20 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::process::{Server, installed, run};
+
+/// What can take part, or why it does not.
+pub(crate) fn offered<T>(
+    name: &str,
+    started: Result<Option<T>>,
+    left_out: &mut Vec<String>,
+) -> Option<T> {
+    match started {
+        Ok(Some(server)) => return Some(server),
+        Ok(None) => left_out.push(format!("Left out: {name}, which is not installed.")),
+        Err(error) => left_out.push(format!("Left out: {name}, which does not start: {error:#}.")),
+    }
+    None
+}
 
 /// The tutorial-style service, `None` without Python.
 pub(crate) fn python(dir: &Path, scratch: &Path) -> Result<Option<Server>> {
@@ -69,22 +83,28 @@ fn owner_lines(data: &fs::Metadata) -> String {
     if data.uid() == 0 { "uid = 0\ngid = 0\n".to_owned() } else { String::new() }
 }
 
-/// An ssh server of our own with a key of our own, for scp.
-pub(crate) struct Scp {
-    program: PathBuf,
+/// An ssh server of our own with a key of our own.
+pub(crate) struct Ssh {
+    scp: PathBuf,
+    /// `None`: not installed.
+    rsync: Option<PathBuf>,
     user: String,
     key: PathBuf,
     pub(crate) server: Server,
 }
 
-impl Scp {
+/// Nothing that this user has set, and no host to know.
+const SSH_OPTIONS: [&str; 4] =
+    ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
+
+impl Ssh {
     /// `None` where one of the programs is not installed.
     ///
     /// # Errors
     /// The server does not start: some systems want a folder such as `/run/sshd` to be made first.
     pub(crate) fn start(scratch: &Path) -> Result<Option<Self>> {
         let programs = ["scp", "sshd", "ssh-keygen", "id"].map(installed);
-        let [Some(program), Some(sshd), Some(keygen), Some(id)] = programs else {
+        let [Some(scp), Some(sshd), Some(keygen), Some(id)] = programs else {
             return Ok(None);
         };
         let name = Command::new(id).arg("-un").output().context("start id")?;
@@ -112,20 +132,40 @@ impl Scp {
             command.arg("-o").arg(format!("ListenAddress={address}"));
             Ok(command)
         })?;
-        Ok(Some(Self { program, user, key: scratch.join("client"), server }))
+        let rsync = installed("rsync");
+        Ok(Some(Self { scp, rsync, user, key: scratch.join("client"), server }))
     }
 
-    /// Sends a file into a folder.
-    pub(crate) fn send(&self, file: &Path, dir: &Path) -> Result<()> {
-        let address = self.server.address;
-        let to = format!("{}@{}:{}/", self.user, address.ip(), dir.display());
-        let mut command = Command::new(&self.program);
-        command.args(["-q", "-B", "-F", "none", "-P"]).arg(address.port().to_string());
-        command.arg("-i").arg(&self.key);
-        for option in ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
-        {
+    /// Sends a file, or a folder with all that is in it, into a folder.
+    pub(crate) fn scp(&self, source: &Path, dir: &Path) -> Result<()> {
+        let mut command = Command::new(&self.scp);
+        command.args(["-q", "-r", "-B", "-F", "none", "-P"]).arg(self.port()).arg("-i");
+        command.arg(&self.key);
+        for option in SSH_OPTIONS {
             command.arg("-o").arg(option);
         }
-        run(command.arg(file).arg(to))
+        run(command.arg(source).arg(self.target(dir)))
+    }
+
+    /// Sends a folder with rsync; `None`: that is not installed.
+    pub(crate) fn rsync(&self) -> Option<impl Fn(&Path, &Path) -> Result<()>> {
+        self.rsync.as_ref().map(|rsync| {
+            move |source: &Path, dir: &Path| {
+                let options = SSH_OPTIONS.join(" -o ");
+                let (port, key) = (self.port(), self.key.display());
+                let shell = format!("ssh -F none -p {port} -i {key} -o {options}");
+                let mut command = Command::new(rsync);
+                command.arg("--archive").arg("--rsh").arg(shell);
+                run(command.arg(source).arg(self.target(dir)))
+            }
+        })
+    }
+
+    fn port(&self) -> String {
+        self.server.address.port().to_string()
+    }
+
+    fn target(&self, dir: &Path) -> String {
+        format!("{}@{}:{}/", self.user, self.server.address.ip(), dir.display())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::environment::{Durability, Environment, Place};
-use crate::external::{Rsync, Scp, python};
+use crate::external::{Rsync, Ssh, offered, python};
 use crate::feed::{self, Content};
 use crate::process::{Server, run};
 use crate::receivers;
@@ -171,7 +171,7 @@ fn own_clients(
     let rsync_dir = place.folder("rsync")?;
     let rsync = offered("rsync", Rsync::start(&rsync_dir, scratch), &mut left_out);
     let scp_dir = place.folder("scp")?;
-    let scp = offered("scp", Scp::start(scratch), &mut left_out);
+    let scp = offered("scp", Ssh::start(scratch), &mut left_out);
     let rsync = rsync.as_ref();
     let scp = scp.as_ref();
 
@@ -187,7 +187,7 @@ fn own_clients(
     }
     if let Some(scp) = scp {
         contestants.push(Contestant::new("scp", |_| {
-            alone(&scp.server, &scp_dir, || timed(|| scp.send(&source, &scp_dir)))
+            alone(&scp.server, &scp_dir, || timed(|| scp.scp(&source, &scp_dir)))
         }));
     }
     alternate(&mut contestants, rounds)?;
@@ -204,16 +204,6 @@ fn own_clients(
     drop(contestants);
     std::fs::remove_dir_all(environment.tmpfs.path().join("source"))?;
     Ok(table)
-}
-
-/// What can take part, or why it does not.
-fn offered<T>(name: &str, started: Result<Option<T>>, left_out: &mut Vec<String>) -> Option<T> {
-    match started {
-        Ok(Some(server)) => return Some(server),
-        Ok(None) => left_out.push(format!("Left out: {name}, which is not installed.")),
-        Err(error) => left_out.push(format!("Left out: {name}, which does not start: {error:#}.")),
-    }
-    None
 }
 
 /// Times one transfer into an empty folder and removes what it made.

@@ -1,7 +1,7 @@
 //! The benchmark: Sandport beside other receivers, in one run on one machine.
 //!
 //! ```text
-//! cargo run --release -p sandport-tests --bin bench [large|small|connections|memory|start|standalone]...
+//! cargo run --release -p sandport-tests --bin bench [large|small|parallel|resume|connections|memory|start|standalone]...
 //! ```
 //!
 //! It prints a table with a section for each comparison. Contestants take turns in each round, the
@@ -14,9 +14,12 @@ mod external;
 mod feed;
 mod large;
 mod memory;
+mod network;
+mod parallel;
 mod proc;
 mod process;
 mod receivers;
+mod resume;
 mod rounds;
 mod setup;
 mod small;
@@ -72,6 +75,10 @@ enum Part {
     Large,
     /// Ten thousand small files.
     Small,
+    /// One file over several connections, on a network with delay.
+    Parallel,
+    /// Going on with what was cut.
+    Resume,
     /// Time to an answer, and connections per second.
     Connections,
     /// Memory with idle connections and while a file passes.
@@ -111,6 +118,15 @@ fn measure(arguments: Arguments) -> Result<()> {
             Part::Small => {
                 let rounds = rounds.unwrap_or(pick(2, 5) as usize);
                 small::run_part(&environment, pick(1_000, 10_000), rounds)?;
+            }
+            Part::Parallel => {
+                let rounds = rounds.unwrap_or(pick(1, 3) as usize);
+                parallel::run_part(&environment, pick(16, 256) * mib, rounds)?;
+            }
+            Part::Resume => {
+                let rounds = rounds.unwrap_or(pick(2, 7) as usize);
+                let partial = pick(1, 20) * 1024 * mib;
+                resume::run_part(&environment, partial, size, rounds)?;
             }
             Part::Connections => {
                 let counts = Counts {

@@ -56,10 +56,18 @@ pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     Ok(Memory {
-        resident: kib(&status, "VmRSS:").context("no VmRSS in status")?,
-        peak: kib(&status, "VmHWM:").context("no VmHWM in status")?,
-        page_tables: kib(&status, "VmPTE:").context("no VmPTE in status")?,
+        resident: number(&status, "VmRSS:").context("no VmRSS in status")?,
+        peak: number(&status, "VmHWM:").context("no VmHWM in status")?,
+        page_tables: number(&status, "VmPTE:").context("no VmPTE in status")?,
     })
+}
+
+/// How many bytes a process has read from files. What comes from sockets is not counted where it is received
+/// with `recv`.
+pub(crate) fn bytes_read(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/io");
+    let io = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    number(&io, "rchar:").context("no rchar in io")
 }
 
 /// Forgets the peak of a process: from now on it is counted anew.
@@ -71,7 +79,7 @@ pub(crate) fn reset_peak(pid: u32) -> Result<()> {
 /// Memory that the system could give to programs, in KiB.
 pub(crate) fn available_kib() -> u64 {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    kib(&info, "MemAvailable:").unwrap_or(0)
+    number(&info, "MemAvailable:").unwrap_or(0)
 }
 
 /// The model of the processor.
@@ -82,7 +90,7 @@ pub(crate) fn processor() -> String {
     name.unwrap_or("unknown processor").to_owned()
 }
 
-fn kib(text: &str, key: &str) -> Option<u64> {
+fn number(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with(key))?;
     line[key.len()..].split_ascii_whitespace().next()?.parse().ok()
 }

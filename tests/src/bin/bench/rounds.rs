@@ -26,6 +26,14 @@ impl<'a> Contestant<'a> {
     ) -> Self {
         Self { name: name.into(), run: Box::new(run), samples: Vec::new() }
     }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
 }
 
 /// Lets every contestant run once in each round, beginning with another one each time, so that what

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::environment::{Durability, Environment, Place};
-use crate::external::Rsync;
+use crate::external::{Rsync, Ssh, offered};
 use crate::feed;
 use crate::process::{Server, installed, run};
 use crate::receivers::write_small_file;
@@ -163,8 +163,12 @@ fn durable(
     let (loop_dir, looped) = receiver(environment, place, "fsync-loop")?;
     let dir = place.folder("sandport-commit")?;
     let sandport = environment.sandport(&dir, Durability::Commit)?;
+    let scratch = environment.disk.path();
+    let mut left_out = Vec::new();
     let rsync_dir = place.folder("rsync-fsync")?;
-    let rsync = Rsync::start(&rsync_dir, environment.disk.path())?;
+    let rsync = offered("rsync", Rsync::start(&rsync_dir, scratch), &mut left_out);
+    let ssh = offered("scp and rsync over ssh", Ssh::start(scratch), &mut left_out);
+    let (scp_dir, ssh_rsync_dir) = (place.folder("scp-small")?, place.folder("rsync-ssh")?);
     let mut contestants = vec![
         Contestant::new("loop with fsync of each file and its folder", |_| {
             counted(source, &looped, &loop_dir, || source.stream(&looped))
@@ -183,6 +187,24 @@ fn durable(
             })
         }));
     }
+    if let Some(ssh) = &ssh {
+        if let Some(send) = ssh.rsync() {
+            let dir = &ssh_rsync_dir;
+            contestants.push(Contestant::new(
+                "rsync --archive, over ssh, syncs nothing",
+                move |round| {
+                    counted(source, &ssh.server, dir, || {
+                        source.renamed(round, |folder| send(folder, dir))
+                    })
+                },
+            ));
+        }
+        contestants.push(Contestant::new("scp -r, syncs nothing", |round| {
+            counted(source, &ssh.server, &scp_dir, || {
+                source.renamed(round, |folder| ssh.scp(folder, &scp_dir))
+            })
+        }));
+    }
     alternate(&mut contestants, rounds)?;
     let amount = Amount::Files(source.files);
     let mut table =
@@ -191,6 +213,9 @@ fn durable(
         table.note(
             "In memory a sync costs next to nothing: this is what durability costs beside it.",
         );
+    }
+    for reason in left_out {
+        table.note(reason);
     }
     Ok(table)
 }
