@@ -141,12 +141,10 @@ impl Listener {
     /// # Errors
     /// The system's; out of descriptors, say.
     pub(crate) async fn accept(&self) -> io::Result<Stream> {
-        match &self.socket {
-            Kind::Tcp(listener) => listener.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
-            Kind::Unix(listener, _) => {
-                listener.accept().await.map(|(stream, _)| Stream::Unix(stream))
-            }
-        }
+        Ok(match &self.socket {
+            Kind::Tcp(listener) => listener.accept().await?.0.into(),
+            Kind::Unix(listener, _) => listener.accept().await?.0.into(),
+        })
     }
 }
 

@@ -6,4 +6,4 @@ mod stream;
 
 pub use address::{Address, AddressError};
 pub use listener::{BindError, Listener};
-pub use stream::Stream;
+pub(crate) use stream::Stream;

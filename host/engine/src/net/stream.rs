@@ -1,94 +1,100 @@
 //! One connection, with the calls that the sandbox's streams are made of.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
-use rustix::net::RecvFlags;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket. All calls take `&self`: the two directions are used independently.
+///
+/// While it is watched, each packet that arrives wakes a thread, also when nobody waits for one; see
+/// [`Stream::unwatch`].
 #[derive(Debug)]
-pub enum Stream {
-    /// Over a network.
+pub(crate) struct Stream {
+    peer: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The runtime is told what happens to it.
+    Watched(Arc<Watched>),
+    /// Nobody is, until somebody waits.
+    Unwatched(Unwatched),
+    /// The system could not change from one to the other, and closed it.
+    Lost,
+}
+
+#[derive(Debug)]
+enum Watched {
     Tcp(TcpStream),
-    /// On this machine.
     Unix(UnixStream),
+}
+
+#[derive(Debug)]
+enum Unwatched {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 impl Stream {
     /// The other end, as `peer.address` of the WIT package has it.
-    pub fn peer_address(&self) -> String {
-        match self {
-            Self::Tcp(stream) => match stream.peer_addr() {
-                Ok(address) => address.to_string(),
-                // It is gone already; reading will say so.
-                Err(_) => String::from("unknown"),
-            },
-            Self::Unix(_) => String::from("unix"),
-        }
+    pub(crate) fn peer_address(&self) -> &str {
+        &self.peer
     }
 
     /// Waits until a read makes sense.
     ///
     /// # Errors
-    /// As tokio's `readable`.
-    pub async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
+    /// The system's, which can not watch more sockets.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match &*self.watched()? {
+            Watched::Tcp(stream) => stream.readable().await,
+            Watched::Unix(stream) => stream.readable().await,
         }
     }
 
     /// Waits until a write makes sense.
     ///
     /// # Errors
-    /// As tokio's `writable`.
-    pub async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.writable().await,
-            Self::Unix(stream) => stream.writable().await,
+    /// As of [`Stream::readable`].
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        match &*self.watched()? {
+            Watched::Tcp(stream) => stream.writable().await,
+            Watched::Unix(stream) => stream.writable().await,
         }
     }
 
-    /// Reads what is there into the spare capacity of `buffer`. 0 is the end.
+    /// Reads what is there. 0 is the end.
     ///
     /// # Errors
     /// `WouldBlock` when nothing is there; otherwise the socket's error.
-    pub fn try_read(&self, buffer: &mut bytes::buf::Limit<&mut BytesMut>) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read_buf(buffer),
-            Self::Unix(stream) => stream.try_read_buf(buffer),
-        }
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(buffer, RecvFlags::empty())
     }
 
     /// Writes what the socket takes.
     ///
     /// # Errors
     /// `WouldBlock` when it takes nothing; otherwise the socket's error.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
-        }
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, |socket| {
+            rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+        })
     }
 
     /// Waits for the first byte and leaves it where it is. `false`: the peer closed without one.
     ///
     /// # Errors
     /// The socket's error.
-    pub async fn wait_first_byte(&self) -> io::Result<bool> {
+    pub(crate) async fn wait_first_byte(&self) -> io::Result<bool> {
         let mut byte = [0_u8; 1];
         loop {
             self.readable().await?;
-            let peeked = match self {
-                Self::Tcp(stream) => stream.try_io(tokio::io::Interest::READABLE, || {
-                    Ok(rustix::net::recv(stream, &mut byte, RecvFlags::PEEK)?.0)
-                }),
-                Self::Unix(stream) => stream.try_io(tokio::io::Interest::READABLE, || {
-                    Ok(rustix::net::recv(stream, &mut byte, RecvFlags::PEEK)?.0)
-                }),
-            };
-            match peeked {
+            match self.receive(&mut byte, RecvFlags::PEEK) {
                 Ok(count) => return Ok(count > 0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -100,20 +106,139 @@ impl Stream {
     ///
     /// # Errors
     /// The socket's error; the peer may be gone.
-    pub fn shutdown_write(&self) -> io::Result<()> {
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         let how = rustix::net::Shutdown::Write;
-        match self {
-            Self::Tcp(stream) => rustix::net::shutdown(stream, how)?,
-            Self::Unix(stream) => rustix::net::shutdown(stream, how)?,
-        }
-        Ok(())
+        self.with_socket(|socket| rustix::net::shutdown(socket, how))
     }
 
     /// Sends small segments at once: answers are short and awaited.
     pub(crate) fn set_nodelay(&self) {
-        if let Self::Tcp(stream) = self {
-            // Without it the connection is only slower.
-            let _ = stream.set_nodelay(true);
+        // Without it, as on sockets of this machine, the connection is only slower.
+        let _ = self.with_socket(|socket| rustix::net::sockopt::set_tcp_nodelay(socket, true));
+    }
+
+    /// For whoever is going to read again in any case: until somebody waits, no packet wakes a thread
+    /// for nothing. To watch again costs less than one such wake-up.
+    pub(crate) fn unwatch(&self) {
+        let mut state = self.state();
+        *state = match std::mem::replace(&mut *state, State::Lost) {
+            State::Watched(watched) => match Arc::try_unwrap(watched) {
+                Ok(watched) => watched.unwatch().map_or(State::Lost, State::Unwatched),
+                // Somebody waits.
+                Err(watched) => State::Watched(watched),
+            },
+            other => other,
+        };
+    }
+
+    fn watched(&self) -> io::Result<Arc<Watched>> {
+        let mut state = self.state();
+        let watched = match std::mem::replace(&mut *state, State::Lost) {
+            State::Watched(watched) => watched,
+            // What has happened by now is told too.
+            State::Unwatched(socket) => Arc::new(socket.watch()?),
+            State::Lost => return Err(lost()),
+        };
+        *state = State::Watched(Arc::clone(&watched));
+        Ok(watched)
+    }
+
+    fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+        self.try_io(Interest::READABLE, |socket| {
+            rustix::net::recv(socket, &mut *buffer, flags).map(|(count, _)| count)
+        })
+    }
+
+    /// A watched socket is not asked for what it is known not to have.
+    fn try_io<T>(
+        &self,
+        interest: Interest,
+        mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
+        let state = self.state();
+        match &*state {
+            State::Watched(watched) => match &**watched {
+                Watched::Tcp(stream) => stream.try_io(interest, || Ok(call(stream.as_fd())?)),
+                Watched::Unix(stream) => stream.try_io(interest, || Ok(call(stream.as_fd())?)),
+            },
+            State::Unwatched(socket) => Ok(call(socket.as_fd())?),
+            State::Lost => Err(lost()),
+        }
+    }
+
+    fn with_socket(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
+    ) -> io::Result<()> {
+        Ok(match &*self.state() {
+            State::Watched(watched) => call(watched.as_fd())?,
+            State::Unwatched(socket) => call(socket.as_fd())?,
+            State::Lost => return Err(lost()),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        let peer = match stream.peer_addr() {
+            Ok(address) => address.to_string(),
+            // It is gone already; reading will say so.
+            Err(_) => String::from("unknown"),
+        };
+        Self { peer, state: Mutex::new(State::Watched(Arc::new(Watched::Tcp(stream)))) }
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        let state = Mutex::new(State::Watched(Arc::new(Watched::Unix(stream))));
+        Self { peer: String::from("unix"), state }
+    }
+}
+
+impl Watched {
+    fn unwatch(self) -> io::Result<Unwatched> {
+        Ok(match self {
+            Self::Tcp(stream) => Unwatched::Tcp(stream.into_std()?),
+            Self::Unix(stream) => Unwatched::Unix(stream.into_std()?),
+        })
+    }
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 }
+
+impl Unwatched {
+    fn watch(self) -> io::Result<Watched> {
+        Ok(match self {
+            Self::Tcp(stream) => Watched::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Watched::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
+impl AsFd for Unwatched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the system could not watch the connection")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
-//! Large buffers for payload on its way from a socket into a file, used again and again: a fresh
-//! megabyte costs 256 page faults, which is a tenth of what moving it costs.
+//! Large buffers for what comes from a socket, used again and again: a fresh megabyte costs 256 page
+//! faults, which is a tenth of what moving it costs.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// Size of one step from the socket into the file, in bytes. Smaller ones pay for more calls, larger
 /// ones fall out of the processor's cache between reading, hashing and writing.
@@ -12,32 +12,47 @@ pub(super) const STEP_BYTES: usize = 1024 * 1024;
 /// Buffers that are kept when nobody uses them. More connections at once only allocate more often.
 const KEPT_BUFFERS: usize = 8;
 
-#[derive(Default)]
-pub(crate) struct Buffers {
-    free: Mutex<Vec<BytesMut>>,
-}
+/// The buffers that nobody uses.
+#[derive(Clone, Default)]
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Buffers {
-    /// An empty buffer with room for [`STEP_BYTES`].
-    pub(super) fn take(&self) -> BytesMut {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| BytesMut::with_capacity(STEP_BYTES))
+    /// Bytes that `fill` writes into a buffer of [`STEP_BYTES`], of which it says how many they are. The
+    /// buffer comes back when the last handle to them is dropped.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub(super) fn filled<E>(
+        &self,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Bytes, E> {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bytes = free.unwrap_or_else(|| vec![0; STEP_BYTES]);
+        let mut buffer = Buffer { bytes, length: 0, home: self.clone() };
+        let length = fill(&mut buffer.bytes)?;
+        buffer.length = length.min(buffer.bytes.len());
+        Ok(Bytes::from_owner(buffer))
     }
+}
 
-    /// Gives a buffer back, if it was one and nobody else holds a part of it.
-    pub(super) fn put(&self, bytes: Bytes) {
-        if let Ok(buffer) = bytes.try_into_mut() {
-            self.put_back(buffer);
-        }
+/// A buffer in use.
+struct Buffer {
+    bytes: Vec<u8>,
+    length: usize,
+    home: Buffers,
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
+}
 
-    pub(super) fn put_back(&self, mut buffer: BytesMut) {
-        buffer.clear();
-        if buffer.capacity() >= STEP_BYTES {
-            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            if free.len() < KEPT_BUFFERS {
-                free.push(buffer);
-            }
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut free = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT_BUFFERS {
+            free.push(std::mem::take(&mut self.bytes));
         }
     }
 }

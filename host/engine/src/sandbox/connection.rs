@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::buf::Limit;
 use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
 
@@ -87,7 +86,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
         Self {
-            peer: stream.peer_address(),
+            peer: stream.peer_address().to_owned(),
             stream,
             context,
             since: Instant::now(),
@@ -100,7 +99,7 @@ impl Connection {
     }
 
     /// Reads what is there. 0 is the end.
-    pub(super) fn read(&self, buffer: &mut Limit<&mut BytesMut>) -> io::Result<usize> {
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.try_read(buffer)?;
         self.arrived.fetch_add(count as u64, Ordering::Relaxed);
         if count > 0 {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
 use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
 
@@ -78,14 +77,13 @@ async fn linger(connection: &Connection) {
 }
 
 async fn drain(connection: &Connection) {
-    let mut buffer = BytesMut::with_capacity(LINGER_READ_BYTES);
+    let mut buffer = vec![0; LINGER_READ_BYTES];
     let mut drained = 0;
     while drained < LINGER_BYTES_MAX {
         if connection.stream.readable().await.is_err() {
             return;
         }
-        buffer.clear();
-        match connection.stream.try_read(&mut (&mut buffer).limit(LINGER_READ_BYTES)) {
+        match connection.stream.try_read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => drained += count,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

@@ -59,7 +59,6 @@ impl BodyStream {
         if let State::Idle(body) = &mut self.state {
             let since = Instant::now();
             body.write(&bytes);
-            self.context.buffers.put(bytes);
             if since.elapsed() > SLOW_WRITE {
                 self.context.disk.found_slow();
             }
@@ -67,10 +66,8 @@ impl BodyStream {
     }
 
     fn write_elsewhere(&mut self, mut body: Body, bytes: Bytes, guard: OwnedMutexGuard<()>) {
-        let context = Arc::clone(&self.context);
         self.state = State::Writing(tokio::task::spawn_blocking(move || {
             body.write(&bytes);
-            context.buffers.put(bytes);
             drop(guard);
             body
         }));

@@ -4,16 +4,15 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
-use crate::sandbox::buffers::STEP_BYTES;
 use crate::sandbox::connection::Connection;
 
-/// Reads up to this size get a buffer of their own size; larger ones a shared one of a full step.
-/// Bytes.
-const SMALL_READ_BYTES_MAX: usize = 64 * 1024;
+/// A read of so much comes from a sender who is as fast as this machine: before the bytes are hashed and
+/// written there are more. Bytes.
+const UNWATCHED_BYTES_MIN: usize = 256 * 1024;
 
 /// What a guest may write before the socket has taken it. Bytes.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -35,31 +34,27 @@ impl InputStream for ConnectionInput {
         if size == 0 {
             return Ok(Bytes::new());
         }
-        let buffers = &self.0.context.buffers;
-        let mut buffer = if size <= SMALL_READ_BYTES_MAX {
-            BytesMut::with_capacity(size)
-        } else {
-            buffers.take()
-        };
-        match self.0.read(&mut (&mut buffer).limit(size.min(STEP_BYTES))) {
-            Ok(0) => Err(StreamError::Closed),
-            Ok(_) => Ok(buffer.freeze()),
-            Err(error) => {
-                buffers.put_back(buffer);
-                match error.kind() {
-                    io::ErrorKind::WouldBlock => Ok(Bytes::new()),
-                    // For a guest a reset is the end, like any other.
-                    _ => Err(StreamError::Closed),
+        let connection = &self.0;
+        let read = connection.context.buffers.filled(|buffer| {
+            let most = size.min(buffer.len());
+            connection.read(&mut buffer[..most])
+        });
+        match read {
+            Ok(bytes) if bytes.is_empty() => Err(StreamError::Closed),
+            Ok(bytes) => {
+                if bytes.len() >= UNWATCHED_BYTES_MIN {
+                    connection.stream.unwatch();
                 }
+                Ok(bytes)
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Bytes::new()),
+            // For a guest a reset is the end, like any other.
+            Err(_) => Err(StreamError::Closed),
         }
     }
 
     fn skip(&mut self, count: usize) -> StreamResult<usize> {
-        let bytes = self.read(count)?;
-        let count = bytes.len();
-        self.0.context.buffers.put(bytes);
-        Ok(count)
+        self.read(count).map(|bytes| bytes.len())
     }
 
     // wasmtime's own gives up, with a trap, after ten wake-ups without data. A socket may have more.
