@@ -21,6 +21,13 @@ use crate::{Credential, Digest, Extent, Identity, Millis, Offer, Receipt, Refusa
 /// answers is not served further. Bytes.
 pub const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Answers of more than this are sent before more is read. A few hundred of them: less often costs the
+/// sender its lead, more often a call and a packet each time. Bytes.
+const HELD_BYTES_MAX: usize = 16 * 1024;
+
+/// And after so many reads in any case.
+const HELD_READS_MAX: u32 = 4;
+
 /// The other side sends nothing more, or the connection is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndOfInput;
@@ -71,6 +78,9 @@ pub trait Shell {
 
     /// Takes bytes to be sent.
     fn send(&mut self, bytes: &[u8]);
+
+    /// How many bytes wait to be sent.
+    fn unsent(&self) -> usize;
 
     /// Sends what the connection takes now; how many bytes are left.
     fn flush(&mut self) -> usize;
@@ -162,12 +172,22 @@ pub struct Driver<S: Shell> {
     uploads: BTreeMap<UploadId, S::Upload>,
     /// Commits under way, the oldest first: they finish in this order.
     commits: VecDeque<(UploadId, S::Commit)>,
+    /// The time of this step, once it was asked for.
+    now: Option<Millis>,
+    /// Reads since answers were sent last.
+    held_reads: u32,
 }
 
 impl<S: Shell> Driver<S> {
     /// Drives `machine`.
     pub fn new(machine: Receiver) -> Self {
-        Self { machine, uploads: BTreeMap::new(), commits: VecDeque::new() }
+        Self {
+            machine,
+            uploads: BTreeMap::new(),
+            commits: VecDeque::new(),
+            now: None,
+            held_reads: 0,
+        }
     }
 
     /// An open upload.
@@ -212,6 +232,7 @@ impl<S: Shell> Driver<S> {
 
     /// Does one thing, or says what to wait for.
     pub fn step(&mut self, shell: &mut S) -> Step {
+        self.now = None;
         while let Some(output) = self.machine.poll_output() {
             if let Output::Close(outcome) = output {
                 return Step::Closed(outcome);
@@ -223,14 +244,17 @@ impl<S: Shell> Driver<S> {
         if self.collect_commits(shell) {
             return Step::Again;
         }
-        let unsent = shell.flush();
         // The connection first, then the clock: silence has a meaning in the classic dialect, and
         // bytes that are here already, while this program was not running, are not silence.
+        let unsent = if self.holds_answers(shell) { 0 } else { self.flush(shell) };
         let Some(on) = self.advance(shell, unsent) else {
             return Step::Again;
         };
+        // There is nothing to read that would bring more of them.
+        self.flush(shell);
         let until = self.machine.poll_timeout();
         if let Some(at) = until {
+            // Not the time before a read that found nothing.
             let now = shell.now();
             if at <= now {
                 self.machine.handle_timeout(now);
@@ -238,6 +262,23 @@ impl<S: Shell> Driver<S> {
             }
         }
         Step::Wait(Wait { on, until })
+    }
+
+    /// Whether answers wait until there is nothing to read, or more of them.
+    fn holds_answers(&self, shell: &S) -> bool {
+        (1..=HELD_BYTES_MAX).contains(&shell.unsent())
+            && self.held_reads < HELD_READS_MAX
+            && matches!(self.machine.want(), Want::Read { .. })
+    }
+
+    fn flush(&mut self, shell: &mut S) -> usize {
+        self.held_reads = 0;
+        if shell.unsent() == 0 { 0 } else { shell.flush() }
+    }
+
+    /// The time of this step, which is asked for once: next to nothing in one takes long.
+    fn now(&mut self, shell: &mut S) -> Millis {
+        *self.now.get_or_insert_with(|| shell.now())
     }
 
     fn carry_out(&mut self, shell: &mut S, output: Output) {
@@ -253,7 +294,12 @@ impl<S: Shell> Driver<S> {
                     }
                     Err(refusal) => Err(refusal),
                 };
-                self.machine.handle_opened(shell.now(), id, opened);
+                if !matches!(opened, Ok(Opened::Accepted(_))) {
+                    // It may have been waited for: folders are made durable.
+                    self.now = None;
+                }
+                let now = self.now(shell);
+                self.machine.handle_opened(now, id, opened);
             }
             Output::Body { id, extent } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
@@ -298,7 +344,8 @@ impl<S: Shell> Driver<S> {
         {
             let id = *id;
             self.commits.pop_front();
-            self.machine.handle_committed(shell.now(), id, outcome);
+            let now = self.now(shell);
+            self.machine.handle_committed(now, id, outcome);
             any = true;
         }
         any
@@ -313,7 +360,9 @@ impl<S: Shell> Driver<S> {
             Want::Read { max } => match shell.read(max) {
                 Ok(bytes) if bytes.is_empty() => Some(On::Input),
                 Ok(bytes) => {
-                    self.machine.handle_input(shell.now(), bytes);
+                    self.held_reads += 1;
+                    let now = self.now(shell);
+                    self.machine.handle_input(now, bytes);
                     None
                 }
                 Err(EndOfInput) => self.end_of_input(shell),

@@ -1,6 +1,7 @@
 //! The connection of this instance, as the driver of the protocol crate sees it, and how it waits.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -102,6 +103,10 @@ impl<'a> Shell for Link<'a> {
         self.outgoing.push(bytes);
     }
 
+    fn unsent(&self) -> usize {
+        self.outgoing.len()
+    }
+
     fn flush(&mut self) -> usize {
         self.outgoing.flush();
         self.outgoing.len()
@@ -109,14 +114,19 @@ impl<'a> Shell for Link<'a> {
 
     fn open(&mut self, offer: Offer) -> Result<Answer<Live>, Refusal> {
         let resumable = offer.resume.is_some();
+        let whole = Extent { offset: 0, length: offer.size };
         Ok(match convert::from_verdict(inbox::open(&convert::offer(offer)))? {
             Verdict::Stored(receipt) => Answer::Stored(receipt),
             Verdict::DigestFirst => Answer::DigestFirst,
             Verdict::Accepted(upload) => {
-                let missing = convert::from_extents(upload.missing());
-                let news = || News { ready: upload.subscribe(), durable: 0 };
-                let news = resumable.then(news);
-                Answer::Accepted(Live { body: None, news, upload }, missing)
+                if resumable {
+                    let missing = convert::from_extents(upload.missing());
+                    let news = News { ready: upload.subscribe(), durable: 0 };
+                    Answer::Accepted(Live { body: None, news: Some(news), upload }, missing)
+                } else {
+                    let missing = if whole.length == Some(0) { Vec::new() } else { vec![whole] };
+                    Answer::Accepted(Live { body: None, news: None, upload }, missing)
+                }
             }
         })
     }

@@ -224,6 +224,10 @@ impl Shell for Link {
         }
     }
 
+    fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
+
     fn flush(&mut self) -> usize {
         let mut sent = 0;
         while sent < self.unsent.len() && !self.broken {
