@@ -2,8 +2,10 @@
 //! together at its end.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Core;
 use super::disk::Step;
@@ -14,6 +16,42 @@ const FOLDERS_OPEN_MAX: usize = 64;
 
 /// Most folders that are synced one by one; with more, one `syncfs` does it.
 const FOLDER_SYNCS_MAX: usize = 8;
+
+/// How long the folder of the last file serves for the next one, where each file is a batch of its own.
+/// A tree of small files saves a look-up for each. It is as long as a batch that syncs takes: a folder
+/// that someone moves away should not get new files. Milliseconds.
+const RECENT_MS: u64 = 5;
+
+/// The folder beneath the inbox that was opened last, by its path, and when.
+#[derive(Default)]
+pub(super) struct RecentFolder(Mutex<Option<(String, Arc<OwnedFd>, Instant)>>);
+
+impl RecentFolder {
+    fn get(&self, path: &str) -> Option<Arc<OwnedFd>> {
+        match &*self.recent() {
+            Some((at, folder, since))
+                if at == path && since.elapsed() < Duration::from_millis(RECENT_MS) =>
+            {
+                Some(Arc::clone(folder))
+            }
+            _ => None,
+        }
+    }
+
+    fn set(&self, path: &str, folder: &Folder<'_>) {
+        if let Folder::Below(folder) = folder {
+            *self.recent() = Some((path.to_owned(), Arc::clone(folder), Instant::now()));
+        }
+    }
+
+    fn forget(&self) {
+        *self.recent() = None;
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Option<(String, Arc<OwnedFd>, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 pub(super) struct Folders<'a> {
     core: &'a Core,
@@ -40,6 +78,11 @@ impl<'a> Folders<'a> {
         if let Some(folder) = self.open.get(path) {
             return Ok(folder.clone());
         }
+        if !self.durable
+            && let Some(folder) = self.core.recent_folder.get(path)
+        {
+            return Ok(Folder::Below(folder));
+        }
         let making = self.core.usage.as_ref().map(|usage| usage.making_folders());
         let mut made = Vec::new();
         let folder = tree::make_folder(&self.core.disk, root, Some(path), |above, folder| {
@@ -55,13 +98,13 @@ impl<'a> Folders<'a> {
             self.changed(above, changed);
         }
         drop(making);
-        // Only a batch that syncs has files enough to profit, and is over soon: a folder that someone
-        // moves away meanwhile should not get new files.
         if self.durable {
             if self.open.len() == FOLDERS_OPEN_MAX {
                 self.open.clear();
             }
             self.open.insert(path.to_owned(), folder.clone());
+        } else {
+            self.core.recent_folder.set(path, &folder);
         }
         Ok(folder)
     }
@@ -82,6 +125,7 @@ impl<'a> Folders<'a> {
     /// Opens all folders anew from here on.
     pub(super) fn forget(&mut self) {
         self.open.clear();
+        self.core.recent_folder.forget();
     }
 
     /// Makes all new entries durable, and those of earlier batches where that failed.

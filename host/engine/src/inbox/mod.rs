@@ -52,6 +52,7 @@ pub use usage::Quota;
 use commit::{Committer, Job, Work};
 use disk::Disk;
 use expiry::Expiry;
+use folders::RecentFolder;
 use layout::Layout;
 use partial::{Keeper, Opened, Partials};
 use receipts::{Receipts, Record};
@@ -183,6 +184,8 @@ struct Core {
     usage: Option<Arc<Usage>>,
     /// Tells this boot of the system from others; 0: not known.
     boot: u64,
+    /// Where nothing is synced: where the last file went.
+    recent_folder: RecentFolder,
     /// How many staged files there were; it makes their names.
     staged_count: AtomicU64,
     /// How many staged files have an open descriptor.
@@ -246,6 +249,7 @@ impl Inbox {
             receipts,
             usage,
             boot,
+            recent_folder: RecentFolder::default(),
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
             unsynced: AtomicBool::new(false),
