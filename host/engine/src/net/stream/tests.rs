@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write as _;
 use std::os::unix::net::UnixStream as Peer;
 use std::pin::pin;
