@@ -170,11 +170,12 @@ impl Stream {
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
     ) -> io::Result<()> {
-        Ok(match &*self.state() {
-            State::Watched(watched) => call(watched.as_fd())?,
-            State::Unwatched(socket) => call(socket.as_fd())?,
+        let called = match &*self.state() {
+            State::Watched(watched) => call(watched.as_fd()),
+            State::Unwatched(socket) => call(socket.as_fd()),
             State::Lost => return Err(lost()),
-        })
+        };
+        called.map_err(io::Error::from)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
