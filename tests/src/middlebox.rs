@@ -1,9 +1,15 @@
 //! A box in the middle of the network, which passes connections on and may cut or hold them.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+/// Passed on in one go, at most. Bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +18,10 @@ pub enum Fate {
     Pass,
     /// It is cut, in both directions, after so many bytes of the sender's.
     Cut(u64),
+    /// The byte at this place of what the sender sends is changed.
+    Damage(u64),
+    /// It passes slowly: each 64 KiB at most comes so much later.
+    Slow(Duration),
     /// Nothing passes any more after so many bytes of the sender's, and nobody is told.
     Hold(u64),
 }
@@ -39,7 +49,13 @@ impl Middlebox {
     /// One before this server. `fates` are those of the first connections, in the order in which they come;
     /// all others pass.
     pub fn before(server: &str, fates: impl IntoIterator<Item = Fate>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+        // What waits here is out of the sender's sight.
+        socket.set_recv_buffer_size(BUFFER_BYTES).expect("a socket option");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).expect("a port is free");
+        socket.listen(128).expect("it was bound");
+        let listener = TcpListener::from(socket);
         let address = listener.local_addr().expect("it listens").to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let server = Arc::new(Mutex::new(server.to_owned()));
@@ -98,14 +114,21 @@ fn forwards(
     seen: &Mutex<Vec<Seen>>,
 ) {
     let most = match fate {
-        Fate::Pass => u64::MAX,
+        Fate::Pass | Fate::Damage(_) | Fate::Slow(_) => u64::MAX,
         Fate::Cut(bytes) | Fate::Hold(bytes) => bytes,
     };
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; BUFFER_BYTES];
     let mut passed = 0_u64;
     loop {
         let room = usize::try_from(most - passed).unwrap_or(usize::MAX).min(buffer.len());
         let count = if room == 0 { 0 } else { from.read(&mut buffer[..room]).unwrap_or(0) };
+        match fate {
+            Fate::Slow(delay) => thread::sleep(delay),
+            Fate::Damage(place) if (passed..passed + count as u64).contains(&place) => {
+                buffer[usize::try_from(place - passed).expect("within the buffer")] ^= 1;
+            }
+            _ => {}
+        }
         if count > 0 && to.write_all(&buffer[..count]).is_ok() {
             passed += count as u64;
             lock(seen)[number].bytes = passed;
@@ -127,7 +150,7 @@ fn forwards(
 
 /// From the server to the sender.
 fn backwards(mut from: TcpStream, mut to: TcpStream, number: usize, seen: &Mutex<Vec<Seen>>) {
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(count) = from.read(&mut buffer)
         && count > 0
         && !lock(seen)[number].struck

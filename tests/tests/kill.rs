@@ -28,7 +28,7 @@ const DELAY_US_MAX: usize = 120_000;
 const TRIES_MAX: usize = 3;
 
 /// Sizes of the large files. Bytes.
-const LARGE_BYTES: std::ops::Range<usize> = 1_000_000..12_000_000;
+const LARGE_BYTES: std::ops::Range<usize> = 1_000_000..30_000_000;
 
 struct World {
     random: Random,
@@ -44,6 +44,9 @@ struct World {
     never_connected: bool,
     last_output: String,
 }
+
+/// Most connections of a sender.
+const CONNECTIONS_MAX: usize = 4;
 
 /// One `sandport send` of a round.
 #[derive(Clone)]
@@ -105,6 +108,9 @@ impl World {
     /// Runs a sender to its end, or to a kill of it or of the server. What it was told to be stored.
     fn run(&mut self, sending: &Sending, kill: Option<Kill>) -> (Option<i32>, Vec<String>) {
         let mut command = self.sender(sending);
+        // Another number each time: what some have begun, others go on with.
+        let connections = 1 + self.random.below(CONNECTIONS_MAX);
+        command.env("SANDPORT_CONNECTIONS", connections.to_string());
         // A stream cannot be sent again by a later run, so its sender has to live through it.
         if sending.stdin.is_some() {
             command.env("SANDPORT_RETRIES", "20");
@@ -191,7 +197,7 @@ impl World {
         self.serve();
         let sending = match self.random.below(4) {
             0 => {
-                let size = self.random.below(LARGE_BYTES.end / 2);
+                let size = self.random.below(LARGE_BYTES.end / 5);
                 let content = self.random.bytes(size);
                 self.unnamed.push(content.clone());
                 Sending { paths: Vec::new(), stdin: Some(content) }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
+use std::time::Duration;
 
 use sandport_tests::files::names_in;
-use sandport_tests::send::send_with;
+use sandport_tests::process::Running;
+use sandport_tests::send::{command, send_with};
 use sandport_tests::{Fate, Middlebox, Random, Sent, Server, Setup};
 
 const MIB: usize = 1024 * 1024;
@@ -206,11 +208,64 @@ fn a_file_that_changed_in_between_begins_anew_and_is_whole() {
 }
 
 #[test]
+fn a_file_that_changes_while_several_connections_carry_it_fails_once_and_leaves_nothing() {
+    let server = Server::start(FLAGS);
+    let (folder, _) = folder_with(24 * MIB);
+    let slow = [Fate::Slow(Duration::from_millis(5)); 3];
+    let middlebox = Middlebox::before(server.address(), slow);
+    let mut sender = command();
+    sender.current_dir(folder.path()).args(["--json", "send", "--state-dir", "state", "-j", "3"]);
+    let running = Running::start(sender.args(["big", middlebox.address()]), b"");
+    while middlebox.bytes().iter().filter(|&&bytes| bytes > MIB as u64 / 2).count() < 3 {
+        std::thread::yield_now();
+    }
+    let file = std::fs::File::options().append(true).open(folder.path().join("big")).unwrap();
+    file.set_len(25 * MIB as u64).unwrap();
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    let failures: Vec<_> =
+        ended.stdout.lines().filter(|line| line.contains("\"failed\"")).collect();
+    assert_eq!(failures.len(), 2, "the file, and the summary: {ended:?}");
+    assert!(failures[0].contains("\"changed\""), "{ended:?}");
+    assert_eq!(server.published().len(), 0);
+    assert_eq!(names_in(&folder.path().join("state")), [""; 0], "the key is forgotten");
+}
+
+#[test]
+fn what_is_damaged_on_one_of_the_connections_is_found_in_the_whole_and_sent_again_once() {
+    let server = Server::start(FLAGS);
+    let (folder, content) = folder_with(32 * MIB);
+    let place = 5 * MIB as u64 / 2;
+    let middlebox = Middlebox::before(server.address(), [Fate::Pass, Fate::Damage(place)]);
+    let arguments = ["-j", "3", "big", middlebox.address()];
+    let sent = send(folder.path(), &arguments).expect_success();
+    assert_eq!(sent.of_type("restarted")[0]["code"], "damaged", "{:?}", middlebox.bytes());
+    expect_one(&server, &content);
+}
+
+#[test]
 fn a_receiver_that_takes_no_ranges_gets_the_file_over_one_of_the_connections() {
     let server = Setup::new([""; 0]).standalone().start();
     let (folder, content) = folder_with(48 * MIB);
     let sent = send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();
     assert_eq!(sent.names("stored"), ["big"]);
+    expect_one(&server, &content);
+}
+
+#[test]
+fn on_a_fast_path_there_is_one_connection_and_on_a_slow_one_there_are_more() {
+    let server = Server::start([]);
+    let (folder, content) = folder_with(24 * MIB);
+    let fast = Middlebox::before(server.address(), []);
+    send(folder.path(), &["big", fast.address()]).expect_success();
+    assert_eq!(fast.bytes().len(), 1);
+    expect_one(&server, &content);
+
+    let server = Server::start([]);
+    // 3 MiB a second for each connection, and 20 ms to the server.
+    let slow = Middlebox::before(server.address(), [Fate::Slow(Duration::from_millis(20)); 8]);
+    send(folder.path(), &["big", slow.address()]).expect_success();
+    assert!(slow.bytes().len() > 1, "{:?}", slow.bytes());
     expect_one(&server, &content);
 }
 

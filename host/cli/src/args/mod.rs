@@ -131,6 +131,8 @@ mod tests {
     use clap::error::ErrorKind;
     use sandport::net::Address;
 
+    use sandport::sender::Connections;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -183,6 +185,21 @@ mod tests {
             ["--max-file big", "--idle-timeout 60", "--idle-timeout 0s", "--max-connections 0"]
         {
             let error = parse(&format!("sandport serve {wrong}")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn connections_are_a_number_or_as_many_as_pay() {
+        let connections =
+            |arguments: &str| send(&format!("sandport send a host{arguments}")).connections;
+        assert_eq!(connections(""), Connections::Auto);
+        assert_eq!(connections(" -j auto"), Connections::Auto);
+        assert!(
+            matches!(connections(" -j 64"), Connections::Exactly(number) if number.get() == 64)
+        );
+        for wrong in ["-j 0", "-j 65", "-j many"] {
+            let error = parse(&format!("sandport send a host {wrong}")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{wrong}: {error}");
         }
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use sandport::sender::CONNECTIONS_MAX;
+use sandport::sender::Connections;
 
 use super::operands::Operands;
-use super::values::duration;
+use super::values::{connections, duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,15 +61,17 @@ pub(crate) struct SendArgs {
     /// How many connections to send over at once
     ///
     /// Files are spread over them, and a large file is divided among those that have nothing else to do.
+    /// `auto` begins with one. Where the server is 10 ms away and more, it doubles their number every two
+    /// seconds, up to 8, as long as that sends a fifth more.
     #[arg(
         short = 'j',
         long,
         value_name = "N",
-        default_value_t = 1,
-        value_parser = clap::value_parser!(u8).range(1..=CONNECTIONS_MAX as i64),
+        default_value = "auto",
+        value_parser = connections,
         env = "SANDPORT_CONNECTIONS"
     )]
-    pub(crate) connections: u8,
+    pub(crate) connections: Connections,
 
     /// How often to connect again after a cut, without anything having come further in between
     #[arg(long, value_name = "N", default_value_t = 8, env = "SANDPORT_RETRIES")]

@@ -1,9 +1,11 @@
 //! Values with units.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
+use sandport::sender::{CONNECTIONS_MAX, Connections};
 
 /// A number of bytes: `1500`, `10MB`, `4 GiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -15,6 +17,17 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 /// A number of bytes that fits this machine's memory.
 pub(super) fn memory(text: &str) -> Result<usize, String> {
     size(text).and_then(|size| usize::try_from(size).map_err(|error| error.to_string()))
+}
+
+/// A number of connections: `auto`, or 1 and more.
+pub(super) fn connections(text: &str) -> Result<Connections, String> {
+    if text == "auto" {
+        return Ok(Connections::Auto);
+    }
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= CONNECTIONS_MAX);
+    number
+        .map(Connections::Exactly)
+        .ok_or_else(|| format!("write a number from 1 to {CONNECTIONS_MAX}, or `auto`"))
 }
 
 /// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`, `7d`.

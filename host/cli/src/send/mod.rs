@@ -1,10 +1,11 @@
 //! `sandport send`.
 
 use std::io::IsTerminal;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use sandport::sender::{Dialect, Exclude, SendError, SendOptions, Source, plan, send_until};
+use sandport::sender::{
+    Connections, Dialect, Exclude, SendError, SendOptions, Source, plan, send_until,
+};
 
 use crate::args::{SendArgs, Talk};
 use crate::exit::Exit;
@@ -56,10 +57,11 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
     options.dialect = if args.classic { Dialect::Classic } else { Dialect::Native };
     options.connect_timeout = args.connect_timeout;
     options.stall_timeout = args.stall_timeout;
-    options.connections = NonZeroUsize::new(args.connections.into()).unwrap_or(NonZeroUsize::MIN);
-    if args.classic && options.connections > NonZeroUsize::MIN {
+    options.connections = args.connections;
+    if args.classic && matches!(args.connections, Connections::Exactly(number) if number.get() > 1)
+    {
         return Err(Failure::usage(
-            "--connections is not for --classic: that sends one file after the other",
+            "--connections is not for --classic, which sends one file after the other",
             "leave --connections out, or --classic",
         ));
     }

@@ -70,6 +70,26 @@ pub enum Dialect {
 /// others.
 pub const CONNECTIONS_MAX: usize = 64;
 
+/// How many connections a run has at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connections {
+    /// One; and where the server is 10 ms away and more, twice as many again and again, up to 8, as long as
+    /// each doubling sends a fifth more and there is something for them to do. Each number is tried for two
+    /// seconds.
+    #[default]
+    Auto,
+    /// So many, [`CONNECTIONS_MAX`] at most, for as long as the server takes them.
+    Exactly(NonZeroUsize),
+}
+
+impl Connections {
+    /// Whether they are several in any case.
+    fn are_several(self) -> bool {
+        matches!(self, Self::Exactly(number) if number > NonZeroUsize::MIN)
+    }
+}
+
 /// How to send. Begin with the default and change fields.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -81,10 +101,10 @@ pub struct SendOptions {
     /// How long nothing may move in either direction, while the server owes an answer or has to take
     /// bytes, before it counts as stalled.
     pub stall_timeout: Duration,
-    /// How many connections to the server there are at once, [`CONNECTIONS_MAX`] at most. Files are spread
-    /// over them, and a large one that can be resumed is divided among those that have nothing else to do.
-    /// The classic dialect has one for each file, and one after the other.
-    pub connections: NonZeroUsize,
+    /// How many connections to the server there are at once. Files are spread over them, and a large one
+    /// that can be resumed is divided among those that have nothing else to do. The classic dialect has one
+    /// for each file, and one after the other.
+    pub connections: Connections,
     /// How often to connect again after a connection that was cut, without anything having come further
     /// in between. 0: a cut is the end. A first connection that fails is never tried again.
     pub retries: u32,
@@ -112,7 +132,7 @@ impl Default for SendOptions {
             stall_timeout: Duration::from_secs(60),
             // Some two minutes: a server that is started anew, a laptop that changes networks.
             retries: 8,
-            connections: NonZeroUsize::MIN,
+            connections: Connections::Auto,
             resume: true,
             state_dir: None,
             selection: Selection::default(),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use sandport_protocol::sender::Sender;
@@ -77,6 +77,8 @@ async fn drive(
     let mut sleep = pin!(tokio::time::sleep_until(clock.instant(0)));
     let mut input = BytesMut::new();
     let mut at_end = false;
+    let said_hello = Instant::now();
+    let mut was_welcomed = false;
     loop {
         // From before it is looked at what there is to do, so that nothing is missed.
         let mut news = pin!(work.news());
@@ -89,6 +91,10 @@ async fn drive(
             return Ok(());
         }
         session.advance();
+        if !was_welcomed && session.is_welcomed() {
+            was_welcomed = true;
+            work.welcome(said_hello.elapsed());
+        }
         if let Some(end) = session.take_end() {
             return end;
         }

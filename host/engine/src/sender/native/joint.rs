@@ -29,6 +29,8 @@ pub(super) struct Joint {
     upload: RefCell<Option<Upload>>,
     /// Connections that have a part in it, or have asked for one.
     parts: Cell<usize>,
+    /// Whether there was ever more than one.
+    joined: Cell<bool>,
     /// How many of them have finished.
     finished: Cell<usize>,
     /// A connection was lost that had announced something.
@@ -81,6 +83,7 @@ impl Joint {
             links,
             upload: RefCell::new(Some(upload)),
             parts: Cell::new(1),
+            joined: Cell::new(false),
             finished: Cell::new(0),
             doubtful: Cell::new(false),
             given_up: Cell::new(false),
@@ -161,6 +164,7 @@ impl Joint {
 
     /// A connection asks for a part.
     pub(super) fn join(&self) {
+        self.joined.set(true);
         self.parts.set(self.parts.get() + 1);
     }
 
@@ -180,9 +184,9 @@ impl Joint {
         }
     }
 
-    /// Whether more than one connection has a part in it.
-    pub(super) fn has_others(&self) -> bool {
-        self.parts.get() > 1
+    /// Whether another connection has asked for a part at some time.
+    pub(super) fn was_joined(&self) -> bool {
+        self.joined.get()
     }
 
     /// Whether no connection has a part in it.

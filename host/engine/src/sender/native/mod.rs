@@ -15,16 +15,21 @@ use futures_util::stream::FuturesUnordered;
 use rustix::rand::{GetRandomFlags, getrandom};
 use sandport_protocol::sender::EndReason;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::event::Report;
 use super::prepare::Item;
-use super::{CONNECTIONS_MAX, SendError, SendErrorKind, SendEvent, SendOptions, Totals, connect};
+use super::{
+    CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions, Totals, connect,
+};
 use crate::net::Address;
+use pace::{PERIOD, Pace};
 use work::Work;
 
 mod connection;
 mod joint;
 mod output;
+mod pace;
 mod session;
 mod stream;
 mod upload;
@@ -52,13 +57,18 @@ pub(super) async fn send(
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
     let Some(first) = first_to_send(&mut items, report).await else { return Ok(()) };
-    let connections = options.connections.get().min(CONNECTIONS_MAX);
-    let work = Work::new(report, first, items, connections);
+    let work = Work::new(report, first, items, options.connections);
     let mut running = FuturesUnordered::new();
     running.push(keep_connected(to, &work, options, true));
-    let mut opened = 1;
+    let (mut opened, mut wanted) = (1, 1);
+    let mut is_decided = false;
+    let mut pace: Option<Pace> = None;
+    let mut due = Instant::now();
     loop {
-        let wants_others = opened < connections && !work.is_stopped();
+        while opened < wanted && !work.is_stopped() {
+            running.push(keep_connected(to, &work, options, false));
+            opened += 1;
+        }
         tokio::select! {
             biased;
             () = &mut stop, if !work.is_stopped() => work.stop(),
@@ -75,10 +85,20 @@ pub(super) async fn send(
                 _ => {}
             },
             // Not before it is known that there is a server.
-            () = work.until(|work| work.welcomed() > 0), if wants_others => {
-                while opened < connections {
-                    running.push(keep_connected(to, &work, options, false));
-                    opened += 1;
+            () = work.until(|work| work.welcomed() > 0), if !is_decided => {
+                is_decided = true;
+                due = Instant::now() + PERIOD;
+                match options.connections {
+                    Connections::Exactly(number) => wanted = number.get().min(CONNECTIONS_MAX),
+                    Connections::Auto => pace = work.is_shared().then(Pace::new),
+                }
+            }
+            () = sleep_until(due), if pace.is_some() => {
+                due = Instant::now() + PERIOD;
+                let (sent, has_spare) = (work.take_sent(), work.has_spare());
+                match pace.as_mut().and_then(|pace| pace.measured(sent, has_spare)) {
+                    Some(number) => wanted = number,
+                    None => pace = None,
                 }
             }
             counted = next_totals(&mut totals), if totals.is_some() => {
@@ -137,8 +157,8 @@ async fn keep_connected(
         work.report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
         let left = Cell::new(left);
         let waiting = async {
-            // The server may have all of it and be about to publish it. What is offered again too soon
-            // would become a second copy.
+            // The server may have all of it and be about to publish it: what is offered again after that
+            // need not be sent again.
             let soon = delay.min(RETRY_DELAY);
             tokio::time::sleep(soon).await;
             work.offer_again(left.take().into_iter());

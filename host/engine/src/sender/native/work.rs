@@ -4,14 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::joint::Joint;
+use super::pace::ROUND_TRIP_MIN;
 use crate::sender::event::Report;
 use crate::sender::prepare::Item;
-use crate::sender::{SendEvent, SendFile};
+use crate::sender::{Connections, SendEvent, SendFile};
 
 /// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
 /// may be borrowed across an await.
@@ -25,10 +27,13 @@ pub(super) struct Work<'a, 'e> {
     open: Cell<usize>,
     /// Files that several connections carry, or may.
     joints: RefCell<Vec<Rc<Joint>>>,
-    /// How many connections there may be at once.
-    connections_max: Cell<usize>,
+    connections: Connections,
+    /// Whether there is, or may come, more than one connection.
+    shared: Cell<bool>,
     /// How many have been welcomed so far.
     welcomed: Cell<usize>,
+    /// What was sent since it was last asked for. Bytes.
+    sent: Cell<u64>,
     /// A file could not be divided: the server takes no ranges.
     undivided: Cell<bool>,
     stopped: Cell<bool>,
@@ -41,7 +46,7 @@ impl<'a, 'e> Work<'a, 'e> {
         report: &'a Report<'e>,
         first: Vec<Item>,
         prepared: mpsc::Receiver<Vec<Item>>,
-        connections_max: usize,
+        connections: Connections,
     ) -> Self {
         Self {
             report,
@@ -50,8 +55,10 @@ impl<'a, 'e> Work<'a, 'e> {
             exhausted: Cell::new(false),
             open: Cell::new(0),
             joints: RefCell::default(),
-            connections_max: Cell::new(connections_max),
+            connections,
+            shared: Cell::new(connections.are_several()),
             welcomed: Cell::new(0),
+            sent: Cell::new(0),
             undivided: Cell::new(false),
             stopped: Cell::new(false),
             changed: Arc::default(),
@@ -144,10 +151,15 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// Whether there is, or may come, more than one connection.
     pub(super) fn is_shared(&self) -> bool {
-        self.connections_max.get() > 1
+        self.shared.get()
     }
 
-    pub(super) fn welcome(&self) {
+    /// The server has answered a connection's hello, so long after it was said.
+    pub(super) fn welcome(&self, round_trip: Duration) {
+        let is_long = round_trip >= ROUND_TRIP_MIN;
+        if self.welcomed.get() == 0 && self.connections == Connections::Auto && is_long {
+            self.shared.set(true);
+        }
         self.welcomed.set(self.welcomed.get() + 1);
         self.tell();
     }
@@ -155,6 +167,16 @@ impl<'a, 'e> Work<'a, 'e> {
     /// How many connections have been welcomed so far.
     pub(super) fn welcomed(&self) -> usize {
         self.welcomed.get()
+    }
+
+    /// A connection took so many bytes.
+    pub(super) fn sent(&self, count: usize) {
+        self.sent.set(self.sent.get() + count as u64);
+    }
+
+    /// How many bytes connections took since this was last asked.
+    pub(super) fn take_sent(&self) -> u64 {
+        self.sent.take()
     }
 
     pub(super) fn stop(&self) {
@@ -209,6 +231,11 @@ impl<'a, 'e> Work<'a, 'e> {
     pub(super) fn add_joint(&self, joint: Rc<Joint>) {
         self.joints.borrow_mut().push(joint);
         self.tell();
+    }
+
+    /// Whether there is something to do for one more connection.
+    pub(super) fn has_spare(&self) -> bool {
+        self.has_items() || self.joints().iter().any(|joint| joint.is_worth_joining())
     }
 
     /// The files that are under way and may be carried by several.

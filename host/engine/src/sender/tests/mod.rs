@@ -4,6 +4,7 @@
 mod classic;
 mod failures;
 mod native;
+mod parallel;
 mod peer;
 mod trees;
 
@@ -71,4 +72,17 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, bytes).unwrap();
     path
+}
+
+/// A stream that ends when the other half is dropped.
+fn endless() -> (std::sync::mpsc::Sender<()>, Source) {
+    struct Endless(std::sync::mpsc::Receiver<()>);
+    impl std::io::Read for Endless {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(0)
+        }
+    }
+    let (goes_on, ends) = std::sync::mpsc::channel();
+    (goes_on, Source::reader("-", Endless(ends)).named("stream"))
 }

@@ -157,20 +157,16 @@ async fn all_files_are_counted_when_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "t/a", b"12345");
     write(folder.path(), "t/b/c", b"67");
-    // The connection waits for the count, so that it cannot come too late.
-    let (counted, wait) = std::sync::mpsc::channel::<()>();
-    peer.inbox().on_open = Some(Box::new(move |_| {
-        let _ = wait.recv();
-        None
-    }));
+    // The run ends after the count, so that it cannot come too late.
+    let (goes_on, stream) = endless();
     let options = SendOptions { count_totals: true, ..SendOptions::default() };
-    let mut counted = Some(counted);
+    let mut goes_on = Some(goes_on);
     let mut totals = None;
-    let sources = vec![Source::path(folder.path().join("t"))];
+    let sources = vec![Source::path(folder.path().join("t")), stream];
     send(&peer.address, sources, options, |event| {
         if let SendEvent::Totals { files, bytes } = event {
             totals = Some((files, bytes));
-            drop(counted.take());
+            drop(goes_on.take());
         }
     })
     .await

@@ -31,6 +31,10 @@ type OnBytes = Box<dyn FnMut(&str, u64) -> Option<Refusal> + Send>;
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) kept: BTreeMap<String, Kept>,
+    /// How many connections there were.
+    pub(super) connections: usize,
+    /// How many it serves; it closes others at once.
+    pub(super) connections_max: Option<usize>,
     /// How each connection ended.
     pub(super) closed: Vec<Result<(), RefusalCode>>,
     /// Payload bytes that arrived for uploads.
@@ -55,7 +59,14 @@ impl Peer {
         let shared = Arc::clone(&inbox);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, limits, Arc::clone(&shared)));
+                let is_full = {
+                    let mut inbox = shared.lock().unwrap();
+                    inbox.connections += 1;
+                    inbox.connections_max.is_some_and(|most| inbox.connections > most)
+                };
+                if !is_full {
+                    tokio::spawn(serve(stream, limits, Arc::clone(&shared)));
+                }
             }
         });
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
@@ -114,8 +125,11 @@ async fn serve(stream: TcpStream, limits: Limits, inbox: Arc<Mutex<Inbox>>) {
                     }
                     machine.handle_opened(now, id, opened);
                 }
-                Output::Body { id, extent } => {
-                    assert_eq!(uploads[&id].content.len() as u64, extent.offset);
+                // It takes no ranges: bytes come in order.
+                Output::Body { id, extent }
+                    if uploads[&id].content.len() as u64 != extent.offset =>
+                {
+                    machine.handle_fault(now, id, RefusalCode::OffsetMismatch.into());
                 }
                 Output::Write { id, bytes } => {
                     let upload = uploads.get_mut(&id).unwrap();
@@ -128,7 +142,7 @@ async fn serve(stream: TcpStream, limits: Limits, inbox: Arc<Mutex<Inbox>>) {
                     let outcome = commit(&mut inbox, upload, size, digest);
                     machine.handle_committed(now, id, outcome);
                 }
-                Output::Discard { id, .. } => drop(uploads.remove(&id)),
+                Output::Discard { id, .. } | Output::Release { id } => drop(uploads.remove(&id)),
                 Output::Authenticate(_) => {
                     machine.handle_authenticated(now, Err(RefusalCode::NotPermitted.into()));
                 }

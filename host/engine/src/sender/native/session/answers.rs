@@ -16,7 +16,6 @@ impl Session<'_, '_> {
                 self.welcomed = true;
                 self.bytes_ahead_max = welcomed.bytes_ahead_max;
                 self.emit(SendEvent::Connected { agent: &welcomed.agent });
-                self.work.welcome();
             }
             Event::Accepted { id, .. } if self.parts.contains_key(&id) => self.part_accepted(id),
             Event::Accepted { id, missing } => {
@@ -70,11 +69,13 @@ impl Session<'_, '_> {
         }
     }
 
-    /// An upload is refused. Where that may be because of what the server had of it, it is begun anew,
-    /// once.
+    /// An upload is refused. Where that may be because of what the server had of it, or of how it was put
+    /// together, it is begun anew, once.
     pub(super) fn refused(&mut self, mut upload: Upload, refusal: &Refusal) {
         let reason = match refusal.code {
-            RefusalCode::DigestMismatch if upload.kept > 0 => Some(RestartReason::Damaged),
+            RefusalCode::DigestMismatch if upload.kept > 0 || upload.division.is_some() => {
+                Some(RestartReason::Damaged)
+            }
             RefusalCode::InvalidState if upload.key.is_some() => Some(RestartReason::Mixed),
             _ => None,
         };

@@ -60,14 +60,19 @@ impl Session<'_, '_> {
     /// Ends parts that there is nothing to do for any more.
     pub(super) fn tend_parts(&mut self) -> bool {
         let due = self.parts.iter().find_map(|(&id, part)| {
-            if part.finished {
+            let (joint, is_pumped) = (&part.joint, self.pumped == Some(id));
+            if part.finished || (part.share.is_none() && !joint.is_given_up()) {
                 return None;
             }
-            if part.joint.is_given_up() {
-                return Some((id, None));
+            match (joint.is_over(), is_pumped) {
+                (false, true) => None,
+                (false, false) => Some((id, Some(joint.end()?))),
+                // What is begun of a frame could only be filled, with what is no part of the file.
+                (true, true) => Some((id, None)),
+                // Somebody else may be at it under the same key: a part that is finished is in nobody's
+                // way and discards nothing.
+                (true, false) => Some((id, joint.late_end().filter(|_| !joint.is_given_up()))),
             }
-            let end = part.share.and_then(|_| part.joint.end());
-            (end.is_some() && self.pumped != Some(id)).then_some((id, end))
         });
         match due {
             None => return false,
@@ -94,20 +99,8 @@ impl Session<'_, '_> {
 
     /// The server lets this connection carry a part.
     pub(super) fn part_accepted(&mut self, id: UploadId) {
-        let Some(part) = self.parts.get_mut(&id) else { return };
-        let joint = Rc::clone(&part.joint);
-        if !joint.is_over() {
-            part.share = Some(joint.division.open());
-            return;
-        }
-        // Somebody else may be at it under the same key: a part that is finished is in nobody's way, and
-        // discards nothing.
-        match joint.late_end() {
-            Some((size, digest)) if !joint.is_given_up() => {
-                part.finished = true;
-                self.checked(|machine| machine.finish(id, size, digest));
-            }
-            _ => self.cancel_part(id),
+        if let Some(part) = self.parts.get_mut(&id) {
+            part.share = Some(part.joint.division.open());
         }
     }
 
@@ -124,16 +117,18 @@ impl Session<'_, '_> {
         let Some(part) = self.remove_part(id) else { return };
         let joint = Rc::clone(&part.joint);
         joint.close();
+        // Nobody else is where the bytes were for: it is an inbox that takes them in order alone.
+        let takes_no_ranges = refusal.code == RefusalCode::OffsetMismatch
+            && joint.was_joined()
+            && !joint.is_doubtful();
+        if takes_no_ranges {
+            self.work.divide_no_more();
+        }
         if joint.is_over() {
             joint.lose(&part);
             return;
         }
-        // Nobody else is where the bytes were for: it is an inbox that takes them in order alone.
-        let takes_no_ranges = refusal.code == RefusalCode::OffsetMismatch
-            && joint.has_others()
-            && !joint.is_doubtful();
         if takes_no_ranges {
-            self.work.divide_no_more();
             joint.lose(&part);
             if let Some(upload) = joint.give_up() {
                 self.work.offer_again([upload.again()].into_iter());

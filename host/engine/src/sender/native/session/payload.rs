@@ -113,6 +113,7 @@ impl Session<'_, '_> {
 
     /// Notes that the connection took `count` bytes.
     pub(in crate::sender::native) fn wrote(&mut self, now: Millis, count: usize) {
+        self.work.sent(count);
         let Wrote { of_chunk, has_payload } = self.output.wrote(count);
         if has_payload {
             self.machine.handle_sent(now);
