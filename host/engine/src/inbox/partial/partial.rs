@@ -331,7 +331,8 @@ impl Partial {
         let mut state = self.state();
         state.unasked_bytes += count;
         let first = !std::mem::replace(&mut state.asked, true);
-        let many = state.unasked_bytes >= self.core.options.watermark_bytes;
+        // At half of it: the rest may come while that is made durable.
+        let many = state.unasked_bytes >= self.core.options.watermark_bytes.div_ceil(2);
         if many {
             state.unasked_bytes = 0;
         }

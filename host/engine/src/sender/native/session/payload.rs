@@ -77,7 +77,13 @@ impl Session<'_, '_> {
         let length = match self.parts.get_mut(&id) {
             None => chunk.run.min(FRAME_PAYLOAD_MAX),
             Some(part) => match part.announce(offset) {
-                Some(length) => length,
+                Some(length) => {
+                    // Others who carry it have nothing else to wait for.
+                    if part.joint.end().is_some() {
+                        self.work.tell();
+                    }
+                    length
+                }
                 None => {
                     self.recycle_chunk();
                     return true;
