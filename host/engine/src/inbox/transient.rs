@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blake3::Hasher;
-use sandport_protocol::inbox::too_large;
+use sandport_protocol::inbox::{Arrival, Body, check_digest};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
 use super::commit::{Job, Pending, Work};
@@ -41,14 +41,11 @@ struct Receiving {
     /// Made with the first byte.
     staged: Option<StagedFile>,
     hash: Hash,
-    bytes: u64,
+    arrival: Arrival,
     /// Its part of the quota, where there is one.
     reservation: Option<Reservation>,
     /// How many bytes there are when the free space is looked at again, where a floor is kept.
     floor_checked_at: u64,
-    /// The number of the body that may write, while it has room and was not dropped.
-    body: Option<u64>,
-    bodies: u64,
 }
 
 enum Hash {
@@ -68,11 +65,9 @@ impl Transient {
         let receiving = Receiving {
             staged: None,
             hash: Hash::Empty,
-            bytes: 0,
+            arrival: Arrival::new(plan.size, core.options.size_max),
             reservation,
             floor_checked_at: 0,
-            body: None,
-            bodies: 0,
         };
         let shared = Shared {
             core: Arc::clone(core),
@@ -84,14 +79,11 @@ impl Transient {
     }
 
     pub(super) fn missing(&self) -> Vec<Extent> {
-        let offset = self.shared.receiving().as_ref().map_or(0, |receiving| receiving.bytes);
-        match self.shared.plan.size {
-            None => vec![Extent { offset, length: None }],
-            Some(size) if offset < size => {
-                vec![Extent { offset, length: Some(size - offset) }]
-            }
-            Some(_) => Vec::new(),
-        }
+        // `commit` and `discard` take the upload itself.
+        self.shared
+            .receiving()
+            .as_ref()
+            .map_or_else(Vec::new, |receiving| receiving.arrival.missing())
     }
 
     /// # Errors
@@ -101,36 +93,9 @@ impl Transient {
             return Err(fault.clone());
         }
         let mut guard = self.shared.receiving();
-        // `commit` and `discard` take the upload itself.
-        let Some(receiving) = guard.as_mut() else {
-            return Err(RefusalCode::InvalidState.into());
-        };
-        if receiving.body.is_some() {
-            let words = "an earlier body of this upload is not finished";
-            return Err(Refusal::new(RefusalCode::InvalidState, words));
-        }
-        let mismatch = |words| Err(Refusal::new(RefusalCode::OffsetMismatch, words));
-        if extent.offset != receiving.bytes {
-            return mismatch("bytes have to come in ascending order, without gaps");
-        }
-        let end = match (extent.length, self.shared.plan.size) {
-            (None, Some(size)) if extent.offset == size => {
-                return mismatch("all of the file is here");
-            }
-            (None, size) => size,
-            (Some(length), size) => {
-                let end = extent.offset.checked_add(length);
-                if end.is_none_or(|end| size.is_some_and(|size| end > size)) {
-                    return mismatch("the extent goes beyond the announced size");
-                }
-                end
-            }
-        };
-        receiving.bodies += 1;
-        if end != Some(extent.offset) {
-            receiving.body = Some(receiving.bodies);
-        }
-        Ok(TransientBody { shared: Arc::clone(&self.shared), number: receiving.bodies, end })
+        let receiving = guard.as_mut().ok_or(RefusalCode::InvalidState)?;
+        let body = receiving.arrival.begin(extent)?;
+        Ok(TransientBody { shared: Arc::clone(&self.shared), body })
     }
 
     /// What becomes of it.
@@ -160,8 +125,8 @@ impl Drop for Transient {
     fn drop(&mut self) {
         // A body may outlive the upload; what is staged does not.
         let receiving = self.shared.receiving().take();
-        if let Some(Receiving { staged: Some(staged), bytes, .. }) = receiving
-            && bytes >= REMOVED_ELSEWHERE_BYTES_MIN
+        if let Some(Receiving { staged: Some(staged), arrival, .. }) = receiving
+            && arrival.bytes() >= REMOVED_ELSEWHERE_BYTES_MIN
         {
             self.inbox.handle.committer.remove(staged);
         }
@@ -171,9 +136,7 @@ impl Drop for Transient {
 /// A sink for the bytes of one extent.
 pub(super) struct TransientBody {
     shared: Arc<Shared>,
-    number: u64,
-    /// Where the extent ends; `None`: not known.
-    end: Option<u64>,
+    body: Body,
 }
 
 impl TransientBody {
@@ -197,31 +160,19 @@ impl TransientBody {
     }
 
     fn take(&self, receiving: &mut Receiving, bytes: &[u8]) -> Result<(), Refusal> {
-        let end = receiving.bytes.checked_add(bytes.len() as u64);
-        let size_max = self.shared.core.options.size_max;
-        let Some(end) = end.filter(|&end| size_max.is_none_or(|most| end <= most)) else {
-            return Err(too_large(size_max));
-        };
-        let is_mine = receiving.body == Some(self.number);
-        if !is_mine || self.end.is_some_and(|most| end > most) {
-            let words = "more bytes than were announced";
-            return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
-        }
-        receiving.check_room(&self.shared.core, end)?;
+        let length = bytes.len() as u64;
+        receiving.arrival.check(self.body, length)?;
+        receiving.check_room(&self.shared.core, length)?;
         receiving.stage(&self.shared, bytes).map_err(|errno| refusal("write a file", errno))?;
-        if self.end == Some(end) {
-            receiving.body = None;
-        }
+        receiving.arrival.add(self.body, length);
         Ok(())
     }
 }
 
 impl Drop for TransientBody {
     fn drop(&mut self) {
-        if let Some(receiving) = self.shared.receiving().as_mut()
-            && receiving.body == Some(self.number)
-        {
-            receiving.body = None;
+        if let Some(receiving) = self.shared.receiving().as_mut() {
+            receiving.arrival.end(self.body);
         }
     }
 }
@@ -244,21 +195,14 @@ impl Shared {
         let Some(receiving) = receiving else {
             return Err(RefusalCode::InvalidState.into());
         };
-        let mismatch = |words: String| Err(Refusal::new(RefusalCode::DigestMismatch, words));
         let plan = &self.plan;
-        if receiving.bytes != size || plan.size.is_some_and(|announced| announced != size) {
-            let words =
-                format!("{} bytes arrived of {}", receiving.bytes, plan.size.unwrap_or(size));
-            return mismatch(words);
-        }
+        receiving.arrival.check_size(size)?;
         let computed = Digest::Blake3(match receiving.hash {
             Hash::Empty => *blake3::hash(b"").as_bytes(),
             Hash::Whole(hash) => *hash.as_bytes(),
             Hash::Running(hasher) => *hasher.finalize().as_bytes(),
         });
-        if [digest, plan.digest].into_iter().flatten().any(|expected| expected != computed) {
-            return mismatch("what arrived is not what the digest was computed of".to_owned());
-        }
+        check_digest(computed, [digest, plan.digest].into_iter().flatten())?;
         let failed = |errno| refusal("finish a file", errno);
         let mut staged = match receiving.staged {
             Some(staged) => staged,
@@ -274,8 +218,9 @@ impl Shared {
 }
 
 impl Receiving {
-    /// Whether there may be as many bytes as `end`.
-    fn check_room(&mut self, core: &Core, end: u64) -> Result<(), Refusal> {
+    /// Whether there may be `length` more bytes, which are not too many for a file.
+    fn check_room(&mut self, core: &Core, length: u64) -> Result<(), Refusal> {
+        let end = self.arrival.bytes().saturating_add(length);
         if let Some(reservation) = &mut self.reservation {
             reservation.grow(end)?;
         }
@@ -287,7 +232,8 @@ impl Receiving {
     }
 
     fn stage(&mut self, shared: &Shared, bytes: &[u8]) -> rustix::io::Result<()> {
-        let whole = self.bytes == 0 && shared.plan.size == Some(bytes.len() as u64);
+        let offset = self.arrival.bytes();
+        let whole = offset == 0 && shared.plan.size == Some(bytes.len() as u64);
         // One shot costs no hasher; for large pieces it would lose nothing, either.
         if whole {
             self.hash = Hash::Whole(blake3::hash(bytes));
@@ -305,8 +251,6 @@ impl Receiving {
             Some(staged) => staged,
             none => none.insert(StagedFile::create(&shared.core)?),
         };
-        staged.write(bytes, self.bytes)?;
-        self.bytes += bytes.len() as u64;
-        Ok(())
+        staged.write(bytes, offset)
     }
 }
