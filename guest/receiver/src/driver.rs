@@ -8,9 +8,10 @@ use bytes::Bytes;
 use sandport_protocol::driver::{Answer, Driver, EndOfInput, On, Shell, Spliced, Step, Wait};
 use sandport_protocol::receiver::{LogLevel, Receiver};
 use sandport_protocol::{
-    Credential, Digest, Extent, Identity, Offer, Receipt, Refusal, RefusalCode,
+    Credential, Digest, Extent, Identity, LARGE_DATA_BYTES, Offer, Receipt, Refusal, RefusalCode,
 };
 
+use crate::bindings::sandport::upload::inbox::Commitment;
 use crate::bindings::sandport::upload::{gate, inbox, log, types};
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{Pollable, poll};
@@ -65,6 +66,10 @@ struct Link<'a> {
 /// An open upload. The body is declared first, so it is dropped first.
 struct Live {
     body: Option<OutputStream>,
+    /// What came so far of a small file, instead of a body.
+    held: Option<Held>,
+    /// Why there is no body where there should be one.
+    failed: Option<Refusal>,
     /// Where it can be resumed: there is something to hear of it then without a word of the sender's.
     news: Option<News>,
     upload: inbox::Upload,
@@ -76,11 +81,54 @@ struct News {
     durable: u64,
 }
 
+/// The content of a small file, which mostly comes in one piece with its header: then it is stored with
+/// one call.
+struct Held {
+    extent: Extent,
+    bytes: Bytes,
+}
+
+/// A commit.
+enum Commit {
+    Pending(PendingCommit),
+    /// It ended at once.
+    Ended(Option<Result<Receipt, Refusal>>),
+}
+
 /// A commit under way. The pollable is declared first, so it is dropped first.
-struct Commit {
+struct PendingCommit {
     /// Subscribed when it is first waited for: many have their outcome before.
     ready: Option<Pollable>,
     pending: inbox::Pending,
+}
+
+impl Live {
+    /// Whether it is so small that it should come in one piece.
+    fn may_be_held(&self, extent: Extent) -> bool {
+        extent.offset == 0
+            && extent.length.is_some_and(|length| length < LARGE_DATA_BYTES)
+            && self.news.is_none()
+    }
+
+    /// Opens the body that it did without, and writes what was held.
+    fn let_go(&mut self) {
+        let Some(Held { extent, bytes }) = self.held.take() else { return };
+        match self.upload.body(convert::extent(extent)) {
+            Ok(body) => {
+                write_all(&body, &bytes);
+                self.body = Some(body);
+            }
+            Err(refusal) => self.failed = Some(convert::from_refusal(refusal)),
+        }
+    }
+}
+
+fn pending_commit(pending: inbox::Pending) -> Commit {
+    Commit::Pending(PendingCommit { ready: None, pending })
+}
+
+fn ended(outcome: Result<types::Receipt, types::Refusal>) -> Result<Receipt, Refusal> {
+    outcome.map_err(convert::from_refusal).and_then(convert::from_receipt)
 }
 
 impl<'a> Shell for Link<'a> {
@@ -119,36 +167,51 @@ impl<'a> Shell for Link<'a> {
             Verdict::Stored(receipt) => Answer::Stored(receipt),
             Verdict::DigestFirst => Answer::DigestFirst,
             Verdict::Accepted(upload) => {
-                if resumable {
-                    let missing = convert::from_extents(upload.missing());
+                let (missing, news) = if resumable {
                     let news = News { ready: upload.subscribe(), durable: 0 };
-                    Answer::Accepted(Live { body: None, news: Some(news), upload }, missing)
+                    (convert::from_extents(upload.missing()), Some(news))
                 } else {
-                    let missing = if whole.length == Some(0) { Vec::new() } else { vec![whole] };
-                    Answer::Accepted(Live { body: None, news: None, upload }, missing)
-                }
+                    (if whole.length == Some(0) { Vec::new() } else { vec![whole] }, None)
+                };
+                Answer::Accepted(
+                    Live { body: None, held: None, failed: None, news, upload },
+                    missing,
+                )
             }
         })
     }
 
     fn body(&mut self, live: &mut Live, extent: Extent) -> Result<(), Refusal> {
+        live.let_go();
         live.body = None;
+        if live.may_be_held(extent) {
+            live.held = Some(Held { extent, bytes: Bytes::new() });
+            return Ok(());
+        }
         let body = live.upload.body(convert::extent(extent)).map_err(convert::from_refusal)?;
         live.body = Some(body);
         Ok(())
     }
 
     fn has_body(&self, live: &Live) -> bool {
-        live.body.is_some()
+        live.body.is_some() || live.held.is_some()
     }
 
     fn write(&mut self, live: &mut Live, bytes: Bytes) {
+        if let Some(held) = &mut live.held {
+            if held.bytes.is_empty() {
+                held.bytes = bytes;
+                return;
+            }
+            live.let_go();
+        }
         if let Some(body) = &live.body {
             write_all(body, &bytes);
         }
     }
 
     fn splice(&mut self, live: &mut Live, max: u64) -> Result<Spliced, EndOfInput> {
+        live.let_go();
         let Some(body) = &live.body else {
             return self.skip(max).map(Spliced::Bytes);
         };
@@ -161,7 +224,7 @@ impl<'a> Shell for Link<'a> {
     }
 
     fn fault(&mut self, live: &mut Live) -> Option<Refusal> {
-        live.upload.fault().map(convert::from_refusal)
+        live.failed.clone().or_else(|| live.upload.fault().map(convert::from_refusal))
     }
 
     fn progress(&mut self, live: &mut Live) -> Option<u64> {
@@ -173,16 +236,32 @@ impl<'a> Shell for Link<'a> {
         })
     }
 
-    fn commit(&mut self, live: Live, size: u64, digest: Option<Digest>) -> Commit {
-        drop((live.body, live.news));
+    fn commit(&mut self, mut live: Live, size: u64, digest: Option<Digest>) -> Commit {
         let digest = digest.map(convert::digest);
-        let pending = inbox::Upload::commit(live.upload, size, digest.as_ref());
-        Commit { ready: None, pending }
+        if let Some(held) = live
+            .held
+            .take_if(|held| held.extent.length == Some(size) && held.bytes.len() as u64 == size)
+        {
+            return match inbox::Upload::store(live.upload, &held.bytes, digest.as_ref()) {
+                Commitment::Ended(outcome) => Commit::Ended(Some(ended(outcome))),
+                Commitment::Pending(pending) => pending_commit(pending),
+            };
+        }
+        live.let_go();
+        let Live { body, news, upload, failed, .. } = live;
+        drop((body, news));
+        if let Some(refusal) = failed {
+            inbox::Upload::discard(upload, Some(&convert::refusal(refusal.clone())));
+            return Commit::Ended(Some(Err(refusal)));
+        }
+        pending_commit(inbox::Upload::commit(upload, size, digest.as_ref()))
     }
 
     fn outcome(&mut self, commit: &mut Commit) -> Option<Result<Receipt, Refusal>> {
-        let outcome = commit.pending.get()?;
-        Some(outcome.map_err(convert::from_refusal).and_then(convert::from_receipt))
+        match commit {
+            Commit::Pending(commit) => commit.pending.get().map(ended),
+            Commit::Ended(outcome) => outcome.take(),
+        }
     }
 
     fn discard(&mut self, live: Live, reason: Option<Refusal>) {
@@ -235,14 +314,16 @@ impl Waiting {
             }
             _ => None,
         };
-        if let Some(commit) = driver.oldest_commit_mut() {
+        if let Some(Commit::Pending(commit)) = driver.oldest_commit_mut() {
             commit.ready.get_or_insert_with(|| commit.pending.subscribe());
         }
         let mut ready: Vec<&Pollable> = Vec::with_capacity(5);
         ready.extend(self.timer.as_ref().map(|timer| &timer.ready));
         ready.extend(body_ready.as_ref());
         ready.extend(link.outgoing.waits_for());
-        ready.extend(driver.oldest_commit().and_then(|commit| commit.ready.as_ref()));
+        if let Some(Commit::Pending(commit)) = driver.oldest_commit() {
+            ready.extend(commit.ready.as_ref());
+        }
         let before = ready.len();
         let begun = driver.uploads().filter(|live| live.body.is_some());
         ready.extend(begun.filter_map(|live| live.news.as_ref()).map(|news| &news.ready));

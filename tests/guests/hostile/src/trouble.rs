@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use crate::bindings::exports::sandport::upload::receiver::OutputStream;
-use crate::bindings::sandport::upload::inbox::{self, Upload, Verdict};
+use crate::bindings::sandport::upload::inbox::{self, Commitment, Pending, Upload, Verdict};
 use crate::bindings::sandport::upload::types::{EntryKind, Extent, Offer};
 use crate::bindings::sandport::upload::{gate, log};
 use crate::bindings::wasi::clocks::monotonic_clock;
@@ -120,6 +120,24 @@ pub(crate) fn overwrite_limits(output: &OutputStream) {
             taken.push(String::from("bytes beyond the announced size"));
         }
     }
+    for (name, content) in [("stored-longer", 8), ("stored-shorter", 3)] {
+        if let Some(upload) = open(name, Some(4))
+            && store(upload, &vec![7; content])
+        {
+            taken.push(format!("{content} bytes of 4 in one call"));
+        }
+    }
+    if let Some(upload) = open("stored-grown", None)
+        && store(upload, &vec![7; usize::try_from(size_max).unwrap_or(0) + 1])
+    {
+        taken.push(String::from("bytes over the limit in one call"));
+    }
+    if let Some(upload) = open("stored-twice", Some(4)) {
+        write(&upload, b"1234");
+        if store(upload, b"5678") {
+            taken.push(String::from("bytes twice"));
+        }
+    }
     let answer = format!("taken: {}\n", taken.join(", "));
     let _ = output.blocking_write_and_flush(answer.as_bytes());
 }
@@ -156,8 +174,18 @@ fn write(upload: &Upload, bytes: &[u8]) {
     }
 }
 
+fn store(upload: Upload, content: &[u8]) -> bool {
+    match Upload::store(upload, content, None) {
+        Commitment::Ended(outcome) => outcome.is_ok(),
+        Commitment::Pending(pending) => is_stored(&pending),
+    }
+}
+
 fn commit(upload: Upload, size: u64) -> bool {
-    let pending = Upload::commit(upload, size, None);
+    is_stored(&Upload::commit(upload, size, None))
+}
+
+fn is_stored(pending: &Pending) -> bool {
     let ready = pending.subscribe();
     loop {
         ready.block();

@@ -12,7 +12,9 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi_io::streams::DynOutputStream;
 
 use crate::inbox;
-use crate::sandbox::bindings::sandport::upload::inbox::{Host, HostPending, HostUpload, Verdict};
+use crate::sandbox::bindings::sandport::upload::inbox::{
+    Commitment, Host, HostPending, HostUpload, Verdict,
+};
 use crate::sandbox::bindings::sandport::upload::types::{Digest, Extent, Offer, Receipt, Refusal};
 use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
@@ -162,6 +164,31 @@ impl HostUpload for State {
         Ok(self.table.push(PendingHandle(Arc::new(commit)))?)
     }
 
+    fn store(
+        &mut self,
+        this: Resource<UploadHandle>,
+        content: Vec<u8>,
+        digest: Option<Digest>,
+    ) -> wasmtime::Result<Commitment> {
+        let UploadHandle { upload, name, .. } = self.end(this)?;
+        let size = content.len() as u64;
+        let stored = match digest.map(convert::digest).transpose() {
+            Ok(digest) if size == 0 => Ok(upload.commit(0, digest)),
+            Ok(digest) => {
+                upload.body(protocol::Extent { offset: 0, length: Some(size) }).map(|mut body| {
+                    body.write(&content);
+                    upload.commit(size, digest)
+                })
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let commit = PendingCommit::new(stored, name, EntryKind::File, &self.connection);
+        Ok(match commit.outcome() {
+            Some(outcome) => Commitment::Ended(answer(outcome)),
+            None => Commitment::Pending(self.table.push(PendingHandle(Arc::new(commit)))?),
+        })
+    }
+
     fn discard(
         &mut self,
         this: Resource<UploadHandle>,
@@ -202,15 +229,17 @@ impl HostPending for State {
         this: Resource<PendingHandle>,
     ) -> wasmtime::Result<Option<Result<Receipt, Refusal>>> {
         let commit = &self.table.get(&this)?.0;
-        Ok(commit
-            .outcome()
-            .map(|outcome| outcome.map(convert::to_receipt).map_err(convert::to_refusal)))
+        Ok(commit.outcome().map(answer))
     }
 
     fn drop(&mut self, this: Resource<PendingHandle>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())
     }
+}
+
+fn answer(outcome: Result<protocol::Receipt, protocol::Refusal>) -> Result<Receipt, Refusal> {
+    outcome.map(convert::to_receipt).map_err(convert::to_refusal)
 }
 
 impl PendingCommit {
