@@ -81,9 +81,15 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` when it takes nothing; otherwise the socket's error.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_io(Interest::WRITABLE, |socket| {
-            rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
-        })
+        let send = |socket: BorrowedFd<'_>| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL);
+        // There nearly always is room, and a socket that is watched again is not known to have any until
+        // the runtime has heard of it.
+        match self.with_socket(send) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.try_io(Interest::WRITABLE, send)
+            }
+            sent => sent,
+        }
     }
 
     /// Waits for the first byte and leaves it where it is. `false`: the peer closed without one.
@@ -166,10 +172,10 @@ impl Stream {
         }
     }
 
-    fn with_socket(
+    fn with_socket<T>(
         &self,
-        call: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
-    ) -> io::Result<()> {
+        call: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
         let called = match &*self.state() {
             State::Watched(watched) => call(watched.as_fd()),
             State::Unwatched(socket) => call(socket.as_fd()),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
+use tokio::sync::Notify;
 
 use super::buffers::Buffers;
 use crate::inbox::Destination;
@@ -79,6 +80,8 @@ pub(crate) struct Connection {
     commits: AtomicUsize,
     /// Bytes that the guest wrote and the socket has not taken.
     unsent: Mutex<Bytes>,
+    /// Told when there are any after a write.
+    held: Notify,
     /// The refusal of an upload that was told last.
     told: Mutex<Option<Refusal>>,
 }
@@ -94,6 +97,7 @@ impl Connection {
             moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
             unsent: Mutex::default(),
+            held: Notify::new(),
             told: Mutex::default(),
         }
     }
@@ -118,7 +122,20 @@ impl Connection {
             joined.extend_from_slice(&bytes);
             *unsent = joined.freeze();
         }
-        self.send(&mut unsent)
+        self.send(&mut unsent)?;
+        if !unsent.is_empty() {
+            self.held.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sends what the socket did not take at once, whether or not the guest asks about it. It never returns.
+    pub(crate) async fn send_held(&self) {
+        loop {
+            self.held.notified().await;
+            // Where it fails, reading tells the guest.
+            let _ = self.flushed().await;
+        }
     }
 
     /// Sends what is unsent and says how much is left.
@@ -203,5 +220,36 @@ impl Connection {
             }
             event => event,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::inbox::{Inbox, InboxOptions};
+
+    /// More than a socket takes at once.
+    const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_at_once_is_sent_though_nobody_asks_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Destination::Folder(inbox);
+        let context = Context::new(inbox, Limits::default(), EventSink::default());
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let connection = Connection::new(here.into(), Arc::new(context));
+        connection.write(Bytes::from(vec![7; ANSWER_BYTES])).unwrap();
+        assert!(connection.flush().unwrap() > 0, "the socket took all of it");
+        let mut heard = vec![0; ANSWER_BYTES];
+        tokio::select! {
+            () = connection.send_held() => {}
+            all = there.read_exact(&mut heard) => assert_eq!(all.unwrap(), ANSWER_BYTES),
+        }
     }
 }

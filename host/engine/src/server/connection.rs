@@ -43,6 +43,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch:
     }
     tokio::select! {
         () = run(&shared, &connection) => {}
+        () = connection.send_held() => {}
         () = connection.idle(idle_timeout + IDLE_GRACE) => {
             let refusal = Refusal::new(RefusalCode::Timeout, "nothing moved, and the receiver did not end the connection");
             connection.emit(ServerEvent::ConnectionRefused { peer: connection.peer.clone(), refusal });

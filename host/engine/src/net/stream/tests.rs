@@ -47,6 +47,16 @@ async fn it_is_read_and_written_without_being_watched() {
 }
 
 #[tokio::test]
+async fn it_is_written_to_as_soon_as_it_is_watched_again() {
+    let (stream, _peer) = pair();
+    stream.unwatch();
+    // The runtime has not heard anything of it yet.
+    let mut waiting = pin!(stream.readable());
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(stream.try_write(b"receipt").unwrap(), 7);
+}
+
+#[tokio::test]
 async fn who_waits_is_woken_though_another_unwatches_it() {
     let (stream, mut peer) = pair();
     let mut waiting = pin!(stream.readable());
