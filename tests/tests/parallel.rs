@@ -14,6 +14,12 @@ const MIB: usize = 1024 * 1024;
 /// Watermarks come soon, so that a cut costs little.
 const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
 
+/// How many runs of a sender have their connections cut at random, where nobody says otherwise.
+const CUTS: usize = 4;
+
+/// Says otherwise: a long run.
+const CUTS_VARIABLE: &str = "SANDPORT_TEST_CUTS";
+
 /// A folder with a file `big` of random content.
 fn folder_with(size: usize) -> (tempfile::TempDir, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
@@ -66,6 +72,41 @@ fn one_that_is_cut_costs_the_others_nothing_and_is_made_again() {
     // What was on its way on those that were cut, and on the others when it was asked what is missing.
     let total: u64 = middlebox.bytes().iter().sum();
     assert!(total < (content.len() + 32 * MIB) as u64, "{:?}", middlebox.bytes());
+}
+
+#[test]
+fn wherever_connections_are_cut_all_arrives_whole_and_once() {
+    let rounds = std::env::var(CUTS_VARIABLE).map_or(CUTS, |cuts| cuts.parse().unwrap());
+    let mut random = Random::seeded();
+    for round in 0..rounds {
+        let server = Server::start(FLAGS);
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let sizes =
+            [8 * MIB + random.below(24 * MIB), random.below(10 * MIB), random.below(80_000)];
+        for (number, size) in sizes.into_iter().enumerate() {
+            std::fs::write(tree.join(number.to_string()), random.bytes(size)).unwrap();
+        }
+        let cuts: Vec<_> = (0..random.below(7))
+            .map(|_| match random.below(3) {
+                0 => Fate::Pass,
+                _ => Fate::Cut(random.below(12 * MIB) as u64),
+            })
+            .collect();
+        let middlebox = Middlebox::before(server.address(), cuts.clone());
+        let connections = (1 + random.below(5)).to_string();
+        let arguments = ["-j", &connections, "--retries", "9", "tree", middlebox.address()];
+        let sent = send(folder.path(), &arguments);
+        let told = format!("round {round}, {connections} connections, {cuts:?}: {sent:?}");
+        assert_eq!(sent.code, Some(0), "{told}");
+        assert_eq!(server.published().len(), 4, "the files and their folder: {told}");
+        for number in 0..3 {
+            let name = format!("tree/{number}");
+            let content = std::fs::read(folder.path().join(&name)).unwrap();
+            assert!(server.content(&name) == content, "{name} differs: {told}");
+        }
+    }
 }
 
 #[test]
