@@ -66,7 +66,7 @@ struct Link<'a> {
 /// An open upload. The body is declared first, so it is dropped first.
 struct Live {
     body: Option<OutputStream>,
-    /// What came so far of a small file, instead of a body.
+    /// A small file instead of a body, as long as it may come in one piece.
     held: Option<Held>,
     /// Why there is no body where there should be one.
     failed: Option<Refusal>,
@@ -82,9 +82,10 @@ struct News {
 }
 
 /// The content of a small file, which mostly comes in one piece with its header: then it is stored with
-/// one call.
+/// one call. What does not is staged as it comes.
 struct Held {
     extent: Extent,
+    /// All of it, or nothing so far.
     bytes: Bytes,
 }
 
@@ -199,7 +200,7 @@ impl<'a> Shell for Link<'a> {
 
     fn write(&mut self, live: &mut Live, bytes: Bytes) {
         if let Some(held) = &mut live.held {
-            if held.bytes.is_empty() {
+            if held.bytes.is_empty() && held.extent.length == Some(bytes.len() as u64) {
                 held.bytes = bytes;
                 return;
             }
