@@ -72,6 +72,11 @@ impl Events {
         }
     }
 
+    /// How many events of a type there were so far.
+    pub fn count(&self, kind: &str) -> usize {
+        self.history.iter().filter(|event| event["type"] == kind).count()
+    }
+
     /// Waits until the process has closed its output, as it does at its end.
     pub fn wait_for_end(&mut self) {
         let until = Instant::now() + PATIENCE;

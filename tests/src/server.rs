@@ -242,6 +242,11 @@ impl Server {
         self.wait_for_end()
     }
 
+    /// How many times it has told of a stored file. Of all, once it has ended.
+    pub fn told_stored(&self) -> usize {
+        self.events.count("stored")
+    }
+
     /// Stops it, and checks that nothing is published and nothing left behind.
     #[track_caller]
     pub fn stop_and_expect_nothing(&mut self) {

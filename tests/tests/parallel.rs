@@ -42,7 +42,7 @@ fn expect_one(server: &Server, content: &[u8]) {
 
 #[test]
 fn a_large_file_over_four_connections_arrives_whole_and_has_one_receipt() {
-    let server = Server::start([]);
+    let mut server = Server::start([]);
     let (folder, content) = folder_with(64 * MIB + 12_345);
     let middlebox = Middlebox::before(server.address(), []);
     let sent = send(folder.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
@@ -56,6 +56,9 @@ fn a_large_file_over_four_connections_arrives_whole_and_has_one_receipt() {
     );
     let total: u64 = bytes.iter().sum();
     assert!(total < (content.len() + MIB / 4) as u64, "nothing is sent twice: {bytes:?}");
+    // Each connection got an answer.
+    server.stop();
+    assert_eq!(server.told_stored(), 1, "the operator hears of a file once");
 }
 
 #[test]
@@ -155,7 +158,8 @@ fn later_runs_with_other_connections_send_only_what_is_missing() {
         assert_eq!(sent.failure(), "unanswered");
         if let Some(resumed) = sent.of_type("resumed").first() {
             let more = resumed["kept"].as_u64().unwrap();
-            assert!(more >= kept, "{kept} {more}");
+            // A chunk group that was begun may have to come again.
+            assert!(more + MIB as u64 > kept, "{kept} {more}");
             kept = more;
         }
         let is_journal = |name: &String| name.ends_with(".journal");

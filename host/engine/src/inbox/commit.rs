@@ -4,7 +4,7 @@
 use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -47,50 +47,63 @@ impl Job {
 }
 
 /// The duty to say how a commit ended.
-pub(super) struct Ticket(Arc<Latch<Outcome>>);
+pub(super) struct Ticket(Arc<End>);
 
 type Outcome = Result<Receipt, Refusal>;
 
+/// How a commit ended, for all who wait for it.
+struct End {
+    outcome: Latch<Outcome>,
+    /// Whether the operator heard of it.
+    told: AtomicBool,
+}
+
 impl Ticket {
     pub(super) fn new() -> (Self, Pending) {
-        let latch = Arc::new(Latch::new());
-        (Self(Arc::clone(&latch)), Pending(latch))
+        let end = Arc::new(End { outcome: Latch::new(), told: AtomicBool::new(false) });
+        (Self(Arc::clone(&end)), Pending(end))
     }
 
     pub(super) fn resolve(self, outcome: Outcome) {
-        self.0.set(outcome);
+        self.0.outcome.set(outcome);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         // Whatever happened to the committer, nobody waits forever.
-        if self.0.get().is_none() {
-            self.0.set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
+        if self.0.outcome.get().is_none() {
+            self.0.outcome.set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
         }
     }
 }
 
 /// A commit on its way. Dropping it does not undo the commit.
 #[derive(Clone)]
-pub struct Pending(Arc<Latch<Outcome>>);
+pub struct Pending(Arc<End>);
 
 impl Pending {
     /// The outcome, or `None` while it is not known. It stays.
     pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
-        self.0.get().cloned()
+        self.0.outcome.get().cloned()
+    }
+
+    /// Whether the operator is to hear of the outcome from whoever asks: one of all that wait for it,
+    /// since several connections may carry one file.
+    pub(crate) fn take_news(&self) -> bool {
+        !self.0.told.swap(true, Ordering::Relaxed)
     }
 
     /// Returns once the outcome is known. Commits of one inbox end in the order in which they were
     /// made.
     pub async fn ready(&self) {
-        self.0.wait().await;
+        self.0.outcome.wait().await;
     }
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pending").field(&self.0.get()).finish()
+        f.debug_tuple("Pending").field(&self.0.outcome.get()).finish()
     }
 }
 

@@ -53,13 +53,9 @@ impl Host for State {
                 Ok(Ok(Verdict::Stored(convert::to_receipt(receipt))))
             }
             Ok(inbox::Verdict::Making(pending)) => {
-                // A directory: on its way to the disk.
-                let commit = PendingCommit::new(
-                    Ok(pending),
-                    offer.name,
-                    EntryKind::Directory,
-                    &self.connection,
-                );
+                // A directory on its way to the disk, or a file that another connection commits.
+                let commit =
+                    PendingCommit::new(Ok(pending), offer.name, offer.kind, &self.connection);
                 commit.ready().await;
                 Ok(match commit.outcome() {
                     Some(outcome) => outcome
@@ -267,6 +263,9 @@ impl PendingCommit {
         };
         self.reported.call_once(|| {
             self.connection.commit_ended();
+            if self.pending.as_ref().is_ok_and(|pending| !pending.take_news()) {
+                return;
+            }
             let peer = self.connection.peer.clone();
             self.connection.emit(match outcome.clone() {
                 Ok(receipt) if self.kind == EntryKind::Directory => {

@@ -89,6 +89,12 @@ impl Session<'_, '_> {
             self.work.offer_again([upload.again()].into_iter());
             return;
         }
+        let another = Refusal::new(RefusalCode::Locked, "another run is sending this file");
+        let refusal = match refusal.code {
+            // What is missing was asked before: somebody else with the same key brings it.
+            RefusalCode::OffsetMismatch if upload.key.is_some() => &another,
+            _ => refusal,
+        };
         if refusal_kind(refusal.code) != SendErrorKind::Temporary {
             upload.forget_key();
         }
