@@ -4,11 +4,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{SendError, SendOptions};
+use super::{Connections, SendError, SendOptions};
 use crate::net::Address;
+
+/// What waits in a socket of several to be sent, at most. Bytes. What the system has taken, no other
+/// connection can carry, however slow this one turns out to be; it is more than goes out while the sender is
+/// woken and fills it again.
+const UNSENT_BYTES_MAX: u32 = 256 * 1024;
 
 /// A connection of either kind.
 pub(super) enum Connection {
@@ -21,7 +27,7 @@ pub(super) enum Connection {
 /// # Errors
 /// [`SendError::Resolve`], [`SendError::Connect`], [`SendError::ConnectTimeout`].
 pub(super) async fn connect(to: &Address, options: &SendOptions) -> Result<Connection, SendError> {
-    match tokio::time::timeout(options.connect_timeout, connect_any(to)).await {
+    match tokio::time::timeout(options.connect_timeout, connect_any(to, options)).await {
         Ok(connected) => connected,
         Err(_) => Err(SendError::ConnectTimeout {
             to: to.to_string(),
@@ -30,7 +36,7 @@ pub(super) async fn connect(to: &Address, options: &SendOptions) -> Result<Conne
     }
 }
 
-async fn connect_any(to: &Address) -> Result<Connection, SendError> {
+async fn connect_any(to: &Address, options: &SendOptions) -> Result<Connection, SendError> {
     let failed = |source| SendError::Connect { to: to.to_string(), source };
     match to {
         Address::Tcp { host, port } => {
@@ -40,6 +46,10 @@ async fn connect_any(to: &Address) -> Result<Connection, SendError> {
             let stream = TcpStream::connect(&addresses[..]).await.map_err(failed)?;
             // Messages are gathered into large writes here; what is left is worth sending at once.
             stream.set_nodelay(true).map_err(failed)?;
+            if matches!(options.connections, Connections::Exactly(number) if number.get() > 1) {
+                // Without it, a slow connection only holds the others up for longer.
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+            }
             Ok(Connection::Tcp(stream))
         }
         Address::Unix(path) => {
