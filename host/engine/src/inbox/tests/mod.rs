@@ -6,6 +6,7 @@ mod batches;
 mod care;
 mod conflicts;
 mod crashes;
+mod damage;
 mod disk_full;
 mod failing_disk;
 mod faults;

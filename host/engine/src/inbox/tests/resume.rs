@@ -10,7 +10,7 @@ use sandport_protocol::{Resume, ResumeMode};
 use super::*;
 use crate::inbox::disk::Step;
 
-const GROUP: usize = GROUP_BYTES as usize;
+pub(super) const GROUP: usize = GROUP_BYTES as usize;
 
 /// No two groups alike.
 pub(super) fn content(size: usize) -> Vec<u8> {
@@ -22,21 +22,21 @@ pub(super) fn resumable(name: &str, size: Option<u64>, mode: ResumeMode) -> Offe
     Offer { size, resume, ..offer(name, b"") }
 }
 
-fn offer_of(content: &[u8]) -> Offer {
+pub(super) fn offer_of(content: &[u8]) -> Offer {
     resumable("big", Some(content.len() as u64), ResumeMode::TakeOver)
 }
 
 /// Watermarks move when the test says so: at the end of a connection, or with this many bytes.
-fn options(watermark_bytes: u64) -> InboxOptions {
+pub(super) fn options(watermark_bytes: u64) -> InboxOptions {
     let watermark_interval = Duration::from_secs(3600);
     InboxOptions { watermark_bytes, watermark_interval, ..InboxOptions::default() }
 }
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     Bench::in_memory(options(u64::MAX))
 }
 
-fn extent(offset: usize, length: usize) -> Extent {
+pub(super) fn extent(offset: usize, length: usize) -> Extent {
     Extent { offset: offset as u64, length: Some(length as u64) }
 }
 
@@ -50,7 +50,7 @@ pub(super) fn bring(upload: &Upload, content: &[u8]) {
     }
 }
 
-fn finish(upload: Upload, content: &[u8]) -> Receipt {
+pub(super) fn finish(upload: Upload, content: &[u8]) -> Receipt {
     wait(&upload.commit(content.len() as u64, Some(digest(content)))).unwrap()
 }
 
@@ -69,7 +69,7 @@ pub(super) fn killed(bench: &Bench) -> Bench {
     Bench::in_folder(folder, bench.options.clone())
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -83,7 +83,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The names in `.sandport/partials`.
-fn partials(bench: &Bench) -> Vec<String> {
+pub(super) fn partials(bench: &Bench) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(bench.path(".sandport/partials"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -92,14 +92,14 @@ fn partials(bench: &Bench) -> Vec<String> {
     names
 }
 
-fn journal(bench: &Bench) -> PathBuf {
+pub(super) fn journal(bench: &Bench) -> PathBuf {
     let names = partials(bench);
     let name = names.iter().find(|name| name.ends_with(".journal")).expect("a journal");
     bench.path(".sandport/partials").join(name)
 }
 
 /// An inbox with three and a half groups of five, kept, after the server was killed.
-fn cut_off() -> (Bench, Vec<u8>) {
+pub(super) fn cut_off() -> (Bench, Vec<u8>) {
     let content = content(5 * GROUP);
     let bench = Bench::in_memory(options(GROUP_BYTES / 2));
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -489,159 +489,6 @@ fn what_a_killed_server_had_kept_without_syncing_is_there_until_the_system_start
         bring(&upload, &content);
         finish(upload, &content);
     }
-}
-
-#[test]
-fn a_journal_cut_anywhere_or_changed_anywhere_never_makes_a_wrong_file() {
-    let (bench, content) = cut_off();
-    let whole = fs::read(journal(&bench)).unwrap();
-    let step = (whole.len() / 40).max(1);
-    for at in (0..whole.len()).step_by(step) {
-        for change in [true, false] {
-            let mut damaged = whole.clone();
-            if change {
-                damaged[at] ^= 0x10;
-            } else {
-                damaged.truncate(at);
-            }
-            let after = killed(&bench);
-            fs::write(journal(&after), damaged).unwrap();
-            let upload = accept(after.inbox(), &offer_of(&content));
-            bring(&upload, &content);
-            finish(upload, &content);
-            assert_eq!(fs::read(after.path("big")).unwrap(), content, "at {at}, {change}");
-        }
-    }
-}
-
-#[test]
-fn a_journal_cut_at_any_byte_says_nothing_that_was_not_kept() {
-    let content = content(3 * GROUP);
-    let bench = Bench::in_memory(options(GROUP_BYTES / 2));
-    let upload = accept(bench.inbox(), &offer_of(&content));
-    let mut body = upload.body(extent(0, content.len())).unwrap();
-    for (number, piece) in (1..).zip(content.chunks(GROUP / 2).take(4)) {
-        body.write(piece);
-        wait_durable(&upload, number * GROUP / 2);
-    }
-    let whole = fs::read(journal(&bench)).unwrap();
-    let mut said = Vec::new();
-    for at in 0..whole.len() {
-        let after = killed(&bench);
-        fs::write(journal(&after), &whole[..at]).unwrap();
-        let upload = accept(after.inbox(), &offer_of(&content));
-        let durable = upload.durable() as usize;
-        assert_eq!(upload.missing(), [extent(durable, content.len() - durable)], "at {at}");
-        // Wherever an entry was cut, those before it count.
-        if said.last() != Some(&durable) {
-            assert!(said.last() < Some(&durable), "at {at}: {durable} after {said:?}");
-            said.push(durable);
-            bring(&upload, &content);
-            finish(upload, &content);
-            assert!(fs::read(after.path("big")).unwrap() == content, "at {at}");
-        }
-    }
-    assert_eq!(said, [0, GROUP / 2, GROUP, 3 * GROUP / 2]);
-}
-
-/// The journal of another upload, which has come further.
-fn journal_of_another(bench: &Bench, content: &[u8]) -> Vec<u8> {
-    let after = killed(bench);
-    let resume = Resume { key: [6; 32], mode: ResumeMode::TakeOver };
-    let offer = Offer { resume: Some(resume), ..offer_of(content) };
-    let upload = accept(after.inbox(), &offer);
-    upload.body(extent(0, content.len())).unwrap().write(&content[..4 * GROUP]);
-    wait_durable(&upload, 4 * GROUP);
-    let name = format!(".sandport/partials/{}.journal", partial::Id::of(None, &resume));
-    fs::read(after.path(&name)).unwrap()
-}
-
-#[test]
-fn journals_of_another_upload_of_the_future_and_things_that_are_none_are_no_reason_to_fail() {
-    let (bench, content) = cut_off();
-    let mut future = fs::read(journal(&bench)).unwrap();
-    future[7] = 9;
-    let another = journal_of_another(&bench, &content);
-    for replaced in [another, future, b"not a journal".to_vec(), Vec::new()] {
-        let after = killed(&bench);
-        fs::write(journal(&after), replaced).unwrap();
-        let upload = accept(after.inbox(), &offer_of(&content));
-        assert_eq!(upload.missing(), [extent(0, content.len())]);
-        bring(&upload, &content);
-        finish(upload, &content);
-    }
-}
-
-#[test]
-fn what_others_put_among_the_partial_files_is_left_alone_and_not_followed() {
-    let (mut bench, content) = cut_off();
-    let path = bench.path(".sandport/partials");
-    let elsewhere = bench.path("theirs");
-    fs::write(&elsewhere, b"theirs").unwrap();
-    let journal = journal(&bench);
-    let data = journal.with_extension("data");
-    fs::write(path.join("README"), b"x").unwrap();
-    fs::create_dir(path.join("folder.data")).unwrap();
-    // A link in the place of the data: its sender begins anew, and nothing is written through it.
-    fs::remove_file(&data).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, &data).unwrap();
-    bench.restart();
-    let upload = accept(bench.inbox(), &offer_of(&content));
-    assert_eq!(upload.missing(), [extent(0, content.len())]);
-    bring(&upload, &content);
-    finish(upload, &content);
-    assert_eq!(fs::read(&elsewhere).unwrap(), b"theirs");
-    assert_eq!(partials(&bench), ["README", "folder.data"]);
-}
-
-#[test]
-fn partial_files_that_this_user_may_not_open_are_in_nobodys_way() {
-    use std::os::unix::fs::PermissionsExt;
-    // Without a mapping a user has no capabilities, even if it is the superuser outside.
-    namespace::run_inside(&["--user"], "", |_| {
-        for suffixes in [&["journal"][..], &["data"], &["journal", "data"]] {
-            let (mut bench, content) = cut_off();
-            for suffix in suffixes {
-                let closed = journal(&bench).with_extension(suffix);
-                fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-            }
-            let staged = bench.path(".sandport/staging/0");
-            fs::write(&staged, b"theirs").unwrap();
-            fs::set_permissions(&staged, fs::Permissions::from_mode(0o000)).unwrap();
-            bench.restart();
-            assert_eq!(bench.staged(), 0);
-            let upload = accept(bench.inbox(), &offer_of(&content));
-            assert_eq!(upload.missing(), [extent(0, content.len())], "{suffixes:?}");
-            bring(&upload, &content);
-            finish(upload, &content);
-            assert!(fs::read(bench.path("big")).unwrap() == content, "{suffixes:?}");
-            assert_eq!(partials(&bench), Vec::<String>::new());
-        }
-    });
-}
-
-#[test]
-fn data_that_is_shorter_than_its_journal_says_is_sent_again() {
-    let (bench, content) = cut_off();
-    let data = journal(&bench).with_extension("data");
-    fs::OpenOptions::new().write(true).open(&data).unwrap().set_len(GROUP_BYTES + 3).unwrap();
-    let upload = accept(bench.inbox(), &offer_of(&content));
-    assert_eq!(upload.missing(), [extent(GROUP, 4 * GROUP)]);
-    bring(&upload, &content);
-    finish(upload, &content);
-}
-
-#[test]
-fn a_begun_group_that_is_not_what_was_kept_is_sent_again() {
-    use std::os::unix::fs::FileExt;
-    let (bench, content) = cut_off();
-    let data = journal(&bench).with_extension("data");
-    let file = fs::OpenOptions::new().write(true).open(&data).unwrap();
-    file.write_all_at(b"\xee", 3 * GROUP_BYTES + 7).unwrap();
-    let upload = accept(bench.inbox(), &offer_of(&content));
-    assert_eq!(upload.missing(), [extent(3 * GROUP, 2 * GROUP)]);
-    bring(&upload, &content);
-    finish(upload, &content);
 }
 
 #[test]

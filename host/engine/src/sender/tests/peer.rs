@@ -11,7 +11,7 @@ use sandport_protocol::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::net::Address;
@@ -48,6 +48,8 @@ pub(super) struct Inbox {
 pub(super) struct Peer {
     pub(super) address: Address,
     inbox: Arc<Mutex<Inbox>>,
+    /// Told when a connection has ended.
+    ended: Arc<Notify>,
     accepting: JoinHandle<()>,
 }
 
@@ -57,6 +59,8 @@ impl Peer {
         let port = listener.local_addr().unwrap().port();
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let shared = Arc::clone(&inbox);
+        let ended = Arc::new(Notify::new());
+        let tell = Arc::clone(&ended);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let is_full = {
@@ -65,12 +69,16 @@ impl Peer {
                     inbox.connections_max.is_some_and(|most| inbox.connections > most)
                 };
                 if !is_full {
-                    tokio::spawn(serve(stream, limits, Arc::clone(&shared)));
+                    let (shared, tell) = (Arc::clone(&shared), Arc::clone(&tell));
+                    tokio::spawn(async move {
+                        serve(stream, limits, shared).await;
+                        tell.notify_one();
+                    });
                 }
             }
         });
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-        Self { address, inbox, accepting }
+        Self { address, inbox, ended, accepting }
     }
 
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -80,7 +88,8 @@ impl Peer {
     /// Waits until `count` connections have ended.
     pub(super) async fn ended(&self, count: usize) {
         while self.inbox().closed.len() < count {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            // One that ended since the line above has left a permit.
+            self.ended.notified().await;
         }
     }
 }
