@@ -84,6 +84,11 @@ pub fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
+/// The resume keys in a sender's state folder.
+pub fn keys_in(state: &Path) -> Vec<String> {
+    names_in(state).into_iter().filter(|name| name.ends_with(".upload")).collect()
+}
+
 /// When a file was modified.
 pub fn modified(path: &Path) -> SystemTime {
     fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a file with a time")

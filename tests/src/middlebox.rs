@@ -24,6 +24,8 @@ pub enum Fate {
     Slow(Duration),
     /// Nothing passes any more after so many bytes of the sender's, and nobody is told.
     Hold(u64),
+    /// The same, but what the server says passes.
+    HoldSender(u64),
 }
 
 /// What it has seen of one connection.
@@ -33,6 +35,8 @@ struct Seen {
     bytes: u64,
     /// Whether its fate has come.
     struck: bool,
+    /// Whether what the server says passes no more.
+    is_silent: bool,
     /// A connection that is held stays open.
     held: Vec<TcpStream>,
 }
@@ -89,6 +93,14 @@ impl Middlebox {
         server.clone_into(&mut self.server.lock().expect("no thread panics with it"));
     }
 
+    /// Cuts a connection that is held.
+    pub fn cut(&self, number: usize) {
+        for stream in &lock(&self.seen)[number].held {
+            // The other side may have ended it.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// How many bytes of the sender's it has passed on so far, for each connection, in the order in which
     /// they came.
     pub fn bytes(&self) -> Vec<u64> {
@@ -115,7 +127,7 @@ fn forwards(
 ) {
     let most = match fate {
         Fate::Pass | Fate::Damage(_) | Fate::Slow(_) => u64::MAX,
-        Fate::Cut(bytes) | Fate::Hold(bytes) => bytes,
+        Fate::Cut(bytes) | Fate::Hold(bytes) | Fate::HoldSender(bytes) => bytes,
     };
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut passed = 0_u64;
@@ -137,8 +149,13 @@ fn forwards(
         let seen = &mut lock(seen)[number];
         seen.struck = room == 0;
         match fate {
-            Fate::Hold(_) if seen.struck => seen.held = vec![from, to],
+            Fate::Hold(_) if seen.struck => {
+                seen.is_silent = true;
+                seen.held = vec![from, to];
+            }
+            Fate::HoldSender(_) if seen.struck => seen.held = vec![from, to],
             Fate::Cut(_) if seen.struck => {
+                seen.is_silent = true;
                 let _ = from.shutdown(Shutdown::Both);
                 let _ = to.shutdown(Shutdown::Both);
             }
@@ -153,10 +170,10 @@ fn backwards(mut from: TcpStream, mut to: TcpStream, number: usize, seen: &Mutex
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(count) = from.read(&mut buffer)
         && count > 0
-        && !lock(seen)[number].struck
+        && !lock(seen)[number].is_silent
         && to.write_all(&buffer[..count]).is_ok()
     {}
-    if !lock(seen)[number].struck {
+    if !lock(seen)[number].is_silent {
         let _ = to.shutdown(Shutdown::Write);
     }
 }

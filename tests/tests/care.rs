@@ -181,7 +181,7 @@ fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_b
     else {
         unreachable!()
     };
-    offer.resume = Some(Resume { key: [9; 32], mode: ResumeMode::TakeOver });
+    offer.resume = Some(Resume { key: [9; 32], epoch: 1, mode: ResumeMode::TakeOver });
     sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
     sender.data(0, 0, &vec![7; 1 << 20]);
     // When this one is through, the bytes before it have been staged.

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sandport_tests::files::names_in;
+use sandport_tests::files::{keys_in, names_in};
 use sandport_tests::process::Running;
 use sandport_tests::send::{command, send_with};
 use sandport_tests::{Fate, Middlebox, Random, Sent, Server, Setup};
@@ -273,7 +273,7 @@ fn a_file_that_changes_while_several_connections_carry_it_fails_once_and_leaves_
     assert_eq!(failures.len(), 2, "the file, and the summary: {ended:?}");
     assert!(failures[0].contains("\"changed\""), "{ended:?}");
     assert_eq!(server.published().len(), 0);
-    assert_eq!(names_in(&folder.path().join("state")), [""; 0], "the key is forgotten");
+    assert_eq!(keys_in(&folder.path().join("state")), [""; 0], "the key is forgotten");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn offer(name: &str, size: usize, mode: ResumeMode) -> SenderMessage {
         digest: None,
         modified_ns: None,
         executable: false,
-        resume: Some(Resume { key: [3; 32], mode }),
+        resume: Some(Resume { key: [3; 32], epoch: 1, mode }),
     };
     SenderMessage::Offer(NumberedOffer { id: 0, offer })
 }
@@ -191,7 +191,7 @@ fn a_later_run_goes_on_where_a_killed_one_ended_and_forgets_the_key_when_it_has_
         assert_eq!(sent.names("already-stored"), ["big"]);
     }
     assert!(server.content("big") == content);
-    assert_eq!(sandport_tests::files::names_in(&folder.path().join("state")), [""; 0]);
+    assert_eq!(sandport_tests::files::keys_in(&folder.path().join("state")), [""; 0]);
     assert_eq!(server.published().len(), 1);
 }
 

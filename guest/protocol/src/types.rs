@@ -218,6 +218,9 @@ pub struct Resume {
     /// A secret of the sender's, made up for this upload alone.
     #[serde(with = "bytes_32")]
     pub key: [u8; RESUME_KEY_BYTES],
+    /// Which run of the sender this is: of two, the later one has the higher number and gets the
+    /// upload.
+    pub epoch: u64,
     /// What becomes of what is there already.
     pub mode: ResumeMode,
 }
@@ -225,7 +228,10 @@ pub struct Resume {
 impl fmt::Debug for Resume {
     /// Without the key: whoever reads a log could go on with the upload.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resume").field("mode", &self.mode).finish_non_exhaustive()
+        f.debug_struct("Resume")
+            .field("epoch", &self.epoch)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }
 

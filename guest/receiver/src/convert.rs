@@ -36,6 +36,7 @@ pub(crate) fn offer(offer: protocol::Offer) -> types::Offer {
 fn resume(resume: protocol::Resume) -> types::Resume {
     types::Resume {
         key: resume.key.to_vec(),
+        epoch: resume.epoch,
         mode: match resume.mode {
             protocol::ResumeMode::Join => types::ResumeMode::Join,
             protocol::ResumeMode::Restart => types::ResumeMode::Restart,

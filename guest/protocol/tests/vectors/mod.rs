@@ -26,14 +26,14 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         executable: true,
         resume: None,
     };
-    let resumed = |mode| Offer {
+    let resumed = |epoch, mode| Offer {
         name: Some("a".into()),
         kind: EntryKind::File,
         size: Some(1),
         digest: None,
         modified_ns: None,
         executable: false,
-        resume: Some(Resume { key: [7; 32], mode }),
+        resume: Some(Resume { key: [7; 32], epoch, mode }),
     };
     let nothing = Offer {
         name: None,
@@ -58,9 +58,9 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         ("offer of a file", offer(0, file)),
         ("offer of a directory", offer(16_384, directory)),
         ("offer without anything", offer(1, nothing)),
-        ("offer that takes over", offer(2, resumed(ResumeMode::TakeOver))),
-        ("offer that joins", offer(2, resumed(ResumeMode::Join))),
-        ("offer that restarts", offer(2, resumed(ResumeMode::Restart))),
+        ("offer that takes over", offer(2, resumed(0, ResumeMode::TakeOver))),
+        ("offer that joins", offer(2, resumed(300, ResumeMode::Join))),
+        ("offer that restarts", offer(2, resumed(u64::MAX, ResumeMode::Restart))),
         ("data", SenderMessage::Data(Data { id: 127, offset: 128, length: u64::MAX })),
         ("finish", SenderMessage::Finish(Finish { id: 3, size: 65_536, digest: digest() })),
         ("cancel", SenderMessage::Cancel(Cancel { id: 3, reason })),

@@ -107,7 +107,10 @@ pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static st
         RefusalCode::DigestMismatch => {
             "the bytes were damaged on the way or the file changed: send it again"
         }
-        RefusalCode::InsufficientSpace | RefusalCode::Io | RefusalCode::Locked => {
+        RefusalCode::Locked => {
+            "the other run goes on with it; if that one fails, run the same command again"
+        }
+        RefusalCode::InsufficientSpace | RefusalCode::Io => {
             "run the same command again later: what is stored already is not sent twice"
         }
         _ => return None,

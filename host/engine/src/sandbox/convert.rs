@@ -30,7 +30,7 @@ fn resume(resume: types::Resume) -> Result<protocol::Resume, Refusal> {
         types::ResumeMode::Join => protocol::ResumeMode::Join,
         types::ResumeMode::Restart => protocol::ResumeMode::Restart,
     };
-    Ok(protocol::Resume { key, mode })
+    Ok(protocol::Resume { key, epoch: resume.epoch, mode })
 }
 
 pub(super) fn digest(digest: types::Digest) -> Result<protocol::Digest, Refusal> {

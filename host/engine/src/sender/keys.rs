@@ -1,14 +1,20 @@
 //! Resume keys: where a sender keeps them, so that a later run goes on with what an earlier one began.
 //!
+//! The state folder also has the epoch of the last run, by which a server tells which of two runs that
+//! send the same file is the later one. Its lock is held while keys are looked up and made, so that runs
+//! that begin at the same moment find the same key.
+//!
 //! Each upload has one small file in the state folder, named by a hash of where it goes, where it is and
 //! what it is called. It holds the key, and what tells whether the file has changed since. It is removed
 //! when the upload has its receipt.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use sandport_protocol::{RESUME_KEY_BYTES, Resume, ResumeMode};
@@ -21,6 +27,9 @@ const HEADER: &str = "sandport upload 1";
 /// Longest file with a key. Bytes. Six short lines.
 const STATE_BYTES_MAX: u64 = 1024;
 
+/// The file with the epoch of the last run, whichever server that was for: 20 digits and a line end.
+const EPOCH_FILE: &str = "epoch";
+
 /// Where keys are kept, for uploads to one server.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -28,6 +37,8 @@ pub(super) struct Keys {
     dir: Option<PathBuf>,
     /// The server.
     to: String,
+    /// That of this run, once it was needed.
+    epoch: OnceCell<u64>,
 }
 
 /// The key of one upload.
@@ -42,19 +53,21 @@ pub(super) struct Key {
 
 impl Keys {
     pub(super) fn new(dir: Option<PathBuf>, to: String) -> Self {
-        Self { dir, to }
+        Self { dir, to, epoch: OnceCell::new() }
     }
 
     /// The key for a file: that of an earlier run, or a new one. `None`: this machine has no random
     /// numbers.
     pub(super) fn of_file(&self, file: &SendFile, metadata: &Metadata) -> Option<Key> {
         let Some(dir) = &self.dir else { return self.of_stream() };
+        let locked = lock(dir);
+        let epoch = *self.epoch.get_or_init(|| next_epoch(locked.as_ref(), now_ms()));
         let path = dir.join(self.file_name(file));
         let print = fingerprint(metadata);
         let (key, mode, changed) = match read(&path) {
             Some((key, known)) if known == print => {
                 return Some(Key {
-                    resume: Resume { key, mode: ResumeMode::TakeOver },
+                    resume: Resume { key, epoch, mode: ResumeMode::TakeOver },
                     changed: false,
                     path: Some(path),
                 });
@@ -62,7 +75,7 @@ impl Keys {
             Some((key, _)) => (key, ResumeMode::Restart, true),
             None => (random()?, ResumeMode::TakeOver, false),
         };
-        let resume = Resume { key, mode };
+        let resume = Resume { key, epoch, mode };
         // Where it cannot be kept, the upload can be resumed within this run alone.
         let path = match write(dir, &path, &key, &print) {
             Ok(()) => Some(path),
@@ -76,7 +89,8 @@ impl Keys {
 
     /// A key for this run alone: what a stream gives cannot be had again.
     pub(super) fn of_stream(&self) -> Option<Key> {
-        let resume = Resume { key: random()?, mode: ResumeMode::TakeOver };
+        // No other run has this key.
+        let resume = Resume { key: random()?, epoch: 0, mode: ResumeMode::TakeOver };
         Some(Key { resume, changed: false, path: None })
     }
 
@@ -102,6 +116,47 @@ impl Key {
             tracing::warn!(%error, "could not remove a resume key");
         }
     }
+}
+
+/// Opens the file with the epoch and locks it, for as long as it is open; `None`: that cannot be done here,
+/// and two runs that begin at the same moment may make a copy each.
+fn lock(dir: &Path) -> Option<File> {
+    let open = || {
+        make_folder(dir)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(dir.join(EPOCH_FILE))?;
+        file.lock()?;
+        Ok::<_, io::Error>(file)
+    };
+    open()
+        .inspect_err(
+            |error| tracing::warn!(%error, dir = %dir.display(), "could not lock the keys"),
+        )
+        .ok()
+}
+
+/// The epoch of a run that begins now: more than that of the last one, and no less than the clock says, so
+/// that it grows also where the file was lost, or the clock was put back.
+fn next_epoch(file: Option<&File>, now_ms: u64) -> u64 {
+    let last = || {
+        let mut text = [0; 20];
+        file?.read_exact_at(&mut text, 0).ok()?;
+        str::from_utf8(&text).ok()?.parse::<u64>().ok()
+    };
+    let epoch = last().map_or(0, |last| last.saturating_add(1)).max(now_ms);
+    if let Some(file) = file
+        && let Err(error) = file.write_all_at(format!("{epoch:020}\n").as_bytes(), 0)
+    {
+        tracing::warn!(%error, "could not keep the epoch of this run");
+    }
+    epoch
+}
+
+/// Milliseconds since 1970; 0 for a clock that is before.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What changes when a file does.
@@ -142,7 +197,7 @@ fn write(
     key: &[u8; RESUME_KEY_BYTES],
     print: &[i128; 5],
 ) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make_folder(dir)?;
     let mut text = format!("{HEADER}\nkey {}\n", blake3::Hash::from_bytes(*key).to_hex());
     for number in print {
         let _ = writeln!(text, "{number}");
@@ -152,6 +207,11 @@ fn write(
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
+}
+
+/// For this user alone.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 fn random() -> Option<[u8; RESUME_KEY_BYTES]> {
@@ -182,7 +242,7 @@ mod tests {
         let keys = |to: &str| Keys::new(Some(folder.path().join("state")), to.to_owned());
         let first = key(&keys("one"), &path, "a");
         let again = key(&keys("one"), &path, "a");
-        assert_eq!((again.resume, again.changed), (first.resume, false));
+        assert_eq!((again.resume.key, again.changed), (first.resume.key, false));
         assert_ne!(key(&keys("one"), &path, "b").resume.key, first.resume.key);
         assert_ne!(key(&keys("two"), &path, "a").resume.key, first.resume.key);
         first.forget();
@@ -201,7 +261,46 @@ mod tests {
         let changed = key(&keys, &path, "a");
         assert!(changed.changed);
         assert_eq!(changed.resume, Resume { mode: ResumeMode::Restart, ..first.resume });
-        assert_eq!(key(&keys, &path, "a").resume, first.resume);
+        let again = key(&keys, &path, "a");
+        assert_eq!((again.resume, again.changed), (first.resume, false));
+    }
+
+    #[test]
+    fn a_later_run_has_a_higher_epoch_whatever_the_clock_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let next = |now_ms| next_epoch(lock(folder.path()).as_ref(), now_ms);
+        assert_eq!(next(1_000), 1_000);
+        assert_eq!(next(1_000), 1_001, "two runs in one millisecond");
+        assert_eq!(next(7), 1_002, "the clock was put back");
+        assert_eq!(next(5_000), 5_000);
+        for damaged in ["", "00000000000000009", "0000000000000000000x\n"] {
+            fs::write(folder.path().join(EPOCH_FILE), damaged).unwrap();
+            assert_eq!(next(6_000), 6_000, "{damaged:?}");
+        }
+        fs::write(folder.path().join(EPOCH_FILE), u64::MAX.to_string()).unwrap();
+        assert_eq!(next(6_000), u64::MAX);
+    }
+
+    #[test]
+    fn runs_that_begin_at_the_same_moment_find_one_key_and_have_epochs_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"content").unwrap();
+        for round in 0..50 {
+            let start = std::sync::Barrier::new(4);
+            let begin = || {
+                let keys = Keys::new(Some(folder.path().join("state")), round.to_string());
+                start.wait();
+                key(&keys, &path, "a").resume
+            };
+            let found = std::thread::scope(|scope| {
+                let runs: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
+                runs.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert!(found.iter().all(|resume| resume.key == found[0].key), "{round}");
+            let epochs: std::collections::BTreeSet<_> = found.iter().map(|it| it.epoch).collect();
+            assert_eq!(epochs.len(), 4, "{round}");
+        }
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn offer(sender: &mut Native, size: u64) -> Result<u64> {
         digest: None,
         modified_ns: None,
         executable: false,
-        resume: Some(Resume { key: [1; 32], mode: ResumeMode::TakeOver }),
+        resume: Some(Resume { key: [1; 32], epoch: 1, mode: ResumeMode::TakeOver }),
     };
     sender.say(&SenderMessage::Offer(NumberedOffer { id: 0, offer }));
     match sender.hear() {

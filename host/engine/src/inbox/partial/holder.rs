@@ -148,11 +148,20 @@ impl Holder {
         if size == Some(extent.offset) && extent.length.is_none() {
             return mismatch("all of the file is here");
         }
-        let (number, state) = self.partial.enter(self.number, LaneState::new(extent.offset, end));
+        let lane = LaneState::new(extent.offset, end);
+        let Some((number, state)) = self.partial.enter(self.number, lane) else {
+            return Err(self.lost());
+        };
         let signals = Arc::clone(&self.signals);
         let lane = Lane::new(Arc::clone(&self.partial), signals, number, state);
         lane.begin()?;
         Ok(lane)
+    }
+
+    /// Why it is not held any more, where that may be about to be said.
+    fn lost(&self) -> Refusal {
+        let taken = || Refusal::new(RefusalCode::Locked, "the upload was taken over");
+        self.signals.fault().cloned().unwrap_or_else(taken)
     }
 
     pub(in crate::inbox) fn commit(
@@ -174,14 +183,12 @@ impl Holder {
             modified_ns: self.modified_ns,
             executable: self.executable,
         };
-        Ok(self.partial.commit(self.number, commit))
+        self.partial.commit(self.number, commit).ok_or_else(|| self.lost())
     }
 
-    /// Ends the upload, for everyone.
+    /// Ends the upload, for everyone who has it together with this one.
     pub(in crate::inbox) fn discard(self) {
-        if self.signals.fault().is_none() {
-            self.partial.discard("the sender gave the upload up");
-        }
+        self.partial.discard_by(self.number, "the sender gave the upload up");
     }
 }
 
@@ -195,7 +202,7 @@ impl Drop for Holder {
         // Without a size it is a stream. Its sender cannot read it again, and nobody will come for what
         // is here: a disk that was full would stay so.
         if self.partial.size().is_none() && self.signals.fault().is_some_and(failed) {
-            self.partial.discard("its stream failed");
+            self.partial.discard_by(self.number, "its stream failed");
         }
         self.partial.release(self.number);
     }

@@ -82,7 +82,8 @@ impl Lane {
     /// `offset-mismatch`.
     pub(super) fn begin(&self) -> Result<(), Refusal> {
         let mut state = self.lock();
-        if state.end != Some(state.position) {
+        // One that was sealed meanwhile must not claim anything: nobody would give it back.
+        if !state.sealed && state.end != Some(state.position) {
             state.claim(&self.partial)?;
         }
         Ok(())

@@ -116,7 +116,8 @@ impl Partials {
     /// Opens the upload of a key, or begins it. It reads the journal, and up to a group of data.
     ///
     /// # Errors
-    /// `invalid-state`: it is an upload of another name or size. `quota-exceeded`, `io`.
+    /// `locked`: a later run has it. `invalid-state`: it is an upload of another name or size.
+    /// `quota-exceeded`, `io`.
     pub(super) fn open(
         self: &Arc<Self>,
         core: &Arc<Core>,
@@ -159,20 +160,21 @@ impl Partials {
                 });
             }
             if std::mem::take(&mut restart) {
-                partial.discard("the sender begins the upload anew");
+                partial.discard_for(resume)?;
                 continue;
             }
             check_same(plan, named, &partial)?;
-            if resume.mode != ResumeMode::Join {
-                partial.take_over();
-            }
             // Under the lock, so that nobody forgets what is about to be held.
             let known = self.known();
-            if known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial))
-                && let Some(holder) = partial.hold(plan)
-            {
+            let is_current = known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial));
+            let held = if is_current { partial.hold(plan, resume)? } else { None };
+            drop(known);
+            if let Some((holder, evicted)) = held {
+                partial.dismiss(evicted);
                 return Ok(Opened::Holder(holder));
             }
+            // It is about to end.
+            std::thread::yield_now();
         }
     }
 

@@ -13,7 +13,7 @@ use sandport_protocol::journal::{
 };
 use sandport_protocol::{EntryName, Extent, Refusal, RefusalCode};
 
-use super::holder::{Commit, Holder, Signals};
+use super::holder::{Commit, Signals};
 use super::keeper::Request;
 use super::lane::LaneState;
 use super::store::{self, Journal, Loaded};
@@ -25,6 +25,7 @@ use crate::inbox::upload::Plan;
 use crate::inbox::usage::{Reservation, Usage};
 
 mod ending;
+mod holding;
 mod keeping;
 
 /// Most separate ranges that an upload may consist of: what is missing between them has to fit one
@@ -76,7 +77,9 @@ struct State {
     asked: bool,
     holders: BTreeMap<u64, Arc<Signals>>,
     holders_made: u64,
-    /// Several connections held it at once.
+    /// Which run of the sender they are of.
+    epoch: u64,
+    /// Other connections may have more to bring than the last one was told.
     joined: bool,
     lanes: BTreeMap<u64, (u64, Arc<Mutex<LaneState>>)>,
     lanes_made: u64,
@@ -172,87 +175,21 @@ impl Partial {
         }
     }
 
-    /// Whether a connection holds it, or waits for its commit.
-    pub(super) fn is_held(&self) -> bool {
-        let state = self.state();
-        !state.holders.is_empty() || state.commit.is_some()
-    }
-
-    /// Whether nobody holds it and nothing waits to be kept.
-    pub(super) fn is_idle(&self) -> bool {
-        let state = self.state();
-        state.holders.is_empty() && state.commit.is_none() && state.unkept.is_empty()
-    }
-
-    // ---------------------------------------------------------------- holders
-
-    /// Lets a connection hold it; `None`: it has ended, or its end is under way.
-    pub(super) fn hold(self: &Arc<Self>, plan: &Plan) -> Option<Holder> {
-        let mut state = self.state();
-        if state.ended || matches!(state.commit, Some((_, None, _))) {
-            return None;
-        }
-        state.holders_made += 1;
-        let number = state.holders_made;
-        let signals = Arc::new(Signals::new(state.kept.prefix()));
-        state.joined |= !state.holders.is_empty() || state.commit.is_some();
-        state.holders.insert(number, Arc::clone(&signals));
-        Some(Holder::new(Arc::clone(self), number, signals, plan))
-    }
-
-    /// Ends what other connections hold of it. What they brought stays.
-    pub(super) fn take_over(&self) {
-        let words = "another connection took the upload over";
-        self.evict(&Refusal::new(RefusalCode::Locked, words));
-    }
-
-    fn evict(&self, fault: &Refusal) {
-        let holders: Vec<_> = self.state().holders.clone().into_iter().collect();
-        for (number, signals) in holders {
-            signals.fail(fault.clone());
-            self.release(number);
-        }
-    }
-
-    /// A holder is gone. Whoever waits for it to commit waits no longer.
-    pub(super) fn release(&self, number: u64) {
-        self.seal(number);
-        let mut state = self.state();
-        let was_there = state.holders.remove(&number).is_some();
-        let left = state.holders.is_empty();
-        let committable = state.is_committable();
-        drop(state);
-        if was_there && committable {
-            self.conclude();
-        } else if was_there && left {
-            let _ = self.keeper.send(Request::Left(self.partials.clone(), self.id));
-        }
-    }
-
-    /// Ends the bodies of a holder. A write that is under way is waited for.
-    pub(super) fn seal(&self, holder: u64) {
-        let lanes: Vec<_> = self
-            .state()
-            .lanes
-            .iter()
-            .filter(|(_, (owner, _))| *owner == holder)
-            .map(|(&number, (_, lane))| (number, Arc::clone(lane)))
-            .collect();
-        for (number, lane) in lanes {
-            self.leave(number, &lane);
-        }
-    }
-
     // ------------------------------------------------------------------ lanes
 
-    /// Begins a body.
-    pub(super) fn enter(&self, holder: u64, lane: LaneState) -> (u64, Arc<Mutex<LaneState>>) {
+    /// Begins a body; `None`: the holder has lost the upload just now.
+    pub(super) fn enter(
+        &self,
+        holder: u64,
+        lane: LaneState,
+    ) -> Option<(u64, Arc<Mutex<LaneState>>)> {
         let lane = Arc::new(Mutex::new(lane));
         let mut state = self.state();
+        state.holders.contains_key(&holder).then_some(())?;
         state.lanes_made += 1;
         let number = state.lanes_made;
         state.lanes.insert(number, (holder, Arc::clone(&lane)));
-        (number, lane)
+        Some((number, lane))
     }
 
     /// Ends a body; the group that it was at stays begun.
@@ -400,17 +337,13 @@ impl State {
             asked: false,
             holders: BTreeMap::new(),
             holders_made: 0,
+            epoch: 0,
             joined: false,
             lanes: BTreeMap::new(),
             lanes_made: 0,
             commit: None,
             ended: false,
         }
-    }
-
-    /// Whether a commit waits and nobody else holds the upload.
-    fn is_committable(&self) -> bool {
-        self.holders.is_empty() && matches!(self.commit, Some((_, Some(_), _)))
     }
 
     fn give_back(&mut self, group: u64, length: u64, hasher: Hasher) {

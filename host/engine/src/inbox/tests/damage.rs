@@ -63,7 +63,7 @@ fn a_journal_cut_at_any_byte_says_nothing_that_was_not_kept() {
 /// The journal of another upload, which has come further.
 fn journal_of_another(bench: &Bench, content: &[u8]) -> Vec<u8> {
     let after = killed(bench);
-    let resume = Resume { key: [6; 32], mode: ResumeMode::TakeOver };
+    let resume = Resume { key: [6; 32], epoch: 1, mode: ResumeMode::TakeOver };
     let offer = Offer { resume: Some(resume), ..offer_of(content) };
     let upload = accept(after.inbox(), &offer);
     upload.body(extent(0, content.len())).unwrap().write(&content[..4 * GROUP]);

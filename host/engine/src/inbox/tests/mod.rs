@@ -17,6 +17,7 @@ mod power;
 mod quota;
 mod resend;
 mod resume;
+mod runs;
 mod simulated_disk;
 mod simulation;
 mod stored;

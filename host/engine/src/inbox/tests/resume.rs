@@ -18,7 +18,7 @@ pub(super) fn content(size: usize) -> Vec<u8> {
 }
 
 pub(super) fn resumable(name: &str, size: Option<u64>, mode: ResumeMode) -> Offer {
-    let resume = Some(Resume { key: [5; 32], mode });
+    let resume = Some(Resume { key: [5; 32], epoch: 1, mode });
     Offer { size, resume, ..offer(name, b"") }
 }
 
@@ -174,7 +174,7 @@ fn a_partial_file_of_20_gib_opens_with_its_journal_and_at_most_a_group() {
     let mut bench = bench();
     let groups = 20 * 1024;
     let size = groups * GROUP_BYTES + 5;
-    let key = Resume { key: [5; 32], mode: ResumeMode::TakeOver };
+    let key = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
     let id = partial::Id::of(None, &key);
     let begun = Begun { name: "big".into(), size: Some(size), identity: None, begun_s: 0 };
     let (mut writer, mut bytes) = Writer::begin(id.journal(), begun);
@@ -258,7 +258,7 @@ fn connections_that_join_carry_extents_of_their_own_and_each_gets_the_receipt() 
     let content = content(4 * GROUP + 5);
     let first = accept(bench.inbox(), &offer_of(&content));
     let join = Offer {
-        resume: Some(Resume { key: [5; 32], mode: ResumeMode::Join }),
+        resume: Some(Resume { key: [5; 32], epoch: 1, mode: ResumeMode::Join }),
         ..offer_of(&content)
     };
     let second = accept(bench.inbox(), &join);
@@ -283,7 +283,7 @@ fn a_connection_that_joined_and_left_leaves_the_others_something_to_send() {
     let content = content(3 * GROUP);
     let first = accept(bench.inbox(), &offer_of(&content));
     let join = Offer {
-        resume: Some(Resume { key: [5; 32], mode: ResumeMode::Join }),
+        resume: Some(Resume { key: [5; 32], epoch: 1, mode: ResumeMode::Join }),
         ..offer_of(&content)
     };
     let second = accept(bench.inbox(), &join);
@@ -339,7 +339,7 @@ fn a_key_counts_for_one_name_and_one_size() {
 fn another_key_leads_to_another_upload() {
     let (bench, content) = cut_off();
     let offer = Offer {
-        resume: Some(Resume { key: [6; 32], mode: ResumeMode::TakeOver }),
+        resume: Some(Resume { key: [6; 32], epoch: 1, mode: ResumeMode::TakeOver }),
         ..offer_of(&content)
     };
     let upload = accept(bench.inbox(), &offer);

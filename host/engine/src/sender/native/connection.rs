@@ -25,6 +25,10 @@ const READ_BYTES: usize = 64 * 1024;
 /// How long the last words to the server (that the sender gives up, say) may take.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// How long a connection is waited for whose payload on its way nobody wants any more: a slow network would
+/// take it for minutes.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
 /// What the task woke up for.
 enum Wake {
     News,
@@ -59,8 +63,8 @@ pub(super) async fn run(
     let machine = Sender::new(options.agent.clone(), stall_timeout_ms, clock.now());
     let mut session = Session::new(machine, work);
     let end = drive(&mut session, &mut reader, &mut writer, clock).await;
-    // A server that closed or stalled takes no last words.
-    if !matches!(end, Err(SendError::Cut | SendError::Stalled(_))) {
+    // A server that closed or stalled takes no last words, and one that has answered all needs none.
+    if !matches!(end, Ok(()) | Err(SendError::Cut | SendError::Stalled(_))) {
         farewell(&mut session.output, &mut writer).await;
     }
     let (welcomed, progressed) = (session.is_welcomed(), session.has_progressed());
@@ -79,6 +83,7 @@ async fn drive(
     let mut at_end = false;
     let said_hello = Instant::now();
     let mut was_welcomed = false;
+    let mut leave_at = None;
     loop {
         // From before it is looked at what there is to do, so that nothing is missed.
         let mut news = pin!(work.news());
@@ -98,7 +103,14 @@ async fn drive(
         if let Some(end) = session.take_end() {
             return end;
         }
+        if work.may_be_left() {
+            let now = tokio::time::Instant::now();
+            if *leave_at.get_or_insert(now + LINGER_MAX) <= now {
+                return Ok(());
+            }
+        }
         let deadline = session.machine.poll_timeout().map(|at| clock.instant(at));
+        let deadline = deadline.into_iter().chain(leave_at).min();
         if let Some(deadline) = deadline
             && deadline != sleep.deadline()
         {

@@ -37,6 +37,8 @@ pub(super) struct Work<'a, 'e> {
     /// A file could not be divided: the server takes no ranges.
     undivided: Cell<bool>,
     stopped: Cell<bool>,
+    /// Another run has taken an upload over.
+    taken_over: Cell<bool>,
     /// Tells connections to look again at what they can do.
     changed: Arc<Notify>,
 }
@@ -61,6 +63,7 @@ impl<'a, 'e> Work<'a, 'e> {
             sent: Cell::new(0),
             undivided: Cell::new(false),
             stopped: Cell::new(false),
+            taken_over: Cell::new(false),
             changed: Arc::default(),
         }
     }
@@ -186,6 +189,16 @@ impl<'a, 'e> Work<'a, 'e> {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.get()
+    }
+
+    /// Another run has taken an upload over.
+    pub(super) fn lose_to_another_run(&self) {
+        self.taken_over.set(true);
+    }
+
+    /// Whether all has its outcome and what is still on its way is of no use to anyone.
+    pub(super) fn may_be_left(&self) -> bool {
+        self.is_over() && self.taken_over.get()
     }
 
     /// Tells all connections that there is news.

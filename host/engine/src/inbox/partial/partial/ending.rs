@@ -1,12 +1,14 @@
 //! How an upload ends: published, or discarded.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use blake3::hazmat::HasherExt;
 use sandport_protocol::journal::GROUP_BYTES;
-use sandport_protocol::{Digest, Refusal, RefusalCode};
+use sandport_protocol::{Digest, Refusal, RefusalCode, Resume};
 
-use super::Partial;
+use super::holding::Evicted;
+use super::{Partial, State};
 use crate::inbox::Durability;
 use crate::inbox::commit::{Job, Pending, Ticket, Work};
 use crate::inbox::error::refusal;
@@ -18,18 +20,38 @@ use crate::inbox::receipts;
 use crate::inbox::stage::StagedFile;
 
 impl Partial {
-    /// Ends it and removes what is here.
-    pub(in crate::inbox::partial) fn discard(&self, why: &str) {
-        self.evict(&Refusal::new(RefusalCode::Cancelled, why));
-        self.remove();
+    /// Ends it and removes what is here, where the sender of this offer may do that.
+    ///
+    /// # Errors
+    /// `locked`: a later run holds it.
+    pub(in crate::inbox::partial) fn discard_for(&self, resume: &Resume) -> Result<(), Refusal> {
+        self.discard(|state| state.make_way(resume))
     }
 
-    pub(super) fn remove(&self) {
+    /// Ends it and removes what is here, where this holder has it still.
+    pub(in crate::inbox::partial) fn discard_by(&self, holder: u64, why: &str) {
+        let why = Refusal::new(RefusalCode::Cancelled, why);
+        let holds = |state: &mut State| match state.holders.contains_key(&holder) {
+            true => Ok(state.evict(why)),
+            false => Err(()),
+        };
+        // Whoever has it now knows better.
+        let _ = self.discard(holds);
+    }
+
+    /// Ends it and removes what is here, if `evict` lets it.
+    fn discard<E>(&self, evict: impl FnOnce(&mut State) -> Result<Evicted, E>) -> Result<(), E> {
         let journal = self.journal();
         let mut state = self.state();
-        if std::mem::replace(&mut state.ended, true) {
-            return;
+        if state.ended {
+            return Ok(());
         }
+        let evicted = evict(&mut state)?;
+        state.ended = true;
+        drop(state);
+        // First, or one of them could make the file once more.
+        self.dismiss(evicted);
+        let mut state = self.state();
         let on_disk = state.data.take().is_some() || journal.exists();
         // Not when the last handle is gone: the keeper has one until its next turn.
         state.reservation = None;
@@ -40,13 +62,14 @@ impl Partial {
         if on_disk {
             store::remove(&self.core, self.id);
         }
+        Ok(())
     }
 
-    /// A holder is through. It is published when all are.
-    pub(in crate::inbox::partial) fn commit(&self, holder: u64, commit: Commit) -> Pending {
+    /// A holder is through. It is published when all are; `None`: the holder has lost the upload just now.
+    pub(in crate::inbox::partial) fn commit(&self, holder: u64, commit: Commit) -> Option<Pending> {
         self.seal(holder);
         let mut state = self.state();
-        state.holders.remove(&holder);
+        state.holders.remove(&holder)?;
         let pending = match &mut state.commit {
             Some((pending, _, commits)) => {
                 commits.push(commit);
@@ -58,19 +81,17 @@ impl Partial {
                 pending
             }
         };
-        let committable = state.is_committable();
         drop(state);
-        if committable {
-            self.conclude();
-        }
-        pending
+        self.conclude();
+        Some(pending)
     }
 
-    /// Checks what is here and hands it over to be published.
+    /// Where a commit waits for nobody any more, checks what is here and hands it over to be published.
     pub(super) fn conclude(&self) {
         let taken = {
             let mut state = self.state();
-            state.commit.as_mut().and_then(|(_, ticket, commits)| {
+            let is_due = state.is_committable();
+            state.commit.as_mut().filter(|_| is_due).and_then(|(_, ticket, commits)| {
                 ticket.take().map(|ticket| (ticket, std::mem::take(commits)))
             })
         };
@@ -80,7 +101,8 @@ impl Partial {
             Ok(work) => Work::File(work),
             Err(refusal) => {
                 if refusal.code == RefusalCode::DigestMismatch {
-                    self.discard("it was not what its digest said");
+                    let Ok(()) =
+                        self.discard(|state| Ok::<_, Infallible>(state.evict(refusal.clone())));
                 }
                 self.uncommit();
                 Work::Refused(refusal)

@@ -122,8 +122,12 @@ impl Partial {
 
     /// The disk failed: whoever holds it is told, and the next one begins at the last watermark.
     pub(super) fn give_up(&self, fault: &Refusal) {
-        self.state().ended = true;
-        self.evict(fault);
+        let evicted = {
+            let mut state = self.state();
+            state.ended = true;
+            state.evict(fault.clone())
+        };
+        self.dismiss(evicted);
         self.wait();
         if let Some(partials) = self.partials.upgrade() {
             partials.forget(self);

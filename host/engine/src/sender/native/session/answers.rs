@@ -89,12 +89,9 @@ impl Session<'_, '_> {
             self.work.offer_again([upload.again()].into_iter());
             return;
         }
-        let another = Refusal::new(RefusalCode::Locked, "another run is sending this file");
-        let refusal = match refusal.code {
-            // What is missing was asked before: somebody else with the same key brings it.
-            RefusalCode::OffsetMismatch if upload.key.is_some() => &another,
-            _ => refusal,
-        };
+        if refusal.code == RefusalCode::Locked {
+            self.work.lose_to_another_run();
+        }
         if refusal_kind(refusal.code) != SendErrorKind::Temporary {
             upload.forget_key();
         }

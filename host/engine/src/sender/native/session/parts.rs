@@ -140,10 +140,17 @@ impl Session<'_, '_> {
             // What one connection says of what it has not brought is of no weight.
             RefusalCode::DigestMismatch => part.announced,
             RefusalCode::OffsetMismatch | RefusalCode::InvalidState => false,
+            // Another run has it: so it has all of it.
+            RefusalCode::Locked => true,
             code => part.share.is_some() && refusal_kind(code) != SendErrorKind::Temporary,
         };
         let upload = match (is_everybodys, joint.is_deserted()) {
-            (true, _) if refusal.code != RefusalCode::DigestMismatch => joint.give_up(),
+            (true, _)
+                if refusal_kind(refusal.code) != SendErrorKind::Temporary
+                    && refusal.code != RefusalCode::DigestMismatch =>
+            {
+                joint.give_up()
+            }
             (true, _) | (_, true) => joint.take(),
             (false, false) => None,
         };
