@@ -28,6 +28,8 @@ mod lane;
 #[expect(clippy::module_inception, reason = "it is what the module is about")]
 mod partial;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;

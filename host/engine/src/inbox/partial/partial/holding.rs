@@ -89,7 +89,7 @@ impl Partial {
     }
 
     /// Ends the bodies of a holder. A write that is under way is waited for.
-    pub(super) fn seal(&self, holder: u64) {
+    pub(in crate::inbox::partial) fn seal(&self, holder: u64) {
         let lanes: Vec<_> = self
             .state()
             .lanes

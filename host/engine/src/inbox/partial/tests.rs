@@ -1,0 +1,77 @@
+//! The moment between losing an upload and hearing of it, which no caller from outside can hold on to.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use sandport_protocol::{EntryKind, Extent, Offer, RefusalCode, Resume, ResumeMode};
+use tempfile::TempDir;
+
+use super::lane::LaneState;
+use super::*;
+use crate::inbox::{Inbox, InboxOptions, Upload};
+
+const OFFER: Offer = Offer {
+    name: None,
+    kind: EntryKind::File,
+    size: Some(2 * GROUP_BYTES),
+    digest: None,
+    modified_ns: None,
+    executable: false,
+    resume: Some(RESUME),
+};
+
+const RESUME: Resume = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
+
+const FIRST: Extent = Extent { offset: 0, length: Some(GROUP_BYTES) };
+
+fn begun() -> (TempDir, Upload, Arc<Partial>) {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = Inbox::create(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
+    let offer = Offer { name: Some("big".to_owned()), ..OFFER };
+    let Verdict::Accepted(upload) = inbox.open(&offer).unwrap() else { panic!("not accepted") };
+    let partial = inbox.handle.partials.known().values().next().map(Arc::clone).unwrap();
+    (folder, upload, partial)
+}
+
+/// A later run takes it over, and nobody has been told so far.
+fn lose(partial: &Arc<Partial>) -> (Holder, impl FnOnce()) {
+    let name = partial.name().clone();
+    let size = partial.size();
+    let plan = Plan { name, size, digest: None, modified_ns: None, executable: false };
+    let (later, evicted) = partial.hold(&plan, &Resume { epoch: 2, ..RESUME }).unwrap().unwrap();
+    (later, || partial.dismiss(evicted))
+}
+
+fn locked<T>(result: Result<T, Refusal>) -> bool {
+    result.is_err_and(|refusal| refusal.code == RefusalCode::Locked)
+}
+
+#[test]
+fn a_connection_that_has_lost_the_upload_and_not_heard_of_it_begins_no_body() {
+    let (_folder, earlier, partial) = begun();
+    let (later, dismiss) = lose(&partial);
+    assert!(locked(earlier.body(FIRST)));
+    dismiss();
+    assert_eq!(later.missing(), [Extent { offset: 0, length: Some(2 * GROUP_BYTES) }]);
+}
+
+#[test]
+fn nor_does_it_commit_what_is_not_its_own_any_more() {
+    let (_folder, earlier, partial) = begun();
+    let (later, dismiss) = lose(&partial);
+    let pending = earlier.commit(2 * GROUP_BYTES, None);
+    dismiss();
+    drop(later);
+    assert!(!partial.is_held(), "nothing waits for a commit");
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(pending.ready());
+    assert!(locked(pending.try_get().unwrap()));
+}
+
+#[test]
+fn a_body_that_is_sealed_before_it_has_claimed_anything_claims_nothing() {
+    let (_folder, _earlier, partial) = begun();
+    let (number, state) = partial.enter(1, LaneState::new(0, Some(GROUP_BYTES))).unwrap();
+    let signals = Arc::new(Signals::new(0));
+    let lane = Lane::new(Arc::clone(&partial), signals, number, state);
+    partial.seal(1);
+    lane.begin().unwrap();
+    assert_eq!(partial.missing(), [Extent { offset: 0, length: Some(2 * GROUP_BYTES) }]);
+}
