@@ -3,14 +3,14 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{PATIENCE, Server};
 
-/// A TCP connection to a server.
+/// A connection to a server.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Socket,
 }
 
 impl Connection {
@@ -19,11 +19,18 @@ impl Connection {
         Self::to(server.address())
     }
 
-    /// Connects to an address.
+    /// Connects to an address; `unix:/path` too.
     pub fn to(address: &str) -> Self {
+        if let Some(path) = address.strip_prefix("unix:") {
+            let socket =
+                Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket can be made");
+            let to = SockAddr::unix(path).expect("a path that fits an address");
+            socket.connect(&to).unwrap_or_else(|error| panic!("{address}: {error}"));
+            return Self::patient(socket);
+        }
         let stream =
             TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
-        Self::of(stream)
+        Self::of(stream.into())
     }
 
     /// Connects to the first address of the server, from this address of the machine.
@@ -33,12 +40,16 @@ impl Connection {
             .expect("a socket can be made");
         socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of the machine");
         socket.connect(&server.into()).unwrap_or_else(|error| panic!("{server}: {error}"));
-        Self::of(socket.into())
+        Self::of(socket)
     }
 
-    fn of(stream: TcpStream) -> Self {
+    fn of(stream: Socket) -> Self {
         // Each `say` is a segment of its own.
-        stream.set_nodelay(true).expect("a socket option");
+        stream.set_tcp_nodelay(true).expect("a socket option");
+        Self::patient(stream)
+    }
+
+    fn patient(stream: Socket) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
         Self { stream }
@@ -46,7 +57,8 @@ impl Connection {
 
     /// This end, as the server names it.
     pub fn name(&self) -> String {
-        self.stream.local_addr().expect("a connected socket").to_string()
+        let address = self.stream.local_addr().expect("a connected socket");
+        address.as_socket().map_or_else(|| String::from("unix"), |address| address.to_string())
     }
 
     /// Sends bytes.

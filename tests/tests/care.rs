@@ -56,7 +56,7 @@ fn ls_lists_what_was_received_while_the_server_runs_and_after_it() {
 
         let ended = run(&["ls"], server.inbox());
         assert_eq!(ended.code, Some(0));
-        assert!(ended.stdout.contains("stored      b/c.txt\n"), "{ended:?}");
+        assert!(ended.stdout.contains("stored      anonymous   b/c.txt\n"), "{ended:?}");
         assert!(!ended.stdout.contains('\u{1b}'), "{ended:?}");
         assert!(ended.stderr.contains("3 files: "), "{ended:?}");
         if is_running {
@@ -199,7 +199,7 @@ fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_b
     assert!(partial["identity"].is_null());
     assert_eq!(lines.last().unwrap()["partials"], 1);
     let ended = run(&["ls"], server.inbox());
-    assert!(ended.stdout.contains("25 %        video.mkv\n"), "{ended:?}");
+    assert!(ended.stdout.contains("25 %        anonymous   video.mkv\n"), "{ended:?}");
     assert!(ended.stderr.contains("2 files: 6 B; 1 partial upload"), "{ended:?}");
 
     // A week is not over yet; then it is.

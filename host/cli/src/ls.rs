@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use sandport::Identity;
 use sandport::inbox::care::{FileState, PartialFile, StoredFile, Unreadable, list, list_partials};
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &LsArgs, talk: &Talk) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     let (mut number, mut total) = (0, 0);
     if !talk.json && !talk.quiet {
-        results.line(&row("SIZE", "AGE", "STATE", "NAME"))?;
+        results.line(&row("SIZE", "AGE", "STATE", "FROM", "NAME"))?;
     }
     for file in files {
         let file = match file {
@@ -84,14 +85,15 @@ fn name_of(partial: &Result<PartialFile, Unreadable>) -> Option<&str> {
     partial.as_ref().ok().map(|partial| partial.name.as_str())
 }
 
-fn row(size: &str, age: &str, state: &str, name: &str) -> String {
-    format!("{size:>10}  {age:>5}  {state:<10}  {name}")
+fn row(size: &str, age: &str, state: &str, from: &str, name: &str) -> String {
+    format!("{size:>10}  {age:>5}  {state:<10}  {from:<10}  {name}")
 }
 
 fn words_of(file: &StoredFile, now: SystemTime) -> String {
     let since = file.changed.map_or_else(String::new, |then| age(elapsed(then, now)));
     let name = clean(&file.path.to_string_lossy());
-    row(&bytes(file.size), &since, state(file), &name)
+    let from = file.identity.as_ref().map_or_else(|| String::from("-"), from);
+    row(&bytes(file.size), &since, state(file), &from, &name)
 }
 
 fn json_of(file: &StoredFile, now: SystemTime) -> Value {
@@ -108,8 +110,7 @@ fn json_of(file: &StoredFile, now: SystemTime) -> Value {
         "modified": file.modified.and_then(console::timestamp),
         "changed": file.changed.and_then(console::timestamp),
         "age_s": file.changed.map(|then| elapsed(then, now).as_secs()),
-        // Senders are anonymous until there are identities.
-        "identity": Value::Null,
+        "identity": file.identity.as_ref().and_then(Identity::name),
     })
 }
 
@@ -120,7 +121,7 @@ fn words_of_partial(partial: &PartialFile, now: SystemTime) -> String {
         Some(percent) => format!("{percent} %"),
         None => String::from("partial"),
     };
-    row(&bytes(partial.kept), &since, &state, &clean(&partial.name))
+    row(&bytes(partial.kept), &since, &state, &from(&partial.identity), &clean(&partial.name))
 }
 
 /// How much of an upload is kept. Not all is done before it is stored.
@@ -141,8 +142,13 @@ fn json_of_partial(partial: &PartialFile, now: SystemTime) -> Value {
         "begun": partial.begun.and_then(console::timestamp),
         "active": partial.active.and_then(console::timestamp),
         "age_s": partial.active.map(|then| elapsed(then, now).as_secs()),
-        "identity": partial.identity,
+        "identity": partial.identity.name(),
     })
+}
+
+/// Who sent it, as the records have it.
+fn from(identity: &Identity) -> String {
+    clean(&identity.to_string())
 }
 
 fn state(file: &StoredFile) -> &'static str {

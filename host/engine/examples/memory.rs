@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sandport::Server;
 use sandport::inbox::{Announced, Arrived, Found, Incoming, Lookup, Publishing, Storage};
 use sandport::protocol::{Digest, EntryName, Limits, Refusal, RefusalCode};
+use sandport::{Identity, Server};
 
 /// Most bytes of all files together.
 const BYTES_MAX: u64 = 64 << 20;
@@ -23,14 +23,22 @@ struct Memory(Arc<Mutex<Files>>);
 
 #[derive(Default)]
 struct Files {
-    stored: BTreeMap<EntryName, (Arrived, Vec<u8>)>,
+    stored: BTreeMap<EntryName, Kept>,
     /// Of all files, those on their way among them.
     bytes: u64,
+}
+
+/// A file that is here.
+struct Kept {
+    owner: Identity,
+    file: Arrived,
+    content: Vec<u8>,
 }
 
 /// One file on its way.
 struct Arriving {
     memory: Memory,
+    owner: Identity,
     name: EntryName,
     content: Vec<u8>,
 }
@@ -45,6 +53,7 @@ impl Storage for Memory {
     fn begin(&self, file: &Announced) -> Result<Box<dyn Incoming>, Refusal> {
         Ok(Box::new(Arriving {
             memory: self.clone(),
+            owner: file.identity.clone(),
             name: file.name.clone(),
             content: Vec::new(),
         }))
@@ -71,12 +80,12 @@ impl Incoming for Arriving {
 
     fn publish(mut self: Box<Self>, file: Arrived) -> Publishing {
         Box::pin(async move {
-            let content = std::mem::take(&mut self.content);
-            let name = self.name.clone();
+            let (owner, name) = (self.owner.clone(), self.name.clone());
+            let kept = Kept { owner, file, content: std::mem::take(&mut self.content) };
             self.memory.files(|files| {
                 // The last one of a name stays.
-                if let Some((_, before)) = files.stored.insert(name.clone(), (file, content)) {
-                    files.bytes -= before.len() as u64;
+                if let Some(before) = files.stored.insert(name.clone(), kept) {
+                    files.bytes -= before.content.len() as u64;
                 }
             });
             Ok(name)
@@ -92,11 +101,20 @@ impl Drop for Arriving {
 }
 
 impl Lookup for Memory {
-    fn find(&self, name: &EntryName, size: Option<u64>, digest: Option<Digest>) -> Option<Found> {
-        let file = self.files(|files| files.stored.get(name).map(|(file, _)| *file))?;
-        let fits = size.is_none_or(|size| size == file.size)
-            && digest.is_none_or(|digest| digest == file.digest);
-        fits.then(|| Found { name: name.clone(), file })
+    fn find(
+        &self,
+        identity: &Identity,
+        name: &EntryName,
+        size: Option<u64>,
+        digest: Option<Digest>,
+    ) -> Option<Found> {
+        self.files(|files| {
+            let Kept { owner, file, .. } = files.stored.get(name)?;
+            let fits = owner == identity
+                && size.is_none_or(|size| size == file.size)
+                && digest.is_none_or(|digest| digest == file.digest);
+            fits.then(|| Found { name: name.clone(), file: *file })
+        })
     }
 }
 
@@ -110,7 +128,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
     server.run(vec![listener.into()], shutdown).await;
     memory.files(|files| {
-        for (name, (file, _)) in &files.stored {
+        for (name, Kept { file, .. }) in &files.stored {
             println!("{name} {}", file.size);
         }
     });

@@ -15,6 +15,7 @@
     allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)
 )]
 
+mod identity;
 pub mod inbox;
 #[cfg(test)]
 mod namespace;
@@ -24,6 +25,7 @@ pub mod sender;
 pub mod server;
 pub use sandport_protocol::text;
 
+pub use identity::Identity;
 pub use sandbox::{
     Cache, ComponentError, Import, Inspection, Mode, ReceiverSource, SandboxLimits, inspect,
 };

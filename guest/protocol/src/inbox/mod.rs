@@ -18,7 +18,7 @@ pub use arrival::{Arrival, Body, check_digest};
 pub use choice::{Chosen, Conflict, Occupant, choose_name};
 pub use failure::Failure;
 #[cfg(feature = "std")]
-pub use index::Index;
+pub use index::{Index, Known};
 pub use made_up::made_up_name;
 pub use receipt_log::{
     Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored, frame_entry, frame_head,

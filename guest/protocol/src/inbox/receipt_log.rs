@@ -15,6 +15,10 @@
 //! An entry is written *before* its file gets its name, so that there is no file without one. It is
 //! therefore not true by itself: it counts where the file that has the name now is the one that the
 //! entry describes.
+//!
+//! Of a file whose sender has an identity an entry of its own kind is written, since the first kind had
+//! no room for one. A version that knows only the first ends the log there: it does not take the file for
+//! one that anybody may ask for.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -26,16 +30,17 @@ use crate::EntryName;
 /// Length and checksum before each payload. Bytes.
 pub const LOG_HEAD_BYTES: usize = 12;
 
-/// Longest payload. Bytes. The longest name has 2 KiB, all else is under 100 bytes.
+/// Longest payload. Bytes. The longest name has 2 KiB, that of an identity 255 bytes, all else is under
+/// 100.
 pub const LOG_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
 /// What the log holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
     /// A server began to write; what follows is by it.
     Session(Session),
     /// A file has its name, or is about to get it.
-    Stored(#[serde(borrow)] Stored<'a>),
+    Stored(Stored<'a>),
     /// The server ended in good order, and all before is durable.
     Closed,
 }
@@ -51,8 +56,10 @@ pub struct Session {
 }
 
 /// A stored file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored<'a> {
+    /// Who sent it; `None`: the anonymous identity.
+    pub identity: Option<Cow<'a, str>>,
     /// The name that the sender offered, or that was made up for it.
     pub offered: Cow<'a, str>,
     /// What the conflict rule put into the name ([`EntryName::renamed`]); 0: it is as offered.
@@ -82,10 +89,57 @@ pub struct Record {
     pub modified: (i64, u32),
 }
 
+/// An entry as it is encoded.
+#[derive(Serialize, Deserialize)]
+enum Encoded<'a> {
+    Session(Session),
+    Stored(#[serde(borrow)] Named<'a>),
+    Closed,
+    StoredBy(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Named<'a>),
+}
+
+/// What both kinds say of a stored file.
+#[derive(Serialize, Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    offered: Cow<'a, str>,
+    number: u32,
+    record: Record,
+}
+
+impl<'a> From<&'a Entry<'_>> for Encoded<'a> {
+    fn from(entry: &'a Entry<'_>) -> Self {
+        match entry {
+            Entry::Session(session) => Self::Session(*session),
+            Entry::Closed => Self::Closed,
+            Entry::Stored(stored) => {
+                let (number, record) = (stored.number, stored.record);
+                let named = Named { offered: Cow::Borrowed(&stored.offered), number, record };
+                match &stored.identity {
+                    None => Self::Stored(named),
+                    Some(identity) => Self::StoredBy(Cow::Borrowed(identity), named),
+                }
+            }
+        }
+    }
+}
+
+impl<'a> From<Encoded<'a>> for Entry<'a> {
+    fn from(encoded: Encoded<'a>) -> Self {
+        let (identity, Named { offered, number, record }) = match encoded {
+            Encoded::Session(session) => return Self::Session(session),
+            Encoded::Closed => return Self::Closed,
+            Encoded::Stored(named) => (None, named),
+            Encoded::StoredBy(identity, named) => (Some(identity), named),
+        };
+        Self::Stored(Stored { identity, offered, number, record })
+    }
+}
+
 /// Appends the frame of an entry.
 pub fn push_frame(frames: &mut Vec<u8>, entry: &Entry<'_>) {
     // Encoding into memory does not fail for these types; if it did, it would cost a receipt.
-    let Ok(payload) = postcard::to_allocvec(entry) else {
+    let Ok(payload) = postcard::to_allocvec(&Encoded::from(entry)) else {
         return;
     };
     let Ok(length) = u32::try_from(payload.len()) else {
@@ -108,8 +162,8 @@ pub fn frame_entry(payload: &[u8], check: [u8; 8]) -> Option<Entry<'_>> {
     if checksum(payload) != check {
         return None;
     }
-    match postcard::take_from_bytes(payload) {
-        Ok((entry, [])) => Some(entry),
+    match postcard::take_from_bytes::<Encoded<'_>>(payload) {
+        Ok((encoded, [])) => Some(encoded.into()),
         _ => None,
     }
 }

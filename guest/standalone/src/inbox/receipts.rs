@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::{
-    Entry, Index, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored, frame_entry,
-    frame_head, push_frame,
+    Entry, Index, Known, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored,
+    frame_entry, frame_head, push_frame,
 };
 
 use super::files::{DiskError, File, Folder};
@@ -44,8 +44,7 @@ impl<F: Folder> Receipts<F> {
             Entry::Session(session) => holds = session.durable,
             Entry::Stored(stored) => {
                 if holds && let Some(published) = stored.published() {
-                    let (offered, number) = (&stored.offered, stored.number);
-                    index.insert(offered, number, published.as_str(), stored.record);
+                    index.insert(&stored, published.as_str());
                 }
             }
             Entry::Closed => {}
@@ -59,7 +58,7 @@ impl<F: Folder> Receipts<F> {
         })
     }
 
-    /// What was published for `offered`, fits, and is on the disk as it was published, durably where
+    /// What anonymous senders have sent as `offered`, and fits, and is on the disk as it was published, durably where
     /// this run promises that.
     pub(super) fn find(
         &self,
@@ -68,12 +67,13 @@ impl<F: Folder> Receipts<F> {
         fits: impl Fn(&Record) -> bool,
     ) -> Option<(EntryName, Record)> {
         let is_there = |(name, record): &(EntryName, Record)| matches!(tree::look_up(root, name), Ok(Some(look)) if look.is(record));
-        let found = self.index.borrow().find(offered, fits);
+        let found = self.index.borrow().find(None, offered, fits);
         let (name, record) = found.into_iter().find(is_there)?;
-        let vouched = self.vouched.borrow().get(name.as_str()) == Some(&record);
+        let is_same = |known: Known<'_>| *known.record == record;
+        let vouched = self.vouched.borrow().get(name.as_str()).is_some_and(is_same);
         if self.durable && !vouched {
             sync(root, &name).ok()?;
-            self.vouch(&name, record);
+            self.vouch(&anonymous(offered, 0, record), &name);
         }
         Some((name, record))
     }
@@ -90,8 +90,7 @@ impl<F: Folder> Receipts<F> {
         if !log.begun {
             push_frame(&mut frames, &Entry::Session(Session { boot: 0, durable: self.durable }));
         }
-        let offered = Cow::Borrowed(offered.as_str());
-        push_frame(&mut frames, &Entry::Stored(Stored { offered, number, record }));
+        push_frame(&mut frames, &Entry::Stored(anonymous(offered, number, record)));
         let end = log.end;
         log.file.write(&frames, end)?;
         if self.durable {
@@ -112,15 +111,19 @@ impl<F: Folder> Receipts<F> {
         published: &EntryName,
         record: Record,
     ) {
-        self.vouch(published, record);
-        let (offered, published) = (offered.as_str(), published.as_str());
-        self.index.borrow_mut().insert(offered, number, published, record);
+        let stored = anonymous(offered, number, record);
+        self.vouch(&stored, published);
+        self.index.borrow_mut().insert(&stored, published.as_str());
     }
 
-    fn vouch(&self, published: &EntryName, record: Record) {
-        let published = published.as_str();
-        self.vouched.borrow_mut().insert(published, 0, published, record);
+    fn vouch(&self, stored: &Stored<'_>, published: &EntryName) {
+        self.vouched.borrow_mut().insert(stored, published.as_str());
     }
+}
+
+/// All senders are anonymous here: WASI does not say who is at the other end of a socket.
+fn anonymous(offered: &EntryName, number: u32, record: Record) -> Stored<'_> {
+    Stored { identity: None, offered: Cow::Borrowed(offered.as_str()), number, record }
 }
 
 /// Makes a file durable that an earlier run has published, and the folders that lead to it.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandport::net::Address;
+use sandport::net::{Address, Peer};
 use sandport::protocol::Refusal;
 use sandport::server::ServerEvent;
 use serde_json::{Value, json};
@@ -83,17 +83,17 @@ fn words_of(happened: &Happened, form: Form) -> Option<String> {
         }
         Happened::Server(ServerEvent::Stored { peer, receipt }) if form == Form::Words => {
             let (name, size) = (named(&receipt.name), bytes(receipt.size));
-            format!("received {name} ({size}) from {}", clean(peer))
+            format!("received {name} ({size}) from {}", who(peer))
         }
         Happened::Server(ServerEvent::Folder { peer, name }) if form == Form::Words => {
-            format!("folder {} from {}", named(name), clean(peer))
+            format!("folder {} from {}", named(name), who(peer))
         }
         Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => {
             let name = name.as_deref().map_or_else(|| String::from("a file"), named);
-            format!("refused {name} from {}: {}", clean(peer), shown(refusal))
+            format!("refused {name} from {}: {}", who(peer), shown(refusal))
         }
         Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => {
-            format!("refused {}: {}", clean(peer), shown(refusal))
+            format!("refused {}: {}", who(peer), shown(refusal))
         }
         Happened::Server(ServerEvent::Claimed(claim)) => claims::words(claim, form)?,
         _ => return None,
@@ -104,7 +104,7 @@ fn words_of(happened: &Happened, form: Form) -> Option<String> {
 fn talk_of(happened: &Happened) -> Option<String> {
     Some(match happened {
         Happened::Server(ServerEvent::Trapped { peer, reason }) => {
-            format!("error[trapped]: the receiver of {} trapped: {}", clean(peer), clean(reason))
+            format!("error[trapped]: the receiver of {} trapped: {}", who(peer), clean(reason))
         }
         Happened::Server(ServerEvent::ReceiverEnded { reason, restart_after, .. }) => format!(
             "error[receiver-ended]: the receiver ended, and all its connections: {}. It is started \
@@ -147,28 +147,33 @@ fn json_of(happened: &Happened) -> Option<Value> {
             "name": receipt.name,
             "size": receipt.size,
             "digest": format!("{:?}", receipt.digest),
-            "peer": peer,
+            "peer": *peer.address,
+            "identity": peer.identity.name(),
         }),
         Happened::Server(ServerEvent::Folder { peer, name }) => json!({
             "type": "folder",
             "name": name,
-            "peer": peer,
+            "peer": *peer.address,
+            "identity": peer.identity.name(),
         }),
         Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => json!({
             "type": "refused",
             "name": name,
-            "peer": peer,
+            "peer": *peer.address,
+            "identity": peer.identity.name(),
             "code": refusal.code.as_str(),
             "detail": refusal.detail,
         }),
         Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => json!({
             "type": "refused",
-            "peer": peer,
+            "peer": *peer.address,
+            "identity": peer.identity.name(),
             "code": refusal.code.as_str(),
             "detail": refusal.detail,
         }),
         Happened::Server(ServerEvent::Trapped { peer, reason }) => {
-            json!({"type": "trapped", "peer": peer, "reason": reason})
+            let (address, identity) = (&*peer.address, peer.identity.name());
+            json!({"type": "trapped", "peer": address, "identity": identity, "reason": reason})
         }
         Happened::Server(ServerEvent::ReceiverEnded { reason, trapped, restart_after }) => json!({
             "type": "receiver-ended",
@@ -225,6 +230,11 @@ fn named(name: &str) -> String {
     if clean.is_empty() || clean.trim() != clean { format!("\"{clean}\"") } else { clean }
 }
 
+/// Who it was, and from where.
+fn who(peer: &Peer) -> String {
+    clean(&peer.to_string())
+}
+
 fn shown(refusal: &Refusal) -> String {
     clean(&refusal.to_string())
 }
@@ -233,6 +243,7 @@ fn shown(refusal: &Refusal) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+    use sandport::Identity;
     use sandport::protocol::{Digest, Receipt, RefusalCode};
 
     use super::*;
@@ -243,6 +254,10 @@ mod tests {
         String::from_utf8(line).unwrap()
     }
 
+    fn remote() -> Peer {
+        Peer { address: "192.0.2.7:1".into(), identity: Identity::ANONYMOUS }
+    }
+
     fn stored() -> Happened {
         let receipt = Receipt {
             name: String::from("a\u{1b}[2Jb"),
@@ -250,7 +265,7 @@ mod tests {
             digest: Digest::Blake3([0xab; 32]),
             proof: None,
         };
-        Happened::Server(ServerEvent::Stored { peer: String::from("192.0.2.7:1"), receipt })
+        Happened::Server(ServerEvent::Stored { peer: remote(), receipt })
     }
 
     #[test]
@@ -283,7 +298,7 @@ mod tests {
     #[test]
     fn what_a_form_does_not_tell_has_no_line() {
         let setup = Duration::from_micros(40);
-        let ready = ServerEvent::SandboxReady { peer: String::from("unix"), setup };
+        let ready = ServerEvent::SandboxReady { peer: remote(), setup };
         let Happened::Server(stored) = stored() else { unreachable!() };
         for form in [Form::Words, Form::FewWords, Form::Json] {
             for event in [&ready, &stored] {
@@ -296,7 +311,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_even_to_the_quiet() {
         let refusal = Refusal::new(RefusalCode::NameInvalid, "it climbs\nout");
-        let peer = String::from("unix");
+        let peer = Peer { address: "unix".into(), identity: Identity::user(1000) };
         let refused = Happened::Server(ServerEvent::UploadRefused {
             peer,
             name: Some(String::from("../x")),
@@ -304,7 +319,7 @@ mod tests {
         });
         assert_eq!(
             written(Form::FewWords, &refused),
-            "refused ../x from unix: name-invalid: it climbs\\nout\n"
+            "refused ../x from unix (uid:1000): name-invalid: it climbs\\nout\n"
         );
         for (name, shown) in [("", "\"\""), (" ", "\" \""), ("a b", "a b")] {
             assert_eq!(named(name), shown);

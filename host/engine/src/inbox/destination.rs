@@ -6,6 +6,7 @@ use sandport_protocol::{Offer, Refusal};
 
 use super::storage::StorageInbox;
 use super::{Inbox, Verdict};
+use crate::Identity;
 
 /// Where the files of a server go: into a folder, or into a storage of its owner's.
 pub(crate) enum Destination {
@@ -14,11 +15,11 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    /// As [`Inbox::open`].
-    pub(crate) fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    /// As [`Inbox::open_as`].
+    pub(crate) fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         match self {
-            Self::Folder(inbox) => inbox.open(offer),
-            Self::Storage(inbox) => inbox.open(offer),
+            Self::Folder(inbox) => inbox.open_as(sender, offer),
+            Self::Storage(inbox) => inbox.open_as(sender, offer),
         }
     }
 }

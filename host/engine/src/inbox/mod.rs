@@ -60,6 +60,8 @@ use transient::Transient;
 use upload::Plan;
 use usage::{Reservation, Usage};
 
+use crate::Identity;
+
 /// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
 /// is checked when the file is published in any case; for a small file, that is early enough.
 const PATH_CHECK_BYTES_MIN: u64 = 64 * 1024;
@@ -278,7 +280,7 @@ impl Inbox {
         &self.handle.core.options
     }
 
-    /// Answers an offer. It does not wait for the disk beyond looking names up, making folders where
+    /// Answers an offer of `sender`. It does not wait for the disk beyond looking names up, making folders where
     /// nothing is durable, and reading the journal of an upload that is resumed, with up to a megabyte of
     /// its data.
     ///
@@ -286,22 +288,22 @@ impl Inbox {
     ///
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
-    pub fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    pub fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         match offer.kind {
-            EntryKind::File => self.open_file(offer),
+            EntryKind::File => self.open_file(sender, offer),
             EntryKind::Directory => self.open_folder(offer),
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
-    fn open_file(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn open_file(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         let core = &self.handle.core;
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
             None => self.name_for_unnamed()?,
         };
         if offer.name.is_some()
-            && let Some(verdict) = core.already_here(&name, offer)
+            && let Some(verdict) = core.already_here(sender, &name, offer)
         {
             return Ok(verdict);
         }
@@ -313,6 +315,7 @@ impl Inbox {
         }
         core.check_path(&name, offer.size)?;
         let plan = Plan {
+            identity: sender.clone(),
             name,
             size: offer.size,
             digest: offer.digest,
@@ -339,7 +342,7 @@ impl Inbox {
         let named = offer.name.is_some();
         let opened = partials.open(core, keeper.sender(), plan, named, resume, |published| {
             // Under its made-up name, which the sender does not know.
-            core.already_here(published, offer)
+            core.already_here(&plan.identity, published, offer)
         })?;
         Ok(match opened {
             Opened::Holder(holder) => {
@@ -390,10 +393,11 @@ impl Core {
         self.usage.as_ref().map(|usage| usage.reserve(size.unwrap_or(0))).transpose()
     }
 
-    /// The verdict on a file that was stored before and is still as it was.
-    fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<Verdict> {
+    /// The verdict on a file that this sender has stored before and that is still as it was.
+    fn already_here(&self, sender: &Identity, name: &EntryName, offer: &Offer) -> Option<Verdict> {
         let fits = |record: &Record| rules::fits(offer, record);
-        let (published, record) = self.receipts.find(self.layout.root.as_fd(), name, fits)?;
+        let root = self.layout.root.as_fd();
+        let (published, record) = self.receipts.find(root, sender, name, fits)?;
         Some(match offer.digest {
             Some(_) => Verdict::Stored(rules::receipt(&published, &record)),
             None => Verdict::DigestFirst,

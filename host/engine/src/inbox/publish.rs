@@ -32,6 +32,7 @@ use super::stage::StagedFile;
 use super::tree::{self, Folder, Obstacle};
 use super::usage::Reservation;
 use super::{Conflict, Core};
+use crate::Identity;
 
 /// From how many files on their content is synced by one `syncfs` and not file by file. Each `fsync`
 /// of a new file is a journal commit of its own; `syncfs` is one for all, but also waits for what
@@ -40,6 +41,7 @@ const SYNC_ALL_FILES_MIN: usize = 8;
 
 /// A file that is whole and verified.
 pub(super) struct FileWork {
+    pub(super) identity: Identity,
     /// What the sender called it.
     pub(super) name: EntryName,
     pub(super) staged: StagedFile,
@@ -91,6 +93,7 @@ enum State {
     Named(FileWork, Choice),
     /// A file that has its name.
     Placed {
+        identity: Identity,
         offered: EntryName,
         record: Record,
         choice: Choice,
@@ -296,9 +299,9 @@ impl<'a> Batch<'a> {
         let mut tickets = Vec::with_capacity(self.slots.len());
         for slot in self.slots {
             let outcome = match slot.state {
-                State::Placed { offered, record, choice } => {
-                    let publication =
-                        Publication { offered: &offered, number: choice.number, record };
+                State::Placed { identity, offered, record, choice } => {
+                    let (identity, offered, number) = (&identity, &offered, choice.number);
+                    let publication = Publication { identity, offered, number, record };
                     core.receipts.publish(&publication, &choice.name);
                     if !self.durable {
                         core.receipts.note(&core.disk, &publication);
@@ -360,7 +363,7 @@ fn choose(
         let same = |record: &Record| {
             record.digest == file.record.digest && record.size == file.record.size
         };
-        let (name, record) = core.receipts.find(root, &file.name, same)?;
+        let (name, record) = core.receipts.find(root, &file.identity, &file.name, same)?;
         Some(Chosen::Done(Ok(receipt(&name, &record))))
     };
     Ok(match choose_name(core.options.conflict, &file.name, look, same)? {
@@ -370,15 +373,16 @@ fn choose(
     })
 }
 
-/// An earlier file of the batch with the same name and content.
+/// An earlier file of the batch with the same name and content, of the same sender.
 fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
     slots.iter().position(|slot| {
-        let (offered, record) = match &slot.state {
-            State::Named(other, _) => (&other.name, &other.record),
-            State::Placed { offered, record, .. } => (offered, record),
+        let (identity, offered, record) = match &slot.state {
+            State::Named(other, _) => (&other.identity, &other.name, &other.record),
+            State::Placed { identity, offered, record, .. } => (identity, offered, record),
             _ => return false,
         };
-        *offered == file.name
+        *identity == file.identity
+            && *offered == file.name
             && record.digest == file.record.digest
             && record.size == file.record.size
     })
@@ -402,7 +406,8 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
     match placed {
         Ok(()) => {
             folders.changed(parent.unwrap_or_default(), &folder);
-            State::Placed { offered: file.name, record: file.record, choice }
+            let FileWork { identity, name: offered, record, .. } = file;
+            State::Placed { identity, offered, record, choice }
         }
         Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
             State::Done(Err(taken_by_folder()))
@@ -447,7 +452,8 @@ fn place_counted(
 }
 
 fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {
-    Publication { offered: &file.name, number: choice.number, record: file.record }
+    let FileWork { identity, name: offered, record, .. } = file;
+    Publication { identity, offered, number: choice.number, record: *record }
 }
 
 /// What a job is answered that the code above left in an intermediate state, which it does not.

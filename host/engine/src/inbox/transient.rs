@@ -213,7 +213,8 @@ impl Shared {
         let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);
         let reservation = receiving.reservation;
-        Ok(FileWork { name: plan.name.clone(), staged, record, reservation })
+        let (identity, name) = (plan.identity.clone(), plan.name.clone());
+        Ok(FileWork { identity, name, staged, record, reservation })
     }
 }
 

@@ -14,10 +14,12 @@ use super::latch::Latch;
 use super::partial::{Holder, Lane, Signals};
 use super::storage::{StorageBody, StorageUpload};
 use super::transient::{Transient, TransientBody};
+use crate::Identity;
 
 /// What was accepted, as far as it matters after the verdict.
 #[derive(Clone)]
 pub(super) struct Plan {
+    pub(super) identity: Identity,
     pub(super) name: EntryName,
     pub(super) size: Option<u64>,
     pub(super) digest: Option<Digest>,

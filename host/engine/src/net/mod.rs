@@ -2,8 +2,10 @@
 
 mod address;
 mod listener;
+mod peer;
 mod stream;
 
 pub use address::{Address, AddressError};
 pub use listener::{BindError, Listener};
+pub use peer::Peer;
 pub(crate) use stream::Stream;

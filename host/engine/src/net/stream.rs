@@ -8,13 +8,16 @@ use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::Peer;
+use crate::Identity;
+
 /// A connected socket. All calls take `&self`: the two directions are used independently.
 ///
 /// While it is watched, each packet that arrives wakes a thread, also when nobody waits for one; see
 /// [`Stream::unwatch`].
 #[derive(Debug)]
 pub(crate) struct Stream {
-    peer: String,
+    peer: Peer,
     state: Mutex<State>,
 }
 
@@ -41,8 +44,8 @@ enum Unwatched {
 }
 
 impl Stream {
-    /// The other end, as `peer.address` of the WIT package has it.
-    pub(crate) fn peer_address(&self) -> &str {
+    /// The other end.
+    pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }
 
@@ -191,19 +194,24 @@ impl Stream {
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
-        let peer = match stream.peer_addr() {
-            Ok(address) => address.to_string(),
+        let address = match stream.peer_addr() {
+            Ok(address) => address.to_string().into(),
             // It is gone already; reading will say so.
-            Err(_) => String::from("unknown"),
+            Err(_) => "unknown".into(),
         };
-        Self { peer, state: Mutex::new(State::Watched(Arc::new(Watched::Tcp(stream)))) }
+        let peer = Peer { address, identity: Identity::ANONYMOUS };
+        let state = Mutex::new(State::Watched(Arc::new(Watched::Tcp(stream))));
+        Self { peer, state }
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
+        // SO_PEERCRED: as it was when the other end connected, whatever became of that process since.
+        let identity =
+            stream.peer_cred().map_or(Identity::ANONYMOUS, |it| Identity::user(it.uid()));
         let state = Mutex::new(State::Watched(Arc::new(Watched::Unix(stream))));
-        Self { peer: String::from("unix"), state }
+        Self { peer: Peer { address: "unix".into(), identity }, state }
     }
 }
 

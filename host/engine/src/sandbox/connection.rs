@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::buffers::Buffers;
 use crate::inbox::Destination;
-use crate::net::Stream;
+use crate::net::{Peer, Stream};
 use crate::server::{EventSink, ServerEvent};
 
 /// What all connections of a server share.
@@ -69,7 +69,7 @@ fn millis(duration: Duration) -> u64 {
 /// A connection that was accepted.
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
-    pub(crate) peer: String,
+    pub(crate) peer: Peer,
     pub(crate) context: Arc<Context>,
     since: Instant,
     /// Bytes that arrived so far.
@@ -89,7 +89,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
         Self {
-            peer: stream.peer_address().to_owned(),
+            peer: stream.peer().clone(),
             stream,
             context,
             since: Instant::now(),

@@ -79,7 +79,8 @@ impl State {
     pub(super) fn arguments(
         &mut self,
     ) -> wasmtime::Result<(Peer, Resource<DynInputStream>, Resource<DynOutputStream>)> {
-        let peer = Peer { address: self.connection.peer.clone(), encrypted: false };
+        let peer =
+            Peer { address: self.connection.peer.address.as_ref().to_owned(), encrypted: false };
         let input: DynInputStream = Box::new(ConnectionInput(Arc::clone(&self.connection)));
         let output: DynOutputStream = Box::new(ConnectionOutput(Arc::clone(&self.connection)));
         Ok((peer, self.table.push(input)?, self.table.push(output)?))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandport_protocol::{Receipt, Refusal};
 
 use super::events::EventQueue;
-use crate::net::Address;
+use crate::net::{Address, Peer};
 use crate::sandbox::Claim;
 
 /// Something that happened on a connection. Names, details and reasons may come from the peer:
@@ -16,28 +16,28 @@ pub enum ServerEvent {
     /// A connection's sandbox is set up and about to run.
     SandboxReady {
         /// The other end.
-        peer: String,
+        peer: Peer,
         /// From the first byte to the instance: store, linking, memory.
         setup: Duration,
     },
     /// A file is whole, verified, visible, and as durable as the setting says.
     Stored {
         /// Who sent it.
-        peer: String,
+        peer: Peer,
         /// What was stored.
         receipt: Receipt,
     },
     /// A folder that was offered is there, with the folders above it; it may have been before.
     Folder {
         /// Who sent it.
-        peer: String,
+        peer: Peer,
         /// Its path in the inbox.
         name: String,
     },
     /// One upload was refused; its connection may go on.
     UploadRefused {
         /// Who sent it.
-        peer: String,
+        peer: Peer,
         /// The name in the offer.
         name: Option<String>,
         /// Why.
@@ -46,14 +46,14 @@ pub enum ServerEvent {
     /// A connection ended with a refusal.
     ConnectionRefused {
         /// Who it was.
-        peer: String,
+        peer: Peer,
         /// Why.
         refusal: Refusal,
     },
     /// A receiver trapped or went over its budget; its connection was cut.
     Trapped {
         /// Who was connected.
-        peer: String,
+        peer: Peer,
         /// The reason.
         reason: String,
     },

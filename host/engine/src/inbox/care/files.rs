@@ -8,6 +8,7 @@ use sandport_protocol::{Digest, RESERVED_NAME};
 use walkdir::WalkDir;
 
 use super::look::Look;
+use crate::Identity;
 use crate::inbox::{InboxError, receipts};
 
 /// A file with a name.
@@ -24,6 +25,8 @@ pub struct StoredFile {
     pub changed: Option<SystemTime>,
     /// What is known of it.
     pub state: FileState,
+    /// Who sent what was stored under its name; `None`: there is no record.
+    pub identity: Option<Identity>,
 }
 
 /// What the records say of a file.
@@ -78,19 +81,22 @@ impl Iterator for Files {
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.entries.next()?;
         Some(entry.map(|(path, metadata)| {
-            let state = match path.to_str().and_then(|name| self.look.record(name)) {
+            let recorded = path.to_str().and_then(|name| self.look.record(name));
+            let state = match recorded.map(|recorded| &recorded.record) {
                 None => FileState::Unrecorded,
                 Some(record) if receipts::describes(record, &metadata) => {
                     FileState::Stored(Digest::Blake3(record.digest))
                 }
                 Some(record) => FileState::Touched(Digest::Blake3(record.digest)),
             };
+            let identity = recorded.map(|recorded| recorded.identity.clone());
             StoredFile {
                 size: metadata.len(),
                 modified: metadata.modified().ok(),
                 changed: changed(&metadata),
                 path,
                 state,
+                identity,
             }
         }))
     }

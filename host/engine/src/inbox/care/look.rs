@@ -10,14 +10,14 @@ use sandport_protocol::RESERVED_NAME;
 
 use crate::inbox::InboxError;
 use crate::inbox::layout;
-use crate::inbox::receipts::{self, LogStamp, Record};
+use crate::inbox::receipts::{self, LogStamp, Recorded};
 
 /// An inbox that is looked at.
 pub(super) struct Look {
     pub(super) dir: PathBuf,
     pub(super) root: OwnedFd,
     pub(super) state: OwnedFd,
-    records: HashMap<String, Record>,
+    records: HashMap<String, Recorded>,
     /// The log as the records were read from it.
     stamp: Option<LogStamp>,
 }
@@ -36,7 +36,7 @@ impl Look {
     }
 
     /// The record of the file that has the name.
-    pub(super) fn record(&self, name: &str) -> Option<&Record> {
+    pub(super) fn record(&self, name: &str) -> Option<&Recorded> {
         self.records.get(name)
     }
 

@@ -13,6 +13,7 @@ use sandport_protocol::journal::{Inspected, inspect};
 use super::files::Unreadable;
 use super::look::open_state;
 use super::sweep::open_regular;
+use crate::Identity;
 use crate::inbox::InboxError;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX};
 use crate::inbox::receipts::boot;
@@ -34,8 +35,8 @@ pub struct PartialFile {
     pub begun: Option<SystemTime>,
     /// When something of it arrived last.
     pub active: Option<SystemTime>,
-    /// Who sends it; `None`: the anonymous identity.
-    pub identity: Option<String>,
+    /// Who sends it.
+    pub identity: Identity,
 }
 
 /// Lists the uploads that can be resumed in the inbox at `dir`, in no order that means anything.
@@ -114,7 +115,7 @@ fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
         kept: inspected.kept_bytes,
         begun: seconds(inspected.begun.begun_s),
         active: seconds(data.st_mtime.max(found.st_mtime)),
-        identity: inspected.begun.identity,
+        identity: Identity::recorded(inspected.begun.identity.map(Into::into)),
     }))
 }
 

@@ -94,10 +94,10 @@ impl Iterator for Verify {
             let there = tree::look_up(look.root.as_fd(), &entry_name).ok().flatten();
             let is_file = there
                 .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-            let record = look.record(&name).filter(|_| !is_file)?;
+            let recorded = look.record(&name).filter(|_| !is_file)?;
             Some(Checked {
                 path: PathBuf::from(&name),
-                size: record.size,
+                size: recorded.record.size,
                 verdict: Verdict::Missing,
             })
         })
@@ -118,11 +118,11 @@ impl Verify {
     }
 
     fn compare(&self, path: &Path) -> Option<Verdict> {
-        let Some(record) = path.to_str().and_then(|name| self.look.record(name)) else {
+        let Some(recorded) = path.to_str().and_then(|name| self.look.record(name)) else {
             return Some(Verdict::Unrecorded);
         };
         match hash(&self.look.dir.join(path)) {
-            Ok(digest) if digest == record.digest => Some(Verdict::Whole),
+            Ok(digest) if digest == recorded.record.digest => Some(Verdict::Whole),
             Ok(_) => Some(Verdict::Changed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(Verdict::Unreadable(error)),

@@ -42,6 +42,7 @@ use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMo
 use super::commit::Pending;
 use super::upload::Plan;
 use super::{Core, Verdict};
+use crate::Identity;
 pub(super) use holder::{Holder, Signals};
 pub(super) use keeper::Keeper;
 use keeper::Request;
@@ -63,10 +64,10 @@ pub(super) const JOURNAL_SUFFIX: &str = ".journal";
 pub(super) struct Id([u8; 32]);
 
 impl Id {
-    pub(super) fn of(identity: Option<&str>, resume: &Resume) -> Self {
+    pub(super) fn of(identity: &Identity, resume: &Resume) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("sandport 2026-11-24 resumable upload");
-        let name = identity.unwrap_or_default().as_bytes();
-        hasher.update(&[u8::from(identity.is_some())]);
+        let name = identity.name().unwrap_or_default().as_bytes();
+        hasher.update(&[u8::from(!identity.is_anonymous())]);
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name).update(&resume.key);
         Self(*hasher.finalize().as_bytes())
@@ -129,7 +130,7 @@ impl Partials {
         resume: &Resume,
         published: impl Fn(&EntryName) -> Option<Verdict>,
     ) -> Result<Opened, Refusal> {
-        let id = Id::of(None, resume);
+        let id = Id::of(&plan.identity, resume);
         let mut restart = resume.mode == ResumeMode::Restart;
         let begin = || Partial::begin(core, self, keeper, id, plan, named);
         // It goes round again where the upload that was found has ended meanwhile.
@@ -144,7 +145,7 @@ impl Partials {
                     }
                     let partial = match store::load(core, id)? {
                         Some(Found::Partial(loaded)) => {
-                            Partial::resume(core, self, keeper, id, *loaded, named)?
+                            Partial::resume(core, self, keeper, id, *loaded, plan, named)?
                         }
                         Some(Found::Published(name)) => match published(&name) {
                             Some(verdict) if !restart => return Ok(Opened::Published(verdict)),

@@ -18,6 +18,7 @@ use super::keeper::Request;
 use super::lane::LaneState;
 use super::store::{self, Journal, Loaded};
 use super::{Id, Partials};
+use crate::Identity;
 use crate::inbox::Core;
 use crate::inbox::commit::{Pending, Ticket};
 use crate::inbox::space::FLOOR_STEP_BYTES;
@@ -38,6 +39,8 @@ pub(in crate::inbox) struct Partial {
     partials: Weak<Partials>,
     keeper: Sender<Request>,
     id: Id,
+    /// Who sends it.
+    identity: Identity,
     name: EntryName,
     /// Whether the sender chose the name.
     named: bool,
@@ -101,7 +104,8 @@ impl Partial {
     ) -> Result<Arc<Self>, Refusal> {
         let (name, size) = (plan.name.clone(), plan.size);
         let state = State::new(core.reserve(size)?);
-        Ok(Self::new(core, partials, keeper, id, (name, named, size), state, Journal::new()))
+        let what = (plan.identity.clone(), name, named, size);
+        Ok(Self::new(core, partials, keeper, id, what, state, Journal::new()))
     }
 
     /// Goes on with one that was found.
@@ -111,6 +115,7 @@ impl Partial {
         keeper: &Sender<Request>,
         id: Id,
         loaded: Loaded,
+        plan: &Plan,
         named: bool,
     ) -> Result<Arc<Self>, Refusal> {
         let Loaded { name, size, data, tree, whole, tail, journal } = loaded;
@@ -125,7 +130,8 @@ impl Partial {
             state.begun.insert(group, (length, hasher));
         }
         (state.data, state.tree, state.whole) = (Some(Arc::new(data)), tree, whole);
-        Ok(Self::new(core, partials, keeper, id, (name, named, size), state, journal))
+        let what = (plan.identity.clone(), name, named, size);
+        Ok(Self::new(core, partials, keeper, id, what, state, journal))
     }
 
     fn new(
@@ -133,7 +139,7 @@ impl Partial {
         partials: &Arc<Partials>,
         keeper: &Sender<Request>,
         id: Id,
-        (name, named, size): (EntryName, bool, Option<u64>),
+        (identity, name, named, size): (Identity, EntryName, bool, Option<u64>),
         state: State,
         journal: Journal,
     ) -> Arc<Self> {
@@ -142,6 +148,7 @@ impl Partial {
             partials: Arc::downgrade(partials),
             keeper: keeper.clone(),
             id,
+            identity,
             name,
             named,
             size,

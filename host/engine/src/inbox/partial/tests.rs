@@ -35,7 +35,8 @@ fn begun() -> (TempDir, Upload, Arc<Partial>) {
 fn lose(partial: &Arc<Partial>) -> (Holder, impl FnOnce()) {
     let name = partial.name().clone();
     let size = partial.size();
-    let plan = Plan { name, size, digest: None, modified_ns: None, executable: false };
+    let identity = Identity::ANONYMOUS;
+    let plan = Plan { identity, name, size, digest: None, modified_ns: None, executable: false };
     let (later, evicted) = partial.hold(&plan, &Resume { epoch: 2, ..RESUME }).unwrap().unwrap();
     (later, || partial.dismiss(evicted))
 }

@@ -4,12 +4,12 @@
 mod log;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::Stat;
 use sandport_protocol::EntryName;
@@ -19,6 +19,7 @@ use sandport_protocol::inbox::{Entry, Index, Session, Stored};
 use super::disk::Disk;
 use super::error::InboxError;
 use super::tree;
+use crate::Identity;
 use log::Log;
 pub(super) use log::{LogStamp, NAME as LOG_NAME, stamp};
 
@@ -55,9 +56,21 @@ struct Writer {
 
 /// A file that is about to be published, or was.
 pub(super) struct Publication<'a> {
+    pub(super) identity: &'a Identity,
     pub(super) offered: &'a EntryName,
     pub(super) number: u32,
     pub(super) record: Record,
+}
+
+impl Publication<'_> {
+    fn stored(&self) -> Stored<'_> {
+        Stored {
+            identity: self.identity.name().map(Cow::Borrowed),
+            offered: Cow::Borrowed(self.offered.as_str()),
+            number: self.number,
+            record: self.record,
+        }
+    }
 }
 
 impl Receipts {
@@ -93,8 +106,7 @@ impl Receipts {
                 Entry::Stored(stored) => {
                     survey.entries += 1;
                     if holds && let Some(published) = stored.published() {
-                        let (offered, number) = (&stored.offered, stored.number);
-                        index.insert(offered, number, published.as_str(), stored.record);
+                        index.insert(&stored, published.as_str());
                         survey.sample(published, stored.record);
                     }
                 }
@@ -104,8 +116,9 @@ impl Receipts {
         .map_err(failed("read"))?;
 
         if survey.mostly_dead(root, index.len()) {
-            let is_live = |name: &EntryName, record: &Record| {
-                index.get(name.as_str()) == Some(record) && is_of(record, root, name)
+            let is_live = |name: &EntryName, stored: &Stored<'_>| {
+                index.get(name.as_str()).is_some_and(|known| known.is(stored))
+                    && is_of(&stored.record, root, name)
             };
             let live = compact(disk, &mut log, state, is_live).map_err(failed("compact"))?;
             index = live;
@@ -130,15 +143,16 @@ impl Receipts {
         })
     }
 
-    /// What was published for `offered`, fits, and is on the disk as it was published.
+    /// What `identity` has sent as `offered`, and fits, and is on the disk as it was published.
     pub(super) fn find(
         &self,
         root: BorrowedFd<'_>,
+        identity: &Identity,
         offered: &EntryName,
         fits: impl Fn(&Record) -> bool,
     ) -> Option<(EntryName, Record)> {
         // The lock is not held while the disk is asked.
-        let found = lock(&self.index).find(offered, fits);
+        let found = lock(&self.index).find(identity.name(), offered, fits);
         found.into_iter().find(|(name, record)| is_of(record, root, name))
     }
 
@@ -195,8 +209,8 @@ impl Receipts {
         let remembered = lock(&self.index).len() as u64;
         if writer.entries / 2 >= remembered {
             writer.flush(disk);
-            let is_live = |name: &EntryName, record: &Record| {
-                lock(&self.index).get(name.as_str()) == Some(record)
+            let is_live = |name: &EntryName, stored: &Stored<'_>| {
+                lock(&self.index).get(name.as_str()).is_some_and(|known| known.is(stored))
             };
             match compact(disk, &mut writer.log, state, is_live) {
                 Ok(live) => {
@@ -217,8 +231,7 @@ impl Receipts {
 
     /// From now on an offer of the file is answered with its receipt.
     pub(super) fn publish(&self, publication: &Publication<'_>, published: &EntryName) {
-        let (offered, number) = (publication.offered.as_str(), publication.number);
-        lock(&self.index).insert(offered, number, published.as_str(), publication.record);
+        lock(&self.index).insert(&publication.stored(), published.as_str());
     }
 
     /// Ends the run; `durable`: all that was published is.
@@ -239,11 +252,7 @@ impl Writer {
             self.log.push(&Entry::Session(self.session));
         }
         self.entries += 1;
-        self.log.push(&Entry::Stored(Stored {
-            offered: Cow::Borrowed(publication.offered.as_str()),
-            number: publication.number,
-            record: publication.record,
-        }));
+        self.log.push(&Entry::Stored(publication.stored()));
     }
 
     fn flush(&mut self, disk: &Disk) {
@@ -329,7 +338,7 @@ fn compact(
     disk: &Disk,
     log: &mut Log,
     state: BorrowedFd<'_>,
-    is_live: impl Fn(&EntryName, &Record) -> bool,
+    is_live: impl Fn(&EntryName, &Stored<'_>) -> bool,
 ) -> std::io::Result<Index> {
     let mut live = Index::new();
     log.replace(disk, state, |old, new| {
@@ -344,18 +353,18 @@ fn compact(
                     let Some(published) = stored.published() else {
                         return;
                     };
-                    let record = stored.record;
                     // Only the last entry under a name counts; one may be there twice.
-                    if live.get(published.as_str()) == Some(&record)
-                        || !is_live(&published, &record)
-                    {
+                    let is_written = |live: &Index| {
+                        live.get(published.as_str()).is_some_and(|known| known.is(stored))
+                    };
+                    if is_written(&live) || !is_live(&published, stored) {
                         return;
                     }
                     let begun = session.take().map(Entry::Session);
                     for entry in begun.iter().chain([&entry]) {
                         written = std::mem::replace(&mut written, Ok(())).and(new.push(entry));
                     }
-                    live.insert(&stored.offered, stored.number, published.as_str(), record);
+                    live.insert(stored, published.as_str());
                 }
                 Entry::Closed => {}
             }
@@ -370,15 +379,34 @@ fn compact(
     Ok(live)
 }
 
+/// A record, and who sent the file.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub(super) record: Record,
+    pub(super) identity: Identity,
+}
+
 /// The last record under each name that the log in `state` has, for who only looks: a server may be
 /// writing it. Empty where there is no log.
-pub(super) fn read_all(state: BorrowedFd<'_>) -> std::io::Result<HashMap<String, Record>> {
+pub(super) fn read_all(state: BorrowedFd<'_>) -> std::io::Result<HashMap<String, Recorded>> {
     let mut records = HashMap::new();
+    // Few of them send many files.
+    let mut identities: HashSet<Arc<str>> = HashSet::new();
     log::read_only(state, |entry| {
         if let Entry::Stored(stored) = entry
             && let Some(published) = stored.published()
         {
-            records.insert(published.as_str().to_owned(), stored.record);
+            let identity = stored.identity.as_deref().map(|name| match identities.get(name) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let name: Arc<str> = name.into();
+                    identities.insert(Arc::clone(&name));
+                    name
+                }
+            });
+            let recorded =
+                Recorded { record: stored.record, identity: Identity::recorded(identity) };
+            records.insert(published.as_str().to_owned(), recorded);
         }
     })?;
     Ok(records)

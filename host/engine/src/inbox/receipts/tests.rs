@@ -55,7 +55,7 @@ impl Bench {
     }
 
     fn finds(&self, receipts: &Receipts, name: &EntryName) -> bool {
-        receipts.find(self.root.as_fd(), name, |_| true).is_some()
+        receipts.find(self.root.as_fd(), &Identity::ANONYMOUS, name, |_| true).is_some()
     }
 }
 
@@ -66,7 +66,7 @@ struct Opened {
 }
 
 fn publication(offered: &EntryName, record: Record) -> Publication<'_> {
-    Publication { offered, number: 0, record }
+    Publication { identity: &Identity::ANONYMOUS, offered, number: 0, record }
 }
 
 fn store(bench: &Bench, receipts: &Receipts, files: &[(EntryName, Record)]) {
@@ -204,9 +204,9 @@ fn what_was_stored_without_durability_holds_until_the_system_stops() {
             Entry::Session(Session { boot, durable }) => {
                 Entry::Session(Session { boot: boot ^ 1, durable })
             }
-            Entry::Stored(Stored { offered, number, record }) => {
+            Entry::Stored(Stored { offered, number, record, .. }) => {
                 let offered = Cow::Owned(offered.into_owned());
-                Entry::Stored(Stored { offered, number, record })
+                Entry::Stored(Stored { identity: None, offered, number, record })
             }
             Entry::Closed => Entry::Closed,
         });
@@ -343,16 +343,21 @@ mod index {
         Record { digest: [0; 32], size, inode: 0, modified: (0, 0) }
     }
 
+    fn insert(index: &mut Index, offered: &str, number: u32, published: &str, size: u64) {
+        let (offered, record) = (Cow::Borrowed(offered), record(size));
+        index.insert(&Stored { identity: None, offered, number, record }, published);
+    }
+
     fn sizes(index: &Index, offered: &str) -> Vec<u64> {
         let offered = EntryName::parse(offered).unwrap();
-        index.find(&offered, |_| true).into_iter().map(|(_, record)| record.size).collect()
+        index.find(None, &offered, |_| true).into_iter().map(|(_, record)| record.size).collect()
     }
 
     #[test]
     fn the_latest_record_of_a_name_counts() {
         let mut index = Index::new();
-        index.insert("a", 0, "a", record(1));
-        index.insert("a", 0, "a", record(2));
+        insert(&mut index, "a", 0, "a", 1);
+        insert(&mut index, "a", 0, "a", 2);
         assert_eq!((sizes(&index, "a"), index.len()), (vec![2], 1));
     }
 
@@ -360,14 +365,14 @@ mod index {
     fn the_latest_record_counts_however_much_came_in_between() {
         let mut index = Index::with_capacity_max(10);
         for n in 0..20 {
-            index.insert("a", 0, "a", record(n));
+            insert(&mut index, "a", 0, "a", n);
             for other in 0..n {
-                index.insert(&format!("f{other}"), 0, &format!("f{other}"), record(0));
+                insert(&mut index, &format!("f{other}"), 0, &format!("f{other}"), 0);
             }
             if n < 5 {
                 assert_eq!(sizes(&index, "a"), [n]);
             }
-            index.insert("a", 0, "a", record(n + 100));
+            insert(&mut index, "a", 0, "a", n + 100);
             assert_eq!(sizes(&index, "a"), [n + 100]);
         }
     }
@@ -376,7 +381,7 @@ mod index {
     fn memory_is_bounded_and_the_newest_half_is_kept() {
         let mut index = Index::with_capacity_max(100);
         for n in 0..1_000 {
-            index.insert(&format!("f{n}"), 0, &format!("f{n}"), record(n));
+            insert(&mut index, &format!("f{n}"), 0, &format!("f{n}"), n);
             assert!(index.len() <= 100);
         }
         for n in 950..1_000 {
@@ -389,10 +394,10 @@ mod index {
     fn many_files_under_one_offered_name_are_remembered_up_to_a_bound() {
         let mut index = Index::new();
         let offered = EntryName::parse("a").unwrap();
-        index.insert("a", 0, "a", record(0));
+        insert(&mut index, "a", 0, "a", 0);
         for number in 1..1_000 {
             let published = offered.renamed(number).unwrap();
-            index.insert("a", number, published.as_str(), record(u64::from(number)));
+            insert(&mut index, "a", number, published.as_str(), u64::from(number));
         }
         let found = sizes(&index, "a");
         assert_eq!(found.len(), 65);

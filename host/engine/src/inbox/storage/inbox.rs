@@ -7,6 +7,7 @@ use sandport_protocol::inbox::{folder_receipt, folder_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
 use super::{Announced, Arrived, Found, Incoming, Storage, StorageUpload};
+use crate::Identity;
 use crate::inbox::commit::{Pending, Ticket};
 use crate::inbox::{Upload, Verdict, unnamed};
 
@@ -23,21 +24,25 @@ impl StorageInbox {
         Self { storage, size_max, last: Mutex::default() }
     }
 
-    /// As [`Inbox::open`](crate::inbox::Inbox::open).
-    pub(crate) fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
+    /// As [`Inbox::open_as`](crate::inbox::Inbox::open_as).
+    pub(crate) fn open_as(
+        self: &Arc<Self>,
+        sender: &Identity,
+        offer: &Offer,
+    ) -> Result<Verdict, Refusal> {
         match offer.kind {
-            EntryKind::File => self.open_file(offer),
-            EntryKind::Directory => self.open_folder(offer),
+            EntryKind::File => self.open_file(sender, offer),
+            EntryKind::Directory => self.open_folder(sender, offer),
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
-    fn open_file(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn open_file(self: &Arc<Self>, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
             None => unnamed::made_up_name().ok_or(RefusalCode::Io)?,
         };
-        if let Some(Found { name, file }) = self.already_here(&name, offer) {
+        if let Some(Found { name, file }) = self.already_here(sender, &name, offer) {
             return Ok(match offer.digest {
                 Some(_) => Verdict::Stored(receipt(&name, file)),
                 None => Verdict::DigestFirst,
@@ -49,6 +54,7 @@ impl StorageInbox {
             return Err(too_large(self.size_max));
         }
         let announced = Announced {
+            identity: sender.clone(),
             name,
             size: offer.size,
             modified_ns: offer.modified_ns,
@@ -59,19 +65,24 @@ impl StorageInbox {
         Ok(Verdict::Accepted(Upload::stored(upload)))
     }
 
-    fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<Found> {
+    pub(super) fn already_here(
+        &self,
+        sender: &Identity,
+        name: &EntryName,
+        offer: &Offer,
+    ) -> Option<Found> {
         let nameable = offer.name.is_some() && (offer.size.is_some() || offer.digest.is_some());
         let lookup = self.storage.lookup().filter(|_| nameable)?;
-        lookup.find(name, offer.size, offer.digest)
+        lookup.find(sender, name, offer.size, offer.digest)
     }
 
-    fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn open_folder(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         let name = EntryName::parse(offer.name.as_ref().ok_or_else(folder_without_name)?)?;
         let Some(folders) = self.storage.folders() else {
             let words = "empty folders are not kept here";
             return Err(Refusal::new(RefusalCode::Other, words));
         };
-        folders.make(&name)?;
+        folders.make(sender, &name)?;
         Ok(Verdict::Stored(folder_receipt(&name)))
     }
 

@@ -7,6 +7,8 @@ use std::pin::Pin;
 
 use sandport_protocol::{Digest, EntryName, Refusal};
 
+use crate::Identity;
+
 pub(crate) use inbox::StorageInbox;
 pub(super) use upload::{StorageBody, StorageUpload};
 
@@ -55,10 +57,12 @@ pub trait Incoming: Send + 'static {
 /// The end of an upload, on its way.
 pub type Publishing = Pin<Box<dyn Future<Output = Result<EntryName, Refusal>> + Send>>;
 
-/// What a sender says of a file before it sends it.
+/// What a sender says of a file before it sends it, and who that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Announced {
+    /// Who sends it. This is no word of the sender's.
+    pub identity: Identity,
     /// The name: the sender's, or one that was made up where it gave none.
     pub name: EntryName,
     /// Size in bytes; `None`: not known yet.
@@ -81,11 +85,18 @@ pub struct Arrived {
 
 /// Knows what a [`Storage`] has.
 pub trait Lookup {
-    /// The file that was stored under `name` or under a name that was made of it, and has this size
-    /// and this digest, as far as they are given. At least one of them is.
+    /// The file that `identity` stored under `name` or under a name that was made of it, and that has this
+    /// size and this digest, as far as they are given. At least one of them is.
     ///
-    /// A sender that shows the digest of such a file gets a receipt for it, and does not send it.
-    fn find(&self, name: &EntryName, size: Option<u64>, digest: Option<Digest>) -> Option<Found>;
+    /// A sender that shows the digest of such a file gets a receipt for it, and does not send it. So a file
+    /// of another identity is not to be found: the answer would tell strangers what is there.
+    fn find(
+        &self,
+        identity: &Identity,
+        name: &EntryName,
+        size: Option<u64>,
+        digest: Option<Digest>,
+    ) -> Option<Found>;
 }
 
 /// A file that is stored already.
@@ -99,12 +110,12 @@ pub struct Found {
 
 /// Makes folders in a [`Storage`].
 pub trait Folders {
-    /// Makes an empty folder, with those above it. One that exists is no error.
+    /// Makes an empty folder for `identity`, with those above it. One that exists is no error.
     ///
     /// # Errors
     ///
     /// Why there can be none of this name.
-    fn make(&self, name: &EntryName) -> Result<(), Refusal>;
+    fn make(&self, identity: &Identity, name: &EntryName) -> Result<(), Refusal>;
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::{
     Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage, StorageInbox,
 };
+use crate::Identity;
 use crate::inbox::{Pending, Upload, Verdict};
 
 /// Notes all that it is told.
@@ -44,6 +45,7 @@ struct Noted(Notebook, String);
 
 impl Storage for Notebook {
     fn begin(&self, file: &Announced) -> Result<Box<dyn Incoming>, Refusal> {
+        assert_eq!(file.identity, owner());
         self.note(format!("begin {} {:?}", file.name, file.size));
         Ok(Box::new(Noted(self.clone(), file.name.as_str().to_owned())))
     }
@@ -86,9 +88,16 @@ impl Drop for Noted {
 }
 
 impl Lookup for Notebook {
-    fn find(&self, name: &EntryName, size: Option<u64>, digest: Option<Digest>) -> Option<Found> {
+    fn find(
+        &self,
+        identity: &Identity,
+        name: &EntryName,
+        size: Option<u64>,
+        digest: Option<Digest>,
+    ) -> Option<Found> {
         let file = Arrived { size: 5, digest: digest_of(b"hello") };
-        let fits = name.as_str() == "known"
+        let fits = *identity == owner()
+            && name.as_str() == "known"
             && size.is_none_or(|size| size == file.size)
             && digest.is_none_or(|digest| digest == file.digest);
         fits.then(|| Found { name: name.clone(), file })
@@ -96,14 +105,29 @@ impl Lookup for Notebook {
 }
 
 impl Folders for Notebook {
-    fn make(&self, name: &EntryName) -> Result<(), Refusal> {
-        self.note(format!("make {name}"));
+    fn make(&self, identity: &Identity, name: &EntryName) -> Result<(), Refusal> {
+        self.note(format!("make {name} for {identity}"));
         Ok(())
+    }
+}
+
+/// Who has stored what there is.
+fn owner() -> Identity {
+    Identity::user(7)
+}
+
+impl StorageInbox {
+    fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.open_as(&owner(), offer)
     }
 }
 
 fn digest_of(bytes: &[u8]) -> Digest {
     Digest::Blake3(*blake3::hash(bytes).as_bytes())
+}
+
+fn parsed(name: &str) -> EntryName {
+    EntryName::parse(name).unwrap()
 }
 
 fn offer(name: &str) -> Offer {
@@ -277,7 +301,7 @@ async fn powers_are_used_where_there_are_any() {
     notebook.powers = true;
     let inbox = notebook.inbox();
     assert!(matches!(inbox.open(&folder), Ok(Verdict::Stored(receipt)) if receipt.size == 0));
-    assert_eq!(notebook.notes().last().unwrap(), "make folder");
+    assert_eq!(notebook.notes().last().unwrap(), "make folder for uid:7");
     assert!(matches!(inbox.open(&sized), Ok(Verdict::DigestFirst)));
     match inbox.open(&digested) {
         Ok(Verdict::Stored(receipt)) => {
@@ -285,6 +309,9 @@ async fn powers_are_used_where_there_are_any() {
         }
         other => panic!("{other:?}"),
     }
+    // Who asks is told to whoever answers.
+    let stranger = inbox.already_here(&Identity::ANONYMOUS, &parsed("known"), &digested);
+    assert_eq!(stranger, None);
     accepted(&inbox, &other).discard();
     accepted(&inbox, &offer("known")).discard();
 }

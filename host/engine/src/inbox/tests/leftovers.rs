@@ -65,7 +65,7 @@ fn uploads_that_can_be_resumed_are_listed_with_what_they_have_come_to() {
         assert_eq!(found.len(), 1);
         let partial = &found[0];
         assert_eq!((partial.name.as_str(), partial.size), ("d/video.mkv", Some(4 * GROUP_BYTES)));
-        assert_eq!((partial.kept, partial.identity.as_deref()), (GROUP_BYTES + 5, None));
+        assert_eq!((partial.kept, &partial.identity), (GROUP_BYTES + 5, &Identity::ANONYMOUS));
         let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         assert_eq!(partial.begun, Some(begun));
         let idle = partial.active.unwrap().elapsed().unwrap();

@@ -10,6 +10,7 @@ mod damage;
 mod disk_full;
 mod failing_disk;
 mod faults;
+mod identities;
 mod leftovers;
 mod locations;
 mod paths;
@@ -167,6 +168,13 @@ fn upload(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Upload {
     upload
 }
 
+impl Inbox {
+    /// For a sender that is nobody in particular, as most are here.
+    pub(in crate::inbox) fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.open_as(&Identity::ANONYMOUS, offer)
+    }
+}
+
 /// Sends a file as a sender does that knows its size but not its digest.
 fn send(inbox: &Inbox, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
     commit(inbox, &offer(name, content), content)
@@ -174,12 +182,21 @@ fn send(inbox: &Inbox, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
 
 /// Sends a file however it was offered, unless it is here already.
 fn commit(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Result<Receipt, Refusal> {
-    match inbox.open(offer)? {
+    commit_as(inbox, &Identity::ANONYMOUS, offer, content)
+}
+
+fn commit_as(
+    inbox: &Inbox,
+    sender: &Identity,
+    offer: &Offer,
+    content: &[u8],
+) -> Result<Receipt, Refusal> {
+    match inbox.open_as(sender, offer)? {
         Verdict::Stored(receipt) => Ok(receipt),
         Verdict::Making(pending) => wait(&pending),
         Verdict::DigestFirst => {
             let offer = Offer { digest: Some(digest(content)), ..offer.clone() };
-            commit(inbox, &offer, content)
+            commit_as(inbox, sender, &offer, content)
         }
         Verdict::Accepted(upload) => {
             if !content.is_empty() {

@@ -153,7 +153,8 @@ fn long_log(world: &World) {
         (0..4_200).map(|n| EntryName::parse(&format!("gone{n}")).unwrap()).collect();
     let record = Record { digest: [0; 32], size: 1, inode: 1, modified: (0, 0) };
     let core = Arc::clone(&inbox.handle.core);
-    let entries = gone.iter().map(|name| Publication { offered: name, number: 0, record });
+    let identity = &Identity::ANONYMOUS;
+    let entries = gone.iter().map(|offered| Publication { identity, offered, number: 0, record });
     core.receipts.intend(&core.disk, entries).unwrap();
     drop(core);
     drop(inbox);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::net::{TcpListener, UnixStream};
 
 use super::Stream;
+use crate::Identity;
 
 /// A connection, and its other end.
 fn pair() -> (Stream, Peer) {
@@ -72,5 +73,21 @@ async fn the_peer_of_a_tcp_connection_has_an_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stream = Stream::from(listener.accept().await.unwrap().0);
-    assert_eq!(stream.peer_address(), peer.local_addr().unwrap().to_string());
+    assert_eq!(*stream.peer().address, peer.local_addr().unwrap().to_string());
+}
+
+#[tokio::test]
+async fn the_peer_of_a_local_socket_is_the_user_who_connected_and_that_of_a_network_is_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let _peer = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let stream = Stream::from(listener.accept().await.unwrap().0);
+    let user = rustix::process::geteuid().as_raw();
+    assert_eq!(stream.peer().identity, Identity::user(user));
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stream = Stream::from(listener.accept().await.unwrap().0);
+    assert_eq!(stream.peer().identity, Identity::ANONYMOUS);
 }

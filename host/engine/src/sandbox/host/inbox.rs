@@ -93,7 +93,8 @@ impl State {
             let words = format!("{granted} uploads are open on this connection");
             return Err(protocol::Refusal::new(RefusalCode::TooMany, words));
         }
-        context.inbox.open(offer)
+        // Who it is, the host found out: the guest has no say in it.
+        context.inbox.open_as(&self.connection.peer.identity, offer)
     }
 
     fn end(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<UploadHandle> {

@@ -189,7 +189,8 @@ impl Partial {
             None => self.core.reserve(Some(size))?,
             reservation => reservation,
         };
-        Ok(FileWork { name: self.name.clone(), staged, record, reservation })
+        let (identity, name) = (self.identity.clone(), self.name.clone());
+        Ok(FileWork { identity, name, staged, record, reservation })
     }
 
     /// Writes the journal if there is none, also where nothing is to be kept.

@@ -109,7 +109,7 @@ impl Partial {
         Begun {
             name: self.name.as_str().to_owned(),
             size: self.size,
-            identity: None,
+            identity: self.identity.name().map(str::to_owned),
             begun_s: self.begun_s,
         }
     }

@@ -1,0 +1,164 @@
+//! Who a sender is: on one server, anonymous senders over TCP, and the user who runs the tests over a local
+//! socket.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::geteuid;
+use sandport_protocol::wire::{NumberedOffer, ReceiverMessage, SenderMessage};
+use sandport_protocol::{Resume, ResumeMode};
+use sandport_tests::native::{self, digest};
+use sandport_tests::send::command;
+use sandport_tests::{Native, Server, Setup, process, send};
+use serde_json::Value;
+
+/// A server that listens on TCP and on a local socket; that socket's folder.
+struct Both {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Both {
+    fn start(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = folder.path().join("inbox");
+        Self { server: serve(flags, folder.path(), &inbox), folder }
+    }
+
+    /// Ends the server and starts another.
+    fn restart(&mut self, flags: &[&str]) {
+        assert_eq!(self.server.stop(), Some(0));
+        let inbox = self.server.inbox().to_owned();
+        self.server = serve(flags, self.folder.path(), &inbox);
+    }
+
+    fn tcp(&self) -> &str {
+        &self.server.addresses()[0]
+    }
+
+    fn local(&self) -> &str {
+        &self.server.addresses()[1]
+    }
+
+    /// A file to send; its path.
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// What `ls` says of the files and uploads that have this name.
+    fn listed(&self, name: &str) -> Value {
+        let mut ls = command();
+        ls.args(["--json", "ls"]).arg(self.server.inbox());
+        let ended = process::run(&mut ls, b"");
+        let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.into_iter().find(|line| line["name"] == name).expect("it is listed")
+    }
+}
+
+fn serve(flags: &[&str], folder: &Path, inbox: &Path) -> Server {
+    let socket = format!("unix:{}", folder.join("socket").display());
+    let listen = ["-l", "127.0.0.1:0", "-l", &socket];
+    Setup::new(listen.into_iter().chain(flags.iter().copied())).inbox(inbox).start()
+}
+
+/// The user who runs the tests, as an inbox writes it down. Linux uses the number of `nobody` for users that it
+/// has no number for, so whoever has that one is anonymous.
+fn me() -> Value {
+    match geteuid().as_raw() {
+        65_534 => Value::Null,
+        uid => Value::from(format!("uid:{uid}")),
+    }
+}
+
+/// Whether this user has an identity; the tests below need two that differ.
+fn expect_identity() {
+    assert!(!me().is_null(), "run the tests as a user other than nobody (uid 65534)");
+}
+
+/// Offers a file with its digest; the answer.
+fn ask(address: &str, name: &str, content: &[u8]) -> ReceiverMessage {
+    let mut sender = Native::to(address);
+    let SenderMessage::Offer(NumberedOffer { id, mut offer }) =
+        native::offer(0, name, content.len() as u64)
+    else {
+        unreachable!()
+    };
+    offer.digest = Some(digest(content));
+    sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+    sender.hear().expect("an answer")
+}
+
+#[test]
+fn what_one_identity_stored_is_told_to_nobody_else_also_after_a_restart() {
+    expect_identity();
+    let mut both = Both::start(&[]);
+    let path = both.file("report", "hello");
+    send([path.as_str(), both.local()]).expect_success();
+    let event = both.server.events.wait("a stored file", |event| event["type"] == "stored");
+    assert_eq!((&event["peer"], &event["identity"]), (&"unix".into(), &me()));
+    for restart in [false, true] {
+        if restart {
+            both.restart(&[]);
+        }
+        let answer = ask(both.tcp(), "report", b"hello");
+        assert!(matches!(answer, ReceiverMessage::Accepted(_)), "{answer:?}");
+        let answer = ask(both.local(), "report", b"hello");
+        assert!(matches!(answer, ReceiverMessage::AlreadyStored(_)), "{answer:?}");
+    }
+    send([path.as_str(), both.tcp()]).expect_success();
+    let event = both.server.events.wait("a stored file", |event| event["type"] == "stored");
+    assert!(event["identity"].is_null(), "{event}");
+    // And once more: each meets its own.
+    send([path.as_str(), both.tcp()]).expect_success();
+    send([path.as_str(), both.local()]).expect_success();
+    assert_eq!(both.server.published().len(), 2);
+    assert_eq!(both.listed("report")["identity"], me());
+    assert_eq!(both.listed("report-1")["identity"], Value::Null);
+
+    let ended = process::run(command().arg("ls").arg(both.server.inbox()), b"");
+    let uid = me().as_str().unwrap().to_owned();
+    assert!(ended.stdout.contains(&format!("stored      {uid:<10}  report\n")), "{ended:?}");
+    assert!(ended.stdout.contains("stored      anonymous   report-1\n"), "{ended:?}");
+}
+
+#[test]
+fn an_upload_is_gone_on_with_by_the_identity_that_began_it_and_by_no_other() {
+    expect_identity();
+    let mut both = Both::start(&[]);
+    let content: Vec<u8> = (0..(3_u32 << 20) + 7).map(|at| (at >> 9) as u8).collect();
+    let open = |address: &str| {
+        let mut sender = Native::to(address);
+        let SenderMessage::Offer(NumberedOffer { id, mut offer }) =
+            native::offer(0, "big", content.len() as u64)
+        else {
+            unreachable!()
+        };
+        offer.resume = Some(Resume { key: [9; 32], epoch: 1, mode: ResumeMode::TakeOver });
+        sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+        match sender.hear() {
+            Some(ReceiverMessage::Accepted(accepted)) => (sender, accepted.missing[0].offset),
+            other => panic!("it is neither here nor refused: {other:?}"),
+        }
+    };
+    let (mut sender, begins) = open(both.local());
+    assert_eq!(begins, 0);
+    sender.data(0, 0, &content[..1 << 20]);
+    // When this one is through, the bytes before it have been staged.
+    sender.send(1, "after", b"x");
+    sender.outcome(1).unwrap();
+    drop(sender);
+    both.restart(&[]);
+    assert_eq!(both.listed("big")["identity"], me());
+    let (stranger, begins) = open(both.tcp());
+    assert_eq!(begins, 0, "a stranger who shows the same key begins anew");
+    drop(stranger);
+    let (mut sender, begins) = open(both.local());
+    assert_eq!(begins, 1 << 20);
+    sender.data(0, begins, &content[1 << 20..]);
+    sender.end(0, &content);
+    assert_eq!(sender.outcome(0).unwrap().name, "big");
+    assert_eq!(both.server.content("big"), content);
+}
