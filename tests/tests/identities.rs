@@ -162,3 +162,29 @@ fn an_upload_is_gone_on_with_by_the_identity_that_began_it_and_by_no_other() {
     assert_eq!(sender.outcome(0).unwrap().name, "big");
     assert_eq!(both.server.content("big"), content);
 }
+
+#[test]
+fn each_identity_has_a_share_of_the_inbox_and_a_restart_does_not_change_it() {
+    expect_identity();
+    let flags = ["--identity-quota-bytes", "8B", "--identity-quota-files", "3"];
+    let mut both = Both::start(&flags);
+    let path = both.file("first", "12345");
+    let more = both.file("more", "1234");
+    for restart in [false, true] {
+        if restart {
+            both.restart(&flags);
+        }
+        for (address, who) in [(both.local(), "each sender"), (both.tcp(), "anonymous senders")] {
+            send([path.as_str(), address]).expect_success();
+            let sent = send([more.as_str(), address]);
+            assert_eq!((sent.code, sent.failure()), (Some(4), "quota-exceeded"), "{sent:?}");
+            let words = sent.of_type("refused")[0]["detail"].as_str().unwrap().to_owned();
+            assert!(words.starts_with(who), "{words}");
+            assert!(sent.stderr.contains("--identity-quota-bytes"), "{sent:?}");
+        }
+    }
+    // Who makes room makes it for the sender of what is gone.
+    fs::remove_file(both.server.inbox().join("first")).unwrap();
+    send([more.as_str(), both.local()]).expect_success();
+    assert_eq!(send([more.as_str(), both.tcp()]).code, Some(4));
+}

@@ -329,7 +329,12 @@ fn a_unix_socket_is_refused_with_the_reason() {
 
 #[test]
 fn a_policy_that_it_could_write_past_is_refused() {
-    for flags in [["--quota-bytes", "1GiB"], ["--quota-files", "9"], ["--min-free", "1GiB"]] {
+    for flags in [
+        ["--quota-bytes", "1GiB"],
+        ["--quota-files", "9"],
+        ["--min-free", "1GiB"],
+        ["--identity-quota-files", "9"],
+    ] {
         let ended = setup(flags).start_and_fail();
         assert_eq!(ended.code, USAGE, "{ended:?}");
         assert!(ended.stderr.contains("error[not-enforced]"), "{ended:?}");

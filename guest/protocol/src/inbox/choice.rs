@@ -2,7 +2,7 @@
 
 use crate::{EntryName, Receipt, Refusal, free_number};
 
-use super::{taken, taken_by_folder};
+use super::{taken, taken_by_folder, taken_by_other};
 
 /// What happens to a file whose name is taken. None of them ever writes through a symbolic link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,8 @@ pub enum Conflict {
     /// It is refused.
     Refuse,
     /// It takes the place of the file or the symbolic link that had the name. A folder is not
-    /// replaced.
+    /// replaced, and neither is a file that another identity has sent: it is as in a folder with the sticky
+    /// bit.
     Replace,
 }
 
@@ -40,6 +41,8 @@ pub enum Occupant {
     None,
     /// A folder.
     Folder,
+    /// A file that another identity has sent. It matters where the rule is to replace.
+    Foreign,
     /// A file, a link, or whatever else is no folder.
     Other,
 }
@@ -63,13 +66,14 @@ pub fn choose_name<S, E>(
     if conflict == Conflict::Replace {
         return Ok(match there {
             Occupant::Folder => Chosen::Refused(taken_by_folder()),
+            Occupant::Foreign => Chosen::Refused(taken_by_other()),
             _ => as_offered,
         });
     }
     if there == Occupant::None {
         return Ok(as_offered);
     }
-    // The same file once more: from this sender, who did not hear the answer, or from another.
+    // The same file once more, by a sender who did not hear the answer, say.
     if let Some(same) = same() {
         return Ok(Chosen::Same(same));
     }

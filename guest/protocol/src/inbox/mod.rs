@@ -85,6 +85,11 @@ pub fn taken() -> Refusal {
     Refusal::new(RefusalCode::Exists, "the name is taken")
 }
 
+/// The refusal where the conflict rule is to replace, and another sender's file has the name.
+pub fn taken_by_other() -> Refusal {
+    Refusal::new(RefusalCode::Exists, "a file of another sender has the name")
+}
+
 /// The refusal where a folder has the name of a file.
 pub fn taken_by_folder() -> Refusal {
     Refusal::new(RefusalCode::Exists, "a folder has the name")

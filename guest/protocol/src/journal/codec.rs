@@ -21,6 +21,10 @@ pub const PAYLOAD_BYTES_MAX: usize = 40 * 1024;
 /// Bytes of a check.
 const CHECK_BYTES: usize = 16;
 
+/// How far the first entry of a journal reaches at most. Bytes. The longest name has 2 KiB, that of an
+/// identity 255 bytes, all else is under 100.
+pub const BEGINNING_BYTES_MAX: usize = 4 * 1024;
+
 /// Which upload a journal is of: what checks begin with. An inbox derives it from the resume key.
 pub type JournalId = [u8; CHECK_BYTES];
 
@@ -167,6 +171,19 @@ pub fn inspect(journal: &[u8], boot: u64, data_bytes: u64) -> Result<Inspected, 
         replay(begun, writer, journal.len(), rest, boot, data_bytes);
     let kept_bytes = kept.bytes() + tail.map_or(0, |tail| tail.length);
     Ok(Inspected { begun, kept_bytes })
+}
+
+/// What upload a journal is of, by its beginning: as much of it as there is, or
+/// [`BEGINNING_BYTES_MAX`]. As with [`inspect`], nobody can tell whether that is damaged.
+///
+/// # Errors
+/// [`JournalError`]: nothing of it can be read.
+pub fn beginning(journal: &[u8]) -> Result<Begun, JournalError> {
+    let (_, payload, _) = split_frame(frames(journal)?).ok_or(JournalError::NoBeginning)?;
+    match postcard::take_from_bytes(payload) {
+        Ok((Entry::Begun(begun), [])) => Ok(begun),
+        _ => Err(JournalError::NoBeginning),
+    }
 }
 
 /// What can be told of a journal without its upload's key.

@@ -35,8 +35,8 @@ mod ranges;
 mod tree;
 
 pub use codec::{
-    Begun, Entry, Inspected, JournalError, JournalId, Kept, MAGIC, PAYLOAD_BYTES_MAX, Recovered,
-    Tail, VERSION, Writer, inspect, recover,
+    BEGINNING_BYTES_MAX, Begun, Entry, Inspected, JournalError, JournalId, Kept, MAGIC,
+    PAYLOAD_BYTES_MAX, Recovered, Tail, VERSION, Writer, beginning, inspect, recover,
 };
 pub use ranges::Ranges;
 pub use tree::{ChainingValue, Tree, group_hasher};

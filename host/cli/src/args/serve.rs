@@ -85,6 +85,15 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", env = "SANDPORT_QUOTA_FILES")]
     pub(super) quota_files: Option<u64>,
 
+    /// Bytes that each identity may have in the inbox, uploads under way included; anonymous senders have
+    /// one together [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_IDENTITY_QUOTA_BYTES")]
+    pub(super) identity_quota_bytes: Option<u64>,
+
+    /// Files that each identity may have in the inbox, uploads under way included [default: no limit]
+    #[arg(long, value_name = "N", env = "SANDPORT_IDENTITY_QUOTA_FILES")]
+    pub(super) identity_quota_files: Option<u64>,
+
     /// Space on the disk that uploads leave free [default: none]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MIN_FREE")]
     pub(super) min_free: Option<u64>,
@@ -250,6 +259,7 @@ impl ServeArgs {
             watermark_interval: self.watermark_time,
             size_max: self.max_file,
             quota: Quota::new(self.quota_bytes, self.quota_files),
+            identity_quota: Quota::new(self.identity_quota_bytes, self.identity_quota_files),
             free_min: self.min_free.unwrap_or(0),
             partial_expiry: Some(self.expire_partial),
             allow_executable: self.allow_executable,

@@ -102,7 +102,8 @@ pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static st
         }
         RefusalCode::TooLarge => "whoever serves can allow more with --max-file",
         RefusalCode::QuotaExceeded => {
-            "whoever serves can make room, or allow more with --quota-bytes and --quota-files"
+            "whoever serves can make room, or allow more: with --quota-bytes and --quota-files, or with \
+             --identity-quota-bytes and --identity-quota-files what each sender has"
         }
         RefusalCode::DigestMismatch => {
             "the bytes were damaged on the way or the file changed: send it again"

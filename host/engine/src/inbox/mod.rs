@@ -33,11 +33,12 @@ mod usage;
 use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sandport_protocol::inbox::{self as rules, taken, too_large};
+use rustix::fs::Stat;
+use sandport_protocol::inbox::{self as rules, taken, taken_by_other, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode, Resume};
 
 pub use commit::Pending;
@@ -125,6 +126,9 @@ pub struct InboxOptions {
     pub size_max: Option<u64>,
     /// How much the inbox may hold.
     pub quota: Quota,
+    /// How much of it may be each identity's, the anonymous one's included: what it has sent and is still there
+    /// as it came, as far as the [records](Records) know, with its uploads under way and those that wait.
+    pub identity_quota: Quota,
     /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
     /// under way may do so by a megabyte each.
     pub free_min: u64,
@@ -147,6 +151,7 @@ impl Default for InboxOptions {
             records: Records::default(),
             size_max: None,
             quota: Quota::default(),
+            identity_quota: Quota::default(),
             free_min: 0,
             partial_expiry: None,
             allow_executable: false,
@@ -181,7 +186,7 @@ struct Core {
     options: InboxOptions,
     disk: Disk,
     layout: Layout,
-    receipts: Receipts,
+    receipts: Arc<Receipts>,
     /// Where there is a quota.
     usage: Option<Arc<Usage>>,
     /// Tells this boot of the system from others; 0: not known.
@@ -192,6 +197,9 @@ struct Core {
     staged_count: AtomicU64,
     /// How many staged files have an open descriptor.
     files_open: AtomicUsize,
+    /// Held while files are published that may replace others, where no thread of the inbox does that:
+    /// whose file has a name is known when the next one asks.
+    replacing: Mutex<()>,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     unsynced: AtomicBool,
@@ -241,7 +249,9 @@ impl Inbox {
             Records::Log => Receipts::open(&disk, root, state, durable, &state_path)?,
             Records::Memory => Receipts::in_memory(),
         };
-        let usage = Usage::open(dir, options.quota);
+        let receipts = Arc::new(receipts);
+        let (quota, share) = (options.quota, options.identity_quota);
+        let usage = Usage::open(dir, quota, share, &receipts, layout.partials.as_fd());
         let boot = disk.boot();
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
@@ -254,6 +264,7 @@ impl Inbox {
             recent_folder: RecentFolder::default(),
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
+            replacing: Mutex::default(),
             unsynced: AtomicBool::new(false),
         });
         let no_thread = |source| InboxError::Io {
@@ -313,7 +324,7 @@ impl Inbox {
         {
             return Err(too_large(size_max));
         }
-        core.check_path(&name, offer.size)?;
+        core.check_path(sender, &name, offer.size)?;
         let plan = Plan {
             identity: sender.clone(),
             name,
@@ -326,7 +337,7 @@ impl Inbox {
             return self.open_resumable(offer, &plan, &resume);
         }
         core.check_space(offer.size)?;
-        let reservation = core.reserve(offer.size)?;
+        let reservation = core.reserve(sender, offer.size)?;
         let upload = Transient::new(self, core, plan, reservation);
         Ok(Verdict::Accepted(Upload::transient(upload)))
     }
@@ -389,8 +400,12 @@ impl Inbox {
 
 impl Core {
     /// Room in the quota, where there is one.
-    fn reserve(&self, size: Option<u64>) -> Result<Option<Reservation>, Refusal> {
-        self.usage.as_ref().map(|usage| usage.reserve(size.unwrap_or(0))).transpose()
+    fn reserve(
+        &self,
+        sender: &Identity,
+        size: Option<u64>,
+    ) -> Result<Option<Reservation>, Refusal> {
+        self.usage.as_ref().map(|usage| usage.reserve(sender, size.unwrap_or(0))).transpose()
     }
 
     /// The verdict on a file that this sender has stored before and that is still as it was.
@@ -405,15 +420,29 @@ impl Core {
     }
 
     /// Refuses early what could not be published under its name.
-    fn check_path(&self, name: &EntryName, size: Option<u64>) -> Result<(), Refusal> {
+    fn check_path(
+        &self,
+        sender: &Identity,
+        name: &EntryName,
+        size: Option<u64>,
+    ) -> Result<(), Refusal> {
         let refuse = self.options.conflict == Conflict::Refuse;
         if !refuse && size.is_some_and(|size| size < PATH_CHECK_BYTES_MIN) {
             return Ok(());
         }
         match tree::look_up(self.layout.root.as_fd(), name)? {
             Some(_) if refuse => Err(taken()),
+            Some(stat) if self.is_foreign(sender, name, &stat) => Err(taken_by_other()),
             _ => Ok(()),
         }
+    }
+}
+
+impl Core {
+    /// Whether what has the name is a file that is not to be replaced by this sender: another has sent it.
+    fn is_foreign(&self, sender: &Identity, name: &EntryName, stat: &Stat) -> bool {
+        self.options.conflict == Conflict::Replace
+            && self.receipts.owner(name, stat).is_some_and(|owner| owner != *sender)
     }
 }
 

@@ -16,6 +16,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::sync::PoisonError;
 
 use rustix::io::Errno;
 use sandport_protocol::inbox::{
@@ -53,6 +54,10 @@ pub(super) struct FileWork {
 /// Does what the jobs ask for and resolves their tickets, in order.
 pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
     let durable = core.options.durability.syncs_commits();
+    let replaces = core.options.conflict == Conflict::Replace;
+    // Until the end, when the records know of the file.
+    let _turn = (replaces && !durable)
+        .then(|| core.replacing.lock().unwrap_or_else(PoisonError::into_inner));
     let mut batch = Batch::new(core, jobs, durable);
     batch.make_folders();
     if durable {
@@ -108,6 +113,13 @@ struct Choice {
     /// As for `EntryName::renamed`; 0: as offered.
     number: u32,
     name: EntryName,
+}
+
+/// A file that had the name of another before.
+struct Replaced {
+    /// Whose it was, where that is known.
+    owner: Option<Identity>,
+    bytes: u64,
 }
 
 /// What choosing a name came to.
@@ -232,7 +244,11 @@ impl<'a> Batch<'a> {
                         self.slots[index].state = State::Done(Err(taken_again()));
                     }
                     // Without durability the name is tried before it is looked at: mostly it is free.
-                    State::Unnamed(_) if race == 0 && !self.durable => {
+                    State::Unnamed(_)
+                        if race == 0
+                            && !self.durable
+                            && self.core.options.conflict != Conflict::Replace =>
+                    {
                         self.take_offered_name(index)
                     }
                     State::Unnamed(_) => {
@@ -271,15 +287,36 @@ impl<'a> Batch<'a> {
 
     /// Tries to give a file the name that was chosen for it.
     fn place(&mut self, index: usize) {
+        let replaced = match &self.slots[index].state {
+            State::Named(file, choice) if self.core.options.conflict == Conflict::Replace => {
+                self.replaced(file, choice)
+            }
+            _ => None,
+        };
         let state = &mut self.slots[index].state;
         *state = match std::mem::replace(state, State::SameAs(index)) {
             State::Named(file, choice) => {
                 // Where it fails, the name is not kept for it.
                 self.chosen.remove(choice.name.as_str());
-                place(self.core, &mut self.folders, file, choice)
+                place(self.core, &mut self.folders, file, choice, replaced)
             }
             other => other,
         };
+    }
+
+    /// What is about to be replaced by `file`, where the inbox counts what it holds.
+    fn replaced(&self, file: &FileWork, choice: &Choice) -> Option<Replaced> {
+        file.reservation.as_ref()?;
+        let root = self.core.layout.root.as_fd();
+        let stat = tree::look_up(root, &choice.name).ok().flatten()?;
+        let placed = self.slots.iter().rev().find_map(|slot| match &slot.state {
+            State::Placed { identity, choice: other, .. } if other.name == choice.name => {
+                Some(identity.clone())
+            }
+            _ => None,
+        });
+        let owner = placed.or_else(|| self.core.receipts.owner(&choice.name, &stat));
+        Some(Replaced { owner, bytes: u64::try_from(stat.st_size).unwrap_or(0) })
     }
 
     fn sync_folders(&mut self) {
@@ -288,6 +325,10 @@ impl<'a> Batch<'a> {
         };
         for slot in &mut self.slots {
             if matches!(slot.state, State::Made(_) | State::Placed { .. }) {
+                if let (State::Placed { record, .. }, Some(usage)) = (&slot.state, &self.core.usage)
+                {
+                    usage.recorded(record.inode);
+                }
                 slot.state = State::Done(Err(refusal("make a folder durable", errno)));
             }
         }
@@ -303,6 +344,9 @@ impl<'a> Batch<'a> {
                     let (identity, offered, number) = (&identity, &offered, choice.number);
                     let publication = Publication { identity, offered, number, record };
                     core.receipts.publish(&publication, &choice.name);
+                    if let Some(usage) = &core.usage {
+                        usage.recorded(record.inode);
+                    }
                     if !self.durable {
                         core.receipts.note(&core.disk, &publication);
                     }
@@ -351,6 +395,8 @@ fn choose(
     let look = |name: &EntryName| {
         Ok(match tree::look(&folder, name.leaf())? {
             Some(stat) if tree::is_folder(&stat) => Occupant::Folder,
+            Some(stat) if core.is_foreign(&file.identity, name, &stat) => Occupant::Foreign,
+            _ if is_foreign_in_batch(core, slots, file, name) => Occupant::Foreign,
             None if !chosen.contains_key(name.as_str()) => Occupant::None,
             _ => Occupant::Other,
         })
@@ -373,6 +419,19 @@ fn choose(
     })
 }
 
+/// Whether another sender's file of the batch gets the name, or has it, where files are replaced.
+fn is_foreign_in_batch(core: &Core, slots: &[Slot], file: &FileWork, name: &EntryName) -> bool {
+    let latest = || {
+        slots.iter().rev().find_map(|slot| match &slot.state {
+            State::Named(other, choice) if choice.name == *name => Some(&other.identity),
+            State::Placed { identity, choice, .. } if choice.name == *name => Some(identity),
+            _ => None,
+        })
+    };
+    core.options.conflict == Conflict::Replace
+        && latest().is_some_and(|identity| *identity != file.identity)
+}
+
 /// An earlier file of the batch with the same name and content, of the same sender.
 fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
     slots.iter().position(|slot| {
@@ -389,7 +448,13 @@ fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
 }
 
 /// Gives `file` the name `choice`; the state after that.
-fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Choice) -> State {
+fn place(
+    core: &Core,
+    folders: &mut Folders<'_>,
+    mut file: FileWork,
+    choice: Choice,
+    replaced: Option<Replaced>,
+) -> State {
     let parent = choice.name.parent();
     let folder = match folders.make(parent) {
         Ok(folder) => folder,
@@ -401,7 +466,13 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
     };
     let placed = match file.reservation.take() {
         None => file.staged.publish(how, &folder, choice.name.leaf()),
-        Some(reservation) => place_counted(core, &mut file, reservation, how, &folder, &choice),
+        Some(reservation) => {
+            let placed = place_counted(&mut file, reservation, how, &folder, &choice);
+            if let (Ok(()), Some(usage), Some(replaced)) = (placed, &core.usage, replaced) {
+                usage.replaced(replaced.owner.as_ref(), replaced.bytes);
+            }
+            placed
+        }
     };
     match placed {
         Ok(()) => {
@@ -424,7 +495,6 @@ fn place(core: &Core, folders: &mut Folders<'_>, mut file: FileWork, choice: Cho
 
 /// The same, where it is counted what the inbox holds.
 fn place_counted(
-    core: &Core,
     file: &mut FileWork,
     reservation: Reservation,
     how: Publish,
@@ -432,10 +502,6 @@ fn place_counted(
     choice: &Choice,
 ) -> rustix::io::Result<()> {
     let leaf = choice.name.leaf();
-    let replaced = match how {
-        Publish::Replace => tree::look(folder, leaf).ok().flatten(),
-        Publish::NoReplace => None,
-    };
     let inode = file.record.inode;
     reservation.publishing(inode);
     let placed = file.staged.publish(how, folder, leaf);
@@ -445,9 +511,6 @@ fn place_counted(
         return placed;
     }
     reservation.settle(inode, file.record.size);
-    if let (Some(usage), Some(stat)) = (&core.usage, replaced) {
-        usage.replaced(u64::try_from(stat.st_size).unwrap_or(0));
-    }
     placed
 }
 

@@ -15,6 +15,7 @@ mod sweep;
 mod verify;
 
 pub(super) use clock::{EvenClock, Reading};
+pub(super) use partials::sender_of;
 pub(super) use sweep::{Rule, sweep};
 
 pub use clean::{Cleaned, clean};

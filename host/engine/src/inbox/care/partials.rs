@@ -1,14 +1,14 @@
 //! Uploads that can be resumed, as they lie in an inbox.
 
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
-use sandport_protocol::journal::{Inspected, inspect};
+use sandport_protocol::journal::{BEGINNING_BYTES_MAX, Inspected, beginning, inspect};
 
 use super::files::Unreadable;
 use super::look::open_state;
@@ -117,6 +117,16 @@ fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
         active: seconds(data.st_mtime.max(found.st_mtime)),
         identity: Identity::recorded(inspected.begun.identity.map(Into::into)),
     }))
+}
+
+/// Who sends the upload that is called `id` in `folder`; `None`: it has no journal that can be read.
+pub(in crate::inbox) fn sender_of(folder: impl AsFd, id: &str) -> io::Result<Option<Identity>> {
+    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::with_capacity(BEGINNING_BYTES_MAX);
+    std::fs::File::from(journal).take(BEGINNING_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    Ok(beginning(&bytes).ok().map(|begun| Identity::recorded(begun.identity.map(Into::into))))
 }
 
 /// What a journal says; `None`: it is none.

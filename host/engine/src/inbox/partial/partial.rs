@@ -103,7 +103,7 @@ impl Partial {
         named: bool,
     ) -> Result<Arc<Self>, Refusal> {
         let (name, size) = (plan.name.clone(), plan.size);
-        let state = State::new(core.reserve(size)?);
+        let state = State::new(core.reserve(&plan.identity, size)?);
         let what = (plan.identity.clone(), name, named, size);
         Ok(Self::new(core, partials, keeper, id, what, state, Journal::new()))
     }
@@ -120,7 +120,8 @@ impl Partial {
     ) -> Result<Arc<Self>, Refusal> {
         let Loaded { name, size, data, tree, whole, tail, journal } = loaded;
         let reserved = size.unwrap_or_else(|| whole.end());
-        let reserve = |usage: &Arc<Usage>| usage.reserve_waiting(&store::data_name(id), reserved);
+        let (sender, data_name) = (&plan.identity, store::data_name(id));
+        let reserve = |usage: &Arc<Usage>| usage.reserve_waiting(sender, &data_name, reserved);
         let mut state = State::new(core.usage.as_ref().map(reserve).transpose()?);
         state.kept = whole.clone();
         if let Some((group, length, hasher)) = tail {

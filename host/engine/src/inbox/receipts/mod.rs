@@ -156,6 +156,22 @@ impl Receipts {
         found.into_iter().find(|(name, record)| is_of(record, root, name))
     }
 
+    /// Who sent the file beneath `root` that has the name; `None`: there is no record of it as it is.
+    pub(super) fn owner(&self, name: &EntryName, stat: &Stat) -> Option<Identity> {
+        self.owner_where(name.as_str(), |record| *record == describe(record.digest, stat))
+    }
+
+    /// The same by other means.
+    pub(super) fn owner_of_file(&self, name: &str, file: &std::fs::Metadata) -> Option<Identity> {
+        self.owner_where(name, |record| describes(record, file))
+    }
+
+    fn owner_where(&self, name: &str, is_it: impl Fn(&Record) -> bool) -> Option<Identity> {
+        let index = lock(&self.index);
+        let known = index.get(name).filter(|known| is_it(known.record))?;
+        Some(Identity::recorded(known.identity.cloned()))
+    }
+
     /// Writes down what is about to be published, and makes that durable.
     pub(super) fn intend<'a>(
         &self,

@@ -7,21 +7,21 @@ use super::resume::{GROUP, content, resumable};
 use super::*;
 use crate::inbox::care::{self, FileState};
 
-fn ann() -> Identity {
+pub(super) fn ann() -> Identity {
     Identity::user(1)
 }
 
-fn bob() -> Identity {
+pub(super) fn bob() -> Identity {
     Identity::user(2)
 }
 
 /// Everybody that a server may tell apart.
-fn everybody() -> [Identity; 3] {
+pub(super) fn everybody() -> [Identity; 3] {
     [Identity::ANONYMOUS, ann(), bob()]
 }
 
 /// Sends a file however it was offered, unless it is here already.
-fn send_as(
+pub(super) fn send_as(
     bench: &Bench,
     sender: &Identity,
     name: &str,
@@ -168,4 +168,66 @@ fn a_log_without_identities_is_that_of_anonymous_senders() {
     assert!(matches!(open(&bench, &ann(), &offer), Verdict::Accepted(_)));
     let listed = care::list(&bench.dir()).unwrap().next().unwrap().unwrap();
     assert_eq!(listed.identity, Some(Identity::ANONYMOUS));
+}
+
+#[test]
+fn a_file_is_replaced_by_who_sent_it_and_by_nobody_else() {
+    for durability in [Durability::Commit, Durability::None] {
+        let conflict = Conflict::Replace;
+        let options = InboxOptions { durability, conflict, ..InboxOptions::default() };
+        let mut bench = Bench::with(options);
+        let large = vec![7; 100_000];
+        for (owner, other) in
+            [(ann(), bob()), (ann(), Identity::ANONYMOUS), (Identity::ANONYMOUS, bob())]
+        {
+            let name = format!("{owner} {other}").replace(':', " ");
+            send_as(&bench, &owner, &name, b"first").unwrap();
+            send_as(&bench, &owner, &name, b"second").unwrap();
+            for restart in [false, true] {
+                if restart {
+                    bench.restart();
+                }
+                for content in [&b"other"[..], b"second"] {
+                    let refusal = send_as(&bench, &other, &name, content).unwrap_err();
+                    assert_eq!(refusal.code, RefusalCode::Exists, "{owner} {other}");
+                }
+                // Before it is sent, where that would take a while.
+                let early = bench.inbox().open_as(&other, &offer(&name, &large)).unwrap_err();
+                assert_eq!(early.code, RefusalCode::Exists);
+                assert_eq!(fs::read(bench.path(&name)).unwrap(), b"second");
+            }
+            send_as(&bench, &owner, &name, b"third").unwrap();
+            assert_eq!(fs::read(bench.path(&name)).unwrap(), b"third");
+            // What somebody has changed is nobody's.
+            fs::write(bench.path(&name), b"changed").unwrap();
+            send_as(&bench, &other, &name, b"other").unwrap();
+        }
+        assert_eq!(bench.staged(), 0);
+    }
+}
+
+#[test]
+fn of_two_identities_that_replace_at_once_the_first_gets_the_name() {
+    for durability in [Durability::Commit, Durability::None] {
+        let conflict = Conflict::Replace;
+        let options = InboxOptions { durability, conflict, ..InboxOptions::default() };
+        let bench = Bench::in_memory(options);
+        for round in 0..50 {
+            let name = format!("f{round}");
+            let stored: Vec<_> = std::thread::scope(|scope| {
+                let senders = [1_u32, 2, 3].map(|uid| {
+                    let (inbox, name) = (bench.inbox().clone(), name.clone());
+                    scope.spawn(move || {
+                        let content = uid.to_le_bytes();
+                        let sender = Identity::user(uid);
+                        commit_as(&inbox, &sender, &offer(&name, &content), &content)
+                            .map(|_| content)
+                    })
+                });
+                senders.into_iter().filter_map(|sender| sender.join().unwrap().ok()).collect()
+            });
+            assert_eq!(stored.len(), 1, "round {round}");
+            assert_eq!(fs::read(bench.path(&name)).unwrap(), stored[0]);
+        }
+    }
 }

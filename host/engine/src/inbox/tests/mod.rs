@@ -19,6 +19,7 @@ mod quota;
 mod resend;
 mod resume;
 mod runs;
+mod shares;
 mod simulated_disk;
 mod simulation;
 mod stored;

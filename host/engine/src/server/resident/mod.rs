@@ -107,7 +107,7 @@ impl ResidentServer {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ResidentError> {
         let options = self.inbox.options();
-        if options.quota != Quota::default() {
+        if options.quota != Quota::default() || options.identity_quota != Quota::default() {
             return Err(ResidentError::NotEnforced("a quota"));
         }
         if options.free_min > 0 {

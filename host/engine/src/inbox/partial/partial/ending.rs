@@ -186,7 +186,7 @@ impl Partial {
         let record = receipts::describe(*computed.as_bytes(), &stat);
         let reservation = match self.state().reservation.take() {
             // It was given to an earlier commit, which failed.
-            None => self.core.reserve(Some(size))?,
+            None => self.core.reserve(&self.identity, Some(size))?,
             reservation => reservation,
         };
         let (identity, name) = (self.identity.clone(), self.name.clone());

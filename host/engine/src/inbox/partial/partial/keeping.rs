@@ -141,7 +141,7 @@ impl Partial {
         let name = store::data_name(self.id);
         let stat = rustix::fs::statat(&self.core.layout.partials, &name, AtFlags::SYMLINK_NOFOLLOW);
         if let Ok(stat) = stat {
-            usage.waits(name, u64::try_from(stat.st_size).unwrap_or(0));
+            usage.waits(&self.identity, name, u64::try_from(stat.st_size).unwrap_or(0));
         }
         self.state().reservation = None;
     }

@@ -1,0 +1,165 @@
+//! The account of an inbox with a quota: what there is, and whose it is.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::Identity;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) bytes: u64,
+    pub(super) files: u64,
+}
+
+impl Amount {
+    /// One file.
+    pub(super) fn file(bytes: u64) -> Self {
+        Self { bytes, files: 1 }
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            files: self.files.saturating_add(other.files),
+        }
+    }
+
+    pub(super) fn less(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            files: self.files.saturating_sub(other.files),
+        }
+    }
+}
+
+/// What something comes to, and what each identity has of it. What is nobody's is only in the whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) whole: Amount,
+    /// Of those that have any.
+    shares: HashMap<Identity, Amount>,
+}
+
+impl Tally {
+    pub(super) fn share(&self, identity: &Identity) -> Amount {
+        self.shares.get(identity).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, owner: Option<&Identity>, amount: Amount) {
+        self.whole = self.whole.plus(amount);
+        let Some(owner) = owner else { return };
+        match self.shares.get_mut(owner) {
+            Some(share) => *share = share.plus(amount),
+            None => drop(self.shares.insert(owner.clone(), amount)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, owner: Option<&Identity>, amount: Amount) {
+        self.whole = self.whole.less(amount);
+        let Some(owner) = owner else { return };
+        if let Some(share) = self.shares.get_mut(owner) {
+            *share = share.less(amount);
+            if *share == Amount::default() {
+                self.shares.remove(owner);
+            }
+        }
+    }
+
+    pub(super) fn add_all(&mut self, other: &Self) {
+        self.whole = self.whole.plus(other.whole);
+        for (owner, amount) in &other.shares {
+            let share = self.share(owner).plus(*amount);
+            self.shares.insert(owner.clone(), share);
+        }
+    }
+}
+
+/// An upload that waits to be resumed.
+pub(super) struct Waiting {
+    pub(super) owner: Option<Identity>,
+    pub(super) bytes: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Account {
+    /// Of what has its name.
+    pub(super) stored: Tally,
+    /// Of uploads on their way.
+    pub(super) reserved: Tally,
+    /// Of uploads that wait to be resumed.
+    pub(super) waits: Tally,
+    /// Each of those, by the name of its data file.
+    waiting: HashMap<String, Waiting>,
+    /// Inodes that are about to get a name: a count that meets them leaves them out, because they are
+    /// counted when they have it.
+    pub(super) publishing: HashSet<u64>,
+    /// Whose the files are that have their names, and that the records do not know yet.
+    pub(super) unrecorded: HashMap<u64, Identity>,
+    pub(super) counting: Option<Counting>,
+    /// How many are making folders now.
+    pub(super) making: usize,
+    /// Inodes of folders that a count has met which ended before all of those had said what they made.
+    pub(super) met_late: HashSet<u64>,
+    /// When the last count ended, and how long it took.
+    pub(super) last: Option<(Instant, Duration)>,
+}
+
+/// What happened while a count is under way.
+#[derive(Default)]
+pub(super) struct Counting {
+    /// Inodes that were counted by their publication: the count leaves them out.
+    published: HashSet<u64>,
+    /// Inodes of folders that the count has met: a folder is there before anyone can say so.
+    pub(super) folders: HashSet<u64>,
+    pub(super) added: Tally,
+}
+
+impl Account {
+    /// Counts something that has its name now.
+    pub(super) fn store(&mut self, owner: Option<&Identity>, amount: Amount, inode: u64) {
+        self.stored.add(owner, amount);
+        if let Some(counting) = &mut self.counting {
+            counting.added.add(owner, amount);
+            counting.published.insert(inode);
+        }
+    }
+
+    /// Whether the count has to take something in that it meets. If not, that is or will be counted
+    /// because it was made here.
+    pub(super) fn meet(&mut self, inode: u64, is_folder: bool) -> bool {
+        let Some(counting) = &mut self.counting else { return true };
+        if self.publishing.contains(&inode) || counting.published.contains(&inode) {
+            return false;
+        }
+        if is_folder {
+            counting.folders.insert(inode);
+        }
+        true
+    }
+
+    /// An upload waits in a data file from now on.
+    pub(super) fn wait(&mut self, name: String, waiting: Waiting) {
+        self.stop_waiting(&name);
+        self.waits.add(waiting.owner.as_ref(), Amount::file(waiting.bytes));
+        self.waiting.insert(name, waiting);
+    }
+
+    /// It does not any more.
+    pub(super) fn stop_waiting(&mut self, name: &str) -> Option<Waiting> {
+        let waiting = self.waiting.remove(name)?;
+        self.waits.remove(waiting.owner.as_ref(), Amount::file(waiting.bytes));
+        Some(waiting)
+    }
+
+    /// Looks at all that waits again: `bytes` says how much there is now; `None`: it is gone.
+    pub(super) fn look_at_waiting(&mut self, bytes: impl Fn(&str, u64) -> Option<u64>) {
+        let mut waits = Tally::default();
+        self.waiting.retain(|name, waiting| {
+            let Some(bytes) = bytes(name, waiting.bytes) else { return false };
+            waiting.bytes = bytes;
+            waits.add(waiting.owner.as_ref(), Amount::file(bytes));
+            true
+        });
+        self.waits = waits;
+    }
+}

@@ -1,0 +1,350 @@
+//! How much an inbox holds, where that has a limit: files that have their names, uploads on their way,
+//! which reserve what they announced, and uploads that were cut and can be resumed. The same for each
+//! identity, where its share has a limit.
+//!
+//! The tree is counted at the start, and every upload after that. Files that somebody takes out are
+//! noticed when it matters: before an upload is refused, the tree is counted again, unless that was done
+//! a moment ago. Whose a file is, the records say ([`Receipts`]).
+
+mod account;
+mod count;
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use sandport_protocol::{Refusal, RefusalCode};
+
+use super::receipts::Receipts;
+use crate::Identity;
+use account::{Account, Amount, Counting, Waiting};
+
+/// How much an inbox may hold, or an identity in it. Default: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quota {
+    /// Bytes of content of all files, of uploads on their way, and of those that wait to be resumed.
+    pub bytes_max: Option<u64>,
+    /// Files and folders, with uploads on their way and those that wait. Folders are nobody's, and in no
+    /// identity's share.
+    pub files_max: Option<u64>,
+}
+
+impl Quota {
+    /// Limits of both kinds; `None`: no limit.
+    pub fn new(bytes_max: Option<u64>, files_max: Option<u64>) -> Self {
+        Self { bytes_max, files_max }
+    }
+
+    fn is_none(self) -> bool {
+        self.bytes_max.is_none() && self.files_max.is_none()
+    }
+
+    /// Whether there may be `more`, so that it is `total`. Where not: which limit is in the way.
+    fn check(self, total: Amount, more: Amount) -> Result<(), Limit> {
+        let over = |most: Option<u64>, total: u64, more: u64| {
+            most.filter(|&most| total > most && more > 0)
+        };
+        if let Some(most) = over(self.files_max, total.files, more.files) {
+            return Err(Limit::Files(most));
+        }
+        over(self.bytes_max, total.bytes, more.bytes).map_or(Ok(()), |most| Err(Limit::Bytes(most)))
+    }
+}
+
+/// A limit that is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Bytes(u64),
+    Files(u64),
+}
+
+/// The account of an inbox with a quota.
+pub(super) struct Usage {
+    quota: Quota,
+    /// Of each identity.
+    share: Quota,
+    /// Absolute: the process may go to another folder.
+    dir: PathBuf,
+    receipts: Arc<Receipts>,
+    account: Mutex<Account>,
+    counted: Condvar,
+}
+
+/// Someone makes folders: until this is dropped, counts remember which they have met.
+pub(super) struct Making<'a> {
+    usage: &'a Usage,
+}
+
+/// A part of the quota that an upload holds until its file has a name, or until this is dropped.
+pub(super) struct Reservation {
+    usage: Arc<Usage>,
+    /// In whose share it is, where shares are counted.
+    owner: Option<Identity>,
+    amount: Amount,
+}
+
+impl Usage {
+    /// Counts what is in the inbox at `dir`, with what waits in `partials`; `None`: there is no limit, so
+    /// nobody has to know. `share` is the quota of each identity.
+    pub(super) fn open(
+        dir: &Path,
+        quota: Quota,
+        share: Quota,
+        receipts: &Arc<Receipts>,
+        partials: BorrowedFd<'_>,
+    ) -> Option<Arc<Self>> {
+        if quota.is_none() && share.is_none() {
+            return None;
+        }
+        let usage = Self {
+            quota,
+            share,
+            dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()),
+            receipts: Arc::clone(receipts),
+            account: Mutex::default(),
+            counted: Condvar::new(),
+        };
+        usage.find_waiting(partials);
+        usage.account().counting = Some(Counting::default());
+        usage.count();
+        // The first refusal counts again, however soon it comes.
+        usage.account().last = None;
+        Some(Arc::new(usage))
+    }
+
+    /// Reserves room for a file of `bytes` that `sender` sends.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        sender: &Identity,
+        bytes: u64,
+    ) -> Result<Reservation, Refusal> {
+        let (owner, amount) = (self.owner_of(sender), Amount::file(bytes));
+        self.add(owner.as_ref(), amount)?;
+        Ok(Reservation { usage: Arc::clone(self), owner, amount })
+    }
+
+    /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`; then it waits on.
+    pub(super) fn reserve_waiting(
+        self: &Arc<Self>,
+        sender: &Identity,
+        name: &str,
+        bytes: u64,
+    ) -> Result<Reservation, Refusal> {
+        let waited = self.account().stop_waiting(name);
+        let reserved = self.reserve(sender, bytes);
+        if let (Err(_), Some(waited)) = (&reserved, waited) {
+            self.account().wait(name.to_owned(), waited);
+        }
+        reserved
+    }
+
+    /// An upload of `sender` is left to wait in the data file `name`, of `bytes`, until it is taken up again.
+    pub(super) fn waits(&self, sender: &Identity, name: String, bytes: u64) {
+        let owner = self.owner_of(sender);
+        self.account().wait(name, Waiting { owner, bytes });
+    }
+
+    /// What waited in the data file `name` was removed.
+    pub(super) fn removed_waiting(&self, name: &str) {
+        self.account().stop_waiting(name);
+    }
+
+    /// Whether a folder may be made.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`.
+    pub(super) fn check_folder(self: &Arc<Self>) -> Result<(), Refusal> {
+        let (usage, owner, amount) = (Arc::clone(self), None, Amount::file(0));
+        self.add(None, amount)?;
+        // Given back at once: folders are counted when they are made.
+        drop(Reservation { usage, owner, amount });
+        Ok(())
+    }
+
+    /// Folders are about to be made. Which, is said by [`Making::made`].
+    pub(super) fn making_folders(&self) -> Making<'_> {
+        self.account().making += 1;
+        Making { usage: self }
+    }
+
+    /// A file was replaced by one that is published now. `owner`: whose it was, where that is known.
+    pub(super) fn replaced(&self, owner: Option<&Identity>, bytes: u64) {
+        let owner = owner.filter(|_| self.counts_shares());
+        self.account().stored.remove(owner, Amount::file(bytes));
+    }
+
+    /// The records know whose the file with this inode is, if they are going to.
+    pub(super) fn recorded(&self, inode: u64) {
+        if self.counts_shares() {
+            self.account().unrecorded.remove(&inode);
+        }
+    }
+
+    /// Whether it matters whose a file is.
+    pub(super) fn counts_shares(&self) -> bool {
+        !self.share.is_none()
+    }
+
+    fn owner_of(&self, sender: &Identity) -> Option<Identity> {
+        self.counts_shares().then(|| sender.clone())
+    }
+
+    fn add(self: &Arc<Self>, owner: Option<&Identity>, amount: Amount) -> Result<(), Refusal> {
+        let mut account = self.account();
+        if self.check(&account, owner, amount).is_err() {
+            account = self.count_again(account);
+            self.check(&account, owner, amount)?;
+        }
+        account.reserved.add(owner, amount);
+        Ok(())
+    }
+
+    /// Whether there is room.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`, in words about the limit that is met and not about what others have sent. The share
+    /// comes first: who has used that up need not know how full the inbox is.
+    fn check(
+        &self,
+        account: &Account,
+        owner: Option<&Identity>,
+        amount: Amount,
+    ) -> Result<(), Refusal> {
+        let refuse = |words| Err(Refusal::new(RefusalCode::QuotaExceeded, words));
+        let Account { stored, reserved, waits, .. } = account;
+        if let Some(owner) = owner {
+            let of = |tally: &account::Tally| tally.share(owner);
+            let total = of(stored).plus(of(reserved)).plus(of(waits)).plus(amount);
+            let who = if owner.is_anonymous() {
+                "anonymous senders together have room for"
+            } else {
+                "each sender has room for"
+            };
+            match self.share.check(total, amount) {
+                Ok(()) => {}
+                Err(Limit::Files(most)) => return refuse(format!("{who} {most} files")),
+                Err(Limit::Bytes(most)) => return refuse(format!("{who} {most} bytes")),
+            }
+        }
+        let total = stored.whole.plus(reserved.whole).plus(waits.whole).plus(amount);
+        match self.quota.check(total, amount) {
+            Ok(()) => Ok(()),
+            Err(Limit::Files(most)) => {
+                refuse(format!("the inbox holds {most} files and folders at most"))
+            }
+            Err(Limit::Bytes(most)) => refuse(format!("the inbox holds {most} bytes at most")),
+        }
+    }
+
+    /// Bytes and files that are stored, and that are reserved.
+    #[cfg(test)]
+    pub(super) fn totals(&self) -> [u64; 4] {
+        let Account { stored, reserved, .. } = &*self.account();
+        [stored.whole.bytes, stored.whole.files, reserved.whole.bytes, reserved.whole.files]
+    }
+
+    /// The same for an identity, and what of it waits.
+    #[cfg(test)]
+    pub(super) fn share(&self, identity: &Identity) -> [u64; 6] {
+        let Account { stored, reserved, waits, .. } = &*self.account();
+        let [stored, reserved, waits] = [stored, reserved, waits].map(|it| it.share(identity));
+        [stored.bytes, stored.files, reserved.bytes, reserved.files, waits.bytes, waits.files]
+    }
+
+    /// Counts the tree now.
+    #[cfg(test)]
+    pub(super) fn count_now(&self) {
+        self.account().counting = Some(Counting::default());
+        self.count();
+    }
+
+    /// Lets the next refusal count again, as if the pause were over.
+    #[cfg(test)]
+    pub(super) fn end_pause(&self) {
+        self.account().last = None;
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Making<'_> {
+    /// A folder was made.
+    pub(super) fn made(&self, inode: u64) {
+        let mut account = self.usage.account();
+        let was_met = |counting: &Counting| counting.folders.contains(&inode);
+        if !account.met_late.remove(&inode) && !account.counting.as_ref().is_some_and(was_met) {
+            account.store(None, Amount::file(0), inode);
+        }
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        let mut account = self.usage.account();
+        account.making -= 1;
+        if account.making == 0 {
+            account.met_late.clear();
+        }
+    }
+}
+
+impl Reservation {
+    /// Makes sure that it is for `bytes` at least.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`; then it is as it was.
+    pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let more = bytes.saturating_sub(self.amount.bytes);
+        if more > 0 {
+            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 })?;
+            self.amount.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// The file is about to get its name. It is followed by [`Reservation::settle`] or
+    /// [`Reservation::not_published`].
+    pub(super) fn publishing(&self, inode: u64) {
+        self.usage.account().publishing.insert(inode);
+    }
+
+    /// It did not.
+    pub(super) fn not_published(&self, inode: u64) {
+        self.usage.account().publishing.remove(&inode);
+    }
+
+    /// The file has its name and is of `bytes`. [`Usage::recorded`] follows.
+    pub(super) fn settle(mut self, inode: u64, bytes: u64) {
+        let owner = self.owner.take();
+        let mut account = self.usage.account();
+        account.publishing.remove(&inode);
+        account.reserved.remove(owner.as_ref(), self.amount);
+        account.store(owner.as_ref(), Amount::file(bytes), inode);
+        if let Some(owner) = owner {
+            account.unrecorded.insert(inode, owner);
+        }
+        drop(account);
+        self.amount = Amount::default();
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut account = self.usage.account();
+        account.reserved.remove(self.owner.as_ref(), self.amount);
+    }
+}
