@@ -166,7 +166,7 @@ fn folders_are_nobodys() {
 fn a_replaced_file_gives_its_room_in_the_share_back() {
     for durability in [Durability::Commit, Durability::None] {
         let conflict = Conflict::Replace;
-        let bench = Bench::with(InboxOptions { durability, conflict, ..with_share(10, 2) });
+        let bench = Bench::with(InboxOptions { durability, conflict, ..with_share(10, 3) });
         fs::write(bench.path("theirs"), b"1").unwrap();
         send_as(&bench, &ann(), "a", b"12345678").unwrap();
         send_as(&bench, &ann(), "a", b"1").unwrap();
