@@ -213,6 +213,21 @@ fn a_file_that_changed_after_a_cut_begins_anew_and_says_so() {
     assert!(sent.of_type("resumed").is_empty());
 }
 
+#[test]
+fn no_resume_goes_with_a_state_folder_from_the_environment_or_the_command_line_and_leaves_no_key() {
+    let server = Server::start([""; 0]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("big"), Random::seeded().bytes(2 * MIB)).unwrap();
+    for flags in [&[][..], &["--state-dir", "state"]] {
+        let mut command = send::command();
+        command.current_dir(folder.path()).env("SANDPORT_STATE_DIR", "state");
+        command.args(["send", "--no-resume", "big", server.address()]).args(flags);
+        let ended = process::run(&mut command, b"");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!folder.path().join("state").exists());
+    }
+}
+
 /// How much of the one upload that is under way is kept, as the operator sees it. Bytes.
 fn kept(inbox: &Path) -> u64 {
     let ended = process::run(send::command().args(["--json", "ls"]).arg(inbox), b"");

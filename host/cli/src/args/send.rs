@@ -82,7 +82,9 @@ pub(crate) struct SendArgs {
     pub(crate) no_resume: bool,
 
     /// Where it is kept how uploads are resumed by a later run [default: the user's state folder]
-    #[arg(long, value_name = "DIR", env = "SANDPORT_STATE_DIR", conflicts_with = "no_resume")]
+    ///
+    /// With `--no-resume` nothing is.
+    #[arg(long, value_name = "DIR", env = "SANDPORT_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
     /// How long nothing may move before the server counts as stalled
