@@ -1,13 +1,16 @@
 //! Sending over several connections, by the real programs.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use sandport_tests::files::{keys_in, names_in};
-use sandport_tests::process::Running;
+use sandport_tests::process::{Guarded, Running};
 use sandport_tests::send::{command, send_with};
 use sandport_tests::{Fate, Middlebox, Random, Sent, Server, Setup};
+use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
 
@@ -234,6 +237,29 @@ fn a_server_that_serves_one_connection_at_a_time_gets_all() {
     let (folder, content) = folder_with(24 * MIB);
     send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();
     expect_one(&server, &content);
+}
+
+#[test]
+fn connections_that_a_full_server_does_not_take_are_given_up_while_the_others_go_on() {
+    let server = Server::start(["--max-connections", "2"]);
+    let mut command = command();
+    command.args(["--json", "send", "-j", "4", "--name", "s", "-", server.address()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut sender = Guarded::spawn(&mut command);
+    let stdin = sender.0.stdin.take().unwrap();
+    let lines = BufReader::new(sender.0.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    for left in [3, 2] {
+        let given_up = lines.next().unwrap();
+        let told = (&given_up["type"], &given_up["code"], &given_up["left"]);
+        assert_eq!(told, (&"connection-given-up".into(), &"busy".into(), &left.into()));
+    }
+    // The stream ends when that was said.
+    drop(stdin);
+    assert_eq!(lines.next().unwrap()["type"], "stored");
+    assert_eq!(lines.next().unwrap()["exit_code"], 0);
+    assert_eq!(sender.wait().code(), Some(0));
+    assert_eq!(server.content("s"), b"");
 }
 
 #[test]

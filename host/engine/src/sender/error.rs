@@ -64,6 +64,9 @@ pub enum SendError {
     /// Nothing moved for too long.
     #[error("the server has stalled: nothing moved for {0} ms")]
     Stalled(Millis),
+    /// The server has not answered a further connection: it serves as many as it wants to.
+    #[error("the server serves no further connection at the moment: no answer within {0} ms")]
+    Busy(Millis),
     /// The classic dialect sends files, not directories.
     #[error("{} is a directory: the classic dialect has no names, so it cannot send trees", .0.display())]
     ClassicDirectory(PathBuf),
@@ -88,6 +91,7 @@ impl SendError {
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Cut
+            | Self::Busy(_)
             | Self::Stalled(_) => SendErrorKind::Temporary,
             Self::Goodbye(refusal) => refusal_kind(refusal.code),
             Self::NotSandport(_) | Self::NotClassic => SendErrorKind::Refused,
@@ -108,6 +112,7 @@ impl SendError {
             Self::NotClassic => "not-classic",
             Self::Cut => "cut",
             Self::Stalled(_) => "stalled",
+            Self::Busy(_) => "busy",
             Self::ClassicDirectory(_) => "classic-directory",
             Self::Local { .. } => "local-io",
             Self::Interrupted => "interrupted",
@@ -130,6 +135,7 @@ impl SendError {
             },
             Self::NotSandport(_) => "if it is an old upload service, --classic speaks its protocol",
             Self::NotClassic => "if it is a Sandport server, send without --classic",
+            Self::Busy(_) => "whoever serves can allow more with --max-connections",
             Self::Cut | Self::Stalled(_) => {
                 "run the same command again: it goes on where this one ended"
             }

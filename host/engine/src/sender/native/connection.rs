@@ -25,6 +25,11 @@ const READ_BYTES: usize = 64 * 1024;
 /// How long the last words to the server (that the sender gives up, say) may take.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// How long a further connection waits for its welcome, while others have theirs. A server that is full lets
+/// it wait for as long as they take. It has connected already, so this is one message each way: a lost packet
+/// of them comes again within three seconds.
+const WELCOME_MAX: Duration = Duration::from_secs(5);
+
 /// How long a connection is waited for whose payload on its way nobody wants any more: a slow network would
 /// take it for minutes.
 const LINGER_MAX: Duration = Duration::from_secs(1);
@@ -51,20 +56,22 @@ pub(super) struct Ended {
     pub(super) progressed: bool,
 }
 
-/// Sends what there is to do over a connection.
+/// Sends what there is to do over a connection. `needed`: it is waited for until it counts as stalled.
 pub(super) async fn run(
     connection: Connection,
     work: &Work<'_, '_>,
     options: &SendOptions,
+    needed: bool,
 ) -> Ended {
     let (mut reader, mut writer) = tokio::io::split(connection);
     let clock = Clock::start();
     let stall_timeout_ms = millis(options.stall_timeout);
     let machine = Sender::new(options.agent.clone(), stall_timeout_ms, clock.now());
     let mut session = Session::new(machine, work);
-    let end = drive(&mut session, &mut reader, &mut writer, clock).await;
+    let welcome_at = (!needed).then(|| tokio::time::Instant::now() + WELCOME_MAX);
+    let end = drive(&mut session, &mut reader, &mut writer, clock, welcome_at).await;
     // A server that closed or stalled takes no last words, and one that has answered all needs none.
-    if !matches!(end, Ok(()) | Err(SendError::Cut | SendError::Stalled(_))) {
+    if !matches!(end, Ok(()) | Err(SendError::Cut | SendError::Stalled(_) | SendError::Busy(_))) {
         farewell(&mut session.output, &mut writer).await;
     }
     let (welcomed, progressed) = (session.is_welcomed(), session.has_progressed());
@@ -76,6 +83,7 @@ async fn drive(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
     clock: Clock,
+    welcome_at: Option<tokio::time::Instant>,
 ) -> Result<(), SendError> {
     let work = session.work;
     let mut sleep = pin!(tokio::time::sleep_until(clock.instant(0)));
@@ -103,14 +111,16 @@ async fn drive(
         if let Some(end) = session.take_end() {
             return end;
         }
-        if work.may_be_left() {
-            let now = tokio::time::Instant::now();
-            if *leave_at.get_or_insert(now + LINGER_MAX) <= now {
-                return Ok(());
-            }
+        let now = tokio::time::Instant::now();
+        let welcome_at = welcome_at.filter(|_| !was_welcomed);
+        if welcome_at.is_some_and(|at| at <= now) {
+            return Err(SendError::Busy(millis(WELCOME_MAX)));
+        }
+        if work.may_be_left() && *leave_at.get_or_insert(now + LINGER_MAX) <= now {
+            return Ok(());
         }
         let deadline = session.machine.poll_timeout().map(|at| clock.instant(at));
-        let deadline = deadline.into_iter().chain(leave_at).min();
+        let deadline = deadline.into_iter().chain(leave_at).chain(welcome_at).min();
         if let Some(deadline) = deadline
             && deadline != sleep.deadline()
         {

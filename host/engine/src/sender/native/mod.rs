@@ -133,7 +133,7 @@ async fn keep_connected(
         };
         let (error, left) = match connection {
             Ok(connection) => {
-                let ended = connection::run(connection, work, options).await;
+                let ended = connection::run(connection, work, options, is_wanted || first).await;
                 is_wanted |= first || ended.welcomed;
                 if ended.progressed {
                     attempt = 0;
