@@ -174,6 +174,34 @@ fn clean_removes_what_a_killed_server_left_and_nothing_of_a_running_one() {
 }
 
 #[test]
+fn an_upload_of_which_nothing_is_kept_yet_is_listed_as_that() {
+    let server = server_with(&["--watermark-time", "1h"], &[]);
+    let mut sender = Native::open(&server);
+    let SenderMessage::Offer(NumberedOffer { id, mut offer }) = offer(0, "video.mkv", 4 << 20)
+    else {
+        unreachable!()
+    };
+    offer.resume = Some(Resume { key: [9; 32], epoch: 1, mode: ResumeMode::TakeOver });
+    sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+    sender.data(0, 0, &[7; 1000]);
+    // When this one is through, the bytes before it have been staged.
+    sender.send(1, "after", b"x");
+    sender.outcome(1).unwrap();
+    let (code, lines) = run_json(&["ls"], server.inbox());
+    assert_eq!(code, Some(0));
+    let partial = lines.iter().find(|line| line["type"] == "partial").expect("it is under way");
+    assert_eq!((&partial["kept"], &partial["name"]), (&0.into(), &serde_json::Value::Null));
+    assert!(partial["age_s"].is_u64(), "{partial}");
+    let ended = run(&["ls"], server.inbox());
+    assert!(ended.stdout.contains("(begun, nothing is kept yet)\n"), "{ended:?}");
+    assert!(ended.stderr.contains("1 partial upload"), "{ended:?}");
+    assert_eq!(run_json(&["clean"], server.inbox()).0, Some(0));
+    sender.data(0, 1000, &vec![7; (4 << 20) - 1000]);
+    sender.say(&sandport_tests::native::finish(0, &vec![7; 4 << 20]));
+    assert_eq!(sender.outcome(0).unwrap().name, "video.mkv");
+}
+
+#[test]
 fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_back() {
     let mut server = server_with(&[], &[("stored", "hello")]);
     let mut sender = Native::open(&server);

@@ -11,6 +11,9 @@ use crate::console::{self, Results, age, bytes, clean, count, json_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// In the place of the name of an upload of which nothing is kept yet: no file of an inbox has one with this.
+const UNKNOWN: &str = "(begun, nothing is kept yet)";
+
 /// Lists the files of an inbox.
 pub(crate) fn run(args: &LsArgs, talk: &Talk) -> Result<Exit, Failure> {
     let files = list(&args.dir)?;
@@ -82,7 +85,7 @@ fn complain(error: &Unreadable) -> Exit {
 }
 
 fn name_of(partial: &Result<PartialFile, Unreadable>) -> Option<&str> {
-    partial.as_ref().ok().map(|partial| partial.name.as_str())
+    partial.as_ref().ok().and_then(|partial| partial.name.as_deref())
 }
 
 fn row(size: &str, age: &str, state: &str, from: &str, name: &str) -> String {
@@ -121,7 +124,9 @@ fn words_of_partial(partial: &PartialFile, now: SystemTime) -> String {
         Some(percent) => format!("{percent} %"),
         None => String::from("partial"),
     };
-    row(&bytes(partial.kept), &since, &state, &from(&partial.identity), &clean(&partial.name))
+    let name = partial.name.as_deref().map_or_else(|| UNKNOWN.to_owned(), clean);
+    let from = partial.identity.as_ref().map_or_else(|| String::from("-"), from);
+    row(&bytes(partial.kept), &since, &state, &from, &name)
 }
 
 /// How much of an upload is kept. Not all is done before it is stored.
@@ -142,7 +147,7 @@ fn json_of_partial(partial: &PartialFile, now: SystemTime) -> Value {
         "begun": partial.begun.and_then(console::timestamp),
         "active": partial.active.and_then(console::timestamp),
         "age_s": partial.active.map(|then| elapsed(then, now).as_secs()),
-        "identity": partial.identity.name(),
+        "identity": partial.identity.as_ref().and_then(Identity::name),
     })
 }
 

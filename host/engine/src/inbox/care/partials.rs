@@ -15,7 +15,7 @@ use super::look::open_state;
 use super::sweep::open_regular;
 use crate::Identity;
 use crate::inbox::InboxError;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX};
+use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, is_id};
 use crate::inbox::receipts::boot;
 
 /// Longest journal that is read. Bytes. It is that of a file of 8 TiB.
@@ -25,8 +25,9 @@ const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartialFile {
-    /// The name that it was offered under. The sender chose it: not sanitised.
-    pub name: String,
+    /// The name that it was offered under. The sender chose it: not sanitised. `None`: it was begun so short
+    /// a time ago that nothing of it is kept, or before the server was killed; only how old it is, is known then.
+    pub name: Option<String>,
     /// The size that was announced, in bytes.
     pub size: Option<u64>,
     /// Bytes that are kept, wherever in the file.
@@ -35,12 +36,12 @@ pub struct PartialFile {
     pub begun: Option<SystemTime>,
     /// When something of it arrived last.
     pub active: Option<SystemTime>,
-    /// Who sends it.
-    pub identity: Identity,
+    /// Who sends it; `None`: that is not known, as its name is not.
+    pub identity: Option<Identity>,
 }
 
 /// Lists the uploads that can be resumed in the inbox at `dir`, in no order that means anything.
-/// Those that began a moment ago, and those that are too small to be resumed, are not among them.
+/// Those that are too small to be resumed are not among them.
 ///
 /// # Errors
 /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
@@ -62,10 +63,14 @@ pub fn list_partials(dir: &Path) -> Result<Partials, InboxError> {
     for entry in rustix::fs::Dir::read_from(&folder).map_err(failed("read"))? {
         let entry = entry.map_err(failed("read"))?;
         let name = entry.file_name().to_str().ok();
-        if let Some(id) = name.and_then(|name| name.strip_suffix(JOURNAL_SUFFIX)) {
-            ids.push(id.to_owned());
-        }
+        let id = name.and_then(|name| {
+            name.strip_suffix(JOURNAL_SUFFIX).or_else(|| name.strip_suffix(DATA_SUFFIX))
+        });
+        ids.extend(id.map(str::to_owned));
     }
+    // Most have both files.
+    ids.sort();
+    ids.dedup();
     Ok(Partials { folder: Some(folder), ids: ids.into_iter() })
 }
 
@@ -98,24 +103,32 @@ impl Iterator for Partials {
 
 /// Reads one; `None`: it is gone, was published, or is no upload of ours.
 fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
-    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
-        return Ok(None);
-    };
+    let seconds =
+        |s: i64| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(s).ok()?));
     let Some(data) = open_regular(folder, &format!("{id}{DATA_SUFFIX}"))? else {
         return Ok(None);
+    };
+    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
+        let active = seconds(rustix::fs::fstat(&data)?.st_mtime);
+        return Ok(is_id(id).then_some(PartialFile {
+            name: None,
+            size: None,
+            kept: 0,
+            begun: None,
+            active,
+            identity: None,
+        }));
     };
     let (data, found) = (rustix::fs::fstat(&data)?, rustix::fs::fstat(&journal)?);
     let data_bytes = u64::try_from(data.st_size).unwrap_or(0);
     let Some(inspected) = inspect_file(journal, data_bytes)? else { return Ok(None) };
-    let seconds =
-        |s: i64| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(s).ok()?));
     Ok(Some(PartialFile {
-        name: inspected.begun.name,
+        name: Some(inspected.begun.name),
         size: inspected.begun.size,
         kept: inspected.kept_bytes,
         begun: seconds(inspected.begun.begun_s),
         active: seconds(data.st_mtime.max(found.st_mtime)),
-        identity: Identity::recorded(inspected.begun.identity.map(Into::into)),
+        identity: Some(Identity::recorded(inspected.begun.identity.map(Into::into))),
     }))
 }
 

@@ -119,7 +119,7 @@ impl Lane {
         }
         self.partial.check_room(end)?;
         let failed = |errno| refusal("write a file", errno);
-        let data = self.partial.data().map_err(failed)?;
+        let data = self.partial.data()?;
         let size = self.partial.size();
         while !bytes.is_empty() {
             let position = state.position;

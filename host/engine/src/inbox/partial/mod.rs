@@ -109,7 +109,7 @@ pub(super) fn resumable(offer: &Offer) -> Option<Resume> {
     offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
 }
 
-pub(super) use store::clean;
+pub(super) use store::{clean, is_id};
 
 impl Partials {
     pub(super) fn new() -> Arc<Self> {

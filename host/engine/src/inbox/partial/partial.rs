@@ -261,7 +261,10 @@ impl Partial {
     }
 
     /// Where the bytes go.
-    pub(super) fn data(&self) -> rustix::io::Result<Arc<OwnedFd>> {
+    ///
+    /// # Errors
+    /// Those of making it.
+    pub(super) fn data(&self) -> Result<Arc<OwnedFd>, Refusal> {
         let mut state = self.state();
         if let Some(data) = &state.data {
             return Ok(Arc::clone(data));

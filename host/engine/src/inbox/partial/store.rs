@@ -9,9 +9,9 @@ use blake3::hazmat::HasherExt;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, GROUP_BYTES, Ranges, Tree, Writer, group_hasher, recover};
-use sandport_protocol::{EntryName, Refusal, RefusalCode};
+use sandport_protocol::{EntryName, RESERVED_NAME, Refusal, RefusalCode};
 
-use super::{DATA_SUFFIX, Id, JOURNAL_SUFFIX};
+use super::{DATA_SUFFIX, FOLDER, Id, JOURNAL_SUFFIX};
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::error::{InboxError, refusal};
@@ -52,6 +52,11 @@ pub(super) fn data_name(id: Id) -> String {
     format!("{id}{DATA_SUFFIX}")
 }
 
+/// Whether a name without its suffix is that of an upload.
+pub(in crate::inbox) fn is_id(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn journal_name(id: Id) -> String {
     format!("{id}{JOURNAL_SUFFIX}")
 }
@@ -59,20 +64,37 @@ fn journal_name(id: Id) -> String {
 const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// Makes the data file, in place of one that nobody can resume.
-pub(super) fn create_data(core: &Core, id: Id) -> rustix::io::Result<OwnedFd> {
+///
+/// # Errors
+/// `other`: something is in the way that only a person may remove. `io` and the like.
+pub(super) fn create_data(core: &Core, id: Id) -> Result<OwnedFd, Refusal> {
+    let failed = |errno| refusal("write a file", errno);
     let (partials, name) = (&core.layout.partials, data_name(id));
     let data = match core.disk.create_readable(partials, &name) {
         Err(Errno::EXIST) => {
-            core.disk.remove(partials, &name)?;
+            core.disk.remove(partials, &name).map_err(|errno| match errno {
+                Errno::ISDIR => in_the_way(&name),
+                errno => failed(errno),
+            })?;
             if let Some(usage) = &core.usage {
                 usage.removed_waiting(&name);
             }
-            core.disk.create_readable(partials, &name)?
+            core.disk.create_readable(partials, &name).map_err(failed)?
         }
-        created => created?,
+        created => created.map_err(failed)?,
     };
-    hold(&data)?;
+    hold(&data).map_err(failed)?;
     Ok(data)
+}
+
+/// Somebody has made a folder there. Sending again does not help before it is gone, so it is not `io`.
+fn in_the_way(name: &str) -> Refusal {
+    let path = format!("{RESERVED_NAME}/{FOLDER}/{name}");
+    tracing::error!(path, "a folder is in the place of a partial file: remove it");
+    let words = format!(
+        "a folder is in the place of the upload: whoever serves has to remove {path} from the inbox"
+    );
+    Refusal::new(RefusalCode::Other, words)
 }
 
 /// Tells those who remove old uploads that this one is in use, for as long as the descriptor is open
@@ -254,7 +276,7 @@ pub(in crate::inbox) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), Inb
         else {
             continue;
         };
-        let is_ours = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_ours = is_id(id);
         let journal = rustix::fs::statat(
             partials,
             format!("{id}{JOURNAL_SUFFIX}"),

@@ -31,6 +31,27 @@ fn a_journal_cut_anywhere_or_changed_anywhere_never_makes_a_wrong_file() {
 }
 
 #[test]
+fn a_folder_in_the_place_of_a_partial_file_is_named_to_who_can_remove_it() {
+    let (bench, content) = cut_off();
+    let id = partials(&bench)[0].strip_suffix(".data").unwrap().to_owned();
+    let name = format!(".sandport/partials/{id}.data");
+    fs::remove_file(bench.path(&name)).unwrap();
+    fs::create_dir_all(bench.path(&name).join("not ours")).unwrap();
+    for _ in 0..2 {
+        let upload = accept(bench.inbox(), &offer_of(&content));
+        upload.body(extent(0, content.len())).unwrap().write(&content[..GROUP]);
+        let fault = upload.fault().unwrap();
+        assert_eq!(fault.code, RefusalCode::Other, "sending again is of no use before it is gone");
+        assert!(fault.detail.unwrap().contains(&name));
+    }
+    assert!(bench.path(&name).join("not ours").exists());
+    fs::remove_dir_all(bench.path(&name)).unwrap();
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    bring(&upload, &content);
+    finish(upload, &content);
+}
+
+#[test]
 fn a_journal_cut_at_any_byte_says_nothing_that_was_not_kept() {
     let content = content(3 * GROUP);
     let bench = Bench::in_memory(options(GROUP_BYTES / 2));

@@ -153,7 +153,7 @@ fn who_sent_what_is_listed_for_stored_files_and_for_uploads_that_wait() {
         assert_eq!(files[2].state, FileState::Unrecorded);
         let waiting: Vec<_> =
             care::list_partials(&bench.dir()).unwrap().map(Result::unwrap).collect();
-        assert_eq!((waiting.len(), &waiting[0].identity), (1, &ann()));
+        assert_eq!((waiting.len(), &waiting[0].identity), (1, &Some(ann())));
     }
 }
 

@@ -128,7 +128,7 @@ impl Partial {
                 self.size.unwrap_or(size)
             ));
         }
-        let data = self.data().map_err(failed)?;
+        let data = self.data()?;
         {
             let mut state = self.state();
             if state.ended {
