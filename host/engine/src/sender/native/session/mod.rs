@@ -22,6 +22,8 @@ mod admit;
 mod answers;
 mod parts;
 mod payload;
+#[cfg(test)]
+mod tests;
 
 /// One connection, without its socket.
 pub(super) struct Session<'a, 'e> {
