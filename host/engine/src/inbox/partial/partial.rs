@@ -52,7 +52,7 @@ pub(in crate::inbox) struct Partial {
 }
 
 /// What is here.
-struct State {
+pub(super) struct State {
     /// Made with the first byte.
     data: Option<Arc<OwnedFd>>,
     /// Its part of the quota, where there is one.
@@ -202,7 +202,9 @@ impl Partial {
 
     /// Ends a body; the group that it was at stays begun.
     pub(super) fn leave(&self, number: u64, lane: &Mutex<LaneState>) {
-        let begun = lane.lock().unwrap_or_else(PoisonError::into_inner).seal();
+        // Until its group is given back: whoever seals it a second time must find that done.
+        let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = lane.seal();
         let mut state = self.state();
         state.lanes.remove(&number);
         if let Some((group, length, hasher)) = begun {
@@ -321,7 +323,7 @@ impl Partial {
         self.state().whole.bytes()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

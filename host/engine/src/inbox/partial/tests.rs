@@ -76,3 +76,27 @@ fn a_body_that_is_sealed_before_it_has_claimed_anything_claims_nothing() {
     lane.begin().unwrap();
     assert_eq!(partial.missing(), [Extent { offset: 0, length: Some(2 * GROUP_BYTES) }]);
 }
+
+#[test]
+fn nobody_finds_a_body_sealed_whose_group_is_not_given_back() {
+    let (_folder, _earlier, partial) = begun();
+    let (number, lane) = partial.enter(1, LaneState::new(0, Some(GROUP_BYTES))).unwrap();
+    let signals = Arc::new(Signals::new(0));
+    let body = Lane::new(Arc::clone(&partial), signals, number, Arc::clone(&lane));
+    body.write(b"some");
+    std::thread::scope(|scope| {
+        // It is at the end of it, and cannot get any further.
+        let state = partial.state();
+        scope.spawn(|| partial.leave(number, &lane));
+        let mut busy = 0;
+        while busy < 10_000 {
+            match lane.try_lock() {
+                Ok(lane) => assert!(lane.begun().is_some(), "sealed, and nothing is given back"),
+                Err(_) => busy += 1,
+            }
+            std::thread::yield_now();
+        }
+        drop(state);
+    });
+    assert_eq!(partial.missing(), [Extent { offset: 4, length: Some(2 * GROUP_BYTES - 4) }]);
+}
