@@ -56,11 +56,12 @@ impl Partial {
         // Not when the last handle is gone: the keeper has one until its next turn.
         state.reservation = None;
         drop(state);
-        if let Some(partials) = self.partials.upgrade() {
-            partials.forget(self);
-        }
+        // Before it is forgotten: then somebody else may make the files anew.
         if on_disk {
             store::remove(&self.core, self.id);
+        }
+        if let Some(partials) = self.partials.upgrade() {
+            partials.forget(self);
         }
         Ok(())
     }
