@@ -3,7 +3,7 @@
 //! Small files are read whole and hashed here, and travel in batches: handing a file from thread to
 //! thread costs more than reading it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -191,8 +191,7 @@ impl Batch {
         name: String,
         links: Links,
     ) -> Result<Pending, FileError> {
-        let opened = open(path, links)?;
-        let metadata = opened.metadata().map_err(FileError::Open)?;
+        let (opened, metadata) = open(path, links)?;
         let file = walk::describe(path, Some(name), EntryKind::File, &metadata);
         if self.contents == Contents::Leave || metadata.len() > SMALL_BYTES_MAX {
             let keys = self.keys.as_ref().filter(|_| metadata.len() >= RESUMABLE_BYTES_MIN);
@@ -253,11 +252,11 @@ impl Batch {
     }
 }
 
-/// Opens a regular file and nothing else, without waiting for the other end of a pipe.
+/// Opens a regular file and nothing else, without waiting for the other end of a pipe, and says what it is.
 ///
 /// # Errors
 /// [`FileError::Open`], [`FileError::Special`].
-pub(super) fn open(path: &Path, links: Links) -> Result<File, FileError> {
+pub(super) fn open(path: &Path, links: Links) -> Result<(File, Metadata), FileError> {
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     if links == Links::Refuse {
         flags |= OFlags::NOFOLLOW;
@@ -267,8 +266,6 @@ pub(super) fn open(path: &Path, links: Links) -> Result<File, FileError> {
         .custom_flags(flags.bits().cast_signed())
         .open(path)
         .map_err(FileError::Open)?;
-    if !file.metadata().map_err(FileError::Open)?.is_file() {
-        return Err(FileError::Special);
-    }
-    Ok(file)
+    let metadata = file.metadata().map_err(FileError::Open)?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(FileError::Special) }
 }

@@ -61,7 +61,7 @@ pub(super) async fn send(
     let mut running = FuturesUnordered::new();
     running.push(keep_connected(to, &work, options, true));
     let (mut opened, mut wanted) = (1, 1);
-    let mut is_decided = false;
+    let (mut is_decided, mut is_near) = (false, false);
     let mut pace: Option<Pace> = None;
     let mut due = Instant::now();
     loop {
@@ -90,9 +90,11 @@ pub(super) async fn send(
                 due = Instant::now() + PERIOD;
                 match options.connections {
                     Connections::Exactly(number) => wanted = number.get().min(CONNECTIONS_MAX),
-                    Connections::Auto => pace = work.is_shared().then(Pace::new),
+                    Connections::Auto if work.is_shared() => pace = Some(Pace::new()),
+                    Connections::Auto => is_near = true,
                 }
             }
+            () = work.until(Work::has_backlog), if is_near && wanted == 1 => wanted = 2,
             () = sleep_until(due), if pace.is_some() => {
                 due = Instant::now() + PERIOD;
                 let (sent, has_spare) = (work.take_sent(), work.has_spare());

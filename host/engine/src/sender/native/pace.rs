@@ -1,7 +1,8 @@
 //! How many connections pay, where nobody has said how many there are to be.
 //!
-//! A run begins with one. On a short path it stays with that: nothing is in the way of a single connection
-//! there but this machine and the server, which more of them would not make faster. On a longer one, each number of
+//! A run begins with one. On a short path nothing is in the way of a single connection but this machine and the
+//! server. There it stays with that, but for many small files: a server works on those of one connection one
+//! after the other, so where they wait for it, a second is opened. On a longer path, each number of
 //! connections is given a second to come up to speed, and a second in which it is counted what they send. While
 //! twice as many bring notably more, and there is something for more of them to do, they are doubled again.
 
@@ -20,6 +21,29 @@ pub(super) const PERIOD: Duration = Duration::from_secs(1);
 /// How much more twice as many connections have to send for another doubling. Per cent. Less is what the rate
 /// of a path changes by itself.
 const GAIN_MIN_PERCENT: u64 = 20;
+
+/// How many small files in a row have to wait for the connection before another is opened. Files. What a
+/// connection carries while it takes to open one, several times over.
+const WAITING_FILES_MIN: usize = 512;
+
+/// Whether small files wait for the connection, on a short path.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// How many have waited, since none did the last time.
+    files: usize,
+}
+
+impl Backlog {
+    /// A connection takes so many small files. `lay_ready`: they had been read before it came for them.
+    pub(super) fn taken(&mut self, files: usize, lay_ready: bool) {
+        self.files = if lay_ready { self.files.saturating_add(files) } else { 0 };
+    }
+
+    /// Whether a second connection pays.
+    pub(super) fn is_long(&self) -> bool {
+        self.files >= WAITING_FILES_MIN
+    }
+}
 
 /// The decision so far.
 #[derive(Debug)]
@@ -100,5 +124,26 @@ mod tests {
         assert_eq!(pace.measured(1_000_000, false), Some(1));
         assert_eq!(pace.measured(0, true), Some(1));
         assert_eq!(pace.measured(1_000_000, true), Some(2));
+    }
+
+    #[test]
+    fn a_second_connection_pays_where_small_files_wait_in_a_row() {
+        let mut backlog = Backlog::default();
+        for _ in 0..7 {
+            backlog.taken(64, true);
+            assert!(!backlog.is_long());
+        }
+        backlog.taken(64, true);
+        assert!(backlog.is_long());
+    }
+
+    #[test]
+    fn where_the_disk_is_what_takes_long_one_connection_is_enough() {
+        let mut backlog = Backlog::default();
+        for _ in 0..100 {
+            backlog.taken(256, true);
+            backlog.taken(64, false);
+            assert!(!backlog.is_long());
+        }
     }
 }

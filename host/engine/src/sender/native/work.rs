@@ -10,7 +10,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::joint::Joint;
-use super::pace::ROUND_TRIP_MIN;
+use super::pace::{Backlog, ROUND_TRIP_MIN};
 use crate::sender::event::Report;
 use crate::sender::prepare::Item;
 use crate::sender::{Connections, SendEvent, SendFile};
@@ -23,6 +23,8 @@ pub(super) struct Work<'a, 'e> {
     queue: RefCell<VecDeque<Item>>,
     /// Nothing more will be prepared.
     exhausted: Cell<bool>,
+    /// Small files that had to wait for a connection.
+    backlog: RefCell<Backlog>,
     /// Uploads that were begun, have no outcome, and are not in the queue.
     open: Cell<usize>,
     /// Files that several connections carry, or may.
@@ -55,6 +57,7 @@ impl<'a, 'e> Work<'a, 'e> {
             prepared: Mutex::new(prepared),
             queue: RefCell::new(first.into()),
             exhausted: Cell::new(false),
+            backlog: RefCell::default(),
             open: Cell::new(0),
             joints: RefCell::default(),
             connections,
@@ -80,14 +83,27 @@ impl<'a, 'e> Work<'a, 'e> {
         !self.exhausted.get() && !self.has_items()
     }
 
+    /// Whether so many small files wait that another connection pays.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.backlog.borrow().is_long()
+    }
+
     /// Waits until there is an item, or there will be none. Safe to cancel.
     pub(super) async fn fill(&self) {
         let mut prepared = self.prepared.lock().await;
         if !self.wants_more() {
             return;
         }
+        let lay_ready = !prepared.is_empty();
         match prepared.recv().await {
-            Some(batch) => self.queue.borrow_mut().extend(batch),
+            Some(batch) => {
+                let small = batch.iter().filter(|item| matches!(item, Item::Small { .. })).count();
+                self.backlog.borrow_mut().taken(small, lay_ready);
+                self.queue.borrow_mut().extend(batch);
+                if self.has_backlog() {
+                    self.tell();
+                }
+            }
             None => {
                 self.exhausted.set(true);
                 self.tell_if_over();

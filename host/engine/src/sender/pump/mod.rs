@@ -239,7 +239,7 @@ fn open(content: Content) -> Result<Opened, FileError> {
             Ok(Opened { reader: Box::new(file), size: Some(size), watched: None })
         }
         Content::Path { path, links, size, modified_ns } => {
-            let file = prepare::open(&path, links)?;
+            let (file, _) = prepare::open(&path, links)?;
             // Advice only: a file system that takes none reads as well.
             let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
             let watched = file.try_clone().map_err(FileError::Open)?;

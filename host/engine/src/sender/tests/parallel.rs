@@ -134,3 +134,22 @@ async fn an_interrupted_sender_says_so_on_each_connection_and_of_each_file_once(
     peer.ended(3).await;
     assert_eq!(peer.inbox().closed, [Err(RefusalCode::Cancelled); 3]);
 }
+
+#[tokio::test]
+async fn many_small_files_get_a_second_connection_by_themselves_and_a_few_large_ones_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..5_000 {
+        write(&folder.path().join("small"), &number.to_string(), &content(100, number));
+    }
+    for number in 0..20 {
+        write(&folder.path().join("large"), &number.to_string(), &content(1 << 20, number));
+    }
+    for (name, files, connections) in [("small", 5_000, 2), ("large", 20, 1)] {
+        let peer = Peer::start(Limits::default()).await;
+        let sources = vec![Source::path(folder.path().join(name))];
+        let (result, _) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+        assert_eq!(result.unwrap().stored, files);
+        peer.ended(connections).await;
+        assert_eq!(peer.inbox().connections, connections, "{name}");
+    }
+}
