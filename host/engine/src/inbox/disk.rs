@@ -237,5 +237,6 @@ impl Disk {
     }
 }
 
+pub(super) mod nameless;
 #[cfg(test)]
 pub(super) mod probes;

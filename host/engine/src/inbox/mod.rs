@@ -52,6 +52,7 @@ pub use usage::Quota;
 
 use commit::{Committer, Job, Work};
 use disk::Disk;
+use disk::nameless::Naming;
 use expiry::Expiry;
 use folders::RecentFolder;
 use layout::Layout;
@@ -193,6 +194,8 @@ struct Core {
     boot: u64,
     /// Where nothing is synced: where the last file went.
     recent_folder: RecentFolder,
+    /// How files do without a name until they are whole; `None`: they have one in staging.
+    naming: Option<Naming>,
     /// How many staged files there were; it makes their names.
     staged_count: AtomicU64,
     /// How many staged files have an open descriptor.
@@ -253,6 +256,11 @@ impl Inbox {
         let (quota, share) = (options.quota, options.identity_quota);
         let usage = Usage::open(dir, quota, share, &receipts, layout.partials.as_fd());
         let boot = disk.boot();
+        // A link never replaces. And what a file system promises of a file that was synced before it had a
+        // name differs, while one that is synced and then renamed is what all of them know.
+        let needs_names =
+            options.conflict == Conflict::Replace || options.durability.syncs_commits();
+        let naming = if needs_names { None } else { Naming::of(&layout.staging) };
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
             options,
@@ -262,6 +270,7 @@ impl Inbox {
             usage,
             boot,
             recent_folder: RecentFolder::default(),
+            naming,
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
             replacing: Mutex::default(),

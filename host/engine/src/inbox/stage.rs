@@ -1,5 +1,5 @@
-//! A file on its way in, while it has no name: one file in `.sandport/staging`, or the data of an upload
-//! that can be resumed.
+//! A file on its way in: one in `.sandport/staging` or without any name, or the data of an upload that can
+//! be resumed.
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
 
 use super::Core;
+use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::partial::Partial;
 use super::tree::Folder;
@@ -22,8 +23,7 @@ const FILES_KEPT_MAX: usize = 256;
 /// A staged file. Dropping it removes it, unless it was published.
 pub(super) struct StagedFile {
     core: Arc<Core>,
-    /// Its name in staging.
-    name: String,
+    name: Name,
     file: Option<OwnedFd>,
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
@@ -34,9 +34,23 @@ pub(super) struct StagedFile {
     superfluous: bool,
 }
 
+/// What it is called before it is published.
+enum Name {
+    /// So, in staging or among the partials.
+    Given(String),
+    /// Nothing: it is gone when its descriptor is closed. It gets its name like this.
+    None(Naming),
+}
+
 impl StagedFile {
     /// Makes an empty one.
     pub(super) fn create(core: &Arc<Core>) -> Result<Self> {
+        if let Some(naming) = core.naming
+            && core.files_open.load(Ordering::Relaxed) < FILES_KEPT_MAX
+        {
+            let file = core.disk.create_nameless(&core.layout.staging)?;
+            return Ok(Self::new(core, Name::None(naming), file));
+        }
         let mut name = String::with_capacity(16);
         let file = loop {
             // The inbox is locked and its staging was cleaned at the start: a counter is unique, but
@@ -49,33 +63,27 @@ impl StagedFile {
                 created => break created?,
             }
         };
+        Ok(Self::new(core, Name::Given(name), file))
+    }
+
+    fn new(core: &Arc<Core>, name: Name, file: OwnedFd) -> Self {
         core.files_open.fetch_add(1, Ordering::Relaxed);
-        let core = Arc::clone(core);
-        Ok(Self {
-            core,
+        Self {
+            core: Arc::clone(core),
             name,
             file: Some(file),
             whole: true,
             published: false,
             partial: None,
             superfluous: false,
-        })
+        }
     }
 
     /// The data of an upload that can be resumed. Dropping it leaves the data where it is.
     pub(super) fn of_partial(name: String, file: OwnedFd, partial: &Arc<Partial>) -> Self {
-        let core = Arc::clone(partial.core());
-        core.files_open.fetch_add(1, Ordering::Relaxed);
-        let partial = Some(Arc::clone(partial));
-        Self {
-            core,
-            name,
-            file: Some(file),
-            whole: true,
-            published: false,
-            partial,
-            superfluous: false,
-        }
+        let mut staged = Self::new(partial.core(), Name::Given(name), file);
+        staged.partial = Some(Arc::clone(partial));
+        staged
     }
 
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
@@ -129,8 +137,15 @@ impl StagedFile {
         self.file.as_ref().filter(|_| self.whole).map(AsFd::as_fd)
     }
 
-    /// Gives up the descriptor: nothing more is to be written or synced.
+    /// Gives up the descriptor: nothing more is to be written or synced. Where that is all there is of the
+    /// file, it is kept.
     pub(super) fn close(&mut self) {
+        if let Name::Given(_) = self.name {
+            self.drop_descriptor();
+        }
+    }
+
+    fn drop_descriptor(&mut self) {
         if self.file.take().is_some() {
             self.whole = false;
             self.core.files_open.fetch_sub(1, Ordering::Relaxed);
@@ -139,7 +154,14 @@ impl StagedFile {
 
     /// Gives the file its name.
     pub(super) fn publish(&mut self, how: Publish, to: &Folder<'_>, leaf: &str) -> Result<()> {
-        self.core.disk.publish(how, (self.dir(), &self.name), (to, leaf))?;
+        let disk = &self.core.disk;
+        match (&self.name, &self.file) {
+            (Name::Given(name), _) => disk.publish(how, (self.dir(), name), (to, leaf))?,
+            // An inbox that replaces files gives them names before.
+            (Name::None(naming), Some(file)) => disk.publish_nameless(*naming, file, (to, leaf))?,
+            // Nobody closes those.
+            (Name::None(_), None) => return Err(Errno::BADF),
+        }
         self.published = true;
         if let Some(partial) = self.partial.take() {
             partial.published();
@@ -148,14 +170,15 @@ impl StagedFile {
     }
 
     fn open(&mut self) -> Result<BorrowedFd<'_>> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
+        let file = match (self.file.take(), &self.name) {
+            (Some(file), _) => file,
+            (None, Name::Given(name)) => {
                 let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let file = rustix::fs::openat(self.dir(), &self.name, flags, Mode::empty())?;
+                let file = rustix::fs::openat(self.dir(), name, flags, Mode::empty())?;
                 self.core.files_open.fetch_add(1, Ordering::Relaxed);
                 file
             }
+            (None, Name::None(_)) => return Err(Errno::BADF),
         };
         let file: &OwnedFd = self.file.insert(file);
         Ok(file.as_fd())
@@ -170,13 +193,14 @@ impl StagedFile {
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        self.close();
+        self.drop_descriptor();
         if let Some(partial) = self.partial.take() {
             partial.uncommit();
             return;
         }
         if !self.published
-            && let Err(errno) = self.core.disk.remove(self.dir(), &self.name)
+            && let Name::Given(name) = &self.name
+            && let Err(errno) = self.core.disk.remove(self.dir(), name)
         {
             tracing::warn!(error = %errno, "could not remove a staged file");
         }
