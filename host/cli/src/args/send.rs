@@ -61,8 +61,8 @@ pub(crate) struct SendArgs {
     /// How many connections to send over at once
     ///
     /// Files are spread over them, and a large file is divided among those that have nothing else to do.
-    /// `auto` begins with one. Where the server is 10 ms away and more, it doubles their number every two
-    /// seconds, up to 8, as long as that sends a fifth more.
+    /// `auto` begins with one, and opens a second for many small files. Where the server is 10 ms away and
+    /// more, it doubles their number every two seconds, up to 8, as long as that sends a fifth more.
     #[arg(
         short = 'j',
         long,

@@ -74,9 +74,9 @@ pub const CONNECTIONS_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connections {
-    /// One; and where the server is 10 ms away and more, twice as many again and again, up to 8, as long as
-    /// each doubling sends a fifth more and there is something for them to do. Each number is tried for two
-    /// seconds.
+    /// One; a second where many small files wait for it; and where the server is 10 ms away and more, twice
+    /// as many again and again, up to 8, as long as each doubling sends a fifth more and there is something
+    /// for them to do. Each number is tried for two seconds.
     #[default]
     Auto,
     /// So many, [`CONNECTIONS_MAX`] at most, for as long as the server takes them.

@@ -13,6 +13,7 @@ mod faults;
 mod identities;
 mod leftovers;
 mod locations;
+mod nameless;
 mod paths;
 mod power;
 mod quota;
