@@ -100,3 +100,16 @@ fn nobody_finds_a_body_sealed_whose_group_is_not_given_back() {
     });
     assert_eq!(partial.missing(), [Extent { offset: 4, length: Some(2 * GROUP_BYTES - 4) }]);
 }
+
+#[test]
+fn who_takes_over_from_one_that_has_just_taken_over_waits_for_the_bodies_of_all_before() {
+    let (_folder, earlier, partial) = begun();
+    let mut body = earlier.body(FIRST).unwrap();
+    let (_later, dismiss) = lose(&partial);
+    // The second to lose it has not come to telling the first.
+    let evicted = partial.state().evict(RefusalCode::Locked.into());
+    partial.dismiss(evicted);
+    body.write(b"more");
+    assert_eq!(partial.missing(), [Extent { offset: 0, length: Some(2 * GROUP_BYTES) }]);
+    dismiss();
+}

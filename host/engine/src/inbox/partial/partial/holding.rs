@@ -62,10 +62,11 @@ impl Partial {
     /// Tells those who have lost it. After that nothing more comes of them.
     pub(in crate::inbox::partial) fn dismiss(&self, evicted: Evicted) {
         let Evicted { holders, waiting, why } = evicted;
-        for (number, signals) in holders {
+        for (_, signals) in holders {
             signals.fail(why.clone());
-            self.seal(number);
         }
+        // Also of those who lost it to one that loses it now, before that one came to this.
+        self.seal_where(|state, owner| !state.holders.contains_key(&owner));
         if let Some((ticket, mut commits)) = waiting
             && let Some(last) = commits.pop()
         {
@@ -90,13 +91,15 @@ impl Partial {
 
     /// Ends the bodies of a holder. A write that is under way is waited for.
     pub(in crate::inbox::partial) fn seal(&self, holder: u64) {
-        let lanes: Vec<_> = self
-            .state()
-            .lanes
-            .iter()
-            .filter(|(_, (owner, _))| *owner == holder)
-            .map(|(&number, (_, lane))| (number, Arc::clone(lane)))
-            .collect();
+        self.seal_where(|_, owner| owner == holder);
+    }
+
+    fn seal_where(&self, ends: impl Fn(&State, u64) -> bool) {
+        let lanes: Vec<_> = {
+            let state = self.state();
+            let lanes = state.lanes.iter().filter(|(_, (owner, _))| ends(&state, *owner));
+            lanes.map(|(&number, (_, lane))| (number, Arc::clone(lane))).collect()
+        };
         for (number, lane) in lanes {
             self.leave(number, &lane);
         }
@@ -139,7 +142,7 @@ impl State {
     }
 
     /// Takes the upload from all who have it.
-    pub(super) fn evict(&mut self, why: Refusal) -> Evicted {
+    pub(in crate::inbox::partial) fn evict(&mut self, why: Refusal) -> Evicted {
         let holders = mem::take(&mut self.holders).into_iter().collect();
         let waiting = match self.commit.take() {
             Some((_, Some(ticket), commits)) => Some((ticket, commits)),
