@@ -97,8 +97,8 @@ pub trait Shell {
     /// Those of the inbox.
     fn body(&mut self, upload: &mut Self::Upload, extent: Extent) -> Result<(), Refusal>;
 
-    /// Writes all of `bytes` into the body. What fails is the upload's fault.
-    fn write(&mut self, upload: &mut Self::Upload, bytes: Bytes);
+    /// Writes what the body takes now of `bytes`; what is left. What fails is the upload's fault.
+    fn write(&mut self, upload: &mut Self::Upload, bytes: Bytes) -> Bytes;
 
     /// Moves up to `max` bytes from the connection into the body.
     ///
@@ -176,6 +176,9 @@ pub struct Driver<S: Shell> {
     now: Option<Millis>,
     /// Reads since answers were sent last.
     held_reads: u32,
+    /// Payload that came along with a header, and that its upload has not taken. What the machine has
+    /// decided after it waits, but for answers.
+    unwritten: Option<(UploadId, Bytes)>,
 }
 
 impl<S: Shell> Driver<S> {
@@ -187,6 +190,7 @@ impl<S: Shell> Driver<S> {
             commits: VecDeque::new(),
             now: None,
             held_reads: 0,
+            unwritten: None,
         }
     }
 
@@ -233,7 +237,10 @@ impl<S: Shell> Driver<S> {
     /// Does one thing, or says what to wait for.
     pub fn step(&mut self, shell: &mut S) -> Step {
         self.now = None;
-        while let Some(output) = self.machine.poll_output() {
+        self.write_rest(shell);
+        while self.unwritten.is_none()
+            && let Some(output) = self.machine.poll_output()
+        {
             if let Output::Close(outcome) = output {
                 return Step::Closed(outcome);
             }
@@ -246,9 +253,20 @@ impl<S: Shell> Driver<S> {
         }
         // The connection first, then the clock: silence has a meaning in the classic dialect, and
         // bytes that are here already, while this program was not running, are not silence.
-        let unsent = if self.holds_answers(shell) { 0 } else { self.flush(shell) };
-        let Some(on) = self.advance(shell, unsent) else {
-            return Step::Again;
+        let on = match self.unwritten {
+            Some((id, _)) => {
+                while let Some(answers) = self.machine.poll_send() {
+                    shell.send(&answers);
+                }
+                self.no_room(shell, id)
+            }
+            None => {
+                let unsent = if self.holds_answers(shell) { 0 } else { self.flush(shell) };
+                let Some(on) = self.advance(shell, unsent) else {
+                    return Step::Again;
+                };
+                on
+            }
         };
         // There is nothing to read that would bring more of them.
         self.flush(shell);
@@ -269,6 +287,28 @@ impl<S: Shell> Driver<S> {
         (1..=HELD_BYTES_MAX).contains(&shell.unsent())
             && self.held_reads < HELD_READS_MAX
             && matches!(self.machine.want(), Want::Read { .. })
+    }
+
+    /// Writes what an upload had no room for.
+    fn write_rest(&mut self, shell: &mut S) {
+        if let Some((id, bytes)) = self.unwritten.take() {
+            self.write(shell, id, bytes);
+        }
+    }
+
+    fn write(&mut self, shell: &mut S, id: UploadId, bytes: Bytes) {
+        if let Some(upload) = self.uploads.get_mut(&id)
+            && shell.has_body(upload)
+        {
+            let rest = shell.write(upload, bytes);
+            self.unwritten = (!rest.is_empty()).then_some((id, rest));
+        }
+    }
+
+    /// The peer is not to blame for what is not read meanwhile.
+    fn no_room(&mut self, shell: &mut S, id: UploadId) -> On {
+        self.machine.handle_no_room(shell.now());
+        On::Body(id)
     }
 
     fn flush(&mut self, shell: &mut S) -> usize {
@@ -307,13 +347,7 @@ impl<S: Shell> Driver<S> {
                     self.machine.handle_fault(shell.now(), id, refusal);
                 }
             }
-            Output::Write { id, bytes } => {
-                if let Some(upload) = self.uploads.get_mut(&id)
-                    && shell.has_body(upload)
-                {
-                    shell.write(upload, bytes);
-                }
-            }
+            Output::Write { id, bytes } => self.write(shell, id, bytes),
             Output::Commit { id, size, digest } => {
                 if let Some(upload) = self.uploads.remove(&id) {
                     let commit = shell.commit(upload, size, digest);
@@ -379,7 +413,7 @@ impl<S: Shell> Driver<S> {
             return self.skip(shell, max);
         };
         match shell.splice(upload, max) {
-            Ok(Spliced::NoRoom) => Some(On::Body(id)),
+            Ok(Spliced::NoRoom) => Some(self.no_room(shell, id)),
             Ok(Spliced::NoInput | Spliced::Bytes(0)) => Some(On::Input),
             Ok(Spliced::Bytes(count)) => {
                 let now = shell.now();

@@ -198,17 +198,30 @@ impl<'a> Shell for Link<'a> {
         live.body.is_some() || live.held.is_some()
     }
 
-    fn write(&mut self, live: &mut Live, bytes: Bytes) {
+    fn write(&mut self, live: &mut Live, mut bytes: Bytes) -> Bytes {
         if let Some(held) = &mut live.held {
             if held.bytes.is_empty() && held.extent.length == Some(bytes.len() as u64) {
                 held.bytes = bytes;
-                return;
+                return Bytes::new();
             }
             live.let_go();
         }
         if let Some(body) = &live.body {
-            write_all(body, &bytes);
+            // A body swallows what it cannot take, so an error is of a host that breaks the contract; the
+            // commit will say what is missing.
+            while !bytes.is_empty()
+                && let Ok(room) = body.check_write()
+            {
+                if room == 0 {
+                    return bytes;
+                }
+                let now = bytes.split_to(bytes.len().min(room as usize));
+                if body.write(&now).is_err() {
+                    break;
+                }
+            }
         }
+        Bytes::new()
     }
 
     fn splice(&mut self, live: &mut Live, max: u64) -> Result<Spliced, EndOfInput> {
@@ -343,7 +356,7 @@ impl Waiting {
     }
 }
 
-/// Writes bytes that came along with a header. The host takes them as fast as the disk does.
+/// Writes the beginning of a small file that was held. The host takes it as fast as the disk does.
 fn write_all(body: &OutputStream, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match body.check_write() {

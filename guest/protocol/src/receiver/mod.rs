@@ -156,6 +156,12 @@ impl Receiver {
         }
     }
 
+    /// An upload takes nothing now of what was wanted to go to it, or of an [`Output::Write`]: if nothing is
+    /// read meanwhile, it is not the peer who is silent.
+    pub fn handle_no_room(&mut self, now: Millis) {
+        self.io.heard(now);
+    }
+
     /// The moment that [`Receiver::poll_timeout`] named has come, and the connection has nothing for
     /// [`Receiver::want`]. Earlier calls change nothing.
     pub fn handle_timeout(&mut self, now: Millis) {
@@ -237,6 +243,12 @@ impl Receiver {
     /// What to do next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.io.out.poll()
+    }
+
+    /// Bytes to the peer out of turn, for a driver that can not carry out what comes before them. Answers keep
+    /// their order.
+    pub fn poll_send(&mut self) -> Option<Bytes> {
+        self.io.out.poll_send()
     }
 
     /// What to wait for on the connection.

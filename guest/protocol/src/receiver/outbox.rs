@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem;
 
+use bytes::Bytes;
+
 use super::{LogLevel, Output};
 use crate::{Refusal, UploadId};
 
@@ -78,6 +80,16 @@ impl Outbox {
             self.flush();
         }
         self.queue.pop_front()
+    }
+
+    /// Takes bytes to the peer, also from behind other outputs.
+    pub(super) fn poll_send(&mut self) -> Option<Bytes> {
+        self.flush();
+        let at = self.queue.iter().position(|output| matches!(output, Output::Send(_)))?;
+        match self.queue.remove(at) {
+            Some(Output::Send(bytes)) => Some(bytes),
+            _ => None,
+        }
     }
 
     fn flush(&mut self) {

@@ -177,6 +177,10 @@ impl UploadWatch {
 ///
 /// It never fails: what goes wrong is latched in the upload as its fault, and from then on the bytes
 /// are swallowed.
+///
+/// An upload that can be resumed takes as much as [`InboxOptions`](super::InboxOptions) allows to be lost
+/// by a crash, and no more before that is kept. [`room`](Self::room) says how much it is,
+/// [`has_room`](Self::has_room) waits, and [`reserve`](Self::reserve) takes it.
 pub struct Body(BodyKind);
 
 enum BodyKind {
@@ -186,12 +190,37 @@ enum BodyKind {
 }
 
 impl Body {
-    /// Hashes and stages `bytes`. Writes synchronously.
+    /// Hashes and stages `bytes`. Writes synchronously, and does not wait for room.
     pub fn write(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             BodyKind::Transient(body) => body.write(bytes),
             BodyKind::Resumable(lane) => lane.write(bytes),
             BodyKind::Stored(body) => body.write(bytes),
+        }
+    }
+
+    /// How many bytes there is room for. Other bodies of the upload may take it first.
+    pub fn room(&self) -> usize {
+        match &self.0 {
+            BodyKind::Resumable(lane) => lane.room(),
+            BodyKind::Transient(_) | BodyKind::Stored(_) => usize::MAX,
+        }
+    }
+
+    /// Returns once there is room.
+    pub async fn has_room(&self) {
+        match &self.0 {
+            BodyKind::Resumable(lane) => lane.has_room().await,
+            BodyKind::Transient(_) | BodyKind::Stored(_) => {}
+        }
+    }
+
+    /// Takes room for the next write, up to `most` bytes; how many. What that write does not need, others
+    /// get.
+    pub fn reserve(&mut self, most: usize) -> usize {
+        match &mut self.0 {
+            BodyKind::Resumable(lane) => lane.reserve(most),
+            BodyKind::Transient(_) | BodyKind::Stored(_) => most,
         }
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct Connection {
     moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
     commits: AtomicUsize,
+    /// Waits for room in an upload: for the disk, and not for the peer.
+    disk_waits: AtomicUsize,
     /// Bytes that the guest wrote and the socket has not taken.
     unsent: Mutex<Bytes>,
     /// Told when there are any after a write.
@@ -96,6 +98,7 @@ impl Connection {
             arrived: Arc::default(),
             moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
+            disk_waits: AtomicUsize::new(0),
             unsent: Mutex::default(),
             held: Notify::new(),
             told: Mutex::default(),
@@ -187,12 +190,19 @@ impl Connection {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing has moved for `limit`, in either direction, and no commit is under way.
+    /// The guest waits for the disk, until this is dropped.
+    pub(super) fn wait_for_disk(&self) -> DiskWait<'_> {
+        self.disk_waits.fetch_add(1, Ordering::Relaxed);
+        DiskWait(self)
+    }
+
+    /// Waits until nothing has moved for `limit`, in either direction, and neither a commit is under way
+    /// nor the disk waited for.
     pub(crate) async fn idle(&self, limit: Duration) {
         loop {
             let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
             let idle = self.since.elapsed().saturating_sub(moved);
-            let busy = self.commits() > 0;
+            let busy = self.commits() > 0 || self.disk_waits.load(Ordering::Relaxed) > 0;
             if idle >= limit && !busy {
                 return;
             }
@@ -220,6 +230,16 @@ impl Connection {
             }
             event => event,
         });
+    }
+}
+
+/// Silence is not idleness while there is one.
+pub(super) struct DiskWait<'a>(&'a Connection);
+
+impl Drop for DiskWait<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.disk_waits.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -19,6 +19,8 @@ pub(in crate::inbox) struct Lane {
     signals: Arc<Signals>,
     number: u64,
     state: Arc<Mutex<LaneState>>,
+    /// Bytes that it was let in with and has not brought.
+    let_in: u64,
 }
 
 /// Where a body has come to. It is held while bytes are written, so that nobody else writes there.
@@ -73,7 +75,7 @@ impl Lane {
         number: u64,
         state: Arc<Mutex<LaneState>>,
     ) -> Self {
-        Self { partial, signals, number, state }
+        Self { partial, signals, number, state, let_in: 0 }
     }
 
     /// Takes the group that the first byte lies in.
@@ -89,21 +91,69 @@ impl Lane {
         Ok(())
     }
 
-    /// Stages and hashes `bytes`.
-    pub(in crate::inbox) fn write(&self, bytes: &[u8]) {
-        if bytes.is_empty() || self.signals.fault().is_some() {
-            return;
+    /// How many bytes there is room for; 0: [`Self::has_room`] waits. What is swallowed needs none.
+    pub(in crate::inbox) fn room(&self) -> usize {
+        match self.rest_of_group() {
+            None => usize::MAX,
+            Some(rest) => usize::try_from(self.partial.room(rest)).unwrap_or(usize::MAX),
         }
+    }
+
+    /// Returns once there is room, or nothing is to come any more.
+    pub(in crate::inbox) async fn has_room(&self) {
+        self.partial.until(|| self.room() > 0).await;
+    }
+
+    /// Takes room for the next write, up to `most` bytes; how many.
+    pub(in crate::inbox) fn reserve(&mut self, most: usize) -> usize {
+        let Some(rest) = self.rest_of_group() else { return most };
+        let granted = self.partial.let_in((most as u64).saturating_sub(self.let_in), rest);
+        self.let_in += granted;
+        usize::try_from(self.let_in).unwrap_or(usize::MAX).min(most)
+    }
+
+    /// How far it is from the end of its group; `None`: it swallows what it gets.
+    fn rest_of_group(&self) -> Option<u64> {
+        if self.signals.fault().is_some() {
+            return None;
+        }
+        let state = self.lock();
+        (!state.sealed).then(|| GROUP_BYTES - state.position % GROUP_BYTES)
+    }
+
+    /// Stages and hashes `bytes`, whether or not there is room for them.
+    pub(in crate::inbox) fn write(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() && self.signals.fault().is_none() {
+            self.stage(bytes);
+        }
+        self.give_back();
+    }
+
+    fn stage(&mut self, bytes: &[u8]) {
         let mut state = self.lock();
         if state.sealed {
             return;
         }
+        let from = state.position;
+        let forced = (bytes.len() as u64).saturating_sub(self.let_in);
+        self.partial.force_in(forced);
         let written = self.take(&mut state, bytes);
+        let here = state.position - from;
         drop(state);
+        self.partial.settle(self.let_in + forced, here);
+        self.let_in = 0;
         if let Err(fault) = written {
             // Nobody will go on with the group here.
             self.partial.leave(self.number, &self.state);
             self.signals.fail(fault);
+            self.partial.room_changed();
+        }
+    }
+
+    /// Gives back the room that was not needed.
+    fn give_back(&mut self) {
+        if self.let_in > 0 {
+            self.partial.settle(std::mem::take(&mut self.let_in), 0);
         }
     }
 
@@ -140,7 +190,6 @@ impl Lane {
                 let value = group.hasher.finalize_non_root();
                 self.partial.complete(group.number, group_end, value);
             }
-            self.partial.wrote(now.len() as u64);
             bytes = later;
         }
         Ok(())
@@ -153,6 +202,7 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
+        self.give_back();
         self.partial.leave(self.number, &self.state);
     }
 }

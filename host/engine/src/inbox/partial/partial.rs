@@ -12,6 +12,7 @@ use sandport_protocol::journal::{
     ChainingValue, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, Kept, Ranges, Tail, Tree, group_hasher,
 };
 use sandport_protocol::{EntryName, Extent, Refusal, RefusalCode};
+use tokio::sync::Notify;
 
 use super::holder::{Commit, Signals};
 use super::keeper::Request;
@@ -27,7 +28,10 @@ use crate::inbox::usage::{Reservation, Usage};
 
 mod ending;
 mod holding;
+mod intake;
 mod keeping;
+
+use intake::Intake;
 
 /// Most separate ranges that an upload may consist of: what is missing between them has to fit one
 /// message to the sender.
@@ -49,6 +53,8 @@ pub(in crate::inbox) struct Partial {
     state: Mutex<State>,
     /// Held while the journal is written or the upload is ended.
     journal: Mutex<Journal>,
+    /// Told when there may be room for bodies that found none.
+    room: Notify,
 }
 
 /// What is here.
@@ -74,8 +80,7 @@ pub(super) struct State {
     kept: Ranges,
     /// When the watermark was last moved.
     kept_at: Option<Instant>,
-    /// Bytes since the keeper was last asked.
-    unasked_bytes: u64,
+    intake: Intake,
     /// Whether the keeper was asked to come when it is time.
     asked: bool,
     holders: BTreeMap<u64, Arc<Signals>>,
@@ -156,6 +161,7 @@ impl Partial {
             begun_s: now_s(),
             state: Mutex::new(state),
             journal: Mutex::new(journal),
+            room: Notify::new(),
         })
     }
 
@@ -210,6 +216,8 @@ impl Partial {
         if let Some((group, length, hasher)) = begun {
             state.give_back(group, length, hasher);
         }
+        drop(state);
+        self.room_changed();
     }
 
     /// Takes the group that the byte at `position` is in: how many bytes of it are here, and their hash.
@@ -276,26 +284,6 @@ impl Partial {
         Ok(data)
     }
 
-    /// Bytes were written: the journal should hear of them some time.
-    pub(super) fn wrote(self: &Arc<Self>, count: u64) {
-        let mut state = self.state();
-        state.unasked_bytes += count;
-        let first = !std::mem::replace(&mut state.asked, true);
-        // At half of it: the rest may come while that is made durable.
-        let many = state.unasked_bytes >= self.core.options.watermark_bytes.div_ceil(2);
-        if many {
-            state.unasked_bytes = 0;
-        }
-        drop(state);
-        // It fails only when the inbox ends.
-        if first {
-            let _ = self.keeper.send(Request::Soon(Arc::clone(self)));
-        }
-        if many {
-            let _ = self.keeper.send(Request::Now(Arc::clone(self)));
-        }
-    }
-
     /// A group is whole.
     pub(super) fn complete(&self, group: u64, end: u64, value: ChainingValue) {
         let mut state = self.state();
@@ -346,7 +334,7 @@ impl State {
             kept_tail: None,
             kept: Ranges::default(),
             kept_at: None,
-            unasked_bytes: 0,
+            intake: Intake::default(),
             asked: false,
             holders: BTreeMap::new(),
             holders_made: 0,

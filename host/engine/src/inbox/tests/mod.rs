@@ -11,6 +11,7 @@ mod disk_full;
 mod failing_disk;
 mod faults;
 mod identities;
+mod intake;
 mod leftovers;
 mod locations;
 mod nameless;

@@ -120,9 +120,9 @@ impl HostUpload for State {
             Ok(body) => body,
             Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
         };
-        let context = Arc::clone(&self.connection.context);
+        let connection = Arc::clone(&self.connection);
         let stream: DynOutputStream =
-            Box::new(BodyStream::new(body, handle.writes.clone(), context));
+            Box::new(BodyStream::new(body, handle.writes.clone(), connection));
         // No child of the upload in the table: it may be dropped after it.
         Ok(Ok(self.table.push(stream)?))
     }

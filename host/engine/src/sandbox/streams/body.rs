@@ -12,7 +12,7 @@ use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 use crate::inbox::Body;
 use crate::sandbox::buffers::STEP_BYTES;
-use crate::sandbox::connection::Context;
+use crate::sandbox::connection::Connection;
 
 /// Writes below this size stay on the async thread whatever the disk does: they cost less than the
 /// hop. Bytes.
@@ -36,7 +36,7 @@ impl WritesUnderWay {
 pub(in crate::sandbox) struct BodyStream {
     state: State,
     writes: WritesUnderWay,
-    context: Arc<Context>,
+    connection: Arc<Connection>,
 }
 
 enum State {
@@ -50,19 +50,18 @@ impl BodyStream {
     pub(in crate::sandbox) fn new(
         body: Body,
         writes: WritesUnderWay,
-        context: Arc<Context>,
+        connection: Arc<Connection>,
     ) -> Self {
-        Self { state: State::Idle(body), writes, context }
+        Self { state: State::Idle(body), writes, connection }
     }
 
-    fn write_here(&mut self, bytes: Bytes) {
-        if let State::Idle(body) = &mut self.state {
-            let since = Instant::now();
-            body.write(&bytes);
-            if since.elapsed() > SLOW_WRITE {
-                self.context.disk.found_slow();
-            }
+    fn write_here(&mut self, mut body: Body, bytes: &[u8]) {
+        let since = Instant::now();
+        body.write(bytes);
+        if since.elapsed() > SLOW_WRITE {
+            self.connection.context.disk.found_slow();
         }
+        self.state = State::Idle(body);
     }
 
     fn write_elsewhere(&mut self, mut body: Body, bytes: Bytes, guard: OwnedMutexGuard<()>) {
@@ -72,16 +71,50 @@ impl BodyStream {
             body
         }));
     }
+
+    /// Another body of the upload has taken the room that there was a moment ago.
+    fn write_when_there_is_room(&mut self, body: Body, bytes: Bytes) {
+        let writes = Arc::clone(&self.writes.0);
+        self.state = State::Writing(tokio::spawn(write_in_parts(body, bytes, writes)));
+    }
+}
+
+/// Writes as there comes room, off the async threads: it is a disk that makes everyone wait.
+async fn write_in_parts(mut body: Body, mut bytes: Bytes, writes: Arc<Mutex<()>>) -> Body {
+    let _guard = writes.lock_owned().await;
+    loop {
+        let part = bytes.split_to(body.reserve(bytes.len()));
+        let write = tokio::task::spawn_blocking(move || {
+            body.write(&part);
+            body
+        });
+        body = match write.await {
+            Ok(body) => body,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        if bytes.is_empty() {
+            return body;
+        }
+        body.has_room().await;
+    }
 }
 
 #[async_trait]
 impl Pollable for BodyStream {
     async fn ready(&mut self) {
+        let connection = Arc::clone(&self.connection);
         if let State::Writing(writing) = &mut self.state {
+            let _waits = connection.wait_for_disk();
             self.state = match writing.await {
                 Ok(body) => State::Idle(body),
                 Err(_) => State::Broken,
             };
+        }
+        if let State::Idle(body) = &self.state
+            && body.room() == 0
+        {
+            let _waits = connection.wait_for_disk();
+            body.has_room().await;
         }
     }
 }
@@ -92,23 +125,27 @@ impl OutputStream for BodyStream {
         if self.check_write()? < bytes.len() {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
-        // On this thread the bytes are still in the processor's cache. But other connections live on
-        // it, so large writes leave it while the disk makes writers wait.
-        if bytes.len() < HOP_BYTES_MIN || !self.context.disk.is_slow() {
-            self.write_here(bytes);
+        if bytes.is_empty() {
             return Ok(());
         }
-        match (
-            std::mem::replace(&mut self.state, State::Broken),
-            self.writes.0.clone().try_lock_owned(),
-        ) {
-            (State::Idle(body), Ok(guard)) => self.write_elsewhere(body, bytes, guard),
+        let State::Idle(mut body) = std::mem::replace(&mut self.state, State::Broken) else {
+            return Err(StreamError::trap("check-write permitted what it must not"));
+        };
+        if body.reserve(bytes.len()) < bytes.len() {
+            self.write_when_there_is_room(body, bytes);
+            return Ok(());
+        }
+        // On this thread the bytes are still in the processor's cache. But other connections live on
+        // it, so large writes leave it while the disk makes writers wait.
+        if bytes.len() < HOP_BYTES_MIN || !self.connection.context.disk.is_slow() {
+            self.write_here(body, &bytes);
+            return Ok(());
+        }
+        match Arc::clone(&self.writes.0).try_lock_owned() {
+            Ok(guard) => self.write_elsewhere(body, bytes, guard),
             // Another body of this upload is writing: they are sealed one after the other, and this
             // one waits its turn on this thread.
-            (state, _) => {
-                self.state = state;
-                self.write_here(bytes);
-            }
+            Err(_) => self.write_here(body, &bytes),
         }
         Ok(())
     }
@@ -130,7 +167,7 @@ impl OutputStream for BodyStream {
             }
         }
         match &self.state {
-            State::Idle(_) => Ok(STEP_BYTES),
+            State::Idle(body) => Ok(body.room().min(STEP_BYTES)),
             _ => Err(StreamError::trap("the inbox failed while it wrote")),
         }
     }

@@ -197,7 +197,8 @@ impl Partial {
     /// Writes the journal if there is none, also where nothing is to be kept.
     pub(super) fn keep_always(&self) {
         let mut journal = self.journal();
-        self.keep_with(&mut journal);
+        // What it could not write, nobody waits for: all bodies have ended.
+        let _ = self.keep_with(&mut journal);
         if !journal.exists() {
             let full = self.core.options.durability == Durability::Full;
             let begun = || self.begun();

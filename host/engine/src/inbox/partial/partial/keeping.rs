@@ -30,36 +30,46 @@ impl Partial {
     /// Moves the watermark: makes durable what is here, and writes down that it is.
     pub(in crate::inbox::partial) fn keep(&self) {
         let mut journal = self.journal();
+        self.state().intake.answer();
         // What is being committed is synced there.
-        if self.committing().is_none() {
-            self.keep_with(&mut journal);
+        if self.committing().is_some() {
+            return;
+        }
+        let kept = self.keep_with(&mut journal);
+        drop(journal);
+        if let Err(fault) = kept {
+            self.evict(&fault);
         }
     }
 
-    pub(super) fn keep_with(&self, journal: &mut Journal) {
+    /// # Errors
+    /// The journal could not be written, and a body waits for it.
+    pub(super) fn keep_with(&self, journal: &mut Journal) -> Result<(), Refusal> {
         // The begun groups first: a group that becomes whole meanwhile is among the whole ones then.
         let tail = self.lowest_tail();
         let (data, groups, known_tail) = {
             let mut state = self.state();
             if state.ended {
-                return;
+                return Ok(());
             }
-            let Some(data) = state.data.clone() else { return };
+            let Some(data) = state.data.clone() else { return Ok(()) };
             state.kept_at = Some(Instant::now());
-            state.unasked_bytes = 0;
+            state.intake.begin_move();
             (data, std::mem::take(&mut state.unkept), state.kept_tail)
         };
         let tail = tail.filter(|tail| !groups.contains_key(&tail.group));
         let news = tail.is_some_and(|tail| Some((tail.group, tail.length)) != known_tail);
         if groups.is_empty() && !news {
-            return;
+            self.state().intake.end_move(0, 0);
+            self.room_changed();
+            return Ok(());
         }
         let full = self.core.options.durability == Durability::Full;
         if full && let Err(errno) = self.core.disk.sync(Step::SyncPartial, &data) {
             // What the system could not write it may have given up: nothing since the last watermark
             // is to be relied on.
             self.give_up(&refusal("make a partial file durable", errno));
-            return;
+            return Ok(());
         }
         let boot = (!full).then_some(self.core.boot);
         let entries = entries(&groups, tail, boot);
@@ -71,22 +81,44 @@ impl Partial {
         let appended = journal.append(&self.core, self.id, || self.begun(), push, full);
         let mut state = self.state();
         if let Err(errno) = appended {
-            // The bytes are here all the same. The next watermark tries again.
+            // The bytes are here all the same. The next watermark tries again; but a body that waits for
+            // this one would wait for as long as that fails.
             tracing::warn!(id = %self.id, error = %errno, "could not write the journal of a partial file");
             state.unkept.extend(groups);
-            return;
+            let waited_for = state.intake.fail_move();
+            drop(state);
+            self.room_changed();
+            return match waited_for {
+                true => Err(refusal("write the journal of a partial file", errno)),
+                false => Ok(()),
+            };
         }
+        let mut kept_bytes = 0;
         for &group in groups.keys() {
             let (start, end) = self.group_range(group);
             state.kept.insert(start, end);
+            kept_bytes += end - start;
+        }
+        // A journal knows one tail: a later one takes the place of the last, and so does its group.
+        let mut forgotten_bytes = 0;
+        if let Some((group, length)) = state.kept_tail
+            && (tail.is_some() || groups.contains_key(&group))
+        {
+            forgotten_bytes = length;
+            state.kept_tail = None;
         }
         if let Some(tail) = tail {
             let start = tail.group * GROUP_BYTES;
             state.kept.insert(start, start + tail.length);
             state.kept_tail = Some((tail.group, tail.length));
+            kept_bytes += tail.length;
         }
+        state.intake.end_move(kept_bytes, forgotten_bytes);
         let durable = state.kept.prefix();
         state.holders.values().for_each(|signals| signals.advance(durable));
+        drop(state);
+        self.room_changed();
+        Ok(())
     }
 
     /// The first group that is begun. One is enough for an upload that comes in order; of others, less

@@ -1,0 +1,213 @@
+//! A receiver with its driver, over an inbox that takes nothing for a while.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod pair;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use pair::inbox::digest_of;
+use pair::receiver_end::CHALLENGE;
+use pair::script::{START, Script};
+use sandport_protocol::driver::{Answer, Driver, EndOfInput, On, Shell, Spliced, Step, Wait};
+use sandport_protocol::receiver::{LogLevel, Receiver};
+use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage};
+use sandport_protocol::{
+    Credential, Digest, Extent, Identity, Limits, Millis, Offer, Receipt, Refusal, RefusalCode,
+};
+
+/// A connection, and the one upload that comes on it.
+struct Bench {
+    now: Millis,
+    incoming: VecDeque<u8>,
+    sent: Vec<u8>,
+    /// How many bytes the upload takes now.
+    room: usize,
+    content: Vec<u8>,
+    fault: Option<Refusal>,
+}
+
+impl Bench {
+    fn take(&mut self, max: usize) -> Vec<u8> {
+        let count = max.min(self.incoming.len());
+        self.incoming.drain(..count).collect()
+    }
+
+    /// What was answered, after the preface.
+    fn answers(&self) -> Vec<ReceiverMessage> {
+        let mut rest = Bytes::copy_from_slice(self.sent.get(PREFACE.len()..).unwrap_or_default());
+        let mut frames = FrameDecoder::default();
+        std::iter::from_fn(|| frames.next(&mut rest).unwrap())
+            .map(|frame| ReceiverMessage::decode(&frame).unwrap())
+            .collect()
+    }
+}
+
+impl Shell for Bench {
+    type Upload = ();
+    type Commit = Option<Receipt>;
+
+    fn now(&mut self) -> Millis {
+        self.now
+    }
+
+    fn read(&mut self, max: usize) -> Result<Bytes, EndOfInput> {
+        Ok(self.take(max).into())
+    }
+
+    fn skip(&mut self, max: u64) -> Result<u64, EndOfInput> {
+        Ok(self.take(max as usize).len() as u64)
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.sent.extend_from_slice(bytes);
+    }
+
+    fn unsent(&self) -> usize {
+        0
+    }
+
+    fn flush(&mut self) -> usize {
+        0
+    }
+
+    fn open(&mut self, offer: Offer) -> Result<Answer<()>, Refusal> {
+        Ok(Answer::Accepted((), vec![Extent { offset: 0, length: offer.size }]))
+    }
+
+    fn body(&mut self, _: &mut (), _: Extent) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn write(&mut self, _: &mut (), mut bytes: Bytes) -> Bytes {
+        if self.fault.is_some() {
+            return Bytes::new();
+        }
+        let now = bytes.split_to(self.room.min(bytes.len()));
+        self.room -= now.len();
+        self.content.extend_from_slice(&now);
+        bytes
+    }
+
+    fn splice(&mut self, _: &mut (), max: u64) -> Result<Spliced, EndOfInput> {
+        if self.room == 0 {
+            return Ok(Spliced::NoRoom);
+        }
+        let bytes = self.take(self.room.min(max as usize));
+        self.room -= bytes.len();
+        self.content.extend_from_slice(&bytes);
+        Ok(Spliced::Bytes(bytes.len() as u64))
+    }
+
+    fn has_body(&self, _: &()) -> bool {
+        true
+    }
+
+    fn fault(&mut self, _: &mut ()) -> Option<Refusal> {
+        self.fault.clone()
+    }
+
+    fn progress(&mut self, _: &mut ()) -> Option<u64> {
+        None
+    }
+
+    fn commit(&mut self, _: (), size: u64, digest: Option<Digest>) -> Option<Receipt> {
+        assert_eq!((size, digest), (self.content.len() as u64, Some(digest_of(&self.content))));
+        Some(Receipt { name: "a".into(), size, digest: digest_of(&self.content), proof: None })
+    }
+
+    fn outcome(&mut self, commit: &mut Option<Receipt>) -> Option<Result<Receipt, Refusal>> {
+        commit.take().map(Ok)
+    }
+
+    fn discard(&mut self, _: (), _: Option<Refusal>) {}
+
+    fn authenticate(&mut self, _: Credential) -> Result<Identity, Refusal> {
+        Err(RefusalCode::NotPermitted.into())
+    }
+
+    fn log(&mut self, _: LogLevel, _: &str) {}
+}
+
+/// A file is being sent to an inbox that has room for so much of it.
+fn begin(content: &[u8], room: usize) -> (Driver<Bench>, Bench) {
+    let limits = Limits::default();
+    let machine = Receiver::new(limits, CHALLENGE.to_vec(), "receiver/1".into(), START);
+    let incoming = Script::hello().file(0, "a", content).0.into();
+    let bench = Bench { now: START, incoming, sent: vec![], room, content: vec![], fault: None };
+    (Driver::new(machine), bench)
+}
+
+fn drive(driver: &mut Driver<Bench>, bench: &mut Bench) -> Wait {
+    loop {
+        match driver.step(bench) {
+            Step::Again => {}
+            Step::Wait(wait) => return wait,
+            Step::Closed(outcome) => panic!("{outcome:?}"),
+        }
+    }
+}
+
+/// Lets the disk take its time. No wait may come to the end of the connection.
+fn wait_for_the_disk(driver: &mut Driver<Bench>, bench: &mut Bench) -> usize {
+    let until = bench.now + 5 * u64::from(Limits::default().idle_timeout_ms);
+    drive(driver, bench);
+    let before = bench.answers().len();
+    while bench.now < until {
+        let wait = drive(driver, bench);
+        assert_eq!(wait.on, On::Body(0));
+        bench.now = wait.until.expect("a keep-alive");
+    }
+    let answers = bench.answers().split_off(before);
+    assert!(answers.iter().all(|answer| *answer == ReceiverMessage::KeepAlive), "{answers:?}");
+    answers.len()
+}
+
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at % 251) as u8).collect()
+}
+
+#[test]
+fn a_sender_that_waits_for_the_disk_is_not_idle_and_hears_that_the_receiver_is_alive() {
+    // What comes along with the header finds no room, then what is spliced, then both.
+    let content = content(300_000);
+    for room in [0, 10, 64 * 1024, 200_000] {
+        let (mut driver, mut bench) = begin(&content, room);
+        let alive = wait_for_the_disk(&mut driver, &mut bench);
+        assert!(alive > 5, "{alive}");
+        assert_eq!(bench.content, content[..room]);
+        bench.room = 1_000;
+        wait_for_the_disk(&mut driver, &mut bench);
+        assert_eq!(bench.content, content[..room + 1_000]);
+        bench.room = usize::MAX;
+        assert_eq!(drive(&mut driver, &mut bench).on, On::Input);
+        assert_eq!(bench.content, content);
+        let stored = bench.answers().pop().unwrap();
+        assert!(matches!(stored, ReceiverMessage::Stored(_)), "{stored:?}");
+    }
+}
+
+#[test]
+fn a_small_file_waits_too_and_is_committed_when_all_of_it_is_written() {
+    let content = content(5_000);
+    let (mut driver, mut bench) = begin(&content, 0);
+    wait_for_the_disk(&mut driver, &mut bench);
+    bench.room = usize::MAX;
+    drive(&mut driver, &mut bench);
+    let stored = bench.answers().pop().unwrap();
+    assert!(matches!(stored, ReceiverMessage::Stored(_)), "{stored:?}");
+}
+
+#[test]
+fn a_fault_while_it_waits_is_told_and_the_connection_goes_on() {
+    for (length, room) in [(5_000, 0), (300_000, 0), (300_000, 100_000)] {
+        let (mut driver, mut bench) = begin(&content(length), room);
+        assert_eq!(drive(&mut driver, &mut bench).on, On::Body(0));
+        bench.fault = Some(RefusalCode::Io.into());
+        driver.hear_news(&mut bench);
+        assert_eq!(drive(&mut driver, &mut bench).on, On::Input);
+        assert!(bench.incoming.is_empty());
+        let refused = |answer: &ReceiverMessage| matches!(answer, ReceiverMessage::Refused(_));
+        assert!(bench.answers().iter().any(refused));
+    }
+}
