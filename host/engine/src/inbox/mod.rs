@@ -101,7 +101,7 @@ pub enum Records {
     Memory,
 }
 
-/// After how many bytes of an upload its watermark is moved at the latest. Bytes. So much is sent twice
+/// How much of an upload may be here that is not kept. Bytes. So much is sent twice
 /// at most after a cut of the power or of the server. A sync of so much takes a disk of 200 MB/s a third
 /// of a second.
 const WATERMARK_BYTES: u64 = 64 * 1024 * 1024;

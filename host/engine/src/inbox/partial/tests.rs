@@ -82,7 +82,7 @@ fn nobody_finds_a_body_sealed_whose_group_is_not_given_back() {
     let (_folder, _earlier, partial) = begun();
     let (number, lane) = partial.enter(1, LaneState::new(0, Some(GROUP_BYTES))).unwrap();
     let signals = Arc::new(Signals::new(0));
-    let body = Lane::new(Arc::clone(&partial), signals, number, Arc::clone(&lane));
+    let mut body = Lane::new(Arc::clone(&partial), signals, number, Arc::clone(&lane));
     body.write(b"some");
     std::thread::scope(|scope| {
         // It is at the end of it, and cannot get any further.

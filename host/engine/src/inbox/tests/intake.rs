@@ -25,19 +25,34 @@ fn bench_of(watermark_bytes: usize) -> Bench {
 }
 
 /// Syncs of data that do not end before they are let go.
-struct HeldSyncs(Arc<(Mutex<bool>, Condvar)>);
+struct HeldSyncs(Arc<(Mutex<Gate>, Condvar)>);
+
+#[derive(Default)]
+struct Gate {
+    is_open: bool,
+    /// A sync has come to it.
+    reached: bool,
+}
 
 impl HeldSyncs {
     fn of(bench: &Bench) -> Self {
-        let gate = Arc::new((Mutex::new(true), Condvar::new()));
+        let gate = Arc::<(Mutex<Gate>, Condvar)>::default();
         let held = Arc::clone(&gate);
         bench.inbox().handle.core.disk.watch_syncs(Box::new(move |step, _, _| {
             if step == Step::SyncPartial {
-                let is_held = held.0.lock().unwrap();
-                drop(held.1.wait_while(is_held, |is_held| *is_held).unwrap());
+                let mut gate = held.0.lock().unwrap();
+                gate.reached = true;
+                held.1.notify_all();
+                drop(held.1.wait_while(gate, |gate| !gate.is_open).unwrap());
             }
         }));
         Self(gate)
+    }
+
+    /// Waits until one is under way.
+    fn wait_for_one(&self) {
+        let gate = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(gate, |gate| !gate.reached).unwrap());
     }
 
     fn let_go(self) {}
@@ -46,7 +61,7 @@ impl HeldSyncs {
 impl Drop for HeldSyncs {
     /// Also where a test fails, or the keeper would never end.
     fn drop(&mut self) {
-        *self.0.0.lock().unwrap() = false;
+        self.0.0.lock().unwrap().is_open = true;
         self.0.1.notify_all();
     }
 }
@@ -169,7 +184,7 @@ fn connections_that_carry_one_upload_share_its_step_and_all_go_on() {
     assert!(parts.iter().all(|part| is_pending(pin!(part.body.has_room()))));
     // Other uploads have steps of their own.
     let other = Offer {
-        resume: Some(Resume { key: [6; 32], mode: ResumeMode::TakeOver }),
+        resume: Some(Resume { key: [6; 32], epoch: 1, mode: ResumeMode::TakeOver }),
         ..resumable("other", Some(content.len() as u64), ResumeMode::TakeOver)
     };
     let other = accept(bench.inbox(), &other);
@@ -294,6 +309,7 @@ fn a_sync_that_fails_while_connections_wait_for_it_ends_all_of_them() {
         let (mut one, mut two) = (pin!(lower.body.has_room()), pin!(upper.body.has_room()));
         assert!(is_pending(one.as_mut()) && is_pending(two.as_mut()));
         // The one that is under way succeeds, and the next one does not.
+        held.wait_for_one();
         fail(&bench, Some(Step::SyncPartial));
         held.let_go();
         block_on(one);

@@ -1,6 +1,8 @@
 //! The body of an upload: a stream that hashes and stages what comes.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -55,6 +57,25 @@ impl BodyStream {
         Self { state: State::Idle(body), writes, connection }
     }
 
+    /// The body, unless a write is under way.
+    fn idle(&mut self) -> StreamResult<Option<&Body>> {
+        if let State::Writing(writing) = &mut self.state {
+            if !writing.is_finished() {
+                return Ok(None);
+            }
+            let mut context = Context::from_waker(Waker::noop());
+            match Pin::new(writing).poll(&mut context) {
+                Poll::Ready(Ok(body)) => self.state = State::Idle(body),
+                Poll::Ready(Err(_)) => self.state = State::Broken,
+                Poll::Pending => return Ok(None),
+            }
+        }
+        match &self.state {
+            State::Idle(body) => Ok(Some(body)),
+            _ => Err(StreamError::trap("the inbox failed while it wrote")),
+        }
+    }
+
     fn write_here(&mut self, mut body: Body, bytes: &[u8]) {
         let since = Instant::now();
         body.write(bytes);
@@ -71,17 +92,12 @@ impl BodyStream {
             body
         }));
     }
-
-    /// Another body of the upload has taken the room that there was a moment ago.
-    fn write_when_there_is_room(&mut self, body: Body, bytes: Bytes) {
-        let writes = Arc::clone(&self.writes.0);
-        self.state = State::Writing(tokio::spawn(write_in_parts(body, bytes, writes)));
-    }
 }
 
-/// Writes as there comes room, off the async threads: it is a disk that makes everyone wait.
-async fn write_in_parts(mut body: Body, mut bytes: Bytes, writes: Arc<Mutex<()>>) -> Body {
-    let _guard = writes.lock_owned().await;
+/// Writes as there comes room, which other connections have taken a moment ago. Off the async threads: it is
+/// a disk that makes everyone wait.
+async fn write_in_parts(mut body: Body, mut bytes: Bytes, guard: OwnedMutexGuard<()>) -> Body {
+    let _guard = guard;
     loop {
         let part = bytes.split_to(body.reserve(bytes.len()));
         let write = tokio::task::spawn_blocking(move || {
@@ -122,7 +138,9 @@ impl Pollable for BodyStream {
 #[async_trait]
 impl OutputStream for BodyStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if self.check_write()? < bytes.len() {
+        // Not what `room` says now: other connections may have taken what was permitted.
+        let most = self.idle()?.map_or(0, |_| STEP_BYTES);
+        if bytes.len() > most {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
         if bytes.is_empty() {
@@ -131,8 +149,11 @@ impl OutputStream for BodyStream {
         let State::Idle(mut body) = std::mem::replace(&mut self.state, State::Broken) else {
             return Err(StreamError::trap("check-write permitted what it must not"));
         };
-        if body.reserve(bytes.len()) < bytes.len() {
-            self.write_when_there_is_room(body, bytes);
+        // The guard is taken here, so that a commit that comes next waits for these bytes.
+        if body.reserve(bytes.len()) < bytes.len()
+            && let Ok(guard) = Arc::clone(&self.writes.0).try_lock_owned()
+        {
+            self.state = State::Writing(tokio::spawn(write_in_parts(body, bytes, guard)));
             return Ok(());
         }
         // On this thread the bytes are still in the processor's cache. But other connections live on
@@ -144,7 +165,7 @@ impl OutputStream for BodyStream {
         match Arc::clone(&self.writes.0).try_lock_owned() {
             Ok(guard) => self.write_elsewhere(body, bytes, guard),
             // Another body of this upload is writing: they are sealed one after the other, and this
-            // one waits its turn on this thread.
+            // one waits its turn on this thread. A guest that writes two at once may go beyond the room.
             Err(_) => self.write_here(body, &bytes),
         }
         Ok(())
@@ -155,21 +176,7 @@ impl OutputStream for BodyStream {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        if let State::Writing(writing) = &mut self.state {
-            if !writing.is_finished() {
-                return Ok(0);
-            }
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            match std::pin::Pin::new(writing).poll(&mut context) {
-                std::task::Poll::Ready(Ok(body)) => self.state = State::Idle(body),
-                std::task::Poll::Ready(Err(_)) => self.state = State::Broken,
-                std::task::Poll::Pending => return Ok(0),
-            }
-        }
-        match &self.state {
-            State::Idle(body) => Ok(body.room().min(STEP_BYTES)),
-            _ => Err(StreamError::trap("the inbox failed while it wrote")),
-        }
+        Ok(self.idle()?.map_or(0, |body| body.room().min(STEP_BYTES)))
     }
 
     async fn write_ready(&mut self) -> StreamResult<usize> {

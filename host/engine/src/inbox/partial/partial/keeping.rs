@@ -11,6 +11,7 @@ use super::{Partial, entries, tail};
 use crate::inbox::Durability;
 use crate::inbox::disk::Step;
 use crate::inbox::error::refusal;
+use crate::inbox::partial::keeper::Request;
 use crate::inbox::partial::store::{self, Journal};
 
 impl Partial {
@@ -38,7 +39,9 @@ impl Partial {
         let kept = self.keep_with(&mut journal);
         drop(journal);
         if let Err(fault) = kept {
-            self.evict(&fault);
+            let evicted = self.state().evict(fault);
+            self.dismiss(evicted);
+            let _ = self.keeper.send(Request::Left(self.partials.clone(), self.id));
         }
     }
 
