@@ -24,7 +24,7 @@ const GAIN_MIN_PERCENT: u64 = 20;
 
 /// How many small files in a row have to wait for the connection before another is opened. Files. What a
 /// connection carries while it takes to open one, several times over.
-const WAITING_FILES_MIN: usize = 512;
+const WAITING_FILES_MIN: usize = 128;
 
 /// Whether small files wait for the connection, on a short path.
 #[derive(Debug, Default)]
@@ -129,11 +129,9 @@ mod tests {
     #[test]
     fn a_second_connection_pays_where_small_files_wait_in_a_row() {
         let mut backlog = Backlog::default();
-        for _ in 0..7 {
-            backlog.taken(64, true);
-            assert!(!backlog.is_long());
-        }
-        backlog.taken(64, true);
+        backlog.taken(WAITING_FILES_MIN - 1, true);
+        assert!(!backlog.is_long());
+        backlog.taken(1, true);
         assert!(backlog.is_long());
     }
 
@@ -141,7 +139,7 @@ mod tests {
     fn where_the_disk_is_what_takes_long_one_connection_is_enough() {
         let mut backlog = Backlog::default();
         for _ in 0..100 {
-            backlog.taken(256, true);
+            backlog.taken(WAITING_FILES_MIN - 1, true);
             backlog.taken(64, false);
             assert!(!backlog.is_long());
         }
