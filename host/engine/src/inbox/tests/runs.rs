@@ -185,3 +185,32 @@ fn at_whatever_moment_an_upload_is_taken_over_the_later_run_can_finish_it() {
         assert_eq!(bench.names(), ["big"], "round {round}");
     }
 }
+
+/// A commit that waits for a connection which leaves early fails in the moment in which that leaves.
+#[test]
+fn a_later_run_never_waits_for_a_commit_of_an_earlier_one_that_cannot_be() {
+    let content = content(3 * GROUP);
+    for round in 0..400 {
+        let bench = bench();
+        let first = accept(bench.inbox(), &offer_in(1, ResumeMode::TakeOver, &content));
+        let joined = accept(bench.inbox(), &offer_in(1, ResumeMode::Join, &content));
+        first.body(extent(0, GROUP)).unwrap().write(&content[..GROUP]);
+        let pending = first.commit(content.len() as u64, None);
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                drop(joined);
+            });
+            start.wait();
+            for _ in 0..round {
+                std::hint::spin_loop();
+            }
+            let later = accept(bench.inbox(), &offer_in(2, ResumeMode::TakeOver, &content));
+            assert_eq!(later.missing(), [extent(GROUP, 2 * GROUP)], "round {round}");
+            bring(&later, &content);
+            finish(later, &content);
+        });
+        assert!(wait(&pending).is_err());
+    }
+}

@@ -89,23 +89,37 @@ impl Partial {
 
     /// Where a commit waits for nobody any more, checks what is here and hands it over to be published.
     pub(super) fn conclude(&self) {
-        let taken = {
+        let (ticket, mut commits, whole, goes_on) = {
             let mut state = self.state();
-            let is_due = state.is_committable();
-            state.commit.as_mut().filter(|_| is_due).and_then(|(_, ticket, commits)| {
-                ticket.take().map(|ticket| (ticket, std::mem::take(commits)))
-            })
+            if !state.is_committable() {
+                return;
+            }
+            let Some((_, ticket, commits)) = &mut state.commit else { return };
+            let Some(ticket) = ticket.take() else { return };
+            let commits = std::mem::take(commits);
+            // Together with taking it: who comes just now is not to wait for a commit that cannot be.
+            let whole = self.check_whole(&mut state, &commits);
+            let goes_on =
+                matches!(&whole, Err(refusal) if refusal.code != RefusalCode::DigestMismatch);
+            if goes_on {
+                state.commit = None;
+            }
+            (ticket, commits, whole, goes_on)
         };
-        let Some((ticket, mut commits)) = taken else { return };
         let Some(me) = commits.first().map(|commit| Arc::clone(&commit.partial)) else { return };
-        let work = match self.finish(&me, &commits) {
+        let work = match whole.and_then(|size| self.finish(&me, &commits, size)) {
             Ok(work) => Work::File(work),
             Err(refusal) => {
                 if refusal.code == RefusalCode::DigestMismatch {
                     let Ok(()) =
                         self.discard(|state| Ok::<_, Infallible>(state.evict(refusal.clone())));
                 }
-                self.uncommit();
+                // Not where somebody may have begun to commit it anew.
+                if goes_on {
+                    self.left();
+                } else {
+                    self.uncommit();
+                }
                 Work::Refused(refusal)
             }
         };
@@ -114,8 +128,11 @@ impl Partial {
         }
     }
 
-    pub(super) fn finish(&self, me: &Arc<Self>, commits: &[Commit]) -> Result<FileWork, Refusal> {
-        let failed = |errno| refusal("finish a file", errno);
+    /// The size of the file, of which all is here.
+    ///
+    /// # Errors
+    /// `digest-mismatch`: it is not, and will not be. `cancelled`: a connection that joined has left early.
+    fn check_whole(&self, state: &mut State, commits: &[Commit]) -> Result<u64, Refusal> {
         let Some(Commit { size, .. }) = commits.first() else {
             return Err(RefusalCode::InvalidState.into());
         };
@@ -129,30 +146,33 @@ impl Partial {
                 self.size.unwrap_or(size)
             ));
         }
-        let data = self.data()?;
-        {
-            let mut state = self.state();
-            if state.ended {
-                return Err(store::lost());
-            }
-            // The last group of a stream is whole when the stream is.
-            let last = size / GROUP_BYTES;
-            if let Some((length, hasher)) = state.begun.remove(&last) {
-                if last * GROUP_BYTES + length == size {
-                    state.add_group(last, size, hasher.finalize_non_root());
-                } else {
-                    state.begun.insert(last, (length, hasher));
-                }
-            }
-            if !state.whole.is_whole(size) || !state.begun.is_empty() {
-                let bytes = state.whole.bytes();
-                if state.joined {
-                    let words = "a connection left the upload before it had brought its part";
-                    return Err(Refusal::new(RefusalCode::Cancelled, words));
-                }
-                return mismatch(format!("{bytes} bytes arrived of {size}"));
+        if state.ended {
+            return Err(store::lost());
+        }
+        // The last group of a stream is whole when the stream is.
+        let last = size / GROUP_BYTES;
+        if let Some((length, hasher)) = state.begun.remove(&last) {
+            if last * GROUP_BYTES + length == size {
+                state.add_group(last, size, hasher.finalize_non_root());
+            } else {
+                state.begun.insert(last, (length, hasher));
             }
         }
+        if !state.whole.is_whole(size) || !state.begun.is_empty() {
+            let bytes = state.whole.bytes();
+            if state.joined {
+                let words = "a connection left the upload before it had brought its part";
+                return Err(Refusal::new(RefusalCode::Cancelled, words));
+            }
+            return mismatch(format!("{bytes} bytes arrived of {size}"));
+        }
+        Ok(size)
+    }
+
+    fn finish(&self, me: &Arc<Self>, commits: &[Commit], size: u64) -> Result<FileWork, Refusal> {
+        let failed = |errno| refusal("finish a file", errno);
+        let mismatch = |words: String| Err(Refusal::new(RefusalCode::DigestMismatch, words));
+        let data = self.data()?;
         let root = self.state().tree.root(size);
         let computed = match root {
             Some(root) => root,
@@ -211,6 +231,11 @@ impl Partial {
     /// A commit has failed: what is here stays for the next try.
     pub(in crate::inbox) fn uncommit(&self) {
         self.state().commit = None;
+        self.left();
+    }
+
+    /// Nobody may hold it now: the keeper looks.
+    pub(super) fn left(&self) {
         let _ = self.keeper.send(Request::Left(self.partials.clone(), self.id));
     }
 

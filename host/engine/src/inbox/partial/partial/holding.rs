@@ -11,7 +11,6 @@ use sandport_protocol::{Refusal, RefusalCode, Resume, ResumeMode};
 use super::{Partial, State};
 use crate::inbox::commit::{Job, Ticket, Work};
 use crate::inbox::partial::holder::{Commit, Holder, Signals};
-use crate::inbox::partial::keeper::Request;
 use crate::inbox::upload::Plan;
 
 /// Connections that have lost an upload, and are to hear of it: see [`Partial::dismiss`].
@@ -84,7 +83,7 @@ impl Partial {
         if was_there {
             self.conclude();
             if left {
-                let _ = self.keeper.send(Request::Left(self.partials.clone(), self.id));
+                self.left();
             }
         }
     }

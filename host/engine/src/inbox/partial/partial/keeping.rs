@@ -11,7 +11,6 @@ use super::{Partial, entries, tail};
 use crate::inbox::Durability;
 use crate::inbox::disk::Step;
 use crate::inbox::error::refusal;
-use crate::inbox::partial::keeper::Request;
 use crate::inbox::partial::store::{self, Journal};
 
 impl Partial {
@@ -41,7 +40,7 @@ impl Partial {
         if let Err(fault) = kept {
             let evicted = self.state().evict(fault);
             self.dismiss(evicted);
-            let _ = self.keeper.send(Request::Left(self.partials.clone(), self.id));
+            self.left();
         }
     }
 
