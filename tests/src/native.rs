@@ -5,7 +5,7 @@ use sandport_protocol::wire::{
     Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher, Progress,
     ReceiverMessage, SenderMessage, VERSION, Welcome,
 };
-use sandport_protocol::{Digest, EntryKind, Offer, Receipt, Refusal, UploadId};
+use sandport_protocol::{Digest, EntryKind, Offer, Receipt, Refusal, Resume, ResumeMode, UploadId};
 
 use crate::{Connection, Server};
 
@@ -98,7 +98,7 @@ impl Native {
     /// Offers a file of a known size.
     #[track_caller]
     pub fn offer(&mut self, id: UploadId, name: &str, size: u64) {
-        self.say(&offer(id, name, size));
+        self.say(&offer(id, file(name, size)));
     }
 
     /// Sends payload from an offset on.
@@ -167,20 +167,28 @@ pub fn frame(message: &SenderMessage) -> Vec<u8> {
     message.encode_frame().expect("a short message")
 }
 
-/// The offer of a file.
-pub fn offer(id: UploadId, name: &str, size: u64) -> SenderMessage {
-    SenderMessage::Offer(NumberedOffer {
-        id,
-        offer: Offer {
-            name: Some(name.to_owned()),
-            kind: EntryKind::File,
-            size: Some(size),
-            digest: None,
-            modified_ns: None,
-            executable: false,
-            resume: None,
-        },
-    })
+/// What is offered of a file of a known size.
+pub fn file(name: &str, size: u64) -> Offer {
+    Offer {
+        name: Some(name.to_owned()),
+        kind: EntryKind::File,
+        size: Some(size),
+        digest: None,
+        modified_ns: None,
+        executable: false,
+        resume: None,
+    }
+}
+
+/// The same, under a resume key: the same for all.
+pub fn resumable(name: &str, size: u64, mode: ResumeMode) -> Offer {
+    let resume = Some(Resume { key: [9; 32], epoch: 1, mode });
+    Offer { resume, ..file(name, size) }
+}
+
+/// An offer as a message.
+pub fn offer(id: UploadId, offer: Offer) -> SenderMessage {
+    SenderMessage::Offer(NumberedOffer { id, offer })
 }
 
 /// The end of a file.
@@ -198,7 +206,7 @@ pub fn session(name: &str, content: &[u8]) -> Vec<u8> {
     let data = SenderMessage::Data(Data { id: 0, offset: 0, length: content.len() as u64 });
     [
         greeting(),
-        frame(&offer(0, name, content.len() as u64)),
+        frame(&offer(0, file(name, content.len() as u64))),
         frame(&data),
         content.to_vec(),
         frame(&finish(0, content)),

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use sandport_protocol::wire::{Data, Finish, Hello, PREFACE, ReceiverMessage, SenderMessage};
-use sandport_protocol::{Refusal, RefusalCode};
+use sandport_protocol::{Offer, Refusal, RefusalCode};
 use sandport_tests::files::{Tree, file};
-use sandport_tests::native::{digest, frame, greeting, session};
+use sandport_tests::native::{self, digest, frame, greeting, session};
 use sandport_tests::{Connection, Native, Server};
 
 /// The words of the goodbye with which a native connection ended.
@@ -298,11 +298,7 @@ fn a_file_over_the_limit_is_refused_however_it_is_announced() {
     assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::TooLarge);
     assert_eq!(server.wait_refused("too-large")["name"], "announced");
     // Without an announced size only the bytes tell.
-    let SenderMessage::Offer(mut offer) = sandport_tests::native::offer(1, "grown", 0) else {
-        unreachable!()
-    };
-    offer.offer.size = None;
-    sender.say(&SenderMessage::Offer(offer));
+    sender.say(&native::offer(1, Offer { size: None, ..native::file("grown", 0) }));
     sender.data(1, 0, b"hello!");
     assert_eq!(sender.outcome(1).unwrap_err().code, RefusalCode::TooLarge);
     assert_eq!(server.wait_refused("too-large")["name"], "grown");

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sandport_protocol::wire::{NumberedOffer, SenderMessage};
-use sandport_protocol::{Resume, ResumeMode};
+use sandport_protocol::ResumeMode;
 use sandport_tests::files::{self, Tree, file};
-use sandport_tests::native::offer;
+use sandport_tests::native::{offer, resumable};
 use sandport_tests::process::Ended;
 use sandport_tests::send::command;
 use sandport_tests::{Native, Server, Setup, process, send};
@@ -177,12 +176,7 @@ fn clean_removes_what_a_killed_server_left_and_nothing_of_a_running_one() {
 fn an_upload_of_which_nothing_is_kept_yet_is_listed_as_that() {
     let server = server_with(&["--watermark-time", "1h"], &[]);
     let mut sender = Native::open(&server);
-    let SenderMessage::Offer(NumberedOffer { id, mut offer }) = offer(0, "video.mkv", 4 << 20)
-    else {
-        unreachable!()
-    };
-    offer.resume = Some(Resume { key: [9; 32], epoch: 1, mode: ResumeMode::TakeOver });
-    sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+    sender.say(&offer(0, resumable("video.mkv", 4 << 20, ResumeMode::TakeOver)));
     sender.data(0, 0, &[7; 1000]);
     // When this one is through, the bytes before it have been staged.
     sender.send(1, "after", b"x");
@@ -205,12 +199,7 @@ fn an_upload_of_which_nothing_is_kept_yet_is_listed_as_that() {
 fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_back() {
     let mut server = server_with(&[], &[("stored", "hello")]);
     let mut sender = Native::open(&server);
-    let SenderMessage::Offer(NumberedOffer { id, mut offer }) = offer(0, "video.mkv", 4 << 20)
-    else {
-        unreachable!()
-    };
-    offer.resume = Some(Resume { key: [9; 32], epoch: 1, mode: ResumeMode::TakeOver });
-    sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+    sender.say(&offer(0, resumable("video.mkv", 4 << 20, ResumeMode::TakeOver)));
     sender.data(0, 0, &vec![7; 1 << 20]);
     // When this one is through, the bytes before it have been staged.
     sender.send(1, "after", b"x");

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use rustix::process::geteuid;
-use sandport_protocol::wire::{NumberedOffer, ReceiverMessage, SenderMessage};
-use sandport_protocol::{Resume, ResumeMode};
+use sandport_protocol::wire::ReceiverMessage;
+use sandport_protocol::{Offer, ResumeMode};
 use sandport_tests::native::{self, digest};
 use sandport_tests::send::command;
 use sandport_tests::{Native, Server, Setup, process, send};
@@ -81,13 +81,8 @@ fn expect_identity() {
 /// Offers a file with its digest; the answer.
 fn ask(address: &str, name: &str, content: &[u8]) -> ReceiverMessage {
     let mut sender = Native::to(address);
-    let SenderMessage::Offer(NumberedOffer { id, mut offer }) =
-        native::offer(0, name, content.len() as u64)
-    else {
-        unreachable!()
-    };
-    offer.digest = Some(digest(content));
-    sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+    let offer = Offer { digest: Some(digest(content)), ..native::file(name, content.len() as u64) };
+    sender.say(&native::offer(0, offer));
     sender.hear().expect("an answer")
 }
 
@@ -131,13 +126,8 @@ fn an_upload_is_gone_on_with_by_the_identity_that_began_it_and_by_no_other() {
     let content: Vec<u8> = (0..(3_u32 << 20) + 7).map(|at| (at >> 9) as u8).collect();
     let open = |address: &str| {
         let mut sender = Native::to(address);
-        let SenderMessage::Offer(NumberedOffer { id, mut offer }) =
-            native::offer(0, "big", content.len() as u64)
-        else {
-            unreachable!()
-        };
-        offer.resume = Some(Resume { key: [9; 32], epoch: 1, mode: ResumeMode::TakeOver });
-        sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+        let offer = native::resumable("big", content.len() as u64, ResumeMode::TakeOver);
+        sender.say(&native::offer(0, offer));
         match sender.hear() {
             Some(ReceiverMessage::Accepted(accepted)) => (sender, accepted.missing[0].offset),
             other => panic!("it is neither here nor refused: {other:?}"),

@@ -3,11 +3,9 @@
 
 use std::fs;
 
-use sandport_protocol::RefusalCode;
-use sandport_protocol::wire::{NumberedOffer, SenderMessage};
-use sandport_protocol::{EntryKind, Offer};
+use sandport_protocol::{EntryKind, Offer, RefusalCode};
 use sandport_tests::files::{self, Entry, Tree, file};
-use sandport_tests::native::{frame, offer};
+use sandport_tests::native::{self, frame, offer};
 use sandport_tests::{Native, Server, Setup};
 
 /// Names that no inbox takes.
@@ -72,21 +70,8 @@ fn names_that_no_inbox_takes_are_refused_and_nothing_is_created() {
     let mut id = 0;
     for name in &names {
         for kind in [EntryKind::File, EntryKind::Directory] {
-            let SenderMessage::Offer(NumberedOffer { offer: Offer { size, .. }, .. }) =
-                offer(id, name, 5)
-            else {
-                unreachable!()
-            };
-            let offer = Offer {
-                name: Some(name.clone()),
-                kind,
-                size: size.filter(|_| kind == EntryKind::File),
-                digest: None,
-                modified_ns: None,
-                executable: false,
-                resume: None,
-            };
-            sender.say(&SenderMessage::Offer(NumberedOffer { id, offer }));
+            let size = Some(5).filter(|_| kind == EntryKind::File);
+            sender.say(&offer(id, Offer { kind, size, ..native::file(name, 5) }));
             let refusal = sender.outcome(id).expect_err(name);
             assert_eq!(refusal.code, RefusalCode::NameInvalid, "{name:?}: {refusal}");
             server.wait_refused("name-invalid");
@@ -107,7 +92,7 @@ fn a_name_that_is_not_utf8_is_refused() {
     for (id, bytes) in
         [b"\xff\xfe\xfd\xfc", b"abc\x80", b"\xc0\xaf..", b"\xed\xa0\x80a"].iter().enumerate()
     {
-        let mut frame = frame(&offer(id as u64, "NAME", 5));
+        let mut frame = frame(&offer(id as u64, native::file("NAME", 5)));
         let at = frame.windows(4).position(|window| window == b"NAME").unwrap();
         frame[at..at + 4].copy_from_slice(*bytes);
         sender.connection.say(frame);

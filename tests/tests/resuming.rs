@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::Signal;
-use sandport_protocol::wire::{NumberedOffer, ReceiverMessage, SenderMessage};
-use sandport_protocol::{EntryKind, Offer, Resume, ResumeMode};
+use sandport_protocol::ResumeMode;
+use sandport_protocol::wire::{ReceiverMessage, SenderMessage};
 use sandport_tests::process::{self, Guarded};
 use sandport_tests::{Native, Random, Sent, Server, Setup, native, send};
 
@@ -17,16 +17,7 @@ const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"]
 
 /// An offer that can be resumed.
 fn offer(name: &str, size: usize, mode: ResumeMode) -> SenderMessage {
-    let offer = Offer {
-        name: Some(name.to_owned()),
-        kind: EntryKind::File,
-        size: Some(size as u64),
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: Some(Resume { key: [3; 32], epoch: 1, mode }),
-    };
-    SenderMessage::Offer(NumberedOffer { id: 0, offer })
+    native::offer(0, native::resumable(name, size as u64, mode))
 }
 
 /// What is missing, by the verdict on an offer.

@@ -445,9 +445,7 @@ impl Core {
             _ => Ok(()),
         }
     }
-}
 
-impl Core {
     /// Whether what has the name is a file that is not to be replaced by this sender: another has sent it.
     fn is_foreign(&self, sender: &Identity, name: &EntryName, stat: &Stat) -> bool {
         self.options.conflict == Conflict::Replace

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use blake3::hazmat::HasherExt as _;
 use rustix::fs::{Advice, fadvise};
+use sandport_protocol::ResumeMode;
 use sandport_protocol::journal::{
     Begun, Entry, GROUP_BYTES, Kept, MAGIC, Tail, Writer, group_hasher,
 };
-use sandport_protocol::wire::{NumberedOffer, ReceiverMessage, SenderMessage};
-use sandport_protocol::{EntryKind, Offer, Resume, ResumeMode};
-use sandport_tests::Native;
+use sandport_protocol::wire::ReceiverMessage;
+use sandport_tests::{Native, native};
 
 use crate::environment::{Durability, Environment};
 use crate::feed::Content;
@@ -152,16 +152,7 @@ impl Left {
 
 /// Offers the file; where it is to be gone on with.
 fn offer(sender: &mut Native, size: u64) -> Result<u64> {
-    let offer = Offer {
-        name: Some("large".to_owned()),
-        kind: EntryKind::File,
-        size: Some(size),
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: Some(Resume { key: [1; 32], epoch: 1, mode: ResumeMode::TakeOver }),
-    };
-    sender.say(&SenderMessage::Offer(NumberedOffer { id: 0, offer }));
+    sender.say(&native::offer(0, native::resumable("large", size, ResumeMode::TakeOver)));
     match sender.hear() {
         Some(ReceiverMessage::Accepted(accepted)) => {
             accepted.missing.first().map(|extent| extent.offset).context("nothing is missing")

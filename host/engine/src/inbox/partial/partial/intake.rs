@@ -70,13 +70,7 @@ impl Partial {
     /// How many bytes a body may bring that is so far from the end of its group. 0: the keeper knows that
     /// it is waited for.
     pub(in crate::inbox::partial) fn room(self: &Arc<Self>, rest_of_group: u64) -> u64 {
-        let mut state = self.state();
-        let room = state.room(self.core.options.watermark_bytes, rest_of_group);
-        if room == 0 {
-            state.intake.waited_for = true;
-            self.ask_now(&mut state);
-        }
-        room
+        self.look(&mut self.state(), rest_of_group)
     }
 
     /// Lets a body in with as many bytes as there is room for, up to `most`; how many.
@@ -86,17 +80,22 @@ impl Partial {
         rest_of_group: u64,
     ) -> u64 {
         let mut state = self.state();
-        let room = state.room(self.core.options.watermark_bytes, rest_of_group).min(most);
-        if room == 0 {
-            state.intake.waited_for = true;
-            self.ask_now(&mut state);
-        }
+        let room = self.look(&mut state, rest_of_group).min(most);
         state.intake.unkept_bytes += room;
         state.intake.let_in_bytes += room;
         room
     }
 
-    /// The same, whether or not there is room.
+    fn look(self: &Arc<Self>, state: &mut State, rest_of_group: u64) -> u64 {
+        let room = state.room(self.core.options.watermark_bytes, rest_of_group);
+        if room == 0 {
+            state.intake.waited_for = true;
+            self.ask_now(state);
+        }
+        room
+    }
+
+    /// As [`Self::let_in`] does, whether or not there is room.
     pub(in crate::inbox::partial) fn force_in(&self, bytes: u64) {
         let intake = &mut self.state().intake;
         intake.unkept_bytes += bytes;
