@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::Signal;
-use sandport_protocol::ResumeMode;
 use sandport_protocol::wire::{ReceiverMessage, SenderMessage};
+use sandport_protocol::{Offer, ResumeMode};
 use sandport_tests::process::{self, Guarded};
 use sandport_tests::{Native, Random, Sent, Server, Setup, native, send};
 
@@ -142,6 +142,22 @@ fn ranges_that_do_not_belong_there_are_refused_and_change_nothing_of_what_is_the
     sender.say(&native::finish(0, &content));
     sender.outcome(0).unwrap();
     assert!(server.content("big") == content);
+}
+
+#[test]
+fn nothing_is_left_of_a_stream_that_is_longer_than_files_may_be() {
+    let server = Setup::new(FLAGS.into_iter().chain(["--max-file", "3MiB"])).start();
+    let content = Random::seeded().bytes(2 * MIB);
+    let mut sender = Native::open(&server);
+    let stream = native::resumable("stream", 0, ResumeMode::TakeOver);
+    sender.say(&native::offer(0, Offer { size: None, ..stream }));
+    assert_eq!(missing(&mut sender), [(0, None)]);
+    sender.data(0, 0, &content);
+    sender.wait_durable(0, content.len() as u64);
+    sender.data(0, content.len() as u64, &content);
+    assert_eq!(sender.outcome(0).unwrap_err().code.as_str(), "too-large");
+    let partials = server.inbox().join(".sandport/partials");
+    assert_eq!(std::fs::read_dir(partials).unwrap().count(), 0);
 }
 
 /// Sends a file, and kills the sender when the server has some of it. The pace is a pipe's: the sender is

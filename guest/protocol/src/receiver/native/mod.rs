@@ -294,8 +294,9 @@ impl Native {
 
     /// Refuses an upload that the inbox holds. The rest of it is skipped.
     fn discard(&mut self, io: &mut Io, id: UploadId, refusal: Refusal) {
-        // What is wrong with one `data` says nothing against those before it; a wrong size does.
-        let keeps = refusal.code != RefusalCode::DigestMismatch
+        // What is wrong with one `data` says nothing against those before it. A wrong size does, and a
+        // stream that is too long is never let in, whoever goes on with it.
+        let keeps = !matches!(refusal.code, RefusalCode::DigestMismatch | RefusalCode::TooLarge)
             && matches!(self.uploads.get(&id), Some(Upload::Receiving { cursor, .. })
                 if cursor.order() == Order::Any);
         io.out.push(match keeps {
