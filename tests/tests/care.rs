@@ -234,3 +234,19 @@ fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_b
     assert_eq!(files::names_in(&partials), [""; 0]);
     assert_eq!(again.published().len(), 2);
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_keeps_nobody_waiting() {
+    for name in ["receipts", "layout"] {
+        let mut server = server_with(&[], &[("a", "hello")]);
+        server.kill();
+        let path = server.inbox().join(".sandport").join(name);
+        fs::remove_file(&path).unwrap();
+        let (mode, kind) = (rustix::fs::Mode::from_raw_mode(0o600), rustix::fs::FileType::Fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+        for command in ["ls", "verify"] {
+            let ended = run(&[command], server.inbox());
+            assert_eq!(ended.code, Some(7), "{command} {name}: {ended:?}");
+        }
+    }
+}

@@ -189,7 +189,7 @@ fn check_version(
     state_path: &Path,
 ) -> Result<bool, InboxError> {
     let path = state_path.join(VERSION);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let text = match rustix::fs::openat(state, VERSION, flags, Mode::empty()) {
         Ok(file) => read_small(&file).map_err(|errno| failed("read", &path, errno))?,
         Err(Errno::NOENT) => String::new(),
@@ -204,8 +204,13 @@ fn check_version(
 
 /// Writes the layout version in one step, as seen after a crash.
 fn write_version(disk: &Disk, state: &OwnedFd, path: &Path) -> Result<(), InboxError> {
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Not waiting for the other end of a pipe that somebody put there.
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::TRUNC
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::CLOEXEC;
     let file = rustix::fs::openat(state, NEW_VERSION, flags, Mode::from_raw_mode(0o600))
         .map_err(|errno| failed("open", path, errno))?;
     let version = format!("{LAYOUT_VERSION}\n");
@@ -223,7 +228,7 @@ pub(super) fn check_known(
     state_path: &Path,
 ) -> Result<(), InboxError> {
     let path = state_path.join(VERSION);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::openat(state, VERSION, flags, Mode::empty()) {
         Ok(file) => {
             let text = read_small(&file).map_err(|errno| failed_to_look("read", &path, errno))?;

@@ -172,7 +172,8 @@ pub(in crate::inbox) fn stamp(dir: BorrowedFd<'_>) -> io::Result<Option<LogStamp
 /// Calls `each` with what the log in `dir` holds, oldest first, and changes nothing: what does not hold
 /// together at its end may be an entry that is being written.
 pub(super) fn read_only(dir: BorrowedFd<'_>, each: impl FnMut(Entry<'_>)) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Without waiting for the other end of a pipe that somebody put there.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::openat(dir, NAME, flags, Mode::empty()) {
         Ok(file) => read(&file, each).map(drop),
         Err(Errno::NOENT) => Ok(()),
