@@ -20,8 +20,8 @@ use super::{Core, Durability};
 /// keeps the first of it from waiting for too many others.
 const BATCH_MAX: usize = 512;
 
-/// How long receipts may wait in memory when nothing is made durable anyway. Milliseconds. A crash of
-/// the process loses those of the last moment, which costs second copies.
+/// How long receipts of small files may wait in memory when nothing is made durable anyway. Milliseconds. A
+/// crash of the process loses those of the last moment, which costs second copies.
 const FLUSH_MS: u64 = 200;
 
 /// Something that ends an upload.

@@ -34,6 +34,10 @@ const SAMPLES_MAX: usize = 128;
 /// Most bytes of entries that wait for a write when nobody syncs. Bytes. Some hundreds of files.
 const WAITING_BYTES_MAX: usize = 32 * 1024;
 
+/// From which size on a file is written down at once when nobody syncs. Bytes. For smaller ones the call costs
+/// more than the second copy would that a killed server may lead to.
+const NOTED_AT_ONCE_BYTES_MIN: u64 = 64 * 1024;
+
 /// The receipts of an inbox.
 pub(super) struct Receipts {
     /// `None`: they are kept in memory alone.
@@ -185,13 +189,15 @@ impl Receipts {
         writer.log.sync(disk)
     }
 
-    /// Writes down what was published, when it suits.
+    /// Writes down what was published: a small file when it suits.
     pub(super) fn note(&self, disk: &Disk, publication: &Publication<'_>) {
         let Some(log) = &self.log else { return };
         let mut writer = lock(log);
         let first = writer.log.waiting_bytes() == 0;
         writer.push(publication);
-        if writer.log.waiting_bytes() >= WAITING_BYTES_MAX {
+        if writer.log.waiting_bytes() >= WAITING_BYTES_MAX
+            || publication.record.size >= NOTED_AT_ONCE_BYTES_MIN
+        {
             writer.flush(disk);
         } else if first {
             self.unflushed.store(true, Ordering::Relaxed);

@@ -27,6 +27,18 @@ fn more_files_at_once_than_there_are_descriptors_for_all_arrive() {
 }
 
 #[test]
+fn files_that_are_not_small_are_written_down_before_their_senders_hear_of_it() {
+    let bench = bench();
+    let sizes = [64 * 1024, 3 * 1024 * 1024];
+    for size in sizes {
+        bench.send(&size.to_string(), &vec![7; size]).unwrap();
+        let state = &bench.inbox().handle.core.layout.state;
+        let records = receipts::read_all(std::os::fd::AsFd::as_fd(state)).unwrap();
+        assert!(records.contains_key(&size.to_string()), "{size}");
+    }
+}
+
+#[test]
 fn one_that_is_cut_leaves_nothing() {
     let bench = bench();
     drop(upload(bench.inbox(), &offer("f", b"whole"), b"whole"));
