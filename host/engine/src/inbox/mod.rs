@@ -325,6 +325,9 @@ impl Inbox {
         if offer.name.is_some()
             && let Some(verdict) = core.already_here(sender, &name, offer)
         {
+            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
+                self.handle.partials.discard_left(core, sender, resume);
+            }
             return Ok(verdict);
         }
         let size_max = core.options.size_max;

@@ -181,6 +181,21 @@ impl Partials {
         }
     }
 
+    /// Removes what is left of an upload whose sender has its file here by other means, and so forgets the key.
+    /// One that another connection is at goes on.
+    pub(super) fn discard_left(&self, core: &Core, sender: &Identity, resume: &Resume) {
+        let id = Id::of(sender, resume);
+        // Under the lock, so that nobody opens it meanwhile.
+        let known = self.known();
+        match known.get(&id).map(Arc::clone) {
+            None => store::remove(core, id),
+            Some(partial) => {
+                drop(known);
+                partial.discard_unheld();
+            }
+        }
+    }
+
     /// Keeps what came of an upload, and forgets it where nobody holds it.
     fn keep_and_close(&self, id: Id) {
         let partial = self.known().get(&id).map(Arc::clone);

@@ -503,3 +503,34 @@ fn an_upload_in_too_many_pieces_is_refused() {
     assert_eq!(fault.expect("a refusal").code, RefusalCode::TooMany);
     assert!(upload.missing().len() <= 1_100);
 }
+
+#[test]
+fn what_is_left_of_an_upload_goes_when_its_sender_has_the_file_here_by_other_means() {
+    let content = content(3 * GROUP);
+    for is_open in [false, true] {
+        let mut bench = Bench::in_memory(InboxOptions {
+            quota: Quota::new(Some(1 << 30), None),
+            ..options(u64::MAX)
+        });
+        let cut = accept(bench.inbox(), &offer_of(&vec![1; 4 * GROUP]));
+        cut.body(extent(0, 2 * GROUP)).unwrap().write(&[1; 2 * GROUP]);
+        // The other version of the file, as it is at the end.
+        commit(bench.inbox(), &offer_with_digest("big", &content), &content).unwrap();
+        let again = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
+        let first = bench.inbox().open(&again).unwrap();
+        assert!(matches!(first, Verdict::Stored(_)) && cut.fault().is_none(), "it is under way");
+
+        drop(cut);
+        if !is_open {
+            bench.restart();
+        }
+        let second = bench.inbox().open(&again).unwrap();
+        assert!(matches!(second, Verdict::Stored(_)));
+        assert_eq!(fs::read_dir(bench.path(".sandport/partials")).unwrap().count(), 0);
+        let usage = bench.inbox().handle.core.usage.as_ref().unwrap();
+        assert_eq!(usage.totals(), [content.len() as u64, 1, 0, 0]);
+        // An upload under the same key begins anew.
+        let offer = offer_of(&vec![1; 4 * GROUP]);
+        assert_eq!(accept(bench.inbox(), &offer).missing(), [extent(0, 4 * GROUP)]);
+    }
+}

@@ -39,6 +39,16 @@ impl Partial {
         let _ = self.discard(holds);
     }
 
+    /// Ends it and removes what is here, where nobody has it.
+    pub(in crate::inbox::partial) fn discard_unheld(&self) {
+        let why = Refusal::new(RefusalCode::Cancelled, "the file was stored by other means");
+        // Whoever has it goes on.
+        let _ = self.discard(|state| match state.is_held() {
+            true => Err(()),
+            false => Ok(state.evict(why)),
+        });
+    }
+
     /// Ends it and removes what is here, if `evict` lets it.
     fn discard<E>(&self, evict: impl FnOnce(&mut State) -> Result<Evicted, E>) -> Result<(), E> {
         let journal = self.journal();

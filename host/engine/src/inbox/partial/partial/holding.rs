@@ -107,7 +107,7 @@ impl Partial {
 
 impl State {
     /// Whether a connection holds it, or waits for its commit.
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         !self.holders.is_empty() || self.commit.is_some()
     }
 
