@@ -34,7 +34,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use rustix::fs::Stat;
@@ -200,9 +200,9 @@ struct Core {
     staged_count: AtomicU64,
     /// How many staged files have an open descriptor.
     files_open: AtomicUsize,
-    /// Held while files are published that may replace others, where no thread of the inbox does that:
-    /// whose file has a name is known when the next one asks.
-    replacing: Mutex<()>,
+    /// Held while files are published, where no thread of the inbox does that: by one alone where they may
+    /// replace others, and by who has to know what the files are that took its name just now.
+    publishing: RwLock<()>,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     unsynced: AtomicBool,
@@ -273,7 +273,7 @@ impl Inbox {
             naming,
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
-            replacing: Mutex::default(),
+            publishing: RwLock::default(),
             unsynced: AtomicBool::new(false),
         });
         let no_thread = |source| InboxError::Io {

@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::sync::PoisonError;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use rustix::io::Errno;
 use sandport_protocol::inbox::{
@@ -55,10 +55,13 @@ pub(super) struct FileWork {
 pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
     let durable = core.options.durability.syncs_commits();
     let replaces = core.options.conflict == Conflict::Replace;
-    // Until the end, when the records know of the file.
-    let _turn = (replaces && !durable)
-        .then(|| core.replacing.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut batch = Batch::new(core, jobs, durable);
+    // Others publish at the same time. Who only hears of a refusal waits for none of them.
+    let is_shared = !durable && jobs.iter().any(|job| matches!(job.work, Work::File(_)));
+    // Both until the end, when the records know of the file.
+    let _alone = (is_shared && replaces)
+        .then(|| core.publishing.write().unwrap_or_else(PoisonError::into_inner));
+    let beside_others = (is_shared && !replaces).then(|| beside_others(core));
+    let mut batch = Batch::new(core, jobs, durable, beside_others);
     batch.make_folders();
     if durable {
         batch.sync_content();
@@ -72,9 +75,18 @@ pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
     batch.resolve();
 }
 
+/// Held by each of those who publish at the same time.
+type BesideOthers<'a> = RwLockReadGuard<'a, ()>;
+
+fn beside_others(core: &Core) -> BesideOthers<'_> {
+    core.publishing.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Batch<'a> {
     core: &'a Core,
     durable: bool,
+    /// Where others publish at the same time.
+    beside_others: Option<BesideOthers<'a>>,
     folders: Folders<'a>,
     slots: Vec<Slot>,
     /// The slot of each published name of this batch, from when it was chosen.
@@ -130,7 +142,12 @@ enum Chosen {
 }
 
 impl<'a> Batch<'a> {
-    fn new(core: &'a Core, jobs: Vec<Job>, durable: bool) -> Self {
+    fn new(
+        core: &'a Core,
+        jobs: Vec<Job>,
+        durable: bool,
+        beside_others: Option<BesideOthers<'a>>,
+    ) -> Self {
         let slots = jobs
             .into_iter()
             .map(|Job { work, ticket }| Slot {
@@ -143,7 +160,7 @@ impl<'a> Batch<'a> {
             })
             .collect();
         let folders = Folders::new(core, durable);
-        Self { core, durable, folders, slots, chosen: HashMap::new() }
+        Self { core, durable, beside_others, folders, slots, chosen: HashMap::new() }
     }
 
     fn make_folders(&mut self) {
@@ -252,6 +269,7 @@ impl<'a> Batch<'a> {
                         self.take_offered_name(index)
                     }
                     State::Unnamed(_) => {
+                        self.let_others_end();
                         self.choose_name(index);
                         if self.durable {
                             self.write_intents_again(index);
@@ -261,6 +279,15 @@ impl<'a> Batch<'a> {
                     _ => break,
                 }
             }
+        }
+    }
+
+    /// Waits until the records know of the files that others have just given their names: one of them may be
+    /// the same as one here whose name is taken.
+    fn let_others_end(&mut self) {
+        if self.beside_others.take().is_some() {
+            drop(self.core.publishing.write().unwrap_or_else(PoisonError::into_inner));
+            self.beside_others = Some(beside_others(self.core));
         }
     }
 

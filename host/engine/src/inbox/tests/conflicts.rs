@@ -199,6 +199,35 @@ fn two_that_finish_at_once_are_both_kept() {
 }
 
 #[test]
+fn the_same_file_that_is_sent_twice_at_once_is_there_once() {
+    for durability in [Durability::Commit, Durability::None] {
+        let bench = Bench::in_memory(InboxOptions { durability, ..InboxOptions::default() });
+        let (threads, rounds) = (3, 300);
+        let barrier = Barrier::new(threads);
+        let send_rounds = || {
+            (0..rounds)
+                .map(|round| {
+                    let name = format!("f{round}");
+                    let content = name.as_bytes();
+                    let upload = upload(bench.inbox(), &offer(&name, content), content);
+                    barrier.wait();
+                    let receipt = wait(&upload.commit(content.len() as u64, None)).unwrap();
+                    // Nobody offers the next one before all have this one's receipt.
+                    barrier.wait();
+                    receipt.name
+                })
+                .collect::<Vec<_>>()
+        };
+        let names: Vec<_> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(send_rounds)).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|told| *told == names[0]), "{durability:?}");
+        assert_eq!(bench.names().len(), rounds, "{durability:?}");
+    }
+}
+
+#[test]
 fn only_one_of_two_that_finish_at_once_is_not_refused() {
     for bench in benches(Conflict::Refuse) {
         let uploads: Vec<Upload> =
