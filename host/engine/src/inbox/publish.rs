@@ -194,7 +194,8 @@ impl<'a> Batch<'a> {
                 _ => result,
             };
             file.staged.close();
-            if let Err(errno) = synced {
+            let sound = |()| if file.staged.is_sound() { Ok(()) } else { Err(Errno::IO) };
+            if let Err(errno) = synced.and_then(sound) {
                 slot.state = State::Done(Err(refusal("make a file durable", errno)));
             }
         }

@@ -137,6 +137,12 @@ impl StagedFile {
         self.file.as_ref().filter(|_| self.whole).map(AsFd::as_fd)
     }
 
+    /// Whether nobody has heard that a write failed. The system says so once to all who have the descriptor, and
+    /// who moves a watermark may have been the one. Waits for whoever is at that.
+    pub(super) fn is_sound(&self) -> bool {
+        self.partial.as_ref().is_none_or(|partial| partial.is_sound())
+    }
+
     /// Gives up the descriptor: nothing more is to be written or synced. Where that is all there is of the
     /// file, it is kept.
     pub(super) fn close(&mut self) {

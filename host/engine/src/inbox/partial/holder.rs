@@ -203,6 +203,8 @@ impl Drop for Holder {
         // is here: a disk that was full would stay so.
         if self.partial.size().is_none() && self.signals.fault().is_some_and(failed) {
             self.partial.discard_by(self.number, "its stream failed");
+            // Where it had lost it by that.
+            self.partial.discard_unheld();
         }
         self.partial.release(self.number);
     }

@@ -14,6 +14,7 @@ mod identities;
 mod intake;
 mod leftovers;
 mod locations;
+mod lost_writes;
 mod nameless;
 mod paths;
 mod power;

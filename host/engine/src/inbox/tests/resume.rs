@@ -401,7 +401,7 @@ fn a_stream_is_resumed_and_its_rest_is_cut_to_the_size_that_it_has() {
         // More than the stream will have, and a kill before it is kept.
         let core = &bench.inbox().handle.core;
         core.disk.watch(Box::new(|step| match step {
-            Step::SyncPartial => Err(rustix::io::Errno::IO),
+            Step::WriteJournal => Err(rustix::io::Errno::IO),
             _ => Ok(()),
         }));
         body.write(&[0xee; 3 * GROUP]);

@@ -154,7 +154,15 @@ impl Partial {
         (start, self.size.map_or(end, |size| end.min(size)))
     }
 
-    /// The disk failed: whoever holds it is told, and the next one begins at the last watermark.
+    /// Whether the disk has kept all that it was given, as far as anybody was told; of an upload that is being
+    /// committed, so that no watermark is moved after this one.
+    pub(in crate::inbox) fn is_sound(&self) -> bool {
+        let _moved = self.journal();
+        !self.state().ended
+    }
+
+    /// The disk failed: whoever holds it is told, and the next one begins at the last watermark. For a stream
+    /// nobody comes.
     pub(super) fn give_up(&self, fault: &Refusal) {
         let evicted = {
             let mut state = self.state();
@@ -162,7 +170,13 @@ impl Partial {
             state.evict(fault.clone())
         };
         self.dismiss(evicted);
-        self.wait();
+        match self.size {
+            Some(_) => self.wait(),
+            None => {
+                self.state().reservation = None;
+                store::remove(&self.core, self.id);
+            }
+        }
         if let Some(partials) = self.partials.upgrade() {
             partials.forget(self);
         }
