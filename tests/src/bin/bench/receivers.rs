@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Size of the buffer that the native loop reads into, in bytes.
+/// Size of the buffer that the loops read into, where nothing else is said. Bytes.
 const BUFFER_BYTES: u64 = 1024 * 1024;
 
 /// A receiver that is run by this program in a child process.
@@ -29,6 +29,9 @@ pub(crate) enum Receiver {
         /// Whether to sync each file before the connection is closed.
         #[arg(long)]
         fsync: bool,
+        /// How much it reads and writes at a time, in bytes.
+        #[arg(long, default_value_t = BUFFER_BYTES)]
+        step: u64,
     },
     /// Gives each connection to a `tar x` of its own.
     TarLoop {
@@ -63,8 +66,8 @@ impl Receiver {
     fn serve(&self, stream: TcpStream, count: &AtomicU64) -> Result<()> {
         let number = count.fetch_add(1, Ordering::Relaxed);
         match self {
-            Self::NativeLoop { dir, hash, fsync } => {
-                native(stream, &dir.join(format!("{number}.bin")), *hash, *fsync)
+            Self::NativeLoop { dir, hash, fsync, step } => {
+                native(stream, &dir.join(format!("{number}.bin")), *hash, *fsync, *step)
             }
             Self::TarLoop { dir } => untar(stream, &fresh(dir, number)?),
             Self::FsyncLoop { dir } => small_files(stream, &fresh(dir, number)?),
@@ -72,16 +75,16 @@ impl Receiver {
     }
 }
 
-fn native(mut stream: TcpStream, path: &Path, hash: bool, fsync: bool) -> Result<()> {
+fn native(mut stream: TcpStream, path: &Path, hash: bool, fsync: bool, step: u64) -> Result<()> {
     stream.set_nodelay(true)?;
     let Some(size) = classic_size(&mut stream)? else { return Ok(()) };
     stream.write_all(b"ack")?;
     let mut file = File::create(path)?;
     let mut hasher = hash.then(blake3::Hasher::new);
-    let mut buffer = vec![0; size.min(BUFFER_BYTES) as usize];
+    let mut buffer = vec![0; size.min(step) as usize];
     let mut left = size;
     while left > 0 {
-        let room = left.min(BUFFER_BYTES) as usize;
+        let room = left.min(step) as usize;
         let count = stream.read(&mut buffer[..room])?;
         ensure!(count > 0, "the connection ended {left} bytes early");
         if let Some(hasher) = &mut hasher {

@@ -19,6 +19,9 @@ use crate::table::Table;
 /// Senders at once, in the second section.
 const SENDERS: usize = 100;
 
+/// How much wasmtime lets a component read and write at a time.
+const STEP_BYTES: &str = "65536";
+
 /// Runs the sections, in memory. `wasmtime` is a program to use in place of `stock.rs`.
 pub(crate) fn run_part(
     environment: &Environment,
@@ -87,6 +90,7 @@ impl Receiver {
 struct Servers {
     hashing: Receiver,
     plain: Receiver,
+    stepwise: Receiver,
     stock: Receiver,
     resident: Receiver,
     sandboxes: Receiver,
@@ -104,6 +108,9 @@ impl Servers {
                 environment.receiver(&["native-loop", "--hash"], dir)
             })?,
             plain: receiver("plain", &|dir| environment.receiver(&["native-loop"], dir))?,
+            stepwise: receiver("stepwise", &|dir| {
+                environment.receiver(&["native-loop", "--step", STEP_BYTES], dir)
+            })?,
             stock: receiver("stock", &|dir| programs.stock(dir))?,
             resident: receiver("resident", &|dir| {
                 let mut command = environment.serve(dir, Durability::None);
@@ -140,6 +147,9 @@ impl Servers {
                 self.sandboxes.sample(native(round))
             }),
             Contestant::new("native loop, no hash", |_| self.plain.sample(classic)),
+            Contestant::new("native loop, no hash, 64 KiB at a time", |_| {
+                self.stepwise.sample(classic)
+            }),
             Contestant::new("stock runtime, classic dialect", |_| self.stock.sample(classic)),
             Contestant::new("resident, classic dialect", |_| self.resident.sample(classic)),
             Contestant::new("a sandbox each, classic dialect", |_| self.sandboxes.sample(classic)),
