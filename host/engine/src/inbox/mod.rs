@@ -18,6 +18,7 @@ mod expiry;
 mod folders;
 mod latch;
 mod layout;
+mod options;
 mod partial;
 mod publish;
 mod receipts;
@@ -35,7 +36,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use rustix::fs::Stat;
 use sandport_protocol::inbox::{self as rules, taken, taken_by_other, too_large};
@@ -44,6 +44,7 @@ use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCo
 pub use commit::Pending;
 pub(crate) use destination::Destination;
 pub use error::InboxError;
+pub use options::{Durability, InboxOptions, Records};
 pub use sandport_protocol::inbox::Conflict;
 pub(crate) use storage::StorageInbox;
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
@@ -67,99 +68,6 @@ use crate::Identity;
 /// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
 /// is checked when the file is published in any case; for a small file, that is early enough.
 const PATH_CHECK_BYTES_MIN: u64 = 64 * 1024;
-
-/// What a receipt promises, and what is promised of an upload that can be resumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// A stored file survives a power cut, and so does what a sender was told to be durable of an
-    /// upload under way.
-    #[default]
-    Full,
-    /// A stored file survives a power cut. Of an upload under way, what was said to be durable survives
-    /// the end of the server; after a power cut it is sent again from its beginning.
-    Commit,
-    /// A stored file is visible; the system writes it to the disk when it likes. Uploads under way
-    /// survive the end of the server.
-    None,
-}
-
-impl Durability {
-    /// Whether files are synced before they are published.
-    fn syncs_commits(self) -> bool {
-        self != Self::None
-    }
-}
-
-/// Where the inbox keeps what it stored: name, size and digest of each file, and how to recognise it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Records {
-    /// In the log `.sandport/receipts`. A sender who did not hear a receipt gets it after a restart
-    /// too, and files can be compared with what was received: [`care::verify()`].
-    #[default]
-    Log,
-    /// In memory, until the server ends. A log of earlier runs is neither read nor written.
-    Memory,
-}
-
-/// How much of an upload may be here that is not kept. Bytes. So much is sent twice
-/// at most after a cut of the power or of the server. A sync of so much takes a disk of 200 MB/s a third
-/// of a second.
-const WATERMARK_BYTES: u64 = 64 * 1024 * 1024;
-
-/// How long after the first byte behind it. On a slow connection that is what is sent twice.
-const WATERMARK_INTERVAL: Duration = Duration::from_secs(2);
-
-/// The settings of an inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboxOptions {
-    /// What happens to a file whose name is taken.
-    pub conflict: Conflict,
-    /// What a receipt promises.
-    pub durability: Durability,
-    /// After how many bytes of an upload that can be resumed it is made durable what came of it, at the
-    /// latest. Bytes.
-    pub watermark_bytes: u64,
-    /// After how long, at the latest.
-    pub watermark_interval: Duration,
-    /// Where it is kept what was stored.
-    pub records: Records,
-    /// The largest file in bytes; `None`: no limit but the disk.
-    pub size_max: Option<u64>,
-    /// How much the inbox may hold.
-    pub quota: Quota,
-    /// How much of it may be each identity's, the anonymous one's included: what it has sent and is still there
-    /// as it came, as far as the [records](Records) know, with its uploads under way and those that wait.
-    pub identity_quota: Quota,
-    /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
-    /// under way may do so by a megabyte each.
-    pub free_min: u64,
-    /// How long an upload that can be resumed is kept after something of it has arrived last; `None`:
-    /// for ever. A jump of the system's clock does not count.
-    pub partial_expiry: Option<Duration>,
-    /// Whether a file that the sender says is executable becomes executable.
-    pub allow_executable: bool,
-    /// The name of files that come without one; `None`: one is made up of time and chance.
-    pub classic_name: Option<String>,
-}
-
-impl Default for InboxOptions {
-    fn default() -> Self {
-        Self {
-            conflict: Conflict::default(),
-            durability: Durability::default(),
-            watermark_bytes: WATERMARK_BYTES,
-            watermark_interval: WATERMARK_INTERVAL,
-            records: Records::default(),
-            size_max: None,
-            quota: Quota::default(),
-            identity_quota: Quota::default(),
-            free_min: 0,
-            partial_expiry: None,
-            allow_executable: false,
-            classic_name: None,
-        }
-    }
-}
 
 /// A folder that receives files. Cloning gives another handle to the same one.
 ///

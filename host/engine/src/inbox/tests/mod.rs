@@ -21,6 +21,7 @@ mod power;
 mod quota;
 mod resend;
 mod resume;
+mod resume_offers;
 mod runs;
 mod shares;
 mod simulated_disk;

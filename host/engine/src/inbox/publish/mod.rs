@@ -14,26 +14,26 @@
 //!
 //! Without durability, steps 1 and 4 fall away, and the log follows when it suits.
 
+mod naming;
+mod placing;
+
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 use rustix::io::Errno;
-use sandport_protocol::inbox::{
-    self, Occupant, RACES_MAX, choose_name, folder_receipt, receipt, taken_again, taken_by_folder,
-};
+use sandport_protocol::inbox::{RACES_MAX, folder_receipt, receipt, taken_again};
 use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
 use super::commit::{Job, Ticket, Work};
-use super::disk::{Publish, Step};
+use super::disk::Step;
 use super::error::refusal;
 use super::folders::Folders;
 use super::receipts::{Publication, Record};
 use super::stage::StagedFile;
-use super::tree::{self, Folder, Obstacle};
 use super::usage::Reservation;
 use super::{Conflict, Core};
 use crate::Identity;
+use naming::{Chosen, choose};
 
 /// From how many files on their content is synced by one `syncfs` and not file by file. Each `fsync`
 /// of a new file is a journal commit of its own; `syncfs` is one for all, but also waits for what
@@ -125,20 +125,6 @@ struct Choice {
     /// As for `EntryName::renamed`; 0: as offered.
     number: u32,
     name: EntryName,
-}
-
-/// A file that had the name of another before.
-struct Replaced {
-    /// Whose it was, where that is known.
-    owner: Option<Identity>,
-    bytes: u64,
-}
-
-/// What choosing a name came to.
-enum Chosen {
-    Name(Choice),
-    SameAs(usize),
-    Done(Result<Receipt, Refusal>),
 }
 
 impl<'a> Batch<'a> {
@@ -313,40 +299,6 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Tries to give a file the name that was chosen for it.
-    fn place(&mut self, index: usize) {
-        let replaced = match &self.slots[index].state {
-            State::Named(file, choice) if self.core.options.conflict == Conflict::Replace => {
-                self.replaced(file, choice)
-            }
-            _ => None,
-        };
-        let state = &mut self.slots[index].state;
-        *state = match std::mem::replace(state, State::SameAs(index)) {
-            State::Named(file, choice) => {
-                // Where it fails, the name is not kept for it.
-                self.chosen.remove(choice.name.as_str());
-                place(self.core, &mut self.folders, file, choice, replaced)
-            }
-            other => other,
-        };
-    }
-
-    /// What is about to be replaced by `file`, where the inbox counts what it holds.
-    fn replaced(&self, file: &FileWork, choice: &Choice) -> Option<Replaced> {
-        file.reservation.as_ref()?;
-        let root = self.core.layout.root.as_fd();
-        let stat = tree::look_up(root, &choice.name).ok().flatten()?;
-        let placed = self.slots.iter().rev().find_map(|slot| match &slot.state {
-            State::Placed { identity, choice: other, .. } if other.name == choice.name => {
-                Some(identity.clone())
-            }
-            _ => None,
-        });
-        let owner = placed.or_else(|| self.core.receipts.owner(&choice.name, &stat));
-        Some(Replaced { owner, bytes: u64::try_from(stat.st_size).unwrap_or(0) })
-    }
-
     fn sync_folders(&mut self) {
         let Err(errno) = self.folders.sync() else {
             return;
@@ -409,137 +361,6 @@ impl State {
             _ => None,
         }
     }
-}
-
-/// Chooses the name of `file` by the conflict rule.
-fn choose(
-    core: &Core,
-    folders: &mut Folders<'_>,
-    chosen: &HashMap<String, usize>,
-    slots: &[Slot],
-    file: &FileWork,
-) -> Result<Chosen, Obstacle> {
-    let folder = folders.make(file.name.parent())?;
-    let look = |name: &EntryName| {
-        Ok(match tree::look(&folder, name.leaf())? {
-            Some(stat) if tree::is_folder(&stat) => Occupant::Folder,
-            Some(stat) if core.is_foreign(&file.identity, name, &stat) => Occupant::Foreign,
-            _ if is_foreign_in_batch(core, slots, file, name) => Occupant::Foreign,
-            None if !chosen.contains_key(name.as_str()) => Occupant::None,
-            _ => Occupant::Other,
-        })
-    };
-    let same = || {
-        if let Some(same) = same_in_batch(slots, file) {
-            return Some(Chosen::SameAs(same));
-        }
-        let root = core.layout.root.as_fd();
-        let same = |record: &Record| {
-            record.digest == file.record.digest && record.size == file.record.size
-        };
-        let (name, record) = core.receipts.find(root, &file.identity, &file.name, same)?;
-        Some(Chosen::Done(Ok(receipt(&name, &record))))
-    };
-    Ok(match choose_name(core.options.conflict, &file.name, look, same)? {
-        inbox::Chosen::Name { number, name } => Chosen::Name(Choice { number, name }),
-        inbox::Chosen::Same(same) => same,
-        inbox::Chosen::Refused(refusal) => Chosen::Done(Err(refusal)),
-    })
-}
-
-/// Whether another sender's file of the batch gets the name, or has it, where files are replaced.
-fn is_foreign_in_batch(core: &Core, slots: &[Slot], file: &FileWork, name: &EntryName) -> bool {
-    let latest = || {
-        slots.iter().rev().find_map(|slot| match &slot.state {
-            State::Named(other, choice) if choice.name == *name => Some(&other.identity),
-            State::Placed { identity, choice, .. } if choice.name == *name => Some(identity),
-            _ => None,
-        })
-    };
-    core.options.conflict == Conflict::Replace
-        && latest().is_some_and(|identity| *identity != file.identity)
-}
-
-/// An earlier file of the batch with the same name and content, of the same sender.
-fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
-    slots.iter().position(|slot| {
-        let (identity, offered, record) = match &slot.state {
-            State::Named(other, _) => (&other.identity, &other.name, &other.record),
-            State::Placed { identity, offered, record, .. } => (identity, offered, record),
-            _ => return false,
-        };
-        *identity == file.identity
-            && *offered == file.name
-            && record.digest == file.record.digest
-            && record.size == file.record.size
-    })
-}
-
-/// Gives `file` the name `choice`; the state after that.
-fn place(
-    core: &Core,
-    folders: &mut Folders<'_>,
-    mut file: FileWork,
-    choice: Choice,
-    replaced: Option<Replaced>,
-) -> State {
-    let parent = choice.name.parent();
-    let folder = match folders.make(parent) {
-        Ok(folder) => folder,
-        Err(obstacle) => return State::Done(Err(obstacle.into())),
-    };
-    let how = match core.options.conflict {
-        Conflict::Replace => Publish::Replace,
-        Conflict::Rename | Conflict::Refuse => Publish::NoReplace,
-    };
-    let placed = match file.reservation.take() {
-        None => file.staged.publish(how, &folder, choice.name.leaf()),
-        Some(reservation) => {
-            let placed = place_counted(&mut file, reservation, how, &folder, &choice);
-            if let (Ok(()), Some(usage), Some(replaced)) = (placed, &core.usage, replaced) {
-                usage.replaced(replaced.owner.as_ref(), replaced.bytes);
-            }
-            placed
-        }
-    };
-    match placed {
-        Ok(()) => {
-            folders.changed(parent.unwrap_or_default(), &folder);
-            let FileWork { identity, name: offered, record, .. } = file;
-            State::Placed { identity, offered, record, choice }
-        }
-        Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
-            State::Done(Err(taken_by_folder()))
-        }
-        Err(Errno::EXIST) => State::Unnamed(file),
-        // The folder was removed after it was opened.
-        Err(Errno::NOENT) => {
-            folders.forget();
-            State::Unnamed(file)
-        }
-        Err(errno) => State::Done(Err(refusal("publish a file", errno))),
-    }
-}
-
-/// The same, where it is counted what the inbox holds.
-fn place_counted(
-    file: &mut FileWork,
-    reservation: Reservation,
-    how: Publish,
-    folder: &Folder<'_>,
-    choice: &Choice,
-) -> rustix::io::Result<()> {
-    let leaf = choice.name.leaf();
-    let inode = file.record.inode;
-    reservation.publishing(inode);
-    let placed = file.staged.publish(how, folder, leaf);
-    if placed.is_err() {
-        reservation.not_published(inode);
-        file.reservation = Some(reservation);
-        return placed;
-    }
-    reservation.settle(inode, file.record.size);
-    placed
 }
 
 fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {

@@ -1,0 +1,84 @@
+//! Which name a file of a batch gets.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+
+use sandport_protocol::inbox::{self, Occupant, choose_name, receipt};
+use sandport_protocol::{EntryName, Receipt, Refusal};
+
+use super::{Choice, FileWork, Slot, State};
+use crate::inbox::folders::Folders;
+use crate::inbox::receipts::Record;
+use crate::inbox::tree::{self, Obstacle};
+use crate::inbox::{Conflict, Core};
+
+/// What choosing a name came to.
+pub(super) enum Chosen {
+    Name(Choice),
+    SameAs(usize),
+    Done(Result<Receipt, Refusal>),
+}
+
+/// Chooses the name of `file` by the conflict rule.
+pub(super) fn choose(
+    core: &Core,
+    folders: &mut Folders<'_>,
+    chosen: &HashMap<String, usize>,
+    slots: &[Slot],
+    file: &FileWork,
+) -> Result<Chosen, Obstacle> {
+    let folder = folders.make(file.name.parent())?;
+    let look = |name: &EntryName| {
+        Ok(match tree::look(&folder, name.leaf())? {
+            Some(stat) if tree::is_folder(&stat) => Occupant::Folder,
+            Some(stat) if core.is_foreign(&file.identity, name, &stat) => Occupant::Foreign,
+            _ if is_foreign_in_batch(core, slots, file, name) => Occupant::Foreign,
+            None if !chosen.contains_key(name.as_str()) => Occupant::None,
+            _ => Occupant::Other,
+        })
+    };
+    let same = || {
+        if let Some(same) = same_in_batch(slots, file) {
+            return Some(Chosen::SameAs(same));
+        }
+        let root = core.layout.root.as_fd();
+        let same = |record: &Record| {
+            record.digest == file.record.digest && record.size == file.record.size
+        };
+        let (name, record) = core.receipts.find(root, &file.identity, &file.name, same)?;
+        Some(Chosen::Done(Ok(receipt(&name, &record))))
+    };
+    Ok(match choose_name(core.options.conflict, &file.name, look, same)? {
+        inbox::Chosen::Name { number, name } => Chosen::Name(Choice { number, name }),
+        inbox::Chosen::Same(same) => same,
+        inbox::Chosen::Refused(refusal) => Chosen::Done(Err(refusal)),
+    })
+}
+
+/// Whether another sender's file of the batch gets the name, or has it, where files are replaced.
+fn is_foreign_in_batch(core: &Core, slots: &[Slot], file: &FileWork, name: &EntryName) -> bool {
+    let latest = || {
+        slots.iter().rev().find_map(|slot| match &slot.state {
+            State::Named(other, choice) if choice.name == *name => Some(&other.identity),
+            State::Placed { identity, choice, .. } if choice.name == *name => Some(identity),
+            _ => None,
+        })
+    };
+    core.options.conflict == Conflict::Replace
+        && latest().is_some_and(|identity| *identity != file.identity)
+}
+
+/// An earlier file of the batch with the same name and content, of the same sender.
+fn same_in_batch(slots: &[Slot], file: &FileWork) -> Option<usize> {
+    slots.iter().position(|slot| {
+        let (identity, offered, record) = match &slot.state {
+            State::Named(other, _) => (&other.identity, &other.name, &other.record),
+            State::Placed { identity, offered, record, .. } => (identity, offered, record),
+            _ => return false,
+        };
+        *identity == file.identity
+            && *offered == file.name
+            && record.digest == file.record.digest
+            && record.size == file.record.size
+    })
+}

@@ -1,0 +1,125 @@
+//! How a file of a batch gets its name.
+
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use sandport_protocol::inbox::taken_by_folder;
+
+use super::{Batch, Choice, FileWork, State};
+use crate::Identity;
+use crate::inbox::disk::Publish;
+use crate::inbox::error::refusal;
+use crate::inbox::folders::Folders;
+use crate::inbox::tree::{self, Folder};
+use crate::inbox::usage::Reservation;
+use crate::inbox::{Conflict, Core};
+
+/// A file that had the name of another before.
+struct Replaced {
+    /// Whose it was, where that is known.
+    owner: Option<Identity>,
+    bytes: u64,
+}
+
+impl Batch<'_> {
+    /// Tries to give a file the name that was chosen for it.
+    pub(super) fn place(&mut self, index: usize) {
+        let replaced = match &self.slots[index].state {
+            State::Named(file, choice) if self.core.options.conflict == Conflict::Replace => {
+                self.replaced(file, choice)
+            }
+            _ => None,
+        };
+        let state = &mut self.slots[index].state;
+        *state = match std::mem::replace(state, State::SameAs(index)) {
+            State::Named(file, choice) => {
+                // Where it fails, the name is not kept for it.
+                self.chosen.remove(choice.name.as_str());
+                place(self.core, &mut self.folders, file, choice, replaced)
+            }
+            other => other,
+        };
+    }
+
+    /// What is about to be replaced by `file`, where the inbox counts what it holds.
+    fn replaced(&self, file: &FileWork, choice: &Choice) -> Option<Replaced> {
+        file.reservation.as_ref()?;
+        let root = self.core.layout.root.as_fd();
+        let stat = tree::look_up(root, &choice.name).ok().flatten()?;
+        let placed = self.slots.iter().rev().find_map(|slot| match &slot.state {
+            State::Placed { identity, choice: other, .. } if other.name == choice.name => {
+                Some(identity.clone())
+            }
+            _ => None,
+        });
+        let owner = placed.or_else(|| self.core.receipts.owner(&choice.name, &stat));
+        Some(Replaced { owner, bytes: u64::try_from(stat.st_size).unwrap_or(0) })
+    }
+}
+
+/// Gives `file` the name `choice`; the state after that.
+fn place(
+    core: &Core,
+    folders: &mut Folders<'_>,
+    mut file: FileWork,
+    choice: Choice,
+    replaced: Option<Replaced>,
+) -> State {
+    let parent = choice.name.parent();
+    let folder = match folders.make(parent) {
+        Ok(folder) => folder,
+        Err(obstacle) => return State::Done(Err(obstacle.into())),
+    };
+    let how = match core.options.conflict {
+        Conflict::Replace => Publish::Replace,
+        Conflict::Rename | Conflict::Refuse => Publish::NoReplace,
+    };
+    let placed = match file.reservation.take() {
+        None => file.staged.publish(how, &folder, choice.name.leaf()),
+        Some(reservation) => {
+            let placed = place_counted(&mut file, reservation, how, &folder, &choice);
+            if let (Ok(()), Some(usage), Some(replaced)) = (placed, &core.usage, replaced) {
+                usage.replaced(replaced.owner.as_ref(), replaced.bytes);
+            }
+            placed
+        }
+    };
+    match placed {
+        Ok(()) => {
+            folders.changed(parent.unwrap_or_default(), &folder);
+            let FileWork { identity, name: offered, record, .. } = file;
+            State::Placed { identity, offered, record, choice }
+        }
+        Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
+            State::Done(Err(taken_by_folder()))
+        }
+        Err(Errno::EXIST) => State::Unnamed(file),
+        // The folder was removed after it was opened.
+        Err(Errno::NOENT) => {
+            folders.forget();
+            State::Unnamed(file)
+        }
+        Err(errno) => State::Done(Err(refusal("publish a file", errno))),
+    }
+}
+
+/// The same, where it is counted what the inbox holds.
+fn place_counted(
+    file: &mut FileWork,
+    reservation: Reservation,
+    how: Publish,
+    folder: &Folder<'_>,
+    choice: &Choice,
+) -> rustix::io::Result<()> {
+    let leaf = choice.name.leaf();
+    let inode = file.record.inode;
+    reservation.publishing(inode);
+    let placed = file.staged.publish(how, folder, leaf);
+    if placed.is_err() {
+        reservation.not_published(inode);
+        file.reservation = Some(reservation);
+        return placed;
+    }
+    reservation.settle(inode, file.record.size);
+    placed
+}
