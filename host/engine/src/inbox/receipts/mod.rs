@@ -199,6 +199,10 @@ impl Receipts {
             || publication.record.size >= NOTED_AT_ONCE_BYTES_MIN
         {
             writer.flush(disk);
+            // Whoever flushes also looks whether the log has grown too long.
+            if writer.entries == writer.entries_looked_at {
+                self.unflushed.store(true, Ordering::Relaxed);
+            }
         } else if first {
             self.unflushed.store(true, Ordering::Relaxed);
         }

@@ -321,6 +321,19 @@ fn a_log_is_rewritten_while_it_is_in_use_and_nothing_that_counts_is_lost() {
 }
 
 #[test]
+fn a_log_of_large_files_alone_is_looked_at_too() {
+    let bench = Bench::new();
+    let (name, record) = bench.file("large");
+    let record = Record { size: NOTED_AT_ONCE_BYTES_MIN, ..record };
+    let receipts = bench.open_as(false).receipts;
+    let asked = (0..COMPACT_ENTRIES_MIN + 10).filter(|_| {
+        receipts.note(&bench.disk, &publication(&name, record));
+        receipts.wants_flush()
+    });
+    assert_eq!(asked.count(), 1);
+}
+
+#[test]
 fn a_log_that_cannot_be_rewritten_goes_on_as_it_is() {
     let bench = Bench::new();
     let replaced = bench.file("replaced");
