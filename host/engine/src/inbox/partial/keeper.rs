@@ -45,7 +45,9 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         let _ = self.sender.send(Request::Stop);
+        // The last handle of an inbox may end on this very thread, with a commit that nobody waits for.
         if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the keeper of the inbox has panicked");
