@@ -83,6 +83,11 @@ impl Drop for Ticket {
 pub struct Pending(Arc<End>);
 
 impl Pending {
+    /// Whether it is the same commit.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The outcome, or `None` while it is not known. It stays.
     pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
         self.0.outcome.get().cloned()

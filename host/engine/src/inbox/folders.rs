@@ -132,7 +132,7 @@ impl<'a> Folders<'a> {
     pub(super) fn sync(&mut self) -> rustix::io::Result<()> {
         let disk = &self.core.disk;
         let synced = if self.many_changed || self.core.unsynced.load(Ordering::Relaxed) {
-            disk.sync_all(&self.core.layout.root)
+            self.core.sync_all()
         } else {
             self.changed.values().try_for_each(|folder| disk.sync(Step::SyncDir, folder))
         };

@@ -34,7 +34,7 @@ mod usage;
 use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
 use rustix::fs::Stat;
@@ -111,6 +111,8 @@ struct Core {
     /// Held while files are published, where no thread of the inbox does that: by one alone where they may
     /// replace others, and by who has to know what the files are that took its name just now.
     publishing: RwLock<()>,
+    /// How many syncs of everything have failed. The system tells a failed write to one of them only.
+    sync_failures: AtomicU64,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     unsynced: AtomicBool,
@@ -182,6 +184,7 @@ impl Inbox {
             staged_count: AtomicU64::new(0),
             files_open: AtomicUsize::new(0),
             publishing: RwLock::default(),
+            sync_failures: AtomicU64::new(0),
             unsynced: AtomicBool::new(false),
         });
         let no_thread = |source| InboxError::Io {
@@ -319,6 +322,15 @@ impl Inbox {
 }
 
 impl Core {
+    /// Makes everything durable that the file system has.
+    fn sync_all(&self) -> rustix::io::Result<()> {
+        let synced = self.disk.sync_all(&self.layout.root);
+        if synced.is_err() {
+            self.sync_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        synced
+    }
+
     /// Room in the quota, where there is one.
     fn reserve(
         &self,

@@ -9,7 +9,10 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
 
+use sandport_protocol::Refusal;
+
 use super::Core;
+use super::commit::Pending;
 use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::partial::Partial;
@@ -28,8 +31,10 @@ pub(super) struct StagedFile {
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
     published: bool,
-    /// Where it is the data of an upload that can be resumed: that upload.
-    partial: Option<Arc<Partial>>,
+    /// Where it is the data of an upload that can be resumed: that upload, and its commit.
+    partial: Option<(Arc<Partial>, Pending)>,
+    /// How many syncs of everything had failed when its first byte was still to come.
+    failures_before: u64,
     /// It was such data.
     superfluous: bool,
 }
@@ -75,20 +80,28 @@ impl StagedFile {
             whole: true,
             published: false,
             partial: None,
+            failures_before: core.sync_failures.load(Ordering::Relaxed),
             superfluous: false,
         }
     }
 
     /// The data of an upload that can be resumed. Dropping it leaves the data where it is.
-    pub(super) fn of_partial(name: String, file: OwnedFd, partial: &Arc<Partial>) -> Self {
+    pub(super) fn of_partial(
+        name: String,
+        file: OwnedFd,
+        partial: &Arc<Partial>,
+        commit: Pending,
+    ) -> Self {
         let mut staged = Self::new(partial.core(), Name::Given(name), file);
-        staged.partial = Some(Arc::clone(partial));
+        staged.partial = Some((Arc::clone(partial), commit));
+        // Its bytes came before.
+        staged.failures_before = 0;
         staged
     }
 
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
     pub(super) fn is_superfluous(&mut self) {
-        if let Some(partial) = self.partial.take() {
+        if let Some((partial, _)) = self.partial.take() {
             // As published: nothing is left of it but the file, which this one removes.
             partial.published();
             self.superfluous = true;
@@ -140,7 +153,19 @@ impl StagedFile {
     /// Whether nobody has heard that a write failed. The system says so once to all who have the descriptor, and
     /// who moves a watermark may have been the one. Waits for whoever is at that.
     pub(super) fn is_sound(&self) -> bool {
-        self.partial.as_ref().is_none_or(|partial| partial.is_sound())
+        self.partial.as_ref().is_none_or(|(partial, _)| partial.is_sound())
+    }
+
+    /// Whether a failed write of it may have been told to a sync of everything that was for others.
+    pub(super) fn may_have_failed(&self) -> bool {
+        self.failures_before < self.core.sync_failures.load(Ordering::Relaxed)
+    }
+
+    /// The disk failed: nobody is to go on with what it was given since the last watermark.
+    pub(super) fn lost(&self, fault: &Refusal) {
+        if let Some((partial, _)) = &self.partial {
+            partial.lost(fault);
+        }
     }
 
     /// Gives up the descriptor: nothing more is to be written or synced. Where that is all there is of the
@@ -169,7 +194,7 @@ impl StagedFile {
             (Name::None(_), None) => return Err(Errno::BADF),
         }
         self.published = true;
-        if let Some(partial) = self.partial.take() {
+        if let Some((partial, _)) = self.partial.take() {
             partial.published();
         }
         Ok(())
@@ -200,8 +225,8 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         self.drop_descriptor();
-        if let Some(partial) = self.partial.take() {
-            partial.uncommit();
+        if let Some((partial, commit)) = self.partial.take() {
+            partial.uncommit(&commit);
             return;
         }
         if !self.published

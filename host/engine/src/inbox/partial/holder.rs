@@ -204,7 +204,7 @@ impl Drop for Holder {
         if self.partial.size().is_none() && self.signals.fault().is_some_and(failed) {
             self.partial.discard_by(self.number, "its stream failed");
             // Where it had lost it by that.
-            self.partial.discard_unheld();
+            self.partial.discard_after(self.number);
         }
         self.partial.release(self.number);
     }

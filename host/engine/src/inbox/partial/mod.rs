@@ -162,8 +162,8 @@ impl Partials {
                     None => Opened::DigestFirst,
                 });
             }
-            if std::mem::take(&mut restart) {
-                partial.discard_for(resume)?;
+            if restart {
+                restart = !partial.discard_for(resume)?;
                 continue;
             }
             check_same(plan, named, &partial)?;

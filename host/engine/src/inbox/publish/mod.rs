@@ -169,20 +169,27 @@ impl<'a> Batch<'a> {
         // that is opened again may miss an error from before.
         let all =
             count >= SYNC_ALL_FILES_MIN || unnamed().any(|file| file.staged.descriptor().is_none());
-        let result =
-            if count > 0 && all { self.core.disk.sync_all(&self.core.layout.root) } else { Ok(()) };
+        let result = if count > 0 && all { self.core.sync_all() } else { Ok(()) };
         for slot in &mut self.slots {
             let State::Unnamed(file) = &mut slot.state else {
                 continue;
             };
+            // Such a failure is told once: where it was told for others, only a descriptor of its own knows
+            // of a file that is as old as that.
+            let told_before = result.is_ok() && file.staged.may_have_failed();
             let synced = match file.staged.descriptor() {
-                Some(descriptor) if !all => self.core.disk.sync(Step::SyncFile, descriptor),
+                Some(descriptor) if !all || told_before => {
+                    self.core.disk.sync(Step::SyncFile, descriptor)
+                }
+                None if told_before => Err(Errno::IO),
                 _ => result,
             };
             file.staged.close();
             let sound = |()| if file.staged.is_sound() { Ok(()) } else { Err(Errno::IO) };
             if let Err(errno) = synced.and_then(sound) {
-                slot.state = State::Done(Err(refusal("make a file durable", errno)));
+                let refusal = refusal("make a file durable", errno);
+                file.staged.lost(&refusal);
+                slot.state = State::Done(Err(refusal));
             }
         }
     }

@@ -96,6 +96,22 @@ fn many_folders_are_synced_together() {
 }
 
 #[test]
+fn a_file_is_asked_for_itself_where_a_sync_for_others_may_have_heard_of_its_failed_write() {
+    let bench = Bench::new();
+    let (pending, steps) = batch(&bench, |inbox| {
+        let mut uploads = files(inbox, (0..10).map(|n| format!("before{n}")));
+        let core = &inbox.handle.core;
+        core.disk.watch(Box::new(|_| Err(rustix::io::Errno::IO)));
+        assert!(core.sync_all().is_err());
+        core.disk.watch(Box::new(|_| Ok(())));
+        uploads.extend(files(inbox, (0..10).map(|n| format!("after{n}"))));
+        uploads
+    });
+    assert!(pending.iter().all(|pending| pending.try_get().unwrap().is_ok()));
+    assert_eq!((count(&steps, Step::SyncAll), count(&steps, Step::SyncFile)), (1, 10));
+}
+
+#[test]
 fn a_few_commits_do_not_wait_for_the_rest_of_the_disk() {
     let bench = Bench::new();
     let (_, steps) = batch(&bench, |inbox| files(inbox, (0..3).map(|n| format!("f{n}"))));

@@ -4,9 +4,11 @@
 use std::sync::mpsc::channel;
 
 use rustix::io::Errno;
-use sandport_protocol::ResumeMode;
+use sandport_protocol::{Resume, ResumeMode};
 
-use super::resume::{GROUP, bring, content, extent, offer_of, options, resumable};
+use super::resume::{
+    self, GROUP, bring, content, extent, finish, offer_of, options, resumable, wait_durable,
+};
 use super::*;
 use crate::inbox::disk::Step;
 
@@ -66,6 +68,129 @@ fn a_commit_of_a_file_without_a_name_hears_of_its_own_watermark() {
     let pending = upload.commit(content.len() as u64, Some(digest(&content)));
     assert_eq!(code(wait(&pending)), RefusalCode::Io);
     assert_eq!(bench.names(), [""; 0]);
+    let journals =
+        resume::partials(&bench).iter().filter(|name| name.ends_with(".journal")).count();
+    assert_eq!(journals, 0, "nothing says that something of it is here");
+}
+
+#[test]
+fn what_a_commit_heard_to_be_lost_is_sent_again() {
+    let content = content(3 * GROUP + 5);
+    let bench = Bench::in_memory(options(u64::MAX));
+    bench.inbox().handle.core.disk.watch(Box::new(|step| match step {
+        Step::SyncFile => Err(Errno::IO),
+        _ => Ok(()),
+    }));
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    bring(&upload, &content);
+    let pending = upload.commit(content.len() as u64, Some(digest(&content)));
+    assert_eq!(code(wait(&pending)), RefusalCode::Io);
+
+    // The system has told it, and from now on says that all is well.
+    stop_failing(&bench);
+    let again = accept(bench.inbox(), &offer_of(&content));
+    assert_eq!(again.missing(), [extent(0, content.len())]);
+    bring(&again, &content);
+    finish(again, &content);
+    assert_eq!(bench.published(), [("big".to_owned(), content)]);
+}
+
+/// A stream of which a group is durable, and somewhat more is here.
+fn stream_with_a_durable_group(bench: &Bench, upload: &Upload, content: &[u8]) {
+    let mut body = upload.body(ALL).unwrap();
+    body.write(&content[..GROUP]);
+    wait_durable(upload, GROUP);
+    body.write(&content[GROUP..GROUP + GROUP / 4]);
+    drop(body);
+    assert_eq!(bench.names(), [""; 0]);
+}
+
+#[test]
+fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
+    let content = content(2 * GROUP);
+    let bench = Bench::in_memory(options(GROUP as u64));
+    let stream = resumable("stream", None, ResumeMode::TakeOver);
+    let upload = accept(bench.inbox(), &stream);
+    stream_with_a_durable_group(&bench, &upload, &content);
+    let (reached, wait_reached) = channel();
+    fail_watermarks(&bench, move || {
+        let _ = reached.send(());
+    });
+    // The keeper wants to keep what came last.
+    drop(upload);
+    wait_reached.recv().unwrap();
+    let again = accept(bench.inbox(), &stream);
+    stop_failing(&bench);
+    assert_eq!(again.missing()[0].offset, GROUP as u64);
+    let mut body = again.body(Extent { offset: GROUP as u64, length: None }).unwrap();
+    body.write(&content[GROUP..]);
+    drop(body);
+    finish(again, &content);
+}
+
+#[test]
+fn a_connection_that_failed_does_not_take_a_stream_from_a_later_one_that_is_gone_too() {
+    let content = content(2 * GROUP);
+    let bench = Bench::in_memory(options(GROUP as u64));
+    let stream = resumable("stream", None, ResumeMode::TakeOver);
+    let failed = accept(bench.inbox(), &stream);
+    bench.inbox().handle.core.disk.watch(Box::new(|step| match step {
+        Step::Write => Err(Errno::NOSPC),
+        _ => Ok(()),
+    }));
+    failed.body(ALL).unwrap().write(b"x");
+    assert_eq!(failed.fault().unwrap().code, RefusalCode::InsufficientSpace);
+    stop_failing(&bench);
+    let later = accept(bench.inbox(), &stream);
+    stream_with_a_durable_group(&bench, &later, &content);
+    drop(later);
+    // Only now it is known that its connection is gone.
+    drop(failed);
+    assert!(accept(bench.inbox(), &stream).missing()[0].offset >= GROUP as u64);
+}
+
+/// A sender whose file has changed begins anew while an earlier run commits.
+#[test]
+fn an_upload_that_is_being_committed_is_not_begun_anew() {
+    let content = content(3 * GROUP + 5);
+    for round in 0..20 {
+        // The watermark moves with the last bytes.
+        let bench = Bench::in_memory(options(2 * content.len() as u64 - 10));
+        let (reached, wait_reached) = channel();
+        let (let_go, gate) = channel::<()>();
+        bench.inbox().handle.core.disk.watch(Box::new(move |step| {
+            if step == Step::SyncPartial {
+                let _ = reached.send(());
+                let _ = gate.recv();
+            }
+            Ok(())
+        }));
+        let upload = accept(bench.inbox(), &offer_of(&content));
+        bring(&upload, &content);
+        wait_reached.recv().unwrap();
+        std::thread::scope(|scope| {
+            let anew = Resume { key: [5; 32], epoch: 2, mode: ResumeMode::Restart };
+            let offer = Offer { resume: Some(anew), ..offer_of(&content) };
+            let inbox = bench.inbox();
+            let opened = scope.spawn(move || inbox.open(&offer));
+            // So that it finds no commit, and then waits for the watermark; or not so far yet.
+            for _ in 0..round * 10_000 {
+                std::hint::spin_loop();
+            }
+            let pending = upload.commit(content.len() as u64, Some(digest(&content)));
+            drop(let_go);
+            match (wait(&pending), opened.join().unwrap()) {
+                (Ok(_), Ok(_)) => {
+                    assert_eq!(bench.published(), [("big".to_owned(), content.clone())]);
+                }
+                // The other was first.
+                (Err(refusal), Ok(Verdict::Accepted(_))) => {
+                    assert_eq!(refusal.code, RefusalCode::Locked, "round {round}: {refusal}");
+                }
+                other => panic!("round {round}: {other:?}"),
+            }
+        });
+    }
 }
 
 #[test]

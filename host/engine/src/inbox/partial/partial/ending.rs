@@ -1,6 +1,7 @@
 //! How an upload ends: published, or discarded.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use blake3::hazmat::HasherExt;
@@ -19,13 +20,28 @@ use crate::inbox::publish::FileWork;
 use crate::inbox::receipts;
 use crate::inbox::stage::StagedFile;
 
+/// An upload of which all is here.
+struct Whole {
+    size: u64,
+    data: Option<Arc<OwnedFd>>,
+}
+
 impl Partial {
-    /// Ends it and removes what is here, where the sender of this offer may do that.
+    /// Ends it and removes what is here, where the sender of this offer may do that. `false`: a commit of it
+    /// is under way.
     ///
     /// # Errors
     /// `locked`: a later run holds it.
-    pub(in crate::inbox::partial) fn discard_for(&self, resume: &Resume) -> Result<(), Refusal> {
-        self.discard(|state| state.make_way(resume))
+    pub(in crate::inbox::partial) fn discard_for(&self, resume: &Resume) -> Result<bool, Refusal> {
+        let discarded = self.discard(|state| match state.commit {
+            Some((_, None, _)) => Err(None),
+            _ => state.make_way(resume).map_err(Some),
+        });
+        match discarded {
+            Ok(()) => Ok(true),
+            Err(None) => Ok(false),
+            Err(Some(refusal)) => Err(refusal),
+        }
     }
 
     /// Ends it and removes what is here, where this holder has it still.
@@ -41,11 +57,20 @@ impl Partial {
 
     /// Ends it and removes what is here, where nobody has it.
     pub(in crate::inbox::partial) fn discard_unheld(&self) {
-        let why = Refusal::new(RefusalCode::Cancelled, "the file was stored by other means");
+        self.discard_if(|state| !state.is_held());
+    }
+
+    /// The same, where nobody has had it after this holder.
+    pub(in crate::inbox::partial) fn discard_after(&self, holder: u64) {
+        self.discard_if(|state| !state.is_held() && state.holders_made == holder);
+    }
+
+    fn discard_if(&self, is_unwanted: impl FnOnce(&State) -> bool) {
+        let why = Refusal::new(RefusalCode::Cancelled, "nobody needs it any more");
         // Whoever has it goes on.
-        let _ = self.discard(|state| match state.is_held() {
-            true => Err(()),
-            false => Ok(state.evict(why)),
+        let _ = self.discard(|state| match is_unwanted(state) {
+            true => Ok(state.evict(why)),
+            false => Err(()),
         });
     }
 
@@ -99,14 +124,14 @@ impl Partial {
 
     /// Where a commit waits for nobody any more, checks what is here and hands it over to be published.
     pub(super) fn conclude(&self) {
-        let (ticket, mut commits, whole, goes_on) = {
+        let (pending, ticket, mut commits, whole, goes_on) = {
             let mut state = self.state();
             if !state.is_committable() {
                 return;
             }
-            let Some((_, ticket, commits)) = &mut state.commit else { return };
+            let Some((pending, ticket, commits)) = &mut state.commit else { return };
             let Some(ticket) = ticket.take() else { return };
-            let commits = std::mem::take(commits);
+            let (pending, commits) = (pending.clone(), std::mem::take(commits));
             // Together with taking it: who comes just now is not to wait for a commit that cannot be.
             let whole = self.check_whole(&mut state, &commits);
             let goes_on =
@@ -114,21 +139,19 @@ impl Partial {
             if goes_on {
                 state.commit = None;
             }
-            (ticket, commits, whole, goes_on)
+            (pending, ticket, commits, whole, goes_on)
         };
         let Some(me) = commits.first().map(|commit| Arc::clone(&commit.partial)) else { return };
-        let work = match whole.and_then(|size| self.finish(&me, &commits, size)) {
+        let work = match whole.and_then(|whole| self.finish(&me, &pending, &commits, whole)) {
             Ok(work) => Work::File(work),
             Err(refusal) => {
                 if refusal.code == RefusalCode::DigestMismatch {
                     let Ok(()) =
                         self.discard(|state| Ok::<_, Infallible>(state.evict(refusal.clone())));
                 }
-                // Not where somebody may have begun to commit it anew.
-                if goes_on {
-                    self.left();
-                } else {
-                    self.uncommit();
+                match goes_on {
+                    true => self.left(),
+                    false => self.uncommit(&pending),
                 }
                 Work::Refused(refusal)
             }
@@ -138,11 +161,11 @@ impl Partial {
         }
     }
 
-    /// The size of the file, of which all is here.
+    /// The size of the file, of which all is here, and its data, where that was made.
     ///
     /// # Errors
     /// `digest-mismatch`: it is not, and will not be. `cancelled`: a connection that joined has left early.
-    fn check_whole(&self, state: &mut State, commits: &[Commit]) -> Result<u64, Refusal> {
+    fn check_whole(&self, state: &mut State, commits: &[Commit]) -> Result<Whole, Refusal> {
         let Some(Commit { size, .. }) = commits.first() else {
             return Err(RefusalCode::InvalidState.into());
         };
@@ -176,13 +199,24 @@ impl Partial {
             }
             return mismatch(format!("{bytes} bytes arrived of {size}"));
         }
-        Ok(size)
+        Ok(Whole { size, data: state.data.clone() })
     }
 
-    fn finish(&self, me: &Arc<Self>, commits: &[Commit], size: u64) -> Result<FileWork, Refusal> {
+    fn finish(
+        &self,
+        me: &Arc<Self>,
+        pending: &Pending,
+        commits: &[Commit],
+        Whole { size, data }: Whole,
+    ) -> Result<FileWork, Refusal> {
         let failed = |errno| refusal("finish a file", errno);
         let mismatch = |words: String| Err(Refusal::new(RefusalCode::DigestMismatch, words));
-        let data = self.data()?;
+        let data = match data {
+            Some(data) => data,
+            // An empty stream had no first byte to be made with.
+            None if size == 0 => self.data()?,
+            None => return Err(store::lost()),
+        };
         let root = self.state().tree.root(size);
         let computed = match root {
             Some(root) => root,
@@ -211,7 +245,8 @@ impl Partial {
         let last = commits.last().map(|commit| (commit.modified_ns, commit.executable));
         let (modified_ns, executable) = last.unwrap_or_default();
         let file = rustix::io::fcntl_dupfd_cloexec(&data, 0).map_err(failed)?;
-        let mut staged = StagedFile::of_partial(store::data_name(self.id), file, me);
+        let data_name = store::data_name(self.id);
+        let mut staged = StagedFile::of_partial(data_name, file, me, pending.clone());
         let executable = executable && self.core.options.allow_executable;
         let stat = staged.finish(modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);
@@ -229,7 +264,8 @@ impl Partial {
         let mut journal = self.journal();
         // What it could not write, nobody waits for: all bodies have ended.
         let _ = self.keep_with(&mut journal);
-        if !journal.exists() {
+        // Where the disk failed just now, nothing is left to be found.
+        if !journal.exists() && !self.state().ended {
             let full = self.core.options.durability == Durability::Full;
             let begun = || self.begun();
             if let Err(errno) = journal.append(&self.core, self.id, begun, |_, _| {}, full) {
@@ -238,9 +274,14 @@ impl Partial {
         }
     }
 
-    /// A commit has failed: what is here stays for the next try.
-    pub(in crate::inbox) fn uncommit(&self) {
-        self.state().commit = None;
+    /// This commit has failed: what is here stays for the next try.
+    pub(in crate::inbox) fn uncommit(&self, failed: &Pending) {
+        let mut state = self.state();
+        // Somebody may have begun to commit it anew.
+        if state.commit.as_ref().is_some_and(|(pending, ..)| pending.is(failed)) {
+            state.commit = None;
+        }
+        drop(state);
         self.left();
     }
 

@@ -7,7 +7,7 @@ use rustix::fs::AtFlags;
 use sandport_protocol::Refusal;
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Tail};
 
-use super::{Partial, entries, tail};
+use super::{Partial, State, entries, tail};
 use crate::inbox::Durability;
 use crate::inbox::disk::Step;
 use crate::inbox::error::refusal;
@@ -162,35 +162,52 @@ impl Partial {
     }
 
     /// The disk failed: whoever holds it is told, and the next one begins at the last watermark. For a stream
-    /// nobody comes.
+    /// nobody comes any more who has heard of that. The journal is held meanwhile.
     pub(super) fn give_up(&self, fault: &Refusal) {
-        let evicted = {
+        let (evicted, told) = {
             let mut state = self.state();
+            let told = state.is_held();
             state.ended = true;
-            state.evict(fault.clone())
+            (state.evict(fault.clone()), told)
         };
         self.dismiss(evicted);
         match self.size {
-            Some(_) => self.wait(),
-            None => {
+            None if told => {
                 self.state().reservation = None;
                 store::remove(&self.core, self.id);
             }
+            _ => self.wait_in(&mut self.state()),
         }
         if let Some(partials) = self.partials.upgrade() {
             partials.forget(self);
         }
     }
 
+    /// The disk failed while it was committed: what came after the last watermark is not to be relied on.
+    pub(in crate::inbox) fn lost(&self, fault: &Refusal) {
+        let _journal = self.journal();
+        if !self.state().ended {
+            self.give_up(fault);
+        }
+    }
+
     /// Nobody has it open any more: what is on the disk counts towards the quota until someone takes it
     /// up again.
     pub(in crate::inbox::partial) fn wait(&self) {
+        let mut state = self.state();
+        // Together with looking: its files may be about to be removed.
+        if !state.ended {
+            self.wait_in(&mut state);
+        }
+    }
+
+    fn wait_in(&self, state: &mut State) {
         let Some(usage) = &self.core.usage else { return };
         let name = store::data_name(self.id);
         let stat = rustix::fs::statat(&self.core.layout.partials, &name, AtFlags::SYMLINK_NOFOLLOW);
         if let Ok(stat) = stat {
             usage.waits(&self.identity, name, u64::try_from(stat.st_size).unwrap_or(0));
         }
-        self.state().reservation = None;
+        state.reservation = None;
     }
 }
