@@ -37,6 +37,10 @@ use intake::Intake;
 /// message to the sender.
 const RANGES_MAX: usize = 1_024;
 
+/// Most groups of an upload that may be begun: each has the state of a hash, of 2 KiB. Twice as many as one
+/// sender's connections.
+const BEGUN_MAX: usize = 128;
+
 /// An upload under a resume key.
 pub(in crate::inbox) struct Partial {
     core: Arc<Core>,
@@ -244,7 +248,8 @@ impl Partial {
             Some((_, hasher)) => hasher,
             None => group_hasher(group),
         };
-        if state.whole.count() + state.claimed.len() + state.begun.len() >= RANGES_MAX {
+        let begun = state.claimed.len() + state.begun.len();
+        if begun >= BEGUN_MAX || state.whole.count() + begun >= RANGES_MAX {
             state.give_back(group, length, hasher);
             let words = "the upload is in too many pieces";
             return Err(Refusal::new(RefusalCode::TooMany, words));

@@ -357,7 +357,7 @@ fn an_upload_in_too_many_pieces_is_refused() {
         upload.body(extent).map(|mut body| body.write(b"x")).err()
     });
     assert_eq!(fault.expect("a refusal").code, RefusalCode::TooMany);
-    assert!(upload.missing().len() <= 1_100);
+    assert!(upload.missing().len() <= 200, "begun groups cost more than whole ones");
 }
 
 #[test]
