@@ -123,6 +123,23 @@ fn a_receiver_that_never_reads_is_cut_when_nothing_moves() {
 }
 
 #[test]
+fn a_receiver_that_never_asks_what_became_of_an_upload_is_cut_when_nothing_moves() {
+    let mut server = hostile_server(["--idle-timeout", "300ms"]);
+    let mut hostile = Connection::open(&server);
+    hostile.say("k");
+    let refused = server.wait_refused("timeout");
+    assert_eq!(refused["peer"], hostile.name());
+    assert_eq!(hostile.hear_all(), b"");
+    let after = HonestUpload::begin(&server);
+    expect_unharmed(server, after);
+}
+
+#[test]
+fn what_one_call_brings_to_the_host_is_bounded() {
+    expect_trap("b", [], &["fuel"]);
+}
+
+#[test]
 fn many_endless_loops_at_once_do_not_keep_an_upload_from_finishing() {
     let mut server = hostile_server([]);
     let mut loops = Vec::new();

@@ -83,6 +83,11 @@ impl Drop for Ticket {
 pub struct Pending(Arc<End>);
 
 impl Pending {
+    /// Whether the outcome is known.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.outcome.get().is_some()
+    }
+
     /// Whether it is the same commit.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

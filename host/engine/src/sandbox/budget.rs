@@ -95,9 +95,10 @@ impl Budget {
                 *entered = Some(Instant::now());
                 Ok(())
             }
+            // Also in the midst of a host call, which asks the guest for memory.
             CallHook::ReturningFromWasm => {
-                *entered = None;
-                Ok(())
+                let used = entered.take().map_or(Duration::ZERO, |since| since.elapsed());
+                self.charge(used)
             }
             CallHook::CallingHost => {
                 let used = entered.take().map_or(Duration::ZERO, |since| since.elapsed());
@@ -217,6 +218,18 @@ mod tests {
         let until = thread_time() + Duration::from_millis(25);
         while thread_time() < until {}
         assert!(budget.handle_tick().is_err());
+    }
+
+    #[test]
+    fn what_is_computed_while_a_host_call_asks_for_memory_is_charged() {
+        let mut budget = budget(0);
+        let refused = (0..1_000).any(|_| {
+            assert!(budget.handle_hook(CallHook::CallingWasm).is_ok());
+            let until = Instant::now() + Duration::from_millis(1);
+            while Instant::now() < until {}
+            budget.handle_hook(CallHook::ReturningFromWasm).is_err()
+        });
+        assert!(refused, "a second is more than 100 ms");
     }
 
     #[test]

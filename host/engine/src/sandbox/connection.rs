@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,7 +10,7 @@ use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
 use super::buffers::Buffers;
-use crate::inbox::Destination;
+use crate::inbox::{Destination, Pending};
 use crate::net::{Peer, Stream};
 use crate::server::{EventSink, ServerEvent};
 
@@ -57,9 +57,14 @@ impl DiskPace {
 }
 
 /// The text up to the last character that ends within `bytes_max`.
-fn cut(mut text: String, bytes_max: usize) -> String {
-    text.truncate(text.floor_char_boundary(bytes_max));
-    text
+fn cut(text: String, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    // A text that is only truncated keeps the memory of the whole.
+    if end < text.len() { text[..end].to_owned() } else { text }
+}
+
+fn cut_detail(refusal: &mut Refusal) {
+    refusal.detail = refusal.detail.take().map(|detail| cut(detail, DETAIL_BYTES_MAX));
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -78,6 +83,8 @@ pub(crate) struct Connection {
     moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
     commits: AtomicUsize,
+    /// Commits that may not be over.
+    awaited: Mutex<Vec<Pending>>,
     /// Waits for room in an upload: for the disk, and not for the peer.
     disk_waits: AtomicUsize,
     /// Bytes that the guest wrote and the socket has not taken.
@@ -98,6 +105,7 @@ impl Connection {
             arrived: Arc::default(),
             moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
+            awaited: Mutex::default(),
             disk_waits: AtomicUsize::new(0),
             unsent: Mutex::default(),
             held: Notify::new(),
@@ -150,6 +158,11 @@ impl Connection {
         Ok(unsent.len())
     }
 
+    /// How much is unsent, as far as is known.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Waits until all is sent.
     pub(crate) async fn flushed(&self) -> io::Result<()> {
         while self.flush()? > 0 {
@@ -176,8 +189,25 @@ impl Connection {
         self.moved_ms.store(millis(self.since.elapsed()), Ordering::Relaxed);
     }
 
-    pub(super) fn commit_started(&self) {
+    /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once.
+    pub(super) fn commit_started(&self, pending: Option<&Pending>) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+        let Some(pending) = pending.filter(|pending| !pending.is_over()) else { return };
+        let mut awaited = self.awaited();
+        if awaited.len() == awaited.capacity() {
+            awaited.retain(|pending| !pending.is_over());
+        }
+        awaited.push(pending.clone());
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, Vec<Pending>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the inbox or the disk is waited for, and not the peer.
+    fn is_busy(&self) -> bool {
+        self.disk_waits.load(Ordering::Relaxed) > 0
+            || self.awaited().iter().any(|pending| !pending.is_over())
     }
 
     pub(super) fn commit_ended(&self) {
@@ -185,7 +215,7 @@ impl Connection {
         self.commits.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many commits the inbox is busy with.
+    /// How many commits there are whose outcome the guest has not asked for.
     pub(super) fn commits(&self) -> usize {
         self.commits.load(Ordering::Relaxed)
     }
@@ -202,7 +232,8 @@ impl Connection {
         loop {
             let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
             let idle = self.since.elapsed().saturating_sub(moved);
-            let busy = self.commits() > 0 || self.disk_waits.load(Ordering::Relaxed) > 0;
+            // Not the commits that are over, and that the guest does not ask about.
+            let busy = self.is_busy();
             if idle >= limit && !busy {
                 return;
             }
@@ -216,16 +247,16 @@ impl Connection {
         let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
         self.context.events.emit(match event {
             ServerEvent::UploadRefused { peer, name, mut refusal } => {
+                cut_detail(&mut refusal);
                 *told() = Some(refusal.clone());
-                refusal.detail = refusal.detail.map(|detail| cut(detail, DETAIL_BYTES_MAX));
                 let name = name.map(|name| cut(name, NAME_BYTES_MAX));
                 ServerEvent::UploadRefused { peer, name, refusal }
             }
-            ServerEvent::ConnectionRefused { refusal, .. } if told().as_ref() == Some(&refusal) => {
-                return;
-            }
             ServerEvent::ConnectionRefused { peer, mut refusal } => {
-                refusal.detail = refusal.detail.map(|detail| cut(detail, DETAIL_BYTES_MAX));
+                cut_detail(&mut refusal);
+                if told().as_ref() == Some(&refusal) {
+                    return;
+                }
                 ServerEvent::ConnectionRefused { peer, refusal }
             }
             event => event,

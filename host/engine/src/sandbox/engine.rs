@@ -60,6 +60,9 @@ pub struct SandboxLimits {
     pub compute_per_second_waited: Duration,
     /// Resources (streams, uploads, pollables, commits) that one instance may hold.
     pub resources_max: usize,
+    /// What one call of the host may bring of lists and strings, in bytes. Elsewhere than in the instance's own
+    /// memory nothing bounds them, and no call can be interrupted. A write has a MiB at most.
+    pub call_bytes_max: usize,
 }
 
 /// Linear memory of a resident instance, in bytes: half a megabyte for each of a thousand connections.
@@ -104,6 +107,7 @@ impl Default for SandboxLimits {
             compute_per_second_waited: Duration::ZERO,
             // Four for each upload that may be open at once, and a few for the connection.
             resources_max: 4 * 1_024 + 256,
+            call_bytes_max: 4 * 1024 * 1024,
         }
     }
 }

@@ -100,7 +100,7 @@ impl Sandbox {
         let since = Instant::now();
         let mut store =
             Store::new(self.pre.engine(), State::new(Arc::clone(connection), &self.limits));
-        state::confine(&mut store);
+        state::confine(&mut store, &self.limits);
         let (peer, input, output) = store.data_mut().arguments()?;
         let instance = self.pre.instantiate_async(&mut store).await?;
         let peer_name = connection.peer.clone();

@@ -100,8 +100,9 @@ impl WasiView for State {
     }
 }
 
-/// Puts the limits in force: memory, and compute time.
-pub(super) fn confine<T: Bounded>(store: &mut Store<T>) {
+/// Puts the limits in force: memory, what a call of the host may bring, and compute time.
+pub(super) fn confine<T: Bounded>(store: &mut Store<T>, limits: &SandboxLimits) {
+    store.set_hostcall_fuel(limits.call_bytes_max);
     store.limiter(|state| &mut state.bounds().memory);
     store
         .call_hook(|mut context, hook| Ok(context.data_mut().bounds().budget.handle_hook(hook)?));

@@ -39,6 +39,8 @@ impl Guest for Component {
             Some(b's') => trouble::recurse(0),
             Some(b'h') => trouble::hoard_resources(),
             Some(b'n') => trouble::never_read(),
+            Some(b'k') => trouble::never_ask(),
+            Some(b'b') => trouble::bring_much(),
             Some(b'f') => trouble::forge(&output),
             Some(b'a') => trouble::abandon(),
             Some(b'w') => trouble::overwrite_limits(&output),

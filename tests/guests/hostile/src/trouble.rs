@@ -71,6 +71,20 @@ pub(crate) fn never_read() {
     monotonic_clock::subscribe_duration(LONG_NS).block();
 }
 
+/// Ends an upload, never asks what came of it, and waits.
+pub(crate) fn never_ask() {
+    let Some(upload) = open("unasked", Some(0)) else { return };
+    // A byte is missing, so nothing is stored.
+    let pending = Upload::commit(upload, 1, None);
+    monotonic_clock::subscribe_duration(LONG_NS).block();
+    drop(black_box(pending));
+}
+
+/// Calls the host with more than any call needs.
+pub(crate) fn bring_much() {
+    log::emit(log::Level::Debug, &"x".repeat(8 << 20));
+}
+
 /// Says that a file is stored which it never commits.
 pub(crate) fn forge(output: &OutputStream) {
     let Some(upload) = open("forged.txt", Some(5)) else { return };

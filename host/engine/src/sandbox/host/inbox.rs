@@ -246,7 +246,7 @@ impl PendingCommit {
         kind: EntryKind,
         connection: &Arc<Connection>,
     ) -> Self {
-        connection.commit_started();
+        connection.commit_started(pending.as_ref().ok());
         let connection = Arc::clone(connection);
         Self { pending, name, kind, connection, reported: std::sync::Once::new() }
     }

@@ -134,7 +134,7 @@ impl State {
         let budget = Budget::of_thread(limits, Arc::clone(&arrived), Arc::clone(&waited_us));
         let bounds = Bounds::new(limits, budget);
         let mut store = Store::new(engine, Self { table, wasi, bounds, arrived, waited_us });
-        state::confine(&mut store);
+        state::confine(&mut store, limits);
         store
     }
 }

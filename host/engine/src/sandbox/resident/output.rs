@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi_io::poll::Pollable;
-use wasmtime_wasi_io::streams::{OutputStream, StreamResult};
+use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 use crate::text::sanitise;
 
@@ -296,6 +296,9 @@ impl Pollable for Pipe {
 
 impl OutputStream for Pipe {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > WRITE_BYTES_MAX {
+            return Err(StreamError::trap("wrote more than check-write permitted"));
+        }
         self.shared.write(self.stream, &bytes);
         Ok(())
     }
@@ -340,7 +343,7 @@ mod tests {
         let sink = Arc::clone(&all);
         let output = Output::new(move |heard| sink.lock().unwrap().push(heard));
         let mut stdout = output.stdout();
-        for bytes in writes {
+        for bytes in writes.iter().flat_map(|bytes| bytes.chunks(WRITE_BYTES_MAX)) {
             stdout.write(Bytes::copy_from_slice(bytes)).unwrap();
         }
         output.finish();
@@ -351,6 +354,12 @@ mod tests {
     fn stored(name: &str) -> Heard {
         let (name, digest, peer) = (name.to_owned(), None, None);
         Heard::Claim(Claim::Stored { name, size: 5, digest, peer })
+    }
+
+    #[test]
+    fn more_than_was_permitted_is_not_taken() {
+        let mut stdout = Output::new(|_| ()).stdout();
+        assert!(stdout.write(Bytes::from(vec![b'x'; WRITE_BYTES_MAX + 1])).is_err());
     }
 
     #[test]

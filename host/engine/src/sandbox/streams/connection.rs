@@ -82,7 +82,8 @@ impl Pollable for ConnectionOutput {
 #[async_trait]
 impl OutputStream for ConnectionOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if bytes.len() > WRITE_BYTES_MAX {
+        // Permits are given when nothing is unsent.
+        if self.0.unsent_bytes() + bytes.len() > WRITE_BYTES_MAX {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
         self.0.write(bytes).map_err(|_| StreamError::Closed)
