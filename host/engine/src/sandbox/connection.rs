@@ -287,6 +287,15 @@ mod tests {
     /// More than a socket takes at once.
     const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
+    #[test]
+    fn what_is_cut_off_of_a_text_takes_no_memory() {
+        let long = "ä".repeat(1 << 20);
+        let short = cut(long, 101);
+        assert_eq!(short, "ä".repeat(50));
+        assert!(short.capacity() < 1_000);
+        assert_eq!(cut(short.clone(), 101), short);
+    }
+
     #[tokio::test]
     async fn what_the_socket_does_not_take_at_once_is_sent_though_nobody_asks_again() {
         let dir = tempfile::tempdir().unwrap();
