@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::process;
+
 /// The target of the receivers.
 const TARGET: &str = "wasm32-wasip2";
 
@@ -190,6 +192,7 @@ fn scrubbed(dropped: &[&str]) -> Command {
 }
 
 /// A shell in which cargo is that of the tests, and finds nothing that describes their own build.
+/// [`process::run_build`] runs it.
 pub fn shell() -> Command {
     let mut command = Command::new("bash");
     scrub(&mut command, &DROPPED_FOR_WASM);
@@ -207,10 +210,6 @@ fn scrub(command: &mut Command, dropped: &[&str]) {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().expect("cargo starts");
-    assert!(
-        output.status.success(),
-        "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let ended = process::run_build(command);
+    assert_eq!(ended.code, Some(0), "{command:?} failed:\n{}", ended.stderr);
 }

@@ -1,11 +1,48 @@
 //! A connection on which a test says what it likes.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::{PATIENCE, Server};
+use crate::Server;
+use crate::deadline::{Deadline, PATIENCE};
+
+/// Connects to an address; `unix:/path` too. Neither this nor a read or a write of the socket takes longer
+/// than [`PATIENCE`].
+///
+/// # Errors
+/// Nobody listens there.
+pub fn connect(address: &str) -> io::Result<Socket> {
+    let (domain, to) = match address.strip_prefix("unix:") {
+        Some(path) => (Domain::UNIX, SockAddr::unix(path)?),
+        None => {
+            let to: SocketAddr = address.parse().expect("an address and a port");
+            (Domain::for_address(to), to.into())
+        }
+    };
+    connect_from(patient(domain)?, &to)
+}
+
+fn connect_from(socket: Socket, to: &SockAddr) -> io::Result<Socket> {
+    if to.is_unix() {
+        // The time for writes is that for this too.
+        #[expect(clippy::disallowed_methods, reason = "the socket has its time")]
+        socket.connect(to)?;
+    } else {
+        socket.connect_timeout(to, PATIENCE)?;
+        // Each `say` is a segment of its own.
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok(socket)
+}
+
+fn patient(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    Ok(socket)
+}
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -20,39 +57,27 @@ impl Connection {
     }
 
     /// Connects to an address; `unix:/path` too.
+    #[track_caller]
     pub fn to(address: &str) -> Self {
-        if let Some(path) = address.strip_prefix("unix:") {
-            let socket =
-                Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket can be made");
-            let to = SockAddr::unix(path).expect("a path that fits an address");
-            socket.connect(&to).unwrap_or_else(|error| panic!("{address}: {error}"));
-            return Self::patient(socket);
-        }
-        let stream =
-            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
-        Self::of(stream.into())
+        Self::try_to(address).unwrap_or_else(|error| panic!("{address}: {error}"))
+    }
+
+    /// Connects to an address where a server may listen.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn try_to(address: &str) -> io::Result<Self> {
+        connect(address).map(|stream| Self { stream })
     }
 
     /// Connects to the first address of the server, from this address of the machine.
+    #[track_caller]
     pub fn from(source: IpAddr, server: &Server) -> Self {
-        let server: SocketAddr = server.address().parse().expect("an address and a port");
-        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)
-            .expect("a socket can be made");
+        let to: SocketAddr = server.address().parse().expect("an address and a port");
+        let socket = patient(Domain::for_address(to)).expect("a socket can be made");
         socket.bind(&SocketAddr::new(source, 0).into()).expect("an address of the machine");
-        socket.connect(&server.into()).unwrap_or_else(|error| panic!("{server}: {error}"));
-        Self::of(socket)
-    }
-
-    fn of(stream: Socket) -> Self {
-        // Each `say` is a segment of its own.
-        stream.set_tcp_nodelay(true).expect("a socket option");
-        Self::patient(stream)
-    }
-
-    fn patient(stream: Socket) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
-        Self { stream }
+        let stream = connect_from(socket, &to.into());
+        Self { stream: stream.unwrap_or_else(|error| panic!("{to}: {error}")) }
     }
 
     /// This end, as the server names it.
@@ -85,12 +110,19 @@ impl Connection {
     /// Reads that many bytes.
     #[track_caller]
     pub fn hear(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).expect("the server answers");
+        let deadline = Deadline::new();
+        let mut bytes = Vec::with_capacity(count);
+        while bytes.len() < count {
+            let some = self.hear_some(count - bytes.len());
+            assert!(!some.is_empty(), "the server has closed after {bytes:?}, not {count} bytes");
+            bytes.extend_from_slice(&some);
+            deadline.check(format_args!("{count} bytes of an answer, of which came {bytes:?}"));
+        }
         bytes
     }
 
-    /// Reads what there is, up to `count` bytes. Empty: the server has ended the connection.
+    /// Waits until something comes and reads it, up to `count` bytes. Empty: the server has ended the connection.
+    #[track_caller]
     pub fn hear_some(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         let count = loop {
@@ -99,7 +131,11 @@ impl Connection {
                 Err(error) if is_end(&error) => break 0,
                 // A read with a timeout is not taken up again by itself after the machine was halted.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => panic!("the server neither answers nor closes: {error}"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let missed = Deadline::new().missed("an answer or the end of a connection");
+                    panic!("{missed}")
+                }
+                Err(error) => panic!("the connection fails: {error}"),
             }
         };
         bytes.truncate(count);
@@ -107,9 +143,12 @@ impl Connection {
     }
 
     /// Reads to the end of the connection.
+    #[track_caller]
     pub fn hear_all(&mut self) -> Vec<u8> {
+        let deadline = Deadline::new();
         let mut all = Vec::new();
         loop {
+            deadline.check("the end of a connection");
             let some = self.hear_some(64 * 1024);
             if some.is_empty() {
                 return all;
@@ -125,7 +164,7 @@ impl Connection {
     }
 }
 
-fn is_end(error: &std::io::Error) -> bool {
+fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted

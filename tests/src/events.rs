@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::PATIENCE;
+use crate::deadline::{Deadline, until};
+use crate::process::Collected;
 
 /// The events of one server, in order. Each is handed out once.
 #[derive(Debug)]
@@ -18,9 +17,7 @@ pub struct Events {
     waiting: Vec<Value>,
     /// Everything that came, to explain a failure.
     history: Vec<Value>,
-    stderr: Arc<Mutex<String>>,
-    /// Ends with standard error.
-    stderr_open: Receiver<()>,
+    stderr: Collected,
 }
 
 impl Events {
@@ -35,28 +32,19 @@ impl Events {
                 }
             }
         });
-        let kept = Arc::new(Mutex::new(String::new()));
-        let keep = Arc::clone(&kept);
-        let (open, stderr_open) = channel();
-        thread::spawn(move || {
-            let _open = open;
-            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                let mut text = keep.lock().unwrap();
-                text.push_str(&String::from_utf8_lossy(&line));
-                text.push('\n');
-            }
-        });
-        Self { lines, waiting: Vec::new(), history: Vec::new(), stderr: kept, stderr_open }
+        let stderr = Collected::of(stderr);
+        Self { lines, waiting: Vec::new(), history: Vec::new(), stderr }
     }
 
     /// Waits for the next event that fits.
+    #[track_caller]
     pub fn wait(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         if let Some(index) = self.waiting.iter().position(&fits) {
             return self.waiting.remove(index);
         }
-        let until = Instant::now() + PATIENCE;
+        let deadline = Deadline::new();
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.lines.recv_timeout(deadline.left()) {
                 Ok(event) => {
                     self.history.push(event.clone());
                     if fits(&event) {
@@ -64,7 +52,9 @@ impl Events {
                     }
                     self.waiting.push(event);
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("{what} did not come; {}", self.told()),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{}; {}", deadline.missed(what), self.told())
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("the server ended before {what} came; {}", self.told())
                 }
@@ -78,22 +68,22 @@ impl Events {
     }
 
     /// Waits until the process has closed its output, as it does at its end.
+    #[track_caller]
     pub fn wait_for_end(&mut self) {
-        let until = Instant::now() + PATIENCE;
+        let deadline = Deadline::new();
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.lines.recv_timeout(deadline.left()) {
                 Ok(event) => {
                     self.history.push(event.clone());
                     self.waiting.push(event);
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("the server does not end; {}", self.told())
+                    panic!("{}; {}", deadline.missed("the end of the server"), self.told())
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        // Nothing is ever sent: what comes is the end of what it says on standard error.
-        let _ = self.stderr_open.recv_timeout(until.saturating_duration_since(Instant::now()));
+        until("the end of the server's standard error", || self.stderr.is_all());
     }
 
     /// What came and was not asked for.
@@ -105,12 +95,18 @@ impl Events {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Standard error so far.
+    /// Standard error so far. All of it, once the server has ended.
     pub fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
+        self.stderr.text()
     }
 
-    fn told(&self) -> String {
+    /// Waits until these words are on standard error of a server that goes on.
+    #[track_caller]
+    pub fn wait_stderr(&self, words: &str) {
+        until(format_args!("{words:?} on standard error"), || self.stderr().contains(words));
+    }
+
+    pub(crate) fn told(&self) -> String {
         let history: Vec<String> = self.history.iter().map(Value::to_string).collect();
         format!("it reported:\n{}\nand on standard error:\n{}", history.join("\n"), self.stderr())
     }

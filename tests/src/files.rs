@@ -6,6 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use serde_json::Value;
+
+use crate::{process, send};
+
 /// An entry of a folder.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -82,6 +86,13 @@ pub fn names_in(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// How much of the uploads that are under way is kept, as the operator sees it. Bytes.
+pub fn kept(inbox: &Path) -> u64 {
+    let ended = process::run(send::command().args(["--json", "ls"]).arg(inbox), b"");
+    let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line));
+    lines.filter_map(|line| line.expect("lines are JSON")["kept"].as_u64()).sum()
 }
 
 /// The resume keys in a sender's state folder.

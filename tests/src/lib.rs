@@ -2,7 +2,8 @@
 //!
 //! Tests start the real `sandport` binary on a port that the system chooses, read its ready line, wait
 //! for what it reports, and look at what lies in the inbox. Nothing sleeps for a guessed time: each
-//! wait is for an event, a line or the end of a connection, and fails after [`PATIENCE`].
+//! wait is for an event, a line or the end of a connection, has a deadline ([`mod@deadline`]), and says what it
+//! waited for when that passes.
 //!
 //! Variables, with absolute paths:
 //!
@@ -17,16 +18,17 @@
 //!   allows no user namespaces.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness fails by panicking")]
 
-use std::time::Duration;
-
 pub mod artifacts;
 pub mod clients;
 pub mod components;
 pub mod connection;
+pub mod deadline;
 pub mod events;
 pub mod files;
+mod gate;
 pub mod middlebox;
 pub mod native;
+pub mod peer;
 pub mod process;
 pub mod random;
 pub mod send;
@@ -38,7 +40,3 @@ pub use native::Native;
 pub use random::Random;
 pub use send::{Sent, send};
 pub use server::{Server, Setup};
-
-/// How long a test waits for what has to come. Long, because a busy machine is no failure (an interpreter
-/// takes a minute to compile there): it only bounds how long a broken build hangs.
-pub const PATIENCE: Duration = Duration::from_secs(180);

@@ -7,6 +7,7 @@ use sandport_protocol::wire::{
 };
 use sandport_protocol::{Digest, EntryKind, Offer, Receipt, Refusal, Resume, ResumeMode, UploadId};
 
+use crate::deadline::Deadline;
 use crate::{Connection, Server};
 
 /// A native connection after its hello.
@@ -56,8 +57,11 @@ impl Native {
     }
 
     /// The next message; `None`: the end. What only shows that the receiver is alive is left out.
+    #[track_caller]
     pub fn hear(&mut self) -> Option<ReceiverMessage> {
+        let deadline = Deadline::new();
         loop {
+            deadline.check("a message besides those that show that the receiver is alive");
             match self.hear_any()? {
                 ReceiverMessage::KeepAlive | ReceiverMessage::Progress(_) => {}
                 message => return Some(message),
@@ -68,7 +72,9 @@ impl Native {
     /// Waits until so many bytes of an upload are durable.
     #[track_caller]
     pub fn wait_durable(&mut self, wanted: UploadId, bytes: u64) {
+        let deadline = Deadline::new();
         loop {
+            deadline.check(format_args!("{bytes} durable bytes of upload {wanted}"));
             match self.hear_any() {
                 Some(ReceiverMessage::Progress(Progress { id, durable }))
                     if id == wanted && durable >= bytes =>
@@ -82,6 +88,7 @@ impl Native {
     }
 
     /// The next message of any kind.
+    #[track_caller]
     fn hear_any(&mut self) -> Option<ReceiverMessage> {
         loop {
             if let Some(frame) = self.frames.next(&mut self.heard).expect("the receiver's frames") {
@@ -127,7 +134,9 @@ impl Native {
     /// The outcome of an upload, whatever is said of others before.
     #[track_caller]
     pub fn outcome(&mut self, wanted: UploadId) -> Result<Receipt, Refusal> {
+        let deadline = Deadline::new();
         loop {
+            deadline.check(format_args!("the outcome of upload {wanted}"));
             match self.hear() {
                 Some(ReceiverMessage::Stored(stored) | ReceiverMessage::AlreadyStored(stored))
                     if stored.id == wanted =>
@@ -147,8 +156,14 @@ impl Native {
     }
 
     /// Hears all messages to the end of the connection.
+    #[track_caller]
     pub fn hear_all(&mut self) -> Vec<ReceiverMessage> {
-        std::iter::from_fn(|| self.hear()).collect()
+        let deadline = Deadline::new();
+        std::iter::from_fn(|| {
+            deadline.check("the end of a connection");
+            self.hear()
+        })
+        .collect()
     }
 }
 

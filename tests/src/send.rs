@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::artifacts;
+use crate::deadline::PATIENCE;
 use crate::process;
 use crate::server::without_settings;
 
@@ -60,11 +61,13 @@ impl Sent {
 }
 
 /// Runs `sandport --json send` with these arguments to its end.
+#[track_caller]
 pub fn send<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Sent {
     send_with(Path::new("."), b"", arguments)
 }
 
 /// Runs `sandport --json send` in a folder, with this standard input, to its end.
+#[track_caller]
 pub fn send_with<S: AsRef<OsStr>>(
     folder: &Path,
     stdin: &[u8],
@@ -88,5 +91,8 @@ pub fn command() -> Command {
     // Who tests what happens after a cut says so; nobody's home gets keys.
     let state = std::env::temp_dir().join(format!("sandport-tests-{}", std::process::id()));
     command.env("SANDPORT_RETRIES", "0").env("XDG_STATE_HOME", state);
+    // Nor is a server that gets no processor time for a minute one that has stalled.
+    let patience = format!("{}s", PATIENCE.as_secs());
+    command.env("SANDPORT_STALL_TIMEOUT", &patience).env("SANDPORT_CONNECT_TIMEOUT", &patience);
     command
 }

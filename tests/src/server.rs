@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::artifacts;
+use crate::deadline::Deadline;
 use crate::events::Events;
 use crate::files::{self, Tree};
 use crate::process::{self, Ended, Guarded};
@@ -71,14 +72,14 @@ impl Setup {
     }
 
     /// Starts it and waits until it is ready.
+    #[track_caller]
     pub fn start(self) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let inbox = self.inbox.clone().unwrap_or_else(|| folder.path().join("inbox"));
         let mut command = self.command(&inbox, folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Guarded::spawn(&mut command);
-        let stdout = process.0.stdout.take().expect("piped");
-        let stderr = process.0.stderr.take().expect("piped");
+        let (stdout, stderr) = process.take_output();
         let mut events = Events::read(stdout, stderr);
         let ready = events.wait("the ready line", |event| event["type"] == "listening");
         let addresses = ready["addresses"].as_array().expect("addresses are a list");
@@ -201,12 +202,14 @@ impl Server {
     }
 
     /// Waits until a file is stored; its name.
+    #[track_caller]
     pub fn wait_stored(&mut self) -> String {
         let event = self.events.wait("a stored file", |event| event["type"] == "stored");
         event["name"].as_str().expect("a name is text").to_owned()
     }
 
     /// Waits until something is refused with this code.
+    #[track_caller]
     pub fn wait_refused(&mut self, code: &str) -> Value {
         self.events.wait(&format!("a refusal with {code}"), |event| {
             event["type"] == "refused" && event["code"] == code
@@ -214,6 +217,7 @@ impl Server {
     }
 
     /// Waits until a receiver traps; the reason.
+    #[track_caller]
     pub fn wait_trapped(&mut self) -> String {
         let event = self.events.wait("a trap", |event| event["type"] == "trapped");
         event["reason"].as_str().expect("a reason is text").to_owned()
@@ -224,6 +228,11 @@ impl Server {
         self.process.signal(Signal::INT);
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Kills it, as the system does when memory runs out.
     pub fn kill(&mut self) {
         self.process.signal(Signal::KILL);
@@ -231,12 +240,22 @@ impl Server {
     }
 
     /// Waits for the end of the process; its exit code.
+    #[track_caller]
     pub fn wait_for_end(&mut self) -> Option<i32> {
         self.events.wait_for_end();
-        self.process.wait().code()
+        let deadline = Deadline::new();
+        match deadline.poll(|| self.process.try_wait()) {
+            Some(status) => status.code(),
+            None => panic!(
+                "{}; {}",
+                deadline.missed("the end of a server that has closed its output"),
+                self.events.told()
+            ),
+        }
     }
 
     /// Asks it to stop and waits until it has: all connections are over then.
+    #[track_caller]
     pub fn stop(&mut self) -> Option<i32> {
         self.interrupt();
         self.wait_for_end()

@@ -58,20 +58,6 @@ fn a_line_end_makes_the_size_certain_at_once() {
 }
 
 #[test]
-fn a_size_in_two_segments_within_the_settle_time_is_one_size() {
-    let mut server = Server::start(["--settle-ms", "1500"]);
-    let content = Random::seeded().bytes(1234);
-    let mut client = Connection::open(&server);
-    client.say("12");
-    client.say("34");
-    assert_eq!(client.hear(3), b"ack");
-    client.say(&content);
-    drop(client);
-    server.wait_stored();
-    assert_eq!(only_file(&server), content);
-}
-
-#[test]
 fn a_part_of_the_size_that_comes_after_the_settle_time_publishes_nothing() {
     let mut server = Server::start(SETTLES_AT_ONCE);
     let content = Random::seeded().bytes(1234);
@@ -92,8 +78,8 @@ fn a_late_part_of_the_size_that_fills_the_settled_size_publishes_nothing() {
     let mut client = Connection::open(&server);
     client.say("1");
     assert_eq!(client.hear(3), b"ack");
-    client.say("0");
-    client.try_say("0123456789");
+    // In one segment, or the silence behind the zero could be long enough to make a file of it.
+    client.say("00123456789");
     server.wait_refused("malformed");
     server.stop_and_expect_nothing();
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use sandport_tests::deadline::joined;
 use sandport_tests::files::Entry;
 use sandport_tests::{Connection, Native, Random, Server};
 
@@ -63,7 +64,7 @@ fn fifty_senders_at_once_each_have_their_files_stored() {
         }));
     }
     for sender in senders {
-        sender.join().unwrap();
+        joined("the end of a sender", sender);
     }
     for _ in 0..SENDERS {
         server.wait_stored();
@@ -94,7 +95,7 @@ fn connections_over_the_limit_wait_and_are_served() {
         }));
     }
     for sender in senders {
-        sender.join().unwrap();
+        joined("the end of a sender", sender);
     }
     assert_eq!(server.stop(), Some(0));
     assert_eq!(server.published().len(), 12);

@@ -2,12 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::Command;
 
-use rustix::process::Signal;
-use sandport_tests::process::Guarded;
+use sandport_tests::process::Running;
 use sandport_tests::{Connection, artifacts, send};
 use tempfile::TempDir;
 
@@ -16,8 +14,7 @@ const REFUSED: Option<i32> = Some(4);
 
 /// An example that runs, in a folder of its own.
 struct Program {
-    process: Guarded,
-    lines: BufReader<ChildStdout>,
+    process: Running,
     address: String,
     folder: TempDir,
 }
@@ -26,19 +23,10 @@ impl Program {
     fn start(example: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(artifacts::program(example));
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut process = Guarded::spawn(&mut command);
-        let lines = BufReader::new(process.0.stdout.take().unwrap());
-        let mut program = Self { process, lines, address: String::new(), folder };
-        let ready = program.line();
-        program.address = ready.strip_prefix("ready on ").expect(&ready).to_owned();
-        program
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        let mut process = Running::start(command.current_dir(folder.path()), b"");
+        let ready = process.line("the ready line");
+        let address = ready.strip_prefix("ready on ").expect(&ready).to_owned();
+        Self { process, address, folder }
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> std::path::PathBuf {
@@ -52,11 +40,11 @@ impl Program {
     }
 
     /// Types Ctrl-C, and waits; what it still said.
-    fn stop(mut self) -> Vec<String> {
-        self.process.signal(Signal::INT);
-        let lines = self.lines.by_ref().lines().map(Result::unwrap).collect();
-        assert_eq!(self.process.wait().code(), Some(0));
-        lines
+    fn stop(self) -> Vec<String> {
+        self.process.interrupt();
+        let ended = self.process.finish();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout.lines().map(str::to_owned).collect()
     }
 }
 
@@ -65,7 +53,7 @@ fn a_server_in_somebody_elses_program_receives_and_tells_its_events() {
     let mut program = Program::start("embed");
     let path = program.file("report.pdf", "hello");
     program.send(&path).expect_success();
-    let line = program.line();
+    let line = program.process.line("the file that was stored");
     assert!(line.starts_with("report.pdf from 127.0.0.1:"), "{line}");
     assert!(line.ends_with(", 5 bytes"), "{line}");
     assert_eq!(fs::read(program.folder.path().join("inbox/report.pdf")).unwrap(), b"hello");

@@ -7,9 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::thread;
 
+use sandport_tests::connection::connect;
 use sandport_tests::files::Tree;
 use sandport_tests::send::command;
-use sandport_tests::{Server, process, send};
+use sandport_tests::{Server, peer, process, send};
 
 /// A folder with a file of 100,000 letters; its path.
 fn something_to_send() -> (tempfile::TempDir, PathBuf) {
@@ -20,10 +21,10 @@ fn something_to_send() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// The address of a service that does `serve` with each connection.
-fn service(serve: impl Fn(TcpStream) + Send + 'static) -> String {
+fn service(serve: impl FnMut(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || listener.incoming().flatten().for_each(serve));
+    peer::serve(listener, serve);
     address
 }
 
@@ -74,9 +75,9 @@ fn a_tree_in_the_classic_dialect_makes_no_sense() {
 #[test]
 fn a_server_that_is_not_there_is_3() {
     let (_folder, path) = something_to_send();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let nobody = peer::Nobody::new();
     for dialect in [&[][..], &["--classic"]] {
-        let arguments = [path.to_str().unwrap(), &nobody];
+        let arguments = [path.to_str().unwrap(), &nobody.address()];
         let sent = send(arguments.iter().chain(dialect));
         assert_eq!(sent.code, Some(3), "{sent:?}");
         assert_eq!(error_code(&sent), "\"unreachable\"");
@@ -144,7 +145,7 @@ fn damage_on_the_way_is_5_and_publishes_nothing() {
     // A network that damages one letter of the content on its way to the server.
     let to = server.address().to_owned();
     let network = service(move |mut from_sender| {
-        let mut to_server = TcpStream::connect(&to).unwrap();
+        let mut to_server = TcpStream::from(connect(&to).unwrap());
         let (mut from_server, mut to_sender) =
             (to_server.try_clone().unwrap(), from_sender.try_clone().unwrap());
         thread::spawn(move || std::io::copy(&mut from_server, &mut to_sender));
@@ -192,7 +193,7 @@ fn ctrl_c_is_130() {
     let mut sender = command();
     sender.current_dir(folder.path()).arg("send").arg(&path).arg(&address);
     let sender = process::Running::start(&mut sender, b"");
-    let _connection = silent.accept().unwrap();
+    let _connection = peer::accept(&silent, "the sender");
     sender.interrupt();
     let ended = sender.finish();
     assert_eq!(ended.code, Some(130), "{ended:?}");

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::TcpListener;
+use std::time::Instant;
 
 use sandport_tests::files::{Tree, file};
-use sandport_tests::{Connection, Server, Setup, artifacts};
+use sandport_tests::{Connection, Server, Setup, artifacts, peer};
+
+/// Soon over for who says nothing, and long for who has the next words ready.
+const IDLE_TIMEOUT: &str = "3s";
 
 /// A server whose receiver misbehaves as the first byte of a connection says, with `flags`.
 fn hostile_server<const N: usize>(flags: [&str; N]) -> Server {
@@ -113,7 +117,7 @@ fn uploads_of_a_receiver_that_traps_leave_nothing_behind() {
 /// Says `begun` to a server, whose receiver then waits for nothing, and expects it to be cut.
 #[track_caller]
 fn expect_cut(begun: &str) {
-    let mut server = hostile_server(["--idle-timeout", "300ms"]);
+    let mut server = hostile_server(["--idle-timeout", IDLE_TIMEOUT]);
     let mut hostile = Connection::open(&server);
     hostile.say(begun);
     let refused = server.wait_refused("timeout");
@@ -181,13 +185,16 @@ fn a_flood_of_log_lines_is_cut_and_its_tricks_are_taken_out() {
     let mut server = hostile_server([]);
     let during = HonestUpload::begin(&server);
     let mut hostile = Connection::open(&server);
+    let since = Instant::now();
     hostile.say("g");
     assert_eq!(hostile.hear_all(), b"flooded\n");
     during.complete(&mut server);
     assert_eq!(server.stop(), Some(0));
     let log = server.events.stderr();
     let lines = log.lines().filter(|line| line.contains("flood")).count();
-    assert!((1..200).contains(&lines), "{lines} of 20,000 lines were written");
+    // One more may be written each second, however long this machine takes for a flood.
+    let most = 200 + since.elapsed().as_secs() as usize;
+    assert!((1..most).contains(&lines), "{lines} of 20,000 lines were written");
     assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
     assert!(log.lines().all(|line| !line.starts_with("second line")), "{log}");
     assert!(log.lines().all(|line| line.len() < 4_096));
@@ -227,6 +234,5 @@ fn the_interfaces_of_wasi_are_there_and_give_no_power() {
     let log = server.events.stderr();
     assert!(log.contains("environment: 0"), "the receiver's log is the operator's: {log}");
     assert!(!log.contains("a line on standard"), "its output is not: {log}");
-    listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "nobody may have connected");
+    assert!(!peer::has_connected(&listener), "nobody may have connected");
 }

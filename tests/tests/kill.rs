@@ -3,16 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use sandport_tests::deadline::joined;
 use sandport_tests::files::{Entry, Tree};
-use sandport_tests::process::Guarded;
-use sandport_tests::{Random, Server, Setup, send};
+use sandport_tests::process::Running;
+use sandport_tests::{Connection, Random, Server, Setup, send};
 
 /// How many kills, where nobody says otherwise.
 const KILLS: usize = 20;
@@ -115,33 +114,20 @@ impl World {
         if sending.stdin.is_some() {
             command.env("SANDPORT_RETRIES", "20");
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = Guarded::spawn(&mut command);
-        let mut input = child.0.stdin.take().unwrap();
-        let stdin = sending.stdin.clone().unwrap_or_default();
-        let writing = std::thread::spawn(move || drop(input.write_all(&stdin)));
-        let mut output = child.0.stdout.take().unwrap();
-        let reading = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = output.read_to_string(&mut text);
-            text
-        });
+        let running = Running::start(&mut command, sending.stdin.as_deref().unwrap_or_default());
         if let Some(kill) = kill {
-            // The moment of the kill is chance: nothing is waited for.
-            let delay = self.random.below(DELAY_US_MAX) as u64;
-            std::thread::sleep(Duration::from_micros(delay));
+            self.pause(DELAY_US_MAX);
             match kill {
                 Kill::Server => self.kill_server(),
                 Kill::Sender => {
-                    child.signal(Signal::KILL);
+                    running.signal(Signal::KILL);
                     self.kills += 1;
                 }
             }
             self.serve();
         }
-        let code = child.wait().code();
-        writing.join().unwrap();
-        let output = reading.join().unwrap();
+        let ended = running.finish();
+        let (code, output) = (ended.code, ended.stdout);
         // A first connection that fails is not tried again.
         self.never_connected =
             output.contains("\"unreachable\"") && !output.contains("\"reconnecting\"");
@@ -155,28 +141,34 @@ impl World {
         (code, stored)
     }
 
+    /// Lets some time pass before a kill. Its moment is chance: nothing is waited for.
+    fn pause(&mut self, us_max: usize) {
+        let delay = Duration::from_micros(self.random.below(us_max) as u64);
+        #[expect(clippy::disallowed_methods, reason = "chance decides, and any moment will do")]
+        std::thread::sleep(delay);
+    }
+
     /// A classic upload, while which somebody may be killed.
     fn classic(&mut self, kill: bool) {
         let size = 1 + self.random.below(3_000_000);
         let content = self.random.bytes(size);
         self.unsure.push(content.clone());
-        let socket = self.socket();
+        let address = format!("unix:{}", self.socket().display());
         let sending = std::thread::spawn(move || {
-            let Ok(mut stream) = UnixStream::connect(socket) else { return };
-            let _ = writeln!(stream, "{size}");
-            let mut ack = [0; 3];
-            let _ = stream.read_exact(&mut ack);
-            let _ = stream.write_all(&content);
-            let _ = stream.shutdown(std::net::Shutdown::Write);
-            let _ = stream.read(&mut ack);
+            // The server may be killed at any of these.
+            let Ok(mut client) = Connection::try_to(&address) else { return };
+            client.try_say(format!("{size}\n"));
+            client.hear_some(3);
+            client.try_say(&content);
+            client.finish();
+            client.hear_all();
         });
         if kill {
-            let delay = self.random.below(DELAY_US_MAX / 4) as u64;
-            std::thread::sleep(Duration::from_micros(delay));
+            self.pause(DELAY_US_MAX / 4);
             self.kill_server();
             self.serve();
         }
-        sending.join().unwrap();
+        joined("the end of a classic upload", sending);
     }
 
     /// Files of a round: one large, and a few small ones.

@@ -1,21 +1,24 @@
 //! Sending over several connections, by the real programs.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
+use sandport_tests::deadline::until;
 use sandport_tests::files::{keys_in, names_in};
-use sandport_tests::process::{Guarded, Running};
+use sandport_tests::process::Running;
 use sandport_tests::send::{command, send_with};
 use sandport_tests::{Fate, Middlebox, Random, Sent, Server, Setup};
 use serde_json::Value;
 
 const MIB: usize = 1024 * 1024;
 
-/// Watermarks come soon, so that a cut costs little.
-const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
+/// Watermarks come soon, so that a cut costs little; and whoever is held back for a while is not cut.
+const FLAGS: [&str; 6] =
+    ["--watermark-size", "1MiB", "--watermark-time", "1ms", "--idle-timeout", "600s"];
+
+/// Enough for a connection to have said hello and to have begun with payload. Bytes.
+const BEGUN: u64 = 32 * 1024;
 
 /// How many runs of a sender have their connections cut at random, where nobody says otherwise.
 const CUTS: usize = 4;
@@ -45,9 +48,9 @@ fn expect_one(server: &Server, content: &[u8]) {
 
 #[test]
 fn a_large_file_over_four_connections_arrives_whole_and_has_one_receipt() {
-    let mut server = Server::start([]);
+    let mut server = Server::start(FLAGS);
     let (folder, content) = folder_with(64 * MIB + 12_345);
-    let middlebox = Middlebox::before(server.address(), []);
+    let middlebox = Middlebox::before(server.address(), []).in_step(4, MIB as u64 + 1);
     let sent = send(folder.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
     assert_eq!(sent.names("stored"), ["big"]);
     expect_one(&server, &content);
@@ -69,7 +72,7 @@ fn one_that_is_cut_costs_the_others_nothing_and_is_made_again() {
     let server = Server::start(FLAGS);
     let (folder, content) = folder_with(48 * MIB);
     let cut = [Fate::Cut(2 * MIB as u64), Fate::Pass, Fate::Cut(MIB as u64 + 7)];
-    let middlebox = Middlebox::before(server.address(), cut);
+    let middlebox = Middlebox::before(server.address(), cut).in_step(3, 2 * MIB as u64);
     let arguments = ["-j", "4", "--retries", "5", "big", middlebox.address()];
     let sent = send(folder.path(), &arguments).expect_success();
     assert_eq!(middlebox.struck(), 2);
@@ -119,7 +122,8 @@ fn wherever_connections_are_cut_all_arrives_whole_and_once() {
 fn the_others_take_what_one_without_retries_had_not_sent() {
     let server = Server::start(FLAGS);
     let (folder, content) = folder_with(48 * MIB);
-    let middlebox = Middlebox::before(server.address(), [Fate::Cut(2 * MIB as u64)]);
+    let cut = [Fate::Cut(2 * MIB as u64)];
+    let middlebox = Middlebox::before(server.address(), cut).in_step(3, 2 * MIB as u64);
     let arguments = ["-j", "3", "--retries", "0", "big", middlebox.address()];
     let sent = send(folder.path(), &arguments).expect_success();
     assert_eq!(sent.of_type("connection-given-up").len(), 1, "{sent:?}");
@@ -133,9 +137,9 @@ fn the_others_take_what_one_that_stalls_has_not_sent() {
     let server = Server::start(FLAGS);
     let (folder, content) = folder_with(48 * MIB);
     let fates = [Fate::Pass, Fate::Hold(3 * MIB as u64 / 2)];
-    let middlebox = Middlebox::before(server.address(), fates);
+    let middlebox = Middlebox::before(server.address(), fates).in_step(2, 2 * MIB as u64);
     let arguments =
-        ["-j", "3", "--stall-timeout", "3s", "--retries", "5", "big", middlebox.address()];
+        ["-j", "3", "--stall-timeout", "3s", "--retries", "20", "big", middlebox.address()];
     send(folder.path(), &arguments).expect_success();
     assert_eq!(middlebox.struck(), 1);
     expect_one(&server, &content);
@@ -166,9 +170,9 @@ fn later_runs_with_other_connections_send_only_what_is_missing() {
             kept = more;
         }
         let is_journal = |name: &String| name.ends_with(".journal");
-        while !names_in(&inbox.join(".sandport/partials")).iter().any(is_journal) {
-            std::thread::yield_now();
-        }
+        until("something that is kept", || {
+            names_in(&inbox.join(".sandport/partials")).iter().any(is_journal)
+        });
         server.kill();
         server = Setup::new(FLAGS).inbox(&inbox).start();
         middlebox.turn_to(server.address());
@@ -199,7 +203,7 @@ fn many_files_over_four_connections_arrive_once_each() {
         };
         std::fs::write(tree.join(number.to_string()), random.bytes(size)).unwrap();
     }
-    let middlebox = Middlebox::before(server.address(), []);
+    let middlebox = Middlebox::before(server.address(), []).in_step(4, BEGUN);
     let sent = send(folder.path(), &["-j", "4", "tree", middlebox.address()]).expect_success();
     assert_eq!(sent.names("stored").len(), 400);
     assert_eq!(middlebox.bytes().len(), 4);
@@ -244,21 +248,18 @@ fn connections_that_a_full_server_does_not_take_are_given_up_while_the_others_go
     let server = Server::start(["--max-connections", "2"]);
     let mut command = command();
     command.args(["--json", "send", "-j", "4", "--name", "s", "-", server.address()]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut sender = Guarded::spawn(&mut command);
-    let stdin = sender.0.stdin.take().unwrap();
-    let lines = BufReader::new(sender.0.stdout.take().unwrap()).lines();
-    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let (mut sender, stdin) = Running::open(&mut command);
+    let mut next = |what: &str| serde_json::from_str::<Value>(&sender.line(what)).unwrap();
     for left in [3, 2] {
-        let given_up = lines.next().unwrap();
+        let given_up = next("a connection that is given up");
         let told = (&given_up["type"], &given_up["code"], &given_up["left"]);
         assert_eq!(told, (&"connection-given-up".into(), &"busy".into(), &left.into()));
     }
     // The stream ends when that was said.
     drop(stdin);
-    assert_eq!(lines.next().unwrap()["type"], "stored");
-    assert_eq!(lines.next().unwrap()["exit_code"], 0);
-    assert_eq!(sender.wait().code(), Some(0));
+    assert_eq!(next("the stored stream")["type"], "stored");
+    assert_eq!(next("the summary")["exit_code"], 0);
+    assert_eq!(sender.finish().code, Some(0));
     assert_eq!(server.content("s"), b"");
 }
 
@@ -282,16 +283,15 @@ fn a_file_that_changed_in_between_begins_anew_and_is_whole() {
 fn a_file_that_changes_while_several_connections_carry_it_fails_once_and_leaves_nothing() {
     let server = Server::start(FLAGS);
     let (folder, _) = folder_with(24 * MIB);
-    let slow = [Fate::Slow(Duration::from_millis(5)); 3];
-    let middlebox = Middlebox::before(server.address(), slow);
+    let half = MIB as u64 / 2;
+    let middlebox = Middlebox::before(server.address(), []).held_at(half);
     let mut sender = command();
     sender.current_dir(folder.path()).args(["--json", "send", "--state-dir", "state", "-j", "3"]);
     let running = Running::start(sender.args(["big", middlebox.address()]), b"");
-    while middlebox.bytes().iter().filter(|&&bytes| bytes > MIB as u64 / 2).count() < 3 {
-        std::thread::yield_now();
-    }
+    until("three connections that carry it", || middlebox.bytes() == [half; 3]);
     let file = std::fs::File::options().append(true).open(folder.path().join("big")).unwrap();
     file.set_len(25 * MIB as u64).unwrap();
+    middlebox.release();
     let ended = running.finish();
     assert_eq!(ended.code, Some(7), "{ended:?}");
     let failures: Vec<_> =
@@ -307,7 +307,8 @@ fn what_is_damaged_on_one_of_the_connections_is_found_in_the_whole_and_sent_agai
     let server = Server::start(FLAGS);
     let (folder, content) = folder_with(32 * MIB);
     let place = 5 * MIB as u64 / 2;
-    let middlebox = Middlebox::before(server.address(), [Fate::Pass, Fate::Damage(place)]);
+    let damage = [Fate::Pass, Fate::Damage(place)];
+    let middlebox = Middlebox::before(server.address(), damage).in_step(2, 3 * MIB as u64);
     let arguments = ["-j", "3", "big", middlebox.address()];
     let sent = send(folder.path(), &arguments).expect_success();
     assert_eq!(sent.of_type("restarted")[0]["code"], "damaged", "{:?}", middlebox.bytes());
@@ -324,14 +325,8 @@ fn a_receiver_that_takes_no_ranges_gets_the_file_over_one_of_the_connections() {
 }
 
 #[test]
-fn on_a_fast_path_there_is_one_connection_and_on_a_slow_one_there_are_more() {
-    let server = Server::start([]);
+fn on_a_slow_path_there_is_more_than_one_connection() {
     let (folder, content) = folder_with(24 * MIB);
-    let fast = Middlebox::before(server.address(), []);
-    send(folder.path(), &["big", fast.address()]).expect_success();
-    assert_eq!(fast.bytes().len(), 1);
-    expect_one(&server, &content);
-
     let server = Server::start([]);
     // 3 MiB a second for each connection, and 20 ms to the server.
     let slow = Middlebox::before(server.address(), [Fate::Slow(Duration::from_millis(20)); 8]);

@@ -2,12 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::io::Write;
-use std::net::{Shutdown, TcpStream};
 
 use sandport_tests::clients::{ClassicService, classic_client};
 use sandport_tests::files::file;
-use sandport_tests::{Random, Server, send};
+use sandport_tests::{Connection, Random, Server, send};
 
 #[test]
 fn a_classic_client_uploads_into_the_server() {
@@ -73,11 +71,11 @@ fn the_classic_sender_and_the_server_understand_each_other() {
 fn a_shell_pipe_with_a_line_end_after_the_size_is_an_upload() {
     let mut server = Server::start(["--classic-name", "upload", "--conflict", "replace"]);
     for writes in [vec!["5\n", "hello"], vec!["5\nhello"]] {
-        let mut pipe = TcpStream::connect(server.address()).unwrap();
+        let mut pipe = Connection::open(&server);
         for bytes in writes {
-            pipe.write_all(bytes.as_bytes()).unwrap();
+            pipe.say(bytes);
         }
-        pipe.shutdown(Shutdown::Write).unwrap();
+        pipe.finish();
         assert_eq!(server.wait_stored(), "upload");
         assert_eq!(server.content("upload"), b"hello");
     }

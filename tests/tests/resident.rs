@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use sandport_tests::files::{Tree, file};
-use sandport_tests::{Connection, Server, Setup, artifacts};
+use sandport_tests::{Connection, Server, Setup, artifacts, peer};
 use serde_json::Value;
 
 /// Exit codes, as documented.
@@ -13,6 +14,9 @@ const USAGE: Option<i32> = Some(2);
 const TEMPORARY: Option<i32> = Some(3);
 const RECEIVER: Option<i32> = Some(6);
 const LOCAL_IO: Option<i32> = Some(7);
+
+/// After a run that lasted so long, the pause is a short one again.
+const GOOD_RUN: Duration = Duration::from_secs(10);
 
 fn setup<const N: usize>(flags: [&str; N]) -> Setup {
     Setup::new(flags).receiver(artifacts::resident())
@@ -164,8 +168,7 @@ fn it_can_listen_nowhere_else_and_connect_nowhere() {
             "connect by name: nothing",
         ]
     );
-    listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "nobody may have connected");
+    assert!(!peer::has_connected(&listener), "nobody may have connected");
 }
 
 #[test]
@@ -253,18 +256,28 @@ fn traffic_pays_for_computing() {
 #[test]
 fn the_pause_before_a_restart_grows() {
     let mut server = server([]);
-    let mut pauses = Vec::new();
+    let mut expected = 100;
+    // Before the run began that ends next.
+    let mut since = None;
     for _ in 0..3 {
+        let began = Instant::now();
         Connection::open(&server).say("x");
-        pauses.push(wait_ended(&mut server)["restart_after_ms"].as_u64().unwrap());
+        let pause = wait_ended(&mut server)["restart_after_ms"].as_u64().unwrap();
+        // On a machine so busy that a run of a moment lasts long, it counts as a good one.
+        if since.is_some_and(|since: Instant| since.elapsed() > GOOD_RUN) && pause == 100 {
+            expected = 100;
+        }
+        assert_eq!(pause, expected);
+        expected *= 2;
+        since = Some(began);
         wait_listening(&mut server);
     }
-    assert_eq!(pauses, [100, 200, 400]);
 }
 
 #[test]
 fn a_flood_of_output_is_cut_and_its_tricks_are_taken_out() {
     let mut server = server(["-v"]);
+    let since = Instant::now();
     let mut client = Connection::open(&server);
     client.say("g");
     assert_eq!(client.hear_all(), b"");
@@ -277,10 +290,13 @@ fn a_flood_of_output_is_cut_and_its_tricks_are_taken_out() {
         .filter(|event| event["type"] == "stored")
         .inspect(|event| assert!(event["name"].as_str().unwrap().len() < 16 * 1024))
         .count();
-    assert!((1_000..30_000).contains(&claims), "{claims} of 30,000 were relayed");
+    // 10,000 at once and 2,000 a second, however long this machine takes for a flood.
+    let seconds = since.elapsed().as_secs() as usize + 1;
+    let most = 10_000 + 2_000 * seconds;
+    assert!((1_000..=most).contains(&claims), "{claims} of 30,000 were relayed");
     let log = server.events.stderr();
     let lines = log.lines().filter(|line| line.contains("flood")).count();
-    assert!((1..300).contains(&lines), "{lines} of 60,000 lines were written");
+    assert!((1..300 + seconds).contains(&lines), "{lines} of 60,000 lines were written");
     assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
     assert!(log.lines().all(|line| line.len() < 8_192));
 }
@@ -306,7 +322,7 @@ fn what_lies_about_its_address_is_not_believed() {
     let mut server = server(["--classic-name", "lies"]);
     assert!(server.address().starts_with("127.0.0.1:"), "{:?}", server.addresses());
     put(&mut server, "hello.txt", "hello");
-    assert!(server.events.stderr().contains("does not listen where it says"));
+    server.events.wait_stderr("does not listen where it says");
 }
 
 #[test]

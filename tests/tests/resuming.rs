@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
-use std::process::Stdio;
 
 use rustix::process::Signal;
 use sandport_protocol::wire::{ReceiverMessage, SenderMessage};
 use sandport_protocol::{Offer, ResumeMode};
-use sandport_tests::process::{self, Guarded};
+use sandport_tests::deadline::until;
+use sandport_tests::files::kept;
+use sandport_tests::process::{self, Running};
 use sandport_tests::{Native, Random, Sent, Server, Setup, native, send};
 
 const MIB: usize = 1024 * 1024;
@@ -167,16 +168,14 @@ fn cut_off(folder: &Path, server: &Server, content: &[u8]) {
     let partials = server.inbox().join(".sandport/partials");
     let mut command = send::command();
     command.current_dir(folder).args(["send", "--state-dir", "state", "big", server.address()]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let sender = Guarded::spawn(&mut command);
-    // Until something is kept: the journal is there.
-    while !sandport_tests::files::names_in(&partials).iter().any(|name| name.ends_with("journal")) {
-        std::thread::yield_now();
-        if server.inbox().join("big").exists() {
-            break;
-        }
-    }
+    let sender = Running::start(&mut command, b"");
+    // The journal is there as soon as something is kept.
+    until("something that is kept, or all of it", || {
+        let names = sandport_tests::files::names_in(&partials);
+        names.iter().any(|name| name.ends_with("journal")) || server.inbox().join("big").exists()
+    });
     sender.signal(Signal::KILL);
+    sender.finish();
 }
 
 fn again(folder: &Path, server: &Server) -> Sent {
@@ -235,14 +234,6 @@ fn no_resume_goes_with_a_state_folder_from_the_environment_or_the_command_line_a
     }
 }
 
-/// How much of the one upload that is under way is kept, as the operator sees it. Bytes.
-fn kept(inbox: &Path) -> u64 {
-    let ended = process::run(send::command().args(["--json", "ls"]).arg(inbox), b"");
-    let lines = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
-    let kept = lines.filter_map(|line: serde_json::Value| line["kept"].as_u64());
-    kept.sum()
-}
-
 #[test]
 fn a_sender_lives_through_the_death_of_the_server() {
     let folder = tempfile::tempdir().unwrap();
@@ -254,29 +245,18 @@ fn a_sender_lives_through_the_death_of_the_server() {
     };
     let mut server = start();
     let content = Random::seeded().bytes(8 * MIB);
-    let stdin = content.clone();
-    let (go, wait) = std::sync::mpsc::channel::<()>();
     let mut command = send::command();
     command.args(["--json", "send", "--retries", "20", "--name", "s", "-", &socket]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut sender = Guarded::spawn(&mut command);
-    let mut input = sender.0.stdin.take().unwrap();
-    let writing = std::thread::spawn(move || {
-        use std::io::Write;
-        input.write_all(&stdin[..5 * MIB]).unwrap();
-        wait.recv().unwrap();
-        input.write_all(&stdin[5 * MIB..]).unwrap();
-    });
-    while kept(&inbox) == 0 {
-        std::thread::yield_now();
-    }
+    let (sender, input) = Running::open(&mut command);
+    input.write(&content[..5 * MIB]);
+    until("something that is kept of the stream", || kept(&inbox) > 0);
     server.kill();
     let server = start();
-    go.send(()).unwrap();
-    writing.join().unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut sender.0.stdout.take().unwrap(), &mut text).unwrap();
-    assert_eq!(sender.wait().code(), Some(0), "{text}");
+    input.write(&content[5 * MIB..]);
+    drop(input);
+    let ended = sender.finish();
+    let text = &ended.stdout;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(text.contains("\"reconnecting\"") && text.contains("\"resumed\""), "{text}");
     assert!(server.content("s") == content);
 }

@@ -203,7 +203,9 @@ fn hundreds_of_small_files_share_one_connection() {
     }
     for durability in ["commit", "none"] {
         let mut server = Server::start(["--durability", durability]);
-        let sent = send([root.as_os_str(), server.address().as_ref()]).expect_success();
+        // Where files wait for the one, a second is opened, unless the user says how many there are.
+        let arguments = ["-j".as_ref(), "1".as_ref(), root.as_os_str(), server.address().as_ref()];
+        let sent = send(arguments).expect_success();
         assert_eq!(sent.names("stored").len(), 500, "{durability}");
         assert!(server.published() == files::tree(folder.path()), "{durability}");
         let mut peers: Vec<String> = (0..500)

@@ -1,8 +1,6 @@
 //! Ctrl-C: what is under way may finish; a second one stops at once.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::net::TcpStream;
-
 use sandport_protocol::wire::ReceiverMessage;
 use sandport_tests::files::{Tree, file};
 use sandport_tests::{Connection, Native, Server};
@@ -26,11 +24,14 @@ fn wait_draining(server: &mut Server) {
 
 #[test]
 fn a_running_upload_finishes_and_new_connections_are_not_accepted() {
-    let mut server = Server::start([]);
+    // Of a port that is free again, anybody may get hold.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let mut server = Server::start(["--listen", &socket]);
     let mut sender = half_an_upload(&server);
     server.interrupt();
     wait_draining(&mut server);
-    assert!(TcpStream::connect(server.address()).is_err(), "nobody may listen any more");
+    assert!(Connection::try_to(&socket).is_err(), "nobody may listen any more");
 
     sender.data(0, 5, b"world");
     sender.end(0, b"helloworld");

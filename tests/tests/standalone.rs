@@ -5,8 +5,9 @@ use std::fs;
 use std::thread;
 
 use sandport_tests::clients::classic_client;
+use sandport_tests::deadline::joined;
 use sandport_tests::files::{Entry, Tree, file};
-use sandport_tests::{Connection, Native, Random, Server, Setup, artifacts, send};
+use sandport_tests::{Connection, Native, Random, Server, Setup, artifacts, native, send};
 
 /// Senders at once.
 const SENDERS: usize = 100;
@@ -197,7 +198,7 @@ fn many_senders_at_once_are_served_by_one_instance() {
         }));
     }
     for sender in senders {
-        sender.join().unwrap();
+        joined("the end of a sender", sender);
     }
     for _ in 0..SENDERS {
         server.wait_stored();
@@ -231,7 +232,7 @@ fn more_connections_than_allowed_wait_for_their_turn() {
 
 #[test]
 fn limits_hold() {
-    on_both(["--max-file", "1000", "--no-classic", "--idle-timeout", "300ms"], |mut server| {
+    on_both(["--max-file", "1000", "--no-classic"], |mut server| {
         let mut client = Native::open(&server);
         client.send(0, "large", &[7; 1001]);
         assert_eq!(client.outcome(0).unwrap_err().code.as_str(), "too-large");
@@ -241,7 +242,17 @@ fn limits_hold() {
         classic.say("5\n");
         assert_eq!(classic.hear_all(), b"");
         server.wait_refused("not-permitted");
-        // Nothing more is said on the first.
+        assert_eq!(server.published(), Tree::default());
+    });
+}
+
+#[test]
+fn who_says_nothing_more_is_cut() {
+    on_both(["--idle-timeout", "300ms"], |mut server| {
+        let mut client = Connection::open(&server);
+        // Said in time or not: nothing follows.
+        client.try_say(native::greeting());
+        client.hear_all();
         server.wait_refused("timeout");
         assert_eq!(server.published(), Tree::default());
     });

@@ -4,14 +4,20 @@
 use std::path::Path;
 use std::process::Command;
 
+use sandport_tests::deadline::until;
+use sandport_tests::files::kept;
 use sandport_tests::process::Running;
 use sandport_tests::send::{command, send_with};
 use sandport_tests::{Fate, Middlebox, Random, Server};
 
 const MIB: usize = 1024 * 1024;
 
-/// Watermarks come soon, so that something is kept of the first run.
-const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
+/// Watermarks come soon, so that something is kept of the first run; and whoever is held is not cut.
+const FLAGS: [&str; 6] =
+    ["--watermark-size", "1MiB", "--watermark-time", "1ms", "--idle-timeout", "600s"];
+
+/// More than four connections have on their way when they are held. Bytes.
+const SIZE: usize = 48 * MIB;
 
 /// A first run, whose connections get no further than this.
 const HELD_AT: u64 = 3 * MIB as u64 + 7;
@@ -28,14 +34,13 @@ fn the_later_run_finishes_and_the_earlier_one_is_told_so_and_ends() {
     for (first, second) in [(1, 1), (4, 1), (1, 4), (3, 4)] {
         let server = Server::start(FLAGS);
         let folder = tempfile::tempdir().unwrap();
-        let content = Random::seeded().bytes(24 * MIB);
+        let content = Random::seeded().bytes(SIZE);
         std::fs::write(folder.path().join("big"), &content).unwrap();
         let held = std::iter::repeat_n(Fate::HoldSender(HELD_AT), first);
         let middlebox = Middlebox::before(server.address(), held);
         let earlier = Running::start(&mut run(folder.path(), first, middlebox.address()), b"");
-        while middlebox.struck() < first {
-            std::thread::yield_now();
-        }
+        until("the hold of all connections", || middlebox.struck() == first);
+        until("what is kept of the first run", || kept(server.inbox()) >= MIB as u64);
 
         let connections = second.to_string();
         let arguments = ["--state-dir", "state", "-j", &connections, "big", middlebox.address()];
@@ -60,7 +65,7 @@ fn the_later_run_finishes_and_the_earlier_one_is_told_so_and_ends() {
 fn an_earlier_run_that_was_cut_off_meanwhile_does_not_take_the_upload_back() {
     let server = Server::start(FLAGS);
     let folder = tempfile::tempdir().unwrap();
-    let content = Random::seeded().bytes(24 * MIB);
+    let content = Random::seeded().bytes(SIZE);
     std::fs::write(folder.path().join("big"), &content).unwrap();
     let fates = [Fate::Hold(HELD_AT), Fate::HoldSender(HELD_AT)];
     let middlebox = Middlebox::before(server.address(), fates);
@@ -68,11 +73,7 @@ fn an_earlier_run_that_was_cut_off_meanwhile_does_not_take_the_upload_back() {
         let mut command = run(folder.path(), 1, middlebox.address());
         Running::start(command.args(["--retries", "9"]), b"")
     };
-    let wait_struck = |count| {
-        while middlebox.struck() < count {
-            std::thread::yield_now();
-        }
-    };
+    let wait_struck = |count| until("the hold of a run", || middlebox.struck() == count);
     let earlier = start();
     wait_struck(1);
     let later = start();

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use sandport_tests::files::{Tree, file};
-use sandport_tests::{Connection, Random, Server, Setup, artifacts, send};
+use sandport_tests::{Connection, Random, Server, Setup, artifacts, process, send};
 
 /// What the page calls an address that is turned away.
 const UNWELCOME: &str = "127.0.0.2";
@@ -99,7 +99,8 @@ nc() { local to; to=$(note); { printf '%s\n' "$*"; cat; } >"$to.said"; }
     }
     let path = folder.join("script");
     fs::write(&path, script).unwrap();
-    let status = artifacts::shell()
+    let mut shell = artifacts::shell();
+    shell
         .arg(&path)
         .current_dir(&empty)
         .env("SANDPORT", artifacts::workspace())
@@ -107,10 +108,9 @@ nc() { local to; to=$(note); { printf '%s\n' "$*"; cat; } >"$to.said"; }
         .env("NOTES", &notes)
         .env("EMPTY", &empty)
         // What was compiled for one of the two Rust projects, or in an earlier run, serves again.
-        .env("CARGO_BUILD_BUILD_DIR", artifacts::guest_target_dir().join("page"))
-        .status()
-        .unwrap();
-    assert!(status.success(), "the commands of the page fail");
+        .env("CARGO_BUILD_BUILD_DIR", artifacts::guest_target_dir().join("page"));
+    let ended = process::run_build(&mut shell);
+    assert_eq!(ended.code, Some(0), "the commands of the page fail: {ended:?}");
 
     let mut expected = expected.into_iter();
     let mut paths: Vec<PathBuf> =
@@ -236,12 +236,14 @@ fn expect_uploads(server: &mut Server) {
 fn a_doorkeeper_stands_in_front_of_the_receiver_and_payload_passes() {
     let folder = tempfile::tempdir().unwrap();
     let guarded = folder.path().join("guarded.wasm");
-    let status = artifacts::shell()
-        .args(["-c", "wac plug \"$1\" --plug \"$2\" -o \"$3\"", "wac"])
-        .args([artifacts::doorkeeper(), artifacts::receiver().as_ref(), &guarded])
-        .status()
-        .unwrap();
-    assert!(status.success(), "wac plug fails");
+    let mut shell = artifacts::shell();
+    shell.args(["-c", "wac plug \"$1\" --plug \"$2\" -o \"$3\"", "wac"]).args([
+        artifacts::doorkeeper(),
+        artifacts::receiver().as_ref(),
+        &guarded,
+    ]);
+    let ended = process::run_build(&mut shell);
+    assert_eq!(ended.code, Some(0), "wac plug fails: {ended:?}");
     let mut server = Setup::new(["--classic-name", "classic"]).receiver(&guarded).start();
 
     let content = Random::seeded().bytes(5_000_000);

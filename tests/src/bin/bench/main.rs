@@ -7,6 +7,10 @@
 //! It prints a table with a section for each comparison. Contestants take turns in each round, the
 //! same sender feeds both sides wherever that is possible, and ratios are those of the same round.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a person watches it, and what looks again and again at whether something has come would be measured"
+)]
 
 mod connections;
 mod environment;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -26,18 +27,21 @@ impl Server {
         let program = command.get_program().display().to_string();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {program}"))?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        match address(&line) {
-            Some(address) => Ok(Self { child, address }),
-            None => {
-                let _ = child.kill();
-                let status = child.wait()?;
-                bail!("{program} did not say where it listens, but {line:?} ({status})");
-            }
-        }
+        let output = child.stdout.take();
+        let mut server = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let (first, line) = channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = output.map(|output| BufReader::new(output).read_line(&mut line));
+            let _ = first.send(read.transpose().map(|_| line));
+        });
+        let Ok(line) = line.recv_timeout(START_PATIENCE) else {
+            bail!("{program} said nothing for {} s", START_PATIENCE.as_secs());
+        };
+        let line = line?;
+        server.address = address(&line)
+            .with_context(|| format!("{program} did not say where it listens, but {line:?}"))?;
+        Ok(server)
     }
 
     /// Starts a program that is told its port and says nothing: `command` makes it. Waits until
