@@ -1,10 +1,45 @@
 //! What a person sees who has just installed the program.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::process::{Command, Output};
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
+/// How long a test waits for the program to end. It only bounds how long a broken one keeps people waiting.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs the program to its end, which is that of its output.
+#[track_caller]
 fn sandport(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sandport")).args(arguments).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandport"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[expect(clippy::disallowed_methods, reason = "its end has a deadline here")]
+    let mut child = command.spawn().unwrap();
+    let stdout = read_all(child.stdout.take().unwrap());
+    let stderr = read_all(child.stderr.take().unwrap());
+    let output = (stdout.recv_timeout(PATIENCE), stderr.recv_timeout(PATIENCE));
+    let (Ok(stdout), Ok(stderr)) = output else {
+        let _ = child.kill();
+        panic!("waited {} s for the end of sandport {arguments:?}: {output:?}", PATIENCE.as_secs())
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it has closed its output, as it does at its end"
+    )]
+    let status = child.wait().unwrap();
+    Output { status, stdout, stderr }
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (all, read) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        let _ = all.send(bytes);
+    });
+    read
 }
 
 fn text(bytes: &[u8]) -> &str {
