@@ -69,7 +69,7 @@ impl Cursor {
         size: Option<u64>,
         order: Order,
     ) -> Result<Self, InvalidExtents> {
-        let mut rest = VecDeque::with_capacity(missing.len());
+        let mut rest = VecDeque::new();
         let mut last_end = Some(0);
         for extent in missing {
             let end = match extent.length {
@@ -130,6 +130,10 @@ impl Cursor {
         self.position = end;
         if span.end == Some(end) {
             self.rest.remove(index);
+            if self.rest.is_empty() {
+                // Its room too: there may be thousands of cursors that wait for their outcomes.
+                self.rest = VecDeque::new();
+            }
         }
         Ok(placed)
     }

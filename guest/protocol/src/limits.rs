@@ -23,6 +23,19 @@ pub const READ_BYTES_MAX: usize = 64 * 1024;
 /// that syncs from one that is gone without knowing the operator's settings. Milliseconds.
 pub const KEEP_ALIVE_MS_MAX: u64 = 10_000;
 
+/// Least time between two keep-alives of a sender, however little silence the receiver tolerates: fifty a
+/// second. Who ends a connection after the silence of three of them serves nobody over a network.
+/// Milliseconds.
+pub const KEEP_ALIVE_MS_MIN: u64 = 20;
+
+/// Most uploads that a sender has open at once, whatever the receiver grants: each holds its offer, with a
+/// name. Four times what a receiver grants by default, and more than any path needs.
+pub const UPLOADS_AHEAD_MAX: u32 = 4_096;
+
+/// Most payload that a sender sends ahead of the verdicts on its offers, whatever the receiver grants: it
+/// may all be in vain. What a path of 5 Gbit/s and 100 ms holds. Bytes.
+pub const BYTES_AHEAD_MAX: u64 = 64 * 1024 * 1024;
+
 /// Most bytes of an agent's name and version that go into a hello or a welcome; what is longer is
 /// cut. Bytes.
 pub const AGENT_BYTES_MAX: usize = 256;

@@ -238,7 +238,7 @@ fn a_sender_survives_answers_and_calls_without_sense() {
                     sender.handle_input(now, Bytes::copy_from_slice(&rest[..count]));
                     rest = &rest[count..];
                 }
-                4 => sender.handle_sent(now),
+                4 => sender.handle_sent(now, rng.below(100_000)),
                 5 => sender.handle_timeout(now),
                 6 => {
                     let size = rng.chance(2).then(|| rng.next());

@@ -4,9 +4,9 @@
 mod pair;
 
 use pair::driven::{Driven, STALL_MS, digest, welcome};
-use sandport_protocol::KEEP_ALIVE_MS_MAX;
 use sandport_protocol::sender::EndReason;
 use sandport_protocol::wire::{PREFACE, ReceiverMessage, SenderMessage, Welcome};
+use sandport_protocol::{KEEP_ALIVE_MS_MAX, KEEP_ALIVE_MS_MIN};
 
 #[test]
 fn silence_while_an_answer_is_owed_is_a_stall() {
@@ -24,7 +24,7 @@ fn silence_while_an_answer_is_owed_is_a_stall() {
 fn payload_that_moves_and_answers_that_come_are_no_stall() {
     let mut driven = Driven::welcomed();
     driven.offer(5);
-    driven.sender.handle_sent(50_000);
+    driven.sender.handle_sent(50_000, 1);
     let alive = ReceiverMessage::KeepAlive.encode_frame().unwrap();
     driven.receive_at(100_000, &alive);
     driven.sender.handle_timeout(159_999);
@@ -64,13 +64,13 @@ fn a_quiet_sender_says_that_it_is_alive() {
     driven.drain();
     assert_eq!(driven.last_message(), SenderMessage::KeepAlive);
     assert_eq!(driven.sender.poll_timeout(), Some(2 * KEEP_ALIVE_MS_MAX));
-    driven.sender.handle_sent(15_000);
+    driven.sender.handle_sent(15_000, 1);
     assert_eq!(driven.sender.poll_timeout(), Some(15_000 + KEEP_ALIVE_MS_MAX));
 }
 
 #[test]
 fn a_short_idle_timeout_makes_keep_alives_frequent() {
-    for (idle_timeout_ms, interval) in [(900, 300), (0, 1)] {
+    for (idle_timeout_ms, interval) in [(900, 300), (1, KEEP_ALIVE_MS_MIN)] {
         let mut driven = Driven::new();
         driven.receive(&PREFACE);
         driven.answer(&ReceiverMessage::Welcome(Welcome { idle_timeout_ms, ..welcome() }));

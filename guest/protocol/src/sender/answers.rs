@@ -8,7 +8,8 @@ use super::{EndReason, Event, Granted, Sender, Stage, State, Welcomed, presentab
 use crate::extents::{Cursor, Order};
 use crate::wire::{Accepted, Progress, ReceiverMessage, Refused, Stored, VERSION, Welcome};
 use crate::{
-    EntryKind, Extent, KEEP_ALIVE_MS_MAX, Millis, Receipt, Refusal, RefusalCode, UploadId,
+    BYTES_AHEAD_MAX, EntryKind, Extent, KEEP_ALIVE_MS_MAX, KEEP_ALIVE_MS_MIN, Millis, Receipt,
+    Refusal, RefusalCode, UPLOADS_AHEAD_MAX, UploadId,
 };
 
 impl Sender {
@@ -57,6 +58,7 @@ impl Sender {
             }
             ReceiverMessage::Authenticated(identity) if self.authenticating => {
                 self.authenticating = false;
+                self.course.further(self.now);
                 self.events.push_back(Event::Authenticated(identity));
             }
             ReceiverMessage::Authenticated(_) => {
@@ -69,17 +71,19 @@ impl Sender {
             ReceiverMessage::DigestFirst(id) => self.digest_first(id),
             ReceiverMessage::Refused(Refused { id, refusal }) => self.refused(id, refusal),
             ReceiverMessage::Stored(Stored { id, receipt }) => self.stored(id, receipt),
-            ReceiverMessage::Progress(progress) => {
-                let Progress { id, durable } = progress;
-                match self.uploads.get(&id).map(|upload| &upload.state) {
-                    Some(State::Accepted { .. }) => {
-                        self.events.push_back(Event::Progress { id, durable });
-                    }
-                    Some(_) => {}
-                    None => self.expect_known(id),
-                }
-            }
-            ReceiverMessage::KeepAlive => {}
+            ReceiverMessage::Progress(progress) => self.progress(progress),
+            ReceiverMessage::KeepAlive => self.fruitless(),
+        }
+    }
+
+    fn progress(&mut self, Progress { id, durable }: Progress) {
+        let state = self.uploads.get(&id).map(|upload| &upload.state);
+        if state.is_none() {
+            self.expect_known(id);
+        } else if matches!(state, Some(State::Accepted { .. })) && self.note_durable(id, durable) {
+            self.events.push_back(Event::Progress { id, durable });
+        } else {
+            self.fruitless();
         }
     }
 
@@ -88,21 +92,30 @@ impl Sender {
             let version = welcome.version;
             return self.malformed(format!("it chose version {version}, which was not offered"));
         }
-        // Its whole idle timeout may be short. A third of next to nothing must not become a busy loop.
+        // Nothing could be offered, or nobody be fast enough, for as long as the connection lasts.
+        if welcome.uploads_ahead_max == 0 {
+            return self.malformed("it takes no uploads: it lets 0 of them be open");
+        }
+        if welcome.idle_timeout_ms == 0 {
+            return self.malformed("it tolerates silence of 0 ms");
+        }
+        let uploads_ahead_max = welcome.uploads_ahead_max.min(UPLOADS_AHEAD_MAX);
+        let bytes_ahead_max = welcome.bytes_ahead_max.min(BYTES_AHEAD_MAX);
         let third = Millis::from(welcome.idle_timeout_ms) / 3;
         self.granted = Some(Granted {
-            uploads_ahead_max: welcome.uploads_ahead_max,
-            bytes_ahead_max: welcome.bytes_ahead_max,
-            keep_alive_ms: third.clamp(1, KEEP_ALIVE_MS_MAX),
+            uploads_ahead_max,
+            bytes_ahead_max,
+            keep_alive_ms: third.clamp(KEEP_ALIVE_MS_MIN, KEEP_ALIVE_MS_MAX),
         });
+        self.course.further(self.now);
         self.last_sent = self.now;
         self.stage = Stage::Open;
         self.events.push_back(Event::Welcomed(Welcomed {
             version: welcome.version,
             agent: welcome.agent,
             size_max: welcome.size_max,
-            uploads_ahead_max: welcome.uploads_ahead_max,
-            bytes_ahead_max: welcome.bytes_ahead_max,
+            uploads_ahead_max,
+            bytes_ahead_max,
             idle_timeout_ms: welcome.idle_timeout_ms,
             challenge: welcome.challenge,
         }));
@@ -160,6 +173,7 @@ impl Sender {
         let Some(upload) = self.uploads.remove(&id) else {
             return self.expect_known(id);
         };
+        self.course.further(self.now);
         match upload.state {
             State::Offered { sent, .. } => self.ahead_bytes -= sent,
             State::Cancelled { sent } => {
@@ -179,6 +193,7 @@ impl Sender {
             (State::Accepted { .. } | State::Doomed, Some((size, digest))) => {
                 let verified = receipt.size == size && receipt.digest == digest;
                 self.uploads.remove(&id);
+                self.course.further(self.now);
                 self.events.push_back(if verified {
                     Event::Stored { id, receipt }
                 } else {
@@ -196,11 +211,13 @@ impl Sender {
             Some(State::Offered { sent, .. }) => {
                 let sent = *sent;
                 self.ahead_bytes -= sent;
+                self.course.further(self.now);
                 Some(sent)
             }
             Some(State::Cancelled { sent }) => {
                 self.ahead_bytes -= *sent;
                 self.uploads.remove(&id);
+                self.course.further(self.now);
                 None
             }
             Some(State::DigestFirst | State::Accepted { .. } | State::Doomed) => {
@@ -218,11 +235,12 @@ impl Sender {
     /// never given out nothing can be said.
     fn expect_known(&mut self, id: UploadId) {
         if id >= self.next_id {
-            self.malformed(format!("it speaks of the upload {id}, which was not offered"));
+            return self.malformed(format!("it speaks of the upload {id}, which was not offered"));
         }
+        self.fruitless();
     }
 
-    fn malformed(&mut self, detail: impl Into<String>) {
+    pub(super) fn malformed(&mut self, detail: impl Into<String>) {
         let detail = detail.into();
         let refusal = Refusal::new(RefusalCode::Malformed, detail.clone());
         self.part(presentable(refusal), EndReason::Malformed(detail));

@@ -1,7 +1,64 @@
 //! When a sender has waited too long, and when it should give a sign.
+//!
+//! There are two clocks. Silence is short: what is alive says so every ten seconds. But a receiver that only
+//! says that it is alive, or takes a byte now and then, can do so for ever, so there is a second, longer
+//! one, which only what brings the sender nearer to its end winds up again.
 
-use super::{Sender, Stage};
-use crate::Millis;
+use alloc::string::String;
+
+use super::{EndReason, Sender, Stage, Upload};
+use crate::{KEEP_ALIVE_MS_MIN, Millis, UploadId};
+
+/// How long a receiver that owes something may bring nothing further, however often it says that it is
+/// alive. The longest that an honest one is known to take is to sync what its system holds back of a file:
+/// 64 GiB onto a disk of 40 MB/s are 27 minutes. Milliseconds.
+pub const PROGRESS_TIMEOUT_MS: Millis = 30 * 60 * 1000;
+
+/// Payload that was taken, or has become durable, counts in steps of this size. In [`PROGRESS_TIMEOUT_MS`]
+/// that is 36 bytes a second: less than any network that people send files over. Bytes.
+const PROGRESS_STEP_BYTES: u64 = 64 * 1024;
+
+/// Most messages in a row that bring nothing further. A receiver that says for all of [`PROGRESS_TIMEOUT_MS`],
+/// as often as a sender would, that it is alive says half as many.
+pub const FRUITLESS_MESSAGES_MAX: u32 = (2 * PROGRESS_TIMEOUT_MS / KEEP_ALIVE_MS_MIN) as u32;
+
+/// What has come further, and since when nothing has.
+pub(super) struct Course {
+    /// When something last came further.
+    further_at: Millis,
+    /// Payload that was announced and not taken yet. Bytes.
+    unsent: u64,
+    /// Payload that was taken since something last came further. Bytes.
+    taken: u64,
+    /// Messages since then.
+    fruitless: u32,
+}
+
+impl Course {
+    pub(super) fn new(now: Millis) -> Self {
+        Self { further_at: now, unsent: 0, taken: 0, fruitless: 0 }
+    }
+
+    /// Something came further.
+    pub(super) fn further(&mut self, now: Millis) {
+        *self = Self { unsent: self.unsent, ..Self::new(now) };
+    }
+
+    /// Payload was announced.
+    pub(super) fn announced(&mut self, now: Millis, bytes: u64) {
+        self.unsent = self.unsent.saturating_add(bytes);
+        self.further(now);
+    }
+
+    /// The connection took payload.
+    pub(super) fn took(&mut self, now: Millis, bytes: u64) {
+        self.unsent = self.unsent.saturating_sub(bytes);
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken >= PROGRESS_STEP_BYTES {
+            self.further(now);
+        }
+    }
+}
 
 impl Sender {
     pub(super) fn tick(&mut self, now: Millis) {
@@ -17,6 +74,28 @@ impl Sender {
         self.still_since = self.is_owed().then_some(self.now);
     }
 
+    /// A message has brought nothing further.
+    pub(super) fn fruitless(&mut self) {
+        self.course.fruitless = self.course.fruitless.saturating_add(1);
+        if self.course.fruitless > FRUITLESS_MESSAGES_MAX {
+            self.malformed(String::from("it sends messages without end that say nothing new"));
+        }
+    }
+
+    /// So much of an upload is durable; whether that was not known.
+    pub(super) fn note_durable(&mut self, id: UploadId, durable: u64) -> bool {
+        let Some(upload) = self.uploads.get_mut(&id) else { return false };
+        if durable <= upload.durable {
+            return false;
+        }
+        upload.durable = durable;
+        if durable - upload.durable_counted >= PROGRESS_STEP_BYTES {
+            upload.durable_counted = durable;
+            self.course.further(self.now);
+        }
+        true
+    }
+
     /// Whether the receiver owes an answer: to the hello, to a credential, to an offer or to the end.
     pub(super) fn is_owed(&self) -> bool {
         match self.stage {
@@ -26,9 +105,35 @@ impl Sender {
         }
     }
 
+    /// Whether the next step is the receiver's. Not while this side reads a file, or waits for a stream.
+    fn is_receivers_turn(&self) -> bool {
+        match self.stage {
+            Stage::Preface(_) | Stage::Welcome | Stage::Shutdown => true,
+            Stage::Open => {
+                self.authenticating
+                    || self.course.unsent > 0
+                    || self.uploads.values().any(Upload::is_receivers_turn)
+            }
+            Stage::Ended => false,
+        }
+    }
+
     pub(super) fn stall_at(&self) -> Option<Millis> {
         let since = self.still_since.filter(|_| self.is_owed())?;
         Some(since.saturating_add(self.stall_timeout_ms))
+    }
+
+    pub(super) fn stuck_at(&self) -> Option<Millis> {
+        self.is_owed().then(|| self.course.further_at.saturating_add(PROGRESS_TIMEOUT_MS))
+    }
+
+    /// Nothing has come further for long.
+    pub(super) fn stuck(&mut self) {
+        if self.is_receivers_turn() {
+            self.end(Err(EndReason::NoProgress(PROGRESS_TIMEOUT_MS)));
+        } else {
+            self.course.further(self.now);
+        }
     }
 
     pub(super) fn keep_alive_at(&self) -> Option<Millis> {

@@ -22,6 +22,10 @@ pub enum EndReason {
     /// Nothing moved for too long, in either direction.
     #[error("the receiver has stalled: nothing moved for {0} ms")]
     Stalled(Millis),
+    /// The receiver gave signs of life, and for too long nothing else that was owed: no answer, and no
+    /// payload worth the name was taken. See [`PROGRESS_TIMEOUT_MS`](super::PROGRESS_TIMEOUT_MS).
+    #[error("the receiver makes no progress: nothing came further for {0} ms")]
+    NoProgress(Millis),
     /// The sender itself gave the connection up: [`Sender::abort`].
     #[error("the sender gave up: {0}")]
     Aborted(Refusal),

@@ -26,6 +26,8 @@ mod error;
 mod outbox;
 mod output;
 
+use clock::Course;
+pub use clock::{FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS};
 pub use error::{EndReason, Misuse};
 use outbox::Outbox;
 pub use output::{Event, Output, Welcomed};
@@ -50,6 +52,7 @@ pub struct Sender {
     stall_timeout_ms: Millis,
     /// The latest clock reading.
     now: Millis,
+    course: Course,
     /// When something last went out that the driver spoke of.
     last_sent: Millis,
     /// Since when nothing has moved while the receiver owed something. `None`: it owes nothing, or it
@@ -81,6 +84,26 @@ struct Upload {
     state: State,
     /// The size and the digest that were announced at the end.
     finished: Option<(u64, Digest)>,
+    /// How much of it is durable, by what the receiver said. Bytes.
+    durable: u64,
+    /// How much of that has counted as progress. Bytes.
+    durable_counted: u64,
+}
+
+impl Upload {
+    fn new(offer: Offer) -> Self {
+        let state = State::offered(&offer);
+        Self { offer, state, finished: None, durable: 0, durable_counted: 0 }
+    }
+
+    /// Whether it waits for the receiver, and not for its own content.
+    fn is_receivers_turn(&self) -> bool {
+        match self.state {
+            State::Offered { .. } | State::Cancelled { .. } | State::Doomed => true,
+            State::DigestFirst => false,
+            State::Accepted { .. } => self.finished.is_some(),
+        }
+    }
 }
 
 enum State {
@@ -116,6 +139,7 @@ impl Sender {
             closing: false,
             stall_timeout_ms,
             now,
+            course: Course::new(now),
             last_sent: now,
             still_since: Some(now),
         };
@@ -130,7 +154,10 @@ impl Sender {
     pub fn handle_input(&mut self, now: Millis, bytes: Bytes) {
         self.tick(now);
         if !bytes.is_empty() && !matches!(self.stage, Stage::Ended) {
-            self.moved();
+            // When all is answered, the end alone is still owed.
+            if !matches!(self.stage, Stage::Shutdown) {
+                self.moved();
+            }
             self.input = bytes;
             self.process();
         }
@@ -145,11 +172,12 @@ impl Sender {
         }
     }
 
-    /// The connection took some bytes of a payload: the receiver is reading. Call it as payload goes
-    /// out; not for [`Output::Send`], of which a dead connection swallows a good deal.
-    pub fn handle_sent(&mut self, now: Millis) {
+    /// The connection took `bytes` of payload: the receiver is reading. Call it as payload goes out; not
+    /// for [`Output::Send`], of which a dead connection swallows a good deal.
+    pub fn handle_sent(&mut self, now: Millis, bytes: u64) {
         self.tick(now);
         self.last_sent = self.now;
+        self.course.took(self.now, bytes);
         self.moved();
     }
 
@@ -158,6 +186,8 @@ impl Sender {
         self.tick(now);
         if self.stall_at().is_some_and(|due| self.now >= due) {
             self.end(Err(EndReason::Stalled(self.stall_timeout_ms)));
+        } else if self.stuck_at().is_some_and(|due| self.now >= due) {
+            self.stuck();
         } else if self.keep_alive_at().is_some_and(|due| self.now >= due) {
             self.last_sent = self.now;
             // Where the driver is still busy with earlier output, one more would only pile up.
@@ -194,6 +224,7 @@ impl Sender {
         }
         self.say(&SenderMessage::Authenticate(credential))?;
         self.authenticating = true;
+        self.course.further(self.now);
         Ok(())
     }
 
@@ -208,8 +239,8 @@ impl Sender {
         let id = self.next_id;
         self.say(&SenderMessage::Offer(NumberedOffer { id, offer: offer.clone() }))?;
         self.next_id += 1;
-        let state = State::offered(&offer);
-        self.uploads.insert(id, Upload { offer, state, finished: None });
+        self.uploads.insert(id, Upload::new(offer));
+        self.course.further(self.now);
         Ok(id)
     }
 
@@ -224,8 +255,8 @@ impl Sender {
         }
         let offer = Offer { digest: Some(digest), ..upload.offer.clone() };
         self.say(&SenderMessage::Offer(NumberedOffer { id, offer: offer.clone() }))?;
-        let state = State::offered(&offer);
-        self.uploads.insert(id, Upload { offer, state, finished: None });
+        self.uploads.insert(id, Upload::new(offer));
+        self.course.further(self.now);
         Ok(())
     }
 
@@ -257,6 +288,7 @@ impl Sender {
         if length > 0 {
             self.out.push(Output::Payload { id, offset, length });
         }
+        self.course.announced(self.now, length);
         Ok(true)
     }
 
@@ -277,6 +309,7 @@ impl Sender {
         }
         upload.finished = Some((size, digest));
         self.say(&SenderMessage::Finish(Finish { id, size, digest }))?;
+        self.course.further(self.now);
         Ok(true)
     }
 
@@ -325,7 +358,7 @@ impl Sender {
     pub fn poll_timeout(&self) -> Option<Millis> {
         // At once, where the moment is to be noted from which on something is owed.
         let stall = if self.is_owed() { self.stall_at().or(Some(self.now)) } else { None };
-        stall.into_iter().chain(self.keep_alive_at()).min()
+        stall.into_iter().chain(self.stuck_at()).chain(self.keep_alive_at()).min()
     }
 
     /// The upload, if it is not over. Numbers that were never given out and uploads that are finished
@@ -347,6 +380,7 @@ impl Sender {
         let done = self.closing && self.uploads.is_empty() && !self.authenticating;
         if done && matches!(self.stage, Stage::Open) {
             self.stage = Stage::Shutdown;
+            self.course.further(self.now);
             self.out.push(Output::Shutdown);
         }
     }

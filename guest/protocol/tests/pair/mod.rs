@@ -120,7 +120,7 @@ impl Pair {
         let taken = self.receiver.feed(self.now, available, most);
         self.up.extend(self.sender.outgoing.drain(..taken));
         if taken > 0 {
-            self.sender.handle_sent(self.now);
+            self.sender.handle_sent(self.now, taken as u64);
         }
         self.cut |= self.network.cut_up == Some(self.up.len() as u64);
         taken > 0

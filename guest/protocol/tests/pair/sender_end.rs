@@ -106,8 +106,8 @@ impl SenderEnd {
         self.settle();
     }
 
-    pub fn handle_sent(&mut self, now: Millis) {
-        self.machine.handle_sent(now);
+    pub fn handle_sent(&mut self, now: Millis, bytes: u64) {
+        self.machine.handle_sent(now, bytes);
         self.settle();
     }
 

@@ -106,7 +106,7 @@ pub(super) async fn send(
                     report.emit(SendEvent::Failed { path, file: Some(&file), error: &error });
                 }
                 Err(error) => {
-                    report.emit(SendEvent::Unanswered { file: &file });
+                    report.emit(SendEvent::Unanswered { file: &file, resumable: false });
                     return Err(error);
                 }
             }

@@ -64,6 +64,9 @@ pub enum SendError {
     /// Nothing moved for too long.
     #[error("the server has stalled: nothing moved for {0} ms")]
     Stalled(Millis),
+    /// The server gave signs of life, and nothing else that it owed.
+    #[error("the server makes no progress: nothing came further for {} minutes", .0 / 60_000)]
+    NoProgress(Millis),
     /// The server has not answered a further connection: it serves as many as it wants to.
     #[error("the server serves no further connection at the moment: no answer within {0} ms")]
     Busy(Millis),
@@ -92,6 +95,7 @@ impl SendError {
             | Self::ConnectTimeout { .. }
             | Self::Cut
             | Self::Busy(_)
+            | Self::NoProgress(_)
             | Self::Stalled(_) => SendErrorKind::Temporary,
             Self::Goodbye(refusal) => refusal_kind(refusal.code),
             Self::NotSandport(_) | Self::NotClassic => SendErrorKind::Refused,
@@ -112,6 +116,7 @@ impl SendError {
             Self::NotClassic => "not-classic",
             Self::Cut => "cut",
             Self::Stalled(_) => "stalled",
+            Self::NoProgress(_) => "no-progress",
             Self::Busy(_) => "busy",
             Self::ClassicDirectory(_) => "classic-directory",
             Self::Local { .. } => "local-io",
@@ -138,6 +143,9 @@ impl SendError {
             Self::Busy(_) => "whoever serves can allow more with --max-connections",
             Self::Cut | Self::Stalled(_) => {
                 "run the same command again: it goes on where this one ended"
+            }
+            Self::NoProgress(_) => {
+                "ask whoever runs the server; the same command goes on where this one ended"
             }
             Self::ClassicDirectory(_) => "send its files one by one, or without --classic",
             Self::Local { .. } | Self::Interrupted => return None,

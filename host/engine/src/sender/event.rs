@@ -153,6 +153,9 @@ pub enum SendEvent<'a> {
     Unanswered {
         /// Which.
         file: &'a SendFile,
+        /// Whether a later run with the same [`SendOptions::state_dir`](super::SendOptions::state_dir) sends
+        /// only what the server has not kept.
+        resumable: bool,
     },
 }
 

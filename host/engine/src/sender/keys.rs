@@ -49,6 +49,9 @@ pub(super) struct Key {
     pub(super) changed: bool,
     /// Where it is kept.
     path: Option<PathBuf>,
+    /// What the file is like now, to be kept with the key once the server has begun it anew: until then
+    /// what the server has under the key is of what the file was before.
+    renewed: Option<[i128; 5]>,
 }
 
 impl Keys {
@@ -64,34 +67,28 @@ impl Keys {
         let epoch = *self.epoch.get_or_init(|| next_epoch(locked.as_ref(), now_ms()));
         let path = dir.join(self.file_name(file));
         let print = fingerprint(metadata);
-        let (key, mode, changed) = match read(&path) {
-            Some((key, known)) if known == print => {
-                return Some(Key {
-                    resume: Resume { key, epoch, mode: ResumeMode::TakeOver },
-                    changed: false,
-                    path: Some(path),
-                });
-            }
-            Some((key, _)) => (key, ResumeMode::Restart, true),
-            None => (random()?, ResumeMode::TakeOver, false),
+        let found = |key, mode| Key {
+            resume: Resume { key, epoch, mode },
+            changed: mode == ResumeMode::Restart,
+            path: Some(path.clone()),
+            renewed: None,
         };
-        let resume = Resume { key, epoch, mode };
-        // Where it cannot be kept, the upload can be resumed within this run alone.
-        let path = match write(dir, &path, &key, &print) {
-            Ok(()) => Some(path),
-            Err(error) => {
-                tracing::warn!(%error, dir = %dir.display(), "could not keep a resume key");
-                None
+        Some(match read(&path) {
+            Some((key, known)) if known == print => found(key, ResumeMode::TakeOver),
+            Some((key, _)) => Key { renewed: Some(print), ..found(key, ResumeMode::Restart) },
+            None => {
+                let mut made = found(random()?, ResumeMode::TakeOver);
+                made.keep(&print);
+                made
             }
-        };
-        Some(Key { resume, changed, path })
+        })
     }
 
     /// A key for this run alone: what a stream gives cannot be had again.
     pub(super) fn of_stream(&self) -> Option<Key> {
         // No other run has this key.
         let resume = Resume { key: random()?, epoch: 0, mode: ResumeMode::TakeOver };
-        Some(Key { resume, changed: false, path: None })
+        Some(Key { resume, changed: false, path: None, renewed: None })
     }
 
     fn file_name(&self, file: &SendFile) -> String {
@@ -107,6 +104,29 @@ impl Keys {
 }
 
 impl Key {
+    /// Whether a later run finds it, and goes on with what the server has.
+    pub(super) fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// The server has accepted the upload: what it has from now on is of the file as it is.
+    pub(super) fn accepted(&mut self) {
+        self.resume.mode = ResumeMode::TakeOver;
+        if let Some(print) = self.renewed.take() {
+            self.keep(&print);
+        }
+    }
+
+    /// Keeps it for later runs. Where that cannot be done, the upload can be resumed within this run alone.
+    fn keep(&mut self, print: &[i128; 5]) {
+        if let Some(path) = &self.path
+            && let Err(error) = write(path, &self.resume.key, print)
+        {
+            tracing::warn!(%error, path = %path.display(), "could not keep a resume key");
+            self.path = None;
+        }
+    }
+
     /// The upload is over: nothing is to be resumed.
     pub(super) fn forget(&self) {
         if let Some(path) = &self.path
@@ -191,12 +211,9 @@ fn read(path: &Path) -> Option<([u8; RESUME_KEY_BYTES], [i128; 5])> {
 }
 
 /// Keeps a key, in one step as seen after a crash.
-fn write(
-    dir: &Path,
-    path: &Path,
-    key: &[u8; RESUME_KEY_BYTES],
-    print: &[i128; 5],
-) -> io::Result<()> {
+fn write(path: &Path, key: &[u8; RESUME_KEY_BYTES], print: &[i128; 5]) -> io::Result<()> {
+    // It was made of the state folder's.
+    let dir = path.parent().ok_or(io::ErrorKind::NotFound)?;
     make_folder(dir)?;
     let mut text = format!("{HEADER}\nkey {}\n", blake3::Hash::from_bytes(*key).to_hex());
     for number in print {
@@ -261,8 +278,15 @@ mod tests {
         let changed = key(&keys, &path, "a");
         assert!(changed.changed);
         assert_eq!(changed.resume, Resume { mode: ResumeMode::Restart, ..first.resume });
-        let again = key(&keys, &path, "a");
-        assert_eq!((again.resume, again.changed), (first.resume, false));
+        let mut again = key(&keys, &path, "a");
+        assert!(
+            again.changed,
+            "the server may not have heard of it: what it has is of the old file"
+        );
+        again.accepted();
+        assert_eq!(again.resume, first.resume);
+        let later = key(&keys, &path, "a");
+        assert_eq!((later.resume, later.changed), (first.resume, false));
     }
 
     #[test]

@@ -29,23 +29,23 @@ impl Content {
             Self { buffer: noise(WRITE_BYTES), size, digest: Digest::Blake3([0; 32]) };
         let mut hasher = blake3::Hasher::new();
         // Writing to a hasher does not fail.
-        let _ = content.write(&mut hasher, || ());
+        let _ = content.write(&mut hasher, |_| ());
         content.digest = Digest::Blake3(*hasher.finalize().as_bytes());
         content
     }
 
-    /// Writes all of it; `written` is called after each step.
+    /// Writes all of it; `written` is called after each step, with its bytes.
     pub(crate) fn write(
         &self,
         to: &mut impl Write,
-        mut written: impl FnMut(),
+        mut written: impl FnMut(u64),
     ) -> std::io::Result<()> {
         let mut left = self.size;
         while left > 0 {
             let step = left.min(WRITE_BYTES as u64) as usize;
             to.write_all(&self.buffer[..step])?;
             left -= step as u64;
-            written();
+            written(step as u64);
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ pub(crate) fn classic(to: SocketAddr, content: &Content) -> Result<Duration> {
     let since = Instant::now();
     let mut stream = connect(to)?;
     announce(&mut stream, content.size)?;
-    content.write(&mut stream, || ()).context("the receiver stopped reading")?;
+    content.write(&mut stream, |_| ()).context("the receiver stopped reading")?;
     stream.shutdown(Shutdown::Write)?;
     wait_for_end(&mut stream)?;
     Ok(since.elapsed())
@@ -113,7 +113,7 @@ pub(crate) fn native(to: SocketAddr, name: &str, content: &Content) -> Result<Du
             match output {
                 Output::Send(bytes) => stream.write_all(&bytes)?,
                 Output::Payload { .. } => {
-                    content.write(&mut stream, || sender.handle_sent(clock()))?;
+                    content.write(&mut stream, |bytes| sender.handle_sent(clock(), bytes))?;
                 }
                 Output::Shutdown => stream.shutdown(Shutdown::Write)?,
                 _ => bail!("the protocol has an output that the benchmark does not know"),

@@ -127,7 +127,7 @@ fn journal(
     rounds: usize,
 ) -> Result<String> {
     let source = environment.tmpfs.folder("source")?.join("source.bin");
-    content.write(&mut File::create(&source)?, || ())?;
+    content.write(&mut File::create(&source)?, |_| ())?;
     let mut tables = Vec::new();
     for durability in [Durability::None, Durability::Full] {
         let sandport = Receiver::sandport(environment, place, durability)?;
@@ -163,7 +163,7 @@ fn own_clients(
     rounds: usize,
 ) -> Result<Table> {
     let source = environment.tmpfs.folder("source")?.join("source.bin");
-    content.write(&mut File::create(&source)?, || ())?;
+    content.write(&mut File::create(&source)?, |_| ())?;
     let scratch = environment.disk.path();
     let mut left_out = Vec::new();
 

@@ -190,7 +190,7 @@ fn append(journal: &mut Vec<u8>, entries: &[Kept]) -> Result<()> {
 fn sent_twice(environment: &Environment, size: u64, rounds: usize) -> Result<Table> {
     let content = Content::new(size);
     let source = environment.tmpfs.folder("source")?.join("source.bin");
-    content.write(&mut File::create(&source)?, || ())?;
+    content.write(&mut File::create(&source)?, |_| ())?;
     let mib = size / GROUP_BYTES;
     let title = format!("Sent twice, of {mib} MiB onto a disk, where the server is killed");
     let mut table = Table::new(title, &["network", "MiB", "watermark MiB"]);

@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use sandport_protocol::sender::Sender;
-use sandport_protocol::{Refusal, RefusalCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::output::Output;
+use super::retries::Progress;
 use super::session::Session;
 use super::stream::Feed;
 use super::upload;
 use super::work::Work;
 use crate::sender::connect::Connection;
 use crate::sender::prepare::Item;
-use crate::sender::pump::{Chunk, Piece};
+use crate::sender::pump::Piece;
 use crate::sender::{Clock, SendError, SendOptions, millis};
 
 /// Room for one read: some hundred receipts. Bytes.
@@ -52,8 +51,8 @@ pub(super) struct Ended {
     pub(super) left: Vec<Item>,
     /// Whether the server has said anything.
     pub(super) welcomed: bool,
-    /// Whether anything came further.
-    pub(super) progressed: bool,
+    /// What came further.
+    pub(super) progress: Progress,
 }
 
 /// Sends what there is to do over a connection. `needed`: it is waited for until it counts as stalled.
@@ -71,11 +70,15 @@ pub(super) async fn run(
     let welcome_at = (!needed).then(|| tokio::time::Instant::now() + WELCOME_MAX);
     let end = drive(&mut session, &mut reader, &mut writer, clock, welcome_at).await;
     // A server that closed or stalled takes no last words, and one that has answered all needs none.
-    if !matches!(end, Ok(()) | Err(SendError::Cut | SendError::Stalled(_) | SendError::Busy(_))) {
-        farewell(&mut session.output, &mut writer).await;
+    let is_deaf = matches!(
+        end,
+        Err(SendError::Cut | SendError::Stalled(_) | SendError::NoProgress(_) | SendError::Busy(_))
+    );
+    if end.is_err() && !is_deaf {
+        farewell(&mut session, &mut reader, &mut writer, clock).await;
     }
-    let (welcomed, progressed) = (session.is_welcomed(), session.has_progressed());
-    Ended { result: end, left: session.into_left(), welcomed, progressed }
+    let (welcomed, progress) = (session.is_welcomed(), session.progress());
+    Ended { result: end, left: session.into_left(), welcomed, progress }
 }
 
 async fn drive(
@@ -97,7 +100,7 @@ async fn drive(
         let mut news = pin!(work.news());
         news.as_mut().enable();
         if work.is_stopped() {
-            session.abort(Refusal::new(RefusalCode::Cancelled, "the sender was interrupted"));
+            session.interrupt();
             return Err(SendError::Interrupted);
         }
         if work.is_over() && !session.is_welcomed() {
@@ -171,18 +174,34 @@ async fn next_piece(feed: &mut Option<Feed>) -> Piece {
     }
 }
 
-/// Writes what is left, as far as the server takes it.
-async fn farewell(output: &mut Output, writer: &mut (impl AsyncWrite + Unpin)) {
+/// Writes what is left, which begins with the rest of the frame that was begun, and waits for the server to
+/// close. What it does not take in time is never sent: the connection is cut there, and the server keeps
+/// exactly what came. Reading goes on, because closing a socket with unread bytes resets it, and what is on
+/// its way to the server would be lost.
+async fn farewell(
+    session: &mut Session<'_, '_>,
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+    clock: Clock,
+) {
+    let last_words = async {
+        let mut unheard = vec![0; READ_BYTES];
+        loop {
+            let can_write = session.output.can_write(session.chunk.as_ref());
+            tokio::select! {
+                biased;
+                wrote = session.output.write(writer, session.chunk.as_ref()), if can_write => {
+                    let Ok(count) = wrote else { return };
+                    session.wrote(clock.now(), count);
+                }
+                read = reader.read(&mut unheard) => {
+                    if !read.is_ok_and(|count| count > 0) {
+                        return;
+                    }
+                }
+            }
+        }
+    };
     // The connection is over: nothing can be done about a failure or a server that does not read.
-    let _ = tokio::time::timeout(FAREWELL_MAX, async {
-        if output.is_in_frame() {
-            output.fill_frame();
-        }
-        let no_chunk: Option<&Chunk> = None;
-        while output.can_write(no_chunk) {
-            let Ok(count) = output.write(writer, no_chunk).await else { return };
-            output.wrote(count);
-        }
-    })
-    .await;
+    let _ = tokio::time::timeout(FAREWELL_MAX, last_words).await;
 }

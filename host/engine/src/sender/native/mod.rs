@@ -8,11 +8,9 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustix::rand::{GetRandomFlags, getrandom};
 use sandport_protocol::sender::EndReason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -24,24 +22,20 @@ use super::{
 };
 use crate::net::Address;
 use pace::{PERIOD, Pace};
+use retries::Retries;
 use work::Work;
 
 mod connection;
 mod joint;
 mod output;
 mod pace;
+mod retries;
 mod session;
 mod stream;
 mod upload;
 mod work;
 
 pub(super) use upload::Upload;
-
-/// How long to wait before the first try to connect again. Doubled with each further one.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
-
-/// Longest wait before a try. A person who mends a network waits no longer for it to be noticed.
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 
 /// Sends all items, over as many connections as the options say, and over others where one is cut.
 ///
@@ -126,7 +120,7 @@ async fn keep_connected(
     let is_needless = || work.until(|work| work.is_stopped() || work.is_over());
     // One that is none of the first may find the server full.
     let mut is_wanted = false;
-    let mut attempt = 0;
+    let mut retries = Retries::new(options.retries);
     loop {
         let connection = tokio::select! {
             biased;
@@ -137,31 +131,34 @@ async fn keep_connected(
             Ok(connection) => {
                 let ended = connection::run(connection, work, options, is_wanted || first).await;
                 is_wanted |= first || ended.welcomed;
-                if ended.progressed {
-                    attempt = 0;
-                }
+                retries.brought(ended.progress);
                 match ended.result {
                     Ok(()) => return Ok(()),
                     // All was answered before.
-                    Err(SendError::Cut) if work.is_over() => return Ok(()),
+                    Err(SendError::Cut | SendError::Stalled(_) | SendError::Goodbye(_))
+                        if work.is_over() =>
+                    {
+                        return Ok(());
+                    }
                     Err(error) => (error, ended.left),
                 }
             }
             Err(error) => (error, Vec::new()),
         };
-        let is_temporary = error.kind() == SendErrorKind::Temporary;
-        if !is_wanted || !is_temporary || attempt >= options.retries {
+        // Who has waited so long already for a server that is there needs a person to look at it.
+        let is_temporary =
+            error.kind() == SendErrorKind::Temporary && !matches!(error, SendError::NoProgress(_));
+        let next = if is_wanted && is_temporary { retries.next() } else { None };
+        let Some((attempt, delay)) = next else {
             work.offer_again(left.into_iter());
             return Err(error);
-        }
-        let delay = retry_delay(attempt);
-        attempt += 1;
+        };
         work.report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
         let left = Cell::new(left);
         let waiting = async {
             // The server may have all of it and be about to publish it: what is offered again after that
             // need not be sent again.
-            let soon = delay.min(RETRY_DELAY);
+            let soon = delay.min(retries::DELAY);
             tokio::time::sleep(soon).await;
             work.offer_again(left.take().into_iter());
             tokio::time::sleep(delay - soon).await;
@@ -181,19 +178,6 @@ async fn keep_connected(
 /// A connection that is not needed any more.
 fn needless(work: &Work<'_, '_>) -> Result<(), SendError> {
     if work.is_stopped() { Err(SendError::Interrupted) } else { Ok(()) }
-}
-
-/// How long to wait after so many failures: longer each time, and not as long as all the others who lost
-/// the same server.
-fn retry_delay(attempt: u32) -> Duration {
-    let delay = RETRY_DELAY.saturating_mul(1 << attempt.min(16)).min(RETRY_DELAY_MAX);
-    let mut random = [0; 4];
-    // Without chance it is the middle.
-    let share = match getrandom(&mut random, GetRandomFlags::empty()) {
-        Ok(4) => f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX),
-        _ => 0.5,
-    };
-    delay.mul_f64(0.5 + share / 2.0)
 }
 
 /// The first batch with something that needs a connection; failures before it are reported.
@@ -226,6 +210,7 @@ impl From<EndReason> for SendError {
             EndReason::Goodbye(refusal) => Self::Goodbye(refusal),
             EndReason::Malformed(what) => Self::NotSandport(what),
             EndReason::Stalled(ms) => Self::Stalled(ms),
+            EndReason::NoProgress(ms) => Self::NoProgress(ms),
             _ => Self::Cut,
         }
     }

@@ -12,33 +12,23 @@ use crate::sender::pump::Chunk;
 /// Gathered bytes beyond which no more files are taken in: one large write. Bytes.
 const GATHERED_BYTES: usize = 512 * 1024;
 
-/// What payload is made of when its file can no longer give it: the frame announced it, so something
-/// has to follow, and the upload is cancelled right after it.
-static FILLER: [u8; 64 * 1024] = [0; 64 * 1024];
-
 /// One output of the machine, with its content.
 pub(super) enum Outgoing {
     Message(Bytes),
     /// Payload of a small file.
     Content(Bytes),
-    /// Payload that comes from the pump: its length in bytes.
+    /// Payload that is in the chunk: its length in bytes, no more than the chunk has.
     Frame(u64),
     Shutdown,
 }
 
-/// Where the payload of the open frame comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FrameSource {
-    Pump,
-    Filler,
-}
-
 /// What one write has taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wrote {
     /// Bytes of the chunk.
     pub(super) of_chunk: usize,
-    /// Whether payload may have been among it, beside messages.
-    pub(super) has_payload: bool,
+    /// Payload bytes; `None`: there were messages alone. Among small files, messages count as payload too.
+    pub(super) payload: Option<u64>,
 }
 
 /// Everything that waits to be written.
@@ -47,11 +37,11 @@ pub(super) struct Output {
     gathered: Vec<u8>,
     /// How much of `gathered` was written.
     written: usize,
-    /// Whether payload is among what is gathered.
-    has_content: bool,
-    /// Payload bytes that still have to follow what is gathered.
+    /// Payload bytes among what is gathered, less what was written since.
+    content: u64,
+    /// Payload bytes that still have to follow what is gathered. The chunk has all of them: what was
+    /// announced can always be sent, and is never made up.
     frame: u64,
-    frame_source: FrameSource,
     shutdown: bool,
     broken: bool,
 }
@@ -62,9 +52,8 @@ impl Output {
             waiting: VecDeque::new(),
             gathered: Vec::with_capacity(2 * GATHERED_BYTES),
             written: 0,
-            has_content: false,
+            content: 0,
             frame: 0,
-            frame_source: FrameSource::Pump,
             shutdown: false,
             broken: false,
         }
@@ -82,14 +71,9 @@ impl Output {
         !self.broken && !self.is_in_frame() && self.gathered.len() - self.written < GATHERED_BYTES
     }
 
-    /// Whether payload of the pump was announced and not written to its end.
+    /// Whether payload in the chunk was announced and not written to its end.
     pub(super) fn is_in_frame(&self) -> bool {
         self.frame > 0
-    }
-
-    /// The pump will give no more for the open frame.
-    pub(super) fn fill_frame(&mut self) {
-        self.frame_source = FrameSource::Filler;
     }
 
     /// The connection takes nothing any more: what waits is dropped.
@@ -98,6 +82,7 @@ impl Output {
         self.waiting.clear();
         self.gathered.clear();
         self.written = 0;
+        self.content = 0;
         self.frame = 0;
         self.shutdown = false;
     }
@@ -109,9 +94,7 @@ impl Output {
 
     /// Whether [`Output::write`] has something to do.
     pub(super) fn can_write(&self, chunk: Option<&Chunk>) -> bool {
-        self.written < self.gathered.len()
-            || self.shutdown
-            || (self.frame > 0 && (chunk.is_some() || self.frame_source == FrameSource::Filler))
+        self.written < self.gathered.len() || self.shutdown || (self.frame > 0 && chunk.is_some())
     }
 
     /// Writes once; gives what [`Output::wrote`] wants to know. Safe to cancel.
@@ -124,10 +107,7 @@ impl Output {
         chunk: Option<&Chunk>,
     ) -> io::Result<usize> {
         let gathered = &self.gathered[self.written..];
-        let payload = match self.frame_source {
-            FrameSource::Pump => chunk.map_or(&[][..], Chunk::bytes),
-            FrameSource::Filler => &FILLER[..],
-        };
+        let payload = chunk.map_or(&[][..], Chunk::bytes);
         let payload = &payload[..clamp(self.frame, payload.len())];
         if gathered.is_empty() && payload.is_empty() {
             connection.shutdown().await?;
@@ -148,24 +128,28 @@ impl Output {
     pub(super) fn wrote(&mut self, count: usize) -> Wrote {
         if count == 0 {
             self.shutdown = false;
-            return Wrote { of_chunk: 0, has_payload: false };
+            return Wrote::default();
         }
-        let has_payload = self.has_content || self.frame > 0;
+        let has_payload = self.content > 0 || self.frame > 0;
         let of_gathered = count.min(self.gathered.len() - self.written);
-        let of_payload = count - of_gathered;
+        let of_chunk = count - of_gathered;
+        let of_content = self.content.min(of_gathered as u64);
+        self.content -= of_content;
         self.written += of_gathered;
         if self.written == self.gathered.len() {
             self.gathered.clear();
             self.written = 0;
-            self.has_content = false;
+            self.content = 0;
+        } else if self.written >= GATHERED_BYTES {
+            // A connection that takes a little at a time may never take all.
+            self.gathered.drain(..self.written);
+            self.written = 0;
         }
-        self.frame -= of_payload as u64;
-        let of_chunk = if self.frame_source == FrameSource::Pump { of_payload } else { 0 };
+        self.frame -= of_chunk as u64;
         if self.frame == 0 {
-            self.frame_source = FrameSource::Pump;
             self.gather();
         }
-        Wrote { of_chunk, has_payload }
+        Wrote { of_chunk, payload: has_payload.then_some(of_chunk as u64 + of_content) }
     }
 
     /// Gathers what waits, up to the next payload of the pump.
@@ -175,7 +159,7 @@ impl Output {
                 Some(Outgoing::Message(bytes)) => self.gathered.extend_from_slice(&bytes),
                 Some(Outgoing::Content(bytes)) => {
                     self.gathered.extend_from_slice(&bytes);
-                    self.has_content = true;
+                    self.content += bytes.len() as u64;
                 }
                 Some(Outgoing::Frame(length)) => self.frame = length,
                 Some(Outgoing::Shutdown) => self.shutdown = true,

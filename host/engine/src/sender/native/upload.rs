@@ -31,6 +31,8 @@ pub(in crate::sender) struct Upload {
     pub(super) origin: Origin,
     /// How much the server had when it last accepted it. Bytes.
     pub(super) kept: u64,
+    /// The most that any connection has ever heard to be safe at the server. Bytes.
+    pub(super) safe: u64,
     /// It was begun anew once, because what the server had did not fit.
     pub(super) restarted: bool,
     /// What is known of its hash, where several connections may carry it.
@@ -79,6 +81,7 @@ impl Upload {
             key,
             origin,
             kept: 0,
+            safe: 0,
             restarted: false,
             division: None,
         }
@@ -102,10 +105,31 @@ impl Upload {
         }
     }
 
-    /// From now on it is resumed, and not begun anew.
-    pub(super) fn set_mode(&mut self, mode: ResumeMode) {
+    /// The server has accepted it: from now on it is resumed.
+    pub(super) fn accepted(&mut self) {
         if let Some(key) = &mut self.key {
-            key.resume.mode = mode;
+            key.accepted();
+        }
+    }
+
+    /// So much of it is safe at the server; how much more that is than ever before. Bytes.
+    pub(super) fn note_safe(&mut self, bytes: u64) -> u64 {
+        let bytes = bytes.min(self.file.size.unwrap_or(u64::MAX));
+        let more = bytes.saturating_sub(self.safe);
+        self.safe += more;
+        more
+    }
+
+    /// Whether a later run goes on with it.
+    pub(super) fn is_resumable(&self) -> bool {
+        self.key.as_ref().is_some_and(Key::is_kept)
+    }
+
+    /// It is to be begun anew, whatever the server has of it.
+    pub(super) fn restart(&mut self) {
+        (self.restarted, self.kept, self.division) = (true, 0, None);
+        if let Some(key) = &mut self.key {
+            key.resume.mode = ResumeMode::Restart;
         }
     }
 

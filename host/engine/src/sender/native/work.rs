@@ -151,18 +151,21 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// Reports what was begun and has no outcome.
     pub(super) fn report_unanswered(&self) {
-        let mut begun: Vec<SendFile> = self
+        let mut begun: Vec<(SendFile, bool)> = self
             .queue
             .take()
             .into_iter()
             .filter_map(|item| match item {
-                Item::Again(upload) => Some(upload.file),
+                Item::Again(upload) => {
+                    let resumable = upload.is_resumable();
+                    Some((upload.file, resumable))
+                }
                 _ => None,
             })
             .collect();
-        begun.sort_by_key(|file| file.number);
-        for file in &begun {
-            self.report.emit(SendEvent::Unanswered { file });
+        begun.sort_by_key(|(file, _)| file.number);
+        for &(ref file, resumable) in &begun {
+            self.report.emit(SendEvent::Unanswered { file, resumable });
         }
     }
 

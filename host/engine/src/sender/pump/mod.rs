@@ -23,8 +23,8 @@ use super::{FileError, SendFile, walk};
 mod share;
 mod whole;
 
-/// One read, one update of the hash, one write to the connection. Large enough that a system call's
-/// and a thread hop's cost vanish, small enough to stay in the second-level cache. Bytes.
+/// One read, one update of the hash, one `data` message, one write to the connection. Large enough that a
+/// system call's and a thread hop's cost vanish, small enough to stay in the second-level cache. Bytes.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// One chunk being written, one waiting, one being read.
@@ -69,9 +69,6 @@ pub(super) enum Piece {
 pub(super) struct Chunk {
     /// Where in the file the rest of the chunk belongs.
     pub(super) offset: u64,
-    /// How many bytes from `offset` on are certain to follow without a gap: what may be announced.
-    /// Never less than the rest of the chunk.
-    pub(super) run: u64,
     buffer: Buffer,
     rest: Range<usize>,
 }
@@ -88,7 +85,7 @@ impl Chunk {
     /// A chunk of bytes that are kept.
     pub(super) fn shared(offset: u64, bytes: Bytes) -> Self {
         let rest = 0..bytes.len();
-        Self { offset, run: bytes.len() as u64, buffer: Buffer::Shared(bytes), rest }
+        Self { offset, buffer: Buffer::Shared(bytes), rest }
     }
 
     /// What of it was not taken yet.
@@ -104,7 +101,6 @@ impl Chunk {
         let count = count.min(self.rest.len());
         self.rest.start += count;
         self.offset += count as u64;
-        self.run -= count as u64;
     }
 }
 

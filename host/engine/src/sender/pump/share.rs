@@ -43,8 +43,7 @@ pub(super) fn read(
             [one] => {
                 let start = place(one, &within);
                 let rest = start..start + self::length(one);
-                let (run, buffer) = (rest.len() as u64, Buffer::Own(buffer));
-                if !exit.send(Chunk { offset: one.start, run, buffer, rest }) {
+                if !exit.send(Chunk { offset: one.start, buffer: Buffer::Own(buffer), rest }) {
                     return Ok(None);
                 }
             }

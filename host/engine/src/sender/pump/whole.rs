@@ -32,14 +32,8 @@ pub(super) fn read(
         }
         hasher.update(&buffer[..count]);
         if wanted {
-            let known = match (source.size, border) {
-                (Some(size), Some(border)) => size.min(border) - position,
-                (Some(size), None) => size - position,
-                (None, _) => 0,
-            };
-            let run = known.max(count as u64);
             let buffer = Buffer::Own(buffer);
-            if !exit.send(Chunk { offset: position, run, buffer, rest: 0..count }) {
+            if !exit.send(Chunk { offset: position, buffer, rest: 0..count }) {
                 return Ok(None);
             }
         } else {

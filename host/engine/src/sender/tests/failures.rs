@@ -203,14 +203,14 @@ async fn an_interrupted_sender_tells_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "large", &content(32 << 20, 1));
     let mut told = Told::default();
-    let result = send_until(
+    let sending = send_until(
         &peer.address,
         vec![Source::path(&path)],
         SendOptions::default(),
         async { drop(stopped.await) },
         |event| told.note(&event),
-    )
-    .await;
+    );
+    let result = within("the sender ends where it is stopped", sending).await;
     assert!(matches!(result, Err(SendError::Interrupted)), "{result:?}");
     assert_eq!(told.0, ["unanswered large"]);
     peer.ended(1).await;

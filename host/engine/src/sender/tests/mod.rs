@@ -5,8 +5,10 @@ mod classic;
 mod failures;
 mod native;
 mod parallel;
+mod payload;
 mod peer;
 mod trees;
+mod wiretap;
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,7 @@ impl Told {
             SendEvent::Skipped { path, reason } => {
                 format!("skipped {} {}", last(path), reason.code())
             }
-            SendEvent::Unanswered { file } => format!("unanswered {}", named(file)),
+            SendEvent::Unanswered { file, .. } => format!("unanswered {}", named(file)),
             _ => return,
         });
     }
@@ -49,6 +51,18 @@ impl Told {
     }
 }
 
+/// How long a test waits for what has to come. A busy machine is no failure: it only bounds how long a broken
+/// sender hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits for what has to come.
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("this did not come within {PATIENCE:?}: {what}"),
+    }
+}
+
 /// Sends and collects what is told.
 async fn send_and_listen(
     to: &Address,
@@ -56,7 +70,8 @@ async fn send_and_listen(
     options: SendOptions,
 ) -> (Result<Summary, SendError>, Told) {
     let mut told = Told::default();
-    let result = send(to, sources, options, |event| told.note(&event)).await;
+    let sending = send(to, sources, options, |event| told.note(&event));
+    let result = within("the sender comes to its end", sending).await;
     (result, told)
 }
 

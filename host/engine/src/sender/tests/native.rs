@@ -163,13 +163,12 @@ async fn all_files_are_counted_when_asked_for() {
     let mut goes_on = Some(goes_on);
     let mut totals = None;
     let sources = vec![Source::path(folder.path().join("t")), stream];
-    send(&peer.address, sources, options, |event| {
+    let sending = send(&peer.address, sources, options, |event| {
         if let SendEvent::Totals { files, bytes } = event {
             totals = Some((files, bytes));
             drop(goes_on.take());
         }
-    })
-    .await
-    .unwrap();
+    });
+    within("the files are counted, and the run ends", sending).await.unwrap();
     assert_eq!(totals, Some((2, 7)));
 }

@@ -1,8 +1,11 @@
 //! Several connections at once.
 
-use sandport_protocol::{Limits, RefusalCode};
+use bytes::Bytes;
+use sandport_protocol::{Digest, EntryKind, Limits, RefusalCode};
 
+use super::event::Report;
 use super::peer::Peer;
+use super::prepare::{Item, Links};
 use super::*;
 
 /// Over so many connections, none of which is made again.
@@ -52,7 +55,7 @@ async fn a_server_that_serves_fewer_gets_all_over_those_and_that_is_said() {
     let mut all_tried = Some(all_tried);
     let mut left = Vec::new();
     let sources = vec![stream, Source::path(folder.path().join("t"))];
-    let summary = send(&peer.address, sources, over(4), |event| {
+    let sending = send(&peer.address, sources, over(4), |event| {
         if let SendEvent::ConnectionGivenUp { error, left: others } = event {
             assert_eq!(error.kind(), SendErrorKind::Temporary);
             left.push(others);
@@ -60,9 +63,9 @@ async fn a_server_that_serves_fewer_gets_all_over_those_and_that_is_said() {
                 drop(all_tried.take());
             }
         }
-    })
-    .await
-    .unwrap();
+    });
+    let what = "three connections are given up, and the run ends over the fourth";
+    let summary = within(what, sending).await.unwrap();
     assert_eq!(summary.stored, 51);
     assert_eq!(left, [3, 2, 1]);
 }
@@ -113,7 +116,7 @@ async fn an_interrupted_sender_says_so_on_each_connection_and_of_each_file_once(
     let mut stop = Some(stop);
     let mut connected = 0;
     let mut told = Told::default();
-    let result = send_until(
+    let sending = send_until(
         &peer.address,
         vec![stream, Source::path(large)],
         over(3),
@@ -125,8 +128,8 @@ async fn an_interrupted_sender_says_so_on_each_connection_and_of_each_file_once(
                 drop(stop.take());
             }
         },
-    )
-    .await;
+    );
+    let result = within("three connections are made and stopped", sending).await;
     assert!(matches!(result, Err(SendError::Interrupted)), "{result:?}");
     let unanswered = |name: &str| told.0.iter().filter(|told| told.ends_with(name)).count();
     assert_eq!(unanswered("unanswered stream"), 1, "{:?}", told.0);
@@ -135,21 +138,61 @@ async fn an_interrupted_sender_says_so_on_each_connection_and_of_each_file_once(
     assert_eq!(peer.inbox().closed, [Err(RefusalCode::Cancelled); 3]);
 }
 
+/// A batch of small files that were read already.
+fn small_files(batch: usize) -> Vec<Item> {
+    let small = |number| {
+        let file = SendFile {
+            number: 0,
+            path: PathBuf::from("small"),
+            name: Some(format!("{batch}/{number}")),
+            kind: EntryKind::File,
+            size: Some(1),
+            modified_ns: None,
+            executable: false,
+        };
+        let digest = Digest::Blake3(*blake3::hash(b"s").as_bytes());
+        Item::Small { file, content: Bytes::from_static(b"s"), digest, links: Links::Refuse }
+    };
+    (0..128).map(small).collect()
+}
+
 #[tokio::test]
-async fn many_small_files_get_a_second_connection_by_themselves_and_a_few_large_ones_do_not() {
+async fn small_files_that_wait_in_a_row_get_a_second_connection() {
+    let peer = Peer::start(Limits::default()).await;
+    // They lie ready before the connection comes for them.
+    let (batches, items) = mpsc::channel(4);
+    for batch in 0..4 {
+        batches.send(small_files(batch)).await.unwrap();
+    }
+    let last = async {
+        peer.connected(2).await;
+        batches.send(small_files(4)).await.unwrap();
+        drop(batches);
+    };
+    let mut stored = 0;
+    let mut count = |event: SendEvent<'_>| {
+        stored += usize::from(matches!(event, SendEvent::Stored { .. }));
+    };
+    let report = Report::new(&mut count);
+    let options = SendOptions { retries: 0, ..SendOptions::default() };
+    let sending =
+        crate::sender::native::send(&peer.address, items, None, &options, pending(), &report);
+    let both = async { tokio::join!(sending, last) };
+    let (result, ()) = within("a run over two connections ends", both).await;
+    result.unwrap();
+    assert_eq!(stored, 5 * 128);
+    assert_eq!(peer.inbox().connections, 2);
+}
+
+#[tokio::test]
+async fn a_few_large_files_get_one_connection() {
+    let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
-    for number in 0..5_000 {
-        write(&folder.path().join("small"), &number.to_string(), &content(100, number));
-    }
     for number in 0..20 {
-        write(&folder.path().join("large"), &number.to_string(), &content(1 << 20, number));
+        write(&folder.path().join("t"), &number.to_string(), &content(1 << 20, number));
     }
-    for (name, files, connections) in [("small", 5_000, 2), ("large", 20, 1)] {
-        let peer = Peer::start(Limits::default()).await;
-        let sources = vec![Source::path(folder.path().join(name))];
-        let (result, _) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
-        assert_eq!(result.unwrap().stored, files);
-        peer.ended(connections).await;
-        assert_eq!(peer.inbox().connections, connections, "{name}");
-    }
+    let sources = vec![Source::path(folder.path().join("t"))];
+    let (result, _) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    assert_eq!(result.unwrap().stored, 20);
+    assert_eq!(peer.inbox().connections, 1);
 }

@@ -1,6 +1,7 @@
 //! A receiver with an inbox in memory, driven over TCP.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::within;
 use crate::net::Address;
 use crate::sender::Clock;
 
@@ -39,6 +41,8 @@ pub(super) struct Inbox {
     pub(super) closed: Vec<Result<(), RefusalCode>>,
     /// Payload bytes that arrived for uploads.
     pub(super) bytes: u64,
+    /// All that senders have sent, for each connection.
+    pub(super) heard: Vec<Vec<u8>>,
     /// Called with each offer; a refusal is the verdict.
     pub(super) on_open: Option<OnOpen>,
     /// Called with the name and the number of bytes after each write; a refusal is a fault.
@@ -48,8 +52,8 @@ pub(super) struct Inbox {
 pub(super) struct Peer {
     pub(super) address: Address,
     inbox: Arc<Mutex<Inbox>>,
-    /// Told when a connection has ended.
-    ended: Arc<Notify>,
+    /// Told when a connection is made or has ended.
+    changed: Arc<Notify>,
     accepting: JoinHandle<()>,
 }
 
@@ -59,26 +63,29 @@ impl Peer {
         let port = listener.local_addr().unwrap().port();
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let shared = Arc::clone(&inbox);
-        let ended = Arc::new(Notify::new());
-        let tell = Arc::clone(&ended);
+        let changed = Arc::new(Notify::new());
+        let tell = Arc::clone(&changed);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let is_full = {
+                let (number, is_full) = {
                     let mut inbox = shared.lock().unwrap();
                     inbox.connections += 1;
-                    inbox.connections_max.is_some_and(|most| inbox.connections > most)
+                    inbox.heard.push(Vec::new());
+                    let most = inbox.connections_max;
+                    (inbox.connections - 1, most.is_some_and(|most| inbox.connections > most))
                 };
+                tell.notify_waiters();
                 if !is_full {
                     let (shared, tell) = (Arc::clone(&shared), Arc::clone(&tell));
                     tokio::spawn(async move {
-                        serve(stream, limits, shared).await;
-                        tell.notify_one();
+                        serve(stream, limits, number, shared).await;
+                        tell.notify_waiters();
                     });
                 }
             }
         });
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-        Self { address, inbox, ended, accepting }
+        Self { address, inbox, changed, accepting }
     }
 
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -87,9 +94,24 @@ impl Peer {
 
     /// Waits until `count` connections have ended.
     pub(super) async fn ended(&self, count: usize) {
-        while self.inbox().closed.len() < count {
-            // One that ended since the line above has left a permit.
-            self.ended.notified().await;
+        let what = format!("{count} connections end at the peer");
+        within(&what, self.until(|inbox| inbox.closed.len() >= count)).await;
+    }
+
+    /// Waits until there were `count` connections.
+    pub(super) async fn connected(&self, count: usize) {
+        let what = format!("{count} connections are made");
+        within(&what, self.until(|inbox| inbox.connections >= count)).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Inbox) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if holds(&self.inbox()) {
+                return;
+            }
+            changed.await;
         }
     }
 }
@@ -106,7 +128,7 @@ struct Upload {
     fault: Option<Refusal>,
 }
 
-async fn serve(stream: TcpStream, limits: Limits, inbox: Arc<Mutex<Inbox>>) {
+async fn serve(stream: TcpStream, limits: Limits, number: usize, inbox: Arc<Mutex<Inbox>>) {
     let clock = Clock::start();
     let (mut reader, mut writer) = stream.into_split();
     let (answers, mut to_write) = mpsc::unbounded_channel::<bytes::Bytes>();
@@ -176,6 +198,7 @@ async fn serve(stream: TcpStream, limits: Limits, inbox: Arc<Mutex<Inbox>>) {
                 let count = read.unwrap_or(0);
                 let now = clock.now();
                 bytes.truncate(count);
+                inbox.lock().unwrap().heard[number].extend_from_slice(&bytes);
                 match id {
                     _ if count == 0 => machine.handle_eof(now),
                     None => machine.handle_input(now, bytes.freeze()),

@@ -1,7 +1,7 @@
 //! What the server says of uploads.
 
 use sandport_protocol::sender::Event;
-use sandport_protocol::{EntryKind, Extent, Refusal, RefusalCode, ResumeMode, UploadId};
+use sandport_protocol::{EntryKind, Extent, Refusal, RefusalCode, UploadId};
 
 use super::Session;
 use crate::sender::error::refusal_kind;
@@ -17,7 +17,9 @@ impl Session<'_, '_> {
                 self.bytes_ahead_max = welcomed.bytes_ahead_max;
                 self.emit(SendEvent::Connected { agent: &welcomed.agent });
             }
-            Event::Accepted { id, .. } if self.parts.contains_key(&id) => self.part_accepted(id),
+            Event::Accepted { id, missing } if self.parts.contains_key(&id) => {
+                self.part_accepted(id, &missing);
+            }
             Event::Accepted { id, missing } => {
                 self.ahead = true;
                 self.send_accepted(id, missing);
@@ -26,7 +28,7 @@ impl Session<'_, '_> {
             Event::DigestFirst { id } => self.hash_first(id),
             Event::AlreadyStored { id, receipt } => {
                 let Some(upload) = self.remove(id) else { return };
-                self.progressed = true;
+                self.progress.has_outcome = true;
                 upload.forget_key();
                 let (file, receipt) = (&upload.file, &receipt);
                 self.emit(match file.kind {
@@ -41,7 +43,7 @@ impl Session<'_, '_> {
             Event::Stored { id, receipt } => {
                 let part = self.remove_part(id).map(|part| part.joint.take());
                 if let Some(upload) = part.unwrap_or_else(|| self.remove(id)) {
-                    self.progressed = true;
+                    self.progress.has_outcome = true;
                     upload.forget_key();
                     self.emit(SendEvent::Stored { file: &upload.file, receipt: &receipt });
                     self.work.ended();
@@ -56,7 +58,7 @@ impl Session<'_, '_> {
                 }
             }
             Event::Progress { id, durable } => {
-                self.progressed = true;
+                self.note_safe(id, durable);
                 if self.pumped == Some(id)
                     && let Some(Feed::Stream(stream)) = &mut self.feed
                 {
@@ -67,6 +69,15 @@ impl Session<'_, '_> {
             // There is no identity to hear of yet.
             _ => {}
         }
+    }
+
+    /// The server says that so much of an upload is safe.
+    pub(super) fn note_safe(&mut self, id: UploadId, bytes: u64) {
+        let more = match self.parts.get(&id) {
+            Some(part) => part.joint.with(|upload| upload.note_safe(bytes)),
+            None => self.uploads.get_mut(&id).map(|upload| upload.note_safe(bytes)),
+        };
+        self.progress.bytes += more.unwrap_or(0);
     }
 
     /// An upload is refused. Where that may be because of what the server had of it, or of how it was put
@@ -83,8 +94,7 @@ impl Session<'_, '_> {
             && !upload.restarted
             && matches!(upload.origin, Origin::File(_))
         {
-            (upload.restarted, upload.kept, upload.division) = (true, 0, None);
-            upload.set_mode(ResumeMode::Restart);
+            upload.restart();
             self.emit(SendEvent::Restarted { file: &upload.file, reason });
             self.work.offer_again([upload.again()].into_iter());
             return;
@@ -101,10 +111,10 @@ impl Session<'_, '_> {
 
     fn send_accepted(&mut self, id: UploadId, missing: Vec<Extent>) {
         let Some(upload) = self.uploads.get_mut(&id) else { return };
-        upload.set_mode(ResumeMode::TakeOver);
+        upload.accepted();
         let kept = kept(upload.file.size, &missing);
-        self.progressed |= kept > upload.kept;
         upload.kept = kept;
+        self.progress.bytes += upload.note_safe(kept);
         if kept > 0 {
             (upload.sent, upload.reported) = (kept, kept);
             self.work.report.emit(SendEvent::Resumed { file: &upload.file, kept });
@@ -121,7 +131,7 @@ impl Session<'_, '_> {
 }
 
 /// How much of a file is not missing. Bytes.
-fn kept(size: Option<u64>, missing: &[Extent]) -> u64 {
+pub(super) fn kept(size: Option<u64>, missing: &[Extent]) -> u64 {
     match size {
         Some(size) => {
             let rest = |extent: &Extent| extent.length.unwrap_or(size - extent.offset.min(size));

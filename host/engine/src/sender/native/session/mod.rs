@@ -11,9 +11,11 @@ use sandport_protocol::{Extent, Refusal, RefusalCode, UploadId};
 
 use super::joint::Part;
 use super::output::{Outgoing, Output};
+use super::retries::Progress;
 use super::stream::Feed;
 use super::upload::{Body, Hashing, Upload};
 use super::work::Work;
+use crate::sender::keys::Key;
 use crate::sender::prepare::Item;
 use crate::sender::pump::Chunk;
 use crate::sender::{FileError, SendError, SendEvent};
@@ -52,7 +54,7 @@ pub(super) struct Session<'a, 'e> {
     ahead: bool,
     bytes_ahead_max: u64,
     welcomed: bool,
-    progressed: bool,
+    progress: Progress,
     closed: bool,
     end: Option<Result<(), SendError>>,
 }
@@ -101,7 +103,7 @@ impl<'a, 'e> Session<'a, 'e> {
             ahead: true,
             bytes_ahead_max: 0,
             welcomed: false,
-            progressed: false,
+            progress: Progress::default(),
             closed: false,
             end: None,
         }
@@ -140,9 +142,9 @@ impl<'a, 'e> Session<'a, 'e> {
         self.welcomed
     }
 
-    /// Whether anything came further: an outcome, or more that the server keeps.
-    pub(super) fn has_progressed(&self) -> bool {
-        self.progressed
+    /// What came further.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
     }
 
     /// What has no outcome, in the order in which it was begun. What other connections carry too stays
@@ -160,12 +162,23 @@ impl<'a, 'e> Session<'a, 'e> {
         uploads.into_iter().map(Upload::again).collect()
     }
 
-    /// Ends the connection on behalf of the caller.
-    pub(super) fn abort(&mut self, reason: Refusal) {
-        if self.output.is_in_frame() {
-            self.output.fill_frame();
+    /// Ends the connection on behalf of the caller. Uploads that a later run can go on with stay at the
+    /// server; what nobody can go on with would only take room there.
+    pub(super) fn interrupt(&mut self) {
+        let reason = || Refusal::new(RefusalCode::Cancelled, "the sender was interrupted");
+        let is_of_use = |upload: &Upload| upload.key.as_ref().is_none_or(Key::is_kept);
+        let uploads = self.uploads.iter().map(|(&id, upload)| (id, is_of_use(upload)));
+        let parts = self
+            .parts
+            .iter()
+            .map(|(&id, part)| (id, part.joint.with(|upload| is_of_use(upload)).unwrap_or(true)));
+        for (id, is_of_use) in uploads.chain(parts) {
+            if !is_of_use {
+                // Of one that is finished the answer is awaited.
+                let _ = self.machine.cancel(id, reason());
+            }
         }
-        self.machine.abort(reason);
+        self.machine.abort(reason());
         self.drain();
     }
 

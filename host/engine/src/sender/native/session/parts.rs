@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use sandport_protocol::{Refusal, RefusalCode, UploadId};
+use sandport_protocol::{Extent, Refusal, RefusalCode, UploadId};
 
-use super::Session;
+use super::{Session, answers};
 use crate::sender::error::refusal_kind;
 use crate::sender::native::joint::{Joint, Part};
 use crate::sender::native::stream::Feed;
@@ -67,7 +67,7 @@ impl Session<'_, '_> {
             match (joint.is_over(), is_pumped) {
                 (false, true) => None,
                 (false, false) => Some((id, Some(joint.end()?))),
-                // What is begun of a frame could only be filled, with what is no part of the file.
+                // Its share is not at its end, so there is nothing that it could finish.
                 (true, true) => Some((id, None)),
                 // Somebody else may be at it under the same key: a part that is finished is in nobody's
                 // way and discards nothing.
@@ -98,9 +98,12 @@ impl Session<'_, '_> {
     }
 
     /// The server lets this connection carry a part.
-    pub(super) fn part_accepted(&mut self, id: UploadId) {
+    pub(super) fn part_accepted(&mut self, id: UploadId, missing: &[Extent]) {
         if let Some(part) = self.parts.get_mut(&id) {
-            part.share = Some(part.joint.division.open());
+            let division = &part.joint.division;
+            part.share = Some(division.open());
+            let kept = answers::kept(Some(division.size()), missing);
+            self.note_safe(id, kept);
         }
     }
 

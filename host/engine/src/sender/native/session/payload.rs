@@ -14,10 +14,6 @@ use crate::sender::native::upload::{Body, Upload};
 use crate::sender::prepare::Links;
 use crate::sender::pump::{Content, Piece, Pump};
 
-/// Most payload under one `data` message. Between two of them small files get their turn, and a
-/// refusal takes effect; each costs the receiver one read of messages. Bytes.
-const FRAME_PAYLOAD_MAX: u64 = 8 * 1024 * 1024;
-
 /// Progress of a large file is reported in steps of this size. Bytes.
 const PROGRESS_STEP_BYTES: u64 = 1024 * 1024;
 
@@ -67,22 +63,24 @@ impl Session<'_, '_> {
         true
     }
 
-    /// Announces the payload that the pump has ready.
+    /// Announces the payload that the pump has ready, and no more: of what has not been read nobody knows
+    /// whether it can be, and what was announced has to follow. Between two frames small files get their
+    /// turn, and a refusal takes effect.
     pub(super) fn start_frame(&mut self) -> bool {
         let (Some(id), Some(chunk)) = (self.pumped, &self.chunk) else { return false };
         if self.output.is_in_frame() || self.output.is_broken() {
             return false;
         }
-        let offset = chunk.offset;
+        let (offset, ready) = (chunk.offset, chunk.bytes().len() as u64);
         let length = match self.parts.get_mut(&id) {
-            None => chunk.run.min(FRAME_PAYLOAD_MAX),
+            None => ready,
             Some(part) => match part.announce(offset) {
                 Some(length) => {
                     // Others who carry it have nothing else to wait for.
                     if part.joint.end().is_some() {
                         self.work.tell();
                     }
-                    length
+                    length.min(ready)
                 }
                 None => {
                     self.recycle_chunk();
@@ -120,9 +118,9 @@ impl Session<'_, '_> {
     /// Notes that the connection took `count` bytes.
     pub(in crate::sender::native) fn wrote(&mut self, now: Millis, count: usize) {
         self.work.sent(count);
-        let Wrote { of_chunk, has_payload } = self.output.wrote(count);
-        if has_payload {
-            self.machine.handle_sent(now);
+        let Wrote { of_chunk, payload } = self.output.wrote(count);
+        if let Some(payload) = payload {
+            self.machine.handle_sent(now, payload);
         }
         let Some(chunk) = &mut self.chunk else { return };
         chunk.advance(of_chunk);
@@ -156,13 +154,12 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Ends the reading of a large file. A frame that was begun is filled: its length was announced.
+    /// Ends the reading of a large file. What was announced of it is in the chunk, and still goes out.
     pub(super) fn stop_pump(&mut self) {
         self.feed = None;
         self.pumped = None;
-        self.chunk = None;
-        if self.output.is_in_frame() {
-            self.output.fill_frame();
+        if !self.output.is_in_frame() {
+            self.chunk = None;
         }
     }
 }
