@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::connection::connect;
+use crate::deadline;
 use crate::gate::{Gate, Progress};
 use crate::peer;
 
@@ -41,6 +42,8 @@ struct Seen {
     struck: bool,
     /// Whether nothing of the sender's passes any more.
     is_over: bool,
+    /// Whether the server has closed.
+    is_closed: bool,
     /// Whether what the server says passes no more.
     is_silent: bool,
     /// A connection that is held stays open.
@@ -144,6 +147,25 @@ impl Middlebox {
         self.shared.lock().seen.iter().map(|seen| seen.bytes).collect()
     }
 
+    /// Waits until the first `count` connections are over on both sides: what the sender left on its way has
+    /// arrived, and the server has closed them.
+    #[track_caller]
+    pub fn wait_closed(&self, count: usize) {
+        let are_closed = || {
+            let state = self.shared.lock();
+            let closed = state.seen.iter().take(count).filter(|seen| seen.is_over && seen.is_closed);
+            closed.count() == count
+        };
+        deadline::until(format_args!("the end of {count} connections on both sides"), are_closed);
+    }
+
+    /// Waits until so many bytes of the sender's were passed on, over all connections, or `is_over`.
+    #[track_caller]
+    pub fn wait_bytes(&self, bytes: u64, mut is_over: impl FnMut() -> bool) {
+        let have_passed = || self.bytes().iter().sum::<u64>() >= bytes || is_over();
+        deadline::until(format_args!("{bytes} bytes to pass"), have_passed);
+    }
+
     /// How many connections had a fate that has come.
     pub fn struck(&self) -> usize {
         self.shared.lock().seen.iter().filter(|seen| seen.struck).count()
@@ -237,14 +259,17 @@ impl Shared {
         }
     }
 
-    /// From the server to the sender.
+    /// From the server to the sender, and where that is gone, to nobody.
     fn backwards(&self, mut from: TcpStream, mut to: TcpStream, number: usize) {
         let mut buffer = vec![0; BUFFER_BYTES];
+        let mut is_heard = true;
         while let Ok(count) = from.read(&mut buffer)
             && count > 0
             && !self.lock().seen[number].is_silent
-            && to.write_all(&buffer[..count]).is_ok()
-        {}
+        {
+            is_heard = is_heard && to.write_all(&buffer[..count]).is_ok();
+        }
+        self.changed(number, |seen| seen.is_closed = true);
         if !self.lock().seen[number].is_silent {
             let _ = to.shutdown(Shutdown::Write);
         }

@@ -155,6 +155,11 @@ impl Running {
         self.child.signal(signal);
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_some()
+    }
+
     /// Waits for the next line on standard output.
     #[track_caller]
     pub fn line(&mut self, what: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::artifacts;
 use crate::deadline::PATIENCE;
-use crate::process;
+use crate::process::{self, Ended};
 use crate::server::without_settings;
 
 /// What a run came to.
@@ -23,6 +23,17 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// What the output of `sandport --json send` says.
+    #[track_caller]
+    pub fn of(ended: Ended) -> Self {
+        let events = ended
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+            .collect();
+        Self { code: ended.code, events, stderr: ended.stderr }
+    }
+
     /// The lines of a type.
     pub fn of_type(&self, kind: &str) -> Vec<&Value> {
         self.events.iter().filter(|event| event["type"] == kind).collect()
@@ -75,13 +86,7 @@ pub fn send_with<S: AsRef<OsStr>>(
 ) -> Sent {
     let mut command = command();
     command.current_dir(folder).args(["--json", "send"]).args(arguments);
-    let ended = process::run(&mut command, stdin);
-    let events = ended
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
-        .collect();
-    Sent { code: ended.code, events, stderr: ended.stderr }
+    Sent::of(process::run(&mut command, stdin))
 }
 
 /// The binary, without the settings of the person who runs the tests.
