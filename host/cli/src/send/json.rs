@@ -41,10 +41,11 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
             "code": error.code(),
             "error": error.to_string(),
         }),
-        SendEvent::Unanswered { file } => json!({
+        SendEvent::Unanswered { file, resumable } => json!({
             "type": "failed",
             "path": path(&file.path),
             "code": "unanswered",
+            "resumable": resumable,
             "error": "the connection ended before the server had answered",
         }),
         SendEvent::Reconnecting { error, attempt, delay } => json!({

@@ -48,7 +48,7 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
     })?;
     // A thread may be blocked in reading standard input.
     runtime.shutdown_background();
-    let failure = end.as_ref().err().map(|error| explain(error, &args));
+    let failure = end.as_ref().err().map(|error| explain(error, &args, output.is_resumable()));
     Ok(output.finish(failure))
 }
 
@@ -112,9 +112,24 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new(STDIN)
 }
 
-/// The error in words, with a better hint where the command line gives one.
-fn explain(error: &SendError, args: &SendArgs) -> Failure {
+/// The error in words, with a better hint where the command line or the run gives one. `resumable`: a later run
+/// goes on with something that this one has begun.
+fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
     let mut failure = Failure::from(error);
+    match error {
+        SendError::Interrupted if resumable => {
+            failure.hint = Some(String::from("run the same command again to resume the upload"));
+        }
+        SendError::Cut | SendError::Stalled(_) | SendError::NoProgress(_) if !resumable => {
+            let reads_stdin = args.operands.paths.iter().any(|path| is_stdin(path));
+            failure.hint = Some(String::from(if reads_stdin {
+                "a later run cannot resume standard input: send it again from its beginning"
+            } else {
+                "run the same command again: the server does not store a file twice"
+            }));
+        }
+        _ => {}
+    }
     if args.classic && matches!(error, SendError::Cut | SendError::Stalled(_)) {
         let hint = "nothing tells how much of it arrived: look there before you send it again";
         failure.hint = Some(String::from(hint));
@@ -178,10 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn only_what_can_be_resumed_is_said_to_be_resumed() {
+        let hint = |error: SendError, line: &str, resumable: bool| {
+            explain(&error, &parsed(line), resumable).hint.unwrap_or_default()
+        };
+        let resumes = |hint: String| hint.contains("to resume") || hint.contains("goes on where");
+        for error in [|| SendError::Interrupted, || SendError::Cut, || SendError::Stalled(1)] {
+            assert!(resumes(hint(error(), "sandport send a host", true)), "{}", error());
+            for line in ["sandport send a host", "sandport send --no-resume a host"] {
+                assert!(!resumes(hint(error(), line, false)), "{}: {line}", error());
+            }
+        }
+        let of_stdin = hint(SendError::Cut, "sandport send - host", false);
+        assert!(of_stdin.contains("standard input"), "{of_stdin}");
+    }
+
+    #[test]
     fn who_forgets_the_server_is_told_so() {
         let args = parsed("sandport send a.txt Cargo.toml");
         let source = std::io::ErrorKind::NotFound.into();
         let error = SendError::Resolve { host: String::from("Cargo.toml"), source };
-        assert!(explain(&error, &args).hint.unwrap().contains("is a file or a folder here"));
+        assert!(explain(&error, &args, false).hint.unwrap().contains("is a file or a folder here"));
     }
 }

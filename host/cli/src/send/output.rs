@@ -33,6 +33,8 @@ pub(super) struct Output {
     written: Instant,
     /// Codes whose hint was given.
     hinted: Vec<&'static str>,
+    /// Whether a later run goes on with something that this one has begun.
+    resumable: bool,
 }
 
 impl Output {
@@ -51,6 +53,7 @@ impl Output {
             held: String::new(),
             written: now.checked_sub(HOLD_BACK).unwrap_or(now),
             hinted: Vec::new(),
+            resumable: false,
         }
     }
 
@@ -58,10 +61,16 @@ impl Output {
         self.progress.is_some()
     }
 
+    /// Whether a later run goes on with something that this one has begun.
+    pub(super) fn is_resumable(&self) -> bool {
+        self.resumable
+    }
+
     /// Something happened.
     pub(super) fn event(&mut self, event: &SendEvent<'_>) {
         self.summary.count(event);
         self.judge(event);
+        self.resumable |= matches!(event, SendEvent::Unanswered { resumable: true, .. });
         if let Some(progress) = &mut self.progress {
             progress.event(event);
         }

@@ -84,7 +84,7 @@ impl Progress {
             SendEvent::DirectoryStored { file, .. }
             | SendEvent::Refused { file, .. }
             | SendEvent::Failed { file: Some(file), .. }
-            | SendEvent::Unanswered { file } => self.over(file),
+            | SendEvent::Unanswered { file, .. } => self.over(file),
             _ => {}
         }
         if self.refreshed.elapsed() >= REFRESH {

@@ -68,7 +68,7 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
         SendEvent::Skipped { path, reason: SkipReason::Excluded } if verbose => {
             format!("left out {}, as --exclude says", shown(path))
         }
-        SendEvent::Unanswered { file } if verbose => {
+        SendEvent::Unanswered { file, .. } if verbose => {
             format!("unanswered: {}", shown(&file.path))
         }
         SendEvent::Connected { agent } if verbose => format!("connected to {}", clean(agent)),
