@@ -4,7 +4,7 @@
 mod pair;
 
 use pair::driven::{Driven, all, digest, receipt, welcome};
-use sandport_protocol::sender::{EndReason, FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS};
+use sandport_protocol::sender::{EndReason, FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS, Sender};
 use sandport_protocol::wire::{PREFACE, Progress, ReceiverMessage, Stored, Welcome};
 use sandport_protocol::{BYTES_AHEAD_MAX, KEEP_ALIVE_MS_MIN, UPLOADS_AHEAD_MAX};
 
@@ -57,6 +57,23 @@ fn keep_alives_in_the_place_of_a_verdict_are_no_progress() {
 #[test]
 fn keep_alives_in_the_place_of_a_receipt_are_no_progress() {
     assert_eq!(gives_up(&mut finished(5), keep_alive), Some(PROGRESS_TIMEOUT_MS));
+}
+
+#[test]
+fn who_is_more_patient_with_silence_is_so_with_keep_alives() {
+    let patience = 2 * PROGRESS_TIMEOUT_MS;
+    let sender = Sender::new("sender/1".into(), patience, 0);
+    let mut driven = Driven { sender, ..Driven::new() };
+    driven.receive(&PREFACE);
+    driven.answer(&ReceiverMessage::Welcome(welcome()));
+    driven.offer(5);
+    keep_alive(&mut driven, patience - 1);
+    driven.sender.handle_timeout(patience - 1);
+    driven.drain();
+    assert_eq!(driven.ended(), None);
+    driven.sender.handle_timeout(patience);
+    driven.drain();
+    assert_eq!(driven.ended(), Some(&Err(EndReason::NoProgress(patience))));
 }
 
 #[test]

@@ -11,7 +11,8 @@ use crate::{KEEP_ALIVE_MS_MIN, Millis, UploadId};
 
 /// How long a receiver that owes something may bring nothing further, however often it says that it is
 /// alive. The longest that an honest one is known to take is to sync what its system holds back of a file:
-/// 64 GiB onto a disk of 40 MB/s are 27 minutes. Milliseconds.
+/// 64 GiB onto a disk of 40 MB/s are 27 minutes. Who is more patient with silence is so with this too.
+/// Milliseconds.
 pub const PROGRESS_TIMEOUT_MS: Millis = 30 * 60 * 1000;
 
 /// Payload that was taken, or has become durable, counts in steps of this size. In [`PROGRESS_TIMEOUT_MS`]
@@ -124,13 +125,17 @@ impl Sender {
     }
 
     pub(super) fn stuck_at(&self) -> Option<Millis> {
-        self.is_owed().then(|| self.course.further_at.saturating_add(PROGRESS_TIMEOUT_MS))
+        self.is_owed().then(|| self.course.further_at.saturating_add(self.progress_timeout_ms()))
+    }
+
+    fn progress_timeout_ms(&self) -> Millis {
+        self.stall_timeout_ms.max(PROGRESS_TIMEOUT_MS)
     }
 
     /// Nothing has come further for long.
     pub(super) fn stuck(&mut self) {
         if self.is_receivers_turn() {
-            self.end(Err(EndReason::NoProgress(PROGRESS_TIMEOUT_MS)));
+            self.end(Err(EndReason::NoProgress(self.progress_timeout_ms())));
         } else {
             self.course.further(self.now);
         }

@@ -8,6 +8,7 @@ use sandport::sender::{
 };
 
 use crate::args::{SendArgs, Talk};
+use crate::console;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -30,6 +31,9 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::local("start the runtime", &error))?;
+    if reads_terminal(&args, std::io::stdin().is_terminal()) && !talk.quiet {
+        console::talk("reading from the terminal: Ctrl-D at the beginning of a line ends it");
+    }
     let mut output = Output::new(talk, args.dry_run, std::io::stderr().is_terminal());
     let options = options(&args, output.shows_progress())?;
     let end = runtime.block_on(async {
@@ -108,6 +112,15 @@ fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {
     Ok(sources.collect())
 }
 
+/// Whether a person has to type what is sent.
+fn reads_terminal(args: &SendArgs, stdin_is_terminal: bool) -> bool {
+    stdin_is_terminal && !args.dry_run && reads_stdin(args)
+}
+
+fn reads_stdin(args: &SendArgs) -> bool {
+    args.operands.paths.iter().any(|path| is_stdin(path))
+}
+
 fn is_stdin(path: &Path) -> bool {
     path == Path::new(STDIN)
 }
@@ -121,8 +134,7 @@ fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
             failure.hint = Some(String::from("run the same command again to resume the upload"));
         }
         SendError::Cut | SendError::Stalled(_) | SendError::NoProgress(_) if !resumable => {
-            let reads_stdin = args.operands.paths.iter().any(|path| is_stdin(path));
-            failure.hint = Some(String::from(if reads_stdin {
+            failure.hint = Some(String::from(if reads_stdin(args) {
                 "a later run cannot resume standard input: send it again from its beginning"
             } else {
                 "run the same command again: the server does not store a file twice"
@@ -175,6 +187,15 @@ mod tests {
     fn standard_input_can_be_read_once() {
         assert!(sources(&parsed("sandport send - x host")).is_ok());
         assert_eq!(sources(&parsed("sandport send - - host")).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn who_has_to_type_is_told_so() {
+        let reads = |line: &str, is_terminal| reads_terminal(&parsed(line), is_terminal);
+        assert!(reads("sandport send - host", true));
+        assert!(!reads("sandport send - host", false));
+        assert!(!reads("sandport send a host", true));
+        assert!(!reads("sandport send -n - host", true));
     }
 
     #[test]

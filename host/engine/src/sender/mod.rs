@@ -182,7 +182,8 @@ pub async fn send_until(
             let dir = options.state_dir.clone();
             let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
             let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
-            native::send(to, items, totals, &options, stop, &report).await?;
+            let far = native::ROUND_TRIP_MIN;
+            native::send(to, items, totals, &options, far, stop, &report).await?;
         }
         Dialect::Classic => {
             source::require_files(&sources)?;

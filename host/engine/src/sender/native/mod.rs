@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -35,9 +36,12 @@ mod stream;
 mod upload;
 mod work;
 
+pub(super) use pace::ROUND_TRIP_MIN;
 pub(super) use upload::Upload;
 
-/// Sends all items, over as many connections as the options say, and over others where one is cut.
+/// Sends all items, over as many connections as the options say, and over others where one is cut. `far` is the
+/// round trip from which on the server counts as far away: [`ROUND_TRIP_MIN`], but in tests that must not depend
+/// on how busy the machine is.
 ///
 /// # Errors
 /// What ended the last connection.
@@ -46,12 +50,13 @@ pub(super) async fn send(
     mut items: mpsc::Receiver<Vec<Item>>,
     mut totals: Option<Totals>,
     options: &SendOptions,
+    far: Duration,
     stop: impl Future<Output = ()>,
     report: &Report<'_>,
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
     let Some(first) = first_to_send(&mut items, report).await else { return Ok(()) };
-    let work = Work::new(report, first, items, options.connections);
+    let work = Work::new(report, first, items, options.connections, far);
     let mut running = FuturesUnordered::new();
     running.push(keep_connected(to, &work, options, true));
     let (mut opened, mut wanted) = (1, 1);
@@ -135,11 +140,12 @@ async fn keep_connected(
                 match ended.result {
                     Ok(()) => return Ok(()),
                     // All was answered before.
-                    Err(SendError::Cut | SendError::Stalled(_) | SendError::Goodbye(_))
-                        if work.is_over() =>
-                    {
-                        return Ok(());
-                    }
+                    Err(
+                        SendError::Cut
+                        | SendError::Stalled(_)
+                        | SendError::NoProgress(_)
+                        | SendError::Goodbye(_),
+                    ) if work.is_over() => return Ok(()),
                     Err(error) => (error, ended.left),
                 }
             }

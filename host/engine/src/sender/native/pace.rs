@@ -13,7 +13,7 @@ pub(super) const CONNECTIONS_AUTO_MAX: usize = 8;
 
 /// The shortest round trip on which more connections are tried, from the hello to its answer. With the
 /// windows that systems allow today (4 MiB and more), a single connection carries 400 MB/s there.
-pub(super) const ROUND_TRIP_MIN: Duration = Duration::from_millis(10);
+pub(in crate::sender) const ROUND_TRIP_MIN: Duration = Duration::from_millis(10);
 
 /// How long it is counted what is sent. Several round trips on any path.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);

@@ -10,10 +10,9 @@ pub(super) const DELAY: Duration = Duration::from_millis(500);
 /// Longest wait before a try. A person who mends a network waits no longer for it to be noticed.
 const DELAY_MAX: Duration = Duration::from_secs(30);
 
-/// How much has to be safe at the server, of uploads that it had not said of before, for a connection to count
-/// as one that brought something. Bytes. Connections that bring less each add up; one that brings a byte, as a
-/// server can have it for ever, is a failure like one that brings nothing. What the slowest networks carry in
-/// seconds.
+/// How much has to be sent, and to be safe at the server that was not before, for a connection to count as one
+/// that brought something. Bytes. Connections that bring less each add up; but one that brings a byte, as a server
+/// can have it for ever, is a failure like one that brings nothing. What the slowest networks carry in seconds.
 const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
 
 /// What a connection brought.
@@ -21,8 +20,10 @@ const PROGRESS_BYTES_MIN: u64 = 64 * 1024;
 pub(super) struct Progress {
     /// Whether an upload got an outcome.
     pub(super) has_outcome: bool,
-    /// How much more than ever before the server keeps of uploads that are under way. Bytes.
-    pub(super) bytes: u64,
+    /// How much more than ever before is safe of uploads that are under way, by what the server says. Bytes.
+    pub(super) safe: u64,
+    /// Payload that it has taken. Bytes.
+    pub(super) sent: u64,
 }
 
 /// How often it was tried in vain.
@@ -30,21 +31,24 @@ pub(super) struct Progress {
 pub(super) struct Retries {
     max: u32,
     failures: u32,
-    /// What connections have brought since the failures were last forgotten. Bytes.
-    bytes: u64,
+    /// What connections have brought since the failures were last forgotten.
+    brought: Progress,
 }
 
 impl Retries {
     /// So many tries in a row may be in vain.
     pub(super) fn new(max: u32) -> Self {
-        Self { max, failures: 0, bytes: 0 }
+        Self { max, failures: 0, brought: Progress::default() }
     }
 
     /// A connection is over that brought this.
     pub(super) fn brought(&mut self, progress: Progress) {
-        self.bytes = self.bytes.saturating_add(progress.bytes);
-        if progress.has_outcome || self.bytes >= PROGRESS_BYTES_MIN {
-            (self.failures, self.bytes) = (0, 0);
+        self.brought.safe = self.brought.safe.saturating_add(progress.safe);
+        self.brought.sent = self.brought.sent.saturating_add(progress.sent);
+        // What a server only says to have costs it nothing.
+        let bytes = self.brought.safe.min(self.brought.sent);
+        if progress.has_outcome || bytes >= PROGRESS_BYTES_MIN {
+            (self.failures, self.brought) = (0, Progress::default());
         }
     }
 
@@ -90,18 +94,27 @@ mod tests {
         tries
     }
 
+    fn carried(bytes: u64) -> Progress {
+        Progress { has_outcome: false, safe: bytes, sent: bytes }
+    }
+
     #[test]
     fn connections_that_bring_a_byte_each_come_to_an_end() {
-        assert_eq!(tries(Progress::default()), 8);
-        assert_eq!(tries(Progress { bytes: 1, has_outcome: false }), 8);
+        assert_eq!(tries(carried(0)), 8);
+        assert_eq!(tries(carried(1)), 8);
+    }
+
+    #[test]
+    fn what_is_said_to_be_safe_and_was_not_sent_brings_nothing() {
+        assert_eq!(tries(Progress { has_outcome: false, safe: u64::MAX, sent: 0 }), 8);
+        assert_eq!(tries(Progress { has_outcome: false, safe: 0, sent: u64::MAX }), 8);
     }
 
     #[test]
     fn connections_that_bring_something_are_made_again_and_again() {
-        assert_eq!(tries(Progress { bytes: PROGRESS_BYTES_MIN, has_outcome: false }), 1_000);
-        assert_eq!(tries(Progress { bytes: 0, has_outcome: true }), 1_000);
-        let an_eighth = Progress { bytes: PROGRESS_BYTES_MIN / 8, has_outcome: false };
-        assert_eq!(tries(an_eighth), 1_000, "they add up");
+        assert_eq!(tries(carried(PROGRESS_BYTES_MIN)), 1_000);
+        assert_eq!(tries(carried(PROGRESS_BYTES_MIN / 8)), 1_000, "they add up");
+        assert_eq!(tries(Progress { has_outcome: true, ..carried(0) }), 1_000);
     }
 
     #[test]

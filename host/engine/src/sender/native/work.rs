@@ -10,7 +10,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::joint::Joint;
-use super::pace::{Backlog, ROUND_TRIP_MIN};
+use super::pace::Backlog;
 use crate::sender::event::Report;
 use crate::sender::prepare::Item;
 use crate::sender::{Connections, SendEvent, SendFile};
@@ -30,6 +30,8 @@ pub(super) struct Work<'a, 'e> {
     /// Files that several connections carry, or may.
     joints: RefCell<Vec<Rc<Joint>>>,
     connections: Connections,
+    /// The round trip from which on the server is far away.
+    far: Duration,
     /// Whether there is, or may come, more than one connection.
     shared: Cell<bool>,
     /// How many have been welcomed so far.
@@ -51,6 +53,7 @@ impl<'a, 'e> Work<'a, 'e> {
         first: Vec<Item>,
         prepared: mpsc::Receiver<Vec<Item>>,
         connections: Connections,
+        far: Duration,
     ) -> Self {
         Self {
             report,
@@ -61,6 +64,7 @@ impl<'a, 'e> Work<'a, 'e> {
             open: Cell::new(0),
             joints: RefCell::default(),
             connections,
+            far,
             shared: Cell::new(connections.are_several()),
             welcomed: Cell::new(0),
             sent: Cell::new(0),
@@ -178,7 +182,7 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// The server has answered a connection's hello, so long after it was said.
     pub(super) fn welcome(&self, round_trip: Duration) {
-        let is_long = round_trip >= ROUND_TRIP_MIN;
+        let is_long = round_trip >= self.far;
         if self.welcomed.get() == 0 && self.connections == Connections::Auto && is_long {
             self.shared.set(true);
         }

@@ -224,15 +224,17 @@ struct Opened {
     reader: Box<dyn Read>,
     /// The size that was offered.
     size: Option<u64>,
+    /// A stream has ended. A terminal would begin again after its end.
+    at_end: bool,
     /// To be compared at the end: the file, and the time in its offer.
     watched: Option<(File, Option<i64>)>,
 }
 
 fn open(content: Content) -> Result<Opened, FileError> {
     match content {
-        Content::Reader(reader) => Ok(Opened { reader, size: None, watched: None }),
+        Content::Reader(reader) => Ok(Opened { reader, size: None, at_end: false, watched: None }),
         Content::File { file, size } => {
-            Ok(Opened { reader: Box::new(file), size: Some(size), watched: None })
+            Ok(Opened { reader: Box::new(file), size: Some(size), at_end: false, watched: None })
         }
         Content::Path { path, links, size, modified_ns } => {
             let (file, _) = prepare::open(&path, links)?;
@@ -242,6 +244,7 @@ fn open(content: Content) -> Result<Opened, FileError> {
             let opened = Opened {
                 reader: Box::new(file),
                 size: Some(size),
+                at_end: false,
                 watched: Some((watched, modified_ns)),
             };
             opened.check_unchanged(size)?;
@@ -258,10 +261,10 @@ impl Opened {
             None => buffer.len(),
         };
         let mut filled = 0;
-        while filled < room {
+        while filled < room && !self.at_end {
             match self.reader.read(&mut buffer[filled..room]) {
                 Ok(0) if self.size.is_some() => return Err(FileError::Changed),
-                Ok(0) => break,
+                Ok(0) => self.at_end = true,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(FileError::Read(error)),

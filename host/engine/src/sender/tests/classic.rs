@@ -56,7 +56,7 @@ async fn each_file_gets_a_connection_and_nobody_waits_for_the_service_to_close()
     assert_eq!(result.unwrap().sent, 3);
     assert_eq!(told.0, ["sent large 5242881", "sent empty 0", "sent piped 5"]);
     for expected in [large, Vec::new(), b"piped".to_vec()] {
-        let (size, content) = arrivals.recv().await.unwrap();
+        let (size, content) = within("a file arrives", arrivals.recv()).await.unwrap();
         assert_eq!(size, expected.len().to_string().into_bytes());
         assert!(content == expected);
     }
@@ -121,5 +121,5 @@ async fn a_local_socket_works_as_well() {
     let sources = vec![Source::path(write(folder.path(), "a", b"hello"))];
     let (result, _) = send_and_listen(&Address::Unix(socket), sources, classic()).await;
     assert!(result.unwrap().is_complete());
-    assert_eq!(served.await.unwrap(), b"hello");
+    assert_eq!(within("the service has all", served).await.unwrap(), b"hello");
 }

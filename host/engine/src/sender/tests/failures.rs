@@ -206,7 +206,7 @@ async fn an_interrupted_sender_tells_the_server() {
     let sending = send_until(
         &peer.address,
         vec![Source::path(&path)],
-        SendOptions::default(),
+        SendOptions { connections: Connections::Exactly(NonZeroUsize::MIN), ..once() },
         async { drop(stopped.await) },
         |event| told.note(&event),
     );

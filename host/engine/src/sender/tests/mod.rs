@@ -3,6 +3,7 @@
 
 mod classic;
 mod failures;
+mod hostile;
 mod native;
 mod parallel;
 mod payload;

@@ -114,6 +114,25 @@ async fn a_stream_of_unknown_size_arrives() {
 }
 
 #[tokio::test]
+async fn a_stream_is_not_read_again_after_its_end() {
+    /// As a terminal is, on which Ctrl-D was typed, and something after it.
+    struct Terminal(Vec<&'static [u8]>);
+    impl std::io::Read for Terminal {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let line = self.0.pop().unwrap();
+            buffer[..line.len()].copy_from_slice(line);
+            Ok(line.len())
+        }
+    }
+    let peer = Peer::start(Limits::default()).await;
+    let typed = Terminal(vec![b"after it", b"", b"two\n", b"one\n"]);
+    let sources = vec![Source::reader("-", typed).named("typed")];
+    let (result, _) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    assert_eq!(result.unwrap().stored, 1);
+    assert_eq!(peer.inbox().kept["typed"].content, b"one\ntwo\n");
+}
+
+#[tokio::test]
 async fn what_is_stored_already_is_not_stored_twice() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();

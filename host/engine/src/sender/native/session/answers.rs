@@ -77,7 +77,7 @@ impl Session<'_, '_> {
             Some(part) => part.joint.with(|upload| upload.note_safe(bytes)),
             None => self.uploads.get_mut(&id).map(|upload| upload.note_safe(bytes)),
         };
-        self.progress.bytes += more.unwrap_or(0);
+        self.progress.safe = self.progress.safe.saturating_add(more.unwrap_or(0));
     }
 
     /// An upload is refused. Where that may be because of what the server had of it, or of how it was put
@@ -114,7 +114,7 @@ impl Session<'_, '_> {
         upload.accepted();
         let kept = kept(upload.file.size, &missing);
         upload.kept = kept;
-        self.progress.bytes += upload.note_safe(kept);
+        self.progress.safe = self.progress.safe.saturating_add(upload.note_safe(kept));
         if kept > 0 {
             (upload.sent, upload.reported) = (kept, kept);
             self.work.report.emit(SendEvent::Resumed { file: &upload.file, kept });

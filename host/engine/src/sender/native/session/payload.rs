@@ -121,6 +121,7 @@ impl Session<'_, '_> {
         let Wrote { of_chunk, payload } = self.output.wrote(count);
         if let Some(payload) = payload {
             self.machine.handle_sent(now, payload);
+            self.progress.sent += payload;
         }
         let Some(chunk) = &mut self.chunk else { return };
         chunk.advance(of_chunk);

@@ -13,8 +13,10 @@ use super::*;
 use crate::sender::Connections;
 use crate::sender::event::Report;
 use crate::sender::keys::Keys;
+use crate::sender::native::ROUND_TRIP_MIN;
 use crate::sender::native::joint::JOIN_BYTES_MIN;
 use crate::sender::prepare::{Item, Links};
+use crate::sender::tests::within;
 use crate::sender::walk;
 
 /// Long enough for a second connection to join. Bytes.
@@ -49,7 +51,8 @@ async fn step(session: &mut Session<'_, '_>) -> bool {
     if !session.wants_piece() {
         return false;
     }
-    let piece = session.feed.as_mut().unwrap().next().await;
+    let reading = session.feed.as_mut().unwrap().next();
+    let piece = within("the next piece is read", reading).await;
     let work = session.work;
     let mut news = pin!(work.news());
     news.as_mut().enable();
@@ -76,7 +79,7 @@ async fn a_connection_with_nothing_left_finishes_as_soon_as_another_has_announce
     let mut events = |_: SendEvent<'_>| {};
     let report = Report::new(&mut events);
     let two = Connections::Exactly(std::num::NonZeroUsize::new(2).unwrap());
-    let work = Work::new(&report, vec![item], mpsc::channel(1).1, two);
+    let work = Work::new(&report, vec![item], mpsc::channel(1).1, two, ROUND_TRIP_MIN);
     let mut sessions = [welcomed(&work), welcomed(&work)];
     for session in &mut sessions {
         session.advance();
