@@ -59,11 +59,11 @@ pub struct Limits {
     pub classic: bool,
     /// Silence after digits that makes them the size. Milliseconds.
     pub settle_ms: u32,
-    /// Silence from the sender that ends a connection. Milliseconds.
+    /// Silence from the sender that ends a connection. Milliseconds, at least 1.
     pub idle_timeout_ms: u32,
     /// The largest file in bytes; `None`: no limit but the disk.
     pub size_max: Option<u64>,
-    /// Most uploads of one connection that may be open at once, from offer to receipt.
+    /// Most uploads of one connection that may be open at once, from offer to receipt. At least 1.
     pub uploads_ahead_max: u32,
     /// Most bytes of payload ahead of the verdicts on their offers.
     pub bytes_ahead_max: u64,

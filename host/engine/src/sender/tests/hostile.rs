@@ -13,6 +13,9 @@ use super::*;
 /// The size of the file that is sent. Bytes.
 const SIZE: usize = 2 << 20;
 
+/// The hello is shorter than this: where so much has come, the offer was made. Bytes.
+const OFFERED_BYTES: usize = 32;
+
 fn welcome() -> Welcome {
     Welcome {
         version: VERSION,
@@ -80,6 +83,7 @@ async fn a_server_that_grants_no_uploads_is_none() {
 #[tokio::test]
 async fn a_server_that_floods_with_keep_alives_is_none() {
     let flood = |mut stream: TcpStream, _| async move {
+        let _ = stream.read_exact(&mut [0; OFFERED_BYTES]).await;
         say(&mut stream, &accepted(0)).await;
         let many = ReceiverMessage::KeepAlive.encode_frame().unwrap().repeat(10_000);
         while stream.write_all(&many).await.is_ok() {}
@@ -92,8 +96,7 @@ async fn a_server_that_floods_with_keep_alives_is_none() {
 #[tokio::test]
 async fn a_byte_for_each_connection_uses_the_retries_up() {
     let one_by_one = |mut stream: TcpStream, number| async move {
-        // Hello and offer are at least as long as this.
-        let _ = stream.read_exact(&mut [0; 32]).await;
+        let _ = stream.read_exact(&mut [0; OFFERED_BYTES]).await;
         say(&mut stream, &accepted(number + 1)).await;
     };
     let options = SendOptions { retries: 1, ..SendOptions::default() };
