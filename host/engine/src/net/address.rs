@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use rustix::net::{AddressFamily, SocketType};
 use sandport_protocol::DEFAULT_PORT;
 
 /// The scheme of addresses written as `sandport://host:port`.
@@ -164,9 +165,13 @@ fn parse_port(text: &str) -> Result<u16, AddressError> {
 /// An IPv6 address, with a zone after `%` where it is link-local.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
-    let zone_fits = !zone.is_empty()
-        && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    text.len() <= HOST_BYTES_MAX && zone_fits && address.parse::<Ipv6Addr>().is_ok()
+    text.len() <= HOST_BYTES_MAX && is_zone(zone) && address.parse::<Ipv6Addr>().is_ok()
+}
+
+/// The name or the number of a network interface.
+fn is_zone(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// A name that a resolver may be asked for: letters of any script, digits, `-`, `_` and `.`.
@@ -181,7 +186,13 @@ fn is_host(text: &str) -> bool {
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        Self::Tcp { host: address.ip().to_string(), port: address.port() }
+        let host = match address {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+                format!("{}%{}", v6.ip(), zone_name(v6.scope_id()))
+            }
+            _ => address.ip().to_string(),
+        };
+        Self::Tcp { host, port: address.port() }
     }
 }
 
@@ -194,10 +205,20 @@ impl fmt::Display for Address {
         }
     }
 }
+    /// A link-local address keeps its zone, by the name of the interface: without it nobody can connect.
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+/// The zone of an interface, as people write it: its name, or its number where the system does not tell a
+/// name, or tells one that no [`Address`] has.
+fn zone_name(index: u32) -> String {
+    // Any socket will do: netdevice(7).
+    let name = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)
+        .and_then(|socket| rustix::net::netdevice::index_to_name(socket, index));
+    name.ok().filter(|name| is_zone(name)).unwrap_or_else(|| index.to_string())
+}
 
     use super::*;
 
@@ -213,6 +234,8 @@ mod tests {
             ("my_host-2:1", tcp("my_host-2", 1)),
             ("127.0.0.1:0", tcp("127.0.0.1", 0)),
             ("0.0.0.0", tcp("0.0.0.0", 6542)),
+    use std::net::SocketAddrV6;
+
             ("[::1]:65535", tcp("::1", 65535)),
             ("[::1]", tcp("::1", 6542)),
             ("::1", tcp("::1", 6542)),
@@ -250,6 +273,21 @@ mod tests {
             ("host:port", E::Port(owned("port"))),
             ("[::1", E::Brackets(owned("[::1"))),
             ("[::1]x", E::Brackets(owned("[::1]x"))),
+    #[test]
+    fn a_link_local_address_keeps_its_zone() {
+        let at = |scope| {
+            let v6 = SocketAddrV6::new("fe80::1".parse().unwrap(), 7, 0, scope);
+            Address::from(SocketAddr::V6(v6)).to_string()
+        };
+        // The loopback interface is the first one of each network namespace.
+        assert_eq!(at(1), "[fe80::1%lo]:7");
+        assert_eq!(at(u32::MAX), "[fe80::1%4294967295]:7", "there is no such interface");
+        assert_eq!(at(0), "[fe80::1]:7");
+        for text in [at(1), at(u32::MAX)] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
             ("[host]:1", E::Brackets(owned("[host]:1"))),
             ("a:b:c", E::Host(owned("a:b:c"))),
             ("a b", E::Host(owned("a b"))),

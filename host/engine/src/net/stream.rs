@@ -8,7 +8,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::Peer;
+use super::{Address, Peer};
 use crate::Identity;
 
 /// A connected socket. All calls take `&self`: the two directions are used independently.
@@ -195,7 +195,7 @@ impl Stream {
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         let address = match stream.peer_addr() {
-            Ok(address) => address.to_string().into(),
+            Ok(address) => Address::from(address).to_string().into(),
             // It is gone already; reading will say so.
             Err(_) => "unknown".into(),
         };

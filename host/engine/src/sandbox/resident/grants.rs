@@ -73,11 +73,10 @@ impl Grants {
     fn listen(&self, address: SocketAddr) -> bool {
         let mut granted = self.lock();
         let exact = granted.iter().position(|grant| grant.address == address);
-        let free = || {
-            granted
-                .iter()
-                .position(|grant| grant.address.ip() == address.ip() && grant.address.port() == 0)
-        };
+        // With its zone: two interfaces may have the same link-local address.
+        let mut unbound = address;
+        unbound.set_port(0);
+        let free = || granted.iter().position(|grant| grant.address == unbound);
         let Some(index) = exact.or_else(free) else { return false };
         granted[index] = Grant { address, listening: true };
         true
@@ -136,6 +135,14 @@ mod tests {
         assert!(grants.permit(address("127.0.0.1:4002"), SocketAddrUse::TcpListen));
         assert!(!grants.permit(address("127.0.0.1:4003"), SocketAddrUse::TcpListen));
         assert_eq!(grants.listening().len(), 2);
+    }
+
+    #[test]
+    fn a_link_local_address_is_granted_in_its_zone() {
+        let grants = Grants::new(&[address("[fe80::1%7]:0"), address("[fe80::1%8]:0")]);
+        assert!(!grants.permit(address("[fe80::1%9]:4001"), SocketAddrUse::TcpListen));
+        assert!(grants.permit(address("[fe80::1%8]:4001"), SocketAddrUse::TcpListen));
+        assert_eq!(grants.listening(), [address("[fe80::1%8]:4001")]);
     }
 
     #[test]
