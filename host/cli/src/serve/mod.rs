@@ -77,7 +77,7 @@ async fn per_connection(
 ) -> Result<Exit, Failure> {
     let mut listeners = Vec::with_capacity(args.listen.len());
     for address in &args.listen {
-        listeners.push(Listener::bind(address).await?);
+        listeners.extend(Listener::bind(address).await?);
     }
     let addresses: Vec<_> = listeners.iter().map(Listener::local_address).collect();
     report.ready(&addresses, &args.dir);

@@ -1,13 +1,14 @@
 //! Listening sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 use tokio::net::{TcpListener, UnixListener};
 
+use super::bind::{bind_all, resolve};
 use super::{Address, Stream};
 
 /// Connections that the kernel queues until they are accepted. Above the usual `somaxconn`, which
@@ -51,10 +52,30 @@ impl BindError {
             Self::NotASocket(_) => {
                 "choose another path; only sockets that were left behind are replaced"
             }
-            Self::Io { .. } => {
-                "choose an address of this machine, and a port above 1023 unless you are root"
-            }
+            Self::Io { address, source } => io_hint(address, source.kind()),
         }
+    }
+}
+
+fn io_hint(address: &Address, kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind as Kind;
+    match (address, kind) {
+        (Address::Unix(_), Kind::NotFound) => "make the directory of the socket first",
+        (Address::Unix(_), Kind::PermissionDenied) => {
+            "give this user write permission on the directory of the socket, or choose another path"
+        }
+        (Address::Unix(_), _) => "choose another path for the socket",
+        (_, Kind::PermissionDenied) => {
+            "choose a port above 1023, or give the program the capability CAP_NET_BIND_SERVICE"
+        }
+        (_, Kind::AddrNotAvailable) => {
+            "choose an address that this machine has; 0.0.0.0 and [::] stand for all of them"
+        }
+        // What the system calls an invalid argument.
+        (_, Kind::InvalidInput) => {
+            "a link-local address needs its zone, the name of the interface: [fe80::1%eth0]:6542"
+        }
+        _ => "choose an address of this machine",
     }
 }
 
@@ -71,42 +92,46 @@ enum Kind {
 }
 
 impl Listener {
-    /// Listens on an address; port 0 lets the system choose.
+    /// Listens on an address: on each address that it has, where it is the name of a host. Port 0 lets
+    /// the system choose, one port for all addresses of a name.
     ///
-    /// A name is resolved and its first address taken. A Unix socket that a server left behind is
-    /// replaced if nobody answers on it; it is removed when the listener is dropped.
+    /// An address of a name whose family (IPv6, say) this machine does not have is passed over as long as
+    /// there is another, with a warning in the log. A Unix socket that a server left behind is replaced if
+    /// nobody answers on it; it is removed when the listener is dropped.
     ///
     /// # Errors
-    /// [`BindError`].
-    pub async fn bind(address: &Address) -> Result<Self, BindError> {
-        match address {
-            Address::Unix(path) => Self::bind_unix(address, path).await,
-            Address::Tcp { host, port } => {
-                let resolved = resolve(address, host, *port).await?;
-                bind_tcp(resolved)
-                    .and_then(|socket| {
-                        socket.listen(BACKLOG)?;
-                        TcpListener::from_std(socket.into())
-                    })
-                    .map(|socket| Self { socket: Kind::Tcp(socket) })
-                    .map_err(|source| bind_error(address, source))
-            }
+    /// [`BindError`], for the first address that cannot be listened on; then none is.
+    pub async fn bind(address: &Address) -> Result<Vec<Self>, BindError> {
+        if let Address::Unix(path) = address {
+            return Ok(vec![Self::bind_unix(address, path).await?]);
         }
+        let sockets = bind_all(&resolve(address).await?)?;
+        let listen = |socket: Socket| {
+            socket.listen(BACKLOG)?;
+            TcpListener::from_std(socket.into())
+        };
+        sockets
+            .into_iter()
+            .map(|socket| Ok(Self { socket: Kind::Tcp(listen(socket)?) }))
+            .collect::<io::Result<_>>()
+            .map_err(|source| bind_error(address, source))
     }
 
-    /// Resolves a TCP address for somebody else who will listen there, and finds out whether that is
-    /// possible.
+    /// The addresses of a TCP address for somebody else who will listen there, after finding out whether
+    /// that is possible. With port 0, each gets a port of its own.
     ///
     /// # Errors
     /// [`BindError`]. A Unix socket is none of TCP's addresses.
-    pub(crate) async fn check(address: &Address) -> Result<SocketAddr, BindError> {
-        let Address::Tcp { host, port } = address else {
-            let source = io::ErrorKind::Unsupported.into();
-            return Err(BindError::Io { address: address.clone(), source });
-        };
-        let resolved = resolve(address, host, *port).await?;
+    pub(crate) async fn check(address: &Address) -> Result<Vec<SocketAddr>, BindError> {
+        let mut resolved = resolve(address).await?;
         // Bound and not listened on: nobody can connect to it before it is gone.
-        bind_tcp(resolved).map(|_| resolved).map_err(|source| bind_error(address, source))
+        let sockets = bind_all(&resolved)?;
+        let bound: Vec<IpAddr> = sockets
+            .iter()
+            .filter_map(|socket| Some(socket.local_addr().ok()?.as_socket()?.ip()))
+            .collect();
+        resolved.retain(|address| bound.contains(&address.ip()));
+        Ok(resolved)
     }
 
     async fn bind_unix(address: &Address, path: &Path) -> Result<Self, BindError> {
@@ -127,9 +152,7 @@ impl Listener {
     pub fn local_address(&self) -> Address {
         match &self.socket {
             Kind::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => {
-                    Address::Tcp { host: address.ip().to_string(), port: address.port() }
-                }
+                Ok(address) => address.into(),
                 Err(_) => Address::Tcp { host: String::from("unknown"), port: 0 },
             },
             Kind::Unix(_, path) => Address::Unix(path.clone()),
@@ -161,27 +184,6 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-/// The first address of a host.
-async fn resolve(address: &Address, host: &str, port: u16) -> Result<SocketAddr, BindError> {
-    tokio::net::lookup_host((host, port))
-        .await
-        .and_then(|mut all| all.next().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
-        .map_err(|source| BindError::Resolve { address: address.clone(), source })
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the old connections' TIME-WAIT.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // `[::]` and `0.0.0.0` can then both be listened on, whatever the system's default.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
 }
 
 fn bind_error(address: &Address, source: io::Error) -> BindError {

@@ -1,6 +1,7 @@
 //! Addresses, and the sockets behind them: TCP and Unix.
 
 mod address;
+mod bind;
 mod listener;
 mod peer;
 mod stream;

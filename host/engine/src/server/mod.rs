@@ -35,8 +35,8 @@ use builder::Place;
 ///
 /// let inbox = Inbox::create("inbox".as_ref(), InboxOptions::default())?;
 /// let server = Server::builder(inbox).build()?;
-/// let listener = Listener::bind(&"127.0.0.1:0".parse()?).await?;
-/// server.run(vec![listener], async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await;
+/// let listeners = Listener::bind(&"127.0.0.1:0".parse()?).await?;
+/// server.run(listeners, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await;
 /// # Ok(())
 /// # }
 /// ```

@@ -42,10 +42,11 @@ fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration
     let server = builder.build()?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let listener = runtime.block_on(Listener::bind(&"127.0.0.1:0".parse()?))?;
-    let address = listener.local_address().to_string().parse()?;
+    let listeners = runtime.block_on(Listener::bind(&"127.0.0.1:0".parse()?))?;
+    let address = listeners.first().context("nothing is listened on")?.local_address();
+    let address = address.to_string().parse()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = runtime.spawn(server.run(vec![listener], async move {
+    let serving = runtime.spawn(server.run(listeners, async move {
         // The other end being gone is a reason to stop as well.
         let _ = stopped.await;
     }));

@@ -94,7 +94,8 @@ impl ResidentServer {
     }
 
     /// Runs the component on these addresses until `shutdown` is ready, and starts it again when it
-    /// ends. Port 0 lets the system choose. Events say where it listens.
+    /// ends. A name stands for all addresses that it has, as for [`Listener::bind`]; port 0 lets the system
+    /// choose a port for each. Events say where it listens.
     ///
     /// WASI 0.2 has no way to ask a component to finish: with the shutdown it ends at once, and what was
     /// not published is lost. Dropping the future does the same.
@@ -118,7 +119,7 @@ impl ResidentServer {
             if let Address::Unix(_) = address {
                 return Err(ResidentError::UnixSocket(address.clone()));
             }
-            granted.push(Listener::check(address).await?);
+            granted.extend(Listener::check(address).await?);
         }
         // Dropping the sender ends the component.
         let (stop, stopped) = oneshot::channel::<()>();
