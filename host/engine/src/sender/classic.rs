@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::connect::{self, Connection};
+use super::connect::{Connection, Target};
 use super::event::Report;
 use super::prepare::Item;
 use super::pump::{Content, Piece, Pump};
@@ -54,6 +54,7 @@ pub(super) async fn send(
                 Item::Large { file, links, .. } => {
                     let content = Content::of(&file, links);
                     (file, content)
+    let to = &Target::new(to);
                 }
                 Item::Stream { mut file, reader, .. } => {
                     let spooled = tokio::select! {
@@ -116,14 +117,14 @@ pub(super) async fn send(
 }
 
 async fn send_one(
-    to: &Address,
+    to: &Target<'_>,
     file: &SendFile,
     content: Content,
     options: &SendOptions,
     report: &Report<'_>,
 ) -> Result<Outcome, SendError> {
     let size = file.size.unwrap_or(0);
-    let mut connection = connect::connect(to, options).await?;
+    let mut connection = to.connect(options).await?;
     match announce(&mut connection, size, options).await? {
         Announced::Refused => return Ok(Outcome::Refused),
         Announced::Taken => {}

@@ -33,6 +33,7 @@ use tokio::sync::mpsc;
 
 use crate::net::Address;
 
+mod attempts;
 mod classic;
 mod connect;
 mod division;
@@ -96,7 +97,7 @@ impl Connections {
 pub struct SendOptions {
     /// What to speak.
     pub dialect: Dialect,
-    /// How long to try to connect, name resolution included.
+    /// How long to try to connect, name resolution and all addresses of the host included.
     pub connect_timeout: Duration,
     /// How long nothing may move in either direction, while the server owes an answer or has to take
     /// bytes, before it counts as stalled.

@@ -16,10 +16,11 @@ use sandport_protocol::sender::EndReason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::connect::Target;
 use super::event::Report;
 use super::prepare::Item;
 use super::{
-    CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions, Totals, connect,
+    CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions, Totals,
 };
 use crate::net::Address;
 use pace::{PERIOD, Pace};
@@ -57,6 +58,7 @@ pub(super) async fn send(
     let mut stop = pin!(stop);
     let Some(first) = first_to_send(&mut items, report).await else { return Ok(()) };
     let work = Work::new(report, first, items, options.connections, far);
+    let to = &Target::new(to);
     let mut running = FuturesUnordered::new();
     running.push(keep_connected(to, &work, options, true));
     let (mut opened, mut wanted) = (1, 1);
@@ -117,7 +119,7 @@ pub(super) async fn send(
 /// # Errors
 /// What ended it for good.
 async fn keep_connected(
-    to: &Address,
+    to: &Target<'_>,
     work: &Work<'_, '_>,
     options: &SendOptions,
     first: bool,
@@ -130,7 +132,7 @@ async fn keep_connected(
         let connection = tokio::select! {
             biased;
             () = is_needless() => return needless(work),
-            connection = connect::connect(to, options) => connection,
+            connection = to.connect(options) => connection,
         };
         let (error, left) = match connection {
             Ok(connection) => {
