@@ -33,6 +33,10 @@ use crate::{Digest, EntryName, Offer, Receipt, Refusal, RefusalCode};
 /// The layout of the reserved folder that this version writes, and the highest that it reads.
 pub const LAYOUT_VERSION: u32 = 1;
 
+/// The file beneath [`RESERVED_NAME`](crate::RESERVED_NAME) that holds it. A directory that has it there is
+/// an inbox.
+pub const LAYOUT_FILE: &str = "layout";
+
 /// Longest layout file that is read. Bytes. A number and a line end; more is not ours.
 pub const LAYOUT_BYTES_MAX: usize = 64;
 

@@ -22,8 +22,8 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use sandport_protocol::inbox::{
-    Conflict, LAYOUT_BYTES_MAX, LAYOUT_VERSION, Record, fits, folder_receipt, folder_without_name,
-    made_up_name, receipt, taken, too_large,
+    Conflict, LAYOUT_BYTES_MAX, LAYOUT_FILE, LAYOUT_VERSION, Record, fits, folder_receipt,
+    folder_without_name, made_up_name, receipt, taken, too_large,
 };
 use sandport_protocol::{
     EntryKind, EntryName, Offer, RESERVED_NAME, Receipt, Refusal, RefusalCode,
@@ -214,7 +214,7 @@ impl<F: Folder> Core<F> {
 /// Checks the layout version, or writes it into a new inbox.
 fn check_version<F: Folder>(state: &F) -> Result<(), OpenError> {
     let failed = |error| OpenError::Disk("read the layout of", error);
-    let mut file = state.open("layout").map_err(failed)?;
+    let mut file = state.open(LAYOUT_FILE).map_err(failed)?;
     let text = file.read(0, LAYOUT_BYTES_MAX).map_err(failed)?;
     // Empty is what a crash leaves between the making of the file and the writing of it; nothing else
     // was in the inbox then.

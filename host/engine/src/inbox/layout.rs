@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
-use sandport_protocol::inbox::LAYOUT_VERSION;
+use sandport_protocol::inbox::{LAYOUT_FILE, LAYOUT_VERSION};
 
 use super::disk::{Disk, Step};
 use super::error::InboxError;
 use super::partial;
 
 /// The name of the file with the version of the layout.
-const VERSION: &str = "layout";
+const VERSION: &str = LAYOUT_FILE;
 
 /// Where it is written first; one that a crash left is overwritten.
 const NEW_VERSION: &str = "layout.new";

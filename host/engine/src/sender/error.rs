@@ -250,3 +250,11 @@ impl SkipReason {
         }
     }
 }
+    /// A directory within a tree that has the name under which an inbox keeps its own state. No inbox
+    /// takes it.
+    InboxState,
+    /// It lies in an inbox, under the name that this run sends something under. Where that inbox is the one
+    /// that is sent to, this is what arrives: it would be sent again, one level deeper.
+    OwnArrival,
+            Self::InboxState => "inbox-state",
+            Self::OwnArrival => "own-arrival",

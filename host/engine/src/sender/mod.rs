@@ -39,6 +39,7 @@ mod connect;
 mod division;
 mod error;
 mod event;
+mod inboxes;
 mod keys;
 mod native;
 mod plan;

@@ -14,6 +14,7 @@ use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Digest, EntryKind};
 use tokio::sync::mpsc;
 
+use super::inboxes::Arrivals;
 use super::keys::{Key, Keys};
 use super::native::Upload;
 use super::walk::{self, Found};
@@ -98,7 +99,8 @@ pub(super) fn start(
     let (batches, prepared) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let (items, content) = (Vec::new(), Vec::new());
-        let mut batch = Batch { batches, selection, contents, keys, items, content };
+        let arrivals = Arrivals::of(&sources);
+        let mut batch = Batch { batches, selection, arrivals, contents, keys, items, content };
         for source in sources {
             if !batch.add_source(source) {
                 return;
@@ -114,6 +116,7 @@ struct Batch {
     batches: mpsc::Sender<Vec<Item>>,
     selection: Selection,
     contents: Contents,
+    arrivals: Arrivals,
     /// Where uploads are to be resumed.
     keys: Option<Keys>,
     items: Vec<Pending>,
@@ -164,9 +167,9 @@ impl Batch {
 
     fn add_tree(&mut self, root: &Path, name: &str) -> GoOn {
         let mut go_on = true;
-        let selection = self.selection.clone();
+        let (selection, arrivals) = (self.selection.clone(), self.arrivals.clone());
         let links = if selection.follow_links { Links::Follow } else { Links::Refuse };
-        walk::walk(root, name, &selection, |found| {
+        walk::walk(root, name, &selection, &arrivals, |found| {
             go_on = match found {
                 Found::File { path, name } => self.add_file(path, name, links),
                 Found::Directory(file) => self.add(Item::Directory(file)),

@@ -9,6 +9,7 @@ use sandport_protocol::EntryKind;
 use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
+use super::inboxes::Arrivals;
 use super::{FileError, Selection, SendFile, SkipReason, Source, Totals};
 
 /// One thing that a tree holds.
@@ -41,11 +42,12 @@ struct Open {
 /// Finds what is sent of the directory `root`, which is called `name` at the server. `found` returns
 /// whether to go on.
 ///
-/// `root` itself may be a link in any case.
+/// `root` itself may be a link in any case. `arrivals` are those of the whole run.
 pub(super) fn walk(
     root: &Path,
     name: &str,
     selection: &Selection,
+    arrivals: &Arrivals,
     mut found: impl FnMut(Found) -> bool,
 ) {
     let mut parents: Vec<Open> = Vec::new();
@@ -63,6 +65,14 @@ pub(super) fn walk(
                 return;
             }
         }
+        let left_out = entry.as_ref().ok().and_then(|entry| {
+            let is_directory = entry.file_type().is_dir();
+            if selection.exclude.matches(beneath(root, entry.path()), is_directory) {
+                return Some(SkipReason::Excluded);
+            }
+            // What is named by itself is sent in any case.
+            (depth > 0).then(|| arrivals.leave_out(entry.path(), is_directory)).flatten()
+        });
         let go_on = match entry {
             Err(error) => {
                 let listing = error.path().is_none() || is_about_last(&error, &parents);
@@ -74,15 +84,11 @@ pub(super) fn walk(
                     found(Found::Failed { path, error: into_file_error(error, listing) })
                 }
             }
-            Ok(entry)
-                if selection
-                    .exclude
-                    .matches(beneath(root, entry.path()), entry.file_type().is_dir()) =>
-            {
+            Ok(entry) if let Some(reason) = left_out => {
                 if entry.file_type().is_dir() {
                     entries.skip_current_dir();
                 }
-                found(Found::Skipped { path: entry.into_path(), reason: SkipReason::Excluded })
+                found(Found::Skipped { path: entry.into_path(), reason })
             }
             // The root may be a link to a directory, which was named.
             Ok(entry) if entry.file_type().is_dir() || depth == 0 => {
@@ -203,6 +209,7 @@ fn into_file_error(error: walkdir::Error, listing: bool) -> FileError {
 /// streams alone.
 pub(super) fn count_in_background(sources: &[Source], selection: &Selection) -> Option<Totals> {
     let paths: Vec<PathBuf> = sources
+    let arrivals = Arrivals::of(sources);
         .iter()
         .filter_map(|source| match source {
             Source::Path { path, .. } => Some(path.clone()),
@@ -229,7 +236,7 @@ pub(super) fn count_in_background(sources: &[Source], selection: &Selection) -> 
                 count(root);
                 continue;
             }
-            walk(root, "", &selection, |found| {
+            walk(root, "", &selection, &arrivals, |found| {
                 if let Found::File { path, .. } = found {
                     count(&path);
                 }

@@ -4,6 +4,7 @@
 mod classic;
 mod failures;
 mod hostile;
+mod inboxes;
 mod native;
 mod parallel;
 mod payload;
