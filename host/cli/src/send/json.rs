@@ -76,6 +76,9 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
         SendEvent::Skipped { path: skipped, reason } => {
             json!({"type": "skipped", "path": path(skipped), "code": reason.code()})
         }
+        SendEvent::ModifiedOmitted { file } => {
+            json!({"type": "modified-omitted", "path": path(&file.path)})
+        }
         _ => return None,
     })
 }
@@ -103,6 +106,7 @@ pub(super) fn of_summary(summary: &Summary, exit: Exit) -> Value {
         "failed": summary.failed,
         "unanswered": summary.unanswered,
         "skipped": summary.skipped,
+        "modified_omitted": summary.modified_omitted,
         "bytes": summary.bytes,
         "exit_code": exit as u8,
     })

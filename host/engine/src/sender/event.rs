@@ -24,6 +24,9 @@ pub struct SendFile {
     pub size: Option<u64>,
     /// Modification time in nanoseconds since 1970-01-01T00:00:00Z.
     pub modified_ns: Option<i64>,
+    /// Whether it has a modification time that cannot be sent: one before 1677-09-21 or after 2262-04-11,
+    /// which are the ends of a signed 64-bit number of nanoseconds.
+    pub modified_omitted: bool,
     /// Whether its owner may execute it.
     pub executable: bool,
 }
@@ -83,6 +86,12 @@ pub enum SendEvent<'a> {
     },
     /// The file was offered.
     Started {
+        /// Which.
+        file: &'a SendFile,
+    },
+    /// The file or directory is sent without its modification time, because that
+    /// [cannot be sent](SendFile::modified_omitted). The server sets the time of arrival.
+    ModifiedOmitted {
         /// Which.
         file: &'a SendFile,
     },
@@ -190,6 +199,8 @@ pub struct Summary {
     pub failed: u64,
     /// Left out on purpose.
     pub skipped: u64,
+    /// Sent, or to be sent, without their modification times. They are counted elsewhere too.
+    pub modified_omitted: u64,
     /// Without an outcome.
     pub unanswered: u64,
     /// Files that would be sent.
@@ -227,6 +238,7 @@ impl Summary {
             SendEvent::Refused { .. } => self.refused += 1,
             SendEvent::Failed { .. } => self.failed += 1,
             SendEvent::Skipped { .. } => self.skipped += 1,
+            SendEvent::ModifiedOmitted { .. } => self.modified_omitted += 1,
             SendEvent::Unanswered { .. } => self.unanswered += 1,
             SendEvent::Connected { .. }
             | SendEvent::Reconnecting { .. }
@@ -257,12 +269,20 @@ impl<'a> Report<'a> {
     pub(super) fn start(&self, file: &mut SendFile) {
         self.number(file);
         self.emit(SendEvent::Started { file });
+        self.tell_omissions(file);
     }
 
     /// Tells of a file that would be sent.
     pub(super) fn plan(&self, file: &mut SendFile) {
         self.number(file);
         self.emit(SendEvent::Planned { file });
+        self.tell_omissions(file);
+    }
+
+    fn tell_omissions(&self, file: &SendFile) {
+        if file.modified_omitted {
+            self.emit(SendEvent::ModifiedOmitted { file });
+        }
     }
 
     fn number(&self, file: &mut SendFile) {

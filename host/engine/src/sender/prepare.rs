@@ -145,6 +145,7 @@ impl Batch {
                     size: None,
                     modified_ns: None,
                     executable: false,
+                    modified_omitted: false,
                 };
                 let key = self.keys.as_ref().and_then(Keys::of_stream);
                 self.add(Item::Stream { file, reader, key })

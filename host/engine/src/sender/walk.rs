@@ -184,6 +184,7 @@ pub(super) fn describe(
         kind,
         size: (kind == EntryKind::File).then_some(metadata.len()),
         modified_ns: modified_ns(metadata),
+        modified_omitted: modified_ns(metadata).is_none(),
         executable: kind == EntryKind::File && metadata.mode() & 0o100 != 0,
     }
 }
