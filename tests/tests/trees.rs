@@ -9,7 +9,7 @@ use std::path::Path;
 
 use sandport_tests::files::{self, Tree, file};
 use sandport_tests::send::command;
-use sandport_tests::{Server, peer, process, send};
+use sandport_tests::{Server, Setup, peer, process, send};
 
 /// Makes a file, and the folders above it.
 fn write(root: &Path, name: &str, content: &str) {
@@ -113,6 +113,62 @@ fn a_dry_run_says_what_would_be_sent_and_connects_to_nobody() {
     let run = send([root.to_str().unwrap(), missing.to_str().unwrap(), &address, "--dry-run"]);
     assert_eq!((run.code, run.failure()), (Some(1), "not-found"), "{run:?}");
     assert!(!peer::has_connected(&nobody), "a dry run connects to nobody");
+}
+
+#[test]
+fn an_inbox_within_the_tree_is_not_sent_into_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("t");
+    for number in 0..300 {
+        write(&root, &format!("{number}"), &number.to_string());
+    }
+    let server = Setup::new::<&str>([]).inbox(root.join("in")).start();
+    let to_server = [root.as_os_str(), server.address().as_ref()];
+    let arrived = |stored: usize| {
+        let sent = send(to_server).expect_success();
+        assert_eq!(sent.names("stored").len(), stored, "{sent:?}");
+        let mut skipped: Vec<_> =
+            sent.of_type("skipped").iter().filter_map(|event| event["code"].as_str()).collect();
+        skipped.sort_unstable();
+        skipped.dedup();
+        (skipped.contains(&"inbox-state"), skipped.contains(&"own-arrival"))
+    };
+    assert!(arrived(300).0, "its state is left out");
+    assert_eq!(arrived(0), (true, true), "and what has arrived");
+    assert_eq!(arrived(0), (true, true));
+}
+
+#[test]
+fn a_file_that_got_another_name_is_said_with_both() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "report.pdf", "first");
+    let server = Server::start([]);
+    let run = |arguments: &[&str]| {
+        let mut command = command();
+        command.current_dir(folder.path()).args(["send", "report.pdf", server.address()]);
+        process::run(command.args(arguments), b"")
+    };
+    let first = run(&[]);
+    assert!(!first.stderr.contains("->"), "{first:?}");
+    write(folder.path(), "report.pdf", "second");
+    let second = run(&[]);
+    assert!(second.stderr.contains("report.pdf -> report-1.pdf\n"), "{second:?}");
+    assert_eq!(second.stdout, "report-1.pdf\n", "the result is the name alone");
+    write(folder.path(), "report.pdf", "third");
+    assert_eq!(run(&["-q"]).stderr, "");
+}
+
+#[test]
+fn a_file_that_procfs_calls_empty_arrives_whole_in_each_dialect() {
+    let version = fs::read("/proc/version").unwrap();
+    let mut server = Server::start([]);
+    let sent = send(["/proc/version", server.address()]).expect_success();
+    assert_eq!(sent.names("stored"), ["version"]);
+    assert_eq!(server.wait_stored(), "version");
+    assert!(server.content("version") == version);
+    send(["/proc/version", server.address(), "--classic"]).expect_success();
+    let name = server.wait_stored();
+    assert!(server.content(&name) == version);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::connect::{Connection, Target};
 use super::event::Report;
-use super::prepare::Item;
+use super::prepare::{self, Item};
 use super::pump::{Content, Piece, Pump};
 use super::{Clock, FileError, SendError, SendEvent, SendFile, SendOptions, Totals, millis};
 use crate::net::Address;
@@ -32,6 +32,16 @@ enum Outcome {
     Failed(FileError),
 }
 
+/// What is sent of one file.
+enum Body {
+    Sized(Content),
+    /// Its size is known when it was read to its end.
+    Unsized(Open),
+}
+
+/// Opens what is to be read to its end, on a blocking thread.
+type Open = Box<dyn FnOnce() -> Result<Box<dyn Read>, FileError> + Send>;
+
 /// Sends all items, one connection after another.
 ///
 /// # Errors
@@ -44,35 +54,31 @@ pub(super) async fn send(
     stop: impl Future<Output = ()>,
     report: &Report<'_>,
 ) -> Result<(), SendError> {
+    let to = &Target::new(to);
     let mut stop = pin!(stop);
     while let Some(batch) = items.recv().await {
         for item in batch {
             if let Some(Ok((files, bytes))) = totals.as_mut().map(mpsc::Receiver::try_recv) {
                 report.emit(SendEvent::Totals { files, bytes });
             }
-            let (mut file, content) = match item {
-                Item::Large { file, links, .. } => {
-                    let content = Content::of(&file, links);
-                    (file, content)
-    let to = &Target::new(to);
+            let (mut file, body) = match item {
+                Item::Small { file, content, .. } => {
+                    (file, Body::Sized(Content::Reader(Box::new(Cursor::new(content)))))
                 }
-                Item::Stream { mut file, reader, .. } => {
-                    let spooled = tokio::select! {
-                        biased;
-                        () = &mut stop => return Err(SendError::Interrupted),
-                        spooled = spool(reader) => spooled,
+                Item::Large { file, links, .. } if file.size.is_some() => {
+                    let content = Content::of(&file, links);
+                    (file, Body::Sized(content))
+                }
+                Item::Large { file, links, .. } => {
+                    let path = file.path.clone();
+                    let open = move || {
+                        let (file, _) = prepare::open(&path, links)?;
+                        Ok(Box::new(file) as Box<dyn Read>)
                     };
-                    match spooled {
-                        Ok((spooled, size)) => {
-                            file.size = Some(size);
-                            (file, Content::File { file: spooled, size })
-                        }
-                        Err(error) => {
-                            let path = &file.path;
-                            report.emit(SendEvent::Failed { path, file: None, error: &error });
-                            continue;
-                        }
-                    }
+                    (file, Body::Unsized(Box::new(open)))
+                }
+                Item::Stream { file, reader, .. } => {
+                    (file, Body::Unsized(Box::new(move || Ok(reader as Box<dyn Read>))))
                 }
                 Item::Skipped { path, reason } => {
                     report.emit(SendEvent::Skipped { path: &path, reason });
@@ -85,8 +91,27 @@ pub(super) async fn send(
                 // There is nothing to resume in this dialect.
                 Item::Again(_) => continue,
                 // A path that became a directory after the sources were checked.
-                Item::Directory(file) | Item::Small { file, .. } => {
-                    return Err(SendError::ClassicDirectory(file.path));
+                Item::Directory(file) => return Err(SendError::ClassicDirectory(file.path)),
+            };
+            let content = match body {
+                Body::Sized(content) => content,
+                Body::Unsized(open) => {
+                    let spooled = tokio::select! {
+                        biased;
+                        () = &mut stop => return Err(SendError::Interrupted),
+                        spooled = spool(open) => spooled,
+                    };
+                    match spooled {
+                        Ok((spooled, size)) => {
+                            file.size = Some(size);
+                            Content::File { file: spooled, size }
+                        }
+                        Err(error) => {
+                            let path = &file.path;
+                            report.emit(SendEvent::Failed { path, file: None, error: &error });
+                            continue;
+                        }
+                    }
                 }
             };
             report.start(&mut file);
@@ -230,9 +255,10 @@ async fn pass(
     }
 }
 
-/// Keeps a stream in a temporary file without a name, to know its size.
-async fn spool(mut reader: Box<dyn Read + Send>) -> Result<(File, u64), FileError> {
+/// Keeps what is read in a temporary file without a name, to know its size.
+async fn spool(open: Open) -> Result<(File, u64), FileError> {
     let spooling = tokio::task::spawn_blocking(move || {
+        let mut reader = open()?;
         let mut file = tempfile::tempfile().map_err(FileError::Spool)?;
         let size = io::copy(&mut reader, &mut file).map_err(FileError::Spool)?;
         file.rewind().map_err(FileError::Spool)?;

@@ -201,6 +201,10 @@ pub enum FileError {
     #[error("the server asked for the digest of a stream, which cannot be read twice")]
     DigestOfStream,
     /// The connection was cut, and the server has less of the stream than is kept here.
+    /// Its content ends before the size that the system tells, and nobody has changed it. Some files that
+    /// are no files on a disk are so.
+    #[error("its content is shorter than the size that the system tells")]
+    WrongSize,
     #[error("the server has lost a part of the stream that cannot be read again")]
     StreamGone,
     /// The classic dialect announces the size, so a stream is kept in a temporary file first.
@@ -234,6 +238,7 @@ impl FileError {
 #[non_exhaustive]
 pub enum SkipReason {
     /// Links within a tree are not sent as links: an inbox makes none. See
+            Self::WrongSize => "wrong-size",
     /// [`Selection::follow_links`](super::Selection::follow_links).
     SymbolicLink,
     /// A pattern says so, for the entry and all that is in it. See

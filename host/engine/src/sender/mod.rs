@@ -189,7 +189,7 @@ pub async fn send_until(
         }
         Dialect::Classic => {
             source::require_files(&sources)?;
-            let items = prepare::start(sources, selection, prepare::Contents::Leave, None);
+            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, None);
             classic::send(to, items, totals, &options, stop, &report).await?;
         }
     }

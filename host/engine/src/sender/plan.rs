@@ -6,7 +6,8 @@ use super::{Dialect, SendError, SendOptions, Source, source};
 
 /// Finds what [`send`](super::send) would send with the same sources and options, and tells `events`
 /// of each file as [`SendEvent::Planned`]. It connects to nobody, opens each file to see that it can
-/// be read, and reads no content; streams are not touched.
+/// be read, and reads no content, but for the first byte of what is said to be empty; streams are not
+/// touched.
 ///
 /// # Errors
 /// [`SendError::ClassicDirectory`]. What befalls single files is an event.

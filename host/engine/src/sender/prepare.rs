@@ -5,7 +5,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -42,7 +42,8 @@ const BATCHES_AHEAD: usize = 2;
 pub(super) enum Contents {
     /// Read and hash small files.
     ReadSmall,
-    /// Read nothing: every file is [`Item::Large`].
+    /// Leave them: every file is [`Item::Large`]. Of files that are said to be empty it is looked whether
+    /// they are.
     Leave,
 }
 
@@ -57,7 +58,7 @@ pub(super) enum Item {
         links: Links,
     },
     /// A file that could be opened; to be opened again when its turn comes, so that none of the many
-    /// that wait holds a descriptor.
+    /// that wait holds a descriptor. Without a size, the system tells none: it has to be read to its end.
     Large {
         file: SendFile,
         links: Links,
@@ -115,8 +116,8 @@ pub(super) fn start(
 struct Batch {
     batches: mpsc::Sender<Vec<Item>>,
     selection: Selection,
-    contents: Contents,
     arrivals: Arrivals,
+    contents: Contents,
     /// Where uploads are to be resumed.
     keys: Option<Keys>,
     items: Vec<Pending>,
@@ -144,8 +145,8 @@ impl Batch {
                     kind: EntryKind::File,
                     size: None,
                     modified_ns: None,
-                    executable: false,
                     modified_omitted: false,
+                    executable: false,
                 };
                 let key = self.keys.as_ref().and_then(Keys::of_stream);
                 self.add(Item::Stream { file, reader, key })
@@ -196,36 +197,63 @@ impl Batch {
         links: Links,
     ) -> Result<Pending, FileError> {
         let (opened, metadata) = open(path, links)?;
-        let file = walk::describe(path, Some(name), EntryKind::File, &metadata);
-        if self.contents == Contents::Leave || metadata.len() > SMALL_BYTES_MAX {
+        let mut file = walk::describe(path, Some(name), EntryKind::File, &metadata);
+        if metadata.len() > SMALL_BYTES_MAX {
             let keys = self.keys.as_ref().filter(|_| metadata.len() >= RESUMABLE_BYTES_MIN);
             let key = keys.and_then(|keys| keys.of_file(&file, &metadata));
             return Ok(Pending::Item(Item::Large { file, links, key }));
         }
-        // One read into room for more than the file has tells whether it has grown.
+        if self.contents == Contents::Leave {
+            if metadata.len() == 0 && has_content(&opened)? {
+                file.size = None;
+            }
+            return Ok(Pending::Item(Item::Large { file, links, key: None }));
+        }
         let start = self.content.len();
+        let read = self.read_content(&opened, &metadata);
+        let length = (self.content.len() - start) as u64;
+        if read.is_err() || length > SMALL_BYTES_MAX {
+            self.content.truncate(start);
+        }
+        read?;
+        if length > SMALL_BYTES_MAX {
+            file.size = None;
+            return Ok(Pending::Item(Item::Large { file, links, key: None }));
+        }
+        file.size = Some(length);
+        let end = self.content.len();
+        let digest = Digest::Blake3(*blake3::hash(&self.content[start..end]).as_bytes());
+        Ok(Pending::Small { file, start, end, digest, links })
+    }
+
+    /// Appends the content of a file to that of the batch: all of it, or at least as much of it as shows that
+    /// it is no small file. That may be more or less than the size that `metadata` has, as with the files
+    /// of procfs and sysfs, but only where the file has not changed.
+    fn read_content(&mut self, opened: &File, metadata: &Metadata) -> Result<(), FileError> {
+        let start = self.content.len();
+        // One read into room for more than the file has tells whether it has grown.
         if self.content.capacity() == 0 {
             self.content.reserve_exact(BATCH_BYTES + SMALL_BYTES_MAX as usize + 1);
         }
         loop {
             match rustix::io::read(&opened, rustix::buffer::spare_capacity(&mut self.content)) {
                 Ok(0) => break,
-                // A short read of a regular file is its end.
-                Ok(_) if self.content.len() as u64 - start as u64 >= metadata.len() => break,
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    self.content.truncate(start);
-                    return Err(FileError::Read(error.into()));
+                Ok(_) => {
+                    let length = (self.content.len() - start) as u64;
+                    // A short read of a regular file is its end, where that is where its size says.
+                    if length == metadata.len() || length > SMALL_BYTES_MAX {
+                        break;
+                    }
                 }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(FileError::Read(error.into())),
             }
         }
-        let end = self.content.len();
-        if (end - start) as u64 != metadata.len() {
-            self.content.truncate(start);
-            return Err(FileError::Changed);
+        if (self.content.len() - start) as u64 == metadata.len() {
+            return Ok(());
         }
-        let digest = Digest::Blake3(*blake3::hash(&self.content[start..end]).as_bytes());
-        Ok(Pending::Small { file, start, end, digest, links })
+        let now = opened.metadata().map_err(FileError::Read)?;
+        if is_unchanged(metadata, &now) { Ok(()) } else { Err(FileError::Changed) }
     }
 
     fn add(&mut self, item: Item) -> GoOn {
@@ -254,6 +282,19 @@ impl Batch {
             .collect();
         items.is_empty() || self.batches.blocking_send(items).is_ok()
     }
+}
+
+/// Whether a file has any content, whatever size the system tells.
+fn has_content(file: &File) -> Result<bool, FileError> {
+    let mut first = [0; 1];
+    let mut file = file;
+    file.read(&mut first).map(|count| count > 0).map_err(FileError::Read)
+}
+
+/// Whether nobody has written to a file in between.
+pub(super) fn is_unchanged(before: &Metadata, now: &Metadata) -> bool {
+    let times = |it: &Metadata| (it.mtime(), it.mtime_nsec());
+    before.len() == now.len() && times(before) == times(now)
 }
 
 /// Opens a regular file and nothing else, without waiting for the other end of a pipe, and says what it is.

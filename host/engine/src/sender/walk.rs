@@ -209,8 +209,8 @@ fn into_file_error(error: walkdir::Error, listing: bool) -> FileError {
 /// Counts the files of all sources and their bytes on a blocking thread; `None` where there are
 /// streams alone.
 pub(super) fn count_in_background(sources: &[Source], selection: &Selection) -> Option<Totals> {
-    let paths: Vec<PathBuf> = sources
     let arrivals = Arrivals::of(sources);
+    let paths: Vec<PathBuf> = sources
         .iter()
         .filter_map(|source| match source {
             Source::Path { path, .. } => Some(path.clone()),

@@ -4,7 +4,7 @@
 //! The thread is one chunk ahead of the connection: it reads and hashes the next while the last is
 //! written. The buffers go round.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ const BUFFERS: usize = 3;
 
 /// What is read.
 pub(super) enum Content {
-    /// The file at a path, as it was described in the offer.
-    Path { path: PathBuf, links: Links, size: u64, modified_ns: Option<i64> },
+    /// The file at a path, as it was described in the offer. Without a size it is read to its end.
+    Path { path: PathBuf, links: Links, size: Option<u64>, modified_ns: Option<i64> },
     /// A file that nobody else changes.
     File { file: File, size: u64 },
     /// A stream up to its end.
@@ -46,7 +46,7 @@ impl Content {
         Self::Path {
             path: file.path.clone(),
             links,
-            size: file.size.unwrap_or(0),
+            size: file.size,
             modified_ns: file.modified_ns,
         }
     }
@@ -182,7 +182,7 @@ pub(super) fn hash(content: Content) -> Result<Digest, FileError> {
     loop {
         let count = source.read(&mut buffer, position)?;
         if count == 0 {
-            source.check_unchanged(position)?;
+            source.check_unchanged()?;
             return Ok(Digest::Blake3(*hasher.finalize().as_bytes()));
         }
         hasher.update(&buffer[..count]);
@@ -226,8 +226,15 @@ struct Opened {
     size: Option<u64>,
     /// A stream has ended. A terminal would begin again after its end.
     at_end: bool,
-    /// To be compared at the end: the file, and the time in its offer.
-    watched: Option<(File, Option<i64>)>,
+    /// To be compared at the end.
+    watched: Option<Watched>,
+}
+
+/// A file that others may write to.
+struct Watched {
+    file: File,
+    /// As it was when it was opened.
+    metadata: Metadata,
 }
 
 fn open(content: Content) -> Result<Opened, FileError> {
@@ -237,18 +244,19 @@ fn open(content: Content) -> Result<Opened, FileError> {
             Ok(Opened { reader: Box::new(file), size: Some(size), at_end: false, watched: None })
         }
         Content::Path { path, links, size, modified_ns } => {
-            let (file, _) = prepare::open(&path, links)?;
+            let (file, metadata) = prepare::open(&path, links)?;
+            // Small files were read before they were offered: their sizes are those of their contents,
+            // which the system need not tell.
+            let is_told = size.is_some_and(|size| size > prepare::SMALL_BYTES_MAX);
+            let is_other = is_told && Some(metadata.len()) != size;
+            if is_other || walk::modified_ns(&metadata) != modified_ns {
+                return Err(FileError::Changed);
+            }
             // Advice only: a file system that takes none reads as well.
             let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
-            let watched = file.try_clone().map_err(FileError::Open)?;
-            let opened = Opened {
-                reader: Box::new(file),
-                size: Some(size),
-                at_end: false,
-                watched: Some((watched, modified_ns)),
-            };
-            opened.check_unchanged(size)?;
-            Ok(opened)
+            let watched = Watched { file: file.try_clone().map_err(FileError::Open)?, metadata };
+            let reader = Box::new(file);
+            Ok(Opened { reader, size, at_end: false, watched: Some(watched) })
         }
     }
 }
@@ -263,7 +271,7 @@ impl Opened {
         let mut filled = 0;
         while filled < room && !self.at_end {
             match self.reader.read(&mut buffer[filled..room]) {
-                Ok(0) if self.size.is_some() => return Err(FileError::Changed),
+                Ok(0) if self.size.is_some() => return Err(self.too_short()),
                 Ok(0) => self.at_end = true,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -273,13 +281,35 @@ impl Opened {
         Ok(filled)
     }
 
-    /// Whether the file is still what was offered, after `size` bytes of it.
-    fn check_unchanged(&self, size: u64) -> Result<(), FileError> {
-        let Some((file, modified_ns)) = &self.watched else { return Ok(()) };
-        let metadata = file.metadata().map_err(FileError::Read)?;
-        if metadata.len() != size || walk::modified_ns(&metadata) != *modified_ns {
+    /// Whether the file is still what was offered, at its end.
+    fn check_unchanged(&mut self) -> Result<(), FileError> {
+        let Some(watched) = &self.watched else { return Ok(()) };
+        // Where the size is none that the system tells, only reading shows whether this is the end.
+        let may_go_on = self.size.is_some_and(|size| size != watched.metadata.len());
+        if !watched.is_unchanged()? || (may_go_on && self.reads_on()?) {
             return Err(FileError::Changed);
         }
         Ok(())
+    }
+
+    fn reads_on(&mut self) -> Result<bool, FileError> {
+        self.reader.read(&mut [0; 1]).map(|count| count > 0).map_err(FileError::Read)
+    }
+
+    /// Why the content has ended before the size that was offered.
+    fn too_short(&self) -> FileError {
+        match self.watched.as_ref().map(Watched::is_unchanged) {
+            Some(Ok(true)) => FileError::WrongSize,
+            Some(Err(error)) => error,
+            Some(Ok(false)) | None => FileError::Changed,
+        }
+    }
+}
+
+impl Watched {
+    /// Whether nobody has written to it since it was opened.
+    fn is_unchanged(&self) -> Result<bool, FileError> {
+        let now = self.file.metadata().map_err(FileError::Read)?;
+        Ok(prepare::is_unchanged(&self.metadata, &now))
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn read(
     share: ShareId,
     exit: &mut Exit,
 ) -> Result<Option<Piece>, FileError> {
-    let source = super::open(content)?;
+    let mut source = super::open(content)?;
     let mut spare: Option<Vec<u8>> = None;
     loop {
         let Some(mut buffer) = spare.take().or_else(|| exit.buffer(Some(GROUP_BYTES))) else {
@@ -61,7 +61,7 @@ pub(super) fn read(
             }
         }
     }
-    source.check_unchanged(source.size.unwrap_or(0))?;
+    source.check_unchanged()?;
     Ok(Some(Piece::Dry))
 }
 
@@ -78,11 +78,11 @@ fn place(part: &Range<u64>, group: &Range<u64>) -> usize {
 impl super::Opened {
     /// Fills `buffer` from `offset` on.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), FileError> {
-        let Some((file, _)) = &self.watched else { return Err(FileError::Special) };
-        match file.read_exact_at(buffer, offset) {
+        let Some(watched) = &self.watched else { return Err(FileError::Special) };
+        match watched.file.read_exact_at(buffer, offset) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(FileError::Changed)
+                Err(self.too_short())
             }
             Err(error) => Err(FileError::Read(error)),
         }

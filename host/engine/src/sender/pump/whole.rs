@@ -26,7 +26,7 @@ pub(super) fn read(
         });
         let count = source.read(&mut buffer[..room], position)?;
         if count == 0 {
-            source.check_unchanged(position)?;
+            source.check_unchanged()?;
             let digest = Digest::Blake3(*hasher.finalize().as_bytes());
             return Ok(Some(Piece::End { size: position, digest }));
         }

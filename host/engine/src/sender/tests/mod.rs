@@ -9,7 +9,9 @@ mod native;
 mod parallel;
 mod payload;
 mod peer;
+mod times;
 mod trees;
+mod unsized_files;
 mod wiretap;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ impl Told {
                 format!("skipped {} {}", last(path), reason.code())
             }
             SendEvent::Unanswered { file, .. } => format!("unanswered {}", named(file)),
+            SendEvent::ModifiedOmitted { file } => format!("without its time {}", named(file)),
             _ => return,
         });
     }
