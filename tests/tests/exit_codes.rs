@@ -66,6 +66,48 @@ fn a_command_line_that_makes_no_sense_is_2() {
 }
 
 #[test]
+fn a_wrong_destination_has_a_hint_that_fits() {
+    let (folder, _path) = something_to_send();
+    for (arguments, said) in [
+        (["127.0.0.1:1", "file"], "sandport send file 127.0.0.1:1"),
+        (["missing", "./file"], "where to send comes last"),
+        (["file", "me@host:/srv/in"], "names a user or a directory of the server"),
+        (["file", "host:/srv/in"], "--name says what the file is called there"),
+    ] {
+        let mut command = command();
+        let ended = process::run(command.current_dir(&folder).arg("send").args(arguments), b"");
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let (folder, _path) = something_to_send();
+    let server = Server::start([]);
+    let named = |subcommand: &str| -> Vec<String> {
+        let help = process::run(command().args([subcommand, "--help"]), b"").stdout;
+        let after = help.split("[env: ").skip(1);
+        after.filter_map(|text| Some(text.split_once('=')?.0.to_owned())).collect()
+    };
+    let of_send = named("send");
+    assert!(of_send.iter().any(|name| name == "SANDPORT_EXCLUDE"), "{of_send:?}");
+    let mut sending = command();
+    sending.current_dir(&folder).args(["send", "file", server.address()]);
+    let ended = process::run(sending.envs(of_send.iter().map(|name| (name, ""))), b"");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "file\n"), "{ended:?}");
+
+    let of_serve = named("serve");
+    assert!(of_serve.iter().any(|name| name == "SANDPORT_LISTEN"), "{of_serve:?}");
+    let mut serving = command();
+    // It ends at once, and not before it has read its settings: the folder above the inbox is missing.
+    serving.current_dir(&folder).args(["serve", "missing/inbox"]);
+    let ended = process::run(serving.envs(of_serve.iter().map(|name| (name, ""))), b"");
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert!(ended.stderr.contains("error[inbox-parent-missing]"), "{ended:?}");
+}
+
+#[test]
 fn a_tree_in_the_classic_dialect_makes_no_sense() {
     let folder = tempfile::tempdir().unwrap();
     let sent = send([folder.path().as_os_str(), "127.0.0.1:1".as_ref(), "--classic".as_ref()]);

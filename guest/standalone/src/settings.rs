@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, OsStr, Resettable};
 use clap::error::ErrorKind;
-use clap::{Parser, ValueEnum};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use jiff::SignedDuration;
 use sandport_protocol::inbox::Conflict;
 use sandport_protocol::{EntryName, Limits};
@@ -140,7 +140,11 @@ impl Settings {
     pub(crate) fn read(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Asked, Failed> {
-        match Self::try_parse_from(arguments) {
+        let parsed = Self::command()
+            .mut_args(ignore_empty)
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        match parsed {
             Ok(settings) => Ok(Asked::Serve(Box::new(settings))),
             Err(error) => match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -190,6 +194,12 @@ impl Settings {
     }
 }
 
+/// An empty variable of the environment is one that is not set, as for `sandport serve`.
+fn ignore_empty(arg: Arg) -> Arg {
+    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(Resettable::<OsStr>::Reset) } else { arg }
+}
+
 /// Names of hosts are not looked up: the component does not ask for that power.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -220,8 +230,6 @@ fn entry_name(text: &str) -> Result<EntryName, String> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
-    use clap::CommandFactory;
-
     use super::*;
 
     fn read(line: &str) -> Result<Asked, Failed> {
@@ -235,11 +243,11 @@ mod tests {
 
     #[test]
     fn what_a_host_passes_on_is_understood() {
-        let line = "--listen 127.0.0.1:0 --listen [::1]:7 --inbox /inbox --json --max-file 1048576 \
+        let line = "--listen 127.0.0.1:0 --listen [::1]:7 --listen [fe80::1%2]:7 --inbox /inbox --json --max-file 1048576 \
                     --conflict refuse --max-connections 5 --idle-timeout 30000ms --no-classic \
                     --classic-name a/b --settle-ms 70";
         let Ok(Asked::Serve(settings)) = read(line) else { panic!("it is refused") };
-        assert_eq!(settings.listen.len(), 2);
+        assert_eq!(settings.listen.len(), 3);
         assert_eq!(settings.inbox_options().conflict, Conflict::Refuse);
         assert_eq!(settings.inbox_options().size_max, Some(1 << 20));
         let limits = settings.limits();

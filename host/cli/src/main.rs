@@ -3,8 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Cli, Command};
 
 mod args;
@@ -23,7 +21,7 @@ mod verify;
 mod welcome;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     logging::init(&cli.talk);
     let outcome = match cli.command {
         None => welcome::print(),

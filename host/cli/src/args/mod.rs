@@ -8,10 +8,11 @@
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod care;
+mod environment;
 mod inspect;
 mod operands;
 mod send;
@@ -20,6 +21,7 @@ mod values;
 
 pub(crate) use care::{CleanArgs, LsArgs, VerifyArgs};
 pub(crate) use inspect::InspectArgs;
+pub(crate) use operands::STDIN;
 pub(crate) use send::SendArgs;
 pub(crate) use serve::ServeArgs;
 
@@ -49,6 +51,23 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// What was typed, and set in the environment. Ends the program where that makes no sense, or where help
+    /// is asked for.
+    pub(crate) fn read() -> Self {
+        let mut command = environment::without_empty(Self::command());
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| {
+            // With the usage of the command that was typed.
+            let name = matches.subcommand_name().unwrap_or_default();
+            match command.find_subcommand_mut(name) {
+                Some(command) => error.format(command).exit(),
+                None => error.format(&mut command).exit(),
+            }
+        })
+    }
 }
 
 /// How much is said, and in which form.
@@ -127,7 +146,6 @@ mod tests {
 
     use std::time::Duration;
 
-    use clap::CommandFactory;
     use clap::error::ErrorKind;
     use sandport::net::Address;
 

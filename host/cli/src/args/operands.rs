@@ -2,14 +2,17 @@
 //!
 //! For clap it is one list, so that options may stand anywhere between. Its last element is the address.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
-use sandport::net::Address;
+use sandport::net::{Address, AddressError};
 
 /// The name of the list among the arguments.
 const LIST: &str = "operands";
+
+/// The path that means standard input.
+pub(crate) const STDIN: &str = "-";
 
 /// Paths and an address.
 #[derive(Clone, Debug)]
@@ -54,14 +57,25 @@ impl FromArgMatches for Operands {
             );
             return Err(Error::raw(ErrorKind::MissingRequiredArgument, words));
         }
+        let exists = |path: &Path| path == Path::new(STDIN) || path.symlink_metadata().is_ok();
         let parsed = to.to_str().map_or_else(
             || Err(String::from("it is not UTF-8")),
-            |text| text.parse::<Address>().map_err(|error| error.to_string()),
+            |text| text.parse::<Address>().map_err(|error| reason(&error)),
         );
         match parsed {
-            Ok(to) => Ok(Self { paths, to }),
-            Err(reason) => {
+            Ok(address) if !is_swapped(&paths, &to, exists) => Ok(Self { paths, to: address }),
+            Err(reason) if !exists(&to) => {
                 let words = format!("invalid value '{}' for '<TO>': {reason}\n", to.display());
+                Err(Error::raw(ErrorKind::ValueValidation, words))
+            }
+            _ => {
+                let server = paths.iter().find(|path| !exists(path));
+                let server = server.map_or_else(|| "HOST".into(), |path| path.to_string_lossy());
+                let words = format!(
+                    "'{}' is a file or a directory here, and where to send comes last:\n\n  sandport \
+                     send {0} {server}\n",
+                    to.display()
+                );
                 Err(Error::raw(ErrorKind::ValueValidation, words))
             }
         }
@@ -70,5 +84,37 @@ impl FromArgMatches for Operands {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+/// Whether the server was named before what is to be sent: the last operand is here, and none of the others
+/// is.
+fn is_swapped(paths: &[PathBuf], to: &Path, exists: impl Fn(&Path) -> bool) -> bool {
+    exists(to) && !paths.iter().any(|path| exists(path))
+}
+
+/// What is wrong with an address, and what does what was meant.
+fn reason(error: &AddressError) -> String {
+    match error {
+        AddressError::Remote(_) => format!("{error}; --name says what the file is called there"),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_are_swapped_where_only_the_last_is_here() {
+        let swapped = |paths: &[&str], to: &str, here: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            is_swapped(&paths, Path::new(to), |path| here.iter().any(|it| path == Path::new(it)))
+        };
+        assert!(swapped(&["127.0.0.1:99"], "report.pdf", &["report.pdf"]));
+        assert!(swapped(&["host"], "photos", &["photos"]));
+        assert!(!swapped(&["report.pdf"], "127.0.0.1:99", &["report.pdf"]));
+        assert!(!swapped(&["missing"], "host", &[]), "the file is only missing");
+        assert!(!swapped(&["a"], "host", &["a", "host"]), "a server may be called as a file here");
     }
 }

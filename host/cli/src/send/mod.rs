@@ -1,13 +1,13 @@
 //! `sandport send`.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use sandport::sender::{
     Connections, Dialect, Exclude, SendError, SendOptions, Source, plan, send_until,
 };
 
-use crate::args::{SendArgs, Talk};
+use crate::args::{STDIN, SendArgs, Talk};
 use crate::console;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -18,9 +18,6 @@ mod json;
 mod output;
 mod progress;
 mod words;
-
-/// The path that means standard input.
-const STDIN: &str = "-";
 
 /// Sends everything and says what became of it.
 pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
@@ -151,7 +148,9 @@ fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
     {
         failure.hint =
             Some(format!("{host} is a file or a folder here: last comes where to send to"));
-    } else if matches!(error, SendError::Connect { .. }) {
+    } else if let SendError::Connect { source, .. } = error
+        && matches!(source.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+    {
         failure.hint = Some(format!(
             "is the server running? There, start one with: sandport serve ./inbox --listen {}",
             args.operands.to
@@ -231,9 +230,23 @@ mod tests {
 
     #[test]
     fn who_forgets_the_server_is_told_so() {
-        let args = parsed("sandport send a.txt Cargo.toml");
+        let args = parsed("sandport send Cargo.toml src");
         let source = std::io::ErrorKind::NotFound.into();
-        let error = SendError::Resolve { host: String::from("Cargo.toml"), source };
+        let error = SendError::Resolve { host: String::from("src"), source };
         assert!(explain(&error, &args, false).hint.unwrap().contains("is a file or a folder here"));
+    }
+
+    #[test]
+    fn only_a_server_that_refuses_is_asked_to_be_started() {
+        let args = parsed("sandport send Cargo.toml 127.0.0.1:1");
+        let hint = |kind: ErrorKind| {
+            let error = SendError::Connect { to: String::from("127.0.0.1:1"), source: kind.into() };
+            explain(&error, &args, false).hint.unwrap()
+        };
+        assert!(hint(ErrorKind::ConnectionRefused).contains("is the server running?"));
+        assert!(hint(ErrorKind::NotFound).contains("is the server running?"), "no socket there");
+        assert!(hint(ErrorKind::PermissionDenied).contains("may not connect"));
+        assert!(hint(ErrorKind::NetworkUnreachable).contains("no way there"));
+        assert!(hint(ErrorKind::InvalidInput).contains("needs its zone"));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sandport::protocol::{EntryKind, RefusalCode};
+use sandport::protocol::{EntryKind, Receipt, RefusalCode};
 use sandport::sender::{FileError, RestartReason, SendEvent, SendFile, SkipReason, Summary};
 
 use crate::console::{bytes, clean, count, seconds};
@@ -64,6 +64,16 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
         SendEvent::Skipped { path, reason: SkipReason::SymbolicLink } if !quiet => {
             format!("skipped {}: it is a symbolic link", shown(path))
         }
+        SendEvent::Skipped { path, reason: SkipReason::InboxState } if !quiet => {
+            format!("skipped {}: an inbox keeps its own state there", shown(path))
+        }
+        SendEvent::Skipped { path, reason: SkipReason::OwnArrival } if !quiet => format!(
+            "skipped {}: it lies in an inbox, where this command's own files would arrive",
+            shown(path)
+        ),
+        SendEvent::ModifiedOmitted { file } if verbose => {
+            format!("{}: its modification time cannot be sent", shown(&file.path))
+        }
         // Asked for, so no news.
         SendEvent::Skipped { path, reason: SkipReason::Excluded } if verbose => {
             format!("left out {}, as --exclude says", shown(path))
@@ -76,11 +86,20 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
             Some(name) => format!("sending {} as {}", shown(&file.path), clean(name)),
             None => format!("sending {}", shown(&file.path)),
         },
-        SendEvent::AlreadyStored { file, .. } if verbose => {
-            format!("already stored: {}", shown(&file.path))
-        }
+        SendEvent::Stored { file, receipt } if !quiet => renaming(file, receipt)?,
+        SendEvent::AlreadyStored { file, receipt } if verbose => match renaming(file, receipt) {
+            Some(renaming) => format!("already stored: {renaming}"),
+            None => format!("already stored: {}", shown(&file.path)),
+        },
+        SendEvent::AlreadyStored { file, receipt } if !quiet => renaming(file, receipt)?,
         _ => return None,
     })
+}
+
+/// The name that a file was sent under and the one that it got, where they differ.
+fn renaming(file: &SendFile, receipt: &Receipt) -> Option<String> {
+    let sent_as = file.name.as_ref().filter(|name| **name != receipt.name)?;
+    Some(format!("{} -> {}", clean(sent_as), clean(&receipt.name)))
 }
 
 /// What to do about it, under a word by which it is given once.
@@ -88,6 +107,17 @@ pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static st
     let refusal = match event {
         SendEvent::Skipped { reason: reason @ SkipReason::SymbolicLink, .. } if !quiet => {
             return Some((reason.code(), "--follow-links sends what links lead to"));
+        }
+        SendEvent::Skipped { reason: reason @ SkipReason::OwnArrival, .. } if !quiet => {
+            return Some((reason.code(), "name it by itself to send it too"));
+        }
+        SendEvent::ModifiedOmitted { .. } if !quiet => {
+            let hint = "times before 1677-09-21 and after 2262-04-11 cannot be sent: the server sets \
+                        the time of arrival";
+            return Some(("modified-omitted", hint));
+        }
+        SendEvent::Failed { error: error @ FileError::WrongSize, .. } => {
+            return Some((error.code(), "standard input has no size: sandport send - TO < FILE"));
         }
         SendEvent::Failed { error: error @ FileError::Changed, .. } => {
             return Some((error.code(), "run the same command again when nobody writes to it"));
@@ -151,6 +181,7 @@ fn push_others(parts: &mut Vec<String>, summary: &Summary) {
         (summary.failed, "failed"),
         (summary.unanswered, "without an answer"),
         (summary.skipped, "skipped"),
+        (summary.modified_omitted, "without the modification time"),
     ] {
         if number > 0 {
             parts.push(format!("{number} {what}"));

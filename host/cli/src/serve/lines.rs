@@ -9,7 +9,7 @@ use sandport::protocol::Refusal;
 use sandport::server::ServerEvent;
 use serde_json::{Value, json};
 
-use super::claims;
+use super::{claims, next};
 use crate::args::Talk;
 use crate::console::{self, bytes, clean, count, json_line, seconds};
 
@@ -70,7 +70,7 @@ impl Form {
         }
         if let (Self::Words, Happened::Ready { addresses, first: true, .. }) = (self, happened) {
             let _ = stdout.flush();
-            next_commands(addresses).iter().for_each(|line| console::talk(line));
+            next::commands(addresses).iter().for_each(|line| console::talk(line));
         }
     }
 }
@@ -194,30 +194,6 @@ fn json_of(happened: &Happened) -> Option<Value> {
     })
 }
 
-/// What to type next, for the first address: on standard error, for a person who has just begun.
-fn next_commands(addresses: &[Address]) -> Vec<String> {
-    let Some(address) = addresses.first() else { return Vec::new() };
-    let to = match address {
-        Address::Tcp { host, port } => {
-            // Nobody can connect to "every network".
-            let host = match host.as_str() {
-                "0.0.0.0" => "127.0.0.1",
-                "::" => "::1",
-                host => host,
-            };
-            let reachable = Address::Tcp { host: host.to_owned(), port: *port };
-            match reachable.to_string() {
-                full if *port == sandport::protocol::DEFAULT_PORT => {
-                    full.strip_suffix(&format!(":{port}")).unwrap_or(&full).to_owned()
-                }
-                full => full,
-            }
-        }
-        Address::Unix(_) => address.to_string(),
-    };
-    vec![format!("Send a file:  sandport send FILE {to}"), String::from("Stop:         Ctrl-C")]
-}
-
 /// The folder as one would type it, so that nobody takes it for a word of the sentence.
 fn shown_dir(dir: &Path) -> String {
     let shown = clean(&dir.to_string_lossy());
@@ -324,14 +300,5 @@ mod tests {
         for (name, shown) in [("", "\"\""), (" ", "\" \""), ("a b", "a b")] {
             assert_eq!(named(name), shown);
         }
-    }
-
-    #[test]
-    fn the_next_command_reaches_the_server() {
-        let next = |address: &str| next_commands(&[address.parse().unwrap()])[0].clone();
-        assert_eq!(next("127.0.0.1:6542"), "Send a file:  sandport send FILE 127.0.0.1");
-        assert_eq!(next("0.0.0.0:99"), "Send a file:  sandport send FILE 127.0.0.1:99");
-        assert_eq!(next("[::]:6542"), "Send a file:  sandport send FILE [::1]");
-        assert_eq!(next("unix:/run/s"), "Send a file:  sandport send FILE unix:/run/s");
     }
 }

@@ -18,6 +18,7 @@ use events::Report;
 mod claims;
 mod events;
 mod lines;
+mod next;
 
 /// Descriptors beyond one for each connection: listeners, inbox, files on their way.
 const DESCRIPTORS_BESIDE: u64 = 256;

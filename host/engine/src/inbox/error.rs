@@ -95,6 +95,9 @@ impl InboxError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 "check the spelling of the folder"
             }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                "give this user permission on the directory and on those above it"
+            }
             Self::Io { .. } => "look at the state of the disk and at the system's log",
         }
     }

@@ -76,6 +76,9 @@ pub enum AddressError {
     /// A part of a `sandport://` address that has no meaning.
     #[error("a sandport:// address has a host and a port and nothing else, unlike `{0}`")]
     Url(String),
+    /// An address as scp and rsync have them: with a user before the host, or a path behind it.
+    #[error("`{0}` names a user or a directory of the server: write the host alone, or host:port")]
+    Remote(String),
     /// A scheme that is not ours.
     #[error("`{0}` is not a scheme of Sandport: write sandport://host:port, or host:port")]
     Scheme(String),
@@ -135,6 +138,9 @@ fn parse_tcp(text: &str) -> Result<Address, AddressError> {
     if is_ipv6(text) {
         return Ok(Address::Tcp { host: text.to_owned(), port: DEFAULT_PORT });
     }
+    if is_remote(text) {
+        return Err(AddressError::Remote(text.to_owned()));
+    }
     let (host, port) = match text.split_once(':') {
         Some(("", _)) => return Err(AddressError::NoHost(text.to_owned())),
         Some((host, port)) => {
@@ -152,6 +158,14 @@ fn parse_tcp(text: &str) -> Result<Address, AddressError> {
         return Err(AddressError::Host(host.to_owned()));
     }
     Ok(Address::Tcp { host: host.to_owned(), port })
+}
+
+/// `user@host`, `host:path/of/a/file`, and both.
+fn is_remote(text: &str) -> bool {
+    let (user, rest) = text.split_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
+    let (host, path) = rest.split_once(':').map_or((rest, None), |(host, path)| (host, Some(path)));
+    let has_path = path.is_some_and(|path| path.contains(['/', '~']));
+    is_host(host) && !host.is_empty() && (has_path || user.is_some_and(|user| !user.is_empty()))
 }
 
 fn parse_port(text: &str) -> Result<u16, AddressError> {
@@ -185,6 +199,7 @@ fn is_host(text: &str) -> bool {
 }
 
 impl From<SocketAddr> for Address {
+    /// A link-local address keeps its zone, by the name of the interface: without it nobody can connect.
     fn from(address: SocketAddr) -> Self {
         let host = match address {
             SocketAddr::V6(v6) if v6.scope_id() != 0 => {
@@ -196,6 +211,15 @@ impl From<SocketAddr> for Address {
     }
 }
 
+/// The zone of an interface, as people write it: its name, or its number where the system does not tell a
+/// name, or tells one that no [`Address`] has.
+fn zone_name(index: u32) -> String {
+    // Any socket will do: netdevice(7).
+    let name = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)
+        .and_then(|socket| rustix::net::netdevice::index_to_name(socket, index));
+    name.ok().filter(|name| is_zone(name)).unwrap_or_else(|| index.to_string())
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -205,20 +229,12 @@ impl fmt::Display for Address {
         }
     }
 }
-    /// A link-local address keeps its zone, by the name of the interface: without it nobody can connect.
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-/// The zone of an interface, as people write it: its name, or its number where the system does not tell a
-/// name, or tells one that no [`Address`] has.
-fn zone_name(index: u32) -> String {
-    // Any socket will do: netdevice(7).
-    let name = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)
-        .and_then(|socket| rustix::net::netdevice::index_to_name(socket, index));
-    name.ok().filter(|name| is_zone(name)).unwrap_or_else(|| index.to_string())
-}
+    use std::net::SocketAddrV6;
 
     use super::*;
 
@@ -234,8 +250,6 @@ fn zone_name(index: u32) -> String {
             ("my_host-2:1", tcp("my_host-2", 1)),
             ("127.0.0.1:0", tcp("127.0.0.1", 0)),
             ("0.0.0.0", tcp("0.0.0.0", 6542)),
-    use std::net::SocketAddrV6;
-
             ("[::1]:65535", tcp("::1", 65535)),
             ("[::1]", tcp("::1", 6542)),
             ("::1", tcp("::1", 6542)),
@@ -260,20 +274,6 @@ fn zone_name(index: u32) -> String {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_its_reason() {
-        use AddressError as E;
-        let owned = str::to_owned;
-        for (text, expected) in [
-            ("", E::Empty),
-            (":6542", E::NoHost(owned(":6542"))),
-            ("6542", E::PortAlone(owned("6542"))),
-            ("host:", E::Port(owned(""))),
-            ("host:65536", E::Port(owned("65536"))),
-            ("host:+1", E::Port(owned("+1"))),
-            ("host:port", E::Port(owned("port"))),
-            ("[::1", E::Brackets(owned("[::1"))),
-            ("[::1]x", E::Brackets(owned("[::1]x"))),
-    #[test]
     fn a_link_local_address_keeps_its_zone() {
         let at = |scope| {
             let v6 = SocketAddrV6::new("fe80::1".parse().unwrap(), 7, 0, scope);
@@ -288,11 +288,32 @@ fn zone_name(index: u32) -> String {
         }
     }
 
+    #[test]
+    fn what_is_no_address_is_refused_with_its_reason() {
+        use AddressError as E;
+        let owned = str::to_owned;
+        for (text, expected) in [
+            ("", E::Empty),
+            (":6542", E::NoHost(owned(":6542"))),
+            ("6542", E::PortAlone(owned("6542"))),
+            ("host:", E::Port(owned(""))),
+            ("host:65536", E::Port(owned("65536"))),
+            ("host:+1", E::Port(owned("+1"))),
+            ("host:port", E::Port(owned("port"))),
+            ("[::1", E::Brackets(owned("[::1"))),
+            ("[::1]x", E::Brackets(owned("[::1]x"))),
             ("[host]:1", E::Brackets(owned("[host]:1"))),
             ("a:b:c", E::Host(owned("a:b:c"))),
             ("a b", E::Host(owned("a b"))),
             ("./file", E::Host(owned("./file"))),
             ("-l", E::Host(owned("-l"))),
+            ("me@host", E::Remote(owned("me@host"))),
+            ("me@host:7", E::Remote(owned("me@host:7"))),
+            ("me@host:/srv/in", E::Remote(owned("me@host:/srv/in"))),
+            ("host:/srv/in", E::Remote(owned("host:/srv/in"))),
+            ("host:in/here", E::Remote(owned("host:in/here"))),
+            ("host:~", E::Remote(owned("host:~"))),
+            ("./me@host", E::Remote(owned("./me@host"))),
             ("sandport://", E::Url(owned("sandport://"))),
             ("sandport://host/path", E::Url(owned("sandport://host/path"))),
             ("sandport://me@host", E::Url(owned("sandport://me@host"))),

@@ -128,9 +128,25 @@ impl SendError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Resolve { .. } => "check the spelling of the host name, and the network",
-            Self::Connect { .. } => {
-                "is the server running? Start one with: sandport serve ./inbox --listen ADDRESS"
-            }
+            Self::Connect { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "this user may not connect there: the mode of a local socket forbids it, or a \
+                     firewall of this machine"
+                }
+                io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkDown => {
+                    "this machine has no way there: check the address, the network and the VPN"
+                }
+                // What the system calls an invalid argument.
+                io::ErrorKind::InvalidInput => {
+                    "a link-local address needs its zone, the name of the interface: \
+                     [fe80::1%eth0]:6542"
+                }
+                _ => {
+                    "is the server running? Start one with: sandport serve ./inbox --listen ADDRESS"
+                }
+            },
             Self::ConnectTimeout { .. } => {
                 "the host is down or a firewall drops the packets; --connect-timeout waits longer"
             }
@@ -185,6 +201,10 @@ pub enum FileError {
     /// Its size or modification time changed while it was sent.
     #[error("it changed while it was sent")]
     Changed,
+    /// Its content ends before the size that the system tells, and nobody has changed it. Some files that
+    /// are no files on a disk are so.
+    #[error("its content is shorter than the size that the system tells")]
+    WrongSize,
     /// Names cross the wire in UTF-8.
     #[error("its name is not UTF-8")]
     NameNotUtf8,
@@ -201,10 +221,6 @@ pub enum FileError {
     #[error("the server asked for the digest of a stream, which cannot be read twice")]
     DigestOfStream,
     /// The connection was cut, and the server has less of the stream than is kept here.
-    /// Its content ends before the size that the system tells, and nobody has changed it. Some files that
-    /// are no files on a disk are so.
-    #[error("its content is shorter than the size that the system tells")]
-    WrongSize,
     #[error("the server has lost a part of the stream that cannot be read again")]
     StreamGone,
     /// The classic dialect announces the size, so a stream is kept in a temporary file first.
@@ -222,6 +238,7 @@ impl FileError {
             Self::List(_) => "cannot-list",
             Self::LinkLoop => "link-loop",
             Self::Changed => "changed",
+            Self::WrongSize => "wrong-size",
             Self::NameNotUtf8 => "name-not-utf8",
             Self::NameTooLong => "name-too-long",
             Self::NoName => "no-name",
@@ -238,12 +255,17 @@ impl FileError {
 #[non_exhaustive]
 pub enum SkipReason {
     /// Links within a tree are not sent as links: an inbox makes none. See
-            Self::WrongSize => "wrong-size",
     /// [`Selection::follow_links`](super::Selection::follow_links).
     SymbolicLink,
     /// A pattern says so, for the entry and all that is in it. See
     /// [`Selection::exclude`](super::Selection::exclude).
     Excluded,
+    /// A directory within a tree that has the name under which an inbox keeps its own state. No inbox
+    /// takes it.
+    InboxState,
+    /// It lies in an inbox, under the name that this run sends something under. Where that inbox is the one
+    /// that is sent to, this is what arrives: it would be sent again, one level deeper.
+    OwnArrival,
 }
 
 impl SkipReason {
@@ -252,14 +274,8 @@ impl SkipReason {
         match self {
             Self::SymbolicLink => "symbolic-link",
             Self::Excluded => "excluded",
+            Self::InboxState => "inbox-state",
+            Self::OwnArrival => "own-arrival",
         }
     }
 }
-    /// A directory within a tree that has the name under which an inbox keeps its own state. No inbox
-    /// takes it.
-    InboxState,
-    /// It lies in an inbox, under the name that this run sends something under. Where that inbox is the one
-    /// that is sent to, this is what arrives: it would be sent again, one level deeper.
-    OwnArrival,
-            Self::InboxState => "inbox-state",
-            Self::OwnArrival => "own-arrival",

@@ -14,6 +14,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -39,6 +41,7 @@ pub(super) struct Keys {
     to: String,
     /// That of this run, once it was needed.
     epoch: OnceCell<u64>,
+    trouble: Trouble,
 }
 
 /// The key of one upload.
@@ -52,11 +55,26 @@ pub(super) struct Key {
     /// What the file is like now, to be kept with the key once the server has begun it anew: until then
     /// what the server has under the key is of what the file was before.
     renewed: Option<[i128; 5]>,
+    trouble: Trouble,
+}
+
+/// That keys cannot be kept, or not well: said once for all files, which have one cause.
+#[derive(Clone, Debug, Default)]
+struct Trouble {
+    is_told: Arc<AtomicBool>,
+}
+
+impl Trouble {
+    fn tell(&self, dir: &Path, error: &io::Error, what: &str) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, dir = %dir.display(), "{what}");
+        }
+    }
 }
 
 impl Keys {
     pub(super) fn new(dir: Option<PathBuf>, to: String) -> Self {
-        Self { dir, to, epoch: OnceCell::new() }
+        Self { dir, to, epoch: OnceCell::new(), trouble: Trouble::default() }
     }
 
     /// The key for a file: that of an earlier run, or a new one. `None`: this machine has no random
@@ -64,7 +82,7 @@ impl Keys {
     pub(super) fn of_file(&self, file: &SendFile, metadata: &Metadata) -> Option<Key> {
         let Some(dir) = &self.dir else { return self.of_stream() };
         let locked = lock(dir);
-        let epoch = *self.epoch.get_or_init(|| next_epoch(locked.as_ref(), now_ms()));
+        let epoch = *self.epoch.get_or_init(|| next_epoch(locked.as_ref().ok(), now_ms()));
         let path = dir.join(self.file_name(file));
         let print = fingerprint(metadata);
         let found = |key, mode| Key {
@@ -72,8 +90,9 @@ impl Keys {
             changed: mode == ResumeMode::Restart,
             path: Some(path.clone()),
             renewed: None,
+            trouble: self.trouble.clone(),
         };
-        Some(match read(&path) {
+        let key = match read(&path) {
             Some((key, known)) if known == print => found(key, ResumeMode::TakeOver),
             Some((key, _)) => Key { renewed: Some(print), ..found(key, ResumeMode::Restart) },
             None => {
@@ -81,14 +100,22 @@ impl Keys {
                 made.keep(&print);
                 made
             }
-        })
+        };
+        if let Err(error) = &locked {
+            self.trouble.tell(
+                dir,
+                error,
+                "cannot lock the resume keys: two runs that begin at the same moment may store a file twice",
+            );
+        }
+        Some(key)
     }
 
     /// A key for this run alone: what a stream gives cannot be had again.
     pub(super) fn of_stream(&self) -> Option<Key> {
         // No other run has this key.
         let resume = Resume { key: random()?, epoch: 0, mode: ResumeMode::TakeOver };
-        Some(Key { resume, changed: false, path: None, renewed: None })
+        Some(Key { resume, changed: false, path: None, renewed: None, trouble: self.trouble.clone() })
     }
 
     fn file_name(&self, file: &SendFile) -> String {
@@ -122,7 +149,8 @@ impl Key {
         if let Some(path) = &self.path
             && let Err(error) = write(path, &self.resume.key, print)
         {
-            tracing::warn!(%error, path = %path.display(), "could not keep a resume key");
+            let what = "cannot keep resume keys: a later run sends from the beginning what this one does not finish";
+            self.trouble.tell(path.parent().unwrap_or(path), &error, what);
             self.path = None;
         }
     }
@@ -138,22 +166,14 @@ impl Key {
     }
 }
 
-/// Opens the file with the epoch and locks it, for as long as it is open; `None`: that cannot be done here,
-/// and two runs that begin at the same moment may make a copy each.
-fn lock(dir: &Path) -> Option<File> {
-    let open = || {
-        make_folder(dir)?;
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(dir.join(EPOCH_FILE))?;
-        file.lock()?;
-        Ok::<_, io::Error>(file)
-    };
-    open()
-        .inspect_err(
-            |error| tracing::warn!(%error, dir = %dir.display(), "could not lock the keys"),
-        )
-        .ok()
+/// Opens the file with the epoch and locks it, for as long as it is open.
+fn lock(dir: &Path) -> io::Result<File> {
+    make_folder(dir)?;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(dir.join(EPOCH_FILE))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// The epoch of a run that begins now: more than that of the last one, and no less than the clock says, so
@@ -292,7 +312,7 @@ mod tests {
     #[test]
     fn a_later_run_has_a_higher_epoch_whatever_the_clock_says() {
         let folder = tempfile::tempdir().unwrap();
-        let next = |now_ms| next_epoch(lock(folder.path()).as_ref(), now_ms);
+        let next = |now_ms| next_epoch(lock(folder.path()).ok().as_ref(), now_ms);
         assert_eq!(next(1_000), 1_000);
         assert_eq!(next(1_000), 1_001, "two runs in one millisecond");
         assert_eq!(next(7), 1_002, "the clock was put back");
