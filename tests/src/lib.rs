@@ -27,6 +27,7 @@ pub mod events;
 pub mod files;
 mod gate;
 pub mod middlebox;
+pub mod namespace;
 pub mod native;
 pub mod peer;
 pub mod process;

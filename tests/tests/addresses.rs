@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::net::UnixListener;
 
 use sandport_tests::files::{Tree, file};
@@ -56,29 +55,6 @@ fn a_url_and_a_host_name_are_addresses_too() {
     let address = server.address().to_owned();
     send([path.as_str(), &format!("sandport://{address}")]).expect_success();
     expect_received(&mut server, |_| true);
-}
-
-#[test]
-fn a_name_is_listened_on_at_each_of_its_addresses() {
-    let (_folder, path) = something_to_send();
-    let here: Vec<IpAddr> = ("localhost", 0)
-        .to_socket_addrs()
-        .unwrap()
-        .map(|address| address.ip())
-        .filter(|ip| TcpListener::bind((*ip, 0)).is_ok())
-        .collect();
-    assert!(!here.is_empty(), "localhost has an address");
-    let mut server = Server::start(["--listen", "localhost:0"]);
-    let addresses = server.addresses().to_vec();
-    let listening: Vec<SocketAddr> = addresses.iter().map(|it| it.parse().unwrap()).collect();
-    for ip in &here {
-        assert!(listening.iter().any(|it| it.ip() == *ip), "{ip}: {addresses:?}");
-    }
-    assert!(listening.iter().all(|it| it.port() == listening[0].port()), "{addresses:?}");
-    for address in &addresses {
-        send([path.as_str(), address, "--name", address]).expect_success();
-        expect_received(&mut server, |_| true);
-    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use sandport_tests::files::names_in;
+use sandport_tests::namespace::mounted;
 use sandport_tests::process::Ended;
 use sandport_tests::{Native, Server, Setup, send};
 
@@ -13,9 +14,6 @@ use sandport_tests::{Native, Server, Setup, send};
 const USAGE: Option<i32> = Some(2);
 const TEMPORARY: Option<i32> = Some(3);
 const LOCAL_IO: Option<i32> = Some(7);
-
-/// Says that this machine allows no namespaces and that these tests may be left out.
-const LEAVE_OUT: &str = "SANDPORT_TEST_WITHOUT_NAMESPACES";
 
 fn setup(inbox: &Path) -> Setup {
     Setup::new([""; 0]).inbox(inbox)
@@ -30,20 +28,6 @@ fn assert_fails(ended: &Ended, exit: Option<i32>, code: &str, words: &[&str]) {
         assert!(ended.stderr.contains(expected), "{expected:?} is not in: {}", ended.stderr);
     }
     assert!(!ended.stdout.contains("listening"), "{ended:?}");
-}
-
-/// The arguments that run a program where `mount` was done, in namespaces that end with it.
-fn mounted(mount: &str) -> Option<Vec<String>> {
-    if std::env::var_os(LEAVE_OUT).is_some() {
-        eprintln!("left out, as {LEAVE_OUT} says");
-        return None;
-    }
-    let script = format!("{mount} && exec \"$0\" \"$@\"");
-    Some(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script]
-            .map(str::to_owned)
-            .into(),
-    )
 }
 
 #[test]

@@ -120,3 +120,20 @@ impl From<&SendError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_refused_permission_is_not_blamed_on_the_disk() {
+        let hint = |kind: io::ErrorKind| {
+            let error = InboxError::Io { doing: "open", path: "in".into(), source: kind.into() };
+            Failure::from(error).hint.unwrap()
+        };
+        assert!(hint(io::ErrorKind::PermissionDenied).contains("give this user permission"));
+        assert!(hint(io::ErrorKind::Other).contains("disk"));
+    }
+}

@@ -112,8 +112,8 @@ pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static st
             return Some((reason.code(), "name it by itself to send it too"));
         }
         SendEvent::ModifiedOmitted { .. } if !quiet => {
-            let hint = "times before 1677-09-21 and after 2262-04-11 cannot be sent: the server sets \
-                        the time of arrival";
+            let hint = "modification times before 1677-09-21 and after 2262-04-11 cannot be sent, and \
+                        the server sets the time of arrival; -v names the files";
             return Some(("modified-omitted", hint));
         }
         SendEvent::Failed { error: error @ FileError::WrongSize, .. } => {
@@ -222,11 +222,30 @@ mod tests {
         planned.skipped = 1;
         planned.bytes = 2 << 20;
         assert_eq!(of_plan(&planned), "2 files to send, 1 skipped: 2.0 MiB; nothing was sent");
+        planned.modified_omitted = 2;
+        assert_eq!(
+            of_plan(&planned),
+            "2 files to send, 1 skipped, 2 without the modification time: 2.0 MiB; nothing was sent"
+        );
         let mut classic = Summary::default();
         classic.sent = 1;
         assert_eq!(
             of_summary(&classic, Duration::from_millis(100)),
             "1 file sent, not verified: 0 B in 0.1 s"
         );
+    }
+
+    #[test]
+    fn what_is_left_out_of_an_inbox_is_said_with_what_to_do() {
+        let path = Path::new("t/in/t");
+        let own = SendEvent::Skipped { path, reason: SkipReason::OwnArrival };
+        let line = talk_of(&own, false, false);
+        assert!(line.is_some_and(|line| line.starts_with("skipped t/in/t: it lies in an inbox")));
+        assert!(hint_of(&own, false).is_some_and(|(_, hint)| hint.contains("name it by itself")));
+        let state = SendEvent::Skipped { path, reason: SkipReason::InboxState };
+        assert!(talk_of(&state, false, false).is_some() && hint_of(&state, false).is_none());
+        for event in [own, state] {
+            assert!(talk_of(&event, true, false).is_none() && hint_of(&event, true).is_none());
+        }
     }
 }
