@@ -11,7 +11,7 @@ use super::error::refusal;
 use super::latch::Latch;
 use super::publish::FileWork;
 use super::receipts;
-use super::space::FLOOR_STEP_BYTES;
+use super::space::{Claim, FLOOR_STEP_BYTES};
 use super::stage::StagedFile;
 use super::upload::Plan;
 use super::usage::Reservation;
@@ -44,6 +44,8 @@ struct Receiving {
     arrival: Arrival,
     /// Its part of the quota, where there is one.
     reservation: Option<Reservation>,
+    /// What it is still to bring of the free space, where that matters.
+    claim: Option<Claim>,
     /// How many bytes there are when the free space is looked at again, where a floor is kept.
     floor_checked_at: u64,
 }
@@ -61,12 +63,14 @@ impl Transient {
         core: &Arc<Core>,
         plan: Plan,
         reservation: Option<Reservation>,
+        claim: Option<Claim>,
     ) -> Self {
         let receiving = Receiving {
             staged: None,
             hash: Hash::Empty,
             arrival: Arrival::new(plan.size, core.options.size_max),
             reservation,
+            claim,
             floor_checked_at: 0,
         };
         let shared = Shared {
@@ -154,7 +158,7 @@ impl TransientBody {
         };
         // The upload cannot be committed any more, so the disk gets its room back now.
         receiving.staged = None;
-        receiving.reservation = None;
+        (receiving.reservation, receiving.claim) = (None, None);
         drop(guard);
         self.shared.fault.set(fault);
     }
@@ -229,7 +233,7 @@ impl Receiving {
             core.check_floor()?;
             self.floor_checked_at = end.saturating_add(FLOOR_STEP_BYTES);
         }
-        Ok(())
+        self.claim.as_ref().map_or(Ok(()), |claim| claim.bring(length))
     }
 
     fn stage(&mut self, shared: &Shared, bytes: &[u8]) -> rustix::io::Result<()> {
@@ -248,10 +252,12 @@ impl Receiving {
                 }
             }
         }
-        let staged = match &mut self.staged {
-            Some(staged) => staged,
-            none => none.insert(StagedFile::create(&shared.core)?),
-        };
-        staged.write(bytes, offset)
+        shared.core.with_room(bytes.len() as u64, || {
+            let staged = match &mut self.staged {
+                Some(staged) => staged,
+                none => none.insert(StagedFile::create(&shared.core)?),
+            };
+            staged.write(bytes, offset)
+        })
     }
 }

@@ -12,6 +12,7 @@ use super::partial::Partial;
 use crate::inbox::Inbox;
 use crate::inbox::commit::Pending;
 use crate::inbox::latch::Latch;
+use crate::inbox::space::Claim;
 use crate::inbox::upload::Plan;
 
 /// What a connection hears of its upload.
@@ -34,7 +35,7 @@ impl Signals {
         }
     }
 
-    pub(super) fn fail(&self, fault: Refusal) {
+    pub(in crate::inbox) fn fail(&self, fault: Refusal) {
         self.fault.set(fault);
         self.advanced.notify_waiters();
     }
@@ -65,6 +66,8 @@ pub(in crate::inbox) struct Holder {
     partial: Arc<Partial>,
     number: u64,
     signals: Arc<Signals>,
+    /// That of the upload, as long as somebody holds it.
+    claim: Arc<Claim>,
     /// The digest in the offer.
     offered: Option<Digest>,
     modified_ns: Option<i64>,
@@ -88,12 +91,14 @@ impl Holder {
         partial: Arc<Partial>,
         number: u64,
         signals: Arc<Signals>,
+        claim: Arc<Claim>,
         plan: &Plan,
     ) -> Self {
         Self {
             partial,
             number,
             signals,
+            claim,
             offered: plan.digest,
             modified_ns: plan.modified_ns,
             executable: plan.executable,
@@ -112,6 +117,10 @@ impl Holder {
 
     pub(in crate::inbox) fn name(&self) -> &str {
         self.partial.name().as_str()
+    }
+
+    pub(in crate::inbox) fn claim(&self) -> &Claim {
+        &self.claim
     }
 
     pub(in crate::inbox) fn signals(&self) -> &Arc<Signals> {
@@ -153,7 +162,8 @@ impl Holder {
             return Err(self.lost());
         };
         let signals = Arc::clone(&self.signals);
-        let lane = Lane::new(Arc::clone(&self.partial), signals, number, state);
+        let claim = Arc::clone(&self.claim);
+        let lane = Lane::new(Arc::clone(&self.partial), signals, claim, number, state);
         lane.begin()?;
         Ok(lane)
     }
@@ -207,5 +217,9 @@ impl Drop for Holder {
             self.partial.discard_after(self.number);
         }
         self.partial.release(self.number);
+        let full = |fault: &Refusal| fault.code == RefusalCode::InsufficientSpace;
+        if self.signals.fault().is_some_and(full) && self.partial.is_left_by(self.number) {
+            self.partial.core().refused_for_space(self.partial.id());
+        }
     }
 }

@@ -8,6 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::partial::Partial;
 use super::{Id, Partials};
+use crate::inbox::Core;
+use crate::inbox::health::Loss;
+use crate::inbox::threads::start_thread;
+
+/// The longest time between two watermarks of an upload. Nobody waits for longer, and a clock cannot be asked
+/// for any time however far.
+const INTERVAL_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// What the thread is asked for.
 pub(in crate::inbox) enum Request {
@@ -28,12 +35,23 @@ pub(in crate::inbox) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread of an inbox; a watermark is moved `interval` after the first byte behind it.
-    pub(in crate::inbox) fn start(interval: Duration) -> std::io::Result<Self> {
+    /// Starts the thread of an inbox. A watermark is moved the interval of the options after the first byte
+    /// behind it.
+    pub(in crate::inbox) fn start(core: &Arc<Core>) -> std::io::Result<Self> {
         let (sender, requests) = channel();
-        let thread = std::thread::Builder::new()
-            .name("sandport-keeper".to_owned())
-            .spawn(move || run(&requests, interval))?;
+        let interval = core.options.watermark_interval.min(INTERVAL_MAX);
+        let partials = Weak::clone(&core.partials);
+        let thread = start_thread(
+            core,
+            "sandport-keeper",
+            move || run(&requests, interval),
+            // Bodies wait for watermarks, and would wait for ever.
+            move |loss: Loss| {
+                if let Some(partials) = partials.upgrade() {
+                    partials.fail_all(&loss.refusal());
+                }
+            },
+        )?;
         Ok(Self { sender, thread: Some(thread) })
     }
 
@@ -48,9 +66,9 @@ impl Drop for Keeper {
         // The last handle of an inbox may end on this very thread, with a commit that nobody waits for.
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
-            && thread.join().is_err()
         {
-            tracing::error!("the keeper of the inbox has panicked");
+            // Its panics are told by the inbox.
+            let _ = thread.join();
         }
     }
 }

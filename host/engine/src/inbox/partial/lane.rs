@@ -12,11 +12,13 @@ use super::holder::Signals;
 use super::partial::Partial;
 use crate::inbox::disk::Step;
 use crate::inbox::error::refusal;
+use crate::inbox::space::Claim;
 
 /// A body: bytes of one extent, in ascending order.
 pub(in crate::inbox) struct Lane {
     partial: Arc<Partial>,
     signals: Arc<Signals>,
+    claim: Arc<Claim>,
     number: u64,
     state: Arc<Mutex<LaneState>>,
     /// Bytes that it was let in with and has not brought.
@@ -72,10 +74,11 @@ impl Lane {
     pub(super) fn new(
         partial: Arc<Partial>,
         signals: Arc<Signals>,
+        claim: Arc<Claim>,
         number: u64,
         state: Arc<Mutex<LaneState>>,
     ) -> Self {
-        Self { partial, signals, number, state, let_in: 0 }
+        Self { partial, signals, claim, number, state, let_in: 0 }
     }
 
     /// Takes the group that the first byte lies in.
@@ -168,6 +171,7 @@ impl Lane {
             return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
         }
         self.partial.check_room(end)?;
+        self.claim.bring(bytes.len() as u64)?;
         let failed = |errno| refusal("write a file", errno);
         let data = self.partial.data()?;
         let size = self.partial.size();
@@ -179,8 +183,9 @@ impl Lane {
             let room = usize::try_from(group_end - position).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             // Written first: what was not written is not hashed, and can be sent again.
-            let disk = &self.partial.core().disk;
-            disk.write(Step::Write, &data, now, position).map_err(failed)?;
+            let core = self.partial.core();
+            let write = || core.disk.write(Step::Write, &data, now, position);
+            core.with_room(now.len() as u64, write).map_err(failed)?;
             group.hasher.update(now);
             group.length += now.len() as u64;
             state.position += now.len() as u64;

@@ -109,7 +109,7 @@ pub(super) fn resumable(offer: &Offer) -> Option<Resume> {
     offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
 }
 
-pub(super) use store::{clean, is_id};
+pub(super) use store::{clean, data_name, is_id};
 
 impl Partials {
     pub(super) fn new() -> Arc<Self> {
@@ -184,16 +184,29 @@ impl Partials {
     /// Removes what is left of an upload whose sender has its file here by other means, and so forgets the key.
     /// One that another connection is at goes on.
     pub(super) fn discard_left(&self, core: &Core, sender: &Identity, resume: &Resume) {
-        let id = Id::of(sender, resume);
+        self.discard_waiting(core, Id::of(sender, resume));
+    }
+
+    /// Removes an upload that waits to be resumed. One that a connection is at goes on.
+    pub(super) fn discard_waiting(&self, core: &Core, id: Id) {
         // Under the lock, so that nobody opens it meanwhile.
         let known = self.known();
         match known.get(&id).map(Arc::clone) {
             None => store::remove(core, id),
             Some(partial) => {
                 drop(known);
-                partial.discard_unheld();
+                // Its journal may be held by who waits for a body of it.
+                if !partial.is_held() {
+                    partial.discard_unheld();
+                }
             }
         }
+    }
+
+    /// Tells all who hold an upload that it goes no further here.
+    fn fail_all(&self, why: &Refusal) {
+        let all: Vec<_> = self.known().values().map(Arc::clone).collect();
+        all.iter().for_each(|partial| partial.fail(why));
     }
 
     /// Keeps what came of an upload, and forgets it where nobody holds it.
@@ -217,6 +230,12 @@ impl Partials {
         if known.get(&partial.id()).is_some_and(|known| std::ptr::eq(&raw const **known, partial)) {
             known.remove(&partial.id());
         }
+    }
+
+    /// Whether none is open.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.known().is_empty()
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Id, Arc<Partial>>> {

@@ -22,7 +22,7 @@ use super::{Id, Partials};
 use crate::Identity;
 use crate::inbox::Core;
 use crate::inbox::commit::{Pending, Ticket};
-use crate::inbox::space::FLOOR_STEP_BYTES;
+use crate::inbox::space::{Claim, FLOOR_STEP_BYTES};
 use crate::inbox::upload::Plan;
 use crate::inbox::usage::{Reservation, Usage};
 
@@ -67,6 +67,8 @@ pub(super) struct State {
     data: Option<Arc<OwnedFd>>,
     /// Its part of the quota, where there is one.
     reservation: Option<Reservation>,
+    /// What it is still to bring of the free space, while somebody holds it.
+    claim: Weak<Claim>,
     /// Up to which byte the free space was looked at, where a floor is kept.
     floor_checked_at: u64,
     tree: Tree,
@@ -267,12 +269,13 @@ impl Partial {
         if let Some(reservation) = &mut state.reservation {
             reservation.grow(end)?;
         }
-        if self.core.options.free_min > 0 && end.abs_diff(state.floor_checked_at) > FLOOR_STEP_BYTES
-        {
-            self.core.check_floor()?;
+        let floor_is_due = self.core.options.free_min > 0
+            && end.abs_diff(state.floor_checked_at) > FLOOR_STEP_BYTES;
+        if floor_is_due {
             state.floor_checked_at = end;
         }
-        Ok(())
+        drop(state);
+        if floor_is_due { self.core.check_floor() } else { Ok(()) }
     }
 
     /// Where the bytes go.
@@ -330,6 +333,7 @@ impl State {
         Self {
             data: None,
             reservation,
+            claim: Weak::new(),
             floor_checked_at: 0,
             tree: Tree::default(),
             whole: Ranges::default(),

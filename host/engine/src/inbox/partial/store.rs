@@ -48,7 +48,7 @@ pub(super) struct Journal {
     end: u64,
 }
 
-pub(super) fn data_name(id: Id) -> String {
+pub(in crate::inbox) fn data_name(id: Id) -> String {
     format!("{id}{DATA_SUFFIX}")
 }
 

@@ -6,7 +6,9 @@ use tempfile::TempDir;
 
 use super::lane::LaneState;
 use super::*;
+use crate::inbox::space::Claim;
 use crate::inbox::{Inbox, InboxOptions, Upload};
+use crate::patience::{Watchdog, block_on};
 
 const OFFER: Offer = Offer {
     name: None,
@@ -20,15 +22,20 @@ const OFFER: Offer = Offer {
 
 const RESUME: Resume = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
 
-const FIRST: Extent = Extent { offset: 0, length: Some(GROUP_BYTES) };
+pub(super) const FIRST: Extent = Extent { offset: 0, length: Some(GROUP_BYTES) };
 
-fn begun() -> (TempDir, Upload, Arc<Partial>) {
+/// An upload that is open, and the folder of its inbox.
+pub(super) fn begun() -> ((TempDir, Watchdog), Upload, Arc<Partial>) {
     let folder = tempfile::tempdir().unwrap();
     let inbox = Inbox::create(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
     let offer = Offer { name: Some("big".to_owned()), ..OFFER };
     let Verdict::Accepted(upload) = inbox.open(&offer).unwrap() else { panic!("not accepted") };
     let partial = inbox.handle.partials.known().values().next().map(Arc::clone).unwrap();
-    (folder, upload, partial)
+    ((folder, Watchdog::start()), upload, partial)
+}
+
+fn claim(partial: &Partial) -> Arc<Claim> {
+    Arc::new(Claim::new(partial.core(), partial.size()))
 }
 
 /// A later run takes it over, and nobody has been told so far.
@@ -62,7 +69,7 @@ fn nor_does_it_commit_what_is_not_its_own_any_more() {
     dismiss();
     drop(later);
     assert!(!partial.is_held(), "nothing waits for a commit");
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(pending.ready());
+    block_on("the outcome of a commit", pending.ready());
     assert!(locked(pending.try_get().unwrap()));
 }
 
@@ -71,7 +78,7 @@ fn a_body_that_is_sealed_before_it_has_claimed_anything_claims_nothing() {
     let (_folder, _earlier, partial) = begun();
     let (number, state) = partial.enter(1, LaneState::new(0, Some(GROUP_BYTES))).unwrap();
     let signals = Arc::new(Signals::new(0));
-    let lane = Lane::new(Arc::clone(&partial), signals, number, state);
+    let lane = Lane::new(Arc::clone(&partial), signals, claim(&partial), number, state);
     partial.seal(1);
     lane.begin().unwrap();
     assert_eq!(partial.missing(), [Extent { offset: 0, length: Some(2 * GROUP_BYTES) }]);
@@ -82,7 +89,8 @@ fn nobody_finds_a_body_sealed_whose_group_is_not_given_back() {
     let (_folder, _earlier, partial) = begun();
     let (number, lane) = partial.enter(1, LaneState::new(0, Some(GROUP_BYTES))).unwrap();
     let signals = Arc::new(Signals::new(0));
-    let mut body = Lane::new(Arc::clone(&partial), signals, number, Arc::clone(&lane));
+    let mut body =
+        Lane::new(Arc::clone(&partial), signals, claim(&partial), number, Arc::clone(&lane));
     body.write(b"some");
     std::thread::scope(|scope| {
         // It is at the end of it, and cannot get any further.

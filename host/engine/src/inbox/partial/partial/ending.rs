@@ -90,7 +90,10 @@ impl Partial {
         let on_disk = state.data.take().is_some() || journal.exists();
         // Not when the last handle is gone: the keeper has one until its next turn.
         state.reservation = None;
+        // Nor when the last holder is: one that was cut off has not noticed yet.
+        let claim = state.claim.upgrade();
         drop(state);
+        claim.inspect(|claim| claim.release());
         // Before it is forgotten: then somebody else may make the files anew.
         if on_disk {
             store::remove(&self.core, self.id);
@@ -244,9 +247,8 @@ impl Partial {
         }
         let last = commits.last().map(|commit| (commit.modified_ns, commit.executable));
         let (modified_ns, executable) = last.unwrap_or_default();
-        let file = rustix::io::fcntl_dupfd_cloexec(&data, 0).map_err(failed)?;
         let data_name = store::data_name(self.id);
-        let mut staged = StagedFile::of_partial(data_name, file, me, pending.clone());
+        let mut staged = StagedFile::of_partial(data_name, data, me, pending.clone());
         let executable = executable && self.core.options.allow_executable;
         let stat = staged.finish(modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);

@@ -11,6 +11,7 @@ use sandport_protocol::{Refusal, RefusalCode, Resume, ResumeMode};
 use super::{Partial, State};
 use crate::inbox::commit::{Job, Ticket, Work};
 use crate::inbox::partial::holder::{Commit, Holder, Signals};
+use crate::inbox::space::Claim;
 use crate::inbox::upload::Plan;
 
 /// Connections that have lost an upload, and are to hear of it: see [`Partial::dismiss`].
@@ -44,12 +45,24 @@ impl Partial {
         // One that takes over is told all that is missing; one that joins is not answerable for others.
         state.joined = resume.mode == ResumeMode::Join;
         state.holders.insert(number, Arc::clone(&signals));
-        Ok(Some((Holder::new(Arc::clone(self), number, signals, plan), evicted)))
+        let claim = state.claim.upgrade().unwrap_or_else(|| {
+            let missing = self.size.map(|size| size.saturating_sub(state.whole.bytes()));
+            Arc::new(Claim::new(&self.core, missing))
+        });
+        state.claim = Arc::downgrade(&claim);
+        self.core.is_resumed(self.id);
+        Ok(Some((Holder::new(Arc::clone(self), number, signals, claim, plan), evicted)))
     }
 
     /// Whether a connection holds it, or waits for its commit.
     pub(in crate::inbox::partial) fn is_held(&self) -> bool {
         self.state().is_held()
+    }
+
+    /// Whether nobody holds it, and nobody has since this holder.
+    pub(in crate::inbox::partial) fn is_left_by(&self, holder: u64) -> bool {
+        let state = self.state();
+        !state.is_held() && state.holders_made == holder
     }
 
     /// Whether nobody holds it and nothing waits to be kept.
@@ -71,6 +84,13 @@ impl Partial {
         {
             last.inbox.submit(Job { work: Work::Refused(why), ticket });
         }
+    }
+
+    /// Ends it for all who hold it. What came stays.
+    pub(in crate::inbox::partial) fn fail(&self, why: &Refusal) {
+        let evicted = self.state().evict(why.clone());
+        self.dismiss(evicted);
+        self.room_changed();
     }
 
     /// A holder is gone. Whoever waits for it to commit waits no longer.

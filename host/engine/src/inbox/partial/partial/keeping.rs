@@ -126,17 +126,17 @@ impl Partial {
     /// The first group that is begun. One is enough for an upload that comes in order; of others, less
     /// than a group each is sent again.
     pub(super) fn lowest_tail(&self) -> Option<Tail> {
-        let (lanes, lowest) = {
-            let state = self.state();
-            let lanes: Vec<_> = state.lanes.values().map(|(_, lane)| Arc::clone(lane)).collect();
-            let lowest = state.begun.iter().next();
-            (lanes, lowest.map(|(&group, (length, hasher))| tail(group, *length, hasher)))
-        };
+        let lanes: Vec<_> = self.state().lanes.values().map(|(_, lane)| Arc::clone(lane)).collect();
         let carried = lanes.iter().filter_map(|lane| {
             let lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
             lane.begun().map(|(group, length, hasher)| tail(group, length, hasher))
         });
-        carried.chain(lowest).min_by_key(|tail| tail.group)
+        let carried = carried.min_by_key(|tail| tail.group);
+        // After the bodies: the group of one that ends meanwhile is given back by then.
+        let state = self.state();
+        let lowest = state.begun.iter().next();
+        let lowest = lowest.map(|(&group, (length, hasher))| tail(group, *length, hasher));
+        carried.into_iter().chain(lowest).min_by_key(|tail| tail.group)
     }
 
     pub(super) fn begun(&self) -> Begun {
@@ -209,5 +209,39 @@ impl Partial {
             usage.waits(&self.identity, name, u64::try_from(stat.st_size).unwrap_or(0));
         }
         state.reservation = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::inbox::partial::tests::{FIRST, begun};
+
+    #[test]
+    fn a_watermark_does_not_miss_a_group_that_is_given_back() {
+        let (_folder, earlier, partial) = begun();
+        let body = earlier.body(FIRST).unwrap();
+        let (number, lane) = {
+            let state = partial.state();
+            let (number, (_, lane)) = state.lanes.first_key_value().unwrap();
+            (*number, Arc::clone(lane))
+        };
+        let mut at_work = lane.lock().unwrap();
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| partial.lowest_tail());
+            // It comes to wait for the body, which is at its last bytes; or looks afterwards.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            let (group, _, mut hasher) = at_work.seal().unwrap();
+            hasher.update(b"some");
+            let mut state = partial.state();
+            state.lanes.remove(&number);
+            state.give_back(group, 4, hasher);
+            drop((state, at_work));
+            let tail = looking.join().unwrap();
+            assert_eq!(tail.map(|tail| (tail.group, tail.length)), Some((0, 4)));
+        });
+        drop(body);
     }
 }
