@@ -33,5 +33,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("{} from {peer}, {} bytes", receipt.name.escape_debug(), receipt.size);
         }
     }
-    Ok(running.await?)
+    Ok(running.await??)
 }

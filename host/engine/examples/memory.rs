@@ -126,7 +126,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("ready on {}", listener.local_addr()?);
     let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
-    server.run(vec![listener.into()], shutdown).await;
+    server.run(vec![listener.into()], shutdown).await?;
     memory.files(|files| {
         for (name, Kept { file, .. }) in &files.stored {
             println!("{name} {}", file.size);

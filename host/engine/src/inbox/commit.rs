@@ -9,16 +9,21 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
+use sandport_protocol::{EntryName, Receipt, Refusal};
 
+use super::health::Loss;
 use super::latch::Latch;
 use super::publish::{FileWork, publish};
 use super::stage::StagedFile;
+use super::threads::start_thread;
 use super::{Core, Durability};
 
 /// Most commits that share their syncs. A batch is what came while the last one was synced; the bound
 /// keeps the first of it from waiting for too many others.
 const BATCH_MAX: usize = 512;
+
+/// The name of the thread.
+const THREAD: &str = "sandport-inbox";
 
 /// How long receipts of small files may wait in memory when nothing is made durable anyway. Milliseconds. A
 /// crash of the process loses those of the last moment, which costs second copies.
@@ -73,7 +78,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         // Whatever happened to the committer, nobody waits forever.
         if self.0.outcome.get().is_none() {
-            self.0.outcome.set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
+            self.0.outcome.set(Err(Loss::Thread(THREAD).refusal()));
         }
     }
 }
@@ -137,12 +142,13 @@ impl Committer {
     /// Starts the thread of an inbox.
     pub(super) fn start(core: &Arc<Core>) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        let core = Arc::clone(core);
-        let work = move || match core.options.durability {
-            Durability::Full | Durability::Commit => commit_batches(&core, &receiver),
-            Durability::None => flush_receipts(&core, &receiver),
+        let of_thread = Arc::clone(core);
+        let work = move || match of_thread.options.durability {
+            Durability::Full | Durability::Commit => commit_batches(&of_thread, &receiver),
+            Durability::None => flush_receipts(&of_thread, &receiver),
         };
-        let thread = std::thread::Builder::new().name("sandport-inbox".to_owned()).spawn(work)?;
+        // Whoever waits is told when the queue goes.
+        let thread = start_thread(core, THREAD, work, |_| ())?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
@@ -176,10 +182,9 @@ impl Committer {
 impl Drop for Committer {
     fn drop(&mut self) {
         self.sender = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the committer of the inbox has panicked");
+        if let Some(thread) = self.thread.take() {
+            // Its panics are told by the inbox.
+            let _ = thread.join();
         }
     }
 }

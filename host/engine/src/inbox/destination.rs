@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sandport_protocol::{Offer, Refusal};
 
 use super::storage::StorageInbox;
-use super::{Inbox, Verdict};
+use super::{Inbox, InboxError, Verdict};
 use crate::Identity;
 
 /// Where the files of a server go: into a folder, or into a storage of its owner's.
@@ -20,6 +20,22 @@ impl Destination {
         match self {
             Self::Folder(inbox) => inbox.open_as(sender, offer),
             Self::Storage(inbox) => inbox.open_as(sender, offer),
+        }
+    }
+
+    /// As [`Inbox::loss`]; a storage tells its owner by itself.
+    pub(crate) fn loss(&self) -> Option<InboxError> {
+        match self {
+            Self::Folder(inbox) => inbox.loss(),
+            Self::Storage(_) => None,
+        }
+    }
+
+    /// As [`Inbox::lost`].
+    pub(crate) async fn lost(&self) -> InboxError {
+        match self {
+            Self::Folder(inbox) => inbox.lost().await,
+            Self::Storage(_) => std::future::pending().await,
         }
     }
 }

@@ -51,6 +51,14 @@ pub enum InboxError {
         /// The highest layout that this version knows.
         known: u32,
     },
+    /// A thread of it has panicked, which is a fault of this program.
+    #[error("the inbox {} has stopped: its thread {thread} has panicked", dir.display())]
+    Stopped {
+        /// The inbox.
+        dir: PathBuf,
+        /// The thread.
+        thread: &'static str,
+    },
     /// No server ever served the folder.
     #[error("{} is not an inbox: no server has received anything there", dir.display())]
     NotAnInbox {
@@ -78,6 +86,21 @@ pub enum InboxError {
 }
 
 impl InboxError {
+    /// A stable word for the condition.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ParentMissing { .. } => "inbox-parent-missing",
+            Self::NotADirectory { .. } => "inbox-not-a-directory",
+            Self::NotWritable { .. } => "inbox-not-writable",
+            Self::Stopped { .. } => "inbox-stopped",
+            Self::Locked { .. } => "inbox-locked",
+            Self::WrongLayout { .. } => "inbox-layout",
+            Self::NotAnInbox { .. } => "not-an-inbox",
+            Self::NameInvalid { .. } => "name-invalid",
+            Self::Io { .. } => "inbox-io",
+        }
+    }
+
     /// What to do about it: one sentence for an operator.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -88,6 +111,9 @@ impl InboxError {
             }
             Self::Locked { .. } => "stop the other server, or name another folder",
             Self::WrongLayout { .. } => "serve it with the version that wrote it, or a later one",
+            Self::Stopped { .. } => {
+                "start the server again, which loses nothing that was stored, and report the fault"
+            }
             Self::NotAnInbox { .. } => "name the folder that `sandport serve` was given",
             Self::NameInvalid { .. } => {
                 "use a relative name without '..', control characters or a leading '/'"

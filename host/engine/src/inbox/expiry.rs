@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::care::{EvenClock, Reading, Rule, sweep};
+use super::threads::start_thread;
 
 /// How often is looked for what is due. Seldom enough to cost nothing; no age matters to the hour.
 const PASS_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -23,10 +24,9 @@ impl Expiry {
     /// Starts it. The first pass is when the clock is believed ([`EvenClock`]).
     pub(super) fn start(core: &Arc<Core>, expiry: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        let core = Arc::clone(core);
-        let thread = std::thread::Builder::new()
-            .name("sandport-expiry".to_owned())
-            .spawn(move || run(&core, expiry, &stopped))?;
+        let of_thread = Arc::clone(core);
+        let work = move || run(&of_thread, expiry, &stopped);
+        let thread = start_thread(core, "sandport-expiry", work, |_| ())?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -34,10 +34,9 @@ impl Expiry {
 impl Drop for Expiry {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the expiry of the inbox has panicked");
+        if let Some(thread) = self.thread.take() {
+            // Its panics are told by the inbox.
+            let _ = thread.join();
         }
     }
 }

@@ -16,6 +16,7 @@ mod disk;
 mod error;
 mod expiry;
 mod folders;
+mod health;
 mod latch;
 mod layout;
 mod options;
@@ -25,6 +26,7 @@ mod receipts;
 mod space;
 mod stage;
 mod storage;
+mod threads;
 mod transient;
 mod tree;
 mod unnamed;
@@ -35,7 +37,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 
 use rustix::fs::Stat;
 use sandport_protocol::inbox::{self as rules, taken, taken_by_other, too_large};
@@ -56,9 +58,12 @@ use disk::Disk;
 use disk::nameless::Naming;
 use expiry::Expiry;
 use folders::RecentFolder;
+use health::Loss;
+use latch::Latch;
 use layout::Layout;
 use partial::{Keeper, Opened, Partials};
 use receipts::{Receipts, Record};
+use space::{Claim, Space};
 use transient::Transient;
 use upload::Plan;
 use usage::{Reservation, Usage};
@@ -98,6 +103,9 @@ struct Core {
     receipts: Arc<Receipts>,
     /// Where there is a quota.
     usage: Option<Arc<Usage>>,
+    space: Space,
+    /// Uploads that can be resumed: those that give way when there is no space.
+    partials: Weak<Partials>,
     /// Tells this boot of the system from others; 0: not known.
     boot: u64,
     /// Where nothing is synced: where the last file went.
@@ -113,6 +121,8 @@ struct Core {
     publishing: RwLock<()>,
     /// How many syncs of everything have failed. The system tells a failed write to one of them only.
     sync_failures: AtomicU64,
+    /// Why the inbox cannot go on.
+    loss: Latch<Loss>,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     unsynced: AtomicBool,
@@ -171,6 +181,7 @@ impl Inbox {
         let needs_names =
             options.conflict == Conflict::Replace || options.durability.syncs_commits();
         let naming = if needs_names { None } else { Naming::of(&layout.staging) };
+        let partials = Partials::new();
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
             options,
@@ -178,6 +189,8 @@ impl Inbox {
             layout,
             receipts,
             usage,
+            space: Space::default(),
+            partials: Arc::downgrade(&partials),
             boot,
             recent_folder: RecentFolder::default(),
             naming,
@@ -185,6 +198,7 @@ impl Inbox {
             files_open: AtomicUsize::new(0),
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),
+            loss: Latch::new(),
             unsynced: AtomicBool::new(false),
         });
         let no_thread = |source| InboxError::Io {
@@ -195,8 +209,7 @@ impl Inbox {
         let committer = Committer::start(&core).map_err(no_thread)?;
         let expiry = core.options.partial_expiry.map(|expiry| Expiry::start(&core, expiry));
         let expiry = expiry.transpose().map_err(no_thread)?;
-        let keeper = Keeper::start(core.options.watermark_interval).map_err(no_thread)?;
-        let partials = Partials::new();
+        let keeper = Keeper::start(&core).map_err(no_thread)?;
         let handle = Handle { committer, _expiry: expiry, keeper, partials, core, classic_name };
         Ok(Self { handle: Arc::new(handle) })
     }
@@ -220,6 +233,7 @@ impl Inbox {
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
     pub fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.check_health()?;
         match offer.kind {
             EntryKind::File => self.open_file(sender, offer),
             EntryKind::Directory => self.open_folder(offer),
@@ -259,9 +273,10 @@ impl Inbox {
         if let Some(resume) = partial::resumable(offer) {
             return self.open_resumable(offer, &plan, &resume);
         }
-        core.check_space(offer.size)?;
+        core.check_space(offer.size, None)?;
         let reservation = core.reserve(sender, offer.size)?;
-        let upload = Transient::new(self, core, plan, reservation);
+        let claim = Claim::of_transient(core, offer.size);
+        let upload = Transient::new(self, core, plan, reservation, claim);
         Ok(Verdict::Accepted(Upload::transient(upload)))
     }
 
@@ -280,8 +295,13 @@ impl Inbox {
         })?;
         Ok(match opened {
             Opened::Holder(holder) => {
+                // Who finds it lost tells those that hold an upload by then.
+                self.check_health()?;
                 let missing = offer.size.map(|size| size.saturating_sub(holder.bytes()));
-                core.check_space(missing)?;
+                if let Err(refusal) = core.check_space(missing, Some(holder.claim())) {
+                    holder.signals().fail(refusal.clone());
+                    return Err(refusal);
+                }
                 Verdict::Accepted(Upload::resumable(self, holder))
             }
             Opened::Committing(pending) => Verdict::Making(pending),
@@ -306,10 +326,8 @@ impl Inbox {
         }
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
-        match pending.try_get() {
-            Some(outcome) => outcome.map(Verdict::Stored),
-            None => Ok(Verdict::Making(pending)),
-        }
+        // Also where it is made by now: the operator hears of each from whoever takes the outcome.
+        Ok(Verdict::Making(pending))
     }
 
     fn name_for_unnamed(&self) -> Result<EntryName, Refusal> {

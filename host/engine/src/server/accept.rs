@@ -60,10 +60,11 @@ async fn accept_all(
     phase: watch::Receiver<Phase>,
 ) {
     loop {
-        // First the permit: what can not be served waits in the kernel's queue.
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        // First the connection: a permit that waits for one would be missing at other listeners. So one
+        // connection of each listener may wait here; the others do in the kernel's queue.
         match listener.accept().await {
             Ok(stream) => {
+                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
                 let serving = connection::serve(Arc::clone(&shared), stream, phase.clone());
                 tokio::spawn(hold(permit, serving));
             }

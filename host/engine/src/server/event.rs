@@ -86,6 +86,15 @@ pub enum ServerEvent {
         /// How many.
         count: u64,
     },
+    /// The inbox cannot go on, so the server stops as if it was told to.
+    InboxLost {
+        /// A stable word for the condition.
+        code: &'static str,
+        /// The condition, with the path of the inbox.
+        reason: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// The server stopped accepting and waits for connections that are under way.
     Draining {
         /// How many there are.

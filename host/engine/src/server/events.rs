@@ -74,6 +74,7 @@ impl Stream for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::within;
 
     fn event(connections: usize) -> ServerEvent {
         ServerEvent::Draining { connections }
@@ -81,7 +82,7 @@ mod tests {
 
     /// `Err` counts what was missed.
     async fn number(events: &mut Events) -> Option<Result<usize, u64>> {
-        match events.next().await? {
+        match within("an event", events.next()).await? {
             ServerEvent::Draining { connections } => Some(Ok(connections)),
             ServerEvent::Missed { count } => Some(Err(count)),
             other => panic!("{other:?} was not emitted"),

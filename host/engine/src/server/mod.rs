@@ -3,6 +3,7 @@
 mod accept;
 mod builder;
 mod connection;
+mod descriptors;
 mod event;
 mod events;
 mod resident;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{AnyServer, BuildError, ServerBuilder};
+pub use descriptors::{Descriptors, TooFewDescriptors};
 pub(crate) use event::EventSink;
 pub use event::ServerEvent;
 pub use events::Events;
@@ -18,7 +20,7 @@ pub use resident::{ResidentError, ResidentServer};
 
 pub use crate::sandbox::Claim;
 
-use crate::inbox::{Inbox, Storage};
+use crate::inbox::{Inbox, InboxError, Storage};
 use crate::net::Listener;
 use crate::sandbox::{Context, Sandbox};
 use builder::Place;
@@ -36,7 +38,7 @@ use builder::Place;
 /// let inbox = Inbox::create("inbox".as_ref(), InboxOptions::default())?;
 /// let server = Server::builder(inbox).build()?;
 /// let listeners = Listener::bind(&"127.0.0.1:0".parse()?).await?;
-/// server.run(listeners, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await;
+/// server.run(listeners, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -67,8 +69,29 @@ impl Server {
     /// Serves until `shutdown` is ready. Then nothing more is accepted, connections that are under
     /// way get the drain timeout to finish, and what is left is cut.
     ///
+    /// A server whose inbox is lost stops in the same way, and says so by [`ServerEvent::InboxLost`] first.
+    ///
     /// Dropping the future cuts all connections at once.
-    pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// What [`Inbox::loss`] says at the end.
+    pub async fn run(
+        self,
+        listeners: Vec<Listener>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), InboxError> {
+        let context = Arc::clone(&self.shared.context);
+        let shutdown = async {
+            tokio::select! {
+                () = shutdown => {}
+                error = context.inbox.lost() => context.events.emit(ServerEvent::InboxLost {
+                    code: error.code(),
+                    reason: error.to_string(),
+                    hint: error.hint(),
+                }),
+            }
+        };
         accept::run(self, listeners, shutdown).await;
+        context.inbox.loss().map_or(Ok(()), Err)
     }
 }

@@ -53,7 +53,7 @@ fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration
     let uploaded = (0..WARM_UP + connections).try_for_each(|_| upload(address).map(drop));
     // The server ends by itself if nobody hears this.
     let _ = stop.send(());
-    runtime.block_on(serving)?;
+    runtime.block_on(serving)??;
     uploaded?;
     let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
     let cold = WARM_UP.min(times.len());

@@ -175,3 +175,16 @@ fn commits_that_were_made_are_finished_when_the_inbox_is_dropped() {
     assert!(pending.iter().all(|pending| pending.try_get().unwrap().is_ok()));
     assert_eq!(bench.names().len(), 100);
 }
+
+#[test]
+fn each_directory_that_is_offered_is_told_once() {
+    for durability in [Durability::Commit, Durability::None] {
+        let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
+        for number in 0..50 {
+            let verdict = bench.inbox().open(&offer_folder(&format!("d{number}")));
+            let Ok(Verdict::Making(pending)) = verdict else { panic!("{verdict:?}") };
+            wait(&pending).unwrap();
+            assert!(pending.take_news() && !pending.take_news());
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Threads of an inbox: one that panics is not missed in silence.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::Core;
+use super::health::Loss;
+
+/// Starts a thread of an inbox. If `work` panics, the inbox is lost, and then `after` tells whoever waits for
+/// the thread: what it had in its queue is dropped by then.
+///
+/// # Errors
+/// The system starts no further thread.
+pub(super) fn start_thread(
+    core: &Arc<Core>,
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+    after: impl FnOnce(Loss) + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let core = Arc::downgrade(core);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // What it worked on, nobody goes on with: the inbox is lost.
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            let loss = Loss::Thread(name);
+            if let Some(core) = core.upgrade() {
+                core.loss.set(loss);
+            }
+            after(loss);
+        }
+    })
+}
