@@ -11,9 +11,6 @@ use super::Core;
 use super::disk::Step;
 use super::tree::{self, Folder, Obstacle};
 
-/// Most folders that a batch keeps open. A batch whose files lie in more opens some of them again.
-const FOLDERS_OPEN_MAX: usize = 64;
-
 /// Most folders that are synced one by one; with more, one `syncfs` does it.
 const FOLDER_SYNCS_MAX: usize = 8;
 
@@ -99,7 +96,7 @@ impl<'a> Folders<'a> {
         }
         drop(making);
         if self.durable {
-            if self.open.len() == FOLDERS_OPEN_MAX {
+            if self.open.len() >= self.core.options.folders_kept_max() {
                 self.open.clear();
             }
             self.open.insert(path.to_owned(), folder.clone());

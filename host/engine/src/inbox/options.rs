@@ -47,6 +47,10 @@ const WATERMARK_BYTES: u64 = 64 * 1024 * 1024;
 /// How long after the first byte behind it. On a slow connection that is what is sent twice.
 const WATERMARK_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How many files on their way an inbox has open, where nobody says otherwise. Half of the usual limit of a
+/// process, 1,024.
+const FILES_OPEN_MAX: usize = 512;
+
 /// The settings of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxOptions {
@@ -76,6 +80,11 @@ pub struct InboxOptions {
     pub partial_expiry: Option<Duration>,
     /// Whether a file that the sender says is executable becomes executable.
     pub allow_executable: bool,
+    /// How many descriptors may be open at once for files on their way and for directories that they go to.
+    /// With more files, some are closed between two writes, which costs microseconds each; running out of
+    /// descriptors would cost connections. Uploads that can be resumed have one each beside it, from their
+    /// first byte to their end.
+    pub files_open_max: usize,
     /// The name of files that come without one; `None`: one is made up of time and chance.
     pub classic_name: Option<String>,
 }
@@ -94,7 +103,21 @@ impl Default for InboxOptions {
             free_min: 0,
             partial_expiry: None,
             allow_executable: false,
+            files_open_max: FILES_OPEN_MAX,
             classic_name: None,
         }
+    }
+}
+
+impl InboxOptions {
+    /// Most files whose descriptors are kept between two writes, or until their commit is synced.
+    pub(super) fn files_kept_max(&self) -> usize {
+        self.files_open_max / 2
+    }
+
+    /// Most directories that a batch of commits keeps open. A batch whose files lie in more opens some of them
+    /// again.
+    pub(super) fn folders_kept_max(&self) -> usize {
+        (self.files_open_max / 8).max(1)
     }
 }

@@ -18,16 +18,13 @@ use super::disk::{Publish, Step};
 use super::partial::Partial;
 use super::tree::Folder;
 
-/// Most staged files whose descriptors are kept between two writes, or until their commit is synced.
-/// Over it a file is closed after each write and opened for the next, which costs microseconds;
-/// running out of descriptors would cost connections. A quarter of the usual limit of 1,024.
-const FILES_KEPT_MAX: usize = 256;
-
 /// A staged file. Dropping it removes it, unless it was published.
 pub(super) struct StagedFile {
     core: Arc<Core>,
     name: Name,
     file: Option<OwnedFd>,
+    /// The descriptor of an upload that can be resumed. It is that one's, and open as long.
+    data: Option<Arc<OwnedFd>>,
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
     published: bool,
@@ -51,10 +48,10 @@ impl StagedFile {
     /// Makes an empty one.
     pub(super) fn create(core: &Arc<Core>) -> Result<Self> {
         if let Some(naming) = core.naming
-            && core.files_open.load(Ordering::Relaxed) < FILES_KEPT_MAX
+            && core.files_open.load(Ordering::Relaxed) < core.options.files_kept_max()
         {
             let file = core.disk.create_nameless(&core.layout.staging)?;
-            return Ok(Self::new(core, Name::None(naming), file));
+            return Ok(Self::new(core, Name::None(naming), Some(file)));
         }
         let mut name = String::with_capacity(16);
         let file = loop {
@@ -68,15 +65,16 @@ impl StagedFile {
                 created => break created?,
             }
         };
-        Ok(Self::new(core, Name::Given(name), file))
+        Ok(Self::new(core, Name::Given(name), Some(file)))
     }
 
-    fn new(core: &Arc<Core>, name: Name, file: OwnedFd) -> Self {
-        core.files_open.fetch_add(1, Ordering::Relaxed);
+    fn new(core: &Arc<Core>, name: Name, file: Option<OwnedFd>) -> Self {
+        core.files_open.fetch_add(usize::from(file.is_some()), Ordering::Relaxed);
         Self {
             core: Arc::clone(core),
             name,
-            file: Some(file),
+            file,
+            data: None,
             whole: true,
             published: false,
             partial: None,
@@ -88,11 +86,12 @@ impl StagedFile {
     /// The data of an upload that can be resumed. Dropping it leaves the data where it is.
     pub(super) fn of_partial(
         name: String,
-        file: OwnedFd,
+        data: Arc<OwnedFd>,
         partial: &Arc<Partial>,
         commit: Pending,
     ) -> Self {
-        let mut staged = Self::new(partial.core(), Name::Given(name), file);
+        let mut staged = Self::new(partial.core(), Name::Given(name), None);
+        staged.data = Some(data);
         staged.partial = Some((Arc::clone(partial), commit));
         // Its bytes came before.
         staged.failures_before = 0;
@@ -147,7 +146,8 @@ impl StagedFile {
 
     /// The descriptor through which all of the content went, if it is still open.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.file.as_ref().filter(|_| self.whole).map(AsFd::as_fd)
+        let own = self.file.as_ref().filter(|_| self.whole);
+        own.or(self.data.as_deref()).map(AsFd::as_fd)
     }
 
     /// Whether nobody has heard that a write failed. The system says so once to all who have the descriptor, and
@@ -171,6 +171,7 @@ impl StagedFile {
     /// Gives up the descriptor: nothing more is to be written or synced. Where that is all there is of the
     /// file, it is kept.
     pub(super) fn close(&mut self) {
+        self.data = None;
         if let Name::Given(_) = self.name {
             self.drop_descriptor();
         }
@@ -201,6 +202,9 @@ impl StagedFile {
     }
 
     fn open(&mut self) -> Result<BorrowedFd<'_>> {
+        if let Some(data) = &self.data {
+            return Ok(data.as_fd());
+        }
         let file = match (self.file.take(), &self.name) {
             (Some(file), _) => file,
             (None, Name::Given(name)) => {
@@ -216,8 +220,10 @@ impl StagedFile {
     }
 
     fn close_if_many(&mut self) {
-        if self.core.files_open.load(Ordering::Relaxed) > FILES_KEPT_MAX {
-            self.close();
+        if self.core.files_open.load(Ordering::Relaxed) > self.core.options.files_kept_max()
+            && let Name::Given(_) = self.name
+        {
+            self.drop_descriptor();
         }
     }
 }

@@ -44,7 +44,7 @@ fn a_commit_does_not_miss_what_a_watermark_heard_that_was_under_way() {
     });
     let upload = accept(bench.inbox(), &offer_of(&content));
     bring(&upload, &content);
-    wait_reached.recv().unwrap();
+    receive("a watermark that is moved", &wait_reached);
     let pending = upload.commit(content.len() as u64, Some(digest(&content)));
     drop(let_go);
     assert_eq!(code(wait(&pending)), RefusalCode::Io);
@@ -118,7 +118,9 @@ fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
     });
     // The keeper wants to keep what came last.
     drop(upload);
-    wait_reached.recv().unwrap();
+    receive("a watermark that is moved", &wait_reached);
+    let partials = &bench.inbox().handle.partials;
+    until("the end of the upload that the disk lost", || partials.is_empty());
     let again = accept(bench.inbox(), &stream);
     stop_failing(&bench);
     assert_eq!(again.missing()[0].offset, GROUP as u64);
@@ -167,7 +169,7 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
         }));
         let upload = accept(bench.inbox(), &offer_of(&content));
         bring(&upload, &content);
-        wait_reached.recv().unwrap();
+        receive("a watermark that is moved", &wait_reached);
         std::thread::scope(|scope| {
             let anew = Resume { key: [5; 32], epoch: 2, mode: ResumeMode::Restart };
             let offer = Offer { resume: Some(anew), ..offer_of(&content) };
@@ -205,17 +207,40 @@ fn nothing_is_left_of_a_stream_that_the_disk_has_lost() {
         let mut body = upload.body(ALL).unwrap();
         let mut rest = &content[..];
         while !rest.is_empty() {
-            block_on(body.has_room());
+            block_on("room for a body", body.has_room());
             let (piece, later) = rest.split_at(body.reserve(rest.len()));
             body.write(piece);
             rest = later;
         }
         drop(body);
         while upload.fault().is_none() {
-            block_on(upload.watch().news());
+            block_on("news of the upload", upload.watch().news());
         }
         assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
         drop(upload);
         assert_eq!(partials(&bench), 0, "{lost_with:?}");
     }
+}
+
+#[test]
+fn an_upload_is_stored_after_a_failed_sync_of_everything() {
+    // No descriptor of a staged file is kept.
+    let bench = Bench::in_memory(InboxOptions { files_open_max: 0, ..options(u64::MAX) });
+    fail_syncs_of_everything(&bench);
+    let others = upload(bench.inbox(), &offer("other", b"x"), b"x").commit(1, None);
+    assert_eq!(code(wait(&others)), RefusalCode::Io);
+
+    stop_failing(&bench);
+    let content = content(3 * GROUP + 5);
+    let upload = accept(bench.inbox(), &offer_of(&content));
+    bring(&upload, &content);
+    finish(upload, &content);
+    assert_eq!(bench.published(), [("big".to_owned(), content)]);
+}
+
+fn fail_syncs_of_everything(bench: &Bench) {
+    bench.inbox().handle.core.disk.watch(Box::new(|step| match step {
+        Step::SyncAll => Err(Errno::IO),
+        _ => Ok(()),
+    }));
 }
