@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -100,6 +101,9 @@ pub enum ComponentError {
     /// The engine can not be set up: too little address space for so many connections, say.
     #[error("the sandbox can not be set up: {0}")]
     Engine(String),
+    /// The system lets no memory become executable: a hardened service, say.
+    #[error("the system does not let this process run what it has compiled: {0}")]
+    NotExecutable(String),
     /// No thread could be started.
     #[error("a thread can not be started: {0}")]
     Thread(std::io::Error),
@@ -141,6 +145,10 @@ impl ComponentError {
                  component gets WASI 0.2 alone"
             }
             Self::Memory { .. } => "allow more with --memory-max",
+            Self::NotExecutable(_) => {
+                "allow memory that becomes executable: MemoryDenyWriteExecute=no with systemd, execmem with \
+                 SELinux"
+            }
             Self::Engine(_) => "lower --max-connections or --memory-max",
             Self::Thread(_) => "raise the limit on processes (ulimit -u)",
         }
@@ -223,10 +231,18 @@ pub(super) fn check(
 }
 
 fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, ComponentError> {
-    Component::from_binary(engine, bytes).map_err(|error| ComponentError::Invalid {
-        name: name.to_owned(),
-        reason: format!("{error:#}"),
-    })
+    Component::from_binary(engine, bytes).map_err(|error| not_compiled(name, &error))
+}
+
+/// Whether a component is at fault that could not be compiled, or the system. A compiler has nothing to ask of
+/// the system: where that has refused something, it was memory for what was compiled.
+fn not_compiled(name: &str, error: &wasmtime::Error) -> ComponentError {
+    let reason = format!("{error:#}");
+    match error.root_cause().downcast_ref::<Errno>() {
+        Some(&Errno::ACCESS | &Errno::PERM) => ComponentError::NotExecutable(reason),
+        Some(_) => ComponentError::Engine(reason),
+        None => ComponentError::Invalid { name: name.to_owned(), reason },
+    }
 }
 
 /// What the component needs of the pool, for each instance.
@@ -258,5 +274,33 @@ fn check_kind(name: &str, bytes: &[u8]) -> Result<(), ComponentError> {
         (Some(MAGIC), Some(MODULE_VERSION)) => Err(ComponentError::Module(name)),
         (Some(MAGIC), _) => Err(ComponentError::UnknownVersion(name)),
         _ => Err(ComponentError::NotWasm(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the engine reports them: what was refused, and what it was at.
+    fn reported(errno: Errno) -> ComponentError {
+        let error = wasmtime::Error::from(errno);
+        not_compiled("a.wasm", &error.context("unable to make memory executable"))
+    }
+
+    #[test]
+    fn a_system_that_runs_no_compiled_code_is_not_a_fault_of_the_component() {
+        for errno in [Errno::ACCESS, Errno::PERM] {
+            let error = reported(errno);
+            assert!(matches!(error, ComponentError::NotExecutable(_)), "{error:?}");
+            assert!(error.hint().contains("MemoryDenyWriteExecute=no"), "{}", error.hint());
+        }
+        let error = reported(Errno::NOMEM);
+        assert!(matches!(error, ComponentError::Engine(_)), "{error:?}");
+    }
+
+    #[test]
+    fn a_component_that_does_not_compile_is_named() {
+        let error = not_compiled("a.wasm", &wasmtime::Error::msg("unexpected end"));
+        assert_eq!(error.to_string(), "a.wasm is not a valid component: unexpected end");
     }
 }

@@ -10,6 +10,7 @@ use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
 use super::buffers::Buffers;
+use super::writers::Writers;
 use crate::inbox::{Destination, Pending};
 use crate::net::{Peer, Stream};
 use crate::server::{EventSink, ServerEvent};
@@ -21,11 +22,19 @@ pub(crate) struct Context {
     pub(crate) events: EventSink,
     pub(super) buffers: Buffers,
     pub(super) disk: DiskPace,
+    pub(super) writers: Writers,
 }
 
 impl Context {
     pub(crate) fn new(inbox: Destination, limits: Limits, events: EventSink) -> Self {
-        Self { inbox, limits, events, buffers: Buffers::default(), disk: DiskPace::default() }
+        Self {
+            inbox,
+            limits,
+            events,
+            buffers: Buffers::default(),
+            disk: DiskPace::default(),
+            writers: Writers::default(),
+        }
     }
 }
 
@@ -283,6 +292,7 @@ mod tests {
 
     use super::*;
     use crate::inbox::{Inbox, InboxOptions};
+    use crate::patience::within;
 
     /// More than a socket takes at once.
     const ANSWER_BYTES: usize = 8 * 1024 * 1024;
@@ -307,9 +317,12 @@ mod tests {
         connection.write(Bytes::from(vec![7; ANSWER_BYTES])).unwrap();
         assert!(connection.flush().unwrap() > 0, "the socket took all of it");
         let mut heard = vec![0; ANSWER_BYTES];
-        tokio::select! {
-            () = connection.send_held() => {}
-            all = there.read_exact(&mut heard) => assert_eq!(all.unwrap(), ANSWER_BYTES),
-        }
+        within("the answer", async {
+            tokio::select! {
+                () = connection.send_held() => {}
+                all = there.read_exact(&mut heard) => assert_eq!(all.unwrap(), ANSWER_BYTES),
+            }
+        })
+        .await;
     }
 }

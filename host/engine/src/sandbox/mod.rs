@@ -19,6 +19,7 @@ mod state;
 mod streams;
 mod surface;
 mod trial;
+mod writers;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,20 +1,19 @@
 //! The body of an upload: a stream that hashes and stages what comes.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 use crate::inbox::Body;
 use crate::sandbox::buffers::STEP_BYTES;
 use crate::sandbox::connection::Connection;
+use crate::sandbox::writers::Writers;
 
 /// Writes below this size stay on the async thread whatever the disk does: they cost less than the
 /// hop. Bytes.
@@ -43,7 +42,7 @@ pub(in crate::sandbox) struct BodyStream {
 
 enum State {
     Idle(Body),
-    Writing(JoinHandle<Body>),
+    Writing(oneshot::Receiver<Body>),
     /// A write panicked, which is a bug of the inbox; or this is between two states.
     Broken,
 }
@@ -60,14 +59,10 @@ impl BodyStream {
     /// The body, unless a write is under way.
     fn idle(&mut self) -> StreamResult<Option<&Body>> {
         if let State::Writing(writing) = &mut self.state {
-            if !writing.is_finished() {
-                return Ok(None);
-            }
-            let mut context = Context::from_waker(Waker::noop());
-            match Pin::new(writing).poll(&mut context) {
-                Poll::Ready(Ok(body)) => self.state = State::Idle(body),
-                Poll::Ready(Err(_)) => self.state = State::Broken,
-                Poll::Pending => return Ok(None),
+            match writing.try_recv() {
+                Ok(body) => self.state = State::Idle(body),
+                Err(TryRecvError::Closed) => self.state = State::Broken,
+                Err(TryRecvError::Empty) => return Ok(None),
             }
         }
         match &self.state {
@@ -86,7 +81,7 @@ impl BodyStream {
     }
 
     fn write_elsewhere(&mut self, mut body: Body, bytes: Bytes, guard: OwnedMutexGuard<()>) {
-        self.state = State::Writing(tokio::task::spawn_blocking(move || {
+        self.state = State::Writing(self.connection.context.writers.run(move || {
             body.write(&bytes);
             drop(guard);
             body
@@ -95,21 +90,23 @@ impl BodyStream {
 }
 
 /// Writes as there comes room, which other connections have taken a moment ago. Off the async threads: it is
-/// a disk that makes everyone wait.
-async fn write_in_parts(mut body: Body, mut bytes: Bytes, guard: OwnedMutexGuard<()>) -> Body {
+/// a disk that makes everyone wait. `None`: a write has panicked.
+async fn write_in_parts(
+    writers: &Writers,
+    mut body: Body,
+    mut bytes: Bytes,
+    guard: OwnedMutexGuard<()>,
+) -> Option<Body> {
     let _guard = guard;
     loop {
         let part = bytes.split_to(body.reserve(bytes.len()));
-        let write = tokio::task::spawn_blocking(move || {
+        let write = writers.run(move || {
             body.write(&part);
             body
         });
-        body = match write.await {
-            Ok(body) => body,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
+        body = write.await.ok()?;
         if bytes.is_empty() {
-            return body;
+            return Some(body);
         }
         body.has_room().await;
     }
@@ -153,7 +150,15 @@ impl OutputStream for BodyStream {
         if body.reserve(bytes.len()) < bytes.len()
             && let Ok(guard) = Arc::clone(&self.writes.0).try_lock_owned()
         {
-            self.state = State::Writing(tokio::spawn(write_in_parts(body, bytes, guard)));
+            let (written, writing) = oneshot::channel();
+            let context = Arc::clone(&self.connection.context);
+            tokio::spawn(async move {
+                if let Some(body) = write_in_parts(&context.writers, body, bytes, guard).await {
+                    // The stream may be gone.
+                    let _ = written.send(body);
+                }
+            });
+            self.state = State::Writing(writing);
             return Ok(());
         }
         // On this thread the bytes are still in the processor's cache. But other connections live on
