@@ -225,7 +225,12 @@ impl Server {
 
     /// Types Ctrl-C.
     pub fn interrupt(&self) {
-        self.process.signal(Signal::INT);
+        self.signal(Signal::INT);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Sends a signal.

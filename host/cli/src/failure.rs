@@ -6,7 +6,7 @@ use sandport::ComponentError;
 use sandport::inbox::InboxError;
 use sandport::net::BindError;
 use sandport::sender::SendError;
-use sandport::server::{BuildError, ResidentError};
+use sandport::server::{BuildError, ResidentError, TooFewDescriptors};
 
 use crate::console::{self, clean};
 use crate::exit::Exit;
@@ -44,17 +44,23 @@ impl Failure {
 
 impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
-        let (code, exit) = match &error {
-            InboxError::ParentMissing { .. } => ("inbox-parent-missing", Exit::LocalIo),
-            InboxError::NotADirectory { .. } => ("inbox-not-a-directory", Exit::LocalIo),
-            InboxError::NotWritable { .. } => ("inbox-not-writable", Exit::LocalIo),
-            InboxError::NotAnInbox { .. } => ("not-an-inbox", Exit::Usage),
-            InboxError::Locked { .. } => ("inbox-locked", Exit::Temporary),
-            InboxError::WrongLayout { .. } => ("inbox-layout", Exit::Usage),
-            InboxError::NameInvalid { .. } => ("name-invalid", Exit::Usage),
-            _ => ("inbox-io", Exit::LocalIo),
+        let exit = match &error {
+            InboxError::NotAnInbox { .. }
+            | InboxError::WrongLayout { .. }
+            | InboxError::NameInvalid { .. } => Exit::Usage,
+            InboxError::Locked { .. } => Exit::Temporary,
+            _ => Exit::LocalIo,
         };
+        let code = error.code();
         Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
+    }
+}
+
+impl From<TooFewDescriptors> for Failure {
+    fn from(error: TooFewDescriptors) -> Self {
+        let hint = "raise the limit on open files (ulimit -n; with systemd LimitNOFILE=)";
+        let (message, hint) = (error.to_string(), Some(String::from(hint)));
+        Self { code: "descriptors", message, hint, exit: Exit::LocalIo }
     }
 }
 
@@ -76,7 +82,9 @@ impl From<&ComponentError> for Failure {
     fn from(error: &ComponentError) -> Self {
         let (code, exit) = match error {
             ComponentError::Read { .. } => ("receiver-unreadable", Exit::LocalIo),
-            ComponentError::Engine(_) | ComponentError::Thread(_) => ("sandbox", Exit::LocalIo),
+            ComponentError::Engine(_)
+            | ComponentError::NotExecutable(_)
+            | ComponentError::Thread(_) => ("sandbox", Exit::LocalIo),
             _ => ("receiver-unfit", Exit::Usage),
         };
         Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }

@@ -14,6 +14,7 @@ mod failure;
 mod inspect;
 mod logging;
 mod ls;
+mod process;
 mod send;
 mod serve;
 mod signals;

@@ -264,6 +264,7 @@ impl ServeArgs {
             partial_expiry: Some(self.expire_partial),
             allow_executable: self.allow_executable,
             classic_name: self.classic_name.clone(),
+            ..InboxOptions::default()
         }
     }
 

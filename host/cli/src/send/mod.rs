@@ -11,7 +11,8 @@ use crate::args::{STDIN, SendArgs, Talk};
 use crate::console;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::signals::Signals;
+use crate::process;
+use crate::signals::{Signals, survive_large_files};
 use output::Output;
 
 mod json;
@@ -19,9 +20,13 @@ mod output;
 mod progress;
 mod words;
 
+/// Threads that a sender cannot do without: for names that are resolved, and for what reads files.
+const THREADS: usize = 4;
+
 /// Sends everything and says what became of it.
 pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
     let sources = sources(&args)?;
+    process::check_threads(THREADS)?;
     // One thread drives the connection: crossing threads for each wake-up would cost more than it
     // brings. Files are read on others.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -36,6 +41,7 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
     let end = runtime.block_on(async {
         let mut signals =
             Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
+        survive_large_files().map_err(|error| Failure::local("catch signals", &error))?;
         let stop = async { signals.next().await };
         if args.dry_run {
             return Ok(tokio::select! {

@@ -118,6 +118,9 @@ fn talk_of(happened: &Happened) -> Option<String> {
                 clean(reason)
             )
         }
+        Happened::Server(ServerEvent::InboxLost { code, reason, hint }) => {
+            format!("error[{code}]: {}. The server stops.\nhint: {hint}", clean(reason))
+        }
         Happened::Server(ServerEvent::Draining { connections }) if *connections > 0 => {
             format!("Waiting for {}.", count(*connections as u64, "connection"))
         }
@@ -184,6 +187,9 @@ fn json_of(happened: &Happened) -> Option<Value> {
         Happened::Server(ServerEvent::Claimed(claim)) => claims::json(claim)?,
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
             json!({"type": "accept-failed", "reason": reason})
+        }
+        Happened::Server(ServerEvent::InboxLost { code, reason, .. }) => {
+            json!({"type": "inbox-lost", "code": code, "reason": reason})
         }
         Happened::Server(ServerEvent::Draining { connections }) => {
             json!({"type": "draining", "connections": connections})

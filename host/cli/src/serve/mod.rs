@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sandport::inbox::Inbox;
+use sandport::inbox::{Inbox, InboxOptions};
 use sandport::net::Listener;
-use sandport::server::{AnyServer, ResidentServer, ServerBuilder, ServerEvent};
+use sandport::server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
 use sandport::{Cache, ReceiverSource, Server};
 use tokio::sync::oneshot;
 
 use crate::args::{ServeArgs, Talk};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::signals::Signals;
+use crate::process;
+use crate::signals::{Signals, survive_large_files};
 use events::Report;
 
 mod claims;
@@ -20,17 +20,25 @@ mod events;
 mod lines;
 mod next;
 
-/// Descriptors beyond one for each connection: listeners, inbox, files on their way.
-const DESCRIPTORS_BESIDE: u64 = 256;
+/// Threads that a server starts beside those that compute: of the inbox, of the sandbox and its cache, for events,
+/// for names that are resolved, and for large writes to a slow disk.
+const THREADS_BESIDE: usize = 16;
 
 /// Serves until it is told to stop.
-pub(crate) fn run(args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
-    raise_descriptor_limit(args.max_connections);
-    let inbox = Inbox::create(&args.dir, args.inbox_options())?;
+pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
+    // Those of the runtime, and those that compile.
+    process::check_threads(2 * process::parallelism() + THREADS_BESIDE)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::local("start the runtime", &error))?;
+    {
+        let _inside = runtime.enter();
+        survive_large_files().map_err(|error| Failure::local("catch signals", &error))?;
+    }
+    let files_open_max = share_descriptors(&mut args)?;
+    heed_file_size(&mut args);
+    let inbox = Inbox::create(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
     let (report, events) = events::start(lines::Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
     let exit = runtime.block_on(serve(&args, inbox, report));
@@ -91,7 +99,8 @@ async fn per_connection(
         signals.next().await;
     };
     Ok(tokio::select! {
-        () = running => Exit::Done,
+        // Why has been told by an event, when it was found.
+        ended = running => if ended.is_ok() { Exit::Done } else { Exit::LocalIo },
         () = stopping => Exit::Interrupted,
     })
 }
@@ -151,17 +160,33 @@ fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Connections need descriptors, and the soft limit is kept low for programs that use `select`.
-fn raise_descriptor_limit(connections_max: u32) {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let available = if raised.is_ok() { maximum } else { current };
-    let needed = u64::from(connections_max) + DESCRIPTORS_BESIDE;
-    if let Some(available) = available.filter(|available| *available < needed) {
+/// Shares the descriptors of the process out to connections and files; how many the files get.
+fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
+    let available = process::descriptors();
+    let wanted = args.max_connections;
+    let shared = Descriptors::share(available, wanted)?;
+    args.max_connections = shared.connections_max;
+    if shared.connections_max < wanted {
         tracing::warn!(
-            available,
-            needed,
-            "too few file descriptors for so many connections: raise the limit (ulimit -n)"
+            descriptors = available,
+            connections = shared.connections_max,
+            wanted,
+            "too few file descriptors for so many connections: more wait. Raise the limit (ulimit -n; with \
+             systemd LimitNOFILE=)"
         );
+    }
+    Ok(shared.files_open_max)
+}
+
+/// Larger files than the process may write are refused when they are announced.
+fn heed_file_size(args: &mut ServeArgs) {
+    let Some(most) = process::file_bytes_max() else { return };
+    if args.max_file.is_none_or(|wanted| wanted > most) {
+        tracing::warn!(
+            bytes = most,
+            "no larger file can be received: that is the limit of the process (ulimit -f; with systemd \
+             LimitFSIZE=)"
+        );
+        args.max_file = Some(most);
     }
 }

@@ -1,0 +1,117 @@
+//! What the system lets a server have, and the signals that are about its process: little of it makes it slow, and
+//! ends it for nobody.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use sandport_protocol::wire::ReceiverMessage;
+use sandport_tests::files::{Tree, file};
+use sandport_tests::{Native, Server, Setup, send};
+
+/// A server under a limit that a shell sets.
+fn limited(limit: &str, flags: &[&str]) -> Server {
+    let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    Setup::new(flags).wrapped(["sh", "-c", &script]).start()
+}
+
+#[test]
+fn small_files_are_all_stored_where_few_descriptors_are_to_be_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("t");
+    fs::create_dir(&tree).unwrap();
+    (0..600).for_each(|n| fs::write(tree.join(n.to_string()), n.to_string()).unwrap());
+    for durability in ["full", "none"] {
+        let server = limited("-n 80", &["--durability", durability]);
+        let sent = send([tree.as_os_str(), server.address().as_ref()]).expect_success();
+        assert_eq!(sent.of_type("stored").len(), 600, "{durability}");
+    }
+}
+
+#[test]
+fn too_few_descriptors_to_serve_are_told_at_the_start() {
+    let script = "ulimit -n 40 && exec \"$0\" \"$@\"";
+    let ended = Setup::new([""; 0]).wrapped(["sh", "-c", script]).start_and_fail();
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert!(ended.stderr.contains("error[descriptors]") && ended.stderr.contains("ulimit -n"));
+}
+
+#[test]
+fn a_file_above_the_file_size_limit_of_the_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ["large", "small"].map(|name| folder.path().join(name));
+    fs::write(&large, vec![7; 3 << 20]).unwrap();
+    fs::write(&small, "small").unwrap();
+    // Blocks of 512 bytes: a mebibyte.
+    let server = limited("-f 2048", &[]);
+    let refused = send([large.as_os_str(), server.address().as_ref()]);
+    assert_eq!((refused.code, refused.failure()), (Some(4), "too-large"));
+    send([small.as_os_str(), server.address().as_ref()]).expect_success();
+}
+
+#[test]
+fn the_signal_of_a_file_that_became_too_large_ends_nothing() {
+    let mut server = Server::start([]);
+    server.signal(rustix::process::Signal::XFSZ);
+    let mut sender = Native::open(&server);
+    sender.send(0, "a", b"a");
+    assert_eq!(sender.outcome(0).unwrap().name, "a");
+    drop(sender);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_hangup_lets_uploads_finish_and_leaves_no_socket_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut server = Setup::new(["-l", &format!("unix:{}", socket.display())]).start();
+    let mut sender = Native::open(&server);
+    sender.offer(0, "running", 10);
+    assert!(matches!(sender.hear(), Some(ReceiverMessage::Accepted(_))));
+    server.signal(rustix::process::Signal::HUP);
+    server.events.wait("draining", |event| event["type"] == "draining");
+    sender.data(0, 0, b"helloworld");
+    sender.end(0, b"helloworld");
+    assert_eq!(sender.outcome(0).unwrap().name, "running");
+    drop(sender);
+    assert_eq!(server.wait_for_end(), Some(0));
+    assert!(!socket.exists());
+    assert_eq!(server.published(), Tree::from([("running".into(), file("helloworld"))]));
+}
+
+#[test]
+fn a_hangup_that_is_ignored_as_by_nohup_ends_nothing() {
+    let mut server = Setup::new([""; 0]).wrapped(["nohup"]).start();
+    server.signal(rustix::process::Signal::HUP);
+    let mut sender = Native::open(&server);
+    sender.send(0, "a", b"a");
+    assert_eq!(sender.outcome(0).unwrap().name, "a");
+    drop(sender);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn listeners_take_turns_where_one_connection_is_served_at_once() {
+    let flags = ["--max-connections", "1", "-l", "127.0.0.1:0", "-l", "127.0.0.1:0"];
+    let server = Server::start(flags);
+    for (id, address) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
+        let mut sender = Native::to(&server.addresses()[address]);
+        sender.send(0, &format!("f{id}"), b"content");
+        assert_eq!(sender.outcome(0).unwrap().name, format!("f{id}"));
+    }
+    assert_eq!(server.published().len(), 4);
+}
+
+#[test]
+fn each_directory_that_is_sent_has_one_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("t");
+    (0..200).for_each(|n| fs::create_dir_all(tree.join(n.to_string())).unwrap());
+    for durability in ["full", "none"] {
+        let mut server = Server::start(["--durability", durability]);
+        send([tree.as_os_str(), server.address().as_ref()]).expect_success();
+        assert_eq!(server.stop(), Some(0));
+        let rest = server.events.rest();
+        let folders = rest.iter().filter(|event| event["type"] == "folder").count();
+        assert_eq!(folders, 200, "{durability}");
+    }
+}
