@@ -20,6 +20,8 @@ pub mod inbox;
 #[cfg(test)]
 mod namespace;
 pub mod net;
+#[cfg(test)]
+mod patience;
 mod sandbox;
 pub mod sender;
 pub mod server;

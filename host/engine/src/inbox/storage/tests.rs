@@ -13,6 +13,7 @@ use super::{
 };
 use crate::Identity;
 use crate::inbox::{Pending, Upload, Verdict};
+use crate::patience::within;
 
 /// Notes all that it is told.
 #[derive(Clone)]
@@ -155,7 +156,7 @@ fn write(upload: &Upload, bytes: &[u8]) {
 }
 
 async fn outcome(pending: Pending) -> Result<Receipt, Refusal> {
-    pending.ready().await;
+    within("the outcome of a commit", pending.ready()).await;
     pending.try_get().unwrap()
 }
 
@@ -208,7 +209,7 @@ async fn more_than_was_announced_or_than_is_allowed_never_reaches_the_storage() 
         let upload = accepted(&inbox, &Offer { size: announced, ..offer("file") });
         let watch = upload.watch();
         write(&upload, &content);
-        watch.news().await;
+        within("news of the upload", watch.news()).await;
         assert_eq!(upload.fault().unwrap().code, code);
         assert_code(upload.body(Extent { offset: 0, length: None }), code);
         assert_code(outcome(upload.commit(content.len() as u64, None)).await, code);
@@ -255,12 +256,15 @@ async fn ends_are_told_in_the_order_of_the_commits() {
     let wrong = accepted(&inbox, &offer("wrong")).commit(1, None);
     let quick = accepted(&inbox, &offer("quick")).commit(0, None);
     // The quick one is published, and not told: the slow one comes first.
-    while !notebook.notes().iter().any(|note| note == "publish quick 0") {
-        tokio::task::yield_now().await;
-    }
+    within("the publication of the quick one", async {
+        while !notebook.notes().iter().any(|note| note == "publish quick 0") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(slow.try_get().is_none() && wrong.try_get().is_none() && quick.try_get().is_none());
     notebook.permits.add_permits(1);
-    quick.ready().await;
+    within("the end of the quick one", quick.ready()).await;
     assert!(slow.try_get().unwrap().is_ok());
     assert_code(wrong.try_get().unwrap(), RefusalCode::DigestMismatch);
 }

@@ -14,11 +14,9 @@ use super::resume::{content, resumable};
 use super::*;
 use crate::inbox::disk::Step;
 use crate::inbox::disk::probes::WriteProbe;
+use crate::patience::PATIENCE;
 
 const GROUP: usize = GROUP_BYTES as usize;
-
-/// After which a test that waits for what does not come fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a sender tries.
 const TRIES: usize = 3;

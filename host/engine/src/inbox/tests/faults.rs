@@ -99,7 +99,7 @@ fn more_bytes_than_announced_are_a_fault_that_stays() {
     assert_eq!((upload.fault(), watch.fault()), (None, None));
     body.write(b"o!");
     assert_eq!(upload.fault().unwrap().code, RefusalCode::OffsetMismatch);
-    block_on(async {
+    block_on("the news of a fault", async {
         watch.news().await;
         watch.news().await;
     });
@@ -129,7 +129,7 @@ fn a_fault_wakes_whoever_waits_for_it() {
     let upload = accept(bench.inbox(), &offer("a", b"hello"));
     let watch = upload.watch();
     let mut body = upload.body(ALL).unwrap();
-    block_on(async {
+    block_on("the news of a fault", async {
         tokio::join!(watch.news(), watch.news(), async { body.write(b"hello!") });
     });
 }

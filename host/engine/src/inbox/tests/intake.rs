@@ -13,6 +13,7 @@ use super::resume::{
 };
 use super::*;
 use crate::inbox::disk::Step;
+use crate::patience::PATIENCE;
 
 /// A step of the watermark.
 const STEP: usize = 4 * GROUP;
@@ -52,7 +53,9 @@ impl HeldSyncs {
     /// Waits until one is under way.
     fn wait_for_one(&self) {
         let gate = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(gate, |gate| !gate.reached).unwrap());
+        let (_gate, waited) =
+            self.0.1.wait_timeout_while(gate, PATIENCE, |gate| !gate.reached).unwrap();
+        assert!(!waited.timed_out(), "waited {PATIENCE:?} for a sync");
     }
 
     fn let_go(self) {}
@@ -103,7 +106,7 @@ impl<'a> Part<'a> {
     /// Brings everything.
     fn bring_all(&mut self) {
         while !self.rest.is_empty() {
-            block_on(self.body.has_room());
+            block_on("room for a body", self.body.has_room());
             self.bring();
         }
     }
@@ -132,7 +135,7 @@ fn what_is_not_kept_of_an_upload_is_one_step_of_the_watermark_at_most() {
         let upload = accept(bench.inbox(), &offer_of(&content));
         let mut part = Part::of(&upload, &content, 0, content.len());
         while !part.rest.is_empty() {
-            block_on(part.body.has_room());
+            block_on("room for a body", part.body.has_room());
             part.bring();
             let here = content.len() - part.rest.len();
             let kept = kept(&bench, &content);
@@ -244,7 +247,7 @@ fn begun_groups_of_several_connections_may_be_more_than_a_small_step_and_no_more
     while parts.iter().any(|part| !part.rest.is_empty()) {
         for part in &mut parts {
             if !part.rest.is_empty() {
-                block_on(part.body.has_room());
+                block_on("room for a body", part.body.has_room());
                 part.bring_piece();
             }
         }
@@ -282,7 +285,7 @@ fn a_connection_that_waits_for_the_disk_ends_when_another_takes_the_upload_over_
                 drop(rest);
                 finish(newer, &content);
             }
-            block_on(waits);
+            block_on("the end of a wait for room", waits);
             older.fault().unwrap().code
         };
         // What it still has on its way goes nowhere.
@@ -312,8 +315,8 @@ fn a_sync_that_fails_while_connections_wait_for_it_ends_all_of_them() {
         held.wait_for_one();
         fail(&bench, Some(Step::SyncPartial));
         held.let_go();
-        block_on(one);
-        block_on(two);
+        block_on("the end of a wait for room", one);
+        block_on("the end of a wait for room", two);
     }
     let mut parts = [lower, upper];
     std::thread::scope(|scope| {
@@ -322,7 +325,7 @@ fn a_sync_that_fails_while_connections_wait_for_it_ends_all_of_them() {
         }
     });
     for upload in [&first, &second] {
-        block_on(upload.watch().news());
+        block_on("news of the upload", upload.watch().news());
         assert_eq!(upload.fault().unwrap().code, RefusalCode::Io);
     }
     drop((parts, first, second));

@@ -26,8 +26,10 @@ mod runs;
 mod shares;
 mod simulated_disk;
 mod simulation;
+mod space;
 mod stored;
 mod suite;
+mod threads;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::namespace;
+use crate::patience::{Watchdog, block_on, receive, until};
 use sandport_protocol::{Digest, Extent};
 
 /// An inbox in a folder of its own.
@@ -43,6 +46,7 @@ struct Bench {
     folder: TempDir,
     options: InboxOptions,
     inbox: Option<Inbox>,
+    _watchdog: Watchdog,
 }
 
 impl Bench {
@@ -63,7 +67,7 @@ impl Bench {
 
     fn in_folder(folder: TempDir, options: InboxOptions) -> Self {
         let inbox = Inbox::create(&folder.path().join("inbox"), options.clone()).unwrap();
-        Self { folder, options, inbox: Some(inbox) }
+        Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
     fn conflict(conflict: Conflict) -> Self {
@@ -213,12 +217,8 @@ fn commit_as(
 }
 
 fn wait(pending: &Pending) -> Result<Receipt, Refusal> {
-    block_on(pending.ready());
+    block_on("the outcome of a commit", pending.ready());
     pending.try_get().unwrap()
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 fn code(result: Result<impl fmt::Debug, Refusal>) -> RefusalCode {

@@ -57,7 +57,7 @@ pub(super) fn finish(upload: Upload, content: &[u8]) -> Receipt {
 /// Waits until so many bytes are durable.
 pub(super) fn wait_durable(upload: &Upload, bytes: usize) {
     while upload.durable() < bytes as u64 {
-        block_on(upload.watch().news());
+        block_on("a watermark", upload.watch().news());
         assert_eq!(upload.fault(), None);
     }
 }

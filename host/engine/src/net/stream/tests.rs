@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, UnixStream};
 
 use super::Stream;
 use crate::Identity;
+use crate::patience::within;
 
 /// A connection, and its other end.
 fn pair() -> (Stream, Peer) {
@@ -21,7 +22,7 @@ async fn bytes_that_came_while_it_was_not_watched_are_waited_for_and_read() {
     let (stream, mut peer) = pair();
     stream.unwatch();
     peer.write_all(b"hello").unwrap();
-    stream.readable().await.unwrap();
+    within("bytes or the end", stream.readable()).await.unwrap();
     let mut buffer = [0; 9];
     assert_eq!(stream.try_read(&mut buffer).unwrap(), 5);
     assert_eq!(&buffer[..5], b"hello");
@@ -32,7 +33,7 @@ async fn an_end_that_came_while_it_was_not_watched_is_seen() {
     let (stream, peer) = pair();
     stream.unwatch();
     drop(peer);
-    stream.readable().await.unwrap();
+    within("bytes or the end", stream.readable()).await.unwrap();
     assert_eq!(stream.try_read(&mut [0; 9]).unwrap(), 0);
 }
 
@@ -65,14 +66,14 @@ async fn who_waits_is_woken_though_another_unwatches_it() {
     assert!(matches!(first, Poll::Pending));
     stream.unwatch();
     peer.write_all(b"x").unwrap();
-    waiting.await.unwrap();
+    within("a byte", waiting).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_peer_of_a_tcp_connection_has_an_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let stream = Stream::from(listener.accept().await.unwrap().0);
+    let stream = Stream::from(within("a connection", listener.accept()).await.unwrap().0);
     assert_eq!(*stream.peer().address, peer.local_addr().unwrap().to_string());
 }
 
@@ -82,12 +83,12 @@ async fn the_peer_of_a_local_socket_is_the_user_who_connected_and_that_of_a_netw
     let path = folder.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let _peer = std::os::unix::net::UnixStream::connect(&path).unwrap();
-    let stream = Stream::from(listener.accept().await.unwrap().0);
+    let stream = Stream::from(within("a connection", listener.accept()).await.unwrap().0);
     let user = rustix::process::geteuid().as_raw();
     assert_eq!(stream.peer().identity, Identity::user(user));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let stream = Stream::from(listener.accept().await.unwrap().0);
+    let stream = Stream::from(within("a connection", listener.accept()).await.unwrap().0);
     assert_eq!(stream.peer().identity, Identity::ANONYMOUS);
 }

@@ -1,0 +1,66 @@
+//! How long tests wait, and what they say when nothing comes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// No wait of a test that ends well takes so long, on a machine that is twenty times slower and has
+/// other things to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a test may take that waits where no deadline can be set: in a lock, or for a thread. Above it, the whole
+/// run is given up, because nothing else ends such a wait.
+const TEST_MAX: Duration = Duration::from_secs(900);
+
+/// Waits for `future` in a test that is async.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
+    }
+}
+
+/// Waits for `future` in a test that is not.
+pub(crate) fn block_on<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(within(what, future))
+}
+
+/// Waits for what another thread sends.
+pub(crate) fn receive<T>(what: &str, receiver: &Receiver<T>) -> T {
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(value) => value,
+        Err(RecvTimeoutError::Timeout) => panic!("waited {PATIENCE:?} for {what}"),
+        Err(RecvTimeoutError::Disconnected) => panic!("nobody is left to send {what}"),
+    }
+}
+
+/// Waits until `is_so`, which other threads bring about and nobody tells.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Ends the run if the test that holds this is not through after [`TEST_MAX`].
+pub(crate) struct Watchdog {
+    _alive: Sender<()>,
+}
+
+impl Watchdog {
+    /// One for the test that calls this.
+    pub(crate) fn start() -> Self {
+        let (alive, watched) = channel();
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        std::thread::spawn(move || {
+            if watched.recv_timeout(TEST_MAX) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{test}: it waits for a lock or a thread since {TEST_MAX:?}");
+                std::process::abort();
+            }
+        });
+        Self { _alive: alive }
+    }
+}
