@@ -91,7 +91,7 @@ pub fn names_in(folder: &Path) -> Vec<String> {
 /// How much of the uploads that are under way is kept, as the operator sees it. Bytes.
 pub fn kept(inbox: &Path) -> u64 {
     let ended = process::run(send::command().args(["--json", "ls"]).arg(inbox), b"");
-    let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line));
+    let lines = ended.stdout.lines().map(serde_json::from_str::<Value>);
     lines.filter_map(|line| line.expect("lines are JSON")["kept"].as_u64()).sum()
 }
 
