@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
+use sandport_tests::deadline::{joined, until};
 use sandport_tests::files::{self, Entry, Tree, file};
-use sandport_tests::{Sent, Server, Setup, send};
+use sandport_tests::{Native, Sent, Server, Setup, send};
 
 /// A folder with an inbox in which `report.pdf` is what `taken` makes of it, a link's target outside,
 /// and a new `report.pdf` to send.
@@ -117,6 +119,41 @@ fn replace_takes_the_place_of_a_file_or_a_link_and_never_of_a_folder() {
         assert_eq!(server.staged(), [""; 0]);
         scene.expect_outside_untouched();
     }
+}
+
+#[test]
+fn a_reader_never_sees_a_file_that_is_being_replaced_half() {
+    const WRITERS: u8 = 4;
+    const FILES: u8 = 20;
+    // Each file has a size of its own: of one that may be there already, the digest would be asked for.
+    let content = |writer: u8, number: u8| {
+        vec![writer; 100_000 + usize::from(writer) * usize::from(FILES) + usize::from(number)]
+    };
+    let server = Server::start(["--conflict", "replace", "--durability", "none"]);
+    let writers = (0..WRITERS).map(|writer| {
+        let address = server.address().to_owned();
+        thread::spawn(move || {
+            let mut sender = Native::to(&address);
+            for number in 0..FILES {
+                sender.send(number.into(), "same", &content(writer, number));
+                assert_eq!(sender.outcome(number.into()).unwrap().name, "same");
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let path = server.inbox().join("same");
+    let whole = |found: &[u8]| (0..FILES).any(|number| found == content(found[0], number));
+    until("the end of all writers", || {
+        match fs::read(&path) {
+            Ok(found) => assert!(whole(&found), "{} bytes, torn", found.len()),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+        }
+        writers.iter().all(thread::JoinHandle::is_finished)
+    });
+    for writer in writers {
+        joined("the end of a writer", writer);
+    }
+    assert_eq!(server.published().len(), 1);
 }
 
 #[test]

@@ -100,3 +100,33 @@ fn connections_over_the_limit_wait_and_are_served() {
     assert_eq!(server.stop(), Some(0));
     assert_eq!(server.published().len(), 12);
 }
+
+#[test]
+fn short_connections_leave_nothing_behind_and_keep_nobody_out() {
+    let mut server = Server::start(["--max-connections", "10"]);
+    let mut upload = Native::open(&server);
+    upload.offer(0, "meanwhile", 5);
+    for number in 0..500 {
+        let mut short = Connection::open(&server);
+        match number % 4 {
+            0 => drop(short),
+            1 => short.reset(),
+            2 => short.say("5"),
+            _ => {
+                short.say([0x89]);
+                short.reset();
+            }
+        }
+    }
+    upload.data(0, 0, b"hello");
+    upload.end(0, b"hello");
+    assert_eq!(upload.outcome(0).unwrap().name, "meanwhile");
+    let mut after = Native::open(&server);
+    after.send(0, "after", b"hello");
+    assert_eq!(after.outcome(0).unwrap().name, "after");
+    drop((upload, after));
+    assert_eq!(server.stop(), Some(0));
+    let names: Vec<String> = server.published().into_keys().collect();
+    assert_eq!(names, ["after", "meanwhile"]);
+    assert_eq!(server.staged(), [""; 0]);
+}
