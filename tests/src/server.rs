@@ -233,11 +233,6 @@ impl Server {
         self.process.signal(signal);
     }
 
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
-        self.process.signal(signal);
-    }
-
     /// Kills it, as the system does when memory runs out.
     pub fn kill(&mut self) {
         self.process.signal(Signal::KILL);
