@@ -153,7 +153,8 @@ impl Middlebox {
     pub fn wait_closed(&self, count: usize) {
         let are_closed = || {
             let state = self.shared.lock();
-            let closed = state.seen.iter().take(count).filter(|seen| seen.is_over && seen.is_closed);
+            let closed =
+                state.seen.iter().take(count).filter(|seen| seen.is_over && seen.is_closed);
             closed.count() == count
         };
         deadline::until(format_args!("the end of {count} connections on both sides"), are_closed);

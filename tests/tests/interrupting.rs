@@ -166,14 +166,14 @@ fn a_sender_with_connections_on_sigterm_is_resumed() {
 #[test]
 fn an_interrupted_stream_leaves_nothing_and_promises_nothing() {
     let world = World::new(&mut Random::seeded(), 0);
-    let slow = Fate::Slow(Duration::from_millis(10));
-    let middlebox = Middlebox::before(world.server.address(), [slow]);
+    let middlebox = Middlebox::before(world.server.address(), []).held_at(3 * MIB as u64);
     let mut sender = command();
     sender.args(["--json", "send", "--name", "s", "-", middlebox.address()]);
     let mut sender = Running::start(&mut sender, &Random::seeded().bytes(16 * MIB));
     middlebox.wait_bytes(3 * MIB as u64, || sender.has_ended());
     sender.interrupt();
     let ended = Sent::of(sender.finish());
+    middlebox.release();
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert_eq!(ended.of_type("failed")[0]["resumable"], false, "{ended:?}");
     assert!(ended.of_type("error")[0]["hint"].is_null(), "{ended:?}");
@@ -185,14 +185,14 @@ fn an_interrupted_stream_leaves_nothing_and_promises_nothing() {
 #[test]
 fn an_interrupted_upload_without_resume_promises_nothing() {
     let world = World::new(&mut Random::seeded(), 16 * MIB);
-    let slow = Fate::Slow(Duration::from_millis(10));
-    let middlebox = Middlebox::before(world.server.address(), [slow]);
+    let middlebox = Middlebox::before(world.server.address(), []).held_at(3 * MIB as u64);
     let mut sender = command();
     sender.current_dir(world.path()).args(["send", "--no-resume", "-j", "1", "big"]);
     let mut sender = Running::start(sender.arg(middlebox.address()), b"");
     middlebox.wait_bytes(3 * MIB as u64, || sender.has_ended());
     sender.interrupt();
     let ended = sender.finish();
+    middlebox.release();
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(!ended.stderr.contains("resume"), "{ended:?}");
     middlebox.wait_closed(1);
@@ -202,12 +202,12 @@ fn an_interrupted_upload_without_resume_promises_nothing() {
 /// Changes a file while it is sent: it fails, once, and what is sent afterwards is the new one.
 fn change_while_sent(connections: &str, change: impl FnOnce(&File), what: &str) {
     let mut world = World::new(&mut Random::seeded(), 24 * MIB);
-    let slow = [Fate::Slow(Duration::from_millis(5)); 4];
-    let middlebox = Middlebox::before(world.server.address(), slow);
+    let middlebox = Middlebox::before(world.server.address(), []).held_at(3 * MIB as u64);
     let mut sender = world.start(connections, middlebox.address());
     middlebox.wait_bytes(3 * MIB as u64, || sender.has_ended());
     let big = world.path().join("big");
     change(&File::options().write(true).open(&big).unwrap());
+    middlebox.release();
     let first = Sent::of(sender.finish());
     let what = format!("{what} with {connections}");
     assert_eq!((first.code, first.failure()), (Some(7), "changed"), "{what}: {first:?}");
@@ -236,14 +236,14 @@ fn a_file_that_changes_while_sent_can_be_sent_again() {
 fn a_changed_file_whose_restart_was_cut_is_not_mixed() {
     let mut random = Random::seeded();
     let mut world = World::new(&mut random, 24 * MIB);
-    let slow = Fate::Slow(Duration::from_millis(5));
     // The second run is cut before its offer gets through: the server has bytes of the old file still.
-    let fates = [slow, Fate::Cut(8)];
-    let middlebox = Middlebox::before(world.server.address(), fates);
+    let fates = [Fate::Pass, Fate::Cut(8)];
+    let middlebox = Middlebox::before(world.server.address(), fates).held_at(5 * MIB as u64);
     let mut first = world.start("1", middlebox.address());
     middlebox.wait_bytes(5 * MIB as u64, || first.has_ended());
     first.interrupt();
     assert_eq!(Sent::of(first.finish()).code, Some(130));
+    middlebox.release();
     middlebox.wait_closed(1);
     world.content = random.bytes(24 * MIB);
     std::fs::write(world.path().join("big"), &world.content).unwrap();

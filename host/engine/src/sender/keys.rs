@@ -115,7 +115,13 @@ impl Keys {
     pub(super) fn of_stream(&self) -> Option<Key> {
         // No other run has this key.
         let resume = Resume { key: random()?, epoch: 0, mode: ResumeMode::TakeOver };
-        Some(Key { resume, changed: false, path: None, renewed: None, trouble: self.trouble.clone() })
+        Some(Key {
+            resume,
+            changed: false,
+            path: None,
+            renewed: None,
+            trouble: self.trouble.clone(),
+        })
     }
 
     fn file_name(&self, file: &SendFile) -> String {
