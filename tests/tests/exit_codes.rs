@@ -108,6 +108,23 @@ fn an_empty_variable_is_one_that_is_not_set() {
 }
 
 #[test]
+fn a_state_directory_that_cannot_be_made_is_said_once() {
+    let (folder, path) = something_to_send();
+    let large = folder.path().join("large");
+    for path in [&path, &large] {
+        // Large enough to be resumed.
+        fs::write(path, vec![b'A'; 2 << 20]).unwrap();
+    }
+    let server = Server::start([]);
+    let mut sending = command();
+    sending.current_dir(&folder).args(["send", "file", "large", server.address()]);
+    let ended = process::run(sending.args(["--state-dir", "/proc/nothing-is-made-here"]), b"");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "file\nlarge\n"), "{ended:?}");
+    let warnings = ended.stderr.lines().filter(|line| line.contains(" WARN ")).count();
+    assert_eq!(warnings, 1, "{ended:?}");
+}
+
+#[test]
 fn a_tree_in_the_classic_dialect_makes_no_sense() {
     let folder = tempfile::tempdir().unwrap();
     let sent = send([folder.path().as_os_str(), "127.0.0.1:1".as_ref(), "--classic".as_ref()]);

@@ -1,6 +1,6 @@
 //! Listening, by WASI.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
@@ -149,7 +149,23 @@ fn from_wasi(address: IpSocketAddress) -> SocketAddr {
         }
         IpSocketAddress::Ipv6(it) => {
             let (a, b, c, d, e, f, g, h) = it.address;
-            SocketAddr::new(IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), it.port)
+            let ip = Ipv6Addr::new(a, b, c, d, e, f, g, h);
+            SocketAddr::V6(SocketAddrV6::new(ip, it.port, it.flow_info, it.scope_id))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_same_on_its_way_through_wasi() {
+        for text in ["127.0.0.1:7", "[2001:db8::1]:7", "[fe80::1%3]:7"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(from_wasi(to_wasi(address)), address);
         }
     }
 }

@@ -30,7 +30,8 @@ pub(crate) struct ServeArgs {
     #[arg(default_value = "inbox", env = "SANDPORT_DIR")]
     pub(crate) dir: PathBuf,
 
-    /// Where to listen: host:port, [v6]:port or unix:/path; may be given several times
+    /// Where to listen: host:port, [v6]:port or unix:/path; may be given several times. A host name stands
+    /// for all its addresses
     #[arg(
         short,
         long,

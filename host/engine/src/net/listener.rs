@@ -48,6 +48,9 @@ impl BindError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::InUse(_) => "stop the other server, or choose another address with --listen",
+            Self::Resolve { address: Address::Tcp { host, .. }, .. } if host.contains('%') => {
+                "check the name of the interface behind the %"
+            }
             Self::Resolve { .. } => "give an IP address, such as 127.0.0.1 or [::1]",
             Self::NotASocket(_) => {
                 "choose another path; only sockets that were left behind are replaced"

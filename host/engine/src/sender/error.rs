@@ -127,6 +127,9 @@ impl SendError {
     /// What to do about it, in one line for a person.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Resolve { host, .. } if host.contains('%') => {
+                "check the name of the interface behind the %"
+            }
             Self::Resolve { .. } => "check the spelling of the host name, and the network",
             Self::Connect { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {

@@ -236,7 +236,7 @@ impl Batch {
             self.content.reserve_exact(BATCH_BYTES + SMALL_BYTES_MAX as usize + 1);
         }
         loop {
-            match rustix::io::read(&opened, rustix::buffer::spare_capacity(&mut self.content)) {
+            match rustix::io::read(opened, rustix::buffer::spare_capacity(&mut self.content)) {
                 Ok(0) => break,
                 Ok(_) => {
                     let length = (self.content.len() - start) as u64;
