@@ -78,6 +78,20 @@ impl RefusalCode {
             Self::Other => "other",
         }
     }
+
+    /// Whether the same command may succeed later, though nobody changes a setting: what is full may be
+    /// emptied, and what is in use given up. Senders try these again, and no others.
+    pub const fn is_temporary(self) -> bool {
+        matches!(
+            self,
+            Self::TooMany
+                | Self::Locked
+                | Self::Cancelled
+                | Self::Timeout
+                | Self::InsufficientSpace
+                | Self::Io
+        )
+    }
 }
 
 impl fmt::Display for RefusalCode {

@@ -226,17 +226,43 @@ impl File for WasiFile {
 }
 
 fn error(code: ErrorCode) -> DiskError {
-    let trouble = match code {
-        ErrorCode::NoEntry => Trouble::NotFound,
-        ErrorCode::Exist => Trouble::Exists,
-        ErrorCode::NotDirectory => Trouble::NotAFolder,
-        ErrorCode::IsDirectory | ErrorCode::NotEmpty => Trouble::IsFolder,
-        ErrorCode::Access | ErrorCode::NotPermitted | ErrorCode::ReadOnly => Trouble::ReadOnly,
-        ErrorCode::Unsupported => Trouble::Unsupported,
-        ErrorCode::InsufficientSpace | ErrorCode::Quota => Trouble::Failure(Failure::Full),
-        ErrorCode::NameTooLong | ErrorCode::IllegalByteSequence => Trouble::Failure(Failure::Name),
-        ErrorCode::FileTooLarge => Trouble::Failure(Failure::FileTooLarge),
-        _ => Trouble::Failure(Failure::Other),
-    };
-    DiskError { trouble, words: code.message().to_owned() }
+    DiskError { trouble: trouble(code), words: code.message().to_owned() }
+}
+
+/// The condition of an error code: as the native inbox has it for the errno of that name.
+fn trouble(code: ErrorCode) -> Trouble {
+    Trouble::Failure(match code {
+        ErrorCode::NoEntry => return Trouble::NotFound,
+        ErrorCode::Exist => return Trouble::Exists,
+        ErrorCode::NotDirectory => return Trouble::NotAFolder,
+        ErrorCode::IsDirectory | ErrorCode::NotEmpty => return Trouble::IsFolder,
+        ErrorCode::Invalid => return Trouble::Invalid,
+        ErrorCode::Unsupported
+        | ErrorCode::CrossDevice
+        | ErrorCode::NoTty
+        | ErrorCode::InvalidSeek
+        | ErrorCode::TooManyLinks => return Trouble::Unsupported,
+        ErrorCode::InsufficientSpace => Failure::Full,
+        ErrorCode::Quota => Failure::DiskQuota,
+        ErrorCode::NameTooLong | ErrorCode::IllegalByteSequence => Failure::Name,
+        ErrorCode::FileTooLarge | ErrorCode::Overflow => Failure::FileTooLarge,
+        ErrorCode::Loop => Failure::InTheWay,
+        ErrorCode::ReadOnly => Failure::ReadOnly,
+        ErrorCode::Access | ErrorCode::NotPermitted => Failure::NotPermitted,
+        ErrorCode::NoDevice | ErrorCode::NoSuchDevice => Failure::Gone,
+        ErrorCode::Io => Failure::Failing,
+        ErrorCode::WouldBlock
+        | ErrorCode::Already
+        | ErrorCode::BadDescriptor
+        | ErrorCode::Busy
+        | ErrorCode::Deadlock
+        | ErrorCode::InProgress
+        | ErrorCode::Interrupted
+        | ErrorCode::MessageSize
+        | ErrorCode::InsufficientMemory
+        | ErrorCode::NoLock
+        | ErrorCode::NotRecoverable
+        | ErrorCode::Pipe
+        | ErrorCode::TextFileBusy => Failure::Other,
+    })
 }

@@ -11,7 +11,7 @@ use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::random::random::get_random_u64;
 use crate::connection::{Connection, Shared, Turn, now_ms, timer};
 use crate::disk;
-use crate::inbox::{Inbox, OpenError, Trouble};
+use crate::inbox::{Inbox, OpenError};
 use crate::network::Listener;
 use crate::report::{Event, Failed};
 use crate::settings::Settings;
@@ -178,7 +178,7 @@ fn cannot_open(path: &str, error: OpenError) -> Failed {
             format!("the inbox {path} has layout {found:?}, which this version does not know"),
             "serve it with the version that wrote it, or a later one",
         ),
-        OpenError::Disk(_, error) if error.trouble == Trouble::ReadOnly => Failed::new(
+        OpenError::Disk(_, error) if error.may_not_write() => Failed::new(
             "inbox-not-writable",
             format!("the inbox {path} cannot be written: {error}"),
             "give the user of the runtime write permission on it, and mount it writable",

@@ -31,12 +31,7 @@ impl Exit {
     pub(crate) fn of_refusal(code: RefusalCode) -> Self {
         match code {
             RefusalCode::DigestMismatch => Self::Integrity,
-            RefusalCode::Locked
-            | RefusalCode::Cancelled
-            | RefusalCode::Timeout
-            | RefusalCode::TooMany
-            | RefusalCode::InsufficientSpace
-            | RefusalCode::Io => Self::Temporary,
+            code if code.is_temporary() => Self::Temporary,
             _ => Self::Refused,
         }
     }

@@ -111,6 +111,7 @@ impl From<ResidentError> for Failure {
             ResidentError::NotEnforced(_) => ("not-enforced", Exit::Usage),
             ResidentError::UnixSocket(_) => ("no-unix-socket", Exit::Usage),
             ResidentError::Inbox { .. } => ("inbox-io", Exit::LocalIo),
+            ResidentError::Lost(error) => return error.into(),
             ResidentError::NeverListened { .. } => ("receiver-failed", Exit::Receiver),
             _ => ("sandbox", Exit::LocalIo),
         };

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use std::borrow::{Cow, ToOwned};
+
 use crate::EntryName;
 
 use super::{Record, Stored};
 
-/// Most records in memory. Those of a million files take about 100 MB. Past it the oldest half is
+/// Most records in memory: two generations. They take 77 MB. Past it the oldest half is
 /// forgotten; a file that is sent again after that becomes a second copy, and nothing else happens.
-const RECORDS_MAX: usize = 1 << 20;
+const RECORDS_MAX: usize = 2 * GENERATION_RECORDS_MAX;
+
+/// Most records of a generation: as many as a hash table of 2^19 places takes. One more would double it.
+const GENERATION_RECORDS_MAX: usize = (1 << 19) / 8 * 7;
 
 /// Most names that are remembered for one offered name of an identity, the latest. A file name that thousands
 /// of senders use (`report.pdf`) must not make each offer of it a search through thousands.
@@ -37,10 +42,27 @@ struct Generation {
     renamed: HashMap<u64, Vec<u32>>,
 }
 
+/// A record and its owner, side by side: a [`Record`] of its own would be padded, by a ninth of it all.
 #[derive(Clone, Copy)]
 struct Owned {
-    record: Record,
+    digest: [u8; 32],
+    size: u64,
+    inode: u64,
+    modified_s: i64,
+    modified_ns: u32,
     identity: IdentityNumber,
+}
+
+impl Owned {
+    fn new(record: Record, identity: IdentityNumber) -> Self {
+        let Record { digest, size, inode, modified: (modified_s, modified_ns) } = record;
+        Self { digest, size, inode, modified_s, modified_ns, identity }
+    }
+
+    fn record(&self) -> Record {
+        let &Self { digest, size, inode, modified_s, modified_ns, .. } = self;
+        Record { digest, size, inode, modified: (modified_s, modified_ns) }
+    }
 }
 
 /// An identity by its place in [`Identities`], from 1; 0: the anonymous one.
@@ -80,7 +102,7 @@ impl Identities {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known<'a> {
     /// What was stored.
-    pub record: &'a Record,
+    pub record: Record,
     /// Who sent it; `None`: the anonymous identity.
     pub identity: Option<&'a Arc<str>>,
 }
@@ -88,7 +110,7 @@ pub struct Known<'a> {
 impl Known<'_> {
     /// Whether it is of the same file and sender.
     pub fn is(&self, stored: &Stored<'_>) -> bool {
-        *self.record == stored.record
+        self.record == stored.record
             && self.identity.map(|name| &**name) == stored.identity.as_deref()
     }
 }
@@ -117,15 +139,19 @@ impl Index {
     }
 
     /// Takes up the record of a file that was published under a name. One under the same published name is
-    /// gone: a name has one file.
+    /// gone: a name has one file, or none ([`Record::NONE`]).
     pub fn insert(&mut self, stored: &Stored<'_>, published: &str) {
         let &Stored { ref identity, ref offered, number, record } = stored;
+        if record == Record::NONE {
+            self.remove(published);
+            return;
+        }
         let identity = self.identities.number_or_new(identity.as_deref());
         if self.young.records.len() >= self.generation_max {
             self.old = std::mem::take(&mut self.young);
         }
         let key = self.hasher.hash_one(published);
-        self.young.records.insert(key, Owned { record, identity });
+        self.young.records.insert(key, Owned::new(record, identity));
         if number > 0 {
             let key = self.hasher.hash_one((identity, &**offered));
             let numbers = self.young.renamed.entry(key).or_default();
@@ -137,10 +163,30 @@ impl Index {
         }
     }
 
+    /// Forgets the record of a published name.
+    pub fn remove(&mut self, published: &str) {
+        let key = self.hasher.hash_one(published);
+        self.young.records.remove(&key);
+        self.old.records.remove(&key);
+    }
+
     /// The record of a published name.
     pub fn get(&self, published: &str) -> Option<Known<'_>> {
-        let Owned { record, identity } = self.owned(published)?;
-        Some(Known { record, identity: self.identities.name(*identity) })
+        let owned = self.owned(published)?;
+        Some(Known { record: owned.record(), identity: self.identities.name(owned.identity) })
+    }
+
+    /// What is recorded of a published name, as an entry of the log; where nothing is, that as well.
+    pub fn recorded(&self, published: &EntryName) -> Stored<'static> {
+        let known = self.get(published.as_str());
+        let identity = known.as_ref().and_then(|known| known.identity);
+        Stored {
+            identity: identity.map(|name| Cow::Owned(name.as_ref().to_owned())),
+            // Whatever it was offered as: that stands in the entry that this one says again.
+            offered: Cow::Owned(published.as_str().to_owned()),
+            number: 0,
+            record: known.map_or(Record::NONE, |known| known.record),
+        }
     }
 
     fn owned(&self, published: &str) -> Option<&Owned> {
@@ -159,7 +205,8 @@ impl Index {
         let Some(identity) = self.identities.number(identity) else { return found };
         let fitting = |name: &str| {
             let owned = self.owned(name)?;
-            (owned.identity == identity && fits(&owned.record)).then_some(owned.record)
+            let record = owned.record();
+            (owned.identity == identity && fits(&record)).then_some(record)
         };
         let key = self.hasher.hash_one((identity, offered.as_str()));
         let numbers = [&self.young, &self.old]
@@ -186,5 +233,40 @@ impl Index {
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.young.records.len() + self.old.records.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Places of a hash table that has grown to take so many: a power of two, of which an eighth stays free.
+    fn places(records: usize) -> usize {
+        (records * 8).div_ceil(7).next_power_of_two()
+    }
+
+    #[test]
+    fn a_full_index_takes_under_80_mb() {
+        let place_bytes = size_of::<(u64, Owned)>() + 1;
+        let bytes = 2 * places(RECORDS_MAX / 2) * place_bytes;
+        assert!(bytes < 80_000_000, "{bytes}");
+        let mut table: HashMap<u64, ()> = HashMap::new();
+        table.extend((0..GENERATION_RECORDS_MAX as u64).map(|key| (key, ())));
+        assert_eq!(table.capacity(), GENERATION_RECORDS_MAX, "it is full, and has not grown");
+    }
+
+    #[test]
+    fn an_index_forgets_a_name_that_was_taken_back() {
+        let record = Record { digest: [1; 32], size: 1, inode: 1, modified: (1, 1) };
+        let stored = |record| Stored { identity: None, offered: "a".into(), number: 0, record };
+        let mut index = Index::with_capacity_max(2);
+        for before in 0..3 {
+            index.insert(&stored(record), "a");
+            for other in 0..before {
+                index.insert(&stored(record), &std::format!("other-{other}"));
+            }
+            index.insert(&stored(Record::NONE), "a");
+            assert!(index.get("a").is_none(), "{before} came in between");
+        }
     }
 }

@@ -6,9 +6,12 @@
 
 mod arrival;
 mod choice;
+#[cfg(feature = "std")]
+mod compaction;
 mod failure;
 #[cfg(feature = "std")]
 mod index;
+mod log_reader;
 mod made_up;
 mod receipt_log;
 #[cfg(feature = "suite")]
@@ -16,13 +19,15 @@ pub mod suite;
 
 pub use arrival::{Arrival, Body, check_digest};
 pub use choice::{Chosen, Conflict, Occupant, choose_name};
+#[cfg(feature = "std")]
+pub use compaction::{COMPACT_ENTRIES_MIN, Compaction, is_compaction_due};
 pub use failure::Failure;
 #[cfg(feature = "std")]
 pub use index::{Index, Known};
+pub use log_reader::{LogItem, LogReader};
 pub use made_up::made_up_name;
 pub use receipt_log::{
-    Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored, frame_entry, frame_head,
-    push_frame,
+    Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored, push_frame,
 };
 
 use alloc::borrow::ToOwned;

@@ -8,17 +8,20 @@
 //! | 8 | the first bytes of the BLAKE3 digest of the payload |
 //! | length | the payload: an [`Entry`], encoded by postcard |
 //!
-//! Entries are appended, and the file may be replaced by one without those that later ones supersede.
-//! The first frame that is cut short or does not match its
-//! checksum ends the log: what a crash left behind it is overwritten.
+//! Entries are appended, and the file may be replaced by one without those that later ones supersede
+//! ([`Compaction`](super::Compaction)). What is no frame ends the log where no frame follows: a crash left it,
+//! and it is overwritten. Where frames follow, it is damage: they count, and so do those before
+//! ([`LogReader`](super::LogReader)).
 //!
 //! An entry is written *before* its file gets its name, so that there is no file without one. It is
 //! therefore not true by itself: it counts where the file that has the name now is the one that the
-//! entry describes.
+//! entry describes. Where the file does not get the name, the entry is taken back by another one under that
+//! name: what was true of it before, or a record of no file ([`Record::NONE`]). Every version knows entries
+//! like these; one that does not know what they are for finds no file that they describe.
 //!
 //! Of a file whose sender has an identity an entry of its own kind is written, since the first kind had
-//! no room for one. A version that knows only the first ends the log there: it does not take the file for
-//! one that anybody may ask for.
+//! no room for one. Kinds that are not known are skipped. Versions before 0.2 end the log at the first that they
+//! do not know, or at damage, and cut it there: they forget, which costs second copies and no file.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -69,11 +72,24 @@ pub struct Stored<'a> {
 }
 
 impl Stored<'_> {
+    /// The same, without anything borrowed.
+    pub fn into_owned(self) -> Stored<'static> {
+        let Self { identity, offered, number, record } = self;
+        let identity = identity.map(|identity| Cow::Owned(identity.into_owned()));
+        Stored { identity, offered: Cow::Owned(offered.into_owned()), number, record }
+    }
+
     /// The name under which it was published.
     pub fn published(&self) -> Option<EntryName> {
         let offered = EntryName::parse(&self.offered).ok()?;
         if self.number == 0 { Some(offered) } else { offered.renamed(self.number) }
     }
+}
+
+impl Record {
+    /// What is recorded of a name that has no file of ours. No file has this inode and time.
+    pub const NONE: Self =
+        Self { digest: [0; 32], size: 0, inode: 0, modified: (i64::MIN, u32::MAX) };
 }
 
 /// A stored file, and how to recognise it.
@@ -150,25 +166,22 @@ pub fn push_frame(frames: &mut Vec<u8>, entry: &Entry<'_>) {
     frames.extend_from_slice(&payload);
 }
 
-/// Length and checksum of a frame's payload; `None`: the log ends before it.
-pub fn frame_head(head: [u8; LOG_HEAD_BYTES]) -> Option<(usize, [u8; 8])> {
+/// Length and checksum of the payload of a frame that begins so; `None`: no frame does.
+pub(super) fn frame_head(head: [u8; LOG_HEAD_BYTES]) -> Option<(usize, [u8; 8])> {
     let [l0, l1, l2, l3, check @ ..] = head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     (1..=LOG_PAYLOAD_BYTES_MAX).contains(&length).then_some((length, check))
 }
 
-/// The entry in a payload; `None`: it does not hold together, and the log ends before it.
-pub fn frame_entry(payload: &[u8], check: [u8; 8]) -> Option<Entry<'_>> {
-    if checksum(payload) != check {
-        return None;
-    }
+/// The entry in the payload of a frame; `None`: it is of a kind that this version does not know.
+pub(super) fn entry(payload: &[u8]) -> Option<Entry<'_>> {
     match postcard::take_from_bytes::<Encoded<'_>>(payload) {
         Ok((encoded, [])) => Some(encoded.into()),
         _ => None,
     }
 }
 
-fn checksum(payload: &[u8]) -> [u8; 8] {
+pub(super) fn checksum(payload: &[u8]) -> [u8; 8] {
     let digest = blake3::hash(payload);
     let mut check = [0; 8];
     check.copy_from_slice(&digest.as_bytes()[..8]);

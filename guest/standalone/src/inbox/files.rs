@@ -160,22 +160,40 @@ pub enum Trouble {
     NotAFolder,
     /// A folder is in the place of a file.
     IsFolder,
-    /// It may not be written.
-    ReadOnly,
+    /// What is asked for makes no sense to the file system: an argument, or the name.
+    Invalid,
     /// The file system, or the runtime, cannot do that.
     Unsupported,
-    /// What senders are told apart.
+    /// What makes no difference to the inbox, but to senders.
     Failure(Failure),
 }
 
 impl DiskError {
+    /// Whether it may not be written there.
+    pub fn may_not_write(&self) -> bool {
+        matches!(self.trouble, Trouble::Failure(Failure::ReadOnly | Failure::NotPermitted))
+    }
+
     /// What a sender is told.
     pub(super) fn refusal(&self, doing: &str) -> Refusal {
-        match self.trouble {
-            Trouble::NotAFolder => no_folder(),
-            Trouble::Failure(failure) => failure.refusal(doing, self),
-            _ => Failure::Other.refusal(doing, self),
-        }
+        self.failure(Failure::Unsupported).map_or_else(no_folder, |it| it.refusal(doing, self))
+    }
+
+    /// The same, where the call was about a name that the sender chose. FAT, exFAT and NTFS call some invalid.
+    pub(super) fn refusal_of_name(&self, doing: &str) -> Refusal {
+        self.failure(Failure::Name).map_or_else(no_folder, |it| it.refusal(doing, self))
+    }
+
+    /// What it comes to, where an argument that is invalid is `invalid`; `None`: a part of the path is no folder.
+    fn failure(&self, invalid: Failure) -> Option<Failure> {
+        Some(match self.trouble {
+            Trouble::NotAFolder => return None,
+            Trouble::NotFound => Failure::Gone,
+            Trouble::Exists | Trouble::IsFolder => Failure::InTheWay,
+            Trouble::Invalid => invalid,
+            Trouble::Unsupported => Failure::Unsupported,
+            Trouble::Failure(failure) => failure,
+        })
     }
 }
 

@@ -13,6 +13,7 @@
 //! - what an earlier run wrote down is made durable when it is first vouched for again.
 
 mod files;
+mod log;
 mod receipts;
 mod tree;
 mod upload;
@@ -104,11 +105,14 @@ impl<F: Folder> Inbox<F> {
         let state = tree::open_or_make(&root, RESERVED_NAME).map_err(failed("make a folder in"))?;
         check_version(&state)?;
         let staging = tree::open_or_make(&state, "staging").map_err(failed("make a folder in"))?;
+        let mut unpublished = Vec::new();
         for name in staging.names().map_err(failed("list the unfinished uploads of"))? {
+            unpublished.extend(staging.look(&name).ok().flatten());
             staging.remove(&name).map_err(failed("remove an unfinished upload of"))?;
         }
         let durable = options.durability == Durability::Commit;
-        let receipts = Receipts::open(&state, durable).map_err(failed("read the receipts of"))?;
+        let receipts = Receipts::open(&root, &state, durable, &unpublished);
+        let receipts = receipts.map_err(failed("read the receipts of"))?;
         if durable {
             let synced = root.sync().and_then(|()| state.sync());
             synced.map_err(failed("sync"))?;
@@ -160,7 +164,7 @@ impl<F: Folder> Inbox<F> {
             return Err(too_large(size_max));
         }
         let there =
-            tree::look_up(&core.root, &name).map_err(|error| error.refusal("open a folder"))?;
+            tree::look_up(&core.root, &name).map_err(|error| error.refusal_of_name("open a folder"))?;
         if there.is_some() && core.options.conflict == Conflict::Refuse {
             return Err(taken());
         }
@@ -184,7 +188,7 @@ impl<F: Folder> Core<F> {
 
     /// The folder at `path` (`None`: the inbox itself), made if it is missing, and durably.
     fn folder(&self, path: Option<&str>) -> Result<F, Refusal> {
-        tree::make(&self.root, path, self.durable()).map_err(|error| error.refusal("open a folder"))
+        tree::make(&self.root, path, self.durable()).map_err(|error| error.refusal_of_name("open a folder"))
     }
 
     fn make_up_name(&self) -> Result<EntryName, Refusal> {

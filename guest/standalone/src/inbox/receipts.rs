@@ -1,61 +1,123 @@
-//! What was stored: the log on disk, in the format of every inbox, and the index of it in memory.
+//! What was stored: the log on disk, and the index of it in memory.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use sandport_protocol::EntryName;
-use sandport_protocol::inbox::{
-    Entry, Index, Known, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored,
-    frame_entry, frame_head, push_frame,
-};
+use sandport_protocol::inbox::{Entry, Index, Record, Session, Stored};
 
-use super::files::{DiskError, File, Folder};
+use super::files::{DiskError, File, Folder, Look};
+use super::log::Log;
 use super::tree;
 
-/// How much of the log is read in one go. Bytes. More than the longest frame.
-const READ_BYTES: usize = 256 * 1024;
+/// Most files of which it is remembered that they are durable. With more, those of an earlier run are synced
+/// once more when they are vouched for again.
+const VOUCHED_MAX: usize = 1 << 20;
 
 /// The receipts of an inbox.
 pub(super) struct Receipts<F: Folder> {
-    log: RefCell<Log<F::File>>,
+    log: RefCell<Log<F>>,
     durable: bool,
     index: RefCell<Index>,
-    /// What this run has made durable, by published name. WASI cannot sync all of a disk at the start,
-    /// so what an earlier run wrote down is synced when it is first vouched for.
-    vouched: RefCell<Index>,
+    vouched: RefCell<Vouched>,
 }
 
-struct Log<T> {
-    file: T,
-    /// Where the next frame goes.
-    end: u64,
-    /// Whether this run has written its [`Entry::Session`].
-    begun: bool,
+/// The files that this run has made durable, as hashes of their names and records. WASI cannot sync all of a disk
+/// at the start, so what an earlier run wrote down is synced when it is first vouched for.
+#[derive(Default)]
+struct Vouched {
+    hasher: RandomState,
+    files: HashSet<u64>,
+}
+
+impl Vouched {
+    fn key(&self, published: &EntryName, record: &Record) -> u64 {
+        let Record { digest, size, inode, modified } = record;
+        self.hasher.hash_one((published.as_str(), digest, size, inode, modified))
+    }
+
+    fn has(&self, published: &EntryName, record: &Record) -> bool {
+        self.files.contains(&self.key(published, record))
+    }
+
+    fn add(&mut self, published: &EntryName, record: &Record) {
+        if self.files.len() >= VOUCHED_MAX {
+            self.files.clear();
+        }
+        let key = self.key(published, record);
+        self.files.insert(key);
+    }
 }
 
 impl<F: Folder> Receipts<F> {
-    /// Loads the log in `state`.
-    pub(super) fn open(state: &F, durable: bool) -> Result<Self, DiskError> {
-        let mut file = state.open("receipts")?;
+    /// Loads the log in `state`, which speaks of files beneath `root`, of which those that look like `unpublished`
+    /// have not got their names.
+    pub(super) fn open(
+        root: &F,
+        state: &F,
+        durable: bool,
+        unpublished: &[Look],
+    ) -> Result<Self, DiskError> {
+        let unpublished: HashSet<_> =
+            unpublished.iter().map(|look| (look.identity, look.size, look.modified)).collect();
         let mut index = Index::new();
         // No boot can be told from another here.
         let mut holds = true;
-        let end = read(&mut file, |entry| match entry {
+        let mut truths = Vec::new();
+        let log = Log::open(state, Session { boot: 0, durable }, |entry| match entry {
             Entry::Session(session) => holds = session.durable,
             Entry::Stored(stored) => {
                 if holds && let Some(published) = stored.published() {
+                    let Record { inode, size, modified, .. } = stored.record;
+                    if unpublished.contains(&(inode, size, modified)) {
+                        truths.push((stored.record, index.recorded(&published)));
+                    }
                     index.insert(&stored, published.as_str());
                 }
             }
             Entry::Closed => {}
         })?;
-        file.truncate(end)?;
-        Ok(Self {
-            log: RefCell::new(Log { file, end, begun: false }),
+        let receipts = Self {
+            log: RefCell::new(log),
             durable,
             index: RefCell::new(index),
-            vouched: RefCell::new(Index::new()),
-        })
+            vouched: RefCell::default(),
+        };
+        receipts.take_back_all(root, truths);
+        while receipts.compact_some() {}
+        Ok(receipts)
+    }
+
+    /// Takes back what a run that was killed had written of files that did not get their names. Each comes with what
+    /// was recorded of its name before.
+    fn take_back_all(&self, root: &F, truths: Vec<(Record, Stored<'static>)>) {
+        let mut owed = Vec::new();
+        for (record, before) in truths.into_iter().rev() {
+            let Some(published) = before.published() else { continue };
+            let mut index = self.index.borrow_mut();
+            let is_latest = index.get(published.as_str()).is_some_and(|it| it.record == record);
+            let is_there =
+                || matches!(tree::look_up(root, &published), Ok(Some(look)) if look.is(&record));
+            if is_latest && !is_there() {
+                index.insert(&before, published.as_str());
+                owed.push(before);
+            }
+        }
+        self.log.borrow_mut().owe(owed);
+    }
+
+    /// Goes on with writing the log anew, where that is due. Whether there is more to do.
+    fn compact_some(&self) -> bool {
+        let mut log = self.log.borrow_mut();
+        let index = self.index.borrow();
+        let is_live = |name: &EntryName, stored: &Stored<'_>| {
+            index.get(name.as_str()).is_some_and(|known| known.is(stored))
+        };
+        // Where it fails, the log goes on as it is, and it is tried again when there is twice as much.
+        let _ = log.compact_some(index.len() as u64, is_live);
+        log.is_compacting()
     }
 
     /// What anonymous senders have sent as `offered`, and fits, and is on the disk as it was published, durably where
@@ -69,11 +131,9 @@ impl<F: Folder> Receipts<F> {
         let is_there = |(name, record): &(EntryName, Record)| matches!(tree::look_up(root, name), Ok(Some(look)) if look.is(record));
         let found = self.index.borrow().find(None, offered, fits);
         let (name, record) = found.into_iter().find(is_there)?;
-        let is_same = |known: Known<'_>| *known.record == record;
-        let vouched = self.vouched.borrow().get(name.as_str()).is_some_and(is_same);
-        if self.durable && !vouched {
+        if self.durable && !self.vouched.borrow().has(&name, &record) {
             sync(root, &name).ok()?;
-            self.vouch(&anonymous(offered, 0, record), &name);
+            self.vouched.borrow_mut().add(&name, &record);
         }
         Some((name, record))
     }
@@ -85,22 +145,15 @@ impl<F: Folder> Receipts<F> {
         number: u32,
         record: Record,
     ) -> Result<(), DiskError> {
-        let mut log = self.log.borrow_mut();
-        let mut frames = Vec::new();
-        if !log.begun {
-            push_frame(&mut frames, &Entry::Session(Session { boot: 0, durable: self.durable }));
-        }
-        push_frame(&mut frames, &Entry::Stored(anonymous(offered, number, record)));
-        let end = log.end;
-        log.file.write(&frames, end)?;
-        if self.durable {
-            // Where it fails, the next entries overwrite it: behind a hole in the log a power cut
-            // would hide them.
-            log.file.sync()?;
-        }
-        log.end += frames.len() as u64;
-        log.begun = true;
-        Ok(())
+        self.compact_some();
+        let stored = anonymous(offered, number, record);
+        self.log.borrow_mut().write(std::iter::once(stored))
+    }
+
+    /// A file that was about to get the name did not: what was true of it before is written down again.
+    pub(super) fn take_back(&self, published: &EntryName) {
+        let truth = self.index.borrow().recorded(published);
+        self.log.borrow_mut().owe([truth]);
     }
 
     /// From now on an offer of the file is answered with its receipt.
@@ -111,13 +164,9 @@ impl<F: Folder> Receipts<F> {
         published: &EntryName,
         record: Record,
     ) {
+        self.vouched.borrow_mut().add(published, &record);
         let stored = anonymous(offered, number, record);
-        self.vouch(&stored, published);
         self.index.borrow_mut().insert(&stored, published.as_str());
-    }
-
-    fn vouch(&self, stored: &Stored<'_>, published: &EntryName) {
-        self.vouched.borrow_mut().insert(stored, published.as_str());
     }
 }
 
@@ -135,31 +184,4 @@ fn sync<F: Folder>(root: &F, name: &EntryName) -> Result<(), DiskError> {
         folder.sync()?;
     }
     folder.open(name.leaf())?.sync()
-}
-
-/// Calls `each` with the entries of the log and says where the first broken frame begins.
-fn read(file: &mut impl File, mut each: impl FnMut(Entry<'_>)) -> Result<u64, DiskError> {
-    let mut buffer: Vec<u8> = Vec::new();
-    let (mut start, mut end) = (0, 0_u64);
-    loop {
-        if buffer.len() - start < LOG_HEAD_BYTES + LOG_PAYLOAD_BYTES_MAX {
-            buffer.drain(..start);
-            start = 0;
-            let more = file.read(end + buffer.len() as u64, READ_BYTES)?;
-            buffer.extend_from_slice(&more);
-        }
-        let rest = &buffer[start..];
-        let Some((head, rest)) = rest.split_first_chunk::<LOG_HEAD_BYTES>() else {
-            return Ok(end);
-        };
-        let Some((length, check)) = frame_head(*head) else {
-            return Ok(end);
-        };
-        let Some(entry) = rest.get(..length).and_then(|payload| frame_entry(payload, check)) else {
-            return Ok(end);
-        };
-        each(entry);
-        start += LOG_HEAD_BYTES + length;
-        end += (LOG_HEAD_BYTES + length) as u64;
-    }
 }

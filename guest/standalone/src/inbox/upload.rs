@@ -231,12 +231,17 @@ impl<F: Folder> Upload<F> {
             }
             match staged.place(&folder, name.leaf()) {
                 Ok(()) => {}
-                Err(error) => match error.trouble {
+                Err(error) => {
+                    if record.is_some() {
+                        core.receipts.take_back(&name);
+                    }
+                    match error.trouble {
                     Trouble::IsFolder => return Err(taken_by_folder()),
                     // Someone outside took the name, or the folder was removed.
                     Trouble::Exists | Trouble::NotFound => continue,
-                    _ => return Err(error.refusal("publish a file")),
-                },
+                    _ => return Err(error.refusal_of_name("publish a file")),
+                    }
+                }
             }
             if core.durable() {
                 folder.sync().map_err(|error| error.refusal("make a folder durable"))?;
@@ -267,7 +272,7 @@ impl<F: Folder> Upload<F> {
             self.core.vouched(&self.name, same)
         };
         choose_name(self.core.options.conflict, &self.name, look, same)
-            .map_err(|error: DiskError| error.refusal("open a folder"))
+            .map_err(|error: DiskError| error.refusal_of_name("open a folder"))
     }
 }
 
@@ -296,9 +301,9 @@ impl<F: Folder> Staged<F> {
         let staging = &self.core.staging;
         if self.core.options.conflict != Conflict::Replace {
             match staging.link(&self.name, folder, leaf) {
-                // The runtime has no links. The name was free a moment ago, and this is as near as
+                // The runtime has no links, or the file system: Linux calls that not permitted. The name was free a moment ago, and this is as near as
                 // one comes to not replacing anything.
-                Err(error) if error.trouble == Trouble::Unsupported => {}
+                Err(error) if error.trouble == Trouble::Unsupported || error.may_not_write() => {}
                 // The first name goes when this is dropped.
                 linked => return linked,
             }

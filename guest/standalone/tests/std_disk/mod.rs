@@ -133,6 +133,7 @@ fn error(error: io::Error) -> DiskError {
         io::ErrorKind::AlreadyExists => Trouble::Exists,
         io::ErrorKind::NotADirectory => Trouble::NotAFolder,
         io::ErrorKind::IsADirectory => Trouble::IsFolder,
+        io::ErrorKind::StorageFull => Trouble::Failure(Failure::Full),
         _ => Trouble::Failure(Failure::Other),
     };
     DiskError { trouble, words: error.to_string() }

@@ -191,6 +191,7 @@ impl Drop for Committer {
 
 /// Does what is queued, as much as there is at a time, until nobody can queue more.
 fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
+    let mut compaction = CompactionThread::default();
     while let Ok(first) = queue.recv() {
         // Bounded by requests, so that files to be removed do not keep a batch waiting either.
         let requests = std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX);
@@ -203,13 +204,15 @@ fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
             }
         });
         publish(core, jobs.collect());
-        core.receipts.tidy(&core.disk, core.layout.state.as_fd());
+        compaction.start_if_due(core);
     }
+    compaction.end(core);
     core.receipts.close(&core.disk, !core.unsynced.load(Ordering::Relaxed));
 }
 
 /// Writes receipts down a moment after the first of them.
 fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
+    let mut compaction = CompactionThread::default();
     while let Ok(request) = queue.recv() {
         if !matches!(request, Request::Flush) {
             continue;
@@ -219,7 +222,41 @@ fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
         while let Ok(_removed) = queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
         }
         core.receipts.flush(&core.disk);
-        core.receipts.tidy(&core.disk, core.layout.state.as_fd());
+        compaction.start_if_due(core);
     }
+    compaction.end(core);
     core.receipts.close(&core.disk, false);
+}
+
+/// The thread that writes the receipt log anew, beside the work of the inbox: a million records take seconds.
+#[derive(Default)]
+struct CompactionThread(Option<JoinHandle<()>>);
+
+impl CompactionThread {
+    fn start_if_due(&mut self, core: &Arc<Core>) {
+        // None is due while one is under way.
+        let Some(due) = core.receipts.compaction_due(&core.disk) else { return };
+        self.join();
+        let compacted = Arc::clone(core);
+        let work = move || {
+            compacted.receipts.compact(&compacted.disk, compacted.layout.state.as_fd(), due);
+        };
+        match std::thread::Builder::new().name("sandport-compact".to_owned()).spawn(work) {
+            Ok(thread) => self.0 = Some(thread),
+            Err(error) => core.receipts.put_compaction_off(&error),
+        }
+    }
+
+    fn end(&mut self, core: &Core) {
+        core.receipts.stop_compaction();
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.0.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the compaction of the receipt log has panicked");
+        }
+    }
 }

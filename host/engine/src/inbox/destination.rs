@@ -38,4 +38,12 @@ impl Destination {
             Self::Storage(_) => std::future::pending().await,
         }
     }
+
+    /// Whether `refusal` says no more than that the whole inbox is lost.
+    pub(crate) fn is_of_loss(&self, refusal: &Refusal) -> bool {
+        match self {
+            Self::Folder(inbox) => inbox.is_of_loss(refusal),
+            Self::Storage(_) => false,
+        }
+    }
 }

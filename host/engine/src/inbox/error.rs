@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 use sandport_protocol::inbox::Failure;
-use sandport_protocol::{NameError, Refusal};
+use sandport_protocol::NameError;
 
 /// Why a folder cannot serve as an inbox. The text names the condition; [`InboxError::hint`] says what
 /// to do about it.
@@ -32,6 +32,12 @@ pub enum InboxError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// It was removed under the server, or its file system was unmounted.
+    #[error("the inbox {} is gone: it was removed or unmounted", dir.display())]
+    Gone {
+        /// The inbox.
+        dir: PathBuf,
     },
     /// Another server has the inbox.
     #[error("the inbox {} is served already{}", dir.display(), process_words(*.process))]
@@ -93,6 +99,7 @@ impl InboxError {
             Self::NotADirectory { .. } => "inbox-not-a-directory",
             Self::NotWritable { .. } => "inbox-not-writable",
             Self::Stopped { .. } => "inbox-stopped",
+            Self::Gone { .. } => "inbox-gone",
             Self::Locked { .. } => "inbox-locked",
             Self::WrongLayout { .. } => "inbox-layout",
             Self::NotAnInbox { .. } => "not-an-inbox",
@@ -109,6 +116,7 @@ impl InboxError {
             Self::NotWritable { .. } => {
                 "give this user write permission on it, mount it writable, or name another folder"
             }
+            Self::Gone { .. } => "mount it or make it again, then start the server",
             Self::Locked { .. } => "stop the other server, or name another folder",
             Self::WrongLayout { .. } => "serve it with the version that wrote it, or a later one",
             Self::Stopped { .. } => {
@@ -133,17 +141,126 @@ fn process_words(process: Option<u32>) -> String {
     process.map_or(String::new(), |id| format!(" by process {id}"))
 }
 
-/// What a sender is told when a system call failed. The words carry no path of this host.
-pub(super) fn refusal(doing: &'static str, errno: Errno) -> Refusal {
-    let failure = match errno {
-        Errno::NOSPC | Errno::DQUOT => Failure::Full,
+/// What the system call was about that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The content of a file, or one that has a name of ours.
+    Content,
+    /// A name that the sender chose: `EINVAL` is of the name then. So say FAT, exFAT and NTFS.
+    Name,
+}
+
+/// How the disk failed, by what the system says. It decides for every inbox call: see [`Failure::refusal`].
+///
+/// Whether it has run out of bytes or of inodes, the system says by the same errno: see
+/// [`Core::refusal`](super::Core::refusal).
+pub(super) fn failure(errno: Errno, subject: Subject) -> Failure {
+    match errno {
+        Errno::NOSPC => Failure::Full,
+        Errno::DQUOT => Failure::DiskQuota,
         Errno::NAMETOOLONG | Errno::ILSEQ => Failure::Name,
-        Errno::FBIG => Failure::FileTooLarge,
+        Errno::INVAL if subject == Subject::Name => Failure::Name,
+        Errno::FBIG | Errno::OVERFLOW => Failure::FileTooLarge,
         Errno::MFILE | Errno::NFILE => Failure::TooManyOpen,
-        _ => {
-            tracing::warn!(doing, error = %errno, "the inbox failed");
-            Failure::Other
+        Errno::EXIST | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR | Errno::LOOP => {
+            Failure::InTheWay
         }
-    };
-    failure.refusal(doing, &errno)
+        Errno::ROFS => Failure::ReadOnly,
+        // An encrypted directory whose key is not there is closed like one without permission.
+        Errno::PERM
+        | Errno::ACCESS
+        | Errno::NOKEY
+        | Errno::KEYEXPIRED
+        | Errno::KEYREVOKED
+        | Errno::KEYREJECTED => Failure::NotPermitted,
+        // Of a file system over a network or in a process too, whose other end is gone.
+        Errno::NOENT
+        | Errno::STALE
+        | Errno::NODEV
+        | Errno::NXIO
+        | Errno::NOMEDIUM
+        | Errno::NOTCONN
+        | Errno::SHUTDOWN
+        | Errno::CONNREFUSED
+        | Errno::CONNABORTED
+        | Errno::CONNRESET
+        | Errno::NOLINK
+        | Errno::COMM
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::NETDOWN
+        | Errno::NETUNREACH => Failure::Gone,
+        Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::REMOTEIO | Errno::NODATA => {
+            Failure::Failing
+        }
+        // A directory that cannot have more links cannot have more directories.
+        Errno::INVAL
+        | Errno::XDEV
+        | Errno::NOSYS
+        | Errno::OPNOTSUPP
+        | Errno::NOTTY
+        | Errno::SPIPE
+        | Errno::MLINK => Failure::Unsupported,
+        _ => Failure::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandport_protocol::RefusalCode;
+
+    /// The highest errno of Linux.
+    const ERRNO_MAX: i32 = 133;
+
+    /// What each errno that a disk can give comes to; all others are `io`, and may pass.
+    const TABLE: &[(RefusalCode, &[Errno])] = &[
+        (RefusalCode::InsufficientSpace, &[Errno::NOSPC, Errno::DQUOT]),
+        (RefusalCode::NameInvalid, &[Errno::NAMETOOLONG, Errno::ILSEQ]),
+        (RefusalCode::TooLarge, &[Errno::FBIG, Errno::OVERFLOW]),
+        (RefusalCode::TooMany, &[Errno::MFILE, Errno::NFILE]),
+        (
+            RefusalCode::Exists,
+            &[Errno::EXIST, Errno::NOTEMPTY, Errno::ISDIR, Errno::NOTDIR, Errno::LOOP],
+        ),
+        (
+            RefusalCode::NotPermitted,
+            &[
+                Errno::ROFS,
+                Errno::PERM,
+                Errno::ACCESS,
+                Errno::NOKEY,
+                Errno::KEYEXPIRED,
+                Errno::KEYREVOKED,
+                Errno::KEYREJECTED,
+            ],
+        ),
+        (
+            RefusalCode::Other,
+            &[
+                Errno::INVAL,
+                Errno::XDEV,
+                Errno::NOSYS,
+                Errno::OPNOTSUPP,
+                Errno::NOTTY,
+                Errno::SPIPE,
+                Errno::MLINK,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn each_errno_has_the_code_of_the_table() {
+        for raw in 1..=ERRNO_MAX {
+            let errno = Errno::from_raw_os_error(raw);
+            let listed = TABLE.iter().find(|(_, errnos)| errnos.contains(&errno));
+            let expected = listed.map_or(RefusalCode::Io, |(code, _)| *code);
+            let code = failure(errno, Subject::Content).refusal("write", &errno).code;
+            assert_eq!(code, expected, "{errno}");
+            // Of a name it is the same, but for one.
+            let expected = if errno == Errno::INVAL { RefusalCode::NameInvalid } else { expected };
+            let code = failure(errno, Subject::Name).refusal("write", &errno).code;
+            assert_eq!(code, expected, "{errno} of a name");
+        }
+    }
 }

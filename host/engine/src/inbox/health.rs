@@ -1,15 +1,37 @@
-//! Whether the inbox as a whole can go on. That is the matter of the operator, said once, and not of each file
-//! that meets it.
+//! Whether the inbox as a whole can go on: it may have been removed, unmounted or made read-only under the
+//! server, and a thread of it may have panicked. That is the matter of the operator, said once, and not of each file that meets it.
 
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::fs::{Access, AtFlags, Mode, OFlags, StatVfsMountFlags};
+use rustix::io::Errno;
 use sandport_protocol::{Refusal, RefusalCode};
+use sandport_protocol::inbox::{Failure, no_folder};
 
+use super::error::{Subject, failure};
+use super::layout::Layout;
+use super::tree::Obstacle;
 use super::{Core, Inbox, InboxError};
+
+/// How often somebody looks whether an inbox is still there that nobody sends anything to. It costs a dozen
+/// system calls.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The name of a file in staging that is made to see whether one can be. No staged file is called so, and what
+/// a crash leaves of it goes with them.
+const PROBE: &str = "probe";
 
 /// Why the inbox cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
+    /// It was removed or unmounted.
+    Gone,
+    /// It may not be written.
+    Closed(Errno),
     /// This thread of it has panicked.
     Thread(&'static str),
 }
@@ -18,6 +40,10 @@ impl Loss {
     /// What senders are told.
     pub(super) fn refusal(self) -> Refusal {
         match self {
+            Self::Gone => Failure::Gone.refusal("write to the inbox", &Errno::NOENT),
+            Self::Closed(errno) => {
+                failure(errno, Subject::Content).refusal("write to the inbox", &errno)
+            }
             Self::Thread(_) => Refusal::new(RefusalCode::Io, "the inbox has stopped"),
         }
     }
@@ -25,38 +51,162 @@ impl Loss {
     /// What the operator is told.
     fn error(self, dir: &Path) -> InboxError {
         match self {
+            Self::Gone => InboxError::Gone { dir: dir.to_path_buf() },
+            Self::Closed(errno) => InboxError::NotWritable {
+                path: dir.to_path_buf(),
+                source: io::Error::from(errno),
+            },
             Self::Thread(thread) => InboxError::Stopped { dir: dir.to_path_buf(), thread },
         }
     }
 }
 
 impl Core {
+    /// What a sender is told where the inbox could not `doing`. If that is because of the inbox as a whole, it
+    /// is lost from then on.
+    pub(super) fn refusal(&self, doing: &'static str, errno: Errno) -> Refusal {
+        self.refuse(doing, errno, Subject::Content)
+    }
+
+    /// The same, where the system call was about a name that the sender chose.
+    pub(super) fn refusal_of_name(&self, doing: &'static str, errno: Errno) -> Refusal {
+        self.refuse(doing, errno, Subject::Name)
+    }
+
+    /// The same, where there is no directory to be had.
+    pub(super) fn refusal_of_path(&self, obstacle: Obstacle) -> Refusal {
+        match obstacle {
+            Obstacle::InTheWay => no_folder(),
+            Obstacle::Failed(errno) => self.refusal_of_name("open a folder", errno),
+        }
+    }
+
+    fn refuse(&self, doing: &'static str, errno: Errno, subject: Subject) -> Refusal {
+        let mut failure = failure(errno, subject);
+        if failure == Failure::Full && self.has_no_inodes() {
+            failure = Failure::NoInodes;
+        }
+        if failure.may_concern_the_inbox() {
+            if let Some(loss) = self.examine() {
+                return loss.refusal();
+            }
+            if failure == Failure::Gone {
+                // Something in it is, which somebody has removed just now.
+                failure = Failure::Other;
+            }
+        }
+        tracing::debug!(doing, error = %errno, "the inbox failed");
+        failure.refusal(doing, &errno)
+    }
+
     /// Why the inbox cannot go on, as far as that is known.
     pub(super) fn loss(&self) -> Option<Loss> {
         self.loss.get().copied()
     }
+
+    /// Looks whether the inbox can go on. Once it is lost, it stays so.
+    pub(super) fn examine(&self) -> Option<Loss> {
+        if self.loss.get().is_none()
+            && let Some(loss) = examine(&self.layout)
+        {
+            self.loss.set(loss);
+        }
+        self.loss()
+    }
+
+    fn has_no_inodes(&self) -> bool {
+        // A file system that makes inodes as it needs them says that it has none at all.
+        rustix::fs::fstatvfs(&self.layout.staging)
+            .is_ok_and(|space| space.f_files > 0 && space.f_favail == 0)
+    }
 }
 
 impl Inbox {
-    /// Why the inbox cannot go on. `None`: it can, as far as is known. From then on every offer is refused.
+    /// Why the inbox cannot go on: it was removed or unmounted, it cannot be written any more, or a thread of it
+    /// has panicked. `None`: it can, as far as is known. From then on every offer is refused.
     pub fn loss(&self) -> Option<InboxError> {
         let core = &self.handle.core;
         core.loss().map(|loss| loss.error(&core.dir))
     }
 
-    /// Returns when the inbox is lost, also where nobody sends anything.
+    /// Returns when the inbox is lost, also where nobody sends anything. To be called in a tokio runtime with
+    /// time.
     pub async fn lost(&self) -> InboxError {
         let core = &self.handle.core;
         loop {
             if let Some(loss) = core.loss() {
                 return loss.error(&core.dir);
             }
-            core.loss.wait().await;
+            let waited = tokio::time::timeout(LOOK_INTERVAL, core.loss.wait()).await;
+            if waited.is_err() {
+                let core = Arc::clone(core);
+                // A file system over a network may take its time. If the look panicked, the next one tells.
+                let _ = tokio::task::spawn_blocking(move || core.examine()).await;
+            }
         }
     }
 
     /// Refuses what a lost inbox cannot take.
     pub(super) fn check_health(&self) -> Result<(), Refusal> {
         self.handle.core.loss().map_or(Ok(()), |loss| Err(loss.refusal()))
+    }
+
+    /// Whether `refusal` says no more than that the inbox is lost.
+    pub(crate) fn is_of_loss(&self, refusal: &Refusal) -> bool {
+        self.handle.core.loss().is_some_and(|loss| loss.refusal() == *refusal)
+    }
+}
+
+fn examine(layout: &Layout) -> Option<Loss> {
+    let directories = [&layout.root, &layout.state, &layout.staging, &layout.partials];
+    directories.into_iter().find_map(examine_directory).or_else(|| probe(&layout.staging))
+}
+
+fn examine_directory(directory: &std::os::fd::OwnedFd) -> Option<Loss> {
+    let stat = match rustix::fs::fstat(directory) {
+        Ok(stat) => stat,
+        Err(errno) => return loss_of(errno),
+    };
+    if stat.st_nlink == 0 || is_detached(directory, (stat.st_dev, stat.st_ino)) {
+        return Some(Loss::Gone);
+    }
+    if let Ok(space) = rustix::fs::fstatvfs(directory)
+        && space.f_flag.contains(StatVfsMountFlags::RDONLY)
+    {
+        return Some(Loss::Closed(Errno::ROFS));
+    }
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(directory, ".", wanted, AtFlags::empty()).err().and_then(loss_of)
+}
+
+/// Whether no path leads to a directory any more, though it exists: its file system was unmounted lazily, or
+/// another one was mounted over it.
+fn is_detached(directory: impl AsFd, (device, inode): (u64, u64)) -> bool {
+    let link = format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd());
+    let Ok(path) = std::fs::read_link(link) else {
+        // Without /proc there is no knowing.
+        return false;
+    };
+    match rustix::fs::lstat(&path) {
+        Ok(stat) => (stat.st_dev, stat.st_ino) != (device, inode),
+        Err(errno) => matches!(errno, Errno::NOENT | Errno::NOTDIR),
+    }
+}
+
+/// Tries what each upload needs. What the mode and the mount allow, an attribute of the directory may not.
+fn probe(staging: impl AsFd) -> Option<Loss> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(&staging, PROBE, flags, Mode::from_raw_mode(0o600));
+    // Also one that an earlier look left. Where it cannot be removed, the next start does it.
+    let _ = rustix::fs::unlinkat(&staging, PROBE, AtFlags::empty());
+    made.err().and_then(loss_of)
+}
+
+/// What the failure of a call that every upload needs comes to; `None`: it may pass.
+fn loss_of(errno: Errno) -> Option<Loss> {
+    match failure(errno, Subject::Content) {
+        Failure::Gone => Some(Loss::Gone),
+        Failure::ReadOnly | Failure::NotPermitted => Some(Loss::Closed(errno)),
+        _ => None,
     }
 }

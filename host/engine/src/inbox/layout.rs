@@ -7,6 +7,7 @@
 //!     staging/            files on their way in; none of them survives a start
 //!     partials/           uploads that can be resumed (see `partial`)
 //!     receipts            the log of what was stored (see `receipts::log`)
+//!     receipts.damaged-1  what of it was damaged, up to 16 times
 //! ```
 
 use std::io;
@@ -21,6 +22,7 @@ use sandport_protocol::inbox::{LAYOUT_FILE, LAYOUT_VERSION};
 use super::disk::{Disk, Step};
 use super::error::InboxError;
 use super::partial;
+use super::unpublished::Unpublished;
 
 /// The name of the file with the version of the layout.
 const VERSION: &str = LAYOUT_FILE;
@@ -42,6 +44,8 @@ pub(super) struct Layout {
     /// `.sandport/partials`.
     pub(super) partials: OwnedFd,
     pub(super) lock: OwnedFd,
+    /// What a killed server was still to publish.
+    pub(super) unpublished: Unpublished,
 }
 
 impl Layout {
@@ -62,8 +66,11 @@ impl Layout {
         let new = check_version(disk, &state, dir, &state_path)?;
 
         let (staging, made_staging) = open_own(&state, &state_path, "staging")?;
+        let mut unpublished = Unpublished::default();
+        unpublished.add(&staging);
         clean(&staging, &state_path.join("staging"))?;
         let (partials, made_partials) = open_own(&state, &state_path, partial::FOLDER)?;
+        unpublished.add(&partials);
         partial::clean(&partials, &state_path.join(partial::FOLDER))?;
 
         if made_root || made_state || made_staging || made_partials || new {
@@ -79,7 +86,7 @@ impl Layout {
             sync(disk, &root, dir)?;
             sync(disk, &state, &state_path)?;
         }
-        Ok(Self { root, state, staging, partials, lock })
+        Ok(Self { root, state, staging, partials, lock, unpublished })
     }
 }
 

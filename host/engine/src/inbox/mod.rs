@@ -30,6 +30,7 @@ mod threads;
 mod transient;
 mod tree;
 mod unnamed;
+mod unpublished;
 mod upload;
 mod usage;
 
@@ -169,7 +170,9 @@ impl Inbox {
         let (root, state) = (layout.root.as_fd(), layout.state.as_fd());
         let state_path = dir.join(sandport_protocol::RESERVED_NAME);
         let receipts = match options.records {
-            Records::Log => Receipts::open(&disk, root, state, durable, &state_path)?,
+            Records::Log => {
+                Receipts::open(&disk, root, state, durable, &layout.unpublished, &state_path)?
+            }
             Records::Memory => Receipts::in_memory(),
         };
         let receipts = Arc::new(receipts);
@@ -319,10 +322,12 @@ impl Inbox {
             return Err(rules::folder_without_name());
         };
         let name = EntryName::parse(name)?;
-        if let Some(usage) = &self.handle.core.usage
-            && tree::look_up(self.handle.core.layout.root.as_fd(), &name)?.is_none()
-        {
-            usage.check_folder()?;
+        let core = &self.handle.core;
+        if let Some(usage) = &core.usage {
+            let there = tree::look_up(core.layout.root.as_fd(), &name);
+            if there.map_err(|obstacle| core.refusal_of_path(obstacle))?.is_none() {
+                usage.check_folder()?;
+            }
         }
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
@@ -380,7 +385,8 @@ impl Core {
         if !refuse && size.is_some_and(|size| size < PATH_CHECK_BYTES_MIN) {
             return Ok(());
         }
-        match tree::look_up(self.layout.root.as_fd(), name)? {
+        let there = tree::look_up(self.layout.root.as_fd(), name);
+        match there.map_err(|obstacle| self.refusal_of_path(obstacle))? {
             Some(_) if refuse => Err(taken()),
             Some(stat) if self.is_foreign(sender, name, &stat) => Err(taken_by_other()),
             _ => Ok(()),

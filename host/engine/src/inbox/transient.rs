@@ -7,7 +7,6 @@ use sandport_protocol::inbox::{Arrival, Body, check_digest};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
 use super::commit::{Job, Pending, Work};
-use super::error::refusal;
 use super::latch::Latch;
 use super::publish::FileWork;
 use super::receipts;
@@ -167,7 +166,8 @@ impl TransientBody {
         let length = bytes.len() as u64;
         receiving.arrival.check(self.body, length)?;
         receiving.check_room(&self.shared.core, length)?;
-        receiving.stage(&self.shared, bytes).map_err(|errno| refusal("write a file", errno))?;
+        let failed = |errno| self.shared.core.refusal("write a file", errno);
+        receiving.stage(&self.shared, bytes).map_err(failed)?;
         receiving.arrival.add(self.body, length);
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Shared {
             Hash::Running(hasher) => *hasher.finalize().as_bytes(),
         });
         check_digest(computed, [digest, plan.digest].into_iter().flatten())?;
-        let failed = |errno| refusal("finish a file", errno);
+        let failed = |errno| self.core.refusal("finish a file", errno);
         let mut staged = match receiving.staged {
             Some(staged) => staged,
             // An empty file had no first byte to be made with.

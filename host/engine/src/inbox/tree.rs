@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use sandport_protocol::inbox::no_folder;
-use sandport_protocol::{EntryName, Refusal};
+use sandport_protocol::EntryName;
 
 use super::disk::Disk;
-use super::error::refusal;
 
 /// A folder of the inbox.
 #[derive(Clone, Debug)]
@@ -36,15 +34,6 @@ pub(super) enum Obstacle {
     InTheWay,
     /// The system failed.
     Failed(Errno),
-}
-
-impl From<Obstacle> for Refusal {
-    fn from(obstacle: Obstacle) -> Self {
-        match obstacle {
-            Obstacle::InTheWay => no_folder(),
-            Obstacle::Failed(errno) => refusal("open a folder", errno),
-        }
-    }
 }
 
 /// Opens the folder at `path` beneath `root`; `None`: it does not exist.

@@ -251,9 +251,16 @@ impl Connection {
     }
 
     /// Tells the owner of the server. What a peer chose is cut to what an inbox could take, since
-    /// events may wait by the thousand. A refused upload that ends its connection is told once.
+    /// events may wait by the thousand. A refused upload that ends its connection is told once, and that the
+    /// inbox is lost is told by the server, not of each file that meets it.
     pub(crate) fn emit(&self, event: ServerEvent) {
         let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ServerEvent::UploadRefused { refusal, .. } | ServerEvent::ConnectionRefused { refusal, .. } =
+            &event
+            && self.context.inbox.is_of_loss(refusal)
+        {
+            return;
+        }
         self.context.events.emit(match event {
             ServerEvent::UploadRefused { peer, name, mut refusal } => {
                 cut_detail(&mut refusal);

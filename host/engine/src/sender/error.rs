@@ -174,15 +174,7 @@ impl SendError {
 
 /// Whether the same attempt may succeed later.
 pub(super) fn refusal_kind(code: RefusalCode) -> SendErrorKind {
-    match code {
-        RefusalCode::Locked
-        | RefusalCode::Cancelled
-        | RefusalCode::Timeout
-        | RefusalCode::TooMany
-        | RefusalCode::InsufficientSpace
-        | RefusalCode::Io => SendErrorKind::Temporary,
-        _ => SendErrorKind::Refused,
-    }
+    if code.is_temporary() { SendErrorKind::Temporary } else { SendErrorKind::Refused }
 }
 
 /// Why one file was not sent. The others are not touched by it.

@@ -86,9 +86,10 @@ pub enum ServerEvent {
         /// How many.
         count: u64,
     },
-    /// The inbox cannot go on, so the server stops as if it was told to.
+    /// The inbox cannot go on, so the server stops as if it was told to. Uploads that it refuses for that have no
+    /// event of their own.
     InboxLost {
-        /// A stable word for the condition.
+        /// A stable word for the condition: `inbox-gone`, `inbox-not-writable` or `inbox-stopped`.
         code: &'static str,
         /// The condition, with the path of the inbox.
         reason: String,

@@ -74,7 +74,8 @@ impl Server {
     /// Dropping the future cuts all connections at once.
     ///
     /// # Errors
-    /// What [`Inbox::loss`] says at the end.
+    /// What [`Inbox::loss`] says at the end: the inbox was removed, unmounted, or cannot be written any more, or a
+    /// thread of it has panicked.
     pub async fn run(
         self,
         listeners: Vec<Listener>,

@@ -1,6 +1,5 @@
 //! Opening an inbox without taking it: nothing is made, locked or changed.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -10,16 +9,14 @@ use sandport_protocol::RESERVED_NAME;
 
 use crate::inbox::InboxError;
 use crate::inbox::layout;
-use crate::inbox::receipts::{self, LogStamp, Recorded};
+use crate::inbox::receipts::{self, Recorded, Records};
 
 /// An inbox that is looked at.
 pub(super) struct Look {
     pub(super) dir: PathBuf,
     pub(super) root: OwnedFd,
     pub(super) state: OwnedFd,
-    records: HashMap<String, Recorded>,
-    /// The log as the records were read from it.
-    stamp: Option<LogStamp>,
+    records: Records,
 }
 
 impl Look {
@@ -29,9 +26,8 @@ impl Look {
     /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
     pub(super) fn at(dir: &Path) -> Result<Self, InboxError> {
         let (root, state) = open_state(dir)?;
-        let mut look =
-            Self { dir: dir.to_path_buf(), root, state, records: HashMap::new(), stamp: None };
-        look.read_records()?;
+        let mut look = Self { dir: dir.to_path_buf(), root, state, records: Records::default() };
+        look.refresh()?;
         Ok(look)
     }
 
@@ -42,27 +38,15 @@ impl Look {
 
     /// All names that have a record.
     pub(super) fn recorded_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.records.keys().cloned().collect();
+        let mut names: Vec<String> = self.records.names().cloned().collect();
         names.sort_unstable();
         names
     }
 
-    /// Reads the records again if a server has written some since. Whether it has.
+    /// Reads what a server has written since. Whether that was anything.
     pub(super) fn refresh(&mut self) -> Result<bool, InboxError> {
-        let stamp = receipts::stamp(self.state.as_fd()).map_err(|source| self.failed(source))?;
-        if stamp == self.stamp {
-            return Ok(false);
-        }
-        self.read_records()?;
-        Ok(true)
-    }
-
-    fn read_records(&mut self) -> Result<(), InboxError> {
-        // Before the reading: what is written in between is read once more, and nothing is missed.
-        self.stamp = receipts::stamp(self.state.as_fd()).map_err(|source| self.failed(source))?;
-        self.records =
-            receipts::read_all(self.state.as_fd()).map_err(|source| self.failed(source))?;
-        Ok(())
+        let refreshed = self.records.refresh(self.state.as_fd());
+        refreshed.map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: std::io::Error) -> InboxError {

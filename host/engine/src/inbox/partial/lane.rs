@@ -11,7 +11,6 @@ use sandport_protocol::{Refusal, RefusalCode};
 use super::holder::Signals;
 use super::partial::Partial;
 use crate::inbox::disk::Step;
-use crate::inbox::error::refusal;
 use crate::inbox::space::Claim;
 
 /// A body: bytes of one extent, in ascending order.
@@ -172,7 +171,7 @@ impl Lane {
         }
         self.partial.check_room(end)?;
         self.claim.bring(bytes.len() as u64)?;
-        let failed = |errno| refusal("write a file", errno);
+        let failed = |errno| self.partial.core().refusal("write a file", errno);
         let data = self.partial.data()?;
         let size = self.partial.size();
         while !bytes.is_empty() {

@@ -14,7 +14,7 @@ use sandport_protocol::{EntryName, RESERVED_NAME, Refusal, RefusalCode};
 use super::{DATA_SUFFIX, FOLDER, Id, JOURNAL_SUFFIX};
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
-use crate::inbox::error::{InboxError, refusal};
+use crate::inbox::error::InboxError;
 use crate::inbox::layout::failed;
 
 /// Longest journal that is read. Bytes. That of a file of 4 TiB has half of it.
@@ -68,7 +68,7 @@ const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBL
 /// # Errors
 /// `other`: something is in the way that only a person may remove. `io` and the like.
 pub(super) fn create_data(core: &Core, id: Id) -> Result<OwnedFd, Refusal> {
-    let failed = |errno| refusal("write a file", errno);
+    let failed = |errno| core.refusal("write a file", errno);
     let (partials, name) = (&core.layout.partials, data_name(id));
     let data = match core.disk.create_readable(partials, &name) {
         Err(Errno::EXIST) => {
@@ -110,7 +110,7 @@ fn hold(data: &OwnedFd) -> rustix::io::Result<bool> {
 /// # Errors
 /// `io` and the like: it may be readable later.
 pub(super) fn load(core: &Arc<Core>, id: Id) -> Result<Option<Found>, Refusal> {
-    let failed = |errno| refusal("read a partial file", errno);
+    let failed = |errno| core.refusal("read a partial file", errno);
     let Some(journal) = open_regular(core, &journal_name(id), OFlags::RDWR).map_err(failed)? else {
         return Ok(None);
     };

@@ -8,8 +8,9 @@
 //! 4. the folders with new entries are made durable;
 //! 5. the senders are told, in the order of their commits.
 //!
-//! A crash between 1 and 3 leaves staged files, which the next start removes, and log entries that
-//! describe no file, which nobody believes. After 3 a file is whole and described in the log, whether
+//! A file that does not get its name is taken out of the receipt log again, before its sender is told. A crash
+//! between 1 and 3 leaves staged files, which the next start removes, and log entries that describe no other
+//! file, which it takes back. After 3 a file is whole and described in the log, whether
 //! its sender heard of it or not: asking again gives the receipt.
 //!
 //! Without durability, steps 1 and 4 fall away, and the log follows when it suits.
@@ -26,7 +27,6 @@ use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
 use super::commit::{Job, Ticket, Work};
 use super::disk::Step;
-use super::error::refusal;
 use super::folders::Folders;
 use super::receipts::{Publication, Record};
 use super::stage::StagedFile;
@@ -72,6 +72,7 @@ pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
     if durable {
         batch.sync_folders();
     }
+    batch.take_back();
     batch.resolve();
 }
 
@@ -91,6 +92,8 @@ struct Batch<'a> {
     slots: Vec<Slot>,
     /// The slot of each published name of this batch, from when it was chosen.
     chosen: HashMap<String, usize>,
+    /// Names that are written down of files that did not get them.
+    missed: Vec<EntryName>,
 }
 
 /// One job of a batch.
@@ -146,7 +149,7 @@ impl<'a> Batch<'a> {
             })
             .collect();
         let folders = Folders::new(core, durable);
-        Self { core, durable, beside_others, folders, slots, chosen: HashMap::new() }
+        Self { core, durable, beside_others, folders, slots, chosen: HashMap::new(), missed: Vec::new() }
     }
 
     fn make_folders(&mut self) {
@@ -154,7 +157,7 @@ impl<'a> Batch<'a> {
             if let State::Folder(name) = &slot.state {
                 slot.state = match self.folders.make(Some(name.as_str())) {
                     Ok(_) => State::Made(name.clone()),
-                    Err(obstacle) => State::Done(Err(obstacle.into())),
+                    Err(obstacle) => State::Done(Err(self.core.refusal_of_path(obstacle))),
                 };
             }
         }
@@ -187,7 +190,7 @@ impl<'a> Batch<'a> {
             file.staged.close();
             let sound = |()| if file.staged.is_sound() { Ok(()) } else { Err(Errno::IO) };
             if let Err(errno) = synced.and_then(sound) {
-                let refusal = refusal("make a file durable", errno);
+                let refusal = self.core.refusal("make a file durable", errno);
                 file.staged.lost(&refusal);
                 slot.state = State::Done(Err(refusal));
             }
@@ -206,7 +209,8 @@ impl<'a> Batch<'a> {
             return;
         };
         let chosen = choose(self.core, &mut self.folders, &self.chosen, &self.slots, file);
-        let chosen = chosen.unwrap_or_else(|obstacle| Chosen::Done(Err(obstacle.into())));
+        let chosen = chosen
+            .unwrap_or_else(|obstacle| Chosen::Done(Err(self.core.refusal_of_path(obstacle))));
         if let Chosen::Name(choice) = &chosen {
             self.chosen.insert(choice.name.as_str().to_owned(), index);
         }
@@ -241,7 +245,7 @@ impl<'a> Batch<'a> {
         if let Err(errno) = self.core.receipts.intend(&self.core.disk, publications) {
             for slot in &mut self.slots {
                 if slot.state.named().is_some() {
-                    slot.state = State::Done(Err(refusal("write a receipt", errno)));
+                    slot.state = State::Done(Err(self.core.refusal("write a receipt", errno)));
                 }
             }
         }
@@ -302,8 +306,26 @@ impl<'a> Batch<'a> {
         };
         let publications = std::iter::once(publication(file, choice));
         if let Err(errno) = self.core.receipts.intend(&self.core.disk, publications) {
-            self.slots[index].state = State::Done(Err(refusal("write a receipt", errno)));
+            self.slots[index].state = State::Done(Err(self.core.refusal("write a receipt", errno)));
         }
+    }
+
+    /// Takes back what is written down of files that did not get their names: else it would be said of them that
+    /// they are missing, and of those that have the names that they were changed.
+    fn take_back(&mut self) {
+        // A later file of the batch may have got the name; that is what is written down of it.
+        let missed = std::mem::take(&mut self.missed);
+        let is_placed = |name: &EntryName| {
+            self.slots.iter().rev().find_map(|slot| match &slot.state {
+                State::Placed { identity, offered, record, choice } if choice.name == *name => {
+                    let (number, record) = (choice.number, *record);
+                    Some(Publication { identity, offered, number, record })
+                }
+                _ => None,
+            })
+        };
+        let missed = missed.iter().map(|name| (name, is_placed(name)));
+        self.core.receipts.take_back(&self.core.disk, missed);
     }
 
     fn sync_folders(&mut self) {
@@ -316,7 +338,7 @@ impl<'a> Batch<'a> {
                 {
                     usage.recorded(record.inode);
                 }
-                slot.state = State::Done(Err(refusal("make a folder durable", errno)));
+                slot.state = State::Done(Err(self.core.refusal("make a folder durable", errno)));
             }
         }
     }

@@ -8,7 +8,6 @@ use sandport_protocol::inbox::taken_by_folder;
 use super::{Batch, Choice, FileWork, State};
 use crate::Identity;
 use crate::inbox::disk::Publish;
-use crate::inbox::error::refusal;
 use crate::inbox::folders::Folders;
 use crate::inbox::tree::{self, Folder};
 use crate::inbox::usage::Reservation;
@@ -35,7 +34,12 @@ impl Batch<'_> {
             State::Named(file, choice) => {
                 // Where it fails, the name is not kept for it.
                 self.chosen.remove(choice.name.as_str());
-                place(self.core, &mut self.folders, file, choice, replaced)
+                let name = self.durable.then(|| choice.name.clone());
+                let placed = place(self.core, &mut self.folders, file, choice, replaced);
+                if let (Some(name), false) = (name, matches!(placed, State::Placed { .. })) {
+                    self.missed.push(name);
+                }
+                placed
             }
             other => other,
         };
@@ -68,7 +72,7 @@ fn place(
     let parent = choice.name.parent();
     let folder = match folders.make(parent) {
         Ok(folder) => folder,
-        Err(obstacle) => return State::Done(Err(obstacle.into())),
+        Err(obstacle) => return State::Done(Err(core.refusal_of_path(obstacle))),
     };
     let how = match core.options.conflict {
         Conflict::Replace => Publish::Replace,
@@ -99,7 +103,7 @@ fn place(
             folders.forget();
             State::Unnamed(file)
         }
-        Err(errno) => State::Done(Err(refusal("publish a file", errno))),
+        Err(errno) => State::Done(Err(core.refusal_of_name("publish a file", errno))),
     }
 }
 

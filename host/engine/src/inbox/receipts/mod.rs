@@ -1,35 +1,35 @@
 //! What was stored: a log on disk, so that a sender who asks again gets the receipt and not a second
 //! copy, and an index of it in memory.
 
+mod compact;
+mod damage;
 mod log;
+mod reading;
+mod survey;
+mod writer;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::Stat;
 use sandport_protocol::EntryName;
 pub(super) use sandport_protocol::inbox::Record;
-use sandport_protocol::inbox::{Entry, Index, Session, Stored};
+use sandport_protocol::inbox::{Entry, Index, LogItem, Session, Stored};
 
 use super::disk::Disk;
 use super::error::InboxError;
 use super::tree;
+use super::unpublished::Unpublished;
 use crate::Identity;
-use log::Log;
-pub(super) use log::{LogStamp, NAME as LOG_NAME, stamp};
-
-/// Fewest entries for which a log is rewritten without its dead ones. Under it the file has less
-/// than a megabyte and loads in a millisecond or two.
-const COMPACT_ENTRIES_MIN: u64 = 4_096;
-
-/// How many entries are compared with the disk to estimate how many are dead. It costs as many system
-/// calls at the start.
-const SAMPLES_MAX: usize = 128;
+use log::{Log, Rest};
+pub(super) use log::NAME as LOG_NAME;
+pub(super) use reading::{Recorded, Records};
+use survey::Survey;
+use writer::Writer;
 
 /// Most bytes of entries that wait for a write when nobody syncs. Bytes. Some hundreds of files.
 const WAITING_BYTES_MAX: usize = 32 * 1024;
@@ -45,17 +45,8 @@ pub(super) struct Receipts {
     index: Mutex<Index>,
     /// Whether entries wait whose flush nobody was asked for yet.
     unflushed: AtomicBool,
-}
-
-struct Writer {
-    log: Log,
-    session: Session,
-    /// Whether this run has written its [`Entry::Session`].
-    begun: bool,
-    /// How many [`Entry::Stored`] the log has.
-    entries: u64,
-    /// And how many at least before it is looked at whether most are superseded.
-    entries_looked_at: u64,
+    /// Whether a compaction is to end early.
+    stops: AtomicBool,
 }
 
 /// A file that is about to be published, or was.
@@ -66,8 +57,8 @@ pub(super) struct Publication<'a> {
     pub(super) record: Record,
 }
 
-impl Publication<'_> {
-    fn stored(&self) -> Stored<'_> {
+impl<'a> Publication<'a> {
+    fn stored(&self) -> Stored<'a> {
         Stored {
             identity: self.identity.name().map(Cow::Borrowed),
             offered: Cow::Borrowed(self.offered.as_str()),
@@ -75,15 +66,29 @@ impl Publication<'_> {
             record: self.record,
         }
     }
+
+    fn into_stored(self) -> Stored<'a> {
+        self.stored()
+    }
 }
 
 impl Receipts {
     /// Receipts that are forgotten when the server ends.
     pub(super) fn in_memory() -> Self {
-        Self { log: None, index: Mutex::new(Index::new()), unflushed: AtomicBool::new(false) }
+        Self::new(None, Index::new())
     }
 
-    /// Loads the log in `state`, which speaks of files beneath `root`.
+    fn new(writer: Option<Writer>, index: Index) -> Self {
+        Self {
+            log: writer.map(Mutex::new),
+            index: Mutex::new(index),
+            unflushed: AtomicBool::new(false),
+            stops: AtomicBool::new(false),
+        }
+    }
+
+    /// Loads the log in `state`, which speaks of files beneath `root`, of which those that are `unpublished` have
+    /// not got their names.
     ///
     /// If the earlier run did not end in good order, or made nothing durable, then what its entries
     /// speak of is made durable first, where this run promises that of what it vouches for.
@@ -92,15 +97,19 @@ impl Receipts {
         root: BorrowedFd<'_>,
         state: BorrowedFd<'_>,
         durable: bool,
+        unpublished: &Unpublished,
         path: &Path,
     ) -> Result<Self, InboxError> {
         let failed =
-            |doing| move |source| InboxError::Io { doing, path: path.join("receipts"), source };
+            |doing| move |source| InboxError::Io { doing, path: path.join(LOG_NAME), source };
         let boot = disk.boot();
         let mut index = Index::new();
         let mut survey = Survey::default();
         let mut holds = true;
-        let mut log = Log::open(state, |entry| {
+        // What was recorded of names before a file was to get them that did not.
+        let mut truths = Vec::new();
+        let (mut log, rest) = Log::open(state, |item| {
+            let LogItem::Entry(entry) = item else { return };
             survey.closed = entry == Entry::Closed;
             survey.any = true;
             match entry {
@@ -110,6 +119,9 @@ impl Receipts {
                 Entry::Stored(stored) => {
                     survey.entries += 1;
                     if holds && let Some(published) = stored.published() {
+                        if unpublished.has(&stored.record) {
+                            truths.push((stored.record, index.recorded(&published)));
+                        }
                         index.insert(&stored, published.as_str());
                         survey.sample(published, stored.record);
                     }
@@ -119,32 +131,25 @@ impl Receipts {
         })
         .map_err(failed("read"))?;
 
-        if survey.mostly_dead(root, index.len()) {
-            let is_live = |name: &EntryName, stored: &Stored<'_>| {
-                index.get(name.as_str()).is_some_and(|known| known.is(stored))
-                    && is_of(&stored.record, root, name)
-            };
-            let live = compact(disk, &mut log, state, is_live).map_err(failed("compact"))?;
-            index = live;
-            tracing::debug!(
-                entries = survey.entries,
-                live = index.len(),
-                "compacted the receipt log"
-            );
-            survey.entries = index.len() as u64;
-        }
-        let session = Session { boot, durable };
-        let entries = survey.entries;
-        let writer =
-            Writer { log, session, begun: false, entries, entries_looked_at: COMPACT_ENTRIES_MIN };
+        let is_damaged = tend(disk, &mut log, &rest, state).map_err(failed("cut"))?;
         if durable && survey.any && !survey.closed {
             disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
         }
-        Ok(Self {
-            log: Some(Mutex::new(writer)),
-            index: Mutex::new(index),
-            unflushed: AtomicBool::new(false),
-        })
+        let mut writer = Writer::new(log, Session { boot, durable }, survey.entries);
+        // A run that makes nothing durable cannot say again what an earlier one did.
+        if durable {
+            take_back(disk, root, &mut writer, &mut index, truths);
+        }
+        if is_damaged || survey.mostly_dead(root, index.len()) {
+            let before = writer.entries;
+            match compact_all(disk, root, state, &mut writer, &mut index) {
+                Ok(()) => {
+                    tracing::debug!(before, entries = writer.entries, "compacted the receipt log");
+                }
+                Err(error) => compact::goes_on(&error),
+            }
+        }
+        Ok(Self::new(Some(writer), index))
     }
 
     /// What `identity` has sent as `offered`, and fits, and is on the disk as it was published.
@@ -172,7 +177,7 @@ impl Receipts {
 
     fn owner_where(&self, name: &str, is_it: impl Fn(&Record) -> bool) -> Option<Identity> {
         let index = lock(&self.index);
-        let known = index.get(name).filter(|known| is_it(known.record))?;
+        let known = index.get(name).filter(|known| is_it(&known.record))?;
         Some(Identity::recorded(known.identity.cloned()))
     }
 
@@ -183,10 +188,26 @@ impl Receipts {
         publications: impl Iterator<Item = Publication<'a>>,
     ) -> rustix::io::Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
-        let mut writer = lock(log);
-        publications.for_each(|publication| writer.push(&publication));
-        writer.log.write(disk)?;
-        writer.log.sync(disk)
+        lock(log).write_durably(disk, publications.map(Publication::into_stored))
+    }
+
+    /// Writes down of each of these names what is true of it, since a file that was about to get it did not: that
+    /// another has just got it, or else what [`Receipts::publish`] was told last.
+    pub(super) fn take_back<'a>(
+        &self,
+        disk: &Disk,
+        missed: impl Iterator<Item = (&'a EntryName, Option<Publication<'a>>)>,
+    ) {
+        let Some(log) = &self.log else { return };
+        let index = lock(&self.index);
+        let truth = |(name, publication): (&EntryName, Option<Publication<'_>>)| {
+            publication.map_or_else(|| index.recorded(name), |it| it.stored().into_owned())
+        };
+        let truths: Vec<_> = missed.map(truth).collect();
+        drop(index);
+        if !truths.is_empty() {
+            lock(log).owe(disk, truths.into_iter());
+        }
     }
 
     /// Writes down what was published: a small file when it suits.
@@ -194,13 +215,13 @@ impl Receipts {
         let Some(log) = &self.log else { return };
         let mut writer = lock(log);
         let first = writer.log.waiting_bytes() == 0;
-        writer.push(publication);
+        writer.push(publication.stored());
         if writer.log.waiting_bytes() >= WAITING_BYTES_MAX
             || publication.record.size >= NOTED_AT_ONCE_BYTES_MIN
         {
             writer.flush(disk);
             // Whoever flushes also looks whether the log has grown too long.
-            if writer.entries == writer.entries_looked_at {
+            if writer.wants_a_look() {
                 self.unflushed.store(true, Ordering::Relaxed);
             }
         } else if first {
@@ -221,40 +242,6 @@ impl Receipts {
         }
     }
 
-    /// Rewrites the log if most of its entries are superseded by others under the same name, or so old
-    /// that they are forgotten; so it has twice as many entries as are remembered at most. Whether their
-    /// files are there is not asked: that could take longer than commits may wait.
-    ///
-    /// For when no entry is between [`Receipts::intend`] and [`Receipts::publish`].
-    pub(super) fn tidy(&self, disk: &Disk, state: BorrowedFd<'_>) {
-        let Some(log) = &self.log else { return };
-        let mut writer = lock(log);
-        if writer.entries < writer.entries_looked_at {
-            return;
-        }
-        let remembered = lock(&self.index).len() as u64;
-        if writer.entries / 2 >= remembered {
-            writer.flush(disk);
-            let is_live = |name: &EntryName, stored: &Stored<'_>| {
-                lock(&self.index).get(name.as_str()).is_some_and(|known| known.is(stored))
-            };
-            match compact(disk, &mut writer.log, state, is_live) {
-                Ok(live) => {
-                    tracing::debug!(
-                        entries = writer.entries,
-                        live = live.len(),
-                        "compacted the log"
-                    );
-                    writer.entries = live.len() as u64;
-                }
-                // It goes on as it is, and is tried again when there is twice as much.
-                Err(error) => tracing::warn!(%error, "could not compact the receipt log"),
-            }
-        }
-        writer.entries_looked_at =
-            COMPACT_ENTRIES_MIN.max(writer.entries.max(remembered).saturating_mul(2));
-    }
-
     /// From now on an offer of the file is answered with its receipt.
     pub(super) fn publish(&self, publication: &Publication<'_>, published: &EntryName) {
         lock(&self.index).insert(&publication.stored(), published.as_str());
@@ -263,32 +250,75 @@ impl Receipts {
     /// Ends the run; `durable`: all that was published is.
     pub(super) fn close(&self, disk: &Disk, durable: bool) {
         let Some(log) = &self.log else { return };
-        let mut writer = lock(log);
-        if writer.begun && durable {
-            writer.log.push(&Entry::Closed);
-        }
-        writer.flush(disk);
+        lock(log).close(disk, durable);
     }
 }
 
-impl Writer {
-    fn push(&mut self, publication: &Publication<'_>) {
-        if !self.begun {
-            self.begun = true;
-            self.log.push(&Entry::Session(self.session));
+/// Takes back what a run that was killed had written of files that did not get their names.
+fn take_back(
+    disk: &Disk,
+    root: BorrowedFd<'_>,
+    writer: &mut Writer,
+    index: &mut Index,
+    truths: Vec<(Record, Stored<'static>)>,
+) {
+    let mut owed = Vec::new();
+    // The latest first: each says what was true before it.
+    for (record, before) in truths.into_iter().rev() {
+        let Some(published) = before.published() else { continue };
+        let is_latest = index.get(published.as_str()).is_some_and(|it| it.record == record);
+        if is_latest && !is_of(&record, root, &published) {
+            index.insert(&before, published.as_str());
+            owed.push(before);
         }
-        self.entries += 1;
-        self.log.push(&Entry::Stored(publication.stored()));
     }
+    writer.owe(disk, owed.into_iter());
+}
 
-    fn flush(&mut self, disk: &Disk) {
-        if self.log.waiting_bytes() > 0
-            && let Err(errno) = self.log.write(disk)
-        {
-            // The files are there; senders who ask again after a restart will send them again.
-            tracing::warn!(error = %errno, "could not write the receipt log");
-        }
+/// Sees to what a log has beside its entries. Whether it is damaged and to be written anew.
+fn tend(
+    disk: &Disk,
+    log: &mut Log,
+    Rest { damaged, torn }: &Rest,
+    state: BorrowedFd<'_>,
+) -> std::io::Result<bool> {
+    let torn_bytes = torn.end - torn.start;
+    let mut parts = damaged.clone();
+    if torn_bytes > damage::TORN_BYTES_MAX {
+        parts.push(torn.clone());
+    } else if torn_bytes > 0 {
+        tracing::info!(bytes = torn_bytes, "cut off what a crash left at the end of the receipt log");
     }
+    if !parts.is_empty() {
+        damage::set_aside(log, state, &parts)?;
+    }
+    log.cut_rest(disk)?;
+    Ok(!damaged.is_empty())
+}
+
+/// Writes a log anew with the entries whose files are there, and forgets the others.
+fn compact_all(
+    disk: &Disk,
+    root: BorrowedFd<'_>,
+    state: BorrowedFd<'_>,
+    writer: &mut Writer,
+    index: &mut Index,
+) -> std::io::Result<()> {
+    let snapshot = writer.log.snapshot()?;
+    let is_live = |name: &EntryName, stored: &Stored<'_>| {
+        if !index.get(name.as_str()).is_some_and(|known| known.is(stored)) {
+            return false;
+        }
+        let is_there = is_of(&stored.record, root, name);
+        if !is_there {
+            index.remove(name.as_str());
+        }
+        is_there
+    };
+    let (new, entries) = compact::rewrite(disk, state, &snapshot, is_live, || false)?;
+    writer.log.replace(&snapshot, new)?;
+    writer.entries = entries;
+    Ok(())
 }
 
 /// Describes the file with this status.
@@ -319,123 +349,6 @@ fn is_of(record: &Record, root: BorrowedFd<'_>, name: &EntryName) -> bool {
 #[allow(clippy::useless_conversion, reason = "the types of the fields differ between targets")]
 fn modified(stat: &Stat) -> (i64, u32) {
     (i64::from(stat.st_mtime), u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
-}
-
-/// What a log looks like before anyone decides about it.
-#[derive(Default)]
-struct Survey {
-    any: bool,
-    closed: bool,
-    entries: u64,
-    /// Evenly spread over the log: every `stride`th.
-    samples: Vec<(EntryName, Record)>,
-    stride: u64,
-}
-
-impl Survey {
-    fn sample(&mut self, published: EntryName, record: Record) {
-        let stride = self.stride.max(1);
-        if !self.entries.is_multiple_of(stride) {
-            return;
-        }
-        if self.samples.len() == SAMPLES_MAX {
-            let mut keep = false;
-            self.samples.retain(|_| {
-                keep = !keep;
-                keep
-            });
-            self.stride = stride * 2;
-        }
-        self.samples.push((published, record));
-    }
-
-    /// Whether most entries speak of files that are not there as described.
-    fn mostly_dead(&self, root: BorrowedFd<'_>, indexed: usize) -> bool {
-        if self.entries < COMPACT_ENTRIES_MIN {
-            return false;
-        }
-        let gone = self.samples.iter().filter(|(name, record)| !is_of(record, root, name)).count();
-        (indexed as u64) < self.entries / 2 || gone > self.samples.len() / 2
-    }
-}
-
-/// Rewrites the log with the entries that are live; those.
-fn compact(
-    disk: &Disk,
-    log: &mut Log,
-    state: BorrowedFd<'_>,
-    is_live: impl Fn(&EntryName, &Stored<'_>) -> bool,
-) -> std::io::Result<Index> {
-    let mut live = Index::new();
-    log.replace(disk, state, |old, new| {
-        let mut session = None;
-        let mut closed = false;
-        let mut written = Ok(());
-        old.read_again(|entry| {
-            closed = entry == Entry::Closed;
-            match &entry {
-                Entry::Session(begun) => session = Some(*begun),
-                Entry::Stored(stored) => {
-                    let Some(published) = stored.published() else {
-                        return;
-                    };
-                    // Only the last entry under a name counts; one may be there twice.
-                    let is_written = |live: &Index| {
-                        live.get(published.as_str()).is_some_and(|known| known.is(stored))
-                    };
-                    if is_written(&live) || !is_live(&published, stored) {
-                        return;
-                    }
-                    let begun = session.take().map(Entry::Session);
-                    for entry in begun.iter().chain([&entry]) {
-                        written = std::mem::replace(&mut written, Ok(())).and(new.push(entry));
-                    }
-                    live.insert(stored, published.as_str());
-                }
-                Entry::Closed => {}
-            }
-        })?;
-        written?;
-        // What is appended from now on is by the last session.
-        if let Some(session) = session {
-            new.push(&Entry::Session(session))?;
-        }
-        if closed { new.push(&Entry::Closed) } else { Ok(()) }
-    })?;
-    Ok(live)
-}
-
-/// A record, and who sent the file.
-#[derive(Debug)]
-pub(super) struct Recorded {
-    pub(super) record: Record,
-    pub(super) identity: Identity,
-}
-
-/// The last record under each name that the log in `state` has, for who only looks: a server may be
-/// writing it. Empty where there is no log.
-pub(super) fn read_all(state: BorrowedFd<'_>) -> std::io::Result<HashMap<String, Recorded>> {
-    let mut records = HashMap::new();
-    // Few of them send many files.
-    let mut identities: HashSet<Arc<str>> = HashSet::new();
-    log::read_only(state, |entry| {
-        if let Entry::Stored(stored) = entry
-            && let Some(published) = stored.published()
-        {
-            let identity = stored.identity.as_deref().map(|name| match identities.get(name) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let name: Arc<str> = name.into();
-                    identities.insert(Arc::clone(&name));
-                    name
-                }
-            });
-            let recorded =
-                Recorded { record: stored.record, identity: Identity::recorded(identity) };
-            records.insert(published.as_str().to_owned(), recorded);
-        }
-    })?;
-    Ok(records)
 }
 
 /// A number for this boot of the system; 0: the system does not tell.

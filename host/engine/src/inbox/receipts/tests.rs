@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::inbox::disk::Step;
+use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, push_frame};
 use tempfile::TempDir;
 
 /// An inbox's folder with its state, without the rest of an inbox.
@@ -15,13 +16,15 @@ struct Bench {
     folder: TempDir,
     root: OwnedFd,
     disk: Disk,
+    /// What a run that was killed left in staging.
+    staged: Unpublished,
 }
 
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = OwnedFd::from(fs::File::open(folder.path()).unwrap());
-        Self { folder, root, disk: Disk::default() }
+        Self { folder, root, disk: Disk::default(), staged: Unpublished::default() }
     }
 
     fn open(&self) -> Opened {
@@ -37,7 +40,8 @@ impl Bench {
             seen.fetch_or(step == Step::SyncAll, Ordering::Relaxed);
             Ok(())
         }));
-        let receipts = Receipts::open(&disk, root, root, durable, self.folder.path()).unwrap();
+        let receipts = Receipts::open(&disk, root, root, durable, &self.staged, self.folder.path());
+        let receipts = receipts.unwrap();
         Opened { receipts, synced: synced.load(Ordering::Relaxed) }
     }
 
@@ -63,6 +67,15 @@ impl Bench {
 struct Opened {
     receipts: Receipts,
     synced: bool,
+}
+
+impl Receipts {
+    /// Writes the log anew where that is due, while nobody else does anything.
+    fn tidy(&self, bench: &Bench) {
+        if let Some(due) = self.compaction_due(&bench.disk) {
+            self.compact(&bench.disk, bench.root.as_fd(), due);
+        }
+    }
 }
 
 fn publication(offered: &EntryName, record: Record) -> Publication<'_> {
@@ -113,23 +126,91 @@ fn a_log_torn_at_any_byte_keeps_what_is_before_and_goes_on() {
 }
 
 #[test]
-fn a_log_damaged_at_any_byte_vouches_for_nothing_behind_the_damage() {
+fn damage_of_the_log_costs_the_entry_that_it_is_in_alone() {
+    let files = ["one", "two", "three"];
     let bench = Bench::new();
-    let files = ["one", "two", "three"].map(|name| bench.file(name));
+    let files = files.map(|name| bench.file(name));
     store(&bench, &bench.open().receipts, &files);
     let log = fs::read(bench.log()).unwrap();
-    let ends = frame_ends(&log);
+    let starts: Vec<usize> = std::iter::once(0).chain(frame_ends(&log)).collect();
+    let aside = bench.folder.path().join("receipts.damaged-1");
     for at in 0..log.len() {
         for damage in [0x01, 0x80, 0xFF] {
             let mut damaged = log.clone();
             damaged[at] ^= damage;
             fs::write(bench.log(), &damaged).unwrap();
-            let receipts = bench.open().receipts;
-            for ((name, _), end) in files.iter().zip(&ends[1..]) {
-                assert_eq!(bench.finds(&receipts, name), *end <= at, "{name} at {at}");
+            // Twice, since the first start writes the log anew.
+            for start in ["first", "second"] {
+                let receipts = bench.open().receipts;
+                for ((name, _), frame) in files.iter().zip(starts[1..].windows(2)) {
+                    let is_hit = (frame[0]..frame[1]).contains(&at);
+                    assert_eq!(bench.finds(&receipts, name), !is_hit, "{name} at {at}, {start}");
+                }
             }
+            let hit = starts.windows(2).find(|frame| (frame[0]..frame[1]).contains(&at)).unwrap();
+            // At the end it is what a crash leaves.
+            if hit[1] < log.len() {
+                assert_eq!(fs::read(&aside).unwrap(), damaged[hit[0]..hit[1]], "at {at}");
+                fs::remove_file(&aside).unwrap();
+            }
+            assert!(!aside.exists());
         }
     }
+}
+
+#[test]
+fn damage_is_set_aside_up_to_a_bound_and_never_a_reason_not_to_start() {
+    let bench = Bench::new();
+    let files = ["one", "two"].map(|name| bench.file(name));
+    store(&bench, &bench.open().receipts, &files);
+    let mut log = fs::read(bench.log()).unwrap();
+    log[15] ^= 1;
+    for _ in 0..20 {
+        fs::write(bench.log(), &log).unwrap();
+        assert!(bench.finds(&bench.open().receipts, &files[1].0));
+    }
+    let names = fs::read_dir(bench.folder.path()).unwrap().map(|it| it.unwrap().file_name());
+    let aside = names.filter(|name| name.to_str().unwrap().starts_with("receipts.damaged-"));
+    assert_eq!(aside.count(), 16);
+}
+
+#[test]
+fn a_long_end_of_a_log_that_is_no_entry_is_set_aside() {
+    let bench = Bench::new();
+    let file = bench.file("one");
+    store(&bench, &bench.open().receipts, std::slice::from_ref(&file));
+    let mut log = fs::read(bench.log()).unwrap();
+    let length = log.len();
+    log.resize(length + damage::TORN_BYTES_MAX as usize + 1, 0xEE);
+    fs::write(bench.log(), &log).unwrap();
+    assert!(bench.finds(&bench.open().receipts, &file.0));
+    assert_eq!(fs::metadata(bench.log()).unwrap().len(), length as u64);
+    let aside = fs::read(bench.folder.path().join("receipts.damaged-1")).unwrap();
+    assert!(aside == log[length..]);
+}
+
+#[test]
+fn entries_of_an_unknown_kind_are_skipped_and_kept() {
+    let bench = Bench::new();
+    let files = ["one", "two"].map(|name| bench.file(name));
+    store(&bench, &bench.open().receipts, &files[..1]);
+    let payload = b"\x7fwhat a later version says";
+    let mut unknown = u32::try_from(payload.len()).unwrap().to_le_bytes().to_vec();
+    unknown.extend(&blake3::hash(payload).as_bytes()[..8]);
+    unknown.extend(payload);
+    let mut log = fs::read(bench.log()).unwrap();
+    log.extend(&unknown);
+    fs::write(bench.log(), &log).unwrap();
+    store(&bench, &bench.open().receipts, &files[1..]);
+    // Also when the log is written anew, as it is where it is damaged.
+    let mut log = fs::read(bench.log()).unwrap();
+    log.splice(0..0, [0; 5]);
+    fs::write(bench.log(), &log).unwrap();
+    let receipts = bench.open().receipts;
+    assert!(files.iter().all(|(name, _)| bench.finds(&receipts, name)));
+    let log = fs::read(bench.log()).unwrap();
+    assert!(log.windows(unknown.len()).any(|bytes| bytes == unknown));
+    assert!(log[0] != 0);
 }
 
 #[test]
@@ -149,13 +230,7 @@ fn a_failed_write_or_sync_of_the_log_takes_nothing_else_with_it() {
         let files = ["one", "two", "three"].map(|name| bench.file(name));
         let receipts = bench.open().receipts;
         store(&bench, &receipts, &files[..1]);
-        let mut fails = true;
-        bench.disk.watch(Box::new(move |at| {
-            if at == step && std::mem::take(&mut fails) {
-                return Err(rustix::io::Errno::IO);
-            }
-            Ok(())
-        }));
+        fail_once(&bench.disk, step);
         let (name, record) = &files[1];
         receipts.intend(&bench.disk, std::iter::once(publication(name, *record))).unwrap_err();
         store(&bench, &receipts, &files[2..]);
@@ -163,6 +238,208 @@ fn a_failed_write_or_sync_of_the_log_takes_nothing_else_with_it() {
         let found = files.each_ref().map(|(name, _)| bench.finds(&receipts, name));
         assert_eq!(found, [true, false, true]);
     }
+}
+
+/// Lets the next of these steps fail.
+fn fail_once(disk: &Disk, step: Step) {
+    let mut fails = true;
+    disk.watch(Box::new(move |at| {
+        if at == step && std::mem::take(&mut fails) {
+            return Err(rustix::io::Errno::IO);
+        }
+        Ok(())
+    }));
+}
+
+fn sessions(bench: &Bench) -> usize {
+    let mut sessions = 0;
+    Log::open(&bench.root, |item| {
+        sessions += usize::from(matches!(item, LogItem::Entry(Entry::Session(_))));
+    })
+    .unwrap();
+    sessions
+}
+
+#[test]
+fn a_first_write_of_a_run_that_fails_keeps_its_session() {
+    for step in [Step::WriteLog, Step::SyncLog, Step::SyncLogDir] {
+        let bench = Bench::new();
+        let files = ["one", "two"].map(|name| bench.file(name));
+        let receipts = bench.open().receipts;
+        fail_once(&bench.disk, step);
+        let (name, record) = &files[0];
+        receipts.intend(&bench.disk, std::iter::once(publication(name, *record))).unwrap_err();
+        store(&bench, &receipts, &files[1..]);
+        assert_eq!(sessions(&bench), 1, "{step:?}");
+    }
+    // Without durability: what was written under no session would be believed after a power cut.
+    let bench = Bench::new();
+    let files = ["one", "two"].map(|name| bench.file(name));
+    let receipts = bench.open_as(false).receipts;
+    fail_once(&bench.disk, Step::WriteLog);
+    for (name, record) in &files {
+        receipts.note(&bench.disk, &publication(name, *record));
+        receipts.flush(&bench.disk);
+    }
+    assert_eq!(sessions(&bench), 1);
+}
+
+#[test]
+fn a_write_of_the_log_that_failed_is_not_found_again() {
+    for step in [Step::SyncLog, Step::SyncLogDir] {
+        let bench = Bench::new();
+        // As long as each other: the frames that failed begin where others end.
+        let files: Vec<_> = (0..4).map(|n| bench.file(&format!("f{n}"))).collect();
+        let receipts = bench.open().receipts;
+        fail_once(&bench.disk, step);
+        let failed = files[..3].iter().map(|(name, record)| publication(name, *record));
+        receipts.intend(&bench.disk, failed).unwrap_err();
+        store(&bench, &receipts, &files[3..]);
+        let receipts = bench.open().receipts;
+        let found = files.iter().filter(|(name, _)| bench.finds(&receipts, name)).count();
+        assert_eq!(found, 1, "{step:?}");
+    }
+}
+
+#[test]
+fn an_entry_is_taken_back_by_what_was_true_before() {
+    let bench = Bench::new();
+    let (replaced, new) = (bench.file("replaced"), bench.file("new"));
+    let receipts = bench.open().receipts;
+    store(&bench, &receipts, std::slice::from_ref(&replaced));
+    let record = Record { inode: 1, ..new.1 };
+    let names = [&replaced.0, &new.0];
+    receipts.intend(&bench.disk, names.map(|name| publication(name, record)).into_iter()).unwrap();
+    // The disk does not take it at once.
+    fail_once(&bench.disk, Step::WriteLog);
+    receipts.take_back(&bench.disk, names.map(|name| (name, None)).into_iter());
+    let later = bench.file("later");
+    store(&bench, &receipts, std::slice::from_ref(&later));
+    let mut records = Records::default();
+    records.refresh(bench.root.as_fd()).unwrap();
+    let recorded = |name: &EntryName| records.get(name.as_str()).map(|recorded| recorded.record);
+    assert_eq!(recorded(&replaced.0), Some(replaced.1));
+    assert_eq!(recorded(&new.0), None);
+    assert_eq!(recorded(&later.0), Some(later.1));
+    let receipts = bench.open().receipts;
+    assert!(bench.finds(&receipts, &replaced.0) && bench.finds(&receipts, &later.0));
+}
+
+#[test]
+fn a_crash_before_a_file_got_its_name_leaves_no_record_of_it() {
+    let mut bench = Bench::new();
+    let (replaced, other) = (bench.file("replaced"), bench.file("other"));
+    let receipts = bench.open().receipts;
+    store(&bench, &receipts, &[replaced.clone(), other.clone()]);
+    let staging = bench.folder.path().join("staging");
+    fs::create_dir(&staging).unwrap();
+    fs::write(staging.join("0"), b"staged").unwrap();
+    let staged = tree::look(fs::File::open(&staging).unwrap(), "0").unwrap().unwrap();
+    let record = describe([7; 32], &staged);
+    let new = EntryName::parse("new").unwrap();
+    let intended = [&replaced.0, &new, &replaced.0];
+    receipts
+        .intend(&bench.disk, intended.map(|name| publication(name, record)).into_iter())
+        .unwrap();
+    drop(receipts);
+    bench.staged.add(fs::File::open(&staging).unwrap());
+    let receipts = bench.open().receipts;
+    assert!(bench.finds(&receipts, &replaced.0) && bench.finds(&receipts, &other.0));
+    let mut records = Records::default();
+    records.refresh(bench.root.as_fd()).unwrap();
+    assert!(records.get("new").is_none());
+    assert_eq!(records.get("replaced").map(|it| it.record), Some(replaced.1));
+}
+
+#[test]
+fn who_looks_reads_what_was_appended_and_no_more() {
+    let bench = Bench::new();
+    let files: Vec<_> = (0..200).map(|n| bench.file(&format!("f{n}"))).collect();
+    let receipts = bench.open().receipts;
+    store(&bench, &receipts, &files[..100]);
+    let mut records = Records::default();
+    assert!(records.refresh(bench.root.as_fd()).unwrap());
+    assert!(!records.refresh(bench.root.as_fd()).unwrap());
+    // Whatever is made of the beginning is not seen, since it is not read again.
+    let log = fs::OpenOptions::new().write(true).open(bench.log()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&log, &[0xEE; 40], 0).unwrap();
+    for file in &files[100..] {
+        store(&bench, &receipts, std::slice::from_ref(file));
+        assert!(records.refresh(bench.root.as_fd()).unwrap());
+        assert_eq!(records.get(file.0.as_str()).map(|it| it.record), Some(file.1));
+    }
+    assert!(records.get("f0").is_some());
+    // A log that was written anew is another one, and so is one that was cut and written again.
+    fs::write(bench.folder.path().join("copy"), fs::read(bench.log()).unwrap()).unwrap();
+    fs::rename(bench.folder.path().join("copy"), bench.log()).unwrap();
+    assert!(records.refresh(bench.root.as_fd()).unwrap());
+    assert!(records.get("f199").is_some());
+    fs::remove_file(bench.log()).unwrap();
+    assert!(records.refresh(bench.root.as_fd()).unwrap());
+    assert!(records.get("f199").is_none());
+}
+
+#[test]
+fn commits_go_on_while_the_log_is_written_anew() {
+    let bench = Bench::new();
+    let (replaced, kept) = (bench.file("replaced"), bench.file("kept"));
+    let receipts = bench.open().receipts;
+    store(&bench, &receipts, std::slice::from_ref(&kept));
+    let records: Vec<Record> = (0..5_000).map(|n| Record { inode: n, ..replaced.1 }).collect();
+    let publications = records.iter().map(|record| publication(&replaced.0, *record));
+    receipts.intend(&bench.disk, publications).unwrap();
+    receipts.publish(&publication(&replaced.0, replaced.1), &replaced.0);
+    let due = receipts.compaction_due(&bench.disk).unwrap();
+    assert!(receipts.compaction_due(&bench.disk).is_none(), "one at a time");
+    // It has come as far as to the writing of the new log, and waits there until others have committed.
+    let disk = Disk::default();
+    let (reached, wait_reached) = std::sync::mpsc::channel();
+    let (go_on, wait_go_on) = std::sync::mpsc::channel::<()>();
+    let mut first = true;
+    disk.watch(Box::new(move |_| {
+        if std::mem::take(&mut first) {
+            reached.send(()).unwrap();
+            let _ = wait_go_on.recv();
+        }
+        Ok(())
+    }));
+    let meanwhile: Vec<_> = (0..20).map(|n| bench.file(&format!("m{n}"))).collect();
+    std::thread::scope(|scope| {
+        let (receipts, root) = (&receipts, bench.root.as_fd());
+        scope.spawn(move || receipts.compact(&disk, root, due));
+        let patience = std::time::Duration::from_secs(60);
+        wait_reached.recv_timeout(patience).expect("the compaction writes the new log");
+        store(&bench, receipts, std::slice::from_ref(&replaced));
+        store(&bench, receipts, &meanwhile);
+        drop(go_on);
+    });
+    let length = fs::metadata(bench.log()).unwrap().len();
+    assert!(length < 30 * 100, "{length}: it is the new one");
+    store(&bench, &receipts, &[bench.file("later")]);
+    let receipts = bench.open().receipts;
+    for (name, _) in meanwhile.iter().chain([&replaced, &kept, &bench.file("later")]) {
+        assert!(bench.finds(&receipts, name), "{name}");
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_while_it_is_written_anew_stays() {
+    let bench = Bench::new();
+    let (replaced, failed) = (bench.file("replaced"), bench.file("failed"));
+    let receipts = bench.open().receipts;
+    let publications = (0..5_000).map(|n| Record { inode: n, ..replaced.1 }).collect::<Vec<_>>();
+    let publications = publications.iter().map(|record| publication(&replaced.0, *record));
+    receipts.intend(&bench.disk, publications).unwrap();
+    store(&bench, &receipts, std::slice::from_ref(&replaced));
+    let due = receipts.compaction_due(&bench.disk).unwrap();
+    fail_once(&bench.disk, Step::SyncLog);
+    let intended = std::iter::once(publication(&failed.0, failed.1));
+    receipts.intend(&bench.disk, intended).unwrap_err();
+    let before = fs::read(bench.log()).unwrap();
+    receipts.compact(&Disk::default(), bench.root.as_fd(), due);
+    assert!(fs::read(bench.log()).unwrap() == before);
+    assert!(!bench.folder.path().join("receipts.new").exists());
+    assert!(!receipts.is_compacting());
 }
 
 #[test]
@@ -199,23 +476,18 @@ fn what_was_stored_without_durability_holds_until_the_system_stops() {
 
     // The same log as another boot left it.
     let mut other_boot = Vec::new();
-    let mut log = Log::open(&bench.root, |entry| {
-        other_boot.push(match entry {
+    Log::open(&bench.root, |item| {
+        let LogItem::Entry(entry) = item else { return };
+        let entry = match entry {
             Entry::Session(Session { boot, durable }) => {
                 Entry::Session(Session { boot: boot ^ 1, durable })
             }
-            Entry::Stored(Stored { offered, number, record, .. }) => {
-                let offered = Cow::Owned(offered.into_owned());
-                Entry::Stored(Stored { identity: None, offered, number, record })
-            }
-            Entry::Closed => Entry::Closed,
-        });
+            entry => entry,
+        };
+        push_frame(&mut other_boot, &entry);
     })
     .unwrap();
-    log.replace(&bench.disk, bench.root.as_fd(), |_, new| {
-        other_boot.iter().try_for_each(|entry| new.push(entry))
-    })
-    .unwrap();
+    fs::write(bench.log(), other_boot).unwrap();
     assert!(!bench.finds(&bench.open().receipts, &file.0));
 }
 
@@ -293,7 +565,7 @@ fn store_under_one_name(
         for record in &records {
             receipts.publish(&publication(name, *record), name);
         }
-        receipts.tidy(&bench.disk, bench.root.as_fd());
+        receipts.tidy(bench);
         largest = largest.max(fs::metadata(bench.log()).unwrap().len());
     }
     largest

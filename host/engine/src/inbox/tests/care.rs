@@ -21,22 +21,6 @@ fn listed(dir: &Path) -> Vec<String> {
         .collect()
 }
 
-fn verified(dir: &Path) -> Vec<String> {
-    verify(dir)
-        .unwrap()
-        .map(|checked| {
-            let verdict = match checked.verdict {
-                Verdict::Whole => "whole",
-                Verdict::Changed => "changed",
-                Verdict::Missing => "missing",
-                Verdict::Unrecorded => "unrecorded",
-                Verdict::Unreadable(error) => panic!("{error}"),
-            };
-            format!("{verdict} {}", checked.path.display())
-        })
-        .collect()
-}
-
 #[test]
 fn files_are_listed_by_name_while_a_server_has_the_inbox_and_after_it() {
     let mut bench = Bench::new();

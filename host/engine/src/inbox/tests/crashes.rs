@@ -76,6 +76,9 @@ fn crash_and_send_again(durability: Durability, ahead: usize, crash: usize) -> b
     }
     // What a killed process leaves behind; dropping the inbox may not tidy up for it.
     bench.restart();
+    let alarms = verified(&bench.dir());
+    let is_alarm = |said: &&String| said.starts_with("missing") || said.starts_with("changed");
+    assert_eq!(alarms.iter().find(is_alarm), None, "crash at {crash}: a false alarm");
     let again = send_tree(&bench, ahead);
     for (content, receipt) in &answered {
         assert_eq!(fs::read(bench.path(&receipt.name)).unwrap(), *content, "crash at {crash}");

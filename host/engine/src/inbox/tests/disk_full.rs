@@ -107,6 +107,7 @@ fn no_inodes_left_is_no_space_left() {
             .find_map(Result::err)
             .expect("the disk fills up");
         assert_eq!(refusal.code, RefusalCode::InsufficientSpace);
+        assert!(refusal.to_string().contains("no inode left"), "{refusal}");
         fs::remove_file(dir.join("inbox/f0")).unwrap();
         send(&inbox, "again", b"x").unwrap();
     });

@@ -10,11 +10,13 @@ mod damage;
 mod disk_full;
 mod failing_disk;
 mod faults;
+mod health;
 mod identities;
 mod intake;
 mod leftovers;
 mod locations;
 mod lost_writes;
+mod missed;
 mod nameless;
 mod paths;
 mod power;
@@ -36,6 +38,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::care::{Verdict as Checked, verify};
 use super::*;
 use crate::namespace;
 use crate::patience::{Watchdog, block_on, receive, until};
@@ -112,6 +115,23 @@ impl Bench {
     fn staged(&self) -> usize {
         fs::read_dir(self.path(".sandport/staging")).unwrap().count()
     }
+}
+
+/// What `verify` says of an inbox.
+fn verified(dir: &Path) -> Vec<String> {
+    verify(dir)
+        .unwrap()
+        .map(|checked| {
+            let verdict = match checked.verdict {
+                Checked::Whole => "whole",
+                Checked::Changed => "changed",
+                Checked::Missing => "missing",
+                Checked::Unrecorded => "unrecorded",
+                Checked::Unreadable(error) => panic!("{error}"),
+            };
+            format!("{verdict} {}", checked.path.display())
+        })
+        .collect()
 }
 
 fn list(dir: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::inbox::{Inbox, Quota};
+use crate::inbox::{Inbox, InboxError, Quota};
 use crate::net::{Address, BindError, Listener};
 use crate::sandbox::{Context, ResidentSandbox};
 use supervisor::Supervisor;
@@ -45,6 +45,9 @@ pub enum ResidentError {
         /// Why.
         source: std::io::Error,
     },
+    /// The inbox was removed or unmounted, or cannot be written any more.
+    #[error(transparent)]
+    Lost(InboxError),
     /// The component ended before it had ever listened.
     #[error("the receiver ended before it listened: {reason}{}", words(last_words.as_deref()))]
     NeverListened {
@@ -71,6 +74,7 @@ impl ResidentError {
             Self::Inbox { .. } => {
                 "see that the folder is there, or mounted, and that this user may open it"
             }
+            Self::Lost(error) => error.hint(),
             Self::NeverListened { .. } => {
                 "look at its output above, or with -v; wit/RESIDENT.md says how it is started"
             }
@@ -101,7 +105,7 @@ impl ResidentServer {
     /// not published is lost. Dropping the future does the same.
     ///
     /// # Errors
-    /// [`ResidentError`]. Once it has listened, only where the folder of the inbox is gone.
+    /// [`ResidentError`]. Once it has listened, only where the inbox is lost.
     pub async fn run(
         self,
         addresses: &[Address],
@@ -124,6 +128,7 @@ impl ResidentServer {
         // Dropping the sender ends the component.
         let (stop, stopped) = oneshot::channel::<()>();
         let (done, mut outcome) = oneshot::channel();
+        let inbox = self.inbox.clone();
         let supervisor = Supervisor::new(self, &granted);
         // A thread of its own: the component computes, and blocks in the file system, without keeping
         // anything else waiting.
@@ -139,6 +144,12 @@ impl ResidentServer {
             () = shutdown => {
                 drop(stop);
                 outcome.await
+            }
+            error = inbox.lost() => {
+                drop(stop);
+                // Why the server ends is known, whatever the component says about it.
+                let _ = outcome.await;
+                return Err(ResidentError::Lost(error));
             }
         };
         outcome.unwrap_or_else(|_| {

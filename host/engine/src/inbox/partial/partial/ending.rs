@@ -12,7 +12,6 @@ use super::holding::Evicted;
 use super::{Partial, State};
 use crate::inbox::Durability;
 use crate::inbox::commit::{Job, Pending, Ticket, Work};
-use crate::inbox::error::refusal;
 use crate::inbox::partial::holder::Commit;
 use crate::inbox::partial::keeper::Request;
 use crate::inbox::partial::store;
@@ -212,7 +211,7 @@ impl Partial {
         commits: &[Commit],
         Whole { size, data }: Whole,
     ) -> Result<FileWork, Refusal> {
-        let failed = |errno| refusal("finish a file", errno);
+        let failed = |errno| self.core.refusal("finish a file", errno);
         let mismatch = |words: String| Err(Refusal::new(RefusalCode::DigestMismatch, words));
         let data = match data {
             Some(data) => data,

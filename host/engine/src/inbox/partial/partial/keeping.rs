@@ -10,7 +10,6 @@ use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Tail};
 use super::{Partial, State, entries, tail};
 use crate::inbox::Durability;
 use crate::inbox::disk::Step;
-use crate::inbox::error::refusal;
 use crate::inbox::partial::store::{self, Journal};
 
 impl Partial {
@@ -70,7 +69,7 @@ impl Partial {
         if full && let Err(errno) = self.core.disk.sync(Step::SyncPartial, &data) {
             // What the system could not write it may have given up: nothing since the last watermark
             // is to be relied on.
-            self.give_up(&refusal("make a partial file durable", errno));
+            self.give_up(&self.core.refusal("make a partial file durable", errno));
             return Ok(());
         }
         let boot = (!full).then_some(self.core.boot);
@@ -91,7 +90,7 @@ impl Partial {
             drop(state);
             self.room_changed();
             return match waited_for {
-                true => Err(refusal("write the journal of a partial file", errno)),
+                true => Err(self.core.refusal("write the journal of a partial file", errno)),
                 false => Ok(()),
             };
         }

@@ -1,0 +1,126 @@
+//! What the log says, for who only looks: a server may be writing it.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use sandport_protocol::inbox::{Entry, LogItem, Record, Stored};
+
+use super::log::{NAME, length, read};
+use crate::Identity;
+
+/// A record, and who sent the file.
+#[derive(Debug)]
+pub(in crate::inbox) struct Recorded {
+    pub(in crate::inbox) record: Record,
+    pub(in crate::inbox) identity: Identity,
+}
+
+/// The last record under each name that the log of an inbox has, as far as it was read.
+#[derive(Debug, Default)]
+pub(in crate::inbox) struct Records {
+    by_name: HashMap<String, Recorded>,
+    /// Few of them send many files.
+    identities: HashSet<Arc<str>>,
+    read: Option<Read>,
+}
+
+/// How far a log was read.
+#[derive(Debug)]
+struct Read {
+    /// Its inode: a log that was written anew has another.
+    inode: u64,
+    end: u64,
+    /// What stands before `end`: a log that was cut and written again has something else there.
+    mark: [u8; MARK_BYTES],
+}
+
+/// As much of a frame as tells it from others: more than the checksum. Bytes.
+const MARK_BYTES: usize = 32;
+
+impl Records {
+    /// The record of the file that has the name.
+    pub(in crate::inbox) fn get(&self, name: &str) -> Option<&Recorded> {
+        self.by_name.get(name)
+    }
+
+    /// All names that have a record.
+    pub(in crate::inbox) fn names(&self) -> impl Iterator<Item = &String> {
+        self.by_name.keys()
+    }
+
+    /// Reads what the log in `state` has got since. Whether that was anything. Where there is no log, there are
+    /// no records. What does not hold together at its end may be an entry that is being written.
+    pub(in crate::inbox) fn refresh(&mut self, state: BorrowedFd<'_>) -> io::Result<bool> {
+        // Without waiting for the other end of a pipe that somebody put there.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(state, NAME, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => {
+                let had_any = self.read.is_some();
+                *self = Self::default();
+                return Ok(had_any);
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+        let inode = rustix::fs::fstat(&file)?.st_ino;
+        let from = match &self.read {
+            Some(read) if read.inode == inode && mark(&file, read.end)? == read.mark => {
+                if length(&file)? == read.end {
+                    return Ok(false);
+                }
+                read.end
+            }
+            _ => {
+                *self = Self::default();
+                0
+            }
+        };
+        let end = read(&file, from..u64::MAX, |item| {
+            if let LogItem::Entry(Entry::Stored(stored)) = item {
+                self.take(&stored);
+            }
+            true
+        })?;
+        self.read = Some(Read { inode, end, mark: mark(&file, end)? });
+        Ok(end > from)
+    }
+
+    fn take(&mut self, stored: &Stored<'_>) {
+        let Some(published) = stored.published() else { return };
+        if stored.record == Record::NONE {
+            self.by_name.remove(published.as_str());
+            return;
+        }
+        let identity = stored.identity.as_deref().map(|name| match self.identities.get(name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let name: Arc<str> = name.into();
+                self.identities.insert(Arc::clone(&name));
+                name
+            }
+        });
+        let recorded = Recorded { record: stored.record, identity: Identity::recorded(identity) };
+        self.by_name.insert(published.as_str().to_owned(), recorded);
+    }
+}
+
+/// What stands in a log before `end`.
+fn mark(file: &OwnedFd, end: u64) -> io::Result<[u8; MARK_BYTES]> {
+    let mut mark = [0; MARK_BYTES];
+    let start = end.saturating_sub(MARK_BYTES as u64);
+    let room = usize::try_from(end - start).unwrap_or(MARK_BYTES);
+    let mut filled = 0;
+    while filled < room {
+        let rest = &mut mark[filled..room];
+        let offset = start + filled as u64;
+        match rustix::io::retry_on_intr(|| rustix::io::pread(file.as_fd(), &mut *rest, offset))? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(mark)
+}
