@@ -53,10 +53,9 @@ impl Failure {
                 RefusalCode::InsufficientSpace,
                 "the disk of the inbox holds as many files as it can: it has no inode left",
             ),
-            Self::DiskQuota => (
-                RefusalCode::InsufficientSpace,
-                "the disk quota of the server's user is used up",
-            ),
+            Self::DiskQuota => {
+                (RefusalCode::InsufficientSpace, "the disk quota of the server's user is used up")
+            }
             Self::Name => {
                 (RefusalCode::NameInvalid, "the file system of the inbox does not take the name")
             }

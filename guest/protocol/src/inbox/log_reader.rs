@@ -91,9 +91,7 @@ fn frame(bytes: &[u8]) -> Frame<'_> {
     };
     match bytes.get(LOG_HEAD_BYTES..LOG_HEAD_BYTES + length) {
         None => Frame::Short,
-        Some(payload) if checksum(payload) == check => {
-            Frame::Is(&bytes[..LOG_HEAD_BYTES + length])
-        }
+        Some(payload) if checksum(payload) == check => Frame::Is(&bytes[..LOG_HEAD_BYTES + length]),
         Some(_) => Frame::None,
     }
 }

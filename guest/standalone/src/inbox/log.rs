@@ -2,8 +2,8 @@
 
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::{
-    COMPACT_ENTRIES_MIN, Compaction, Entry, LogItem, LogReader, Session, Stored,
-    is_compaction_due, push_frame,
+    COMPACT_ENTRIES_MIN, Compaction, Entry, LogItem, LogReader, Session, Stored, is_compaction_due,
+    push_frame,
 };
 
 use super::files::{DiskError, File, Folder};
@@ -230,8 +230,7 @@ impl<F: Folder> Log<F> {
             (self.file, self.end) = (file, end);
             self.has_rest = false;
             self.entries = kept + self.entries.saturating_sub(entries);
-            self.entries_looked_at =
-                COMPACT_ENTRIES_MIN.max(self.entries.saturating_mul(2));
+            self.entries_looked_at = COMPACT_ENTRIES_MIN.max(self.entries.saturating_mul(2));
         }
         // Before anything is written that the old one does not have: a power cut may bring it back.
         if self.session.durable { self.state.sync() } else { Ok(()) }

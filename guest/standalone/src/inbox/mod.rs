@@ -163,8 +163,8 @@ impl<F: Folder> Inbox<F> {
         {
             return Err(too_large(size_max));
         }
-        let there =
-            tree::look_up(&core.root, &name).map_err(|error| error.refusal_of_name("open a folder"))?;
+        let there = tree::look_up(&core.root, &name)
+            .map_err(|error| error.refusal_of_name("open a folder"))?;
         if there.is_some() && core.options.conflict == Conflict::Refuse {
             return Err(taken());
         }
@@ -188,7 +188,8 @@ impl<F: Folder> Core<F> {
 
     /// The folder at `path` (`None`: the inbox itself), made if it is missing, and durably.
     fn folder(&self, path: Option<&str>) -> Result<F, Refusal> {
-        tree::make(&self.root, path, self.durable()).map_err(|error| error.refusal_of_name("open a folder"))
+        tree::make(&self.root, path, self.durable())
+            .map_err(|error| error.refusal_of_name("open a folder"))
     }
 
     fn make_up_name(&self) -> Result<EntryName, Refusal> {

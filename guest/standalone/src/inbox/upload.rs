@@ -236,10 +236,10 @@ impl<F: Folder> Upload<F> {
                         core.receipts.take_back(&name);
                     }
                     match error.trouble {
-                    Trouble::IsFolder => return Err(taken_by_folder()),
-                    // Someone outside took the name, or the folder was removed.
-                    Trouble::Exists | Trouble::NotFound => continue,
-                    _ => return Err(error.refusal_of_name("publish a file")),
+                        Trouble::IsFolder => return Err(taken_by_folder()),
+                        // Someone outside took the name, or the folder was removed.
+                        Trouble::Exists | Trouble::NotFound => continue,
+                        _ => return Err(error.refusal_of_name("publish a file")),
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! A file system for the inbox, by std and by path. What WASI's does is tested end to end.
 
+use std::cell::Cell;
 use std::fs::{self, FileTimes, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -8,6 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use sandport_protocol::inbox::Failure;
 use sandport_standalone::inbox::{DiskError, File, Folder, Kind, Look, Trouble};
+
+thread_local! {
+    /// Whether the disk of this thread has no room for names.
+    pub(crate) static LINKS_FAIL: Cell<bool> = const { Cell::new(false) };
+}
 
 /// A folder.
 #[derive(Clone, Debug)]
@@ -78,6 +84,9 @@ impl Folder for StdFolder {
     }
 
     fn link(&self, name: &str, to: &Self, new: &str) -> Result<(), DiskError> {
+        if LINKS_FAIL.get() {
+            return Err(error(io::ErrorKind::StorageFull.into()));
+        }
         fs::hard_link(self.at(name), to.at(new)).map_err(error)
     }
 

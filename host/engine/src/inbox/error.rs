@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use rustix::io::Errno;
-use sandport_protocol::inbox::Failure;
 use sandport_protocol::NameError;
+use sandport_protocol::inbox::Failure;
 
 /// Why a folder cannot serve as an inbox. The text names the condition; [`InboxError::hint`] says what
 /// to do about it.

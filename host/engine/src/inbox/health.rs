@@ -52,10 +52,9 @@ impl Loss {
     fn error(self, dir: &Path) -> InboxError {
         match self {
             Self::Gone => InboxError::Gone { dir: dir.to_path_buf() },
-            Self::Closed(errno) => InboxError::NotWritable {
-                path: dir.to_path_buf(),
-                source: io::Error::from(errno),
-            },
+            Self::Closed(errno) => {
+                InboxError::NotWritable { path: dir.to_path_buf(), source: io::Error::from(errno) }
+            }
             Self::Thread(thread) => InboxError::Stopped { dir: dir.to_path_buf(), thread },
         }
     }

@@ -24,8 +24,7 @@ impl Unpublished {
     pub(super) fn add(&mut self, directory: impl AsFd) {
         let Ok(entries) = rustix::fs::Dir::read_from(&directory) else { return };
         for entry in entries.filter_map(Result::ok) {
-            let stat =
-                rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+            let stat = rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
             if let Ok(stat) = stat
                 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
             {

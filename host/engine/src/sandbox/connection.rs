@@ -255,8 +255,8 @@ impl Connection {
     /// inbox is lost is told by the server, not of each file that meets it.
     pub(crate) fn emit(&self, event: ServerEvent) {
         let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ServerEvent::UploadRefused { refusal, .. } | ServerEvent::ConnectionRefused { refusal, .. } =
-            &event
+        if let ServerEvent::UploadRefused { refusal, .. }
+        | ServerEvent::ConnectionRefused { refusal, .. } = &event
             && self.context.inbox.is_of_loss(refusal)
         {
             return;

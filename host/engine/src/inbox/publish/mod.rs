@@ -149,7 +149,15 @@ impl<'a> Batch<'a> {
             })
             .collect();
         let folders = Folders::new(core, durable);
-        Self { core, durable, beside_others, folders, slots, chosen: HashMap::new(), missed: Vec::new() }
+        Self {
+            core,
+            durable,
+            beside_others,
+            folders,
+            slots,
+            chosen: HashMap::new(),
+            missed: Vec::new(),
+        }
     }
 
     fn make_folders(&mut self) {

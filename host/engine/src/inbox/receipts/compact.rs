@@ -131,11 +131,7 @@ pub(super) fn rewrite<'a>(
     let mut outcome = Ok(());
     old.read(|item| {
         compaction.handle_item(&item, &mut is_live, &mut new.frames);
-        outcome = if stops() {
-            Err(io::ErrorKind::Interrupted.into())
-        } else {
-            new.write_much()
-        };
+        outcome = if stops() { Err(io::ErrorKind::Interrupted.into()) } else { new.write_much() };
         outcome.is_ok()
     })?;
     outcome?;

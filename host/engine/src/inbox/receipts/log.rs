@@ -163,11 +163,7 @@ impl Log {
 
     /// Lets a new log take its place, which has what the snapshot held, with what was written since. What waits
     /// waits for the new one. Where it fails, the log is as it was.
-    pub(super) fn replace(
-        &mut self,
-        snapshot: &Snapshot,
-        mut new: NewLog<'_>,
-    ) -> io::Result<()> {
+    pub(super) fn replace(&mut self, snapshot: &Snapshot, mut new: NewLog<'_>) -> io::Result<()> {
         if snapshot.taken_out != self.taken_out {
             return Err(io::Error::other("the log was cut meanwhile"));
         }
@@ -291,9 +287,8 @@ pub(super) fn read(
     let mut offset = range.start;
     while goes_on {
         let room = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(STEP_BYTES);
-        let count = rustix::io::retry_on_intr(|| {
-            rustix::io::pread(&file, &mut buffer[..room], offset)
-        })?;
+        let count =
+            rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut buffer[..room], offset))?;
         let found = |item: LogItem<'_>| goes_on = goes_on && each(item);
         if count == 0 {
             reader.handle_end(found);

@@ -25,8 +25,8 @@ use super::error::InboxError;
 use super::tree;
 use super::unpublished::Unpublished;
 use crate::Identity;
-use log::{Log, Rest};
 pub(super) use log::NAME as LOG_NAME;
+use log::{Log, Rest};
 pub(super) use reading::{Recorded, Records};
 use survey::Survey;
 use writer::Writer;
@@ -287,7 +287,10 @@ fn tend(
     if torn_bytes > damage::TORN_BYTES_MAX {
         parts.push(torn.clone());
     } else if torn_bytes > 0 {
-        tracing::info!(bytes = torn_bytes, "cut off what a crash left at the end of the receipt log");
+        tracing::info!(
+            bytes = torn_bytes,
+            "cut off what a crash left at the end of the receipt log"
+        );
     }
     if !parts.is_empty() {
         damage::set_aside(log, state, &parts)?;

@@ -415,9 +415,10 @@ fn commits_go_on_while_the_log_is_written_anew() {
     });
     let length = fs::metadata(bench.log()).unwrap().len();
     assert!(length < 30 * 100, "{length}: it is the new one");
-    store(&bench, &receipts, &[bench.file("later")]);
+    let later = bench.file("later");
+    store(&bench, &receipts, std::slice::from_ref(&later));
     let receipts = bench.open().receipts;
-    for (name, _) in meanwhile.iter().chain([&replaced, &kept, &bench.file("later")]) {
+    for (name, _) in meanwhile.iter().chain([&replaced, &kept, &later]) {
         assert!(bench.finds(&receipts, name), "{name}");
     }
 }

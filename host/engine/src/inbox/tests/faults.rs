@@ -241,7 +241,7 @@ fn a_failing_disk_refuses_one_upload_and_the_inbox_goes_on() {
     for durability in [Durability::Commit, Durability::None] {
         for (errno, code) in [
             (Errno::IO, RefusalCode::Io),
-            (Errno::ROFS, RefusalCode::Io),
+            (Errno::ROFS, RefusalCode::NotPermitted),
             (Errno::NOSPC, RefusalCode::InsufficientSpace),
             (Errno::DQUOT, RefusalCode::InsufficientSpace),
             (Errno::MFILE, RefusalCode::TooMany),

@@ -21,9 +21,11 @@ const STEPS: [Step; 7] = [
 /// Sends a file while one step fails.
 fn send_while_failing(step: Step, errno: Errno) -> RefusalCode {
     let bench = Bench::in_memory(InboxOptions::default());
-    bench.inbox().handle.core.disk.watch(Box::new(move |at| {
-        if at == step { Err(errno) } else { Ok(()) }
-    }));
+    bench.inbox().handle.core.disk.watch(Box::new(
+        move |at| {
+            if at == step { Err(errno) } else { Ok(()) }
+        },
+    ));
     let refusal = bench.send("d/file", b"content").unwrap_err();
     assert!(bench.inbox().loss().is_none(), "{step:?} {errno}: of one file alone");
     refusal.code

@@ -24,9 +24,11 @@ fn end(uploads: Vec<(Upload, u64)>) -> Vec<Result<Receipt, Refusal>> {
 
 /// Each of these steps fails from now on.
 fn fail(bench: &Bench, step: Step, errno: Errno) {
-    bench.inbox().handle.core.disk.watch(Box::new(move |at| {
-        if at == step { Err(errno) } else { Ok(()) }
-    }));
+    bench.inbox().handle.core.disk.watch(Box::new(
+        move |at| {
+            if at == step { Err(errno) } else { Ok(()) }
+        },
+    ));
 }
 
 #[test]
@@ -52,8 +54,10 @@ fn files_that_cannot_be_published_are_no_alarm_of_verify() {
                 bench.restart();
             }
             // What was there before is its sender's still.
-            let again = bench.inbox().open(&offer_with_digest("a", b"first")).unwrap();
-            assert!(matches!(again, super::Verdict::Stored(_)), "{conflict:?} {errno}: {again:?}");
+            if outcomes[0].is_err() {
+                let again = bench.inbox().open(&offer_with_digest("a", b"first")).unwrap();
+                assert!(matches!(again, Verdict::Stored(_)), "{conflict:?} {errno}: {again:?}");
+            }
         }
     }
 }
@@ -62,7 +66,7 @@ fn files_that_cannot_be_published_are_no_alarm_of_verify() {
 fn a_name_that_was_lost_to_somebody_else_is_no_alarm_of_verify() {
     let (mut bench, uploads) = on_their_way(Conflict::Rename);
     let dir = bench.dir();
-    let mut theirs = vec!["a-1", "d/b"];
+    let mut theirs = vec!["d/b", "a-1"];
     bench.inbox().handle.core.disk.watch(Box::new(move |step| {
         if step == Step::Publish
             && let Some(name) = theirs.pop()

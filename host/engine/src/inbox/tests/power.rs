@@ -2,7 +2,7 @@
 //! sent again is there once. And without any one sync of the code, that does not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sandport_protocol::ResumeMode;
 use sandport_protocol::journal::GROUP_BYTES;
@@ -44,6 +44,7 @@ const SCENARIOS: &[Scenario] = &[
         careless_before: false,
     },
     Scenario { name: "long log", run: long_log, files: small, careless_before: false },
+    Scenario { name: "log in use", run: log_in_use, files: small, careless_before: false },
     Scenario { name: "careless before", run: careless, files: small, careless_before: true },
 ];
 
@@ -163,6 +164,27 @@ fn long_log(world: &World) {
     let inbox = world.disk.start(options());
     world.store(&inbox, 1);
     world.store(&inbox, 2);
+}
+
+/// The log is written anew while files are committed.
+fn log_in_use(world: &World) {
+    let inbox = world.disk.start(options());
+    world.store(&inbox, 0);
+    let core = Arc::clone(&inbox.handle.core);
+    let gone = EntryName::parse("gone").unwrap();
+    let record = |n| Record { digest: [0; 32], size: 1, inode: n, modified: (0, 0) };
+    let identity = &Identity::ANONYMOUS;
+    let publication = |n| Publication { identity, offered: &gone, number: 0, record: record(n) };
+    core.receipts.intend(&core.disk, (1..4_200).map(publication)).unwrap();
+    core.receipts.publish(&publication(4_199), &gone);
+    world.disk.is_all_certain();
+    world.store(&inbox, 1);
+    world.store(&inbox, 2);
+    let until = Instant::now() + Duration::from_secs(300);
+    while core.receipts.is_compacting() {
+        assert!(Instant::now() < until, "the log is not written anew");
+        std::thread::yield_now();
+    }
 }
 
 /// A server that synced nothing is followed by one that answers for what it finds.

@@ -5,7 +5,11 @@
 //! that and of what was there at the moment, images are made of what may be found after the power cut.
 //! An image is put into the same folder, made of the same files, since receipts know inodes.
 //!
-//! Assumed of a file system: a rename is one step, also after a power cut.
+//! Each folder may be found as it was at another moment since it was made certain: what happened in one is not
+//! kept before what happened in another later.
+//!
+//! Assumed of a file system: a rename is one step, also after a power cut, and what happens in one folder is kept in
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -32,6 +36,7 @@ struct State<P> {
     omitted: Option<Site>,
     sites: BTreeSet<Site>,
     certain: Picture,
+    history: History,
     cuts: Vec<Cut<P>>,
     /// What the inbox has promised so far.
     promised: P,
@@ -42,7 +47,7 @@ struct State<P> {
 /// Folders and files by inode.
 #[derive(Clone, Default)]
 struct Picture {
-    folders: HashMap<u64, BTreeMap<OsString, Entry>>,
+    folders: Inodes,
     files: HashMap<u64, File>,
 }
 
@@ -59,6 +64,17 @@ struct File {
     modified: Option<SystemTime>,
 }
 
+type Entries = BTreeMap<OsString, Entry>;
+type Inodes = HashMap<u64, Entries>;
+
+/// How the folders looked, one moment after the other.
+#[derive(Clone, Default)]
+struct History {
+    moments: Vec<Arc<Inodes>>,
+    /// The moment as of which a folder is certain; others are as of the first.
+    certain: HashMap<u64, usize>,
+}
+
 /// A moment at which the power may be cut.
 pub(super) struct Cut<P> {
     /// Before which step.
@@ -68,6 +84,7 @@ pub(super) struct Cut<P> {
     top: u64,
     current: Picture,
     certain: Picture,
+    history: History,
 }
 
 /// What is found of the names after a cut.
@@ -75,6 +92,8 @@ pub(super) struct Cut<P> {
 enum Names {
     Synced,
     Current,
+    /// Of each folder as of another moment, by the numbers that begin with this one.
+    Mixed(u64),
 }
 
 /// What is found of the content of a file.
@@ -93,7 +112,7 @@ enum Content {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Image(Names, Content);
 
-pub(super) const IMAGES: [Image; 8] = [
+pub(super) const IMAGES: [Image; 12] = [
     Image(Names::Synced, Content::Synced),
     Image(Names::Synced, Content::Mixed),
     Image(Names::Synced, Content::Current),
@@ -102,6 +121,11 @@ pub(super) const IMAGES: [Image; 8] = [
     Image(Names::Current, Content::Torn),
     Image(Names::Current, Content::Mixed),
     Image(Names::Current, Content::Current),
+    // The content makes no difference to what the order of names does, but where none is kept.
+    Image(Names::Mixed(1), Content::Synced),
+    Image(Names::Mixed(2), Content::Synced),
+    Image(Names::Mixed(3), Content::Mixed),
+    Image(Names::Mixed(4), Content::Current),
 ];
 
 impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
@@ -113,6 +137,7 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
             omitted,
             sites: BTreeSet::new(),
             certain: Picture::default(),
+            history: History::default(),
             cuts: Vec::new(),
             promised: P::default(),
             seen: HashMap::new(),
@@ -158,6 +183,9 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
     pub(super) fn is_all_certain(&self) {
         let mut state = lock(&self.state);
         state.certain = state.picture(self.folder.path());
+        state.history = History::default();
+        let current = state.certain.folders.clone();
+        state.history.see(&current);
         state.cuts.clear();
     }
 
@@ -175,20 +203,16 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
         let disk = self.folder.path().join("disk");
         fs::remove_dir_all(&disk).unwrap();
         let folders = match names {
-            Names::Synced => &cut.certain.folders,
-            Names::Current => &cut.current.folders,
+            Names::Synced => cut.certain.folders.clone(),
+            Names::Current => cut.current.folders.clone(),
+            Names::Mixed(seed) => cut.history.mixed(&mut seed.clone()),
         };
+        let folders = &folders;
         let mut find = |inode| cut.content(inode, content, random);
         self.put(&disk, folders, cut.top, &mut find);
     }
 
-    fn put(
-        &self,
-        path: &Path,
-        folders: &HashMap<u64, BTreeMap<OsString, Entry>>,
-        inode: u64,
-        find: &mut impl FnMut(u64) -> File,
-    ) {
+    fn put(&self, path: &Path, folders: &Inodes, inode: u64, find: &mut impl FnMut(u64) -> File) {
         fs::create_dir(path).unwrap();
         for (name, entry) in folders.get(&inode).into_iter().flatten() {
             let path = path.join(name);
@@ -211,8 +235,10 @@ impl<P: Clone> State<P> {
     fn cut(&mut self, top: &Path, at: String) {
         let current = self.picture(top);
         let top = fs::metadata(top.join("disk")).unwrap().ino();
+        self.history.see(&current.folders);
         let (promised, certain) = (self.promised.clone(), self.certain.clone());
-        self.cuts.push(Cut { at, promised, top, current, certain });
+        let history = self.history.clone();
+        self.cuts.push(Cut { at, promised, top, current, certain, history });
     }
 
     fn synced(
@@ -228,7 +254,9 @@ impl<P: Clone> State<P> {
             return;
         }
         let current = self.picture(top);
+        self.history.see(&current.folders);
         let Some(file) = file else {
+            self.history.is_certain(current.folders.keys().copied());
             self.certain = current;
             return;
         };
@@ -236,6 +264,7 @@ impl<P: Clone> State<P> {
         if let Some(entries) = current.folders.get(&inode) {
             self.certain.folders.insert(inode, entries.clone());
             self.certain.moved(inode, &current);
+            self.history.is_certain([inode]);
             return;
         }
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -298,6 +327,73 @@ impl Picture {
                 });
             }
         }
+    }
+}
+
+impl History {
+    /// Takes up how the folders look, if that is news.
+    fn see(&mut self, folders: &Inodes) {
+        if self.moments.last().is_none_or(|last| **last != *folders) {
+            self.moments.push(Arc::new(folders.clone()));
+        }
+    }
+
+    /// These are certain as they look now.
+    fn is_certain(&mut self, folders: impl IntoIterator<Item = u64>) {
+        let now = self.moments.len() - 1;
+        self.certain.extend(folders.into_iter().map(|folder| (folder, now)));
+    }
+
+    /// Each folder as of a moment between the one as of which it is certain, and now.
+    fn mixed(&self, random: &mut u64) -> Inodes {
+        let now = self.moments.len() - 1;
+        // In an order that a seed repeats.
+        let folders: BTreeSet<u64> =
+            self.moments.iter().flat_map(|moment| moment.keys().copied()).collect();
+        let mut chosen: BTreeMap<u64, usize> = folders
+            .into_iter()
+            .map(|folder| {
+                let from = self.certain.get(&folder).copied().unwrap_or(0);
+                (folder, from + (next(random) % (now - from + 1) as u64) as usize)
+            })
+            .collect();
+        // A move is one step: whoever has one half has the other.
+        let moves = self.moves();
+        while let Some((moment, folder)) = moves.iter().find_map(|&(moment, from, to)| {
+            match (chosen[&from] >= moment, chosen[&to] >= moment) {
+                (true, false) => Some((moment, to)),
+                (false, true) => Some((moment, from)),
+                _ => None,
+            }
+        }) {
+            chosen.insert(folder, moment);
+        }
+        let look = |(folder, moment): (u64, usize)| {
+            Some((folder, self.moments[moment].get(&folder)?.clone()))
+        };
+        chosen.into_iter().filter_map(look).collect()
+    }
+
+    /// At which moment something was seen to have moved first, from where and to where.
+    fn moves(&self) -> Vec<(usize, u64, u64)> {
+        let mut moves = Vec::new();
+        for (number, moment) in self.moments.windows(2).enumerate() {
+            let [before, after] = moment else { continue };
+            for (&to, entries) in after.iter() {
+                let had = |name: &OsString, entry: &Entry| {
+                    before.get(&to).is_some_and(|before| before.get(name) == Some(entry))
+                };
+                for entry in entries.iter().filter(|(name, entry)| !had(name, entry)).map(|it| it.1)
+                {
+                    let lost = before.iter().filter(|(from, entries)| {
+                        let has = |entries: &Entries| entries.values().any(|it| it == entry);
+                        **from != to && has(entries) && !after.get(from).is_some_and(has)
+                    });
+                    moves.extend(lost.map(|(&from, _)| (number + 1, from, to)));
+                }
+            }
+        }
+        moves
     }
 }
 
