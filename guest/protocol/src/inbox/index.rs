@@ -148,7 +148,11 @@ impl Index {
         }
         let identity = self.identities.number_or_new(identity.as_deref());
         if self.young.records.len() >= self.generation_max {
-            self.old = std::mem::take(&mut self.young);
+            // As large as it will be, since there are so many: growing would copy it, and leave the allocator
+            // with pieces that it keeps. What is not used yet takes no memory.
+            let records = HashMap::with_capacity(self.generation_max);
+            let young = Generation { records, ..Generation::default() };
+            self.old = std::mem::replace(&mut self.young, young);
         }
         let key = self.hasher.hash_one(published);
         self.young.records.insert(key, Owned::new(record, identity));

@@ -207,7 +207,8 @@ fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
         compaction.start_if_due(core);
     }
     compaction.end(core);
-    core.receipts.close(&core.disk, !core.unsynced.load(Ordering::Relaxed));
+    let durable = !core.unsynced.load(Ordering::Relaxed);
+    core.receipts.close(&core.disk, durable, core.loss().is_some());
 }
 
 /// Writes receipts down a moment after the first of them.
@@ -225,7 +226,7 @@ fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
         compaction.start_if_due(core);
     }
     compaction.end(core);
-    core.receipts.close(&core.disk, false);
+    core.receipts.close(&core.disk, false, core.loss().is_some());
 }
 
 /// The thread that writes the receipt log anew, beside the work of the inbox: a million records take seconds.

@@ -2,7 +2,7 @@
 //! server, and a thread of it may have panicked. That is the matter of the operator, said once, and not of each file that meets it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,10 +103,20 @@ impl Core {
         self.loss.get().copied()
     }
 
-    /// Looks whether the inbox can go on. Once it is lost, it stays so.
+    /// Looks whether the inbox can go on, where something failed: it tries to make a file too. Once it is lost, it
+    /// stays so.
     pub(super) fn examine(&self) -> Option<Loss> {
+        self.lose_if(|layout| look(layout).or_else(|| probe(&layout.staging)))
+    }
+
+    /// The same without writing anything, so that a disk that nobody uses may rest.
+    fn look(&self) -> Option<Loss> {
+        self.lose_if(look)
+    }
+
+    fn lose_if(&self, look: impl FnOnce(&Layout) -> Option<Loss>) -> Option<Loss> {
         if self.loss.get().is_none()
-            && let Some(loss) = examine(&self.layout)
+            && let Some(loss) = look(&self.layout)
         {
             self.loss.set(loss);
         }
@@ -140,7 +150,7 @@ impl Inbox {
             if waited.is_err() {
                 let core = Arc::clone(core);
                 // A file system over a network may take its time. If the look panicked, the next one tells.
-                let _ = tokio::task::spawn_blocking(move || core.examine()).await;
+                let _ = tokio::task::spawn_blocking(move || core.look()).await;
             }
         }
     }
@@ -156,12 +166,12 @@ impl Inbox {
     }
 }
 
-fn examine(layout: &Layout) -> Option<Loss> {
+fn look(layout: &Layout) -> Option<Loss> {
     let directories = [&layout.root, &layout.state, &layout.staging, &layout.partials];
-    directories.into_iter().find_map(examine_directory).or_else(|| probe(&layout.staging))
+    directories.into_iter().find_map(look_at)
 }
 
-fn examine_directory(directory: &std::os::fd::OwnedFd) -> Option<Loss> {
+fn look_at(directory: &OwnedFd) -> Option<Loss> {
     let stat = match rustix::fs::fstat(directory) {
         Ok(stat) => stat,
         Err(errno) => return loss_of(errno),

@@ -115,6 +115,8 @@ struct Core {
     naming: Option<Naming>,
     /// How many staged files there were; it makes their names.
     staged_count: AtomicU64,
+    /// Whether it was said that staged files cannot be removed.
+    left_staged: AtomicBool,
     /// How many staged files have an open descriptor.
     files_open: AtomicUsize,
     /// Held while files are published, where no thread of the inbox does that: by one alone where they may
@@ -198,6 +200,7 @@ impl Inbox {
             recent_folder: RecentFolder::default(),
             naming,
             staged_count: AtomicU64::new(0),
+            left_staged: AtomicBool::new(false),
             files_open: AtomicUsize::new(0),
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),

@@ -238,8 +238,14 @@ impl Drop for StagedFile {
         if !self.published
             && let Name::Given(name) = &self.name
             && let Err(errno) = self.core.disk.remove(self.dir(), name)
+            && errno != Errno::NOENT
+            && self.core.loss().is_none()
+            && !self.core.left_staged.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(error = %errno, "could not remove a staged file");
+            tracing::warn!(
+                error = %errno,
+                "cannot remove staged files: they take room until the next start removes them"
+            );
         }
     }
 }

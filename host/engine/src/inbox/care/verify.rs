@@ -36,7 +36,8 @@ pub enum Verdict {
     Whole,
     /// It is not: damaged, or changed or replaced by somebody.
     Changed,
-    /// It was stored, or was about to be when a server was killed, and is not there.
+    /// It was stored, and is not there. After a power cut that the disk did not keep all of, it may be one that was
+    /// only about to be.
     Missing,
     /// There is no record of it: somebody else put it there, or its record is gone.
     Unrecorded,

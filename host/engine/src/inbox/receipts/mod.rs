@@ -247,10 +247,10 @@ impl Receipts {
         lock(&self.index).insert(&publication.stored(), published.as_str());
     }
 
-    /// Ends the run; `durable`: all that was published is.
-    pub(super) fn close(&self, disk: &Disk, durable: bool) {
+    /// Ends the run; `durable`: all that was published is. Where the inbox `is_lost`, that has been said.
+    pub(super) fn close(&self, disk: &Disk, durable: bool, is_lost: bool) {
         let Some(log) = &self.log else { return };
-        lock(log).close(disk, durable);
+        lock(log).close(disk, durable, is_lost);
     }
 }
 

@@ -450,7 +450,7 @@ fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
     let first = bench.open();
     assert!(!first.synced);
     // Nothing was stored, so there is nothing to say.
-    first.receipts.close(&bench.disk, true);
+    first.receipts.close(&bench.disk, true, false);
     assert_eq!(fs::metadata(bench.log()).unwrap().len(), 0);
 
     let killed = bench.open();
@@ -458,7 +458,7 @@ fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
     let after_kill = bench.open();
     assert!(after_kill.synced);
     store(&bench, &after_kill.receipts, std::slice::from_ref(&file));
-    after_kill.receipts.close(&bench.disk, true);
+    after_kill.receipts.close(&bench.disk, true, false);
     assert!(!bench.open().synced);
 }
 
@@ -469,7 +469,7 @@ fn what_was_stored_without_durability_holds_until_the_system_stops() {
     let receipts = bench.open_as(false).receipts;
     receipts.note(&bench.disk, &publication(&file.0, file.1));
     assert!(receipts.wants_flush() && !receipts.wants_flush());
-    receipts.close(&bench.disk, false);
+    receipts.close(&bench.disk, false, false);
     assert!(!bench.open_as(false).synced);
     let next = bench.open();
     // Found, but a run that promises durability makes it true first.
@@ -504,7 +504,7 @@ fn assert_rewritten(dead: impl Fn(u32) -> String, closed: bool) {
     receipts.intend(&bench.disk, publications).unwrap();
     store(&bench, &receipts, &living[10..]);
     if closed {
-        receipts.close(&bench.disk, true);
+        receipts.close(&bench.disk, true, false);
     }
     let before = fs::metadata(bench.log()).unwrap().len();
     assert!(before > 300_000, "{before}");
@@ -584,7 +584,7 @@ fn a_log_is_rewritten_while_it_is_in_use_and_nothing_that_counts_is_lost() {
         // An entry has some 70 bytes. Without tidying there would be 15,000 of them.
         assert!(largest < 80 * (4_096 + 500), "{largest}");
         store(&bench, &receipts, std::slice::from_ref(&later));
-        receipts.close(&bench.disk, true);
+        receipts.close(&bench.disk, true, false);
         let receipts = bench.open().receipts;
         for (name, _) in before.iter().chain([&replaced, &later]) {
             assert!(bench.finds(&receipts, name), "{name}");

@@ -138,8 +138,9 @@ impl Writer {
             COMPACT_ENTRIES_MIN.max(self.entries.max(remembered).saturating_mul(2));
     }
 
-    /// Ends the run; `durable`: all that was published is.
-    pub(super) fn close(&mut self, disk: &Disk, durable: bool) {
+    /// Ends the run; `durable`: all that was published is. Where the inbox `is_lost`, that has been said.
+    pub(super) fn close(&mut self, disk: &Disk, durable: bool, is_lost: bool) {
+        self.fails |= is_lost;
         if !self.owed.is_empty() {
             self.owe(disk, std::iter::empty());
         }

@@ -439,3 +439,43 @@ fn next(state: &mut u64) -> u64 {
 fn lock<P>(state: &Mutex<State<P>>) -> MutexGuard<'_, State<P>> {
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+mod tests {
+    use super::*;
+
+    /// Two folders, a file that was made in the first, another in the second, and then moved to the first.
+    fn history() -> History {
+        let entry = |inode| Entry { inode, is_folder: false };
+        let named = |files: &[u64]| -> Entries {
+            files.iter().map(|&file| (file.to_string().into(), entry(file))).collect()
+        };
+        let mut history = History::default();
+        for (first, second) in [(&[][..], &[][..]), (&[10], &[]), (&[10], &[20]), (&[10, 20], &[])]
+        {
+            history.see(&HashMap::from([(1, named(first)), (2, named(second))]));
+        }
+        history
+    }
+
+    /// What is found by each of many seeds: how many files of the one folder and of the other.
+    fn found(history: &History) -> BTreeSet<(usize, usize)> {
+        let count = |mut seed: u64| {
+            let folders = history.mixed(&mut seed);
+            (folders[&1].len(), folders[&2].len())
+        };
+        (0..100).map(count).collect()
+    }
+
+    #[test]
+    fn folders_are_found_as_of_different_moments_and_moves_whole() {
+        // The file in the second without the one that was made before it; and no file in both or in neither.
+        assert_eq!(found(&history()), BTreeSet::from([(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]));
+    }
+
+    #[test]
+    fn a_folder_that_is_certain_is_found_as_of_that_moment_or_later() {
+        let mut history = history();
+        history.is_certain([1]);
+        assert_eq!(found(&history), BTreeSet::from([(2, 0)]), "and what was moved there as well");
+    }
+}

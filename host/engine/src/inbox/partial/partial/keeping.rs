@@ -84,13 +84,13 @@ impl Partial {
         if let Err(errno) = appended {
             // The bytes are here all the same. The next watermark tries again; but a body that waits for
             // this one would wait for as long as that fails.
-            tracing::warn!(id = %self.id, error = %errno, "could not write the journal of a partial file");
+            let refusal = self.core.refusal("write the journal of a partial file", errno);
             state.unkept.extend(groups);
             let waited_for = state.intake.fail_move();
             drop(state);
             self.room_changed();
             return match waited_for {
-                true => Err(self.core.refusal("write the journal of a partial file", errno)),
+                true => Err(refusal),
                 false => Ok(()),
             };
         }
