@@ -37,6 +37,10 @@ fn invalid_names() -> Vec<String> {
         "a\u{200f}b",
         "a\u{2028}b",
         "\u{feff}a",
+        "re\u{ad}port.pdf",
+        "report\u{200b}.pdf",
+        "report\u{200d}.pdf",
+        "report.pdf\u{e0041}",
         ".sandport",
         ".sandport/x",
         "a/.sandport/x",
@@ -79,6 +83,8 @@ fn names_that_no_inbox_takes_are_refused_and_nothing_is_created() {
         }
     }
     assert_eq!(files::tree(folder.path()), before);
+    let log = server.events.stderr();
+    assert!(!log.contains(['\u{ad}', '\u{200b}', '\u{e0041}', '\u{202e}']), "{log}");
 
     // What was refused cost nothing but itself.
     sender.send(id, "fine", b"hello");
@@ -133,6 +139,7 @@ fn unusual_names_that_harm_nobody_are_kept_as_they_are() {
         "a..",
         ".sandport2",
         "👩‍👧.png",
+        "کتاب\u{200c}ها.pdf",
         longest.as_str(),
         deepest.as_str(),
     ];

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod conflict;
+mod deceptive;
 mod dialect;
 mod extents;
 mod limits;

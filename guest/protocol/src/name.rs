@@ -7,6 +7,7 @@ use core::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::deceptive::{self, is_invisible};
 use crate::{Refusal, RefusalCode};
 
 /// Longest whole name. Bytes. A legitimate path is far shorter; 2 KiB keeps it well inside `PATH_MAX`
@@ -30,7 +31,8 @@ pub const RESERVED_NAME: &str = ".sandport";
 /// What holds for each value: it is not empty, not absolute, at most [`NAME_BYTES_MAX`] bytes long
 /// and [`NAME_DEPTH_MAX`] deep; no part is empty, consists of dots only, is longer than
 /// [`PART_BYTES_MAX`] or is the reserved name; no character is a control character, a line or
-/// paragraph separator, a byte order mark, or one that reorders the text around it.
+/// paragraph separator, or an invisible one that changes nothing where it stands: a joiner is accepted
+/// between the letters that it joins, a variation selector behind what it varies.
 ///
 /// A name that the conflict rule made ([`EntryName::renamed`]) may have a longer last part.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +55,7 @@ impl EntryName {
         if text.starts_with('/') {
             return Err(NameError::Absolute);
         }
-        if let Some(character) = text.chars().find(|&c| is_refused(c)) {
+        if let Some((character, _)) = deceptive::characters(text).find(|(_, deceives)| *deceives) {
             return Err(NameError::Character(character));
         }
         let mut depth = 0;
@@ -168,44 +170,21 @@ fn check_part(part: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Characters that make a name show as something else than it is, or break the line it is shown in.
-fn is_refused(c: char) -> bool {
-    // General category Cc: NUL, line ends, ESC, DEL and the C1 controls.
-    c.is_control()
-        || matches!(c,
-            // Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX #9).
-            '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
-            // Line and paragraph separator.
-            | '\u{2028}' | '\u{2029}'
-            // Byte order mark: invisible, and eaten by some readers at the start of a name.
-            | '\u{FEFF}')
-}
-
 /// Whether some file system could take `part` for [`RESERVED_NAME`].
 fn is_reserved(part: &str) -> bool {
     if part.is_ascii() {
         return trimmed(part).eq_ignore_ascii_case(RESERVED_NAME);
     }
-    // NFKC undoes full-width and other compatibility forms (the long s among them). For a target of
+    // Some file systems (HFS+) leave invisible characters out when they compare names. NFKC undoes full-width and other compatibility forms (the long s among them). For a target of
     // ASCII letters, lower-casing what is left is the same as case folding.
     let folded: String =
-        part.nfkc().filter(|&c| !is_ignorable(c)).flat_map(char::to_lowercase).collect();
+        part.nfkc().filter(|&c| !is_invisible(c)).flat_map(char::to_lowercase).collect();
     trimmed(&folded) == RESERVED_NAME
 }
 
 /// Without the trailing dots and spaces that FAT file systems drop from a name.
 fn trimmed(part: &str) -> &str {
     part.trim_end_matches(['.', ' '])
-}
-
-/// Characters that HFS+ and others leave out when they compare names: zero-width characters, the soft
-/// hyphen, variation selectors and their kind (Default_Ignorable_Code_Point of Unicode).
-fn is_ignorable(c: char) -> bool {
-    matches!(c,
-        '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{206F}'
-        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
-        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 use alloc::string::String;
 
-/// The text with everything escaped that could move a cursor, forge a line, or reverse the reading
-/// direction, and cut after `chars_max` characters.
+use crate::deceptive;
+
+/// The text with everything escaped that could move a cursor, forge a line, reverse the reading direction
+/// or hide, and cut after `chars_max` characters. Invisible characters stay where an inbox accepts them in
+/// a name: see [`EntryName`](crate::EntryName).
 pub fn sanitise(text: &str, chars_max: usize) -> String {
-    let mut chars = text.chars();
+    let mut chars = deceptive::characters(text);
     let mut clean = String::with_capacity(text.len().min(chars_max));
-    for char in chars.by_ref().take(chars_max) {
-        if is_harmful(char) {
+    for (char, deceives) in chars.by_ref().take(chars_max) {
+        if deceives {
             clean.extend(char.escape_default());
         } else {
             clean.push(char);
@@ -18,21 +21,6 @@ pub fn sanitise(text: &str, chars_max: usize) -> String {
         clean.push('…');
     }
     clean
-}
-
-/// Control characters, line and paragraph separators, and what Unicode calls bidirectional formatting
-/// (UAX #9), zero-width and byte-order marks.
-fn is_harmful(char: char) -> bool {
-    char.is_control()
-        || matches!(
-            char,
-            '\u{061C}'
-                | '\u{200B}'..='\u{200F}'
-                | '\u{2028}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}'
-                | '\u{FEFF}'
-                | '\u{FFF9}'..='\u{FFFB}'
-        )
 }
 
 #[cfg(test)]
@@ -47,7 +35,15 @@ mod tests {
 
     #[test]
     fn ordinary_text_of_any_script_stays() {
-        assert_eq!(sanitise("Übung 実験.txt", 80), "Übung 実験.txt");
+        for text in ["Übung 実験.txt", "می\u{200C}خواهم", "👨\u{200D}👩\u{200D}👧"]
+        {
+            assert_eq!(sanitise(text, 80), text);
+        }
+    }
+
+    #[test]
+    fn what_hides_in_a_text_is_shown() {
+        assert_eq!(sanitise("re\u{AD}port\u{E0061}", 80), "re\\u{ad}port\\u{e0061}");
     }
 
     #[test]
