@@ -1,4 +1,4 @@
-//! Components that are made on the spot, of a world and of functions that only trap.
+//! Components that are made on the spot: of a world and of functions that only trap, or of text.
 
 use std::path::Path;
 
@@ -19,6 +19,16 @@ pub fn of_world(packages: &[&str]) -> Vec<u8> {
 /// The same, and it traps when it is instantiated.
 pub fn trapping_at_start(packages: &[&str]) -> Vec<u8> {
     encode(packages, trap_at_start)
+}
+
+/// A component of the world `acme:tools/made` around a core module in the text format.
+pub fn of_module(packages: &[&str], module: &str) -> Vec<u8> {
+    encode(packages, |_| wat::parse_str(module).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// A component in the text format.
+pub fn of_text(component: &str) -> Vec<u8> {
+    wat::parse_str(component).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn encode(packages: &[&str], change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {

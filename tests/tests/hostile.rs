@@ -84,12 +84,12 @@ fn an_endless_loop_goes_over_its_budget() {
 
 #[test]
 fn an_endless_loop_of_host_calls_goes_over_its_budget() {
-    expect_trap("c", [], &["compute budget"]);
+    expect_trap("c", [], &["kept the host busy", "compute budget"]);
 }
 
 #[test]
 fn an_endless_loop_of_waits_for_nothing_goes_over_its_budget() {
-    expect_trap("y", [], &["compute budget"]);
+    expect_trap("y", [], &["kept the host busy", "compute budget"]);
 }
 
 #[test]
@@ -181,6 +181,49 @@ fn policy_holds_against_a_receiver_that_ignores_it() {
 }
 
 #[test]
+fn digests_that_are_none_or_false_store_nothing() {
+    let server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("d");
+    assert_eq!(String::from_utf8_lossy(&hostile.hear_all()), "taken: \n");
+    expect_unharmed(server, during);
+}
+
+#[test]
+fn what_is_written_to_a_body_after_its_upload_goes_nowhere() {
+    let mut server = hostile_server([]);
+    let mut hostile = Connection::open(&server);
+    hostile.say("z");
+    assert_eq!(hostile.hear_all(), b"done\n");
+    assert_eq!(server.wait_stored(), "committed");
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.published(), Tree::from([("committed".into(), file("hello"))]));
+    assert_eq!(server.staged(), [""; 0]);
+}
+
+#[test]
+fn no_more_uploads_are_open_at_once_than_were_granted() {
+    let server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("q");
+    assert_eq!(String::from_utf8_lossy(&hostile.hear_all()), "opened 1024\n");
+    expect_unharmed(server, during);
+}
+
+#[test]
+fn folders_without_end_are_cut_though_each_call_is_short() {
+    let mut server = hostile_server([]);
+    let mut hostile = Connection::open(&server);
+    hostile.say("v");
+    let reason = server.wait_trapped();
+    assert!(reason.contains("budget") || reason.contains("kept the host busy"), "{reason}");
+    assert_eq!(hostile.hear_all(), b"");
+    HonestUpload::begin(&server).complete(&mut server);
+}
+
+#[test]
 fn a_flood_of_log_lines_is_cut_and_its_tricks_are_taken_out() {
     let mut server = hostile_server([]);
     let during = HonestUpload::begin(&server);
@@ -233,6 +276,6 @@ fn the_interfaces_of_wasi_are_there_and_give_no_power() {
     assert_eq!(server.stop(), Some(0));
     let log = server.events.stderr();
     assert!(log.contains("environment: 0"), "the receiver's log is the operator's: {log}");
-    assert!(!log.contains("a line on standard"), "its output is not: {log}");
+    assert!(!log.contains("a line on standard"), "its output is for who wants more: {log}");
     assert!(!peer::has_connected(&listener), "nobody may have connected");
 }

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use sandport_tests::process::{self, Ended};
+use sandport_tests::process::{self, Ended, Guarded};
 use sandport_tests::{artifacts, components};
 use serde_json::Value;
 
@@ -68,9 +69,8 @@ fn the_built_in_receiver_is_inspected_where_no_file_is_named() {
 fn what_somebody_elses_receiver_finds_is_said() {
     let (found, code) = in_json(Some(artifacts::put()), &[]);
     assert_eq!((code, &found["mode"]), (DONE, &"per-connection".into()));
-    for powerless in ["wasi:cli/environment@", "wasi:cli/stdout@"] {
-        assert!(reach(&found, powerless).starts_with("nothing"), "{powerless}");
-    }
+    assert!(reach(&found, "wasi:cli/environment@").starts_with("nothing"));
+    assert_eq!(reach(&found, "wasi:cli/stdout@"), "the operator's log, bounded");
 }
 
 #[test]
@@ -139,4 +139,153 @@ fn a_file_that_cannot_be_read_is_another_failure() {
     let ended = inspect(Some(Path::new("/nowhere/theirs.wasm")), &["--json"]);
     assert_eq!(ended.code, LOCAL_IO, "{ended:?}");
     assert!(ended.stderr.contains("error[receiver-unreadable]"), "{ended:?}");
+}
+
+/// A receiver that serves nobody, with more in its core module.
+fn receiver_with(core: &str) -> Vec<u8> {
+    let world = "package acme:tools; world made { export sandport:upload/receiver@0.1.0; }";
+    let module = format!(
+        r#"(module
+        (memory (export "memory") 1)
+        {core}
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+        (func (export "sandport:upload/receiver@0.1.0#serve")
+          (param i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
+    );
+    components::of_module(&[world], &module)
+}
+
+/// What `serve` says of a receiver that it refuses; `None`: it listens.
+fn serve(path: &Path) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(artifacts::sandport());
+    command.arg("serve").arg(folder.path().join("inbox")).args(["--no-cache", "-l", "127.0.0.1:0"]);
+    let mut process = Guarded::spawn(
+        command.arg("--receiver").arg(path).stdout(Stdio::piped()).stderr(Stdio::piped()),
+    );
+    // Either comes: a line that it is ready, or the end.
+    let mut ready = String::new();
+    BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    if ready.contains("ready on") {
+        return None;
+    }
+    let mut told = String::new();
+    process.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    Some(told)
+}
+
+#[test]
+fn a_server_refuses_what_inspect_refuses_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.wasm");
+    let functions = "(func)".repeat(60_000);
+    let escaping: String = (0..60_000).map(|number| format!(" {number}")).collect();
+    let many_functions =
+        format!("{functions} (table 60000 funcref) (elem (i32.const 0) func{escaping})");
+    for (what, core, refusal) in [
+        (
+            "a large table",
+            "(table 10000000 funcref)",
+            Some("a table of 10000000 elements; allowed are 100000"),
+        ),
+        ("a table that fits", "(table 100000 funcref)", None),
+        ("two tables", "(table 10 funcref) (table 10 funcref)", None),
+        ("two memories", "(memory 1)", None),
+        ("a large memory", "(memory 2000)", Some("bytes of memory; allowed are 67108864")),
+        (
+            "two memories that are large together",
+            "(memory 600) (memory 600)",
+            Some("67108864 bytes of memory"),
+        ),
+        ("a start that traps", "(func $start unreachable) (start $start)", Some("unreachable")),
+        ("many functions", &many_functions, None),
+    ] {
+        fs::write(&path, receiver_with(core)).unwrap();
+        let (found, code) = in_json(Some(&path), &[]);
+        let served = serve(&path);
+        match refusal {
+            None => {
+                assert_eq!((code, &found["refusal"]), (DONE, &Value::Null), "{what}: {found}");
+                assert_eq!(served, None, "{what}");
+            }
+            Some(refusal) => {
+                assert_eq!(code, REFUSED, "{what}: {found}");
+                let message = found["refusal"]["message"].as_str().unwrap();
+                assert!(message.contains(refusal), "{what}: {message}");
+                let served = served.unwrap_or_else(|| panic!("{what} is served"));
+                assert!(served.contains(message), "{what}: {served}, and not {message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn proposals_that_no_toolchain_needs_are_switched_off() {
+    for (what, core) in [
+        ("threads", "(memory 1 1 shared)"),
+        ("64-bit memories", "(memory i64 1)"),
+        ("tail calls", "(func $f return_call $f)"),
+        ("garbage collection", "(type (struct (field i32)))"),
+        ("exceptions", "(tag $t)"),
+        (
+            "relaxed SIMD",
+            "(func (param v128 v128 v128) (result v128) \
+             (i8x16.relaxed_laneselect (local.get 0) (local.get 1) (local.get 2)))",
+        ),
+        (
+            "wide arithmetic",
+            "(func (param i64 i64 i64 i64) (result i64 i64) \
+             (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)))",
+        ),
+    ] {
+        let (_, message) = refusal(&receiver_with(core));
+        assert!(message.contains("is not a valid component"), "{what}: {message}");
+    }
+    // What compilers emit without being asked.
+    for core in [
+        "(func (param v128 v128) (result v128) (i8x16.add (local.get 0) (local.get 1)))",
+        "(func (memory.fill (i32.const 0) (i32.const 0) (i32.const 9)))",
+        "(func (result i32 i32) (i32.const 1) (i32.const 2))",
+        "(func (param i32) (result i32) (i32.extend8_s (local.get 0)))",
+        "(func (param f32) (result i32) (i32.trunc_sat_f32_s (local.get 0)))",
+        "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("theirs.wasm");
+        fs::write(&path, receiver_with(core)).unwrap();
+        let (found, code) = in_json(Some(&path), &[]);
+        assert_eq!(code, DONE, "{core}: {found}");
+    }
+}
+
+#[test]
+fn what_the_exports_decide_is_decided_before_anything_is_compiled() {
+    // A module that does not validate, and would be refused for that as soon as it is compiled.
+    let broken = r#"(core module (func (result i32)))"#;
+    let text =
+        format!(r#"(component {broken} (type $f (func)) (import "acme:a/b" (func (type $f))))"#);
+    let (found, message) = refusal(&components::of_text(&text));
+    assert!(message.contains("does not export sandport:upload/receiver"), "{message}");
+    assert_eq!(found["imports"][0]["name"], "acme:a/b", "{found}");
+    // Names within do not count.
+    let nested = format!(
+        r#"(component {broken} (component
+            (component $empty)
+            (instance $i (instantiate $empty))
+            (export "sandport:upload/receiver@0.1.0" (instance $i))))"#
+    );
+    let (found, message) = refusal(&components::of_text(&nested));
+    assert!(message.contains("it exports nothing"), "{message}");
+    assert_eq!(found["mode"], Value::Null);
+    // An import that nobody provides, too.
+    let calling = format!(
+        r#"(component {broken}
+            (import "acme:a/b" (instance))
+            (component $empty)
+            (instance $i (instantiate $empty))
+            (export "wasi:cli/run@0.2.0" (instance $i)))"#
+    );
+    let (found, message) = refusal(&components::of_text(&calling));
+    assert!(message.contains("wants what a receiver does not get: acme:a/b"), "{message}");
+    assert_eq!(found["mode"], "resident");
 }

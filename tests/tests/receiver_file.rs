@@ -136,6 +136,34 @@ fn a_component_whose_start_traps_is_refused_before_anybody_connects() {
 }
 
 #[test]
+fn a_component_whose_start_traps_is_told_with_its_last_words() {
+    let stderr = "package wasi:cli@0.2.0; interface stderr {
+        use wasi:io/streams@0.2.0.{output-stream};
+        get-stderr: func() -> output-stream;
+    }";
+    let world = "package acme:tools; world made {
+        import wasi:cli/stderr@0.2.0;
+        import wasi:io/streams@0.2.0;
+        export sandport:upload/receiver@0.1.0;
+    }";
+    let module = r#"(module
+        (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+          (func $write (param i32 i32 i32 i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 1024) "panicked:\nno table of \1b[31mnames\n")
+        (func (export "_initialize")
+          (call $write (call $stderr) (i32.const 1024) (i32.const 33) (i32.const 64))
+          unreachable)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+        (func (export "sandport:upload/receiver@0.1.0#serve")
+          (param i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
+    let text = refused(&components::of_module(&[stderr, world], module));
+    assert_says(&text, "fails when it is instantiated");
+    assert_says(&text, "; its last words: panicked: / no table of \\u{1b}[31mnames");
+}
+
+#[test]
 fn a_component_that_needs_too_much_memory_is_told_so() {
     let setup = Setup::new(["--memory-max", "64KiB"]).receiver(artifacts::put());
     let text = expect_refusal(setup, USAGE, "receiver-unfit");

@@ -18,6 +18,11 @@ pub(crate) fn clean(text: &str) -> String {
     sanitise(text, SHOWN_CHARS_MAX)
 }
 
+/// Why nothing happens for a while.
+pub(crate) fn compiling(receiver: &str) -> String {
+    format!("Compiling {}. A large component takes a minute.", clean(receiver))
+}
+
 /// Writes a line to standard error. Where nobody can read it, nothing can be done.
 pub(crate) fn talk(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");

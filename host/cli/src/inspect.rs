@@ -6,15 +6,21 @@ use sandport::{Cache, Inspection, Mode, ReceiverSource, inspect};
 use serde_json::{Value, json};
 
 use crate::args::{InspectArgs, Talk};
-use crate::console::{bytes, clean, json_line};
+use crate::console::{self, bytes, clean, compiling, json_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Says what a component is; the exit code says whether it would run.
 pub(crate) fn run(args: &InspectArgs, talk: &Talk) -> Result<Exit, Failure> {
     let source = args.file.clone().map_or_else(ReceiverSource::default, ReceiverSource::File);
-    let found =
-        inspect(&source, &Cache::Off, args.memory_max).map_err(|error| Failure::from(&error))?;
+    let slow = || {
+        // In JSON, standard output has the one object that was asked for.
+        if let (false, false, Some(file)) = (talk.json, talk.quiet, &args.file) {
+            console::talk(&compiling(&file.to_string_lossy()));
+        }
+    };
+    let found = inspect(&source, &Cache::Off, args.memory_max, slow)
+        .map_err(|error| Failure::from(&error))?;
     let refusal = found.refusal.as_ref().map(Failure::from);
     let text = if talk.json {
         format!("{}\n", json_line(&as_json(&found, refusal.as_ref())))

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{claims, next};
 use crate::args::Talk;
-use crate::console::{self, bytes, clean, count, json_line, seconds};
+use crate::console::{self, bytes, clean, compiling, count, json_line, seconds};
 
 /// Something to tell.
 pub(super) enum Happened {
@@ -48,6 +48,8 @@ impl Form {
     pub(super) fn tells(self, event: &ServerEvent) -> bool {
         match event {
             ServerEvent::SandboxReady { .. } => false,
+            // In JSON, the first line says that the server listens.
+            ServerEvent::Compiling { .. } => self == Self::Words,
             ServerEvent::Stored { .. } | ServerEvent::Folder { .. } => self != Self::FewWords,
             _ => true,
         }
@@ -103,15 +105,24 @@ fn words_of(happened: &Happened, form: Form) -> Option<String> {
 /// What is not a result goes to standard error.
 fn talk_of(happened: &Happened) -> Option<String> {
     Some(match happened {
-        Happened::Server(ServerEvent::Trapped { peer, reason }) => {
-            format!("error[trapped]: the receiver of {} trapped: {}", who(peer), clean(reason))
-        }
-        Happened::Server(ServerEvent::ReceiverEnded { reason, restart_after, .. }) => format!(
-            "error[receiver-ended]: the receiver ended, and all its connections: {}. It is started \
-             again in {}.",
+        Happened::Server(ServerEvent::Compiling { name }) => compiling(name),
+        Happened::Server(ServerEvent::Trapped { peer, reason, last_words }) => format!(
+            "error[trapped]: the receiver of {} trapped: {}{}",
+            who(peer),
             clean(reason),
-            seconds(*restart_after)
+            quoted(last_words)
         ),
+        Happened::Server(ServerEvent::ReceiverEnded {
+            reason, last_words, restart_after, ..
+        }) => {
+            format!(
+                "error[receiver-ended]: the receiver ended, and all its connections: {}. It is started \
+                 again in {}.{}",
+                clean(reason),
+                seconds(*restart_after),
+                quoted(last_words)
+            )
+        }
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
             format!(
                 "error[accept]: no connection can be accepted for the moment: {}",
@@ -174,14 +185,23 @@ fn json_of(happened: &Happened) -> Option<Value> {
             "code": refusal.code.as_str(),
             "detail": refusal.detail,
         }),
-        Happened::Server(ServerEvent::Trapped { peer, reason }) => {
-            let (address, identity) = (&*peer.address, peer.identity.name());
-            json!({"type": "trapped", "peer": address, "identity": identity, "reason": reason})
-        }
-        Happened::Server(ServerEvent::ReceiverEnded { reason, trapped, restart_after }) => json!({
+        Happened::Server(ServerEvent::Trapped { peer, reason, last_words }) => json!({
+            "type": "trapped",
+            "peer": *peer.address,
+            "identity": peer.identity.name(),
+            "reason": reason,
+            "last_words": last_words,
+        }),
+        Happened::Server(ServerEvent::ReceiverEnded {
+            reason,
+            trapped,
+            last_words,
+            restart_after,
+        }) => json!({
             "type": "receiver-ended",
             "reason": reason,
             "trapped": trapped,
+            "last_words": last_words,
             "restart_after_ms": restart_after.as_millis() as u64,
         }),
         Happened::Server(ServerEvent::Claimed(claim)) => claims::json(claim)?,
@@ -198,6 +218,16 @@ fn json_of(happened: &Happened) -> Option<Value> {
         Happened::Lost { events } => json!({"type": "lost", "events": events}),
         Happened::Server(_) | Happened::Stopping { .. } => return None,
     })
+}
+
+/// Most lines of a receiver's last words that are shown. A traceback fits, and no screen is filled twice.
+const LAST_LINES_MAX: usize = 48;
+
+/// What a receiver wrote last, on lines of its own that cannot be taken for the program's. Empty: nothing.
+fn quoted(last_words: &str) -> String {
+    let lines: Vec<&str> = last_words.lines().filter(|line| !line.trim().is_empty()).collect();
+    let shown = &lines[lines.len().saturating_sub(LAST_LINES_MAX)..];
+    shown.iter().map(|line| format!("\n  | {}", clean(line))).collect()
 }
 
 /// The folder as one would type it, so that nobody takes it for a word of the sentence.
@@ -306,5 +336,33 @@ mod tests {
         for (name, shown) in [("", "\"\""), (" ", "\" \""), ("a b", "a b")] {
             assert_eq!(named(name), shown);
         }
+    }
+
+    #[test]
+    fn compiling_is_told_to_people_who_want_words() {
+        let event = ServerEvent::Compiling { name: String::from("a\u{1b}.wasm") };
+        let told = [Form::Words, Form::Json, Form::FewWords].map(|form| form.tells(&event));
+        assert_eq!(told, [true, false, false]);
+        let words = talk_of(&Happened::Server(event)).unwrap();
+        assert_eq!(words, "Compiling a\\u{1b}.wasm. A large component takes a minute.");
+    }
+
+    #[test]
+    fn last_words_follow_on_lines_that_are_marked() {
+        let trapped = |last_words: &str| {
+            let (peer, reason) = (remote(), String::from("wasm `unreachable`"));
+            let last_words = last_words.to_owned();
+            Happened::Server(ServerEvent::Trapped { peer, reason, last_words })
+        };
+        let plain = "error[trapped]: the receiver of 192.0.2.7:1 trapped: wasm `unreachable`";
+        assert_eq!(talk_of(&trapped("")).unwrap(), plain);
+        let words = "thread panicked\r\n\n\u{1b}[2Jerror[x]: forged\n";
+        assert_eq!(
+            talk_of(&trapped(words)).unwrap(),
+            format!("{plain}\n  | thread panicked\n  | \\u{{1b}}[2Jerror[x]: forged")
+        );
+        let many = talk_of(&trapped(&"x\n".repeat(2_048))).unwrap();
+        assert_eq!(many.lines().count(), 1 + LAST_LINES_MAX);
+        assert_eq!(json_of(&trapped(words)).unwrap()["last_words"], words);
     }
 }

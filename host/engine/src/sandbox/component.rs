@@ -1,12 +1,14 @@
 //! Where the receiver component comes from, and why it would be refused.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::engine::{self, Cache, Needs, SandboxLimits};
+use super::engine::{self, Cache, Needs, SandboxLimits, TABLE_ELEMENTS_MAX};
+use super::patience::tell_if_slow;
 use super::surface::{COMMAND, Mode, RECEIVER, Surface};
 use super::{linker, resident, trial};
 
@@ -24,6 +26,9 @@ const DEFAULT_NEEDS: Needs = Needs { memories: 1, tables: 2 };
 
 /// A page of linear memory: WebAssembly core specification, section 4.2.8. Bytes.
 const PAGE_BYTES: u64 = 64 * 1024;
+
+/// Compiling that takes longer is told of: so long a person waits without wondering.
+pub(super) const COMPILING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Which receiver to run.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +103,14 @@ pub enum ComponentError {
         /// Bytes allowed.
         allowed: usize,
     },
+    /// It starts with a larger table than is allowed.
+    #[error("the component starts with a table of {needed} elements; allowed are {allowed}")]
+    Table {
+        /// Elements that it starts with.
+        needed: u64,
+        /// Elements allowed.
+        allowed: usize,
+    },
     /// The engine can not be set up: too little address space for so many connections, say.
     #[error("the sandbox can not be set up: {0}")]
     Engine(String),
@@ -149,6 +162,9 @@ impl ComponentError {
                 "allow memory that becomes executable: MemoryDenyWriteExecute=no with systemd, execmem with \
                  SELinux"
             }
+            Self::Table { .. } => {
+                "build it with smaller tables: an interpreter with a large library has 20,000 elements"
+            }
             Self::Engine(_) => "lower --max-connections or --memory-max",
             Self::Thread(_) => "raise the limit on processes (ulimit -u)",
         }
@@ -164,70 +180,69 @@ pub(super) struct Loaded {
 }
 
 /// Checks a component, and compiles it, or takes its compiled form from the cache, on an engine whose
-/// pool fits it.
+/// pool fits it. `slow` is told what it is called, where compiling takes long.
 pub(super) fn load(
     source: &ReceiverSource,
     cache: &Cache,
     limits: impl FnOnce(Mode) -> SandboxLimits,
     connections_max: u32,
+    slow: impl FnOnce(&str) + Send,
 ) -> Result<Loaded, ComponentError> {
     let (name, bytes) = read(source)?;
-    let (mode, limits, needs) = match source {
-        ReceiverSource::Embedded => {
-            (Mode::PerConnection, limits(Mode::PerConnection), DEFAULT_NEEDS)
-        }
-        _ => {
-            let (engine, component) = compile_alone(&name, &bytes, cache)?;
-            let surface = Surface::of(&engine, &component);
-            let mode = surface.mode()?;
-            let limits = limits(mode);
-            check(&engine, &component, &surface, mode, &limits)?;
-            (mode, limits, needs(&component))
-        }
-    };
+    let ours = matches!(source, ReceiverSource::Embedded);
+    let mode = if ours { Mode::PerConnection } else { Surface::read(&name, &bytes)?.judge()? };
+    let limits = limits(mode);
     let instances = match mode {
         Mode::PerConnection => connections_max,
         Mode::Resident => 1,
     };
-    let engine =
-        engine::engine(cache, &limits, instances, needs).map_err(ComponentError::of_engine)?;
-    let component = compile(&engine, &name, &bytes)?;
-    Ok(Loaded { engine, component, mode, limits })
+    tell_if_slow(
+        COMPILING_PATIENCE,
+        || slow(&name),
+        || {
+            let needs =
+                if ours { DEFAULT_NEEDS } else { try_out(&name, &bytes, mode, &limits, cache)? };
+            let engine = engine::engine(cache, &limits, instances, needs)
+                .map_err(ComponentError::of_engine)?;
+            let component = compile(&engine, &name, &bytes)?;
+            Ok(Loaded { engine, component, mode, limits })
+        },
+    )
 }
 
-/// A component on an engine without a pool, which would refuse what it has no room for.
-pub(super) fn compile_alone(
+/// Finds out whether a component would run in a mode, and what it needs: whether it compiles, gets what it
+/// imports, fits its limits, and starts. A server and `inspect` both ask this.
+pub(super) fn try_out(
     name: &str,
     bytes: &[u8],
-    cache: &Cache,
-) -> Result<(Engine, Component), ComponentError> {
-    check_kind(name, bytes)?;
-    let engine = engine::scratch_engine(cache).map_err(ComponentError::of_engine)?;
-    let component = compile(&engine, name, bytes)?;
-    Ok((engine, component))
-}
-
-/// Finds out whether a component would run: whether it gets what it imports, fits its memory, and
-/// starts.
-pub(super) fn check(
-    engine: &Engine,
-    component: &Component,
-    surface: &Surface,
     mode: Mode,
     limits: &SandboxLimits,
-) -> Result<(), ComponentError> {
-    surface.check_imports(mode)?;
+    cache: &Cache,
+) -> Result<Needs, ComponentError> {
+    // An engine without a pool: that would refuse what it has no room for.
+    let engine = engine::scratch_engine(cache).map_err(ComponentError::of_engine)?;
+    let component = compile(&engine, name, bytes)?;
+    // `None`: it imports modules or components, which linking refuses.
     let required = component.resources_required();
-    let pages = required.and_then(|required| required.max_initial_memory_size).unwrap_or(0);
-    let needed = pages.saturating_mul(PAGE_BYTES);
+    let needs = required.as_ref().map_or(DEFAULT_NEEDS, |required| Needs {
+        memories: required.num_memories.max(1),
+        tables: required.num_tables.max(1),
+    });
+    let pages = required.as_ref().and_then(|required| required.max_initial_memory_size);
+    let needed = pages.unwrap_or(0).saturating_mul(PAGE_BYTES);
     if needed > limits.memory_bytes_max as u64 {
         return Err(ComponentError::Memory { needed, allowed: limits.memory_bytes_max });
     }
-    match mode {
-        Mode::PerConnection => linker::link(engine, component).map(drop)?,
-        Mode::Resident => resident::link(engine, component).map(drop)?,
+    let needed = required.and_then(|required| required.max_initial_table_size).unwrap_or(0);
+    if needed > TABLE_ELEMENTS_MAX as u64 {
+        return Err(ComponentError::Table { needed, allowed: TABLE_ELEMENTS_MAX });
     }
-    trial::start(engine, component, limits)
+    match mode {
+        Mode::PerConnection => linker::link(&engine, &component).map(drop)?,
+        Mode::Resident => resident::link(&engine, &component).map(drop)?,
+    }
+    trial::start(&engine, &component, limits)?;
+    Ok(needs)
 }
 
 fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, ComponentError> {
@@ -245,15 +260,6 @@ fn not_compiled(name: &str, error: &wasmtime::Error) -> ComponentError {
     }
 }
 
-/// What the component needs of the pool, for each instance.
-fn needs(component: &Component) -> Needs {
-    // `None`: it imports modules or components, which linking has refused.
-    component.resources_required().map_or(DEFAULT_NEEDS, |required| Needs {
-        memories: required.num_memories.max(1),
-        tables: required.num_tables.max(1),
-    })
-}
-
 /// The bytes of a component, and what to call it.
 pub(super) fn read(source: &ReceiverSource) -> Result<(String, Vec<u8>), ComponentError> {
     match source {
@@ -267,7 +273,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, ComponentError> {
     std::fs::read(path).map_err(|source| ComponentError::Read { path: path.to_owned(), source })
 }
 
-fn check_kind(name: &str, bytes: &[u8]) -> Result<(), ComponentError> {
+/// Whether the first bytes are those of a component.
+pub(super) fn check_kind(name: &str, bytes: &[u8]) -> Result<(), ComponentError> {
     let name = name.to_owned();
     match (bytes.get(..4), bytes.get(4..8)) {
         (Some(MAGIC), Some(COMPONENT_VERSION)) => Ok(()),

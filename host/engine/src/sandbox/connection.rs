@@ -10,6 +10,7 @@ use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
 use super::buffers::Buffers;
+use super::output::{Bucket, Rate};
 use super::writers::Writers;
 use crate::inbox::{Destination, Pending};
 use crate::net::{Peer, Stream};
@@ -23,18 +24,28 @@ pub(crate) struct Context {
     pub(super) buffers: Buffers,
     pub(super) disk: DiskPace,
     pub(super) writers: Writers,
+    trap_details: Mutex<Bucket>,
 }
+
+/// Traps whose last words and backtraces are told: who found out how to make a receiver trap can do so as
+/// often as they connect, and each would fill a screen.
+const TRAP_DETAILS_RATE: Rate = Rate { burst: 16, per_second: 1 };
 
 impl Context {
     pub(crate) fn new(inbox: Destination, limits: Limits, events: EventSink) -> Self {
-        Self {
-            inbox,
-            limits,
-            events,
-            buffers: Buffers::default(),
-            disk: DiskPace::default(),
-            writers: Writers::default(),
+        let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
+        let (buffers, disk, writers) = Default::default();
+        Self { inbox, limits, events, buffers, disk, writers, trap_details }
+    }
+
+    /// Whether more than the reason of a trap is to be told.
+    pub(super) fn trap_details_wanted(&self) -> bool {
+        let mut rate = self.trap_details.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = rate.admit(Instant::now());
+        if let Some(dropped @ 1..) = admitted {
+            tracing::warn!(target: "receiver", dropped, "receivers trapped too often to tell of each in detail");
         }
+        admitted.is_some()
     }
 }
 

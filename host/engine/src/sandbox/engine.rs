@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use wasmtime::{CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails, WasmFeatures,
+};
 
 use super::surface::Mode;
 
@@ -25,15 +28,16 @@ const ASYNC_STACK_BYTES: usize = 1024 * 1024;
 const WARM_SLOTS: u32 = 64;
 
 /// Core instances in the pool for each component instance. It is a counter without memory behind it,
-/// so it is generous: a component of an interpreter and its adapters takes a handful.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
+/// and what it refuses only the pool does, and no inspection: so it is beyond anything that is composed. A
+/// component of an interpreter and its adapters takes a handful.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 1_000;
 
-/// Bookkeeping of one component instance, in bytes: resources and their tables, outside the guest's
-/// memory.
-const COMPONENT_INSTANCE_BYTES_MAX: usize = 1024 * 1024;
+/// Bookkeeping of one component instance, or of a core instance in it, in bytes: functions, resources and their
+/// tables, outside the guest's memory. It is allocated as it is needed; half a million functions fit.
+const COMPONENT_INSTANCE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Elements of one table: 20,000 functions are an interpreter with a large standard library.
-const TABLE_ELEMENTS_MAX: usize = 100_000;
+pub(super) const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 /// Address space for linear memories, in bytes. With 4 GiB behind each memory wasmtime needs no bounds
 /// checks; beyond this sum (half of what 47 bits address) each memory gets only what it may use.
@@ -49,12 +53,19 @@ pub struct SandboxLimits {
     /// Linear memory of one instance, in bytes. 64 MiB: the default receiver takes less than one,
     /// an interpreter with its library some twenty.
     pub memory_bytes_max: usize,
-    /// Compute time that a connection may use in one go, without any payload arriving. The default
-    /// receiver uses microseconds.
+    /// Processor time that the receiver of a connection may use in one go, without any payload arriving. The
+    /// default receiver uses microseconds.
     pub compute_burst: Duration,
     /// Compute time that each MiB which arrives adds again, up to the burst. 100 ms are fifty times
     /// what an interpreted receiver takes to copy a MiB.
     pub compute_per_mib: Duration,
+    /// Processor time that the host may use in host calls for one connection in one go. Not counted for a
+    /// resident instance, whose own time includes it.
+    pub host_burst: Duration,
+    /// Processor time of the host that each MiB which arrives adds again, up to the burst. A MiB of the smallest
+    /// files is about ten thousand, each with some tens of microseconds of system calls; ten seconds
+    /// leave room for a slow machine. So this only tells traffic from none.
+    pub host_per_mib: Duration,
     /// Compute time that each second of waiting adds again, up to the burst. None for an instance that
     /// lives as long as its connection; a resident one lives for months.
     pub compute_per_second_waited: Duration,
@@ -105,6 +116,8 @@ impl Default for SandboxLimits {
             compute_burst: Duration::from_secs(5),
             compute_per_mib: Duration::from_millis(100),
             compute_per_second_waited: Duration::ZERO,
+            host_burst: Duration::from_secs(5),
+            host_per_mib: Duration::from_secs(10),
             // Four for each upload that may be open at once, and a few for the connection.
             resources_max: 4 * 1_024 + 256,
             call_bytes_max: 4 * 1024 * 1024,
@@ -155,6 +168,9 @@ pub(super) fn engine(
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(needs.memories)
         .max_tables_per_component(needs.tables)
+        // What one instance may have, one module of it may: an inspection knows of no other limit.
+        .max_memories_per_module(needs.memories)
+        .max_tables_per_module(needs.tables)
         .max_component_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
         .max_core_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
         .max_memory_size(limits.memory_bytes_max)
@@ -174,9 +190,36 @@ pub(super) fn engine(
     Engine::new(&config)
 }
 
+/// What of WebAssembly no toolchain for WASI 0.2 needs. Each proposal is more of the compiler that a component
+/// could find a fault in; threads, and the component model's own concurrency, would also compute without
+/// being charged. Several memories in one module stay: the code between two components that are composed
+/// needs them.
+const PROPOSALS_OFF: WasmFeatures = WasmFeatures::THREADS
+    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::LEGACY_EXCEPTIONS)
+    .union(WasmFeatures::STACK_SWITCHING)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+    .union(WasmFeatures::CM_ASYNC)
+    .union(WasmFeatures::CM_ASYNC_STACKFUL)
+    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+    .union(WasmFeatures::CM_THREADING)
+    .union(WasmFeatures::CM_ERROR_CONTEXT)
+    .union(WasmFeatures::CM_GC)
+    .union(WasmFeatures::CM64);
+
 fn common(cache: &Cache) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
+        .wasm_features(PROPOSALS_OFF, false)
+        // It would be the environment that decides.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .epoch_interruption(true)
         // Stacks hold what guests worked on. They are cleared, and given back, like memories.
         .async_stack_zeroing(true)

@@ -2,6 +2,7 @@
 
 use super::component::{self, ComponentError, ReceiverSource};
 use super::engine::{Cache, SandboxLimits};
+use super::patience::tell_if_slow;
 use super::surface::{Mode, Surface, reach};
 
 /// What a component is, and whether it would run.
@@ -35,7 +36,8 @@ pub struct Import {
 /// Looks at a component as a server does before it listens, and says what it found. Its start code is
 /// run once, without any power.
 ///
-/// `memory_bytes_max` stands in for the limit of its mode.
+/// `memory_bytes_max` stands in for the limit of its mode. Where compiling takes more than half a second,
+/// `slow` is called once meanwhile, on another thread.
 ///
 /// # Errors
 /// Only where nothing can be said: the file can not be read, or no engine be set up.
@@ -43,6 +45,7 @@ pub fn inspect(
     source: &ReceiverSource,
     cache: &Cache,
     memory_bytes_max: Option<usize>,
+    slow: impl FnOnce() + Send,
 ) -> Result<Inspection, ComponentError> {
     let (name, bytes) = component::read(source)?;
     let mut found = Inspection {
@@ -53,24 +56,24 @@ pub fn inspect(
         mode: None,
         refusal: None,
     };
-    let (engine, component) = match component::compile_alone(&found.name, &bytes, cache) {
-        Ok(compiled) => compiled,
-        Err(error @ ComponentError::Engine(_)) => return Err(error),
+    let surface = match Surface::read(&found.name, &bytes) {
+        Ok(surface) => surface,
         Err(refusal) => {
             found.refusal = Some(refusal);
             return Ok(found);
         }
     };
-    let surface = Surface::of(&engine, &component);
-    let checked = surface.mode().and_then(|mode| {
-        found.mode = Some(mode);
+    found.mode = surface.mode().ok();
+    let tried = surface.judge().and_then(|mode| {
         let mut limits = SandboxLimits::of_mode(mode, 1);
         limits.memory_bytes_max = memory_bytes_max.unwrap_or(limits.memory_bytes_max);
-        component::check(&engine, &component, &surface, mode, &limits)
+        tell_if_slow(component::COMPILING_PATIENCE, slow, || {
+            component::try_out(&found.name, &bytes, mode, &limits, cache)
+        })
     });
-    match checked {
+    match tried {
         Err(error @ (ComponentError::Engine(_) | ComponentError::Thread(_))) => return Err(error),
-        checked => found.refusal = checked.err(),
+        tried => found.refusal = tried.err(),
     }
     // Without a mode, what it would get as a receiver says most.
     let mode = found.mode.unwrap_or(Mode::PerConnection);

@@ -25,9 +25,7 @@ pub(super) fn link(
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     // Other people's receivers import what their language's runtime drags in. They get wasmtime's own
-    // implementations with an empty context: no environment, no arguments, no preopened directory,
-    // no network, output that goes nowhere; `exit` is a trap. The context is made when a guest first
-    // uses it; the default receiver never does.
+    // implementations with an empty context: see `State::stand_in`. The default receiver never uses it.
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     // The clock is in the world, and every receiver uses it: it does not need that context.
     linker.allow_shadowing(true);

@@ -4,6 +4,7 @@
 //! guest can reach is the connection's two streams and the interfaces `inbox`, `gate` and `log`;
 //! everything else that it may import is a stand-in without power.
 
+mod backtrace;
 mod bindings;
 mod budget;
 mod buffers;
@@ -14,8 +15,12 @@ mod engine;
 mod host;
 mod inspect;
 mod linker;
+mod memory;
+mod output;
+mod patience;
 mod resident;
 mod state;
+mod stopwatch;
 mod streams;
 mod surface;
 mod trial;
@@ -41,7 +46,9 @@ pub use surface::Mode;
 
 use bindings::SandboxPre;
 use engine::Ticker;
+use output::Console;
 use state::State;
+use stopwatch::Stopwatch;
 
 /// A compiled receiver, ready to be instantiated for each connection.
 pub(crate) struct Sandbox {
@@ -54,8 +61,9 @@ pub(crate) struct Sandbox {
 pub(crate) enum Outcome {
     /// The receiver returned.
     Served(Result<(), Refusal>),
-    /// The receiver trapped or went over its budget. The reason is for the operator.
-    Trapped(String),
+    /// The receiver trapped or went over its budget. Reason and last words are for the operator, and the
+    /// last words not sanitised.
+    Trapped { reason: String, last_words: String },
 }
 
 /// A component that is ready to run, in its mode.
@@ -66,14 +74,16 @@ pub(crate) enum AnySandbox {
 
 impl AnySandbox {
     /// Compiles a receiver, or loads its compiled form from the cache, with room for
-    /// `connections_max` connections at once.
+    /// `connections_max` connections at once. Where that takes more than half a second, `slow` is called once
+    /// meanwhile, on another thread, with what the receiver is called.
     pub(crate) fn load(
         source: &ReceiverSource,
         cache: &Cache,
         limits: impl FnOnce(Mode) -> SandboxLimits,
         connections_max: u32,
+        slow: impl FnOnce(&str) + Send,
     ) -> Result<Self, ComponentError> {
-        let loaded = component::load(source, cache, limits, connections_max)?;
+        let loaded = component::load(source, cache, limits, connections_max, slow)?;
         let ticker = Ticker::start(loaded.engine.clone()).map_err(ComponentError::Thread)?;
         Ok(match loaded.mode {
             Mode::PerConnection => {
@@ -91,16 +101,32 @@ impl Sandbox {
     /// Dropping the future ends the connection at once.
     pub(crate) async fn serve(&self, connection: &Arc<Connection>) -> Outcome {
         let _ticking = self.ticker.tick();
-        match self.run(connection).await {
+        let stopwatch = Arc::new(Stopwatch::start());
+        let console = Arc::new(Console::new(connection.peer.clone()));
+        let ended = stopwatch.measure(self.run(connection, &stopwatch, &console)).await;
+        console.finish();
+        match ended {
             Ok(outcome) => Outcome::Served(outcome),
-            Err(error) => Outcome::Trapped(reason(&error)),
+            Err(error) => {
+                let told = connection.context.trap_details_wanted();
+                if told {
+                    backtrace::log(Some(&connection.peer), &error);
+                }
+                let last_words = if told { console.last_words() } else { String::new() };
+                Outcome::Trapped { reason: reason(&error), last_words }
+            }
         }
     }
 
-    async fn run(&self, connection: &Arc<Connection>) -> wasmtime::Result<Result<(), Refusal>> {
+    async fn run(
+        &self,
+        connection: &Arc<Connection>,
+        stopwatch: &Arc<Stopwatch>,
+        console: &Arc<Console>,
+    ) -> wasmtime::Result<Result<(), Refusal>> {
         let since = Instant::now();
-        let mut store =
-            Store::new(self.pre.engine(), State::new(Arc::clone(connection), &self.limits));
+        let state = State::new(Arc::clone(connection), &self.limits, stopwatch, console);
+        let mut store = Store::new(self.pre.engine(), state);
         state::confine(&mut store, &self.limits);
         let (peer, input, output) = store.data_mut().arguments()?;
         let instance = self.pre.instantiate_async(&mut store).await?;

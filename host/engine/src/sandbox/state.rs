@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
@@ -12,8 +12,14 @@ use super::bindings::sandport::upload::types::Peer;
 use super::budget::Budget;
 use super::connection::Connection;
 use super::engine::SandboxLimits;
-use super::host::LogGate;
+use super::memory::MemoryBudget;
+use super::output::{Console, Pipe, Stream};
+use super::stopwatch::Stopwatch;
 use super::streams::{ConnectionInput, ConnectionOutput};
+
+/// Random bytes that one call may ask for. More than any key; 64 MiB, wasmtime's own limit, keep a thread for
+/// 200 ms, and others wait for it.
+const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The data of a store: everything that the host functions of one connection work on.
 pub(super) struct State {
@@ -22,29 +28,23 @@ pub(super) struct State {
     /// Uploads that the guest holds.
     pub(super) uploads: usize,
     pub(super) challenge: Option<[u8; 32]>,
-    pub(super) log: LogGate,
+    pub(super) console: Arc<Console>,
     clocks: WasiClocksCtx,
-    /// For receivers that import more of WASI than the world lists. Without any power.
+    /// For receivers that import more of WASI than the world lists: see [`stand_in`]. It is made when a guest
+    /// first uses it.
     stand_in: Option<WasiCtx>,
     bounds: Bounds,
 }
 
 /// Memory and compute time of one instance.
 pub(super) struct Bounds {
-    memory: StoreLimits,
+    memory: MemoryBudget,
     budget: Budget,
 }
 
 impl Bounds {
     pub(super) fn new(limits: &SandboxLimits, budget: Budget) -> Self {
-        Self {
-            memory: StoreLimitsBuilder::new()
-                .memory_size(limits.memory_bytes_max)
-                // A guest that is told "no" most often dies of something less clear.
-                .trap_on_grow_failure(true)
-                .build(),
-            budget,
-        }
+        Self { memory: MemoryBudget::new(limits.memory_bytes_max), budget }
     }
 }
 
@@ -60,17 +60,25 @@ impl Bounded for State {
 }
 
 impl State {
-    pub(super) fn new(connection: Arc<Connection>, limits: &SandboxLimits) -> Self {
+    /// For an instance that `stopwatch` measures.
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        limits: &SandboxLimits,
+        stopwatch: &Arc<Stopwatch>,
+        console: &Arc<Console>,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources_max);
+        let arrived = Arc::clone(&connection.arrived);
+        let budget = Budget::new(limits, Arc::clone(stopwatch), arrived);
         Self {
             table,
             uploads: 0,
             challenge: None,
-            log: LogGate::default(),
+            console: Arc::clone(console),
             clocks: WasiClocksCtx::default(),
             stand_in: None,
-            bounds: Bounds::new(limits, Budget::new(limits, Arc::clone(&connection.arrived))),
+            bounds: Bounds::new(limits, budget),
             connection,
         }
     }
@@ -94,15 +102,28 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: self.stand_in.get_or_insert_with(|| WasiCtx::builder().build()),
+            ctx: self.stand_in.get_or_insert_with(|| stand_in(&self.console)),
             table: &mut self.table,
         }
     }
 }
 
+/// A context of WASI without any power: no environment, no arguments, no preopened directory, no network.
+/// Output goes to the log; `exit` is a trap.
+fn stand_in(console: &Arc<Console>) -> WasiCtx {
+    WasiCtx::builder()
+        .max_random_size(RANDOM_BYTES_MAX)
+        .stdout(Pipe::new(console, Stream::Stdout))
+        .stderr(Pipe::new(console, Stream::Stderr))
+        .build()
+}
+
 /// Puts the limits in force: memory, what a call of the host may bring, and compute time.
 pub(super) fn confine<T: Bounded>(store: &mut Store<T>, limits: &SandboxLimits) {
     store.set_hostcall_fuel(limits.call_bytes_max);
+    // What a guest holds, and lends to a call: all of it once. A poll of one pollable a hundred thousand times
+    // would keep a thread for a tenth of a second.
+    store.set_max_component_handles(limits.resources_max.saturating_mul(2));
     store.limiter(|state| &mut state.bounds().memory);
     store
         .call_hook(|mut context, hook| Ok(context.data_mut().bounds().budget.handle_hook(hook)?));

@@ -1,9 +1,8 @@
 //! What a component imports and exports, and what follows from that: how it is run, or why not.
 
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use wasmparser::{Parser, Payload};
 
-use super::component::ComponentError;
+use super::component::{self, ComponentError};
 
 /// What a component exports that is run for each connection.
 pub(super) const RECEIVER: &str = "sandport:upload/receiver@0.1.0";
@@ -28,11 +27,50 @@ pub(super) struct Surface {
 }
 
 impl Surface {
-    pub(super) fn of(engine: &Engine, component: &Component) -> Self {
-        let names = component.component_type();
-        let exports = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
-        let imports = names.imports(engine).map(|(name, _)| name.to_owned()).collect();
-        Self { exports, imports }
+    /// Reads what the component itself imports and exports. What it consists of is skipped, and nothing is
+    /// compiled: that may take a minute.
+    ///
+    /// # Errors
+    /// Where it is no component, or no whole one.
+    pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Self, ComponentError> {
+        component::check_kind(name, bytes)?;
+        let mut surface = Self { exports: Vec::new(), imports: Vec::new() };
+        surface.add_all(bytes).map_err(|error| ComponentError::Invalid {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(surface)
+    }
+
+    fn add_all(&mut self, bytes: &[u8]) -> wasmparser::Result<()> {
+        // Modules and components within, one in the other.
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                // The last one is that of the component itself.
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(imports) if depth == 0 => {
+                    for import in imports {
+                        self.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(exports) if depth == 0 => {
+                    for export in exports {
+                        self.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// How the component is run, if it gets everything that it imports.
+    pub(super) fn judge(&self) -> Result<Mode, ComponentError> {
+        let mode = self.mode()?;
+        self.check_imports(mode)?;
+        Ok(mode)
     }
 
     /// How the component is run. One that could be run in both modes gets a sandbox for each
@@ -125,7 +163,7 @@ pub(super) fn reach(mode: Mode, import: &str) -> Option<&'static str> {
         ("wasi:cli", "stdout" | "stderr", Resident) => {
             "its reports and the operator's log, bounded"
         }
-        ("wasi:cli", "stdout" | "stderr", PerConnection) => "nothing: its output goes nowhere",
+        ("wasi:cli", "stdout" | "stderr", PerConnection) => "the operator's log, bounded",
         ("wasi:cli", "environment", PerConnection) => "nothing: no arguments, no environment",
         ("wasi:cli", ..) => "nothing: no input, no terminal",
         ("wasi:filesystem", _, PerConnection) => "nothing: no folder is open",

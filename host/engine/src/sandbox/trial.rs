@@ -1,5 +1,7 @@
 //! Starting a component once, before anybody depends on it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Trap};
 use wasmtime_wasi::{I32Exit, WasiCtx};
@@ -7,7 +9,14 @@ use wasmtime_wasi::{I32Exit, WasiCtx};
 use super::budget::BudgetExhausted;
 use super::component::ComponentError;
 use super::engine::{SandboxLimits, Ticker};
+use super::memory::MemoryExhausted;
+use super::output::{LastWords, Pipe, Sink, Stream};
 use super::resident::State;
+use super::stopwatch::Stopwatch;
+use crate::text::sanitise;
+
+/// Longest last words in the reason of a refusal, in characters: what is kept fits.
+const LAST_WORDS_CHARS_MAX: usize = 4_096;
 
 /// Instantiates the component without any power, and within its limits, and drops the instance.
 ///
@@ -40,17 +49,25 @@ fn instantiate(
         .enable_all()
         .build()
         .map_err(ComponentError::Thread)?;
+    let output = Arc::new(Kept::default());
     let started = runtime.block_on(async {
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         // There is no connection to ask for anything.
         linker.define_unknown_imports_as_traps(component)?;
-        let mut store = State::store(engine, WasiCtx::builder().build(), limits);
+        let stopwatch = Arc::new(Stopwatch::start());
+        let wasi = WasiCtx::builder()
+            .stdout(Pipe::new(&output, Stream::Stdout))
+            .stderr(Pipe::new(&output, Stream::Stderr))
+            .build();
+        let mut store = State::store(engine, wasi, limits, &stopwatch);
         let _ticking = ticker.tick();
-        linker.instantiate_async(&mut store, component).await.map(drop)
+        stopwatch.measure(linker.instantiate_async(&mut store, component)).await.map(drop)
     });
     match started {
-        Err(error) if is_its_own(&error) => Err(ComponentError::Start(super::reason(&error))),
+        Err(error) if is_its_own(&error) => {
+            Err(ComponentError::Start(super::reason(&error) + &output.last_words()))
+        }
         // Whatever else is in the way is in the way here alone.
         _ => Ok(()),
     }
@@ -58,5 +75,31 @@ fn instantiate(
 
 /// Whether the component brought this upon itself. That there was nobody to ask did not.
 fn is_its_own(error: &wasmtime::Error) -> bool {
-    error.is::<Trap>() || error.is::<I32Exit>() || error.is::<BudgetExhausted>()
+    error.is::<Trap>()
+        || error.is::<I32Exit>()
+        || error.is::<BudgetExhausted>()
+        || error.is::<MemoryExhausted>()
+}
+
+/// Keeps what the component writes, for whoever wants to know why it does not start.
+#[derive(Default)]
+struct Kept(Mutex<LastWords>);
+
+impl Sink for Kept {
+    fn write(&self, _stream: Stream, bytes: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
+impl Kept {
+    /// What it wrote last, on one line that is fit for a terminal and for the end of a sentence.
+    fn last_words(&self) -> String {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).text();
+        let lines: Vec<&str> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("; its last words: {}", sanitise(&lines.join(" / "), LAST_WORDS_CHARS_MAX))
+    }
 }

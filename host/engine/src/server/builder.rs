@@ -158,7 +158,9 @@ impl ServerBuilder {
             limits.memory_bytes_max = self.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
             limits
         };
-        let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max)?;
+        let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
+        let sandbox =
+            AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max, slow)?;
         let context = |destination| Arc::new(Context::new(destination, self.limits, self.events));
         let connections_max = self.connections_max;
         match (sandbox, self.place) {

@@ -64,7 +64,9 @@ async fn run(shared: &Shared, connection: &Arc<Connection>) {
             }
             linger(connection).await;
         }
-        Outcome::Trapped(reason) => connection.emit(ServerEvent::Trapped { peer, reason }),
+        Outcome::Trapped { reason, last_words } => {
+            connection.emit(ServerEvent::Trapped { peer, reason, last_words });
+        }
     }
 }
 

@@ -8,11 +8,16 @@ use super::events::EventQueue;
 use crate::net::{Address, Peer};
 use crate::sandbox::Claim;
 
-/// Something that happened on a connection. Names, details and reasons may come from the peer:
+/// Something that happened on a connection. Names, details, reasons and last words may come from the peer:
 /// [`sanitise`](crate::text::sanitise) them before they reach a terminal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
+    /// The receiver is being compiled, and has been for half a second. Nothing is accepted meanwhile.
+    Compiling {
+        /// What the receiver is called: its file.
+        name: String,
+    },
     /// A connection's sandbox is set up and about to run.
     SandboxReady {
         /// The other end.
@@ -56,6 +61,9 @@ pub enum ServerEvent {
         peer: Peer,
         /// The reason.
         reason: String,
+        /// The end of what the receiver had written to its standard output and standard error: 4 KiB at most.
+        /// Empty: nothing, or receivers trap too often to tell of each.
+        last_words: String,
     },
     /// No connection can be accepted for the moment; it is tried again.
     AcceptFailed {
@@ -75,6 +83,8 @@ pub enum ServerEvent {
         reason: String,
         /// Whether it trapped or went over its budget; otherwise it ended by itself.
         trapped: bool,
+        /// The end of what it had written that was no report: 4 KiB at most.
+        last_words: String,
         /// When it is started again.
         restart_after: Duration,
     },

@@ -18,6 +18,7 @@ mod bindings {
 mod honest;
 mod power;
 mod trouble;
+mod words;
 
 use bindings::exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
 use bindings::sandport::upload::types::{Peer, Refusal, RefusalCode};
@@ -45,6 +46,13 @@ impl Guest for Component {
             Some(b'a') => trouble::abandon(),
             Some(b'w') => trouble::overwrite_limits(&output),
             Some(b'g') => trouble::flood_log(&output),
+            Some(b'o') => words::write_forever(),
+            Some(b'i') => words::write_tricks(),
+            Some(b't') => words::write_burst(),
+            Some(b'd') => trouble::misuse_digests(&output),
+            Some(b'z') => trouble::write_after_commit(&output),
+            Some(b'q') => trouble::open_thousands(&output),
+            Some(b'v') => trouble::make_folders_forever(),
             Some(b'e') => power::report(&input, &output),
             _ => return Err(Refusal { code: RefusalCode::Malformed, detail: None }),
         }

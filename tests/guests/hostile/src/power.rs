@@ -11,7 +11,7 @@ use crate::bindings::sandport::upload::log;
 pub(crate) fn report(input: &InputStream, output: &OutputStream) {
     let address = input.blocking_read(256).unwrap_or_default();
     let address = String::from_utf8_lossy(&address).trim().to_owned();
-    // Output of std's goes nowhere.
+    // Lines for the log, if the operator wants to see them.
     println!("a line on standard output");
     eprintln!("a line on standard error");
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use crate::bindings::exports::sandport::upload::receiver::OutputStream;
 use crate::bindings::sandport::upload::inbox::{self, Commitment, Pending, Upload, Verdict};
-use crate::bindings::sandport::upload::types::{EntryKind, Extent, Offer};
+use crate::bindings::sandport::upload::types::{Digest, EntryKind, Extent, Offer};
 use crate::bindings::sandport::upload::{gate, log};
 use crate::bindings::wasi::clocks::monotonic_clock;
 
@@ -165,19 +165,80 @@ pub(crate) fn flood_log(output: &OutputStream) {
     let _ = output.blocking_write_and_flush(b"flooded\n");
 }
 
+/// Commits with digests that are none, and with one that is another file's. It says which were taken.
+pub(crate) fn misuse_digests(output: &OutputStream) {
+    let mut taken = Vec::new();
+    let digests = [("short", 31), ("long", 33), ("of 3 MB", 3 << 20), ("false", 32), ("empty", 0)];
+    for (what, bytes) in digests {
+        let digest = Digest::Blake3(vec![7; bytes]);
+        if let Some(upload) = open(&format!("digest {what}"), Some(5)) {
+            write(&upload, b"hello");
+            if is_stored(&Upload::commit(upload, 5, Some(&digest))) {
+                taken.push(what);
+            }
+        }
+        if let Some(upload) = open(&format!("stored digest {what}"), Some(5)) {
+            let stored = match Upload::store(upload, b"hello", Some(&digest)) {
+                Commitment::Ended(outcome) => outcome.is_ok(),
+                Commitment::Pending(pending) => is_stored(&pending),
+            };
+            if stored {
+                taken.push(what);
+            }
+        }
+    }
+    let _ = output.blocking_write_and_flush(format!("taken: {}\n", taken.join(", ")).as_bytes());
+}
+
+/// Writes to bodies whose upload has ended: committed, discarded and dropped.
+pub(crate) fn write_after_commit(output: &OutputStream) {
+    let whole = Extent { offset: 0, length: None };
+    for (name, end) in [("committed", 0), ("discarded", 1), ("dropped", 2)] {
+        let Some(upload) = open(name, None) else { continue };
+        let Ok(body) = upload.body(whole) else { continue };
+        let _ = body.blocking_write_and_flush(b"hello");
+        match end {
+            0 => drop(is_stored(&Upload::commit(upload, 5, None))),
+            1 => Upload::discard(upload, None),
+            _ => drop(upload),
+        }
+        for _ in 0..100 {
+            let _ = body.blocking_write_and_flush(b" and more");
+        }
+    }
+    let _ = output.blocking_write_and_flush(b"done\n");
+}
+
+/// Opens more uploads than were granted, and says how many it got.
+pub(crate) fn open_thousands(output: &OutputStream) {
+    let uploads: Vec<Upload> =
+        (0..5_000).filter_map(|number| open(&format!("opened-{number}"), None)).collect();
+    let _ = output.blocking_write_and_flush(format!("opened {}\n", uploads.len()).as_bytes());
+}
+
+/// Makes folder after folder, though nothing arrives.
+pub(crate) fn make_folders_forever() {
+    for number in 0_u64.. {
+        let _ = inbox::open(&offer(&format!("folders/{number}"), EntryKind::Directory, None));
+    }
+}
+
 fn open(name: &str, size: Option<u64>) -> Option<Upload> {
-    let offer = Offer {
+    match inbox::open(&offer(name, EntryKind::File, size)) {
+        Ok(Verdict::Accepted(upload)) => Some(upload),
+        _ => None,
+    }
+}
+
+fn offer(name: &str, kind: EntryKind, size: Option<u64>) -> Offer {
+    Offer {
         name: Some(name.to_owned()),
-        kind: EntryKind::File,
+        kind,
         size,
         digest: None,
         modified_ns: None,
         executable: false,
         resume: None,
-    };
-    match inbox::open(&offer) {
-        Ok(Verdict::Accepted(upload)) => Some(upload),
-        _ => None,
     }
 }
 

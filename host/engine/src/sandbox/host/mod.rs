@@ -6,6 +6,5 @@ mod log;
 
 #[allow(unreachable_pub, reason = "`bindgen!` re-exports them")]
 pub use inbox::{PendingHandle, UploadHandle};
-pub(super) use log::LogGate;
 
 impl super::bindings::sandport::upload::types::Host for super::state::State {}

@@ -10,19 +10,19 @@ mod output;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
-use std::time::Instant;
+use std::sync::atomic::AtomicU64;
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
+use super::backtrace;
 use super::budget::Budget;
 use super::component::{ComponentError, Loaded};
 use super::engine::{SandboxLimits, Ticker};
 use super::state::{self, Bounded, Bounds};
+use super::stopwatch::Stopwatch;
 
 pub(crate) use grants::Grants;
 pub use output::Claim;
@@ -54,8 +54,6 @@ pub(super) struct State {
     bounds: Bounds,
     /// Bytes that arrived on its connections.
     arrived: Arc<AtomicU64>,
-    /// Microseconds that it has waited.
-    waited_us: Arc<AtomicU64>,
 }
 
 impl ResidentSandbox {
@@ -97,43 +95,45 @@ impl ResidentSandbox {
     }
 
     async fn run_with(&self, wasi: WasiCtx) -> RunEnd {
-        let mut store = State::store(self.pre.engine(), wasi, &self.limits);
-        let waited_us = Arc::clone(&store.data().waited_us);
-        let mut running = pin!(async {
+        let stopwatch = Arc::new(Stopwatch::start());
+        let mut store = State::store(self.pre.engine(), wasi, &self.limits, &stopwatch);
+        let mut running = pin!(stopwatch.measure(async {
             let command = self.pre.instantiate_async(&mut store).await?;
             command.wasi_cli_run().call_run(&mut store).await
-        });
+        }));
         // The epoch ticks while the guest computes, and rests while it waits.
-        let mut left = Instant::now();
-        let ended = std::future::poll_fn(|context| -> Poll<wasmtime::Result<_>> {
-            let waited = u64::try_from(left.elapsed().as_micros()).unwrap_or(u64::MAX);
-            waited_us.fetch_add(waited, Ordering::Relaxed);
+        let ended = std::future::poll_fn(|context| {
             let _ticking = self.ticker.tick();
-            let polled = running.as_mut().poll(context);
-            left = Instant::now();
-            polled
+            running.as_mut().poll(context)
         });
         match ended.await {
             Ok(Ok(())) => RunEnd::Exited(String::from("it returned")),
             Ok(Err(())) => RunEnd::Exited(String::from("it failed")),
             Err(error) => match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(code)) => RunEnd::Exited(format!("it exited with code {code}")),
-                None => RunEnd::Trapped(super::reason(&error)),
+                None => {
+                    backtrace::log(None, &error);
+                    RunEnd::Trapped(super::reason(&error))
+                }
             },
         }
     }
 }
 
 impl State {
-    /// A store with its limits in force, to be used on this thread alone.
-    pub(super) fn store(engine: &Engine, wasi: WasiCtx, limits: &SandboxLimits) -> Store<Self> {
+    /// A store with its limits in force, to be used on this thread alone; `stopwatch` measures the run.
+    pub(super) fn store(
+        engine: &Engine,
+        wasi: WasiCtx,
+        limits: &SandboxLimits,
+        stopwatch: &Arc<Stopwatch>,
+    ) -> Store<Self> {
         let arrived = Arc::new(AtomicU64::new(0));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources_max);
-        let waited_us = Arc::new(AtomicU64::new(0));
-        let budget = Budget::of_thread(limits, Arc::clone(&arrived), Arc::clone(&waited_us));
+        let budget = Budget::of_thread(limits, Arc::clone(stopwatch), Arc::clone(&arrived));
         let bounds = Bounds::new(limits, budget);
-        let mut store = Store::new(engine, Self { table, wasi, bounds, arrived, waited_us });
+        let mut store = Store::new(engine, Self { table, wasi, bounds, arrived });
         state::confine(&mut store, limits);
         store
     }

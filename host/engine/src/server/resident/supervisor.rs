@@ -11,6 +11,7 @@ use super::announce::Announcer;
 use super::{ResidentError, ResidentServer, arguments};
 use crate::sandbox::{Grants, Heard, Output, RunEnd};
 use crate::server::ServerEvent;
+use crate::text::sanitise;
 
 /// Pause before the first restart; each further one is twice as long. Short, because senders wait.
 const RESTART_FIRST: Duration = Duration::from_millis(100);
@@ -23,6 +24,9 @@ const LASTED: Duration = Duration::from_secs(10);
 
 /// How long a component that listens may take to say so, before it is announced without its word.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest last line in an error, in characters.
+const SHOWN_CHARS_MAX: usize = 512;
 
 pub(super) struct Supervisor {
     server: ResidentServer,
@@ -64,16 +68,18 @@ impl Supervisor {
                 RunEnd::Trapped(why) => (format!("it trapped: {why}"), true),
             };
             if !self.announcer.ever() {
+                let last_words =
+                    last_words.lines().next_back().map(|line| sanitise(line, SHOWN_CHARS_MAX));
                 return Err(ResidentError::NeverListened { reason, last_words });
             }
             let restart_after = backoff.after(since.elapsed());
-            self.emit(ServerEvent::ReceiverEnded { reason, trapped, restart_after });
+            self.emit(ServerEvent::ReceiverEnded { reason, trapped, last_words, restart_after });
             tokio::time::sleep(restart_after).await;
         }
     }
 
-    /// One run, and the last line for the log that it wrote.
-    async fn run_once(&self) -> Result<(RunEnd, Option<String>), ResidentError> {
+    /// One run, and its last words.
+    async fn run_once(&self) -> Result<(RunEnd, String), ResidentError> {
         let context = &self.server.context;
         self.grants.begin_run();
         self.announcer.begin_run();

@@ -1,0 +1,434 @@
+//! Receivers that are written in WebAssembly's own text, and break what a compiler would keep to: the canonical
+//! ABI, the rules of handles, and every limit. Each costs its own connection, and is told why.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::time::Duration;
+
+use sandport::inbox::{Inbox, InboxOptions};
+use sandport::net::Listener;
+use sandport::server::{Events, Server, ServerEvent};
+use sandport::{ReceiverSource, SandboxLimits};
+use sandport_tests::{PATIENCE, components};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+/// What a guest may compute, and have the host compute. Short, so that loops are cut soon; what ends by itself
+/// needs microseconds.
+const BURST: Duration = Duration::from_millis(300);
+
+/// A way to misbehave: its name, what the guest does, and a part of the reason for which it is cut.
+type Case = (&'static str, &'static str, &'static str);
+
+const HANDLES: &[Case] = &[
+    ("a handle that was never given", "(call $block (i32.const 77))", "unknown handle index 77"),
+    (
+        "a handle after it was dropped",
+        "(local.set $p (call $subscribe (global.get $in)))
+         (call $drop_pollable (local.get $p))
+         (call $block (local.get $p))",
+        "unknown handle index",
+    ),
+    (
+        "a handle that is dropped twice",
+        "(local.set $p (call $subscribe (global.get $in)))
+         (call $drop_pollable (local.get $p))
+         (call $drop_pollable (local.get $p))",
+        "unknown handle index",
+    ),
+    ("a handle of another type", "(call $block (global.get $in))", "wrong type"),
+    (
+        "a stream that is dropped before its pollable",
+        "(drop (call $subscribe (global.get $in))) (call $drop_input (global.get $in))",
+        "children",
+    ),
+    (
+        "a poll of nothing",
+        "(call $poll (i32.const 0) (i32.const 0) (i32.const 64))",
+        "empty poll list",
+    ),
+    (
+        "a poll of one pollable a hundred thousand times",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 100000))
+         (call $poll (i32.const 1048576) (i32.const 100000) (i32.const 64))",
+        "handle limit exceeded",
+    ),
+    (
+        "a poll of a million handles",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 1000000))
+         (call $poll (i32.const 1048576) (i32.const 1000000) (i32.const 64))",
+        "fuel",
+    ),
+];
+
+const POINTERS: &[Case] = &[
+    (
+        "text beyond the memory",
+        "(call $emit (i32.const 1) (i32.const 0x7fff0000) (i32.const 10))",
+        "out of bounds",
+    ),
+    (
+        "text longer than the memory",
+        "(call $emit (i32.const 1) (i32.const 1024) (i32.const 0xffffffff))",
+        "out of bounds",
+    ),
+    (
+        "text that is no UTF-8",
+        "(i32.store (i32.const 1024) (i32.const 0xfffefdfc))
+         (call $emit (i32.const 1) (i32.const 1024) (i32.const 4))",
+        "utf-8",
+    ),
+    (
+        "a case that an enum does not have",
+        "(call $emit (i32.const 200) (i32.const 1024) (i32.const 0))",
+        "discriminant",
+    ),
+    (
+        "a place for a result beyond the memory",
+        "(call $read (global.get $in) (i64.const 10) (i32.const 0xfffffff0))",
+        "out of bounds",
+    ),
+    (
+        "a place for a result between two words",
+        "(call $read (global.get $in) (i64.const 10) (i32.const 65))",
+        "aligned",
+    ),
+    ("an outcome beyond the memory", "(return (i32.const 0xfffffff0))", "out of bounds"),
+    (
+        "an outcome that is neither of two",
+        "(i32.store (i32.const 64) (i32.const 9)) (return (i32.const 64))",
+        "discriminant",
+    ),
+    (
+        "a refusal with a code that does not exist",
+        "(i32.store (i32.const 64) (i32.const 1)) (i32.store (i32.const 68) (i32.const 99))
+         (return (i32.const 64))",
+        "discriminant",
+    ),
+    (
+        "a refusal of sixty megabytes",
+        "(drop (memory.grow (i32.const 900)))
+         (memory.fill (i32.const 1048576) (i32.const 120) (i32.const 60000000))
+         (i32.store (i32.const 64) (i32.const 1))
+         (i32.store8 (i32.const 72) (i32.const 1))
+         (i32.store (i32.const 76) (i32.const 1048576))
+         (i32.store (i32.const 80) (i32.const 60000000))
+         (return (i32.const 64))",
+        "fuel",
+    ),
+];
+
+const LIES: &[Case] = &[
+    (
+        "a realloc that traps",
+        "(global.set $realloc (i32.const 1)) (call $read (global.get $in) (i64.const 1) (i32.const 64))",
+        "unreachable",
+    ),
+    (
+        "a realloc that points beyond the memory",
+        "(global.set $realloc (i32.const 2)) (call $read (global.get $in) (i64.const 1) (i32.const 64))",
+        "beyond end of memory",
+    ),
+    (
+        "a realloc that does not align",
+        "(global.set $realloc (i32.const 3))
+         (call $fill (call $subscribe_output (global.get $out)) (i32.const 1))
+         (call $poll (i32.const 1048576) (i32.const 1) (i32.const 64))",
+        "aligned",
+    ),
+    ("a clean-up that traps", "(global.set $post (i32.const 1))", "unreachable"),
+];
+
+const AMOUNTS: &[Case] = &[
+    (
+        "more zeroes than are permitted",
+        "(call $write_zeroes (global.get $out) (i64.const 0x7fffffffffffffff) (i32.const 64))",
+        "more zeroes than",
+    ),
+    (
+        "a write that was not permitted",
+        "(call $write (global.get $out) (i32.const 0) (i32.const 70000) (i32.const 64))",
+        "more than check-write permitted",
+    ),
+    (
+        "a terabyte of random bytes",
+        "(call $random (i64.const 0x10000000000) (i32.const 64))",
+        "exceeds limit",
+    ),
+    (
+        "a table that grows by a million",
+        "(drop (table.grow $spare (ref.null func) (i32.const 1000000)))",
+        "Table maximum size exceeded",
+    ),
+    (
+        "two memories that are too large together",
+        "(drop (memory.grow $memory (i32.const 500))) (drop (memory.grow $second (i32.const 500)))",
+        "67108864 bytes of memory",
+    ),
+];
+
+const LOOPS: &[Case] = &[
+    (
+        "a realloc without end",
+        "(global.set $realloc (i32.const 4)) (call $read (global.get $in) (i64.const 1) (i32.const 64))",
+        "compute budget",
+    ),
+    ("a clean-up without end", "(global.set $post (i32.const 2))", "compute budget"),
+    (
+        "filling memory without end",
+        "(drop (memory.grow (i32.const 500)))
+         (loop $on (memory.fill (i32.const 1048576) (i32.const 1) (i32.const 32000000)) (br $on))",
+        "compute budget",
+    ),
+    (
+        "copying memory without end",
+        "(drop (memory.grow (i32.const 900)))
+         (loop $on
+           (memory.copy (i32.const 1048576) (i32.const 31048576) (i32.const 28000000)) (br $on))",
+        "compute budget",
+    ),
+    (
+        "filling a table without end",
+        "(drop (table.grow $spare (ref.null func) (i32.const 90000)))
+         (loop $on
+           (table.fill $spare (i32.const 0) (ref.func $nothing) (i32.const 90000)) (br $on))",
+        "receiver",
+    ),
+    (
+        "random bytes without end",
+        "(loop $on
+           (global.set $free (i32.const 1048576))
+           (call $random (i64.const 1048576) (i32.const 64)) (br $on))",
+        "kept the host busy",
+    ),
+    (
+        "polls of what is ready without end",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 4000))
+         (loop $on
+           (global.set $free (i32.const 4194304))
+           (call $poll (i32.const 1048576) (i32.const 4000) (i32.const 64)) (br $on))",
+        "kept the host busy",
+    ),
+    (
+        "log lines that nobody sees without end",
+        "(loop $on (call $emit (i32.const 0) (i32.const 1048576) (i32.const 100000)) (br $on))",
+        "kept the host busy",
+    ),
+];
+
+/// What a receiver may do: it is no reason to cut it.
+const HARMLESS: &[Case] = &[
+    (
+        "a read of all that there could be",
+        "(call $read (global.get $in) (i64.const 0x7fffffffffffffff) (i32.const 64))",
+        "",
+    ),
+    (
+        "a poll of one pollable four thousand times",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 4000))
+         (call $poll (i32.const 1048576) (i32.const 4000) (i32.const 64))",
+        "",
+    ),
+    ("a megabyte of random bytes", "(call $random (i64.const 1048576) (i32.const 64))", ""),
+];
+
+/// A receiver that misbehaves in the way whose number is the first byte of a connection.
+fn component(cases: &[Case]) -> Vec<u8> {
+    let functions: String = (0..)
+        .zip(cases)
+        .map(|(number, (_, body, _))| {
+            format!("(func $case{number} (result i32) (local $p i32) {body} (i32.const 0))\n")
+        })
+        .collect();
+    let table: String = (0..cases.len()).map(|number| format!(" $case{number}")).collect();
+    let module = format!(
+        r#"(module
+        (import "sandport:upload/log@0.1.0" "emit" (func $emit (param i32 i32 i32)))
+        (import "wasi:io/poll@0.2.0" "poll" (func $poll (param i32 i32 i32)))
+        (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
+        (import "wasi:io/poll@0.2.0" "[resource-drop]pollable" (func $drop_pollable (param i32)))
+        (import "wasi:io/streams@0.2.0" "[method]input-stream.read"
+          (func $read (param i32 i64 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]input-stream.blocking-read"
+          (func $blocking_read (param i32 i64 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]input-stream.subscribe"
+          (func $subscribe (param i32) (result i32)))
+        (import "wasi:io/streams@0.2.0" "[resource-drop]input-stream"
+          (func $drop_input (param i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.subscribe"
+          (func $subscribe_output (param i32) (result i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.write"
+          (func $write (param i32 i32 i32 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.write-zeroes"
+          (func $write_zeroes (param i32 i64 i32)))
+        (import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))
+        (memory $memory (export "memory") 100)
+        (memory $second 1)
+        (global $in (mut i32) (i32.const 0))
+        (global $out (mut i32) (i32.const 0))
+        (global $free (mut i32) (i32.const 65536))
+        (global $realloc (mut i32) (i32.const 0))
+        (global $post (mut i32) (i32.const 0))
+        (table $cases funcref (elem{table}))
+        (table $spare 10 funcref)
+        (elem declare func $nothing)
+        (func $nothing)
+        (func $fill (param $handle i32) (param $count i32)
+          (local $at i32)
+          (local.set $at (i32.const 1048576))
+          (loop $on
+            (i32.store (local.get $at) (local.get $handle))
+            (local.set $at (i32.add (local.get $at) (i32.const 4)))
+            (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+            (br_if $on (local.get $count))))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+          (if (i32.eq (global.get $realloc) (i32.const 1)) (then unreachable))
+          (if (i32.eq (global.get $realloc) (i32.const 2)) (then (return (i32.const 0xffffff00))))
+          (if (i32.eq (global.get $realloc) (i32.const 3)) (then (return (i32.const 65537))))
+          (if (i32.eq (global.get $realloc) (i32.const 4)) (then (loop $on (br $on))))
+          (global.get $free)
+          (global.set $free (i32.and
+            (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 7)) (i32.const -8))))
+        (func (export "sandport:upload/receiver@0.1.0#serve")
+          (param i32 i32 i32 i32 i32) (result i32)
+          (global.set $in (local.get 3))
+          (global.set $out (local.get 4))
+          (call $blocking_read (local.get 3) (i64.const 1) (i32.const 64))
+          (call_indirect $cases (result i32) (i32.load8_u (i32.load (i32.const 68)))))
+        (func (export "cabi_post_sandport:upload/receiver@0.1.0#serve") (param i32)
+          (if (i32.eq (global.get $post) (i32.const 1)) (then unreachable))
+          (if (i32.eq (global.get $post) (i32.const 2)) (then (loop $on (br $on)))))
+        {functions})"#
+    );
+    let random = "package wasi:random@0.2.0;
+        interface random { get-random-bytes: func(len: u64) -> list<u8>; }";
+    let world = "package acme:tools; world made {
+        import sandport:upload/log@0.1.0;
+        import wasi:io/poll@0.2.0;
+        import wasi:io/streams@0.2.0;
+        import wasi:random/random@0.2.0;
+        export sandport:upload/receiver@0.1.0;
+    }";
+    components::of_module(&[random, world], &module)
+}
+
+/// Waits for something, and says for what if it does not come.
+async fn wait<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come within {PATIENCE:?}"))
+}
+
+/// Runs a server in this process whose receiver has these cases, and `test` with its address and events.
+fn with_server(cases: &[Case], test: impl AsyncFnOnce(&str, &mut Events)) {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = Inbox::create(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
+    let mut limits = SandboxLimits::default();
+    limits.compute_burst = BURST;
+    limits.host_burst = BURST;
+    let (builder, mut events) = Server::builder(inbox)
+        .receiver(ReceiverSource::Bytes(component(cases)))
+        .sandbox(limits)
+        .connections_max(32)
+        .events(1_000);
+    let server = builder.build().unwrap_or_else(|error| panic!("{error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_address().to_string();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(vec![listener], async { drop(stopped.await) }));
+        test(&address, &mut events).await;
+        drop(stop);
+        wait("the end of the server", running).await.unwrap();
+    });
+}
+
+/// Has the receiver misbehave in one way.
+async fn connect(address: &str, number: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&[u8::try_from(number).unwrap()]).await.unwrap();
+    stream
+}
+
+/// The reason of the next trap; `None`: the server has ended.
+async fn trap(events: &mut Events) -> Option<String> {
+    loop {
+        match events.next().await? {
+            ServerEvent::Trapped { reason, .. } => return Some(reason),
+            ServerEvent::Missed { count } => panic!("{count} events were missed"),
+            _ => {}
+        }
+    }
+}
+
+/// Each case is cut for its reason, one after the other.
+#[track_caller]
+fn expect_cut(cases: &'static [Case]) {
+    with_server(cases, async |address, events| {
+        for (number, (name, _, reason)) in cases.iter().enumerate() {
+            let mut stream = connect(address, number).await;
+            let told = wait(&format!("the end of {name}"), trap(events)).await.unwrap();
+            assert!(told.contains(reason), "{name}: {told}");
+            // A reset is an end, too.
+            let mut heard = Vec::new();
+            let _ = wait(
+                &format!("the end of the connection of {name}"),
+                stream.read_to_end(&mut heard),
+            )
+            .await;
+            assert_eq!(heard, b"", "{name}");
+        }
+    });
+}
+
+#[test]
+fn handles_that_a_guest_does_not_hold_are_traps() {
+    expect_cut(HANDLES);
+}
+
+#[test]
+fn pointers_and_values_that_make_no_sense_are_traps() {
+    expect_cut(POINTERS);
+}
+
+#[test]
+fn functions_of_the_abi_that_lie_or_trap_are_traps() {
+    expect_cut(LIES);
+}
+
+#[test]
+fn amounts_beyond_what_is_permitted_are_traps() {
+    expect_cut(AMOUNTS);
+}
+
+#[test]
+fn loops_are_cut_wherever_they_are_also_all_at_once() {
+    expect_cut(LOOPS);
+    with_server(LOOPS, async |address, events| {
+        let mut streams = Vec::new();
+        for number in 0..LOOPS.len() {
+            streams.push(connect(address, number).await);
+        }
+        for _ in LOOPS {
+            wait("the end of all loops", trap(events)).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn unusual_calls_that_harm_nobody_are_served() {
+    with_server(HARMLESS, async |address, events| {
+        for (number, (name, ..)) in HARMLESS.iter().enumerate() {
+            let mut stream = connect(address, number).await;
+            stream.shutdown().await.unwrap();
+            let mut heard = Vec::new();
+            wait(name, stream.read_to_end(&mut heard)).await.unwrap();
+        }
+        // The last one traps, and no other did: its reason is the first.
+        let mut stream = connect(address, HARMLESS.len()).await;
+        let reason = wait("a trap", trap(events)).await.unwrap();
+        assert!(reason.contains("undefined element"), "{reason}");
+        let _ = stream.shutdown().await;
+    });
+}
