@@ -23,6 +23,7 @@ pub mod clients;
 pub mod components;
 pub mod connection;
 pub mod deadline;
+pub mod embedded;
 pub mod events;
 pub mod files;
 mod gate;
@@ -36,6 +37,7 @@ pub mod send;
 pub mod server;
 
 pub use connection::Connection;
+pub use embedded::Embedded;
 pub use middlebox::{Fate, Middlebox};
 pub use native::Native;
 pub use random::Random;

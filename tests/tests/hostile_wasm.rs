@@ -4,14 +4,8 @@
 
 use std::time::Duration;
 
-use sandport::inbox::{Inbox, InboxOptions};
-use sandport::net::Listener;
-use sandport::server::{Events, Server, ServerEvent};
 use sandport::{ReceiverSource, SandboxLimits};
-use sandport_tests::{PATIENCE, components};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use sandport_tests::{Connection, Embedded, components};
 
 /// What a guest may compute, and have the host compute. Short, so that loops are cut soon; what ends by itself
 /// needs microseconds.
@@ -312,74 +306,33 @@ fn component(cases: &[Case]) -> Vec<u8> {
     components::of_module(&[random, world], &module)
 }
 
-/// Waits for something, and says for what if it does not come.
-async fn wait<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not come within {PATIENCE:?}"))
-}
-
-/// Runs a server in this process whose receiver has these cases, and `test` with its address and events.
-fn with_server(cases: &[Case], test: impl AsyncFnOnce(&str, &mut Events)) {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = Inbox::create(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
+/// Starts a server whose receiver has these cases.
+#[track_caller]
+fn server(cases: &[Case]) -> Embedded {
     let mut limits = SandboxLimits::default();
     limits.compute_burst = BURST;
     limits.host_burst = BURST;
-    let (builder, mut events) = Server::builder(inbox)
-        .receiver(ReceiverSource::Bytes(component(cases)))
-        .sandbox(limits)
-        .connections_max(32)
-        .events(1_000);
-    let server = builder.build().unwrap_or_else(|error| panic!("{error}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_address().to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(server.run(vec![listener], async { drop(stopped.await) }));
-        test(&address, &mut events).await;
-        drop(stop);
-        wait("the end of the server", running).await.unwrap();
-    });
+    Embedded::start(ReceiverSource::Bytes(component(cases)), limits)
 }
 
 /// Has the receiver misbehave in one way.
-async fn connect(address: &str, number: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&[u8::try_from(number).unwrap()]).await.unwrap();
-    stream
-}
-
-/// The reason of the next trap; `None`: the server has ended.
-async fn trap(events: &mut Events) -> Option<String> {
-    loop {
-        match events.next().await? {
-            ServerEvent::Trapped { reason, .. } => return Some(reason),
-            ServerEvent::Missed { count } => panic!("{count} events were missed"),
-            _ => {}
-        }
-    }
+fn misbehave(server: &Embedded, number: usize) -> Connection {
+    let mut connection = Connection::to(server.address());
+    connection.say([u8::try_from(number).unwrap()]);
+    connection
 }
 
 /// Each case is cut for its reason, one after the other.
 #[track_caller]
-fn expect_cut(cases: &'static [Case]) {
-    with_server(cases, async |address, events| {
-        for (number, (name, _, reason)) in cases.iter().enumerate() {
-            let mut stream = connect(address, number).await;
-            let told = wait(&format!("the end of {name}"), trap(events)).await.unwrap();
-            assert!(told.contains(reason), "{name}: {told}");
-            // A reset is an end, too.
-            let mut heard = Vec::new();
-            let _ = wait(
-                &format!("the end of the connection of {name}"),
-                stream.read_to_end(&mut heard),
-            )
-            .await;
-            assert_eq!(heard, b"", "{name}");
-        }
-    });
+fn expect_cut(cases: &[Case]) {
+    let server = server(cases);
+    for (number, (name, _, reason)) in cases.iter().enumerate() {
+        let mut connection = misbehave(&server, number);
+        let told = server.wait_trapped(name);
+        assert!(told.contains(reason), "{name}: {told}");
+        assert_eq!(connection.hear_all(), b"", "{name}");
+    }
+    server.stop();
 }
 
 #[test]
@@ -405,30 +358,25 @@ fn amounts_beyond_what_is_permitted_are_traps() {
 #[test]
 fn loops_are_cut_wherever_they_are_also_all_at_once() {
     expect_cut(LOOPS);
-    with_server(LOOPS, async |address, events| {
-        let mut streams = Vec::new();
-        for number in 0..LOOPS.len() {
-            streams.push(connect(address, number).await);
-        }
-        for _ in LOOPS {
-            wait("the end of all loops", trap(events)).await.unwrap();
-        }
-    });
+    let server = server(LOOPS);
+    let connections: Vec<_> = (0..LOOPS.len()).map(|number| misbehave(&server, number)).collect();
+    for _ in &connections {
+        server.wait_trapped("one of all loops");
+    }
+    server.stop();
 }
 
 #[test]
 fn unusual_calls_that_harm_nobody_are_served() {
-    with_server(HARMLESS, async |address, events| {
-        for (number, (name, ..)) in HARMLESS.iter().enumerate() {
-            let mut stream = connect(address, number).await;
-            stream.shutdown().await.unwrap();
-            let mut heard = Vec::new();
-            wait(name, stream.read_to_end(&mut heard)).await.unwrap();
-        }
-        // The last one traps, and no other did: its reason is the first.
-        let mut stream = connect(address, HARMLESS.len()).await;
-        let reason = wait("a trap", trap(events)).await.unwrap();
-        assert!(reason.contains("undefined element"), "{reason}");
-        let _ = stream.shutdown().await;
-    });
+    let server = server(HARMLESS);
+    for number in 0..HARMLESS.len() {
+        let mut connection = misbehave(&server, number);
+        connection.finish();
+        assert_eq!(connection.hear_all(), b"");
+    }
+    // The next one traps, and no other did: its reason is the first.
+    let _connection = misbehave(&server, HARMLESS.len());
+    let reason = server.wait_trapped("a case that does not exist");
+    assert!(reason.contains("undefined element"), "{reason}");
+    server.stop();
 }

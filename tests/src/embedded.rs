@@ -1,0 +1,116 @@
+//! A server in the test's own process, for limits that no option sets: what takes a guest seconds of computing
+//! to reach is reached in a fraction of one.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use sandport::inbox::{Inbox, InboxOptions};
+use sandport::net::Listener;
+use sandport::server::{Server, ServerEvent};
+use sandport::{ReceiverSource, SandboxLimits};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::PATIENCE;
+
+/// Connections at once: few, so that a receiver with many tables finds its address space.
+const CONNECTIONS_MAX: u32 = 32;
+
+/// A server that listens. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Embedded {
+    address: String,
+    inbox: PathBuf,
+    events: Receiver<ServerEvent>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    _folder: TempDir,
+}
+
+impl Embedded {
+    /// Starts one with this receiver and these limits, on a port of the system's choice.
+    #[track_caller]
+    pub fn start(receiver: ReceiverSource, limits: SandboxLimits) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inbox");
+        let inbox = Inbox::create(&path, InboxOptions::default()).expect("an inbox");
+        let (told, events) = channel();
+        let server = Server::builder(inbox)
+            .receiver(receiver)
+            .sandbox(limits)
+            .connections_max(CONNECTIONS_MAX)
+            .on_event(move |event| drop(told.send(event)))
+            .build()
+            .unwrap_or_else(|error| panic!("{error}"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (bound, address) = channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                let any = "127.0.0.1:0".parse().expect("an address");
+                let listener = Listener::bind(&any).await.expect("a port");
+                bound.send(listener.local_address().to_string()).expect("the test waits");
+                server.run(vec![listener], async { drop(stopped.await) }).await;
+            });
+        });
+        let address = address.recv_timeout(PATIENCE).expect("the server listens");
+        Self { address, inbox: path, events, running: Some((stop, thread)), _folder: folder }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The folder that receives the files.
+    pub fn inbox(&self) -> &Path {
+        &self.inbox
+    }
+
+    /// Waits for an event of which `pick` makes something. Those before it are gone.
+    #[track_caller]
+    pub fn wait<T>(&self, what: &str, pick: impl Fn(&ServerEvent) -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(event) => {
+                    if let Some(picked) = pick(&event) {
+                        return picked;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("{what} did not come within {PATIENCE:?}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the server ended before {what} came")
+                }
+            }
+        }
+    }
+
+    /// Waits until a receiver traps, `what` of which is expected; the reason.
+    #[track_caller]
+    pub fn wait_trapped(&self, what: &str) -> String {
+        self.wait(&format!("the trap of {what}"), |event| match event {
+            ServerEvent::Trapped { reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    /// Stops it, and waits until it has.
+    #[track_caller]
+    pub fn stop(mut self) {
+        let (stop, thread) = self.running.take().expect("it was not stopped");
+        drop(stop);
+        thread.join().expect("the server does not panic");
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            drop(stop);
+            // A test that failed has said more.
+            let _ = thread.join();
+        }
+    }
+}
