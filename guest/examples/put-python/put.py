@@ -9,7 +9,7 @@ from wit_world.imports import inbox
 from wit_world.imports.inbox import Upload, Verdict_Accepted
 from wit_world.imports.types import EntryKind, Extent, Offer, Refusal, RefusalCode
 
-# Longest first line. Names have 2,048 bytes at most.
+# Longest first line. Names have 2,041 bytes at most.
 LINE_BYTES_MAX = 4_096
 
 # Most bytes of one splice: enough that the call does not count.

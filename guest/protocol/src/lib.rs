@@ -24,11 +24,12 @@ pub mod sender;
 pub mod text;
 pub mod wire;
 
-pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
+pub use conflict::{CONFLICT_NUMBER_MAX, CONFLICT_SUFFIX_BYTES_MAX, free_number};
 pub use dialect::Dialect;
 pub use limits::*;
 pub use name::{
-    EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, PART_BYTES_MAX, RESERVED_NAME,
+    EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX,
+    RESERVED_NAME,
 };
 pub use types::*;
 

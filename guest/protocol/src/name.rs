@@ -8,14 +8,17 @@ use core::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::deceptive::{self, is_invisible};
-use crate::{Refusal, RefusalCode};
+use crate::{CONFLICT_SUFFIX_BYTES_MAX, Refusal, RefusalCode};
 
-/// Longest whole name. Bytes. A legitimate path is far shorter; 2 KiB keeps it well inside `PATH_MAX`
-/// (4,096) together with the longest inbox folder that anyone uses, and inside one frame.
+/// Longest whole name of a stored file. Bytes. A legitimate path is far shorter; 2 KiB keeps it well inside
+/// `PATH_MAX` (4,096) together with the longest inbox folder that anyone uses, and inside one frame.
 pub const NAME_BYTES_MAX: usize = 2_048;
 
-/// Longest part of a name. Bytes. File systems allow 255; the rest is room for the suffix that the
-/// conflict rule adds (see [`crate::CONFLICT_NUMBER_MAX`]).
+/// Longest whole name that is offered. Bytes. The rest is room for the suffix that the conflict rule adds.
+pub const OFFERED_NAME_BYTES_MAX: usize = NAME_BYTES_MAX - CONFLICT_SUFFIX_BYTES_MAX;
+
+/// Longest part of a name that is offered. Bytes. File systems allow 255; the rest is room for the suffix that
+/// the conflict rule adds.
 pub const PART_BYTES_MAX: usize = 240;
 
 /// Most parts of a name: 63 folders and a file. Each costs system calls, and tools that walk a tree
@@ -28,13 +31,14 @@ pub const RESERVED_NAME: &str = ".sandport";
 
 /// A relative path that an inbox takes: parts separated by `/`, as the sender wrote them.
 ///
-/// What holds for each value: it is not empty, not absolute, at most [`NAME_BYTES_MAX`] bytes long
+/// What holds for each value: it is not empty, not absolute, at most [`OFFERED_NAME_BYTES_MAX`] bytes long
 /// and [`NAME_DEPTH_MAX`] deep; no part is empty, consists of dots only, is longer than
 /// [`PART_BYTES_MAX`] or is the reserved name; no character is a control character, a line or
 /// paragraph separator, or an invisible one that changes nothing where it stands: a joiner is accepted
 /// between the letters that it joins, a variation selector behind what it varies.
 ///
-/// A name that the conflict rule made ([`EntryName::renamed`]) may have a longer last part.
+/// A name that the conflict rule made ([`EntryName::renamed`]) is longer by
+/// [`CONFLICT_SUFFIX_BYTES_MAX`] bytes at most, as is its last part.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryName(String);
 
@@ -45,11 +49,28 @@ impl EntryName {
     ///
     /// The first rule that the name breaks.
     pub fn parse(text: &str) -> Result<Self, NameError> {
+        Self::parse_within(text, OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX)
+    }
+
+    /// Parses the name of a stored file, which the conflict rule may have made.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the name breaks.
+    pub fn parse_stored(text: &str) -> Result<Self, NameError> {
+        Self::parse_within(text, NAME_BYTES_MAX, PART_BYTES_MAX + CONFLICT_SUFFIX_BYTES_MAX)
+    }
+
+    fn parse_within(
+        text: &str,
+        name_bytes_max: usize,
+        part_bytes_max: usize,
+    ) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
         }
         // Lengths first: all that follows is then bounded work.
-        if text.len() > NAME_BYTES_MAX {
+        if text.len() > name_bytes_max {
             return Err(NameError::TooLong { bytes: text.len() });
         }
         if text.starts_with('/') {
@@ -64,7 +85,7 @@ impl EntryName {
             if depth > NAME_DEPTH_MAX {
                 return Err(NameError::TooDeep);
             }
-            check_part(part)?;
+            check_part(part, part_bytes_max)?;
         }
         Ok(Self(String::from(text)))
     }
@@ -119,8 +140,8 @@ pub enum NameError {
     /// It begins with `/`.
     #[error("the name begins with '/'")]
     Absolute,
-    /// More than [`NAME_BYTES_MAX`].
-    #[error("the name has {bytes} bytes, more than {NAME_BYTES_MAX}")]
+    /// More than [`OFFERED_NAME_BYTES_MAX`].
+    #[error("the name has {bytes} bytes, more than {OFFERED_NAME_BYTES_MAX}")]
     TooLong {
         /// How many it has.
         bytes: usize,
@@ -154,11 +175,11 @@ impl From<NameError> for Refusal {
     }
 }
 
-fn check_part(part: &str) -> Result<(), NameError> {
+fn check_part(part: &str, bytes_max: usize) -> Result<(), NameError> {
     if part.is_empty() {
         return Err(NameError::EmptyPart);
     }
-    if part.len() > PART_BYTES_MAX {
+    if part.len() > bytes_max {
         return Err(NameError::PartTooLong { bytes: part.len() });
     }
     if part.bytes().all(|byte| byte == b'.') {

@@ -7,7 +7,7 @@ use exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
 use sandport::upload::inbox::{self, Upload, Verdict};
 use sandport::upload::types::{EntryKind, Extent, Offer, Peer, Receipt, Refusal, RefusalCode};
 
-/// Longest first line. Names have 2,048 bytes at most.
+/// Longest first line. Names have 2,041 bytes at most.
 const LINE_BYTES_MAX: usize = 4_096;
 
 /// Most bytes of one splice: enough that the call does not count.

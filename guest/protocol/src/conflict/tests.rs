@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::PART_BYTES_MAX;
+use crate::{NAME_BYTES_MAX, OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX};
 
 fn first(text: &str) -> alloc::string::String {
     EntryName::parse(text).unwrap().renamed(1).unwrap().to_string()
@@ -48,6 +48,16 @@ fn numbers_are_bounded() {
 fn the_longest_part_has_room_for_the_highest_number() {
     let name = EntryName::parse(&"x".repeat(PART_BYTES_MAX)).unwrap();
     assert!(name.renamed(CONFLICT_NUMBER_MAX).unwrap().leaf().len() <= 255);
+}
+
+#[test]
+fn the_longest_name_has_room_for_the_highest_number() {
+    let parts = ["x".repeat(PART_BYTES_MAX).as_str(); 8].join("/");
+    let leaf = "y".repeat(OFFERED_NAME_BYTES_MAX - parts.len() - 1);
+    let name = EntryName::parse(&alloc::format!("{parts}/{leaf}")).unwrap();
+    let renamed = name.renamed(CONFLICT_NUMBER_MAX).unwrap();
+    assert_eq!(renamed.as_str().len(), NAME_BYTES_MAX);
+    assert_eq!(EntryName::parse_stored(renamed.as_str()), Ok(renamed));
 }
 
 #[test]

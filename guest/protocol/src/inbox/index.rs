@@ -198,6 +198,20 @@ impl Index {
         self.young.records.get(&key).or_else(|| self.old.records.get(&key))
     }
 
+    /// Changes the record of a published name, where it is this one: to `now`, or forgets it.
+    pub fn update(&mut self, published: &str, record: &Record, now: Option<Record>) {
+        let key = self.hasher.hash_one(published);
+        for generation in [&mut self.young, &mut self.old] {
+            match (generation.records.get_mut(&key), now) {
+                (Some(owned), Some(now)) if owned.record == *record => owned.record = now,
+                (Some(owned), None) if owned.record == *record => {
+                    generation.records.remove(&key);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// What an identity has sent under an offered name, and fits: the names, with their records.
     pub fn find(
         &self,

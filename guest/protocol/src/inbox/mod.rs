@@ -99,6 +99,13 @@ pub fn taken_by_other() -> Refusal {
     Refusal::new(RefusalCode::Exists, "a file of another sender has the name")
 }
 
+/// The refusal where the conflict rule is to replace, and a file has the name that is called differently: names
+/// are case-insensitive there.
+pub fn taken_by_other_name() -> Refusal {
+    let words = "a file has the name whose own name differs in upper and lower case";
+    Refusal::new(RefusalCode::Exists, words)
+}
+
 /// The refusal where a folder has the name of a file.
 pub fn taken_by_folder() -> Refusal {
     Refusal::new(RefusalCode::Exists, "a folder has the name")

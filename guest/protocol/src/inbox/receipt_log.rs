@@ -81,7 +81,7 @@ impl Stored<'_> {
 
     /// The name under which it was published.
     pub fn published(&self) -> Option<EntryName> {
-        let offered = EntryName::parse(&self.offered).ok()?;
+        let offered = EntryName::parse_stored(&self.offered).ok()?;
         if self.number == 0 { Some(offered) } else { offered.renamed(self.number) }
     }
 }
