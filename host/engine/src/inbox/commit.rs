@@ -49,6 +49,14 @@ impl Job {
         let (ticket, pending) = Ticket::new();
         (Self { work, ticket }, pending)
     }
+
+    /// Whether it takes as long as copying a large file does.
+    fn is_long_copy(&self, core: &Core) -> bool {
+        match &self.work {
+            Work::File(file) => core.is_long_copy(&file.name, file.record.size),
+            Work::Folder(_) | Work::Refused(_) => false,
+        }
+    }
 }
 
 /// The duty to say how a commit ended.
@@ -124,7 +132,7 @@ impl fmt::Debug for Pending {
 
 /// What the thread of an inbox is asked for.
 enum Request {
-    /// Do a job, with others, durably.
+    /// Do a job: with others, durably; or alone, where nothing is synced and it takes long.
     Do(Job),
     /// Write receipts down in a while.
     Flush,
@@ -156,6 +164,7 @@ impl Committer {
     pub(super) fn submit(&self, core: &Arc<Core>, job: Job) {
         match core.options.durability {
             Durability::Full | Durability::Commit => self.send(Request::Do(job)),
+            Durability::None if job.is_long_copy(core) => self.send(Request::Do(job)),
             Durability::None => {
                 publish(core, vec![job]);
                 if core.receipts.wants_flush() {
@@ -211,19 +220,27 @@ fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
     core.receipts.close(&core.disk, durable, core.loss().is_some());
 }
 
-/// Writes receipts down a moment after the first of them.
+/// Writes receipts down a moment after the first of them, and does what takes long.
 fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
     let mut compaction = CompactionThread::default();
     while let Ok(request) = queue.recv() {
-        if !matches!(request, Request::Flush) {
-            continue;
+        match request {
+            Request::Do(job) => publish(core, vec![job]),
+            Request::Remove(removed) => drop(removed),
+            Request::Flush => {
+                let due = Instant::now() + Duration::from_millis(FLUSH_MS);
+                // An error is the time, or the end of the inbox.
+                while let Ok(request) =
+                    queue.recv_timeout(due.saturating_duration_since(Instant::now()))
+                {
+                    if let Request::Do(job) = request {
+                        publish(core, vec![job]);
+                    }
+                }
+                core.receipts.flush(&core.disk);
+                compaction.start_if_due(core);
+            }
         }
-        let due = Instant::now() + Duration::from_millis(FLUSH_MS);
-        // What comes meanwhile is a file to be removed; an error is the time, or the end of the inbox.
-        while let Ok(_removed) = queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
-        }
-        core.receipts.flush(&core.disk);
-        compaction.start_if_due(core);
     }
     compaction.end(core);
     core.receipts.close(&core.disk, false, core.loss().is_some());

@@ -1,10 +1,13 @@
 //! The system calls that change the disk, in one place: tests watch their order and make them fail.
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Timestamps};
 use rustix::io::{Errno, Result};
+
+pub(super) use naming::{FreeName, Publish};
 
 /// What a system call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +30,8 @@ pub(super) enum Step {
     SyncLogDir,
     /// Gives a staged file its name.
     Publish,
+    /// Gives a file its modification time.
+    SetTimes,
     /// Makes the entries of a folder durable.
     SyncDir,
     /// Removes a staged file.
@@ -39,6 +44,8 @@ pub(super) enum Step {
     SyncJournal,
     /// Reads its journal, or a part of its data.
     Read,
+    /// Copies a staged file to where it cannot be moved.
+    Copy,
     /// Cuts a file to a length.
     Cut,
     /// Writes the version of the layout.
@@ -47,20 +54,13 @@ pub(super) enum Step {
     SyncLayout,
 }
 
-/// How a file gets its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Publish {
-    /// Only if the name is free.
-    NoReplace,
-    /// Also in place of a file or a symbolic link.
-    Replace,
-}
-
 /// The disk below an inbox.
 #[derive(Default)]
 pub(super) struct Disk {
-    /// The file system has no `renameat2` with `RENAME_NOREPLACE`.
-    no_rename_flags: AtomicBool,
+    /// How the file system gives a name only if it is free; not set: as most do.
+    free_name: OnceLock<FreeName>,
+    /// Held by who looks whether a name is free and then takes it.
+    looking: Mutex<()>,
     #[cfg(test)]
     probes: probes::Probes,
 }
@@ -144,6 +144,14 @@ impl Disk {
         Ok(())
     }
 
+    /// Copies all of a file; how many bytes it were. Where both are on a file system that can share blocks
+    /// between files, nothing is read or written.
+    pub(super) fn copy(&self, mut from: &File, mut to: &File) -> Result<u64> {
+        self.step(Step::Copy)?;
+        std::io::copy(&mut from, &mut to)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+
     /// Makes a file or a folder durable: content, size, times and mode, or entries.
     #[cfg_attr(test, track_caller)]
     #[expect(clippy::disallowed_methods, reason = "it is the one place for it")]
@@ -177,35 +185,10 @@ impl Disk {
         rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))
     }
 
-    /// Moves a staged file to its name, in one step as seen from outside.
-    ///
-    /// # Errors
-    ///
-    /// `EXIST`, where the name is taken and is not to be replaced; `ISDIR`, where a folder would have
-    /// to be replaced.
-    pub(super) fn publish(
-        &self,
-        how: Publish,
-        from: (impl AsFd, &str),
-        to: (impl AsFd, &str),
-    ) -> Result<()> {
-        self.step(Step::Publish)?;
-        if how == Publish::Replace {
-            return rustix::fs::renameat(from.0, from.1, to.0, to.1);
-        }
-        if !self.no_rename_flags.load(Ordering::Relaxed) {
-            let flags = RenameFlags::NOREPLACE;
-            match rustix::fs::renameat_with(&from.0, from.1, &to.0, to.1, flags) {
-                // The file system, or the kernel, does not know the flag.
-                Err(Errno::INVAL | Errno::NOSYS) => {
-                    self.no_rename_flags.store(true, Ordering::Relaxed);
-                }
-                result => return result,
-            }
-        }
-        // A second link to the file, then away with the first: never replaces either.
-        rustix::fs::linkat(&from.0, from.1, to.0, to.1, AtFlags::empty())?;
-        rustix::fs::unlinkat(&from.0, from.1, AtFlags::empty())
+    /// Gives a file its times.
+    pub(super) fn set_times(&self, file: impl AsFd, times: &Timestamps) -> Result<()> {
+        self.step(Step::SetTimes)?;
+        rustix::fs::futimens(file, times)
     }
 
     /// Removes a file.
@@ -219,6 +202,13 @@ impl Disk {
     #[expect(clippy::unused_self, reason = "tests start the system anew")]
     pub(super) fn boot(&self) -> u64 {
         super::receipts::boot()
+    }
+
+    /// Whether inode numbers and times stay as they are, as far as they seem to.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests have disks on which they do not")]
+    pub(super) fn keeps_attributes(&self) -> bool {
+        true
     }
 
     /// One system call that writes: how many bytes it took.
@@ -238,5 +228,6 @@ impl Disk {
 }
 
 pub(super) mod nameless;
+pub(super) mod naming;
 #[cfg(test)]
 pub(super) mod probes;

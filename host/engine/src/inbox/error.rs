@@ -65,6 +65,15 @@ pub enum InboxError {
         /// The thread.
         thread: &'static str,
     },
+    /// Its `.sandport` is on another file system, so that files cannot be moved from there into it.
+    #[error(
+        "the inbox {} and its .sandport are on different file systems, mounts or subvolumes",
+        dir.display()
+    )]
+    Split {
+        /// The inbox.
+        dir: PathBuf,
+    },
     /// No server ever served the folder.
     #[error("{} is not an inbox: no server has received anything there", dir.display())]
     NotAnInbox {
@@ -99,6 +108,7 @@ impl InboxError {
             Self::NotADirectory { .. } => "inbox-not-a-directory",
             Self::NotWritable { .. } => "inbox-not-writable",
             Self::Stopped { .. } => "inbox-stopped",
+            Self::Split { .. } => "inbox-split",
             Self::Gone { .. } => "inbox-gone",
             Self::Locked { .. } => "inbox-locked",
             Self::WrongLayout { .. } => "inbox-layout",
@@ -122,6 +132,7 @@ impl InboxError {
             Self::Stopped { .. } => {
                 "start the server again, which loses nothing that was stored, and report the fault"
             }
+            Self::Split { .. } => "unmount what is mounted at .sandport, or name another folder",
             Self::NotAnInbox { .. } => "name the folder that `sandport serve` was given",
             Self::NameInvalid { .. } => {
                 "use a relative name without '..', control characters or a leading '/'"

@@ -17,7 +17,7 @@ const FOLDER_SYNCS_MAX: usize = 8;
 /// How long the folder of the last file serves for the next one, where each file is a batch of its own.
 /// A tree of small files saves a look-up for each. It is as long as a batch that syncs takes: a folder
 /// that someone moves away should not get new files. Milliseconds.
-const RECENT_MS: u64 = 5;
+pub(super) const RECENT_MS: u64 = 5;
 
 /// The folder beneath the inbox that was opened last, by its path, and when.
 #[derive(Default)]
@@ -80,6 +80,14 @@ impl<'a> Folders<'a> {
         {
             return Ok(Folder::Below(folder));
         }
+        // Before any of them is made; held until those are counted which were.
+        let _reserved = match &self.core.usage {
+            Some(usage) => match tree::missing(root, Some(path))? {
+                0 => None,
+                missing => Some(usage.reserve_folders(missing).map_err(Obstacle::Refused)?),
+            },
+            None => None,
+        };
         let making = self.core.usage.as_ref().map(|usage| usage.making_folders());
         let mut made = Vec::new();
         let folder = tree::make_folder(&self.core.disk, root, Some(path), |above, folder| {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use sandport_protocol::{Refusal, RefusalCode};
 use sandport_protocol::inbox::{Failure, no_folder};
+use sandport_protocol::{Refusal, RefusalCode};
 
 use super::error::{Subject, failure};
 use super::layout::Layout;
@@ -77,6 +77,7 @@ impl Core {
         match obstacle {
             Obstacle::InTheWay => no_folder(),
             Obstacle::Failed(errno) => self.refusal_of_name("open a folder", errno),
+            Obstacle::Refused(refusal) => refusal,
         }
     }
 

@@ -21,7 +21,9 @@ use sandport_protocol::inbox::{LAYOUT_FILE, LAYOUT_VERSION};
 
 use super::disk::{Disk, Step};
 use super::error::InboxError;
+use super::modes;
 use super::partial;
+use super::placement::Whereabouts;
 use super::unpublished::Unpublished;
 
 /// The name of the file with the version of the layout.
@@ -72,6 +74,15 @@ impl Layout {
         let (partials, made_partials) = open_own(&state, &state_path, partial::FOLDER)?;
         unpublished.add(&partials);
         partial::clean(&partials, &state_path.join(partial::FOLDER))?;
+
+        for folder in [&state, &staging, &partials] {
+            // Where the kernel does not tell, publishing does.
+            if matches!((Whereabouts::of(&root), Whereabouts::of(folder)), (Ok(a), Ok(b)) if a != b)
+            {
+                return Err(InboxError::Split { dir: dir.to_path_buf() });
+            }
+            inherits_nothing(folder);
+        }
 
         if made_root || made_state || made_staging || made_partials || new {
             let parent = match dir.parent() {
@@ -142,6 +153,15 @@ fn make_dir(parent: &OwnedFd, name: &str, path: &Path) -> Result<bool, InboxErro
         Err(Errno::EXIST) => Ok(false),
         Err(errno) => Err(failed("make", path, errno)),
     }
+}
+
+/// Takes from a folder of ours what it has inherited from the inbox, so that staged files inherit none of it: they
+/// get what the folder has to give that they are for. Where it cannot be taken, they keep it.
+fn inherits_nothing(dir: &OwnedFd) {
+    if rustix::fs::fstat(dir).is_ok_and(|stat| stat.st_mode & modes::SETGID != 0) {
+        let _ = rustix::fs::fchmod(dir, Mode::from_raw_mode(0o700));
+    }
+    let _ = rustix::fs::fremovexattr(dir, modes::DEFAULT_ACL);
 }
 
 /// Opens a folder in `.sandport`, made if it is missing; whether it was.

@@ -9,8 +9,10 @@
 //! commits are queued as a batch; [`Pending`] tells the outcome. What uploads that can be resumed have
 //! so far is made durable by a second one.
 
+mod capabilities;
 pub mod care;
 mod commit;
+mod comparison;
 mod destination;
 mod disk;
 mod error;
@@ -19,10 +21,13 @@ mod folders;
 mod health;
 mod latch;
 mod layout;
+mod modes;
 mod options;
 mod partial;
+mod placement;
 mod publish;
 mod receipts;
+mod recognition;
 mod space;
 mod stage;
 mod storage;
@@ -38,13 +43,17 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use rustix::fs::Stat;
-use sandport_protocol::inbox::{self as rules, taken, taken_by_other, too_large};
+use sandport_protocol::inbox::{
+    self as rules, taken, taken_by_other, taken_by_other_name, too_large,
+};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode, Resume};
 
+pub use capabilities::Limitation;
 pub use commit::Pending;
+pub use comparison::Comparison;
 pub(crate) use destination::Destination;
 pub use error::InboxError;
 pub use options::{Durability, InboxOptions, Records};
@@ -54,17 +63,22 @@ pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishi
 pub use upload::{Body, Upload, UploadWatch};
 pub use usage::Quota;
 
+use capabilities::Capabilities;
 use commit::{Committer, Job, Work};
-use disk::Disk;
+use comparison::Comparisons;
 use disk::nameless::Naming;
+use disk::{Disk, FreeName};
 use expiry::Expiry;
 use folders::RecentFolder;
 use health::Loss;
 use latch::Latch;
 use layout::Layout;
+use modes::Inheritances;
 use partial::{Keeper, Opened, Partials};
 use receipts::{Receipts, Record};
+use recognition::{Recognition, Seen};
 use space::{Claim, Space};
+use stage::LostTimes;
 use transient::Transient;
 use upload::Plan;
 use usage::{Reservation, Usage};
@@ -101,7 +115,11 @@ struct Core {
     options: InboxOptions,
     disk: Disk,
     layout: Layout,
+    capabilities: Capabilities,
+    limitations: Vec<Limitation>,
     receipts: Arc<Receipts>,
+    comparisons: Comparisons,
+    inheritances: Inheritances,
     /// Where there is a quota.
     usage: Option<Arc<Usage>>,
     space: Space,
@@ -119,6 +137,9 @@ struct Core {
     left_staged: AtomicBool,
     /// How many staged files have an open descriptor.
     files_open: AtomicUsize,
+    /// Held while a file is copied to where it cannot be moved: the copy has the same name in every folder.
+    copying: Mutex<()>,
+    lost_times: LostTimes,
     /// Held while files are published, where no thread of the inbox does that: by one alone where they may
     /// replace others, and by who has to know what the files are that took its name just now.
     publishing: RwLock<()>,
@@ -139,6 +160,9 @@ pub enum Verdict {
     /// It is on its way: a folder that the thread that syncs makes, or a file that another connection
     /// commits just now. The answer is `stored`, with the receipt that comes of this, or its refusal.
     Making(Pending),
+    /// A file that may be the one is here, but inode number and time do not tell on its file system: its content
+    /// is being compared. Offer again when that is [ready](Comparison::ready).
+    Comparing(Comparison),
     /// Send it.
     Accepted(Upload),
     /// A file of this name and size is here, and the offer had no digest: ask again with one.
@@ -171,20 +195,29 @@ impl Inbox {
         let durable = options.durability.syncs_commits();
         let (root, state) = (layout.root.as_fd(), layout.state.as_fd());
         let state_path = dir.join(sandport_protocol::RESERVED_NAME);
+        let (staging, partials) = (layout.staging.as_fd(), layout.partials.as_fd());
+        let capabilities = capabilities::probe(&disk, staging, partials)
+            .map_err(|errno| layout::failed("move files in", &state_path, errno))?;
+        disk.set_free_name(capabilities.free_name);
+        let limitations = capabilities.limitations(capabilities::mounts(dir));
+        let recognition = Recognition::of(root, Some(capabilities.attributes_stable));
         let receipts = match options.records {
             Records::Log => {
-                Receipts::open(&disk, root, state, durable, &layout.unpublished, &state_path)?
+                let unpublished = &layout.unpublished;
+                let path = &state_path;
+                Receipts::open(&disk, root, state, durable, unpublished, path, recognition)?
             }
-            Records::Memory => Receipts::in_memory(),
+            Records::Memory => Receipts::in_memory(recognition),
         };
         let receipts = Arc::new(receipts);
         let (quota, share) = (options.quota, options.identity_quota);
         let usage = Usage::open(dir, quota, share, &receipts, layout.partials.as_fd());
         let boot = disk.boot();
-        // A link never replaces. And what a file system promises of a file that was synced before it had a
+        // A link never replaces, and needs a file system with links. And what a file system promises of a file that was synced before it had a
         // name differs, while one that is synced and then renamed is what all of them know.
-        let needs_names =
-            options.conflict == Conflict::Replace || options.durability.syncs_commits();
+        let needs_names = options.conflict == Conflict::Replace
+            || options.durability.syncs_commits()
+            || capabilities.free_name == FreeName::Look;
         let naming = if needs_names { None } else { Naming::of(&layout.staging) };
         let partials = Partials::new();
         let core = Arc::new(Core {
@@ -192,7 +225,11 @@ impl Inbox {
             options,
             disk,
             layout,
+            capabilities,
+            limitations,
             receipts,
+            comparisons: Comparisons::default(),
+            inheritances: Inheritances::default(),
             usage,
             space: Space::default(),
             partials: Arc::downgrade(&partials),
@@ -202,6 +239,8 @@ impl Inbox {
             staged_count: AtomicU64::new(0),
             left_staged: AtomicBool::new(false),
             files_open: AtomicUsize::new(0),
+            copying: Mutex::default(),
+            lost_times: LostTimes::default(),
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),
             loss: Latch::new(),
@@ -223,6 +262,12 @@ impl Inbox {
     /// The folder, as it was given to [`Inbox::create`].
     pub fn dir(&self) -> &Path {
         &self.handle.core.dir
+    }
+
+    /// What the file system does not do, as far as users or operators may notice. Found out when the inbox was
+    /// opened.
+    pub fn limitations(&self) -> &[Limitation] {
+        &self.handle.core.limitations
     }
 
     /// The settings.
@@ -267,6 +312,7 @@ impl Inbox {
         {
             return Err(too_large(size_max));
         }
+        core.check_name(&name)?;
         core.check_path(sender, &name, offer.size)?;
         let plan = Plan {
             identity: sender.clone(),
@@ -281,6 +327,7 @@ impl Inbox {
         }
         core.check_space(offer.size, None)?;
         let reservation = core.reserve(sender, offer.size)?;
+        core.check_new_folders(plan.name.parent())?;
         let claim = Claim::of_transient(core, offer.size);
         let upload = Transient::new(self, core, plan, reservation, claim);
         Ok(Verdict::Accepted(Upload::transient(upload)))
@@ -294,6 +341,7 @@ impl Inbox {
         resume: &Resume,
     ) -> Result<Verdict, Refusal> {
         let Handle { core, partials, keeper, .. } = &*self.handle;
+        core.check_new_folders(plan.name.parent())?;
         let named = offer.name.is_some();
         let opened = partials.open(core, keeper.sender(), plan, named, resume, |published| {
             // Under its made-up name, which the sender does not know.
@@ -326,12 +374,8 @@ impl Inbox {
         };
         let name = EntryName::parse(name)?;
         let core = &self.handle.core;
-        if let Some(usage) = &core.usage {
-            let there = tree::look_up(core.layout.root.as_fd(), &name);
-            if there.map_err(|obstacle| core.refusal_of_path(obstacle))?.is_none() {
-                usage.check_folder()?;
-            }
-        }
+        core.check_name(&name)?;
+        core.check_new_folders(Some(name.as_str()))?;
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
         // Also where it is made by now: the operator hears of each from whoever takes the outcome.
@@ -367,14 +411,34 @@ impl Core {
     }
 
     /// The verdict on a file that this sender has stored before and that is still as it was.
-    fn already_here(&self, sender: &Identity, name: &EntryName, offer: &Offer) -> Option<Verdict> {
+    fn already_here(
+        self: &Arc<Self>,
+        sender: &Identity,
+        name: &EntryName,
+        offer: &Offer,
+    ) -> Option<Verdict> {
         let fits = |record: &Record| rules::fits(offer, record);
         let root = self.layout.root.as_fd();
-        let (published, record) = self.receipts.find(root, sender, name, fits)?;
+        let found = self.receipts.find(root, sender, name, fits)?;
         Some(match offer.digest {
-            Some(_) => Verdict::Stored(rules::receipt(&published, &record)),
+            Some(_) if found.is_certain => {
+                Verdict::Stored(rules::receipt(&found.name, &found.record))
+            }
+            Some(_) => Verdict::Comparing(Comparison::begin(self, found)),
             None => Verdict::DigestFirst,
         })
+    }
+
+    /// Refuses what needs more new folders at `path` than the quota allows.
+    fn check_new_folders(&self, path: Option<&str>) -> Result<(), Refusal> {
+        let Some(usage) = &self.usage else { return Ok(()) };
+        let missing = tree::missing(self.layout.root.as_fd(), path)
+            .map_err(|obstacle| self.refusal_of_path(obstacle))?;
+        match missing {
+            0 => Ok(()),
+            // Given back at once: it is asked again when they are made.
+            missing => usage.reserve_folders(missing).map(drop),
+        }
     }
 
     /// Refuses early what could not be published under its name.
@@ -388,18 +452,26 @@ impl Core {
         if !refuse && size.is_some_and(|size| size < PATH_CHECK_BYTES_MIN) {
             return Ok(());
         }
-        let there = tree::look_up(self.layout.root.as_fd(), name);
-        match there.map_err(|obstacle| self.refusal_of_path(obstacle))? {
+        let failed = |obstacle| self.refusal_of_path(obstacle);
+        match tree::look_up(self.layout.root.as_fd(), name).map_err(failed)? {
             Some(_) if refuse => Err(taken()),
+            Some(stat) if self.is_other_name(name, &stat).map_err(failed)? => {
+                Err(taken_by_other_name())
+            }
             Some(stat) if self.is_foreign(sender, name, &stat) => Err(taken_by_other()),
-            _ => Ok(()),
+            _ => self.check_folder(name, size),
         }
     }
 
     /// Whether what has the name is a file that is not to be replaced by this sender: another has sent it.
     fn is_foreign(&self, sender: &Identity, name: &EntryName, stat: &Stat) -> bool {
         self.options.conflict == Conflict::Replace
-            && self.receipts.owner(name, stat).is_some_and(|owner| owner != *sender)
+            && self.owner(name, stat).is_some_and(|owner| owner != *sender)
+    }
+
+    /// Whose the file with this status is that has the name; `None`: there is no record of it as it is.
+    fn owner(&self, name: &EntryName, stat: &Stat) -> Option<Identity> {
+        self.receipts.owner(name.as_str(), &Seen::from(stat))
     }
 }
 

@@ -2,9 +2,9 @@
 //! be resumed.
 
 use std::fmt::Write as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
@@ -15,6 +15,7 @@ use super::Core;
 use super::commit::Pending;
 use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
+use super::modes::Inheritance;
 use super::partial::Partial;
 use super::tree::Folder;
 
@@ -34,6 +35,8 @@ pub(super) struct StagedFile {
     failures_before: u64,
     /// It was such data.
     superfluous: bool,
+    /// It cannot be what a file in its folder has to be: only a copy that is made there can.
+    needs_copy: bool,
 }
 
 /// What it is called before it is published.
@@ -80,6 +83,7 @@ impl StagedFile {
             partial: None,
             failures_before: core.sync_failures.load(Ordering::Relaxed),
             superfluous: false,
+            needs_copy: false,
         }
     }
 
@@ -122,26 +126,29 @@ impl StagedFile {
 
     /// Gives the file its times and mode, and says what it looks like then.
     pub(super) fn finish(&mut self, modified_ns: Option<i64>, executable: bool) -> Result<Stat> {
-        let file = self.open()?;
-        if let Some(modified_ns) = modified_ns {
-            let time = Timespec {
-                tv_sec: modified_ns.div_euclid(NS_PER_S),
-                tv_nsec: modified_ns.rem_euclid(NS_PER_S),
-            };
-            let times = Timestamps { last_access: time, last_modification: time };
-            // A file system that cannot keep the time keeps the content all the same.
-            if let Err(errno) = rustix::fs::futimens(file, &times) {
-                tracing::debug!(error = %errno, "could not keep a modification time");
-            }
-        }
-        if executable {
-            let mode = rustix::fs::fstat(file)?.st_mode;
-            // Whoever may read it may run it, so that the umask holds.
-            rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o777 | (mode & 0o444) >> 2))?;
-        }
-        let stat = rustix::fs::fstat(file)?;
+        let core = Arc::clone(&self.core);
+        let modified = modified_ns.map(|modified_ns| Timespec {
+            tv_sec: modified_ns.div_euclid(NS_PER_S),
+            tv_nsec: modified_ns.rem_euclid(NS_PER_S),
+        });
+        let stat = core.give_attributes(self.open()?, modified, executable)?;
         self.close_if_many();
         Ok(stat)
+    }
+
+    /// The same file, to be read from its beginning.
+    pub(super) fn reader(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        match (&self.name, &self.file) {
+            (Name::Given(name), _) => {
+                rustix::fs::openat(self.dir(), name, flags | OFlags::NOFOLLOW, Mode::empty())
+            }
+            (Name::None(_), Some(file)) => {
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                rustix::fs::open(path, flags, Mode::empty())
+            }
+            (Name::None(_), None) => Err(Errno::BADF),
+        }
     }
 
     /// The descriptor through which all of the content went, if it is still open.
@@ -184,8 +191,25 @@ impl StagedFile {
         }
     }
 
+    /// Gives the file what it inherits from the folder that it is for.
+    pub(super) fn inherit(&mut self, inheritance: &Inheritance) {
+        let given = self.open().and_then(|file| inheritance.give(file));
+        if let Err(errno) = given {
+            tracing::debug!(error = %errno, "a file has to be copied to inherit from its folder");
+            self.needs_copy = true;
+        }
+        self.close_if_many();
+    }
+
     /// Gives the file its name.
+    ///
+    /// # Errors
+    ///
+    /// `XDEV`: it has to be copied to where it belongs. `EXIST`, and others.
     pub(super) fn publish(&mut self, how: Publish, to: &Folder<'_>, leaf: &str) -> Result<()> {
+        if self.needs_copy {
+            return Err(Errno::XDEV);
+        }
         let disk = &self.core.disk;
         match (&self.name, &self.file) {
             (Name::Given(name), _) => disk.publish(how, (self.dir(), name), (to, leaf))?,
@@ -247,6 +271,56 @@ impl Drop for StagedFile {
                 "cannot remove staged files: they take room until the next start removes them"
             );
         }
+    }
+}
+
+impl Core {
+    /// Gives a file that is about to be published its time and its executable bits; what it looks like then.
+    pub(super) fn give_attributes(
+        &self,
+        file: BorrowedFd<'_>,
+        modified: Option<Timespec>,
+        executable: bool,
+    ) -> Result<Stat> {
+        if let Some(time) = modified {
+            let times = Timestamps { last_access: time, last_modification: time };
+            // A file system that cannot keep the time keeps the content all the same.
+            if let Err(errno) = self.disk.set_times(file, &times) {
+                self.lost_times.notice(errno);
+            }
+        }
+        if executable {
+            let mode = rustix::fs::fstat(file)?.st_mode;
+            // Whoever may read it may run it, so that the umask holds.
+            rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o777 | (mode & 0o444) >> 2))?;
+        }
+        rustix::fs::fstat(file)
+    }
+}
+
+/// Modification times that could not be kept, of which the operator hears once for each reason.
+#[derive(Default)]
+pub(super) struct LostTimes(Mutex<Vec<Errno>>);
+
+impl LostTimes {
+    fn notice(&self, errno: Errno) {
+        let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noticed.contains(&errno) {
+            return;
+        }
+        noticed.push(errno);
+        drop(noticed);
+        tracing::warn!(
+            error = %errno,
+            "the file system does not keep the modification times that senders give: files are stored \
+             with the time of their arrival (this is said once)"
+        );
+    }
+
+    /// For which reasons times were lost.
+    #[cfg(test)]
+    pub(super) fn reasons(&self) -> Vec<Errno> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

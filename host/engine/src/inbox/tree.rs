@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use sandport_protocol::EntryName;
+use sandport_protocol::{EntryName, Refusal};
 
 use super::disk::Disk;
 
@@ -28,12 +28,14 @@ impl AsFd for Folder<'_> {
 }
 
 /// Why there is no folder to be had at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Obstacle {
     /// A file, a symbolic link or a device has the name.
     InTheWay,
     /// The system failed.
     Failed(Errno),
+    /// It is not to be made.
+    Refused(Refusal),
 }
 
 /// Opens the folder at `path` beneath `root`; `None`: it does not exist.
@@ -110,6 +112,31 @@ fn walk_and_make<'a>(
         walked = (walked + part.len() + 1).min(path.len());
     }
     Ok(folder)
+}
+
+/// The folder at `path` beneath `root`, or the nearest one above it that exists.
+pub(super) fn nearest<'a>(
+    root: BorrowedFd<'a>,
+    path: Option<&str>,
+) -> Result<Folder<'a>, Obstacle> {
+    let mut path = path;
+    loop {
+        if let Some(folder) = open_folder(root, path)? {
+            return Ok(folder);
+        }
+        path = path.and_then(|path| path.rsplit_once('/')).map(|(above, _)| above);
+    }
+}
+
+/// How many folders of `path` beneath `root` do not exist.
+pub(super) fn missing(root: BorrowedFd<'_>, path: Option<&str>) -> Result<u64, Obstacle> {
+    let mut path = path;
+    let mut missing = 0;
+    while open_folder(root, path)?.is_none() {
+        missing += 1;
+        path = path.and_then(|path| path.rsplit_once('/')).map(|(above, _)| above);
+    }
+    Ok(missing)
 }
 
 /// What has the name `leaf` in `folder`, links not followed; `None`: nothing.

@@ -9,7 +9,8 @@ use walkdir::WalkDir;
 
 use super::look::Look;
 use crate::Identity;
-use crate::inbox::{InboxError, receipts};
+use crate::inbox::InboxError;
+use crate::inbox::recognition::Seen;
 
 /// A file with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct StoredFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileState {
-    /// It is as it was stored, as far as size, inode and modification time tell, with this digest.
-    /// [`verify`](super::verify()) reads it.
+    /// It is as it was stored, as far as size, inode and modification time tell, with this digest; on a file system
+    /// where the two latter change by themselves, as far as its size tells. [`verify`](super::verify()) reads it.
     Stored(Digest),
     /// A file of this name was stored with this digest, and has been changed or replaced since.
     Touched(Digest),
@@ -81,10 +82,11 @@ impl Iterator for Files {
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.entries.next()?;
         Some(entry.map(|(path, metadata)| {
+            let (recognition, seen) = (self.look.recognition, Seen::from(&metadata));
             let recorded = path.to_str().and_then(|name| self.look.record(name));
             let state = match recorded.map(|recorded| &recorded.record) {
                 None => FileState::Unrecorded,
-                Some(record) if receipts::describes(record, &metadata) => {
+                Some(record) if recognition.is_of(record, &seen) => {
                     FileState::Stored(Digest::Blake3(record.digest))
                 }
                 Some(record) => FileState::Touched(Digest::Blake3(record.digest)),
@@ -106,14 +108,14 @@ impl Iterator for Files {
 pub(super) type Entries =
     Box<dyn Iterator<Item = Result<(PathBuf, std::fs::Metadata), Unreadable>> + Send>;
 
-/// Walks through the inbox, without what is Sandport's own.
+/// Walks through the inbox, without what is Sandport's own: its folder, and copies that a crash left elsewhere.
 pub(super) fn entries(dir: &Path) -> Entries {
     let root = dir.to_path_buf();
     let walk = WalkDir::new(dir)
         .min_depth(1)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| entry.depth() != 1 || entry.file_name() != RESERVED_NAME);
+        .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != RESERVED_NAME);
     Box::new(walk.filter_map(move |entry| {
         let found = entry.and_then(|entry| {
             let is_file = entry.file_type().is_file();

@@ -10,12 +10,14 @@ use sandport_protocol::RESERVED_NAME;
 use crate::inbox::InboxError;
 use crate::inbox::layout;
 use crate::inbox::receipts::{self, Recorded, Records};
+use crate::inbox::recognition::Recognition;
 
 /// An inbox that is looked at.
 pub(super) struct Look {
     pub(super) dir: PathBuf,
     pub(super) root: OwnedFd,
     pub(super) state: OwnedFd,
+    pub(super) recognition: Recognition,
     records: Records,
 }
 
@@ -26,7 +28,10 @@ impl Look {
     /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
     pub(super) fn at(dir: &Path) -> Result<Self, InboxError> {
         let (root, state) = open_state(dir)?;
-        let mut look = Self { dir: dir.to_path_buf(), root, state, records: Records::default() };
+        // Nothing is tried out: whoever only looks changes nothing.
+        let recognition = Recognition::of(&root, None);
+        let (dir, records) = (dir.to_path_buf(), Records::default());
+        let mut look = Self { dir, root, state, recognition, records };
         look.refresh()?;
         Ok(look)
     }

@@ -1,7 +1,7 @@
 //! Reading stored files again and comparing them with their records.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,8 @@ use sandport_protocol::EntryName;
 use super::files::{Entries, Unreadable, entries};
 use super::look::Look;
 use crate::inbox::InboxError;
+use crate::inbox::comparison::digest_of;
 use crate::inbox::tree;
-
-/// How much is read in one go. Bytes.
-const READ_BYTES: usize = 1024 * 1024;
 
 /// A file or a record, compared.
 #[derive(Debug)]
@@ -91,7 +89,7 @@ impl Iterator for Verify {
         let look = &self.look;
         let recorded = self.recorded.get_or_insert_with(|| look.recorded_names().into_iter());
         recorded.find_map(|name| {
-            let entry_name = EntryName::parse(&name).ok()?;
+            let entry_name = EntryName::parse_stored(&name).ok()?;
             let there = tree::look_up(look.root.as_fd(), &entry_name).ok().flatten();
             let is_file = there
                 .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
@@ -122,7 +120,8 @@ impl Verify {
         let Some(recorded) = path.to_str().and_then(|name| self.look.record(name)) else {
             return Some(Verdict::Unrecorded);
         };
-        match hash(&self.look.dir.join(path)) {
+        let path = self.look.dir.join(path);
+        match hash(&path) {
             Ok(digest) if digest == recorded.record.digest => Some(Verdict::Whole),
             Ok(_) => Some(Verdict::Changed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -139,15 +138,5 @@ fn hash(path: &Path) -> io::Result<[u8; 32]> {
     // Advice only. What the cache still holds says nothing about the disk.
     let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
     let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
-    let mut file = File::from(file);
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(*hasher.finalize().as_bytes()),
-            Ok(count) => drop(hasher.update(&buffer[..count])),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    digest_of(&mut File::from(file))
 }

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Result;
 
+use super::naming::Call;
 use super::{Disk, Step};
 
 /// The name by which it is tried out, and for what has to have a name in staging first. No staged file is
@@ -58,7 +59,7 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// `EXIST`, where the name is taken.
+    /// `EXIST`, where the name is taken; `XDEV`, where the file cannot be moved there, only copied.
     pub(in crate::inbox) fn publish_nameless(
         &self,
         naming: Naming,
@@ -66,6 +67,7 @@ impl Disk {
         to: (impl AsFd, &str),
     ) -> Result<()> {
         self.step(Step::Publish)?;
+        self.quirk(Call::Link, (file.as_fd(), ""), (to.0.as_fd(), to.1))?;
         naming.link(file, to.0, to.1)
     }
 }

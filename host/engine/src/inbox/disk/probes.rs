@@ -2,12 +2,18 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::io::Result;
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::{Errno, Result};
 
+use super::naming::{Call, Place};
 use super::{Disk, Step};
+
+/// Called before each system call that gives a file a name; an error of it is the result of the call.
+pub(in crate::inbox) type NameProbe =
+    Box<dyn FnMut(Call, Place<'_>, Place<'_>) -> Result<()> + Send>;
 
 /// Called before each step; an error of it is the result of the step.
 pub(in crate::inbox) type Probe = Box<dyn FnMut(Step) -> Result<()> + Send>;
@@ -24,8 +30,11 @@ pub(super) struct Probes {
     steps: Mutex<Option<Probe>>,
     writes: Mutex<Option<WriteProbe>>,
     syncs: Mutex<Option<SyncProbe>>,
+    names: Mutex<Option<NameProbe>>,
     /// How often the system was started anew.
     boots: AtomicU64,
+    /// Inode numbers and times change by themselves.
+    unstable: AtomicBool,
 }
 
 impl Probes {
@@ -77,9 +86,50 @@ impl Disk {
         *self.probes.syncs.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
     }
 
-    /// Behaves like a file system without `RENAME_NOREPLACE`.
-    pub(in crate::inbox) fn without_rename_flags(&self) {
-        self.no_rename_flags.store(true, Ordering::Relaxed);
+    pub(super) fn quirk(&self, call: Call, from: Place<'_>, to: Place<'_>) -> Result<()> {
+        match &mut *self.probes.names.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(probe) => probe(call, from, to),
+            None => Ok(()),
+        }
+    }
+
+    /// Watches the system calls that give a file a name.
+    pub(in crate::inbox) fn watch_names(&self, probe: NameProbe) {
+        *self.probes.names.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
+    }
+
+    /// Behaves like a file system without these calls.
+    pub(in crate::inbox) fn without(&self, missing: &'static [Call]) {
+        self.watch_names(Box::new(move |call, _, _| match call {
+            call if !missing.contains(&call) => Ok(()),
+            Call::Link => Err(Errno::PERM),
+            _ => Err(Errno::INVAL),
+        }));
+    }
+
+    /// Behaves as if each folder were on a file system of its own, but for the inbox itself and its `.sandport`.
+    pub(in crate::inbox) fn without_moves(&self) {
+        self.watch_names(Box::new(|_, from, to| {
+            let folder = |place: Place<'_>| rustix::fs::fstat(place.0).map(|stat| stat.st_ino);
+            let is_inbox = rustix::fs::statat(to.0, ".sandport", AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+            let is_ours = ["probe", "Probe-Renamed"].contains(&to.1);
+            match folder(from)? == folder(to)? || is_inbox || is_ours {
+                true => Ok(()),
+                false => Err(Errno::XDEV),
+            }
+        }));
+    }
+
+    /// Is a disk on which inode numbers and times change by themselves.
+    pub(in crate::inbox) fn unstable() -> Self {
+        let disk = Self::default();
+        disk.probes.unstable.store(true, Ordering::Relaxed);
+        disk
+    }
+
+    pub(in crate::inbox) fn keeps_attributes(&self) -> bool {
+        !self.probes.unstable.load(Ordering::Relaxed)
     }
 
     /// Is the disk after the system was started anew.

@@ -4,7 +4,8 @@
 //!
 //! 1. the content of all its files is made durable;
 //! 2. names are chosen, and what each file will be called is written into the receipt log, durably;
-//! 3. the files get their names, each in one step that cannot replace another;
+//! 3. the files get their names, each in one step that cannot replace another; who cannot be moved there is
+//!    copied first, durably, and written down once more;
 //! 4. the folders with new entries are made durable;
 //! 5. the senders are told, in the order of their commits.
 //!
@@ -15,6 +16,7 @@
 //!
 //! Without durability, steps 1 and 4 fall away, and the log follows when it suits.
 
+mod copying;
 mod naming;
 mod placing;
 
@@ -63,6 +65,7 @@ pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
     let beside_others = (is_shared && !replaces).then(|| beside_others(core));
     let mut batch = Batch::new(core, jobs, durable, beside_others);
     batch.make_folders();
+    batch.inherit();
     if durable {
         batch.sync_content();
         batch.choose_names();
@@ -167,6 +170,17 @@ impl<'a> Batch<'a> {
                     Ok(_) => State::Made(name.clone()),
                     Err(obstacle) => State::Done(Err(self.core.refusal_of_path(obstacle))),
                 };
+            }
+        }
+    }
+
+    /// Gives the files what they inherit from their folders, so that it becomes durable with them.
+    fn inherit(&mut self) {
+        for slot in &mut self.slots {
+            if let State::Unnamed(file) = &mut slot.state
+                && let Some(inheritance) = self.core.inheritance(file.name.parent())
+            {
+                file.staged.inherit(&inheritance);
             }
         }
     }

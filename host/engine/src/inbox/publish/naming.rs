@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 
-use sandport_protocol::inbox::{self, Occupant, choose_name, receipt};
+use sandport_protocol::inbox::{self, Occupant, choose_name, receipt, taken_by_other_name};
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::{Choice, FileWork, Slot, State};
@@ -11,6 +11,11 @@ use crate::inbox::folders::Folders;
 use crate::inbox::receipts::Record;
 use crate::inbox::tree::{self, Obstacle};
 use crate::inbox::{Conflict, Core};
+
+/// Largest stored file that is read here to find out whether it is the same as the one that has come, where
+/// nothing else tells. Bytes. Others wait for that. Who offers a digest has larger ones compared before
+/// ([`Verdict::Comparing`](crate::inbox::Verdict::Comparing)).
+const COMPARED_HERE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What choosing a name came to.
 pub(super) enum Chosen {
@@ -28,6 +33,9 @@ pub(super) fn choose(
     file: &FileWork,
 ) -> Result<Chosen, Obstacle> {
     let folder = folders.make(file.name.parent())?;
+    if core.replaces_another_name(&file.name, &folder)? {
+        return Ok(Chosen::Done(Err(taken_by_other_name())));
+    }
     let look = |name: &EntryName| {
         Ok(match tree::look(&folder, name.leaf())? {
             Some(stat) if tree::is_folder(&stat) => Occupant::Folder,
@@ -45,8 +53,10 @@ pub(super) fn choose(
         let same = |record: &Record| {
             record.digest == file.record.digest && record.size == file.record.size
         };
-        let (name, record) = core.receipts.find(root, &file.identity, &file.name, same)?;
-        Some(Chosen::Done(Ok(receipt(&name, &record))))
+        let found = core.receipts.find(root, &file.identity, &file.name, same)?;
+        let is_it = found.is_certain
+            || (found.record.size <= COMPARED_HERE_BYTES_MAX && core.compare(&found));
+        is_it.then(|| Chosen::Done(Ok(receipt(&found.name, &found.record))))
     };
     Ok(match choose_name(core.options.conflict, &file.name, look, same)? {
         inbox::Chosen::Name { number, name } => Chosen::Name(Choice { number, name }),

@@ -3,14 +3,15 @@
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use sandport_protocol::inbox::taken_by_folder;
+use sandport_protocol::Refusal;
+use sandport_protocol::inbox::{taken_by_folder, taken_by_other_name};
 
-use super::{Batch, Choice, FileWork, State};
+use super::copying::Copy;
+use super::{Batch, Choice, FileWork, State, publication};
 use crate::Identity;
 use crate::inbox::disk::Publish;
 use crate::inbox::folders::Folders;
 use crate::inbox::tree::{self, Folder};
-use crate::inbox::usage::Reservation;
 use crate::inbox::{Conflict, Core};
 
 /// A file that had the name of another before.
@@ -56,7 +57,7 @@ impl Batch<'_> {
             }
             _ => None,
         });
-        let owner = placed.or_else(|| self.core.receipts.owner(&choice.name, &stat));
+        let owner = placed.or_else(|| self.core.owner(&choice.name, &stat));
         Some(Replaced { owner, bytes: u64::try_from(stat.st_size).unwrap_or(0) })
     }
 }
@@ -78,15 +79,26 @@ fn place(
         Conflict::Replace => Publish::Replace,
         Conflict::Rename | Conflict::Refuse => Publish::NoReplace,
     };
-    let placed = match file.reservation.take() {
-        None => file.staged.publish(how, &folder, choice.name.leaf()),
-        Some(reservation) => {
-            let placed = place_counted(&mut file, reservation, how, &folder, &choice);
-            if let (Ok(()), Some(usage), Some(replaced)) = (placed, &core.usage, replaced) {
-                usage.replaced(replaced.owner.as_ref(), replaced.bytes);
-            }
-            placed
-        }
+    let leaf = choice.name.leaf();
+    // Once more: another file of the batch may have it by now.
+    match core.replaces_another_name(&choice.name, &folder) {
+        Ok(false) => {}
+        Ok(true) => return State::Done(Err(taken_by_other_name())),
+        Err(obstacle) => return State::Done(Err(core.refusal_of_path(obstacle))),
+    }
+    let moved = give_name(core, &mut file, replaced.as_ref(), |file| {
+        file.staged.publish(how, &folder, leaf)
+    });
+    let placed = match moved {
+        Err(Errno::XDEV) => match copy(core, &mut file, &choice, &folder) {
+            Ok(copy) => give_name(core, &mut file, replaced.as_ref(), |file| {
+                copy.publish(how, leaf)?;
+                file.staged.is_superfluous();
+                Ok(())
+            }),
+            Err(refusal) => return State::Done(Err(refusal)),
+        },
+        moved => moved,
     };
     match placed {
         Ok(()) => {
@@ -107,23 +119,44 @@ fn place(
     }
 }
 
-/// The same, where it is counted what the inbox holds.
-fn place_counted(
+/// Copies `file` into its folder, and writes down what it will be called.
+fn copy<'a>(
+    core: &'a Core,
     file: &mut FileWork,
-    reservation: Reservation,
-    how: Publish,
-    folder: &Folder<'_>,
     choice: &Choice,
+    folder: &'a Folder<'a>,
+) -> Result<Copy<'a>, Refusal> {
+    let copy = Copy::make(core, file, folder)?;
+    file.record = copy.record();
+    if core.options.durability.syncs_commits() {
+        let publications = std::iter::once(publication(file, choice));
+        core.receipts
+            .intend(&core.disk, publications)
+            .map_err(|errno| core.refusal("write a receipt", errno))?;
+    }
+    Ok(copy)
+}
+
+/// Has a file given its name by `give`, and counts it, where it is counted what the inbox holds.
+fn give_name(
+    core: &Core,
+    file: &mut FileWork,
+    replaced: Option<&Replaced>,
+    give: impl FnOnce(&mut FileWork) -> rustix::io::Result<()>,
 ) -> rustix::io::Result<()> {
-    let leaf = choice.name.leaf();
+    let Some(reservation) = file.reservation.take() else {
+        return give(file);
+    };
     let inode = file.record.inode;
     reservation.publishing(inode);
-    let placed = file.staged.publish(how, folder, leaf);
-    if placed.is_err() {
+    if let Err(errno) = give(file) {
         reservation.not_published(inode);
         file.reservation = Some(reservation);
-        return placed;
+        return Err(errno);
     }
     reservation.settle(inode, file.record.size);
-    placed
+    if let (Some(usage), Some(replaced)) = (&core.usage, replaced) {
+        usage.replaced(replaced.owner.as_ref(), replaced.bytes);
+    }
+    Ok(())
 }

@@ -10,7 +10,6 @@ mod writer;
 
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +21,7 @@ use sandport_protocol::inbox::{Entry, Index, LogItem, Session, Stored};
 
 use super::disk::Disk;
 use super::error::InboxError;
+use super::recognition::{Likeness, Recognition, Seen};
 use super::tree;
 use super::unpublished::Unpublished;
 use crate::Identity;
@@ -47,6 +47,16 @@ pub(super) struct Receipts {
     unflushed: AtomicBool,
     /// Whether a compaction is to end early.
     stops: AtomicBool,
+    recognition: Recognition,
+}
+
+/// A file that was published, and that somebody may ask for again.
+pub(super) struct Candidate {
+    /// The name under which it was published.
+    pub(super) name: EntryName,
+    pub(super) record: Record,
+    /// Whether it still is as it was published. Otherwise its content tells.
+    pub(super) is_certain: bool,
 }
 
 /// A file that is about to be published, or was.
@@ -74,16 +84,17 @@ impl<'a> Publication<'a> {
 
 impl Receipts {
     /// Receipts that are forgotten when the server ends.
-    pub(super) fn in_memory() -> Self {
-        Self::new(None, Index::new())
+    pub(super) fn in_memory(recognition: Recognition) -> Self {
+        Self::new(None, Index::new(), recognition)
     }
 
-    fn new(writer: Option<Writer>, index: Index) -> Self {
+    fn new(writer: Option<Writer>, index: Index, recognition: Recognition) -> Self {
         Self {
             log: writer.map(Mutex::new),
             index: Mutex::new(index),
             unflushed: AtomicBool::new(false),
             stops: AtomicBool::new(false),
+            recognition,
         }
     }
 
@@ -99,6 +110,7 @@ impl Receipts {
         durable: bool,
         unpublished: &Unpublished,
         path: &Path,
+        recognition: Recognition,
     ) -> Result<Self, InboxError> {
         let failed =
             |doing| move |source| InboxError::Io { doing, path: path.join(LOG_NAME), source };
@@ -135,50 +147,64 @@ impl Receipts {
         if durable && survey.any && !survey.closed {
             disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
         }
+        let is_there = |record: &Record, name: &EntryName| {
+            seen(root, name).is_some_and(|seen| recognition.is_of(record, &seen))
+        };
         let mut writer = Writer::new(log, Session { boot, durable }, survey.entries);
         // A run that makes nothing durable cannot say again what an earlier one did.
         if durable {
-            take_back(disk, root, &mut writer, &mut index, truths);
+            take_back(disk, &mut writer, &mut index, truths, &is_there);
         }
-        if is_damaged || survey.mostly_dead(root, index.len()) {
+        if is_damaged || survey.mostly_dead(index.len(), &is_there) {
             let before = writer.entries;
-            match compact_all(disk, root, state, &mut writer, &mut index) {
+            match compact_all(disk, state, &mut writer, &mut index, &is_there) {
                 Ok(()) => {
                     tracing::debug!(before, entries = writer.entries, "compacted the receipt log");
                 }
                 Err(error) => compact::goes_on(&error),
             }
         }
-        Ok(Self::new(Some(writer), index))
+        Ok(Self::new(Some(writer), index, recognition))
     }
 
-    /// What `identity` has sent as `offered`, and fits, and is on the disk as it was published.
+    /// What `identity` has sent as `offered`, and fits, and is on the disk as it was published, as far as can be
+    /// told without reading it.
     pub(super) fn find(
         &self,
         root: BorrowedFd<'_>,
         identity: &Identity,
         offered: &EntryName,
         fits: impl Fn(&Record) -> bool,
-    ) -> Option<(EntryName, Record)> {
+    ) -> Option<Candidate> {
         // The lock is not held while the disk is asked.
         let found = lock(&self.index).find(identity.name(), offered, fits);
-        found.into_iter().find(|(name, record)| is_of(record, root, name))
+        let mut unclear = None;
+        for (name, record) in found {
+            let likeness = seen(root, &name).map(|seen| self.recognition.compare(&record, &seen));
+            match likeness.unwrap_or(Likeness::Different) {
+                Likeness::Same => return Some(Candidate { name, record, is_certain: true }),
+                Likeness::Unclear if unclear.is_none() => {
+                    unclear = Some(Candidate { name, record, is_certain: false });
+                }
+                Likeness::Unclear | Likeness::Different => {}
+            }
+        }
+        unclear
+    }
+
+    /// What came of reading the file that has the name of `candidate`: it is the one of the record, and looks
+    /// like this now; or it is another (`None`), and is not asked for again.
+    pub(super) fn compared(&self, candidate: &Candidate, seen: Option<&Seen>) {
+        let now = seen.map(|seen| seen.record(candidate.record.digest));
+        lock(&self.index).update(candidate.name.as_str(), &candidate.record, now);
     }
 
     /// Who sent the file beneath `root` that has the name; `None`: there is no record of it as it is.
-    pub(super) fn owner(&self, name: &EntryName, stat: &Stat) -> Option<Identity> {
-        self.owner_where(name.as_str(), |record| *record == describe(record.digest, stat))
-    }
-
-    /// The same by other means.
-    pub(super) fn owner_of_file(&self, name: &str, file: &std::fs::Metadata) -> Option<Identity> {
-        self.owner_where(name, |record| describes(record, file))
-    }
-
-    fn owner_where(&self, name: &str, is_it: impl Fn(&Record) -> bool) -> Option<Identity> {
+    pub(super) fn owner(&self, name: &str, seen: &Seen) -> Option<Identity> {
         let index = lock(&self.index);
-        let known = index.get(name).filter(|known| is_it(&known.record))?;
-        Some(Identity::recorded(known.identity.cloned()))
+        let known = index.get(name)?;
+        let is_it = self.recognition.is_of(&known.record, seen);
+        is_it.then(|| Identity::recorded(known.identity.cloned()))
     }
 
     /// Writes down what is about to be published, and makes that durable.
@@ -257,17 +283,17 @@ impl Receipts {
 /// Takes back what a run that was killed had written of files that did not get their names.
 fn take_back(
     disk: &Disk,
-    root: BorrowedFd<'_>,
     writer: &mut Writer,
     index: &mut Index,
     truths: Vec<(Record, Stored<'static>)>,
+    is_there: impl Fn(&Record, &EntryName) -> bool,
 ) {
     let mut owed = Vec::new();
     // The latest first: each says what was true before it.
     for (record, before) in truths.into_iter().rev() {
         let Some(published) = before.published() else { continue };
         let is_latest = index.get(published.as_str()).is_some_and(|it| it.record == record);
-        if is_latest && !is_of(&record, root, &published) {
+        if is_latest && !is_there(&record, &published) {
             index.insert(&before, published.as_str());
             owed.push(before);
         }
@@ -302,17 +328,17 @@ fn tend(
 /// Writes a log anew with the entries whose files are there, and forgets the others.
 fn compact_all(
     disk: &Disk,
-    root: BorrowedFd<'_>,
     state: BorrowedFd<'_>,
     writer: &mut Writer,
     index: &mut Index,
+    is_there: impl Fn(&Record, &EntryName) -> bool,
 ) -> std::io::Result<()> {
     let snapshot = writer.log.snapshot()?;
     let is_live = |name: &EntryName, stored: &Stored<'_>| {
         if !index.get(name.as_str()).is_some_and(|known| known.is(stored)) {
             return false;
         }
-        let is_there = is_of(&stored.record, root, name);
+        let is_there = is_there(&stored.record, name);
         if !is_there {
             index.remove(name.as_str());
         }
@@ -326,32 +352,12 @@ fn compact_all(
 
 /// Describes the file with this status.
 pub(super) fn describe(digest: [u8; 32], stat: &Stat) -> Record {
-    Record {
-        digest,
-        size: u64::try_from(stat.st_size).unwrap_or(0),
-        inode: stat.st_ino,
-        modified: modified(stat),
-    }
+    Seen::from(stat).record(digest)
 }
 
-/// Whether `record` describes the file with this metadata.
-pub(super) fn describes(record: &Record, metadata: &std::fs::Metadata) -> bool {
-    let modified = (metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap_or(0));
-    (record.size, record.inode, record.modified) == (metadata.len(), metadata.ino(), modified)
-}
-
-/// Whether the file beneath `root` that has the name is the one described, unchanged.
-fn is_of(record: &Record, root: BorrowedFd<'_>, name: &EntryName) -> bool {
-    let Ok(Some(stat)) = tree::look_up(root, name) else {
-        return false;
-    };
-    rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
-        && *record == describe(record.digest, &stat)
-}
-
-#[allow(clippy::useless_conversion, reason = "the types of the fields differ between targets")]
-fn modified(stat: &Stat) -> (i64, u32) {
-    (i64::from(stat.st_mtime), u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+/// What has the name beneath `root`; `None`: nothing that can be looked at.
+fn seen(root: BorrowedFd<'_>, name: &EntryName) -> Option<Seen> {
+    Some(Seen::from(&tree::look_up(root, name).ok()??))
 }
 
 /// A number for this boot of the system; 0: the system does not tell.

@@ -1,11 +1,7 @@
 //! What a log looks like before anyone decides about it.
 
-use std::os::fd::BorrowedFd;
-
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, Record, is_compaction_due};
-
-use super::is_of;
 
 /// How many entries are compared with the disk to estimate how many are dead. It costs as many system
 /// calls at the start.
@@ -42,11 +38,15 @@ impl Survey {
     }
 
     /// Whether most entries are superseded, or speak of files that are not there as described.
-    pub(super) fn mostly_dead(&self, root: BorrowedFd<'_>, indexed: usize) -> bool {
+    pub(super) fn mostly_dead(
+        &self,
+        indexed: usize,
+        is_there: impl Fn(&Record, &EntryName) -> bool,
+    ) -> bool {
         if self.entries < COMPACT_ENTRIES_MIN {
             return false;
         }
-        let gone = self.samples.iter().filter(|(name, record)| !is_of(record, root, name)).count();
+        let gone = self.samples.iter().filter(|(name, record)| !is_there(record, name)).count();
         is_compaction_due(self.entries, indexed as u64) || gone > self.samples.len() / 2
     }
 }

@@ -40,8 +40,10 @@ impl Bench {
             seen.fetch_or(step == Step::SyncAll, Ordering::Relaxed);
             Ok(())
         }));
-        let receipts = Receipts::open(&disk, root, root, durable, &self.staged, self.folder.path());
-        let receipts = receipts.unwrap();
+        let recognition = Recognition::of(root, Some(true));
+        let path = self.folder.path();
+        let receipts =
+            Receipts::open(&disk, root, root, durable, &self.staged, path, recognition).unwrap();
         Opened { receipts, synced: synced.load(Ordering::Relaxed) }
     }
 

@@ -272,7 +272,7 @@ impl Core {
 
     fn refusal(&self, shortage: Shortage) -> Refusal {
         let words = match shortage.obstacle {
-            Obstacle::Disk => "the file does not fit on the disk of the inbox".to_owned(),
+            Obstacle::Disk => return does_not_fit(),
             Obstacle::Floor => {
                 format!("the inbox keeps {} bytes of its disk free", self.options.free_min)
             }
@@ -282,4 +282,10 @@ impl Core {
         };
         Refusal::new(RefusalCode::InsufficientSpace, words)
     }
+}
+
+/// The refusal of a file that is larger than what is free on the disk that it is for.
+pub(super) fn does_not_fit() -> Refusal {
+    let words = "the file does not fit on the disk of the inbox";
+    Refusal::new(RefusalCode::InsufficientSpace, words)
 }

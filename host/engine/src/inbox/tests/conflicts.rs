@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Barrier;
 
 use super::*;
+use crate::inbox::disk::naming::Call;
 
 /// What can have a name already.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -247,7 +248,7 @@ fn someone_outside_who_takes_the_name_at_the_last_moment_is_not_replaced() {
             let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
             let core = &bench.inbox().handle.core;
             if !flags {
-                core.disk.without_rename_flags();
+                core.disk.without(&[Call::RenameNoReplace]);
             }
             let path = bench.path("report.pdf");
             core.disk.watch(Box::new(move |step| {
@@ -289,7 +290,7 @@ fn someone_outside_who_takes_every_name_does_not_keep_the_inbox_busy() {
 fn without_rename_flags_files_are_linked_into_place() {
     for conflict in [Conflict::Rename, Conflict::Refuse, Conflict::Replace] {
         for bench in benches(conflict) {
-            bench.inbox().handle.core.disk.without_rename_flags();
+            bench.inbox().handle.core.disk.without(&[Call::RenameNoReplace]);
             bench.send("a/b", b"one").unwrap();
             let second = bench.send("a/b", b"two");
             match conflict {

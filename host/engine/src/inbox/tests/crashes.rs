@@ -61,8 +61,18 @@ fn send_tree(bench: &Bench, ahead: usize) -> BTreeMap<Vec<u8>, Receipt> {
     receipts
 }
 
-fn crash_and_send_again(durability: Durability, ahead: usize, crash: usize) -> bool {
+/// Whether files can be moved to their folders, or have to be copied there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Moved,
+    Copied,
+}
+
+fn crash_and_send_again(durability: Durability, ahead: usize, way: Way, crash: usize) -> bool {
     let mut bench = Bench::in_memory(InboxOptions { durability, ..InboxOptions::default() });
+    if way == Way::Copied {
+        bench.inbox().handle.core.disk.without_moves();
+    }
     fs::write(bench.path("taken"), b"theirs").unwrap();
     let steps = crash_at(&bench, crash);
     let answered = send_tree(&bench, ahead);
@@ -79,6 +89,9 @@ fn crash_and_send_again(durability: Durability, ahead: usize, crash: usize) -> b
     let alarms = verified(&bench.dir());
     let is_alarm = |said: &&String| said.starts_with("missing") || said.starts_with("changed");
     assert_eq!(alarms.iter().find(is_alarm), None, "crash at {crash}: a false alarm");
+    if way == Way::Copied {
+        bench.inbox().handle.core.disk.without_moves();
+    }
     let again = send_tree(&bench, ahead);
     for (content, receipt) in &answered {
         assert_eq!(fs::read(bench.path(&receipt.name)).unwrap(), *content, "crash at {crash}");
@@ -103,14 +116,17 @@ fn crash_and_send_again(durability: Durability, ahead: usize, crash: usize) -> b
 
 #[test]
 fn a_crash_at_any_step_loses_nothing_that_was_answered_and_makes_no_second_copy() {
-    for (durability, ahead) in [
-        (Durability::Commit, 1),
-        (Durability::Commit, 4),
-        (Durability::Commit, 20),
-        (Durability::None, 4),
+    for (durability, ahead, way) in [
+        (Durability::Commit, 1, Way::Moved),
+        (Durability::Commit, 4, Way::Moved),
+        (Durability::Commit, 20, Way::Moved),
+        (Durability::None, 4, Way::Moved),
+        (Durability::Commit, 1, Way::Copied),
+        (Durability::Commit, 20, Way::Copied),
+        (Durability::None, 4, Way::Copied),
     ] {
         let mut crash = 0;
-        while crash_and_send_again(durability, ahead, crash) {
+        while crash_and_send_again(durability, ahead, way, crash) {
             crash += 1;
         }
         assert!(crash > 30, "{crash}");

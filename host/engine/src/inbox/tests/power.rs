@@ -43,6 +43,7 @@ const SCENARIOS: &[Scenario] = &[
         files: large,
         careless_before: false,
     },
+    Scenario { name: "copied", run: copied, files: elsewhere, careless_before: false },
     Scenario { name: "long log", run: long_log, files: small, careless_before: false },
     Scenario { name: "log in use", run: log_in_use, files: small, careless_before: false },
     Scenario { name: "careless before", run: careless, files: small, careless_before: true },
@@ -50,6 +51,11 @@ const SCENARIOS: &[Scenario] = &[
 
 fn small() -> Vec<(Offer, Vec<u8>)> {
     let named = [("a", b"one".to_vec()), ("d/e/b", b"two and more".to_vec()), ("empty", vec![])];
+    named.into_iter().map(|(name, content)| (offer_with_digest(name, &content), content)).collect()
+}
+
+fn elsewhere() -> Vec<(Offer, Vec<u8>)> {
+    let named = [("d/a", b"one".to_vec()), ("d/e/b", b"two and more".to_vec()), ("d/c", vec![])];
     named.into_iter().map(|(name, content)| (offer_with_digest(name, &content), content)).collect()
 }
 
@@ -113,6 +119,13 @@ fn many_at_once(world: &World) {
     for (which, pending) in pending.iter().enumerate() {
         world.promise_stored(which, wait(pending).unwrap());
     }
+}
+
+/// Files for folders that they cannot be moved to.
+fn copied(world: &World) {
+    let inbox = world.disk.start(options());
+    inbox.handle.core.disk.without_moves();
+    (0..world.files.len()).for_each(|which| world.store(&inbox, which));
 }
 
 /// A large file that is told of while it comes.

@@ -55,6 +55,31 @@ fn files_and_folders_are_counted() {
 }
 
 #[test]
+fn new_folders_of_one_file_are_counted_before_they_are_made() {
+    for durability in [Durability::Commit, Durability::None] {
+        let bench = Bench::with(InboxOptions { durability, ..with_quota(None, 10) });
+        let deep = format!("{}/f", ["d"; 63].join("/"));
+        for size in [1, 100_000] {
+            let offer = Offer { size: Some(size), ..offer(&deep, b"") };
+            assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::QuotaExceeded);
+        }
+        assert_eq!(code(bench.inbox().open(&offer_folder(&deep))), RefusalCode::QuotaExceeded);
+        // Each fits alone: who comes second finds no room when its folders are to be made.
+        let nine = |top: &str| format!("{top}/{}", ["d"; 8].join("/"));
+        let uploads = ["a", "b"].map(|top| {
+            let name = nine(top);
+            upload(bench.inbox(), &offer(&name, b"x"), b"x")
+        });
+        let outcomes = uploads.map(|upload| wait(&upload.commit(1, None)));
+        assert!(outcomes[0].is_ok());
+        assert_eq!(outcomes[1].as_ref().unwrap_err().code, RefusalCode::QuotaExceeded);
+        assert_eq!(bench.names().len(), 9);
+        assert_eq!(totals(&bench), [1, 9, 0, 0]);
+        assert_eq!(bench.staged(), 0);
+    }
+}
+
+#[test]
 fn uploads_under_way_reserve_what_they_announced_and_give_it_back() {
     let bench = Bench::with(with_quota(10, None));
     let first = accept(bench.inbox(), &Offer { size: Some(8), ..offer("a", b"") });

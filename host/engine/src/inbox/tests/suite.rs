@@ -32,6 +32,10 @@ impl Subject for Bench {
         Ok(match self.inbox().open(offer)? {
             Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
             Verdict::Making(pending) => suite::Verdict::Stored(wait(&pending)?),
+            Verdict::Comparing(comparison) => {
+                block_on(comparison.ready());
+                self.answer(offer)?
+            }
             Verdict::DigestFirst => suite::Verdict::DigestFirst,
             Verdict::Accepted(upload) => {
                 suite::Verdict::Accepted(Box::new(Received { upload, body: None }))

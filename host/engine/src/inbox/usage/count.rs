@@ -14,6 +14,7 @@ use super::account::{Account, Amount, Counting, Tally, Waiting};
 use crate::Identity;
 use crate::inbox::care::sender_of;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER};
+use crate::inbox::recognition::Seen;
 
 /// How long an offer may wait for a count before it is judged by the last one. It is answered on a
 /// thread that other connections live on. Counting some ten thousand files fits.
@@ -60,7 +61,8 @@ impl Usage {
         let walk = WalkDir::new(&self.dir)
             .min_depth(1)
             .into_iter()
-            .filter_entry(|entry| entry.depth() != 1 || entry.file_name() != RESERVED_NAME);
+            // The folder of the inbox, and copies that a crash left elsewhere.
+            .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != RESERVED_NAME);
         // What vanishes meanwhile, or may not be listed, counts as nothing.
         for entry in walk.filter_map(Result::ok) {
             let Ok(metadata) = entry.metadata() else { continue };
@@ -101,7 +103,7 @@ impl Usage {
         let unrecorded = self.account().unrecorded.get(&metadata.ino()).cloned();
         unrecorded.or_else(|| {
             let name = path.strip_prefix(&self.dir).ok()?.to_str()?;
-            self.receipts.owner_of_file(name, metadata)
+            self.receipts.owner(name, &Seen::from(metadata))
         })
     }
 

@@ -158,17 +158,16 @@ impl Usage {
         self.account().stop_waiting(name);
     }
 
-    /// Whether a folder may be made.
+    /// Reserves room for folders that are about to be made. Each is counted when it is there
+    /// ([`Making::made`]), and then the reservation is given up.
     ///
     /// # Errors
     ///
     /// `quota-exceeded`.
-    pub(super) fn check_folder(self: &Arc<Self>) -> Result<(), Refusal> {
-        let (usage, owner, amount) = (Arc::clone(self), None, Amount::file(0));
+    pub(super) fn reserve_folders(self: &Arc<Self>, count: u64) -> Result<Reservation, Refusal> {
+        let amount = Amount { bytes: 0, files: count };
         self.add(None, amount)?;
-        // Given back at once: folders are counted when they are made.
-        drop(Reservation { usage, owner, amount });
-        Ok(())
+        Ok(Reservation { usage: Arc::clone(self), owner: None, amount })
     }
 
     /// Folders are about to be made. Which, is said by [`Making::made`].

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "`bindgen!` re-exports the types behind its resources")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sandport_protocol as protocol;
@@ -21,6 +22,10 @@ use crate::sandbox::convert;
 use crate::sandbox::state::State;
 use crate::sandbox::streams::{BodyStream, WritesUnderWay};
 use crate::server::ServerEvent;
+
+/// How long an offer may wait until a stored file was read. The guest is not running meanwhile, so the sender hears
+/// nothing: a third of its usual patience. Reading goes on, and the next try finds the answer.
+const COMPARING_MAX: Duration = Duration::from_secs(20);
 
 /// An open upload.
 pub struct UploadHandle {
@@ -48,7 +53,7 @@ impl Host for State {
             Ok(offer) => offer,
             Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
         };
-        match self.offer(&offer) {
+        match self.offer_and_compare(&offer).await {
             Ok(inbox::Verdict::Stored(receipt)) => {
                 Ok(Ok(Verdict::Stored(convert::to_receipt(receipt))))
             }
@@ -64,7 +69,9 @@ impl Host for State {
                     None => Err(convert::to_refusal(RefusalCode::Io.into())),
                 })
             }
-            Ok(inbox::Verdict::DigestFirst) => Ok(Ok(Verdict::DigestFirst)),
+            Ok(inbox::Verdict::DigestFirst | inbox::Verdict::Comparing(_)) => {
+                Ok(Ok(Verdict::DigestFirst))
+            }
             Ok(inbox::Verdict::Accepted(upload)) => {
                 let handle =
                     UploadHandle { upload, name: offer.name, writes: WritesUnderWay::default() };
@@ -85,6 +92,25 @@ impl Host for State {
 }
 
 impl State {
+    /// Asks the inbox, and again when it has compared what is stored, which it does on file systems where nothing
+    /// else tells whether it is still that.
+    async fn offer_and_compare(
+        &mut self,
+        offer: &protocol::Offer,
+    ) -> Result<inbox::Verdict, protocol::Refusal> {
+        let until = tokio::time::Instant::now() + COMPARING_MAX;
+        loop {
+            let comparison = match self.offer(offer)? {
+                inbox::Verdict::Comparing(comparison) => comparison,
+                verdict => return Ok(verdict),
+            };
+            if tokio::time::timeout_at(until, comparison.ready()).await.is_err() {
+                let words = "the inbox is still reading the stored file to compare it";
+                return Err(protocol::Refusal::new(RefusalCode::Io, words));
+            }
+        }
+    }
+
     /// Asks the inbox, unless the connection holds as many uploads as it was granted.
     fn offer(&self, offer: &protocol::Offer) -> Result<inbox::Verdict, protocol::Refusal> {
         let context = &self.connection.context;
