@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use sandport::inbox::Limitation;
 use sandport::net::Address;
 use sandport::server::ServerEvent;
 
@@ -64,9 +65,14 @@ impl Report {
     }
 
     /// The server listens, for the first time or again.
-    pub(super) fn ready(&self, addresses: &[Address], dir: &Path) {
+    pub(super) fn ready(&self, addresses: &[Address], dir: &Path, limitations: &[Limitation]) {
         let first = !self.was_ready.swap(true, Ordering::Relaxed);
-        self.push(Happened::Ready { addresses: addresses.to_vec(), dir: dir.to_owned(), first });
+        self.push(Happened::Ready {
+            addresses: addresses.to_vec(),
+            dir: dir.to_owned(),
+            limitations: limitations.to_vec(),
+            first,
+        });
     }
 
     /// The server was asked to stop.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sandport::inbox::Limitation;
 use sandport::net::{Address, Peer};
 use sandport::protocol::Refusal;
 use sandport::server::ServerEvent;
@@ -15,7 +16,7 @@ use crate::console::{self, bytes, clean, compiling, count, json_line, seconds};
 
 /// Something to tell.
 pub(super) enum Happened {
-    Ready { addresses: Vec<Address>, dir: PathBuf, first: bool },
+    Ready { addresses: Vec<Address>, dir: PathBuf, limitations: Vec<Limitation>, first: bool },
     Server(ServerEvent),
     Stopping { drain_timeout: Duration },
     Stopped,
@@ -70,8 +71,11 @@ impl Form {
             // Nobody reads it any more: serving goes on.
             let _ = writeln!(stdout, "{line}");
         }
-        if let (Self::Words, Happened::Ready { addresses, first: true, .. }) = (self, happened) {
+        if let (Self::Words, Happened::Ready { addresses, limitations, first: true, .. }) =
+            (self, happened)
+        {
             let _ = stdout.flush();
+            limits_of(limitations).iter().for_each(|line| console::talk(line));
             next::commands(addresses).iter().for_each(|line| console::talk(line));
         }
     }
@@ -151,10 +155,11 @@ fn talk_of(happened: &Happened) -> Option<String> {
 
 fn json_of(happened: &Happened) -> Option<Value> {
     Some(match happened {
-        Happened::Ready { addresses, dir, .. } => json!({
+        Happened::Ready { addresses, dir, limitations, .. } => json!({
             "type": "listening",
             "addresses": addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
             "inbox": dir.to_string_lossy(),
+            "file_system": limitations.iter().map(json_of_limitation).collect::<Vec<_>>(),
         }),
         Happened::Server(ServerEvent::Stored { peer, receipt }) => json!({
             "type": "stored",
@@ -230,6 +235,15 @@ fn quoted(last_words: &str) -> String {
     shown.iter().map(|line| format!("\n  | {}", clean(line))).collect()
 }
 
+/// What the file system of the inbox does not do, a line for each.
+fn limits_of(limitations: &[Limitation]) -> Vec<String> {
+    limitations.iter().map(|limitation| format!("File system:  {limitation}")).collect()
+}
+
+fn json_of_limitation(limitation: &Limitation) -> Value {
+    json!({"limitation": limitation.code(), "detail": limitation.to_string()})
+}
+
 /// The folder as one would type it, so that nobody takes it for a word of the sentence.
 fn shown_dir(dir: &Path) -> String {
     let shown = clean(&dir.to_string_lossy());
@@ -283,7 +297,10 @@ mod tests {
     #[test]
     fn the_ready_line_names_every_address_and_the_inbox() {
         let addresses = vec!["127.0.0.1:7".parse().unwrap(), "unix:/run/s".parse().unwrap()];
-        let ready = Happened::Ready { addresses, dir: PathBuf::from("inbox"), first: false };
+        let dir = PathBuf::from("inbox");
+        let limitations = vec![Limitation::CaseInsensitiveNames];
+        assert_eq!(limits_of(&limitations).len(), 1);
+        let ready = Happened::Ready { addresses, dir, limitations, first: false };
         assert_eq!(
             written(Form::Words, &ready),
             "Sandport is ready on 127.0.0.1:7, unix:/run/s, inbox ./inbox\n"
@@ -291,7 +308,15 @@ mod tests {
         let json: Value = serde_json::from_str(&written(Form::Json, &ready)).unwrap();
         assert_eq!(
             json,
-            json!({"type": "listening", "addresses": ["127.0.0.1:7", "unix:/run/s"], "inbox": "inbox"})
+            json!({
+                "type": "listening",
+                "addresses": ["127.0.0.1:7", "unix:/run/s"],
+                "inbox": "inbox",
+                "file_system": [{
+                    "limitation": "case-insensitive-names",
+                    "detail": Limitation::CaseInsensitiveNames.to_string(),
+                }],
+            })
         );
     }
 

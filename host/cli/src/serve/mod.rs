@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sandport::inbox::{Inbox, InboxOptions};
+use sandport::inbox::{Inbox, InboxOptions, Limitation};
 use sandport::net::Listener;
 use sandport::server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
 use sandport::{Cache, ReceiverSource, Server};
@@ -49,11 +49,14 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
 }
 
 async fn serve(args: &ServeArgs, inbox: Inbox, report: Report) -> Result<Exit, Failure> {
+    let limitations = inbox.limitations().to_vec();
     let server = builder(args, inbox, &report).build_any()?;
     // Caught before the ready line: who has read it may send a signal at once.
     let signals = Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
     let exit = match server {
-        AnyServer::PerConnection(server) => per_connection(args, server, signals, &report).await?,
+        AnyServer::PerConnection(server) => {
+            per_connection(args, server, signals, &report, &limitations).await?
+        }
         AnyServer::Resident(server) => resident(args, server, signals).await?,
     };
     report.stopped();
@@ -69,7 +72,8 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .connections_max(args.max_connections)
         .drain_timeout(args.drain_timeout)
         .on_event(move |event| match event {
-            ServerEvent::ReceiverListening { addresses } => report.ready(&addresses, &dir),
+            // It works on the disk by itself.
+            ServerEvent::ReceiverListening { addresses } => report.ready(&addresses, &dir, &[]),
             event => report.server(event),
         });
     if let Some(memory_max) = args.memory_max {
@@ -83,13 +87,14 @@ async fn per_connection(
     server: Server,
     mut signals: Signals,
     report: &Report,
+    limitations: &[Limitation],
 ) -> Result<Exit, Failure> {
     let mut listeners = Vec::with_capacity(args.listen.len());
     for address in &args.listen {
         listeners.extend(Listener::bind(address).await?);
     }
     let addresses: Vec<_> = listeners.iter().map(Listener::local_address).collect();
-    report.ready(&addresses, &args.dir);
+    report.ready(&addresses, &args.dir, limitations);
     let (stop, stopped) = oneshot::channel::<()>();
     let running = server.run(listeners, async { drop(stopped.await) });
     let stopping = async {
