@@ -9,11 +9,11 @@ use std::time::Instant;
 use sandport::inbox::{Inbox, InboxOptions};
 use sandport::net::Listener;
 use sandport::server::{Server, ServerEvent};
-use sandport::{ReceiverSource, SandboxLimits};
+use sandport::{Cache, ReceiverSource, SandboxLimits};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, artifacts};
 
 /// Connections at once: few, so that a receiver with many tables finds its address space.
 const CONNECTIONS_MAX: u32 = 32;
@@ -38,6 +38,7 @@ impl Embedded {
         let (told, events) = channel();
         let server = Server::builder(inbox)
             .receiver(receiver)
+            .cache(Cache::Folder(artifacts::cache_dir()))
             .sandbox(limits)
             .connections_max(CONNECTIONS_MAX)
             .on_event(move |event| drop(told.send(event)))

@@ -127,11 +127,11 @@ impl Claim {
         match self.enter(written, bytes) {
             Ok(()) => Ok(()),
             Err(shortage) if self.core.make_room(shortage.bytes) => {
-                self.enter(written, bytes).map_err(|shortage| self.core.refusal(shortage))
+                self.enter(written, bytes).map_err(|shortage| self.core.refusal_of_shortage(shortage))
             }
             Err(shortage) => {
                 self.release();
-                Err(self.core.refusal(shortage))
+                Err(self.core.refusal_of_shortage(shortage))
             }
         }
     }
@@ -194,7 +194,7 @@ impl Core {
             }
         }
         let free = if is_small { free } else { free.saturating_add(refused) };
-        fits(size, free, floor, others).map_err(|shortage| self.refusal(shortage))
+        fits(size, free, floor, others).map_err(|shortage| self.refusal_of_shortage(shortage))
     }
 
     /// Refuses the next bytes of an upload where they would go under the floor.
@@ -202,7 +202,7 @@ impl Core {
         let floor = self.options.free_min;
         match self.free() {
             Some(free) if free < floor && !self.make_room(floor - free) => {
-                Err(self.refusal(Shortage { bytes: floor - free, obstacle: Obstacle::Floor }))
+                Err(self.refusal_of_shortage(Shortage { bytes: floor - free, obstacle: Obstacle::Floor }))
             }
             _ => Ok(()),
         }
@@ -270,7 +270,7 @@ impl Core {
         (space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize))
     }
 
-    fn refusal(&self, shortage: Shortage) -> Refusal {
+    fn refusal_of_shortage(&self, shortage: Shortage) -> Refusal {
         let words = match shortage.obstacle {
             Obstacle::Disk => return does_not_fit(),
             Obstacle::Floor => {

@@ -148,6 +148,7 @@ fn small_files(batch: usize) -> Vec<Item> {
             kind: EntryKind::File,
             size: Some(1),
             modified_ns: None,
+            modified_omitted: false,
             executable: false,
         };
         let digest = Digest::Blake3(*blake3::hash(b"s").as_bytes());
