@@ -202,12 +202,13 @@ impl Index {
     pub fn update(&mut self, published: &str, record: &Record, now: Option<Record>) {
         let key = self.hasher.hash_one(published);
         for generation in [&mut self.young, &mut self.old] {
-            match (generation.records.get_mut(&key), now) {
-                (Some(owned), Some(now)) if owned.record == *record => owned.record = now,
-                (Some(owned), None) if owned.record == *record => {
-                    generation.records.remove(&key);
-                }
-                _ => {}
+            let Some(owned) = generation.records.get_mut(&key) else { continue };
+            if owned.record() != *record {
+                continue;
+            }
+            match now {
+                Some(now) => *owned = Owned::new(now, owned.identity),
+                None => drop(generation.records.remove(&key)),
             }
         }
     }
