@@ -169,7 +169,7 @@ fn an_upload_that_was_refused_and_is_resumed_is_not_given_up() {
         let again = accept(inbox, &keyed(1, Some(content.len())));
         let missing = again.missing()[0].offset;
         assert!(missing >= MIB as u64, "what had come is kept: {missing}");
-        fs::write(inbox.dir().join("ballast"), vec![0; 9 * MIB]).unwrap();
+        fs::write(inbox.dir().join("ballast"), vec![0; 8 * MIB]).unwrap();
         // Another file finds no room, and does not get it from this one.
         assert!(is_full(inbox.open(&offer("other", &content))));
         fs::remove_file(inbox.dir().join("ballast")).unwrap();
