@@ -390,4 +390,20 @@ mod tests {
         assert_eq!(many.lines().count(), 1 + LAST_LINES_MAX);
         assert_eq!(json_of(&trapped(words)).unwrap()["last_words"], words);
     }
+
+    #[test]
+    fn a_lost_inbox_is_told_in_every_form_with_what_to_do() {
+        let lost = Happened::Server(ServerEvent::InboxLost {
+            code: "inbox-gone",
+            reason: String::from("the inbox a\u{1b}b is gone"),
+            hint: "mount it",
+        });
+        let talk =
+            "error[inbox-gone]: the inbox a\\u{1b}b is gone. The server stops.\nhint: mount it";
+        assert_eq!(talk_of(&lost).as_deref(), Some(talk));
+        let Happened::Server(event) = &lost else { unreachable!() };
+        assert!([Form::Words, Form::FewWords, Form::Json].iter().all(|form| form.tells(event)));
+        let json: Value = serde_json::from_str(&written(Form::Json, &lost)).unwrap();
+        assert_eq!((&json["type"], &json["code"]), (&json!("inbox-lost"), &json!("inbox-gone")));
+    }
 }

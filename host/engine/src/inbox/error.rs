@@ -184,23 +184,14 @@ pub(super) fn failure(errno: Errno, subject: Subject) -> Failure {
         | Errno::KEYEXPIRED
         | Errno::KEYREVOKED
         | Errno::KEYREJECTED => Failure::NotPermitted,
-        // Of a file system over a network or in a process too, whose other end is gone.
+        // Also of a file system in a process that has ended. A network that is down may be up again.
         Errno::NOENT
         | Errno::STALE
         | Errno::NODEV
         | Errno::NXIO
         | Errno::NOMEDIUM
         | Errno::NOTCONN
-        | Errno::SHUTDOWN
-        | Errno::CONNREFUSED
-        | Errno::CONNABORTED
-        | Errno::CONNRESET
-        | Errno::NOLINK
-        | Errno::COMM
-        | Errno::HOSTDOWN
-        | Errno::HOSTUNREACH
-        | Errno::NETDOWN
-        | Errno::NETUNREACH => Failure::Gone,
+        | Errno::SHUTDOWN => Failure::Gone,
         Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::REMOTEIO | Errno::NODATA => {
             Failure::Failing
         }

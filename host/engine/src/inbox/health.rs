@@ -149,9 +149,13 @@ impl Inbox {
             }
             let waited = tokio::time::timeout(LOOK_INTERVAL, core.loss.wait()).await;
             if waited.is_err() {
+                let (told, looked) = tokio::sync::oneshot::channel();
                 let core = Arc::clone(core);
-                // A file system over a network may take its time. If the look panicked, the next one tells.
-                let _ = tokio::task::spawn_blocking(move || core.look()).await;
+                // A file system over a network may take its time. A thread that the system does not give, or that
+                // panics, drops `told`: the next look tells.
+                let look = move || drop(told.send(core.look()));
+                let _ = std::thread::Builder::new().name("sandport-look".to_owned()).spawn(look);
+                let _ = looked.await;
             }
         }
     }
@@ -177,7 +181,8 @@ fn look_at(directory: &OwnedFd) -> Option<Loss> {
         Ok(stat) => stat,
         Err(errno) => return loss_of(errno),
     };
-    if stat.st_nlink == 0 || is_detached(directory, (stat.st_dev, stat.st_ino)) {
+    // Without /proc there is the count of links, which some file systems do not keep.
+    if is_detached(directory, stat.st_dev).unwrap_or(stat.st_nlink == 0) {
         return Some(Loss::Gone);
     }
     if let Ok(space) = rustix::fs::fstatvfs(directory)
@@ -189,17 +194,16 @@ fn look_at(directory: &OwnedFd) -> Option<Loss> {
     rustix::fs::accessat(directory, ".", wanted, AtFlags::empty()).err().and_then(loss_of)
 }
 
-/// Whether no path leads to a directory any more, though it exists: its file system was unmounted lazily, or
-/// another one was mounted over it.
-fn is_detached(directory: impl AsFd, (device, inode): (u64, u64)) -> bool {
+/// Whether no path leads to a directory any more: it was removed, its file system was unmounted lazily, or another
+/// one was mounted over it. Inode numbers are not compared: over a network some change by themselves. `None`: there
+/// is no telling.
+fn is_detached(directory: impl AsFd, device: u64) -> Option<bool> {
     let link = format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd());
-    let Ok(path) = std::fs::read_link(link) else {
-        // Without /proc there is no knowing.
-        return false;
-    };
+    let path = std::fs::read_link(link).ok()?;
     match rustix::fs::lstat(&path) {
-        Ok(stat) => (stat.st_dev, stat.st_ino) != (device, inode),
-        Err(errno) => matches!(errno, Errno::NOENT | Errno::NOTDIR),
+        Ok(stat) => Some(stat.st_dev != device),
+        Err(Errno::NOENT | Errno::NOTDIR) => Some(true),
+        Err(_) => None,
     }
 }
 

@@ -318,8 +318,11 @@ fn tend(
             "cut off what a crash left at the end of the receipt log"
         );
     }
-    if !parts.is_empty() {
-        damage::set_aside(log, state, &parts)?;
+    if !parts.is_empty()
+        && let Err(error) = damage::set_aside(log, state, &parts)
+    {
+        tracing::warn!(%error, "the receipt log is damaged, and cannot be set aside: it is left as it is");
+        return Ok(false);
     }
     log.cut_rest(disk)?;
     Ok(!damaged.is_empty())
