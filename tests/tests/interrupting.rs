@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
@@ -166,10 +167,12 @@ fn a_sender_with_connections_on_sigterm_is_resumed() {
 #[test]
 fn an_interrupted_stream_leaves_nothing_and_promises_nothing() {
     let world = World::new(&mut Random::seeded(), 0);
-    let middlebox = Middlebox::before(world.server.address(), []).held_at(3 * MIB as u64);
+    let middlebox = Middlebox::before(world.server.address(), []);
     let mut sender = command();
     sender.args(["--json", "send", "--name", "s", "-", middlebox.address()]);
-    let mut sender = Running::start(&mut sender, &Random::seeded().bytes(16 * MIB));
+    // It goes on for ever, and nothing of it waits for the network when it is interrupted.
+    let (mut sender, stdin) = Running::open(&mut sender);
+    stdin.write(Random::seeded().bytes(3 * MIB));
     middlebox.wait_bytes(3 * MIB as u64, || sender.has_ended());
     sender.interrupt();
     let ended = Sent::of(sender.finish());
