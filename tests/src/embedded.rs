@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use sandport::inbox::{Inbox, InboxOptions};
 use sandport::net::Listener;
@@ -13,7 +12,8 @@ use sandport::{Cache, ReceiverSource, SandboxLimits};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::{PATIENCE, artifacts};
+use crate::artifacts;
+use crate::deadline::{Deadline, joined, received};
 
 /// Connections at once: few, so that a receiver with many tables finds its address space.
 const CONNECTIONS_MAX: u32 = 32;
@@ -50,12 +50,13 @@ impl Embedded {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
                 let any = "127.0.0.1:0".parse().expect("an address");
-                let listener = Listener::bind(&any).await.expect("a port");
-                bound.send(listener.local_address().to_string()).expect("the test waits");
-                server.run(vec![listener], async { drop(stopped.await) }).await;
+                let listeners = Listener::bind(&any).await.expect("a port");
+                bound.send(listeners[0].local_address().to_string()).expect("the test waits");
+                let running = server.run(listeners, async { drop(stopped.await) });
+                running.await.expect("the inbox stays");
             });
         });
-        let address = address.recv_timeout(PATIENCE).expect("the server listens");
+        let address = received("the address of the server", &address);
         Self { address, inbox: path, events, running: Some((stop, thread)), _folder: folder }
     }
 
@@ -72,15 +73,15 @@ impl Embedded {
     /// Waits for an event of which `pick` makes something. Those before it are gone.
     #[track_caller]
     pub fn wait<T>(&self, what: &str, pick: impl Fn(&ServerEvent) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let deadline = Deadline::new();
         loop {
-            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.events.recv_timeout(deadline.left()) {
                 Ok(event) => {
                     if let Some(picked) = pick(&event) {
                         return picked;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("{what} did not come within {PATIENCE:?}"),
+                Err(RecvTimeoutError::Timeout) => panic!("{}", deadline.missed(what)),
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("the server ended before {what} came")
                 }
@@ -102,16 +103,14 @@ impl Embedded {
     pub fn stop(mut self) {
         let (stop, thread) = self.running.take().expect("it was not stopped");
         drop(stop);
-        thread.join().expect("the server does not panic");
+        joined("the end of the server", thread);
     }
 }
 
 impl Drop for Embedded {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
-            drop(stop);
-            // A test that failed has said more.
-            let _ = thread.join();
+            drop((stop, thread));
         }
     }
 }

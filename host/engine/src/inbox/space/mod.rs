@@ -126,9 +126,9 @@ impl Claim {
         };
         match self.enter(written, bytes) {
             Ok(()) => Ok(()),
-            Err(shortage) if self.core.make_room(shortage.bytes) => {
-                self.enter(written, bytes).map_err(|shortage| self.core.refusal_of_shortage(shortage))
-            }
+            Err(shortage) if self.core.make_room(shortage.bytes) => self
+                .enter(written, bytes)
+                .map_err(|shortage| self.core.refusal_of_shortage(shortage)),
             Err(shortage) => {
                 self.release();
                 Err(self.core.refusal_of_shortage(shortage))
@@ -201,9 +201,8 @@ impl Core {
     pub(super) fn check_floor(&self) -> Result<(), Refusal> {
         let floor = self.options.free_min;
         match self.free() {
-            Some(free) if free < floor && !self.make_room(floor - free) => {
-                Err(self.refusal_of_shortage(Shortage { bytes: floor - free, obstacle: Obstacle::Floor }))
-            }
+            Some(free) if free < floor && !self.make_room(floor - free) => Err(self
+                .refusal_of_shortage(Shortage { bytes: floor - free, obstacle: Obstacle::Floor })),
             _ => Ok(()),
         }
     }
