@@ -163,6 +163,15 @@ impl Running {
     /// Waits for the next line on standard output.
     #[track_caller]
     pub fn line(&mut self, what: &str) -> String {
+        match self.line_or_end(what) {
+            Some(line) => line,
+            None => panic!("{} ended before {what} came; {}", self.name, self.told()),
+        }
+    }
+
+    /// Waits for the next line on standard output, or the end of that: `None`.
+    #[track_caller]
+    pub fn line_or_end(&mut self, what: &str) -> Option<String> {
         let deadline = Deadline::new();
         let (stdout, taken) = (&self.stdout, &mut self.taken);
         let line = deadline.poll(|| {
@@ -177,8 +186,7 @@ impl Running {
             }
         });
         match line {
-            Some(Some(line)) => line.trim_end().to_owned(),
-            Some(None) => panic!("{} ended before {what} came; {}", self.name, self.told()),
+            Some(line) => line.map(|line| line.trim_end().to_owned()),
             None => panic!("{}; {}", deadline.missed(what), self.told()),
         }
     }

@@ -2,11 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use sandport_tests::process::{self, Ended, Guarded};
+use sandport_tests::process::{self, Ended, Running};
 use sandport_tests::{artifacts, components};
 use serde_json::Value;
 
@@ -160,18 +159,11 @@ fn serve(path: &Path) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(artifacts::sandport());
     command.arg("serve").arg(folder.path().join("inbox")).args(["--no-cache", "-l", "127.0.0.1:0"]);
-    let mut process = Guarded::spawn(
-        command.arg("--receiver").arg(path).stdout(Stdio::piped()).stderr(Stdio::piped()),
-    );
-    // Either comes: a line that it is ready, or the end.
-    let mut ready = String::new();
-    BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-    if ready.contains("ready on") {
-        return None;
+    let mut server = Running::start(command.arg("--receiver").arg(path), b"");
+    match server.line_or_end("the ready line, or the end") {
+        Some(ready) if ready.contains("ready on") => None,
+        _ => Some(server.finish().stderr),
     }
-    let mut told = String::new();
-    process.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    Some(told)
 }
 
 #[test]
