@@ -153,7 +153,9 @@ impl Inbox {
                 let core = Arc::clone(core);
                 // A file system over a network may take its time. A thread that the system does not give, or that
                 // panics, drops `told`: the next look tells.
-                let look = move || drop(told.send(core.look()));
+                let look = move || {
+                    let _ = told.send(core.look());
+                };
                 let _ = std::thread::Builder::new().name("sandport-look".to_owned()).spawn(look);
                 let _ = looked.await;
             }

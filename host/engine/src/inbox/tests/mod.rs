@@ -237,7 +237,7 @@ fn commit_as(
         Verdict::Stored(receipt) => Ok(receipt),
         Verdict::Making(pending) => wait(&pending),
         Verdict::Comparing(comparison) => {
-            block_on(comparison.ready());
+            block_on("the comparison of a stored file", comparison.ready());
             commit_as(inbox, sender, offer, content)
         }
         Verdict::DigestFirst => {

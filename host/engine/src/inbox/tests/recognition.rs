@@ -41,7 +41,7 @@ fn a_file_that_was_compared_is_not_read_again_until_it_changes() {
     let Verdict::Comparing(comparison) = bench.inbox().open(&with_digest).unwrap() else {
         panic!("it is not compared")
     };
-    block_on(comparison.ready());
+    block_on("the comparison of a stored file", comparison.ready());
     for _ in 0..2 {
         let verdict = bench.inbox().open(&with_digest).unwrap();
         assert!(matches!(verdict, Verdict::Stored(_)), "{verdict:?}");

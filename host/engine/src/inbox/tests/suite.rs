@@ -33,7 +33,7 @@ impl Subject for Bench {
             Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
             Verdict::Making(pending) => suite::Verdict::Stored(wait(&pending)?),
             Verdict::Comparing(comparison) => {
-                block_on(comparison.ready());
+                block_on("the comparison of a stored file", comparison.ready());
                 self.answer(offer)?
             }
             Verdict::DigestFirst => suite::Verdict::DigestFirst,
