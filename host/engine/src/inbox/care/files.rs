@@ -84,6 +84,7 @@ impl Iterator for Files {
         Some(entry.map(|(path, metadata)| {
             let (recognition, seen) = (self.look.recognition, Seen::from(&metadata));
             let recorded = path.to_str().and_then(|name| self.look.record(name));
+            let recorded = recorded.map(|recorded| recorded.of(recognition, &seen));
             let state = match recorded.map(|recorded| &recorded.record) {
                 None => FileState::Unrecorded,
                 Some(record) if recognition.is_of(record, &seen) => {

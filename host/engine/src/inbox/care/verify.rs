@@ -12,6 +12,7 @@ use super::files::{Entries, Unreadable, entries};
 use super::look::Look;
 use crate::inbox::InboxError;
 use crate::inbox::comparison::digest_of;
+use crate::inbox::recognition::Seen;
 use crate::inbox::tree;
 
 /// A file or a record, compared.
@@ -121,6 +122,11 @@ impl Verify {
             return Some(Verdict::Unrecorded);
         };
         let path = self.look.dir.join(path);
+        // Which of two records it is of, if a server was killed as it was about to replace it.
+        let recorded = match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => recorded.of(self.look.recognition, &Seen::from(&metadata)),
+            Err(_) => recorded,
+        };
         match hash(&path) {
             Ok(digest) if digest == recorded.record.digest => Some(Verdict::Whole),
             Ok(_) => Some(Verdict::Changed),

@@ -292,8 +292,12 @@ fn take_back(
     // The latest first: each says what was true before it.
     for (record, before) in truths.into_iter().rev() {
         let Some(published) = before.published() else { continue };
-        let is_latest = index.get(published.as_str()).is_some_and(|it| it.record == record);
-        if is_latest && !is_there(&record, &published) {
+        let Some(latest) = index.get(published.as_str()).map(|known| known.record) else {
+            continue;
+        };
+        // A file that had to be copied is written down once more, as its copy looks.
+        let is_latest = (latest.size, latest.digest) == (record.size, record.digest);
+        if is_latest && !is_there(&latest, &published) {
             index.insert(&before, published.as_str());
             owed.push(before);
         }

@@ -1,5 +1,6 @@
 //! What the log says, for who only looks: a server may be writing it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,16 +8,29 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sandport_protocol::inbox::{Entry, LogItem, Record, Stored};
+use sandport_protocol::inbox::{Entry as LogEntry, LogItem, Record, Stored};
 
 use super::log::{NAME, length, read};
 use crate::Identity;
+use crate::inbox::recognition::{Recognition, Seen};
 
 /// A record, and who sent the file.
 #[derive(Debug)]
 pub(in crate::inbox) struct Recorded {
     pub(in crate::inbox) record: Record,
     pub(in crate::inbox) identity: Identity,
+    /// The one before it under the same name: that of the file which is there, where a server was killed as it was
+    /// about to replace it. The next start takes the last one back.
+    before: Option<Box<Self>>,
+}
+
+impl Recorded {
+    /// The record that is of a file which looks like this; otherwise the last one.
+    pub(in crate::inbox) fn of(&self, recognition: Recognition, seen: &Seen) -> &Self {
+        let is_of = |recorded: &&Self| recognition.is_of(&recorded.record, seen);
+        let before = self.before.as_deref().filter(is_of);
+        Some(self).filter(is_of).or(before).unwrap_or(self)
+    }
 }
 
 /// The last record under each name that the log of an inbox has, as far as it was read.
@@ -80,7 +94,7 @@ impl Records {
             }
         };
         let end = read(&file, from..u64::MAX, |item| {
-            if let LogItem::Entry(Entry::Stored(stored)) = item {
+            if let LogItem::Entry(LogEntry::Stored(stored)) = item {
                 self.take(&stored);
             }
             true
@@ -103,8 +117,15 @@ impl Records {
                 name
             }
         });
-        let recorded = Recorded { record: stored.record, identity: Identity::recorded(identity) };
-        self.by_name.insert(published.as_str().to_owned(), recorded);
+        let identity = Identity::recorded(identity);
+        let recorded = Recorded { record: stored.record, identity, before: None };
+        match self.by_name.entry(published.as_str().to_owned()) {
+            Entry::Vacant(entry) => drop(entry.insert(recorded)),
+            Entry::Occupied(mut entry) => {
+                let before = entry.insert(recorded);
+                entry.get_mut().before = Some(Box::new(Recorded { before: None, ..before }));
+            }
+        }
     }
 }
 
