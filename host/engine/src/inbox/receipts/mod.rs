@@ -153,11 +153,11 @@ impl Receipts {
         let mut writer = Writer::new(log, Session { boot, durable }, survey.entries);
         // A run that makes nothing durable cannot say again what an earlier one did.
         if durable {
-            take_back(disk, &mut writer, &mut index, truths, &is_there);
+            take_back(disk, &mut writer, &mut index, truths, is_there);
         }
-        if is_damaged || survey.mostly_dead(index.len(), &is_there) {
+        if is_damaged || survey.mostly_dead(index.len(), is_there) {
             let before = writer.entries;
-            match compact_all(disk, state, &mut writer, &mut index, &is_there) {
+            match compact_all(disk, state, &mut writer, &mut index, is_there) {
                 Ok(()) => {
                     tracing::debug!(before, entries = writer.entries, "compacted the receipt log");
                 }
