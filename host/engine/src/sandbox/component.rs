@@ -10,7 +10,8 @@ use wasmtime::component::Component;
 use super::engine::{self, Cache, Needs, SandboxLimits, TABLE_ELEMENTS_MAX};
 use super::patience::tell_if_slow;
 use super::surface::{COMMAND, Mode, RECEIVER, Surface};
-use super::{linker, resident, trial};
+use super::trial::{self, Linked};
+use super::{linker, resident};
 
 /// The default receiver, built by the build script.
 const EMBEDDED: &[u8] = include_bytes!(env!("SANDPORT_RECEIVER_FILE"));
@@ -237,11 +238,11 @@ pub(super) fn try_out(
     if needed > TABLE_ELEMENTS_MAX as u64 {
         return Err(ComponentError::Table { needed, allowed: TABLE_ELEMENTS_MAX });
     }
-    match mode {
-        Mode::PerConnection => linker::link(&engine, &component).map(drop)?,
-        Mode::Resident => resident::link(&engine, &component).map(drop)?,
-    }
-    trial::start(&engine, &component, limits)?;
+    let linked = match mode {
+        Mode::PerConnection => Linked::Receiver(linker::link(&engine, &component)?),
+        Mode::Resident => Linked::Command(resident::link(&engine, &component)?),
+    };
+    trial::start(&engine, &linked, limits)?;
     Ok(needs)
 }
 

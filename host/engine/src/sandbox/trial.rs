@@ -2,36 +2,50 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Trap};
-use wasmtime_wasi::{I32Exit, WasiCtx};
+use sandport_protocol::{Limits, Refusal, RefusalCode};
+use tokio::net::UnixStream;
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::p2::bindings::CommandPre;
 
-use super::budget::BudgetExhausted;
+use super::bindings::SandboxPre;
 use super::component::ComponentError;
+use super::connection::{Connection, Context};
 use super::engine::{SandboxLimits, Ticker};
-use super::memory::MemoryExhausted;
-use super::output::{LastWords, Pipe, Sink, Stream};
-use super::resident::State;
+use super::output::{Console, LastWords, Pipe, Sink, Stream};
+use super::resident;
+use super::state::{self, State};
 use super::stopwatch::Stopwatch;
+use crate::Identity;
+use crate::inbox::{Announced, Destination, Incoming, Storage, StorageInbox};
+use crate::net::Peer;
+use crate::server::EventSink;
 use crate::text::sanitise;
 
-/// Longest last words in the reason of a refusal, in characters: what is kept fits.
+/// Longest last words in the reason of a refusal, in characters: what is kept of them fits.
 const LAST_WORDS_CHARS_MAX: usize = 4_096;
 
-/// Instantiates the component without any power, and within its limits, and drops the instance.
+/// A component with what it finds behind its imports.
+pub(super) enum Linked {
+    Receiver(SandboxPre<State>),
+    Command(CommandPre<resident::State>),
+}
+
+/// Instantiates the component within its limits, as a server does, and drops the instance. Of a connection it
+/// finds one that nobody is at, of an inbox one that takes nothing, of a folder none.
 ///
 /// # Errors
 /// [`ComponentError::Start`], where its start traps, exits or does not come to an end.
 pub(super) fn start(
     engine: &Engine,
-    component: &Component,
+    linked: &Linked,
     limits: &SandboxLimits,
 ) -> Result<(), ComponentError> {
     // A thread of its own: the caller may be inside of a runtime, and in a hurry to serve others.
     let outcome = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("sandport-trial".into())
-            .spawn_scoped(scope, || instantiate(engine, component, limits))
+            .spawn_scoped(scope, || instantiate(engine, linked, limits))
             .map_err(ComponentError::Thread)
             .map(std::thread::ScopedJoinHandle::join)
     })?;
@@ -41,7 +55,7 @@ pub(super) fn start(
 
 fn instantiate(
     engine: &Engine,
-    component: &Component,
+    linked: &Linked,
     limits: &SandboxLimits,
 ) -> Result<(), ComponentError> {
     let ticker = Ticker::start(engine.clone()).map_err(ComponentError::Thread)?;
@@ -49,57 +63,85 @@ fn instantiate(
         .enable_all()
         .build()
         .map_err(ComponentError::Thread)?;
-    let output = Arc::new(Kept::default());
-    let started = runtime.block_on(async {
-        let mut linker = Linker::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        // There is no connection to ask for anything.
-        linker.define_unknown_imports_as_traps(component)?;
-        let stopwatch = Arc::new(Stopwatch::start());
-        let wasi = WasiCtx::builder()
-            .stdout(Pipe::new(&output, Stream::Stdout))
-            .stderr(Pipe::new(&output, Stream::Stderr))
-            .build();
-        let mut store = State::store(engine, wasi, limits, &stopwatch);
-        let _ticking = ticker.tick();
-        stopwatch.measure(linker.instantiate_async(&mut store, component)).await.map(drop)
-    });
-    match started {
-        Err(error) if is_its_own(&error) => {
-            Err(ComponentError::Start(super::reason(&error) + &output.last_words()))
+    let _ticking = ticker.tick();
+    let (started, last_words) = runtime.block_on(async {
+        match linked {
+            Linked::Receiver(receiver) => start_receiver(engine, receiver, limits).await,
+            Linked::Command(command) => Ok(start_command(engine, command, limits).await),
         }
-        // Whatever else is in the way is in the way here alone.
-        _ => Ok(()),
+    })?;
+    started.map_err(|error| ComponentError::Start(super::reason(&error) + &told(&last_words)))
+}
+
+/// Whether it starts, and its last words.
+type Started = (wasmtime::Result<()>, String);
+
+async fn start_receiver(
+    engine: &Engine,
+    receiver: &SandboxPre<State>,
+    limits: &SandboxLimits,
+) -> Result<Started, ComponentError> {
+    let (stream, _) = UnixStream::pair().map_err(ComponentError::Thread)?;
+    let inbox = Destination::Storage(Arc::new(StorageInbox::new(Box::new(Closed), None)));
+    let context = Context::new(inbox, Limits::default(), EventSink::default());
+    let connection = Arc::new(Connection::new(stream.into(), Arc::new(context)));
+    let stopwatch = Arc::new(Stopwatch::start());
+    let peer = Peer { address: "trial".into(), identity: Identity::ANONYMOUS };
+    let console = Arc::new(Console::new(peer));
+    let state = State::new(connection, limits, &stopwatch, &console);
+    let mut store = Store::new(engine, state);
+    state::confine(&mut store, limits);
+    let started = stopwatch.measure(receiver.instantiate_async(&mut store)).await;
+    Ok((started.map(drop), console.last_words()))
+}
+
+async fn start_command(
+    engine: &Engine,
+    command: &CommandPre<resident::State>,
+    limits: &SandboxLimits,
+) -> Started {
+    let output = Arc::new(Kept::default());
+    let wasi = WasiCtx::builder()
+        .stdout(Pipe::new(&output, Stream::Stdout))
+        .stderr(Pipe::new(&output, Stream::Stderr))
+        .build();
+    let stopwatch = Arc::new(Stopwatch::start());
+    let mut store = resident::State::store(engine, wasi, limits, &stopwatch);
+    let started = stopwatch.measure(command.instantiate_async(&mut store)).await;
+    (started.map(drop), output.last_words())
+}
+
+/// Last words on one line, fit for a terminal and for the end of a sentence.
+fn told(last_words: &str) -> String {
+    let lines: Vec<&str> =
+        last_words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("; its last words: {}", sanitise(&lines.join(" / "), LAST_WORDS_CHARS_MAX))
+}
+
+/// An inbox that takes nothing.
+struct Closed;
+
+impl Storage for Closed {
+    fn begin(&self, _file: &Announced) -> Result<Box<dyn Incoming>, Refusal> {
+        Err(Refusal::new(RefusalCode::Cancelled, "nobody is connected"))
     }
 }
 
-/// Whether the component brought this upon itself. That there was nobody to ask did not.
-fn is_its_own(error: &wasmtime::Error) -> bool {
-    error.is::<Trap>()
-        || error.is::<I32Exit>()
-        || error.is::<BudgetExhausted>()
-        || error.is::<MemoryExhausted>()
-}
-
-/// Keeps what the component writes, for whoever wants to know why it does not start.
+/// Keeps what a component writes.
 #[derive(Default)]
 struct Kept(Mutex<LastWords>);
+
+impl Kept {
+    fn last_words(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).text()
+    }
+}
 
 impl Sink for Kept {
     fn write(&self, _stream: Stream, bytes: &[u8]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
-    }
-}
-
-impl Kept {
-    /// What it wrote last, on one line that is fit for a terminal and for the end of a sentence.
-    fn last_words(&self) -> String {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).text();
-        let lines: Vec<&str> =
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        if lines.is_empty() {
-            return String::new();
-        }
-        format!("; its last words: {}", sanitise(&lines.join(" / "), LAST_WORDS_CHARS_MAX))
     }
 }
