@@ -281,3 +281,43 @@ fn what_the_exports_decide_is_decided_before_anything_is_compiled() {
     assert!(message.contains("wants what a receiver does not get: acme:a/b"), "{message}");
     assert_eq!(found["mode"], "resident");
 }
+
+/// Between two components that are composed, the compiler puts code of its own, which copies from one memory to
+/// the other: what is switched off must not be in its way.
+#[test]
+fn components_that_are_composed_compile() {
+    let text = r#"(component
+        (component $inner
+          (core module $m
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+            (func (export "f") (param i32 i32) (result i32) (i32.const 0)))
+          (core instance $i (instantiate $m))
+          (func (export "f") (param "s" string) (result string)
+            (canon lift (core func $i "f") (memory (core memory $i "memory"))
+              (realloc (core func $i "realloc")))))
+        (component $outer
+          (import "f" (func $f (param "s" string) (result string)))
+          (core module $memory
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+          (core instance $memory (instantiate $memory))
+          (core func $lowered
+            (canon lower (func $f) (memory (core memory $memory "memory"))
+              (realloc (core func $memory "realloc"))))
+          (core module $m
+            (import "" "f" (func $f (param i32 i32 i32)))
+            (func (export "run") (result i32)
+              (call $f (i32.const 0) (i32.const 5) (i32.const 128)) (i32.const 0)))
+          (core instance $i
+            (instantiate $m (with "" (instance (export "f" (func $lowered))))))
+          (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+        (instance $inner (instantiate $inner))
+        (instance $outer (instantiate $outer (with "f" (func $inner "f"))))
+        (export "wasi:cli/run@0.2.0" (instance $outer)))"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("composed.wasm");
+    fs::write(&path, components::of_text(text)).unwrap();
+    let (found, code) = in_json(Some(&path), &[]);
+    assert_eq!((code, &found["mode"]), (DONE, &"resident".into()), "{found}");
+}

@@ -206,6 +206,8 @@ mod tests {
         budget: Budget<FakeClock>,
     }
 
+    type Make = fn(&SandboxLimits, Arc<Stopwatch<FakeClock>>, Arc<AtomicU64>) -> Budget<FakeClock>;
+
     fn limits() -> SandboxLimits {
         SandboxLimits {
             compute_burst: Duration::from_millis(100),
@@ -221,17 +223,10 @@ mod tests {
             Self::with(Budget::new, limits())
         }
 
-        fn with(
-            budget: fn(
-                &SandboxLimits,
-                Arc<Stopwatch<FakeClock>>,
-                Arc<AtomicU64>,
-            ) -> Budget<FakeClock>,
-            limits: SandboxLimits,
-        ) -> Self {
+        fn with(make: Make, limits: SandboxLimits) -> Self {
             let (clock, arrived) = (FakeClock::new(), Arc::default());
             let stopwatch = Arc::new(Stopwatch::with_clock(clock.clone()));
-            let budget = budget(&limits, Arc::clone(&stopwatch), Arc::clone(&arrived));
+            let budget = make(&limits, Arc::clone(&stopwatch), Arc::clone(&arrived));
             Self { clock, arrived, stopwatch, budget }
         }
 
