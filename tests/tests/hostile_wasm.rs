@@ -42,9 +42,9 @@ const HANDLES: &[Case] = &[
         "empty poll list",
     ),
     (
-        "a poll of one pollable a hundred thousand times",
-        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 100000))
-         (call $poll (i32.const 1048576) (i32.const 100000) (i32.const 64))",
+        "a poll of one pollable ten thousand times",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 10000))
+         (call $poll (i32.const 1048576) (i32.const 10000) (i32.const 64))",
         "handle limit exceeded",
     ),
     (
@@ -143,6 +143,11 @@ const AMOUNTS: &[Case] = &[
         "a write that was not permitted",
         "(call $write (global.get $out) (i32.const 0) (i32.const 70000) (i32.const 64))",
         "more than check-write permitted",
+    ),
+    (
+        "more random bytes than a call may ask for",
+        "(call $random (i64.const 1048577) (i32.const 64))",
+        "exceeds limit 1048576",
     ),
     (
         "a terabyte of random bytes",

@@ -252,7 +252,7 @@ mod tests {
         assert!(hint(ErrorKind::ConnectionRefused).contains("is the server running?"));
         assert!(hint(ErrorKind::NotFound).contains("is the server running?"), "no socket there");
         assert!(hint(ErrorKind::PermissionDenied).contains("may not connect"));
-        assert!(hint(ErrorKind::NetworkUnreachable).contains("no way there"));
+        assert!(hint(ErrorKind::NetworkUnreachable).contains("no route there"));
         assert!(hint(ErrorKind::InvalidInput).contains("needs its zone"));
     }
 }

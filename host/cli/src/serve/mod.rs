@@ -176,7 +176,7 @@ fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
             descriptors = available,
             connections = shared.connections_max,
             wanted,
-            "too few file descriptors for so many connections: more wait. Raise the limit (ulimit -n; with \
+            "too few file descriptors: fewer connections at once, others wait. Raise the limit (ulimit -n; with \
              systemd LimitNOFILE=)"
         );
     }
@@ -189,7 +189,7 @@ fn heed_file_size(args: &mut ServeArgs) {
     if args.max_file.is_none_or(|wanted| wanted > most) {
         tracing::warn!(
             bytes = most,
-            "no larger file can be received: that is the limit of the process (ulimit -f; with systemd \
+            "larger files are refused: the process may not write them. Raise the limit (ulimit -f; with systemd \
              LimitFSIZE=)"
         );
         args.max_file = Some(most);

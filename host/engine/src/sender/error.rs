@@ -139,7 +139,7 @@ impl SendError {
                 io::ErrorKind::NetworkUnreachable
                 | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkDown => {
-                    "this machine has no way there: check the address, the network and the VPN"
+                    "this machine has no route there: check the address, the network and the VPN"
                 }
                 // What the system calls an invalid argument.
                 io::ErrorKind::InvalidInput => {

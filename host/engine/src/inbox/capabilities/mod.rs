@@ -104,7 +104,7 @@ impl fmt::Display for Limitation {
                 );
             }
             Self::Mounts { directories } => {
-                f.write_str("other file systems in it, into which files are copied when they are complete:")?;
+                f.write_str("these directories are on other file systems, so complete files are copied there:")?;
                 return directories.iter().try_for_each(|path| {
                     let path = path.to_string_lossy();
                     write!(f, " {}", crate::text::sanitise(&path, PATH_CHARS_MAX))

@@ -24,8 +24,8 @@ const ASIDE_FILES_MAX: u32 = 16;
 /// The disk may be full. Then the log is to be left as it is.
 pub(super) fn set_aside(log: &Log, dir: BorrowedFd<'_>, parts: &[Range<u64>]) -> io::Result<()> {
     let bytes: u64 = parts.iter().map(|part| part.end - part.start).sum();
-    let words = "the receipt log is damaged: its entries before and behind the damage count, those in it are lost, \
-                 and files that they were about become second copies when they are sent again. Check the disk";
+    let words = "the receipt log is damaged: the damaged entries are lost, all others count. Files of lost entries \
+                 become second copies if they are sent again. Check the disk";
     for number in 1..=ASIDE_FILES_MAX {
         let name = format!("receipts.damaged-{number}");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
