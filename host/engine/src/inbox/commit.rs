@@ -50,10 +50,11 @@ impl Job {
         (Self { work, ticket }, pending)
     }
 
-    /// Whether it takes as long as copying a large file does.
-    fn is_long_copy(&self, core: &Core) -> bool {
+    /// Whether a file has to be copied for it. There is one copy at a time, however long it takes, so threads that
+    /// others live on do not wait for their turn.
+    fn is_copy(&self, core: &Core) -> bool {
         match &self.work {
-            Work::File(file) => core.is_long_copy(&file.name, file.record.size),
+            Work::File(file) => file.staged.needs_copy() || core.is_copied_into(file.name.parent()),
             Work::Folder(_) | Work::Refused(_) => false,
         }
     }
@@ -164,7 +165,7 @@ impl Committer {
     pub(super) fn submit(&self, core: &Arc<Core>, job: Job) {
         match core.options.durability {
             Durability::Full | Durability::Commit => self.send(Request::Do(job)),
-            Durability::None if job.is_long_copy(core) => self.send(Request::Do(job)),
+            Durability::None if job.is_copy(core) => self.send(Request::Do(job)),
             Durability::None => {
                 publish(core, vec![job]);
                 if core.receipts.wants_flush() {
@@ -191,7 +192,10 @@ impl Committer {
 impl Drop for Committer {
     fn drop(&mut self) {
         self.sender = None;
-        if let Some(thread) = self.thread.take() {
+        // The last handle of an inbox may end on this very thread, with an upload that nobody holds any more.
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
             // Its panics are told by the inbox.
             let _ = thread.join();
         }

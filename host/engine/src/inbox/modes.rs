@@ -77,6 +77,8 @@ pub(super) struct Inheritances(Mutex<Option<Recent>>);
 struct Recent {
     parent: String,
     inheritance: Option<Arc<Inheritance>>,
+    /// Whether files have to be copied into it.
+    is_elsewhere: bool,
     since: Instant,
 }
 
@@ -84,27 +86,29 @@ impl Core {
     /// What a file inherits in the folder `parent`. One that does not exist yet will itself inherit from the one
     /// above it.
     pub(super) fn inheritance(&self, parent: Option<&str>) -> Option<Arc<Inheritance>> {
+        self.of_recent(parent, |recent| recent.inheritance.clone()).flatten()
+    }
+
+    /// Whether a file has to be copied into the folder `parent`, as far as can be told.
+    pub(super) fn is_copied_into(&self, parent: Option<&str>) -> bool {
+        self.of_recent(parent, |recent| recent.is_elsewhere).unwrap_or(false)
+    }
+
+    fn of_recent<T>(&self, parent: Option<&str>, of: impl FnOnce(&Recent) -> T) -> Option<T> {
         let path = parent.unwrap_or_default();
         let mut recent = self.inheritances.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*recent {
-            Some(recent)
-                if recent.parent == path
-                    && recent.since.elapsed() < Duration::from_millis(RECENT_MS) =>
-            {
-                recent.inheritance.clone()
-            }
-            _ => {
-                // What is in the way is said when the file is published.
-                let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
-                let inheritance = Inheritance::of(&folder).map(Arc::new);
-                *recent = Some(Recent {
-                    parent: path.to_owned(),
-                    inheritance: inheritance.clone(),
-                    since: Instant::now(),
-                });
-                inheritance
-            }
+        if let Some(recent) = &*recent
+            && recent.parent == path
+            && recent.since.elapsed() < Duration::from_millis(RECENT_MS)
+        {
+            return Some(of(recent));
         }
+        // What is in the way is said when the file is published.
+        let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
+        let inheritance = Inheritance::of(&folder).map(Arc::new);
+        let (parent, since) = (path.to_owned(), Instant::now());
+        let is_elsewhere = self.is_elsewhere(&folder);
+        Some(of(recent.insert(Recent { parent, inheritance, is_elsewhere, since })))
     }
 }
 

@@ -3,15 +3,11 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{Access, AtFlags, StatxFlags};
-use sandport_protocol::{EntryName, Refusal};
+use sandport_protocol::{EntryName, RESERVED_NAME, Refusal};
 
 use super::Core;
-use super::space::does_not_fit;
+use super::space::{STAT_BLOCK_BYTES, does_not_fit};
 use super::tree::{self, Folder};
-
-/// From which size on a file that has to be copied into its folder is published by the thread of the inbox, also
-/// where nothing is synced. Bytes. Copying less takes less than a millisecond.
-const COPIED_ELSEWHERE_BYTES_MIN: u64 = 1024 * 1024;
 
 /// Where a folder is, as far as it matters to a move. A rename fails between two mounts of one file system too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,29 +38,31 @@ impl Core {
         rustix::fs::accessat(&folder, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
             .map_err(|errno| self.refusal("make a file in its folder", errno))?;
         if let (Some(size), true) = (size, self.is_elsewhere(&folder))
-            && available(folder.as_fd()).is_some_and(|available| size > available)
+            && available(folder.as_fd())
+                .is_some_and(|available| size > available.saturating_add(left_copy_bytes(&folder)))
         {
             return Err(does_not_fit());
         }
         Ok(())
     }
 
-    /// Whether a file that is published in the folder of this name has to be copied, and is so large that a thread
-    /// that others live on should not do it.
-    pub(super) fn is_long_copy(&self, name: &EntryName, size: u64) -> bool {
-        size >= COPIED_ELSEWHERE_BYTES_MIN
-            && tree::nearest(self.layout.root.as_fd(), name.parent())
-                .is_ok_and(|folder| self.is_elsewhere(&folder))
-    }
-
     /// Whether files cannot be moved to the folder from where they are staged. Where it cannot be told, publishing
     /// tells.
-    fn is_elsewhere(&self, folder: &Folder<'_>) -> bool {
+    pub(super) fn is_elsewhere(&self, folder: &Folder<'_>) -> bool {
         matches!(
             (Whereabouts::of(folder), Whereabouts::of(&self.layout.staging)),
             (Ok(folder), Ok(staging)) if folder != staging
         )
     }
+}
+
+/// What a copy takes up that a crash left: the next one in the folder takes its place. Bytes.
+fn left_copy_bytes(folder: &Folder<'_>) -> u64 {
+    let left = tree::look(folder, RESERVED_NAME).ok().flatten();
+    let left = left.filter(|stat| !tree::is_folder(stat));
+    left.map_or(0, |stat| {
+        u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(STAT_BLOCK_BYTES)
+    })
 }
 
 /// Bytes that may still be written there; `None`: there is no limit, or it cannot be told.

@@ -201,6 +201,11 @@ impl StagedFile {
         self.close_if_many();
     }
 
+    /// Whether it has to be copied to where it belongs, because it cannot be given what it inherits there.
+    pub(super) fn needs_copy(&self) -> bool {
+        self.needs_copy
+    }
+
     /// Gives the file its name.
     ///
     /// # Errors

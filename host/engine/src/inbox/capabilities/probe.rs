@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, StatFs, Timespec, Timestamps};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use sandport_protocol::RESERVED_NAME;
 
 use super::Capabilities;
@@ -30,7 +30,8 @@ const TIME: Timespec = Timespec { tv_sec: 1_600_000_001, tv_nsec: 123_457_000 };
 ///
 /// # Errors
 ///
-/// Where a file cannot be made, written and moved from one to the other by any way.
+/// Where a file cannot be made, written and moved from one to the other by any way. A disk that is full is no
+/// error: what is known of file systems of its kind is taken then.
 pub(in crate::inbox) fn probe(
     disk: &Disk,
     staging: BorrowedFd<'_>,
@@ -42,7 +43,26 @@ pub(in crate::inbox) fn probe(
     let probed = probe_names_and_attributes(disk, staging, partials);
     remove(staging, PROBE);
     remove(partials, RENAMED);
-    probed
+    match probed {
+        // The inbox has to start, or nobody makes room in it.
+        Err(Errno::NOSPC | Errno::DQUOT) => Ok(assumed(disk, &rustix::fs::fstatfs(staging)?)),
+        probed => probed,
+    }
+}
+
+/// What is taken of a file system of this kind where nothing can be tried.
+fn assumed(disk: &Disk, kind: &StatFs) -> Capabilities {
+    // Those that make inode numbers up are also those that may fold case: then names are looked at one by one.
+    let is_plain = are_inodes_stable(kind);
+    Capabilities {
+        free_name: FreeName::default(),
+        attributes_stable: disk.keeps_attributes() && is_plain,
+        times_exact: is_plain,
+        names_folded: !is_plain,
+        names_kept: true,
+        names_restricted: !is_plain,
+        part_bytes_max: part_bytes_max(kind),
+    }
 }
 
 fn probe_names_and_attributes(

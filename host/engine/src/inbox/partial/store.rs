@@ -282,7 +282,12 @@ pub(in crate::inbox) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), Inb
             format!("{id}{JOURNAL_SUFFIX}"),
             AtFlags::SYMLINK_NOFOLLOW,
         );
-        if is_ours && matches!(journal, Err(Errno::NOENT)) {
+        // An empty one is what a full disk left of its first entry.
+        let has_none = matches!(journal, Err(Errno::NOENT))
+            || journal.is_ok_and(|stat| {
+                stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            });
+        if is_ours && has_none {
             rustix::fs::unlinkat(partials, entry.file_name(), AtFlags::empty())
                 .map_err(|errno| failed("clean", path, errno))?;
             removed += 1;

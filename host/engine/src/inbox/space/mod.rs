@@ -37,7 +37,7 @@ const BESIDE_BYTES: u64 = 256 * 1024;
 const REFUSED_MAX: usize = 4_096;
 
 /// A block as `stat` counts them: bytes.
-const STAT_BLOCK_BYTES: u64 = 512;
+pub(super) const STAT_BLOCK_BYTES: u64 = 512;
 
 /// What is known of the space of an inbox.
 pub(super) struct Space {

@@ -1,5 +1,7 @@
 //! A disk that is really full.
 
+use std::io::Write as _;
+
 use sandport_protocol::ResumeMode;
 
 use super::resume::{content, resumable};
@@ -187,5 +189,22 @@ fn a_stream_that_met_a_full_disk_or_a_quota_leaves_nothing_and_can_be_sent_when_
         fs::remove_file(ballast).unwrap();
         usage.inspect(|usage| usage.end_pause());
         assert_eq!(gone_on(inbox, &offer), 0);
+    });
+}
+
+#[test]
+fn an_inbox_on_a_full_disk_is_served_again() {
+    namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
+        drop(bench_on(dir, Durability::Commit));
+        let mut ballast = fs::File::create(dir.join("ballast")).unwrap();
+        // What is left of the last block is filled too.
+        for chunk in [vec![0; 64 * 1024], vec![0; 1]] {
+            while ballast.write_all(&chunk).is_ok() {}
+        }
+        drop(ballast);
+        let inbox = bench_on(dir, Durability::Commit);
+        assert_eq!(code(send(&inbox, "a", b"content")), RefusalCode::InsufficientSpace);
+        fs::remove_file(dir.join("ballast")).unwrap();
+        send(&inbox, "a", b"content").unwrap();
     });
 }

@@ -99,11 +99,13 @@ impl State {
         offer: &protocol::Offer,
     ) -> Result<inbox::Verdict, protocol::Refusal> {
         let until = tokio::time::Instant::now() + COMPARING_MAX;
+        let connection = Arc::clone(&self.connection);
         loop {
             let comparison = match self.offer(offer)? {
                 inbox::Verdict::Comparing(comparison) => comparison,
                 verdict => return Ok(verdict),
             };
+            let _waits = connection.wait_for_disk();
             if tokio::time::timeout_at(until, comparison.ready()).await.is_err() {
                 let words = "the inbox is still reading the stored file to compare it";
                 return Err(protocol::Refusal::new(RefusalCode::Io, words));
