@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage, VERSION, Welcome};
+use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage};
 use sandport_protocol::{Extent, Limits, Refusal, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -236,15 +236,7 @@ async fn nobody_listening_is_temporary_and_says_where() {
 #[tokio::test]
 async fn a_server_that_closes_half_way_is_believed_its_reason() {
     let to = peer_that(|mut stream| async move {
-        let welcome = ReceiverMessage::Welcome(Welcome {
-            version: VERSION,
-            agent: "peer/0".to_owned(),
-            size_max: None,
-            uploads_ahead_max: 8,
-            bytes_ahead_max: 0,
-            idle_timeout_ms: 60_000,
-            challenge: Vec::new(),
-        });
+        let welcome = ReceiverMessage::Welcome(welcome());
         let missing = vec![Extent { offset: 0, length: None }];
         let accepted = ReceiverMessage::Accepted(Accepted { id: 0, missing });
         let goodbye = ReceiverMessage::Goodbye(RefusalCode::Timeout.into());

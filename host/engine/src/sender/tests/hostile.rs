@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sandport_protocol::Extent;
-use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage, VERSION, Welcome};
+use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage, Welcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,18 +15,6 @@ const SIZE: usize = 2 << 20;
 
 /// The hello is shorter than this: where so much has come, the offer was made. Bytes.
 const OFFERED_BYTES: usize = 32;
-
-fn welcome() -> Welcome {
-    Welcome {
-        version: VERSION,
-        agent: "peer/0".to_owned(),
-        size_max: None,
-        uploads_ahead_max: 8,
-        bytes_ahead_max: 0,
-        idle_timeout_ms: 60_000,
-        challenge: Vec::new(),
-    }
-}
 
 /// What of a file is missing from `offset` on.
 fn accepted(offset: usize) -> ReceiverMessage {

@@ -16,6 +16,8 @@ mod wiretap;
 
 use std::path::{Path, PathBuf};
 
+use sandport_protocol::wire::{VERSION, Welcome};
+
 use super::*;
 
 /// What a run of the sender has told, in order, as text that can be compared.
@@ -105,4 +107,17 @@ fn endless() -> (std::sync::mpsc::Sender<()>, Source) {
     }
     let (goes_on, ends) = std::sync::mpsc::channel();
     (goes_on, Source::reader("-", Endless(ends)).named("stream"))
+}
+
+/// What a server grants that a test plays by hand.
+fn welcome() -> Welcome {
+    Welcome {
+        version: VERSION,
+        agent: "peer/0".to_owned(),
+        size_max: None,
+        uploads_ahead_max: 8,
+        bytes_ahead_max: 0,
+        idle_timeout_ms: 60_000,
+        challenge: Vec::new(),
+    }
 }

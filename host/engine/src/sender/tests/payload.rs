@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage, VERSION, Welcome};
+use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage};
 use sandport_protocol::{Extent, Limits, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -124,15 +124,7 @@ async fn a_server_that_does_not_read_keeps_no_interrupted_sender() {
     let (is_over, over_by_now) = oneshot::channel::<()>();
     let serving = async {
         let mut stream = listener.accept().await.unwrap().0;
-        let welcome = ReceiverMessage::Welcome(Welcome {
-            version: VERSION,
-            agent: "peer/0".to_owned(),
-            size_max: None,
-            uploads_ahead_max: 8,
-            bytes_ahead_max: 0,
-            idle_timeout_ms: 60_000,
-            challenge: Vec::new(),
-        });
+        let welcome = ReceiverMessage::Welcome(welcome());
         let missing = vec![Extent { offset: 0, length: None }];
         let accepted = ReceiverMessage::Accepted(Accepted { id: 0, missing });
         stream.write_all(&PREFACE).await.unwrap();
