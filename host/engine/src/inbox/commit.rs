@@ -5,17 +5,18 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
+use super::copiers::Copiers;
 use super::health::Loss;
 use super::latch::Latch;
-use super::publish::{FileWork, publish};
+use super::publish::{FileWork, Uncopied, publish};
 use super::stage::StagedFile;
-use super::threads::start_thread;
+use super::threads::{is_of_inbox, start_thread};
 use super::{Core, Durability};
 
 /// Most commits that share their syncs. A batch is what came while the last one was synced; the bound
@@ -35,6 +36,10 @@ pub(super) struct Job {
     pub(super) ticket: Ticket,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are files, and one more allocation each costs"
+)]
 pub(super) enum Work {
     /// Publish a file.
     File(FileWork),
@@ -49,19 +54,14 @@ impl Job {
         let (ticket, pending) = Ticket::new();
         (Self { work, ticket }, pending)
     }
-
-    /// Whether a file has to be copied for it. There is one copy at a time, however long it takes, so threads that
-    /// others live on do not wait for their turn.
-    fn is_copy(&self, core: &Core) -> bool {
-        match &self.work {
-            Work::File(file) => file.staged.needs_copy() || core.is_copied_into(file.name.parent()),
-            Work::Folder(_) | Work::Refused(_) => false,
-        }
-    }
 }
 
 /// The duty to say how a commit ended.
-pub(super) struct Ticket(Arc<End>);
+pub(super) struct Ticket {
+    end: Arc<End>,
+    /// Of those who wait for the same file.
+    others: Vec<Ticket>,
+}
 
 type Outcome = Result<Receipt, Refusal>;
 
@@ -75,19 +75,27 @@ struct End {
 impl Ticket {
     pub(super) fn new() -> (Self, Pending) {
         let end = Arc::new(End { outcome: Latch::new(), told: AtomicBool::new(false) });
-        (Self(Arc::clone(&end)), Pending(end))
+        (Self { end: Arc::clone(&end), others: Vec::new() }, Pending(end))
     }
 
-    pub(super) fn resolve(self, outcome: Outcome) {
-        self.0.outcome.set(outcome);
+    /// From now on `other` ends as this one does.
+    pub(super) fn join(&mut self, other: Self) {
+        self.others.push(other);
+    }
+
+    pub(super) fn resolve(mut self, outcome: Outcome) {
+        for other in std::mem::take(&mut self.others) {
+            other.resolve(outcome.clone());
+        }
+        self.end.outcome.set(outcome);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         // Whatever happened to the committer, nobody waits forever.
-        if self.0.outcome.get().is_none() {
-            self.0.outcome.set(Err(Loss::Thread(THREAD).refusal()));
+        if self.end.outcome.get().is_none() {
+            self.end.outcome.set(Err(Loss::Thread(THREAD).refusal()));
         }
     }
 }
@@ -103,7 +111,7 @@ impl Pending {
     }
 
     /// Whether it is the same commit.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -118,10 +126,19 @@ impl Pending {
         !self.0.told.swap(true, Ordering::Relaxed)
     }
 
-    /// Returns once the outcome is known. Commits of one inbox end in the order in which they were
-    /// made.
+    /// Returns once the outcome is known. Commits of one inbox end in the order in which they were made, but for
+    /// those whose file has to be copied to its folder: these end later than others that were made after them.
     pub async fn ready(&self) {
         self.0.outcome.wait().await;
+    }
+}
+
+#[cfg(test)]
+impl Pending {
+    /// A commit, and what ends it.
+    pub(crate) fn begun() -> (Self, impl FnOnce(Outcome)) {
+        let (ticket, pending) = Ticket::new();
+        (pending, |outcome| ticket.resolve(outcome))
     }
 }
 
@@ -132,13 +149,17 @@ impl fmt::Debug for Pending {
 }
 
 /// What the thread of an inbox is asked for.
-enum Request {
-    /// Do a job: with others, durably; or alone, where nothing is synced and it takes long.
+pub(super) enum Request {
+    /// Do a job: with others, durably; or alone, where nothing is synced and its file had to be copied.
     Do(Job),
+    /// Have a file copied.
+    Copy(Uncopied),
     /// Write receipts down in a while.
     Flush,
     /// Remove a staged file.
     Remove(StagedFile),
+    /// Nothing more is asked for, but by who copies.
+    Stop,
 }
 
 /// Where commits go. Dropping it waits until all that was submitted has ended.
@@ -150,24 +171,21 @@ pub(super) struct Committer {
 impl Committer {
     /// Starts the thread of an inbox.
     pub(super) fn start(core: &Arc<Core>) -> std::io::Result<Self> {
-        let (sender, receiver) = channel();
-        let of_thread = Arc::clone(core);
-        let work = move || match of_thread.options.durability {
-            Durability::Full | Durability::Commit => commit_batches(&of_thread, &receiver),
-            Durability::None => flush_receipts(&of_thread, &receiver),
-        };
+        let (sender, queue) = channel();
+        let worker = Worker::new(core, queue, sender.clone());
         // Whoever waits is told when the queue goes.
-        let thread = start_thread(core, THREAD, work, |_| ())?;
+        let thread = start_thread(core, THREAD, move || worker.run(), |_| ())?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
     /// Has a job done: by the thread, which syncs, or at once where nothing is synced.
-    pub(super) fn submit(&self, core: &Arc<Core>, job: Job) {
+    pub(super) fn submit(&self, core: &Core, job: Job) {
         match core.options.durability {
             Durability::Full | Durability::Commit => self.send(Request::Do(job)),
-            Durability::None if job.is_copy(core) => self.send(Request::Do(job)),
             Durability::None => {
-                publish(core, vec![job]);
+                for uncopied in publish(core, vec![job]) {
+                    self.send(Request::Copy(uncopied));
+                }
                 if core.receipts.wants_flush() {
                     self.send(Request::Flush);
                 }
@@ -191,10 +209,10 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
+        self.send(Request::Stop);
         self.sender = None;
-        // The last handle of an inbox may end on this very thread, with an upload that nobody holds any more.
         if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
+            && !is_of_inbox()
         {
             // Its panics are told by the inbox.
             let _ = thread.join();
@@ -202,52 +220,95 @@ impl Drop for Committer {
     }
 }
 
-/// Does what is queued, as much as there is at a time, until nobody can queue more.
-fn commit_batches(core: &Arc<Core>, queue: &Receiver<Request>) {
-    let mut compaction = CompactionThread::default();
-    while let Ok(first) = queue.recv() {
-        // Bounded by requests, so that files to be removed do not keep a batch waiting either.
-        let requests = std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX);
-        let jobs = requests.filter_map(|request| match request {
-            Request::Do(job) => Some(job),
-            Request::Flush => None,
-            Request::Remove(staged) => {
-                drop(staged);
-                None
-            }
-        });
-        publish(core, jobs.collect());
-        compaction.start_if_due(core);
-    }
-    compaction.end(core);
-    let durable = !core.unsynced.load(Ordering::Relaxed);
-    core.receipts.close(&core.disk, durable, core.loss().is_some());
+/// What the thread works with. If it panics, the queue goes first: those who copy wait for what is in it.
+struct Worker {
+    queue: Receiver<Request>,
+    core: Arc<Core>,
+    copiers: Copiers,
+    compaction: CompactionThread,
 }
 
-/// Writes receipts down a moment after the first of them, and does what takes long.
-fn flush_receipts(core: &Arc<Core>, queue: &Receiver<Request>) {
-    let mut compaction = CompactionThread::default();
-    while let Ok(request) = queue.recv() {
-        match request {
-            Request::Do(job) => publish(core, vec![job]),
-            Request::Remove(removed) => drop(removed),
-            Request::Flush => {
-                let due = Instant::now() + Duration::from_millis(FLUSH_MS);
-                // An error is the time, or the end of the inbox.
-                while let Ok(request) =
-                    queue.recv_timeout(due.saturating_duration_since(Instant::now()))
-                {
-                    if let Request::Do(job) = request {
-                        publish(core, vec![job]);
-                    }
+impl Worker {
+    fn new(core: &Arc<Core>, queue: Receiver<Request>, requests: Sender<Request>) -> Self {
+        let (copiers, compaction) = (Copiers::new(requests), CompactionThread::default());
+        Self { queue, core: Arc::clone(core), copiers, compaction }
+    }
+
+    fn run(mut self) {
+        let durable = self.core.options.durability.syncs_commits();
+        match durable {
+            true => self.commit_batches(),
+            false => self.flush_receipts(),
+        }
+        self.copiers.join();
+        self.compaction.end(&self.core);
+        let core = &self.core;
+        let durable = durable && !core.unsynced.load(Ordering::Relaxed);
+        core.receipts.close(&core.disk, durable, core.loss().is_some());
+    }
+
+    /// Does what is queued, as much as there is at a time, until nobody can queue more.
+    fn commit_batches(&mut self) {
+        while let Ok(first) = self.queue.recv() {
+            // Bounded by requests, so that files to be removed do not keep a batch waiting either.
+            let requests = std::iter::once(first).chain(self.queue.try_iter()).take(BATCH_MAX);
+            let mut jobs = Vec::new();
+            let mut stops = false;
+            for request in requests {
+                match request {
+                    Request::Do(job) => jobs.push(job),
+                    Request::Copy(uncopied) => self.copiers.copy(&self.core, uncopied),
+                    Request::Flush => {}
+                    Request::Remove(staged) => drop(staged),
+                    Request::Stop => stops = true,
                 }
-                core.receipts.flush(&core.disk);
-                compaction.start_if_due(core);
+            }
+            self.publish(jobs);
+            if stops {
+                self.copiers.close();
+            }
+            self.compaction.start_if_due(&self.core);
+        }
+    }
+
+    /// Writes receipts down a moment after the first of them, and publishes what was copied, until nobody can queue
+    /// more.
+    fn flush_receipts(&mut self) {
+        let mut due: Option<Instant> = None;
+        loop {
+            if due.is_some_and(|due| due <= Instant::now()) {
+                due = None;
+                self.core.receipts.flush(&self.core.disk);
+                self.compaction.start_if_due(&self.core);
+            }
+            let request = match due {
+                None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => self.queue.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            let mut wants_flush = false;
+            match request {
+                Ok(Request::Do(job)) => {
+                    self.publish(vec![job]);
+                    wants_flush = self.core.receipts.wants_flush();
+                }
+                Ok(Request::Copy(uncopied)) => self.copiers.copy(&self.core, uncopied),
+                Ok(Request::Flush) => wants_flush = true,
+                Ok(Request::Remove(removed)) => drop(removed),
+                Ok(Request::Stop) => self.copiers.close(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if wants_flush && due.is_none() {
+                due = Some(Instant::now() + Duration::from_millis(FLUSH_MS));
             }
         }
     }
-    compaction.end(core);
-    core.receipts.close(&core.disk, false, core.loss().is_some());
+
+    fn publish(&mut self, jobs: Vec<Job>) {
+        for uncopied in publish(&self.core, jobs) {
+            self.copiers.copy(&self.core, uncopied);
+        }
+    }
 }
 
 /// The thread that writes the receipt log anew, beside the work of the inbox: a million records take seconds.

@@ -148,6 +148,8 @@ impl Disk {
     /// between files, nothing is read or written.
     pub(super) fn copy(&self, mut from: &File, mut to: &File) -> Result<u64> {
         self.step(Step::Copy)?;
+        #[cfg(test)]
+        self.probes.copying()?;
         std::io::copy(&mut from, &mut to)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }

@@ -4,7 +4,8 @@
 //! DIR/.sandport/          mode 0700
 //!     layout              the version of this layout: "1\n"
 //!     lock                held with flock(2) while a server serves; names its process
-//!     staging/            files on their way in; none of them survives a start
+//!     staging/            files on their way in, and notes of where files are being copied
+//!                         (see `publish::notes`); none of them survives a start
 //!     partials/           uploads that can be resumed (see `partial`)
 //!     receipts            the log of what was stored (see `receipts::log`)
 //!     receipts.damaged-1  what of it was damaged, up to 16 times
@@ -24,6 +25,7 @@ use super::error::InboxError;
 use super::modes;
 use super::partial;
 use super::placement::Whereabouts;
+use super::publish;
 use super::unpublished::Unpublished;
 
 /// The name of the file with the version of the layout.
@@ -70,6 +72,7 @@ impl Layout {
         let (staging, made_staging) = open_own(&state, &state_path, "staging")?;
         let mut unpublished = Unpublished::default();
         unpublished.add(&staging);
+        publish::remove_copies(&root, &staging, &mut unpublished);
         clean(&staging, &state_path.join("staging"))?;
         let (partials, made_partials) = open_own(&state, &state_path, partial::FOLDER)?;
         unpublished.add(&partials);

@@ -7,12 +7,13 @@
 //! Staging and hashing happen in the caller's thread ([`Body::write`]). Unless the durability is
 //! [`Durability::None`], files are synced and published in one thread of the inbox, which takes whatever
 //! commits are queued as a batch; [`Pending`] tells the outcome. What uploads that can be resumed have
-//! so far is made durable by a second one.
+//! so far is made durable by a second one, and others copy what cannot be moved to its folder.
 
 mod capabilities;
 pub mod care;
 mod commit;
 mod comparison;
+mod copiers;
 mod destination;
 mod disk;
 mod error;
@@ -43,7 +44,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::{Arc, RwLock, Weak};
 
 use rustix::fs::Stat;
 use sandport_protocol::inbox::{
@@ -137,8 +138,6 @@ struct Core {
     left_staged: AtomicBool,
     /// How many staged files have an open descriptor.
     files_open: AtomicUsize,
-    /// Held while a file is copied to where it cannot be moved: the copy has the same name in every folder.
-    copying: Mutex<()>,
     lost_times: LostTimes,
     /// Held while files are published, where no thread of the inbox does that: by one alone where they may
     /// replace others, and by who has to know what the files are that took its name just now.
@@ -239,7 +238,6 @@ impl Inbox {
             staged_count: AtomicU64::new(0),
             left_staged: AtomicBool::new(false),
             files_open: AtomicUsize::new(0),
-            copying: Mutex::default(),
             lost_times: LostTimes::default(),
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),

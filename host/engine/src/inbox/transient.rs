@@ -218,7 +218,7 @@ impl Shared {
         let record = receipts::describe(*computed.as_bytes(), &stat);
         let reservation = receiving.reservation;
         let (identity, name) = (plan.identity.clone(), plan.name.clone());
-        Ok(FileWork { identity, name, staged, record, reservation })
+        Ok(FileWork::new(identity, name, staged, record, reservation))
     }
 }
 

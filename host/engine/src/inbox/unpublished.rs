@@ -1,10 +1,10 @@
-//! Files that a run which was killed was still to publish: they lie where they were staged. A record of one of
+//! Files that a run which was killed was still to publish: they lie where they were staged, or copied. A record of one of
 //! them speaks of a file that nobody has got a receipt for.
 
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Stat};
 
 use super::receipts::{Record, describe};
 
@@ -28,9 +28,14 @@ impl Unpublished {
             if let Ok(stat) = stat
                 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
             {
-                self.0.insert(looks(&describe([0; 32], &stat)));
+                self.add_file(&stat);
             }
         }
+    }
+
+    /// Adds the file with this status.
+    pub(super) fn add_file(&mut self, stat: &Stat) {
+        self.0.insert(looks(&describe([0; 32], stat)));
     }
 
     /// Whether it is one of them that `record` describes.

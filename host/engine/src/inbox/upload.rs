@@ -108,7 +108,7 @@ impl Upload {
     /// arrived, and publishes the file. Bodies that are still alive swallow what they get from now on.
     ///
     /// With [`Durability::None`](super::Durability::None) the file is published when this returns,
-    /// unless other connections have joined the upload.
+    /// unless other connections have joined the upload, or the file has to be copied to its folder.
     pub fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
         match self.0 {
             Kind::Transient(upload) => upload.commit(size, digest),

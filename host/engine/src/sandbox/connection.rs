@@ -1,5 +1,6 @@
 //! One connection, as the streams of its sandbox and the server see it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -103,8 +104,8 @@ pub(crate) struct Connection {
     moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
     commits: AtomicUsize,
-    /// Commits that may not be over.
-    awaited: Mutex<Vec<Pending>>,
+    /// Commits that may not be over, by their numbers, the oldest first.
+    awaited: Mutex<Awaited>,
     /// Waits for room in an upload: for the disk, and not for the peer.
     disk_waits: AtomicUsize,
     /// Bytes that the guest wrote and the socket has not taken.
@@ -113,6 +114,13 @@ pub(crate) struct Connection {
     held: Notify,
     /// The refusal of an upload that was told last.
     told: Mutex<Option<Refusal>>,
+}
+
+#[derive(Default)]
+struct Awaited {
+    commits: VecDeque<(u64, Pending)>,
+    /// How many there were.
+    started: u64,
 }
 
 impl Connection {
@@ -209,25 +217,39 @@ impl Connection {
         self.moved_ms.store(millis(self.since.elapsed()), Ordering::Relaxed);
     }
 
-    /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once.
-    pub(super) fn commit_started(&self, pending: Option<&Pending>) {
+    /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once. Its number.
+    pub(super) fn commit_started(&self, pending: Option<&Pending>) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
-        let Some(pending) = pending.filter(|pending| !pending.is_over()) else { return };
         let mut awaited = self.awaited();
-        if awaited.len() == awaited.capacity() {
-            awaited.retain(|pending| !pending.is_over());
+        let number = awaited.started;
+        awaited.started += 1;
+        if let Some(pending) = pending.filter(|pending| !pending.is_over()) {
+            let commits = &mut awaited.commits;
+            if commits.len() == commits.capacity() {
+                commits.retain(|(_, pending)| !pending.is_over());
+            }
+            commits.push_back((number, pending.clone()));
         }
-        awaited.push(pending.clone());
+        number
     }
 
-    fn awaited(&self) -> MutexGuard<'_, Vec<Pending>> {
+    /// The oldest commit that is not over, if it is older than the one with this number.
+    pub(super) fn commit_before(&self, number: u64) -> Option<Pending> {
+        let commits = &mut self.awaited().commits;
+        while commits.front().is_some_and(|(_, pending)| pending.is_over()) {
+            commits.pop_front();
+        }
+        commits.front().filter(|(oldest, _)| *oldest < number).map(|(_, pending)| pending.clone())
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, Awaited> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the inbox or the disk is waited for, and not the peer.
     fn is_busy(&self) -> bool {
         self.disk_waits.load(Ordering::Relaxed) > 0
-            || self.awaited().iter().any(|pending| !pending.is_over())
+            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
     }
 
     pub(super) fn commit_ended(&self) {
@@ -311,6 +333,7 @@ mod tests {
     use super::*;
     use crate::inbox::{Inbox, InboxOptions};
     use crate::patience::within;
+    use sandport_protocol::RefusalCode;
 
     /// More than a socket takes at once.
     const ANSWER_BYTES: usize = 8 * 1024 * 1024;
@@ -322,6 +345,28 @@ mod tests {
         assert_eq!(short, "ä".repeat(50));
         assert!(short.capacity() < 1_000);
         assert_eq!(cut(short.clone(), 101), short);
+    }
+
+    #[tokio::test]
+    async fn commits_are_over_in_the_order_in_which_they_were_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let context =
+            Context::new(Destination::Folder(inbox), Limits::default(), EventSink::default());
+        let (here, _there) = UnixStream::pair().unwrap();
+        let connection = Connection::new(here.into(), Arc::new(context));
+        let refused = || Err(Refusal::from(RefusalCode::Io));
+        let (first, end_first) = Pending::begun();
+        let (second, end_second) = Pending::begun();
+        let numbers = [&first, &second].map(|pending| connection.commit_started(Some(pending)));
+        let third = connection.commit_started(None);
+        end_second(refused());
+        let before = |number| connection.commit_before(number);
+        assert!(before(numbers[0]).is_none());
+        assert!(before(numbers[1]).is_some_and(|pending| pending.is(&first)));
+        assert!(before(third).is_some_and(|pending| pending.is(&first)));
+        end_first(refused());
+        assert!(before(numbers[1]).is_none() && before(third).is_none());
     }
 
     #[tokio::test]

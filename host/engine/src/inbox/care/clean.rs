@@ -13,6 +13,7 @@ use super::files::Unreadable;
 use super::look::open_state;
 use super::sweep::{Leftover, LeftoverKind, Rule, Swept, sweep};
 use crate::inbox::partial::FOLDER;
+use crate::inbox::publish::is_note;
 use crate::inbox::{InboxError, layout};
 
 /// What was removed, or would be.
@@ -93,7 +94,8 @@ fn clean_staging(
     for entry in rustix::fs::Dir::read_from(staging).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
+        // The next start needs a note: it leads to the copy that a killed server was making.
+        if matches!(name.to_bytes(), b"." | b"..") || is_note(name.to_bytes()) {
             continue;
         }
         let shown = Path::new(RESERVED_NAME)

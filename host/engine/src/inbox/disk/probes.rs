@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::{Errno, Result};
@@ -25,12 +25,16 @@ pub(in crate::inbox) type WriteProbe = Box<dyn FnMut(Step, usize) -> Result<usiz
 pub(in crate::inbox) type SyncProbe =
     Box<dyn FnMut(Step, &'static Location<'static>, Option<BorrowedFd<'_>>) + Send>;
 
+/// Called before each copy, while other steps go on; an error of it is the result of the copy.
+pub(in crate::inbox) type CopyProbe = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+
 #[derive(Default)]
 pub(super) struct Probes {
     steps: Mutex<Option<Probe>>,
     writes: Mutex<Option<WriteProbe>>,
     syncs: Mutex<Option<SyncProbe>>,
     names: Mutex<Option<NameProbe>>,
+    copies: Mutex<Option<CopyProbe>>,
     /// How often the system was started anew.
     boots: AtomicU64,
     /// Inode numbers and times change by themselves.
@@ -44,6 +48,13 @@ impl Probes {
         if let Some(probe) = &mut *self.syncs.lock().unwrap_or_else(PoisonError::into_inner) {
             probe(step, at, file);
         }
+    }
+}
+
+impl Probes {
+    pub(super) fn copying(&self) -> Result<()> {
+        let probe = self.copies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        probe.map_or(Ok(()), |probe| probe())
     }
 }
 
@@ -84,6 +95,11 @@ impl Disk {
     /// Watches the syncs.
     pub(in crate::inbox) fn watch_syncs(&self, probe: SyncProbe) {
         *self.probes.syncs.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
+    }
+
+    /// Watches the copies. Unlike another probe, this one may wait for what the inbox does meanwhile.
+    pub(in crate::inbox) fn watch_copies(&self, probe: CopyProbe) {
+        *self.probes.copies.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
     }
 
     pub(super) fn quirk(&self, call: Call, from: Place<'_>, to: Place<'_>) -> Result<()> {

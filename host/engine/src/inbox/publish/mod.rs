@@ -4,8 +4,7 @@
 //!
 //! 1. the content of all its files is made durable;
 //! 2. names are chosen, and what each file will be called is written into the receipt log, durably;
-//! 3. the files get their names, each in one step that cannot replace another; who cannot be moved there is
-//!    copied first, durably, and written down once more;
+//! 3. the files get their names, each in one step that cannot replace another;
 //! 4. the folders with new entries are made durable;
 //! 5. the senders are told, in the order of their commits.
 //!
@@ -15,32 +14,35 @@
 //! its sender heard of it or not: asking again gives the receipt.
 //!
 //! Without durability, steps 1 and 4 fall away, and the log follows when it suits.
+//!
+//! A file that cannot be moved to its folder leaves the batch ([`copying`]), and comes back into a later one when it
+//! is copied there. What is known to be so from the beginning leaves it before 1.
 
+mod answers;
+mod content;
 mod copying;
 mod naming;
+mod notes;
 mod placing;
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
 
-use rustix::io::Errno;
-use sandport_protocol::inbox::{RACES_MAX, folder_receipt, receipt, taken_again};
-use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
+use sandport_protocol::inbox::{RACES_MAX, taken_again};
+use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::commit::{Job, Ticket, Work};
-use super::disk::Step;
 use super::folders::Folders;
 use super::receipts::{Publication, Record};
 use super::stage::StagedFile;
+use super::tree::Folder;
 use super::usage::Reservation;
 use super::{Conflict, Core};
 use crate::Identity;
-use naming::{Chosen, choose};
-
-/// From how many files on their content is synced by one `syncfs` and not file by file. Each `fsync`
-/// of a new file is a journal commit of its own; `syncfs` is one for all, but also waits for what
-/// others write to the same disk.
-const SYNC_ALL_FILES_MIN: usize = 8;
+use content::sync_files;
+pub(super) use copying::{Uncopied, Way};
+pub(super) use notes::{is_note, remove_copies};
 
 /// A file that is whole and verified.
 pub(super) struct FileWork {
@@ -51,10 +53,29 @@ pub(super) struct FileWork {
     pub(super) record: Record,
     /// Its part of the quota, where there is one.
     pub(super) reservation: Option<Reservation>,
+    pub(super) way: Way,
+    /// How many copies were made of it.
+    pub(super) copies: u32,
+    /// Whether what is staged is durable.
+    pub(super) is_synced: bool,
 }
 
-/// Does what the jobs ask for and resolves their tickets, in order.
-pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
+impl FileWork {
+    pub(super) fn new(
+        identity: Identity,
+        name: EntryName,
+        staged: StagedFile,
+        record: Record,
+        reservation: Option<Reservation>,
+    ) -> Self {
+        let (way, copies, is_synced) = (Way::Move, 0, false);
+        Self { identity, name, staged, record, reservation, way, copies, is_synced }
+    }
+}
+
+/// Does what the jobs ask for and resolves their tickets, in order; but for those whose files have to be copied first.
+#[must_use]
+pub(super) fn publish(core: &Core, jobs: Vec<Job>) -> Vec<Uncopied> {
     let durable = core.options.durability.syncs_commits();
     let replaces = core.options.conflict == Conflict::Replace;
     // Others publish at the same time. Who only hears of a refusal waits for none of them.
@@ -76,7 +97,7 @@ pub(super) fn publish(core: &Core, jobs: Vec<Job>) {
         batch.sync_folders();
     }
     batch.take_back();
-    batch.resolve();
+    batch.resolve()
 }
 
 /// Held by each of those who publish at the same time.
@@ -114,12 +135,16 @@ enum State {
     Unnamed(FileWork),
     /// A file that is to get its name.
     Named(FileWork, Choice),
+    /// A file that has to be copied into this directory first.
+    Uncopied(FileWork, Arc<OwnedFd>),
     /// A file that has its name.
     Placed {
         identity: Identity,
         offered: EntryName,
         record: Record,
         choice: Choice,
+        /// A copy keeps others out of its disk until its folder is synced, which would wait for them.
+        _way: Way,
     },
     /// The same as an earlier slot, which decides for both.
     SameAs(usize),
@@ -174,88 +199,40 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Gives the files what they inherit from their folders, so that it becomes durable with them.
+    /// Gives the files what they inherit from their folders, so that it becomes durable with them, and finds out
+    /// which are to be copied.
     fn inherit(&mut self) {
         for slot in &mut self.slots {
-            if let State::Unnamed(file) = &mut slot.state
-                && let Some(inheritance) = self.core.inheritance(file.name.parent())
-            {
+            let State::Unnamed(file) = &mut slot.state else { continue };
+            // A copy has inherited.
+            if matches!(file.way, Way::Copied(_)) {
+                continue;
+            }
+            let parent = file.name.parent();
+            if let Some(inheritance) = self.core.inheritance(parent) {
                 file.staged.inherit(&inheritance);
+            }
+            if file.staged.needs_copy() || self.core.is_copied_into(parent) {
+                file.way = Way::Copy;
             }
         }
     }
 
     fn sync_content(&mut self) {
-        let unnamed = || self.slots.iter().filter_map(|slot| slot.state.unnamed());
-        let count = unnamed().count();
-        // A file that was closed between writes is left to `syncfs` too. That reports the failed
-        // write of any file of the file system since the descriptor it is called with was opened
-        // (Linux 5.8), and this one is open since before the first write; the descriptor of a file
-        // that is opened again may miss an error from before.
-        let all =
-            count >= SYNC_ALL_FILES_MIN || unnamed().any(|file| file.staged.descriptor().is_none());
-        let result = if count > 0 && all { self.core.sync_all() } else { Ok(()) };
-        for slot in &mut self.slots {
-            let State::Unnamed(file) = &mut slot.state else {
-                continue;
-            };
-            // Such a failure is told once: where it was told for others, only a descriptor of its own knows
-            // of a file that is as old as that.
-            let told_before = result.is_ok() && file.staged.may_have_failed();
-            let synced = match file.staged.descriptor() {
-                Some(descriptor) if !all || told_before => {
-                    self.core.disk.sync(Step::SyncFile, descriptor)
-                }
-                None if told_before => Err(Errno::IO),
-                _ => result,
-            };
-            file.staged.close();
-            let sound = |()| if file.staged.is_sound() { Ok(()) } else { Err(Errno::IO) };
-            if let Err(errno) = synced.and_then(sound) {
-                let refusal = self.core.refusal("make a file durable", errno);
-                file.staged.lost(&refusal);
-                slot.state = State::Done(Err(refusal));
+        let (mut indices, mut files) = (Vec::new(), Vec::new());
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if let State::Unnamed(file) = &mut slot.state
+                && let Way::Move = file.way
+            {
+                indices.push(index);
+                files.push(file);
             }
         }
-    }
-
-    fn choose_names(&mut self) {
-        for index in 0..self.slots.len() {
-            self.choose_name(index);
-        }
-    }
-
-    /// Chooses a name for a file that has none.
-    fn choose_name(&mut self, index: usize) {
-        let State::Unnamed(file) = &self.slots[index].state else {
-            return;
-        };
-        let chosen = choose(self.core, &mut self.folders, &self.chosen, &self.slots, file);
-        let chosen = chosen
-            .unwrap_or_else(|obstacle| Chosen::Done(Err(self.core.refusal_of_path(obstacle))));
-        if let Chosen::Name(choice) = &chosen {
-            self.chosen.insert(choice.name.as_str().to_owned(), index);
-        }
-        // The state taken out is only looked at where it is a file without a name, as it is here.
-        let state = &mut self.slots[index].state;
-        *state = match (std::mem::replace(state, State::SameAs(index)), chosen) {
-            (State::Unnamed(file), Chosen::Name(choice)) => State::Named(file, choice),
-            (State::Unnamed(mut file), Chosen::SameAs(other)) => {
-                file.staged.is_superfluous();
-                State::SameAs(other)
+        for (index, synced) in indices.into_iter().zip(sync_files(self.core, files)) {
+            if let Err(refusal) = synced {
+                self.slots[index].state = State::Done(Err(refusal));
             }
-            (State::Unnamed(mut file), Chosen::Done(outcome)) => {
-                // What is here already, or can never get its name, is of no use to a later try.
-                if outcome.as_ref().err().is_none_or(|refusal| refusal.code == RefusalCode::Exists)
-                {
-                    file.staged.is_superfluous();
-                }
-                State::Done(outcome)
-            }
-            (_, Chosen::SameAs(other)) => State::SameAs(other),
-            (_, Chosen::Done(outcome)) => State::Done(outcome),
-            (other, Chosen::Name(_)) => other,
-        };
+        }
     }
 
     fn write_intents(&mut self) {
@@ -339,7 +316,7 @@ impl<'a> Batch<'a> {
         let missed = std::mem::take(&mut self.missed);
         let is_placed = |name: &EntryName| {
             self.slots.iter().rev().find_map(|slot| match &slot.state {
-                State::Placed { identity, offered, record, choice } if choice.name == *name => {
+                State::Placed { identity, offered, record, choice, .. } if choice.name == *name => {
                     let (number, record) = (choice.number, *record);
                     Some(Publication { identity, offered, number, record })
                 }
@@ -364,45 +341,14 @@ impl<'a> Batch<'a> {
             }
         }
     }
-
-    fn resolve(self) {
-        let core = self.core;
-        let mut outcomes: Vec<Result<Receipt, Refusal>> = Vec::with_capacity(self.slots.len());
-        let mut tickets = Vec::with_capacity(self.slots.len());
-        for slot in self.slots {
-            let outcome = match slot.state {
-                State::Placed { identity, offered, record, choice } => {
-                    let (identity, offered, number) = (&identity, &offered, choice.number);
-                    let publication = Publication { identity, offered, number, record };
-                    core.receipts.publish(&publication, &choice.name);
-                    if let Some(usage) = &core.usage {
-                        usage.recorded(record.inode);
-                    }
-                    if !self.durable {
-                        core.receipts.note(&core.disk, &publication);
-                    }
-                    Ok(receipt(&choice.name, &record))
-                }
-                State::Made(name) => Ok(folder_receipt(&name)),
-                State::Done(outcome) => outcome,
-                State::SameAs(other) => outcomes.get(other).cloned().unwrap_or_else(unfinished),
-                State::Folder(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
-            };
-            outcomes.push(outcome);
-            tickets.push(slot.ticket);
-        }
-        // All of the batch is known by now: nobody who is told of one file finds another missing.
-        for (ticket, outcome) in tickets.into_iter().zip(outcomes) {
-            ticket.resolve(outcome);
-        }
-    }
 }
 
 impl State {
-    fn unnamed(&self) -> Option<&FileWork> {
-        match self {
-            Self::Unnamed(file) => Some(file),
-            _ => None,
+    /// The state of a file that has to be copied into `folder` first.
+    fn uncopied(file: FileWork, folder: &Folder<'_>) -> Self {
+        match Uncopied::target(&file, folder) {
+            Ok(directory) => Self::Uncopied(file, directory),
+            Err(refusal) => Self::Done(Err(refusal)),
         }
     }
 
@@ -417,9 +363,4 @@ impl State {
 fn publication<'a>(file: &'a FileWork, choice: &Choice) -> Publication<'a> {
     let FileWork { identity, name: offered, record, .. } = file;
     Publication { identity, offered, number: choice.number, record: *record }
-}
-
-/// What a job is answered that the code above left in an intermediate state, which it does not.
-fn unfinished() -> Result<Receipt, Refusal> {
-    Err(Refusal::new(RefusalCode::Io, "the inbox lost track of a file"))
 }

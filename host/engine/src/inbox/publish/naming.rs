@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 
 use sandport_protocol::inbox::{self, Occupant, choose_name, receipt, taken_by_other_name};
-use sandport_protocol::{EntryName, Receipt, Refusal};
+use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
-use super::{Choice, FileWork, Slot, State};
+use super::answers::unfinished;
+use super::{Batch, Choice, FileWork, Slot, State, Way};
 use crate::inbox::folders::Folders;
 use crate::inbox::receipts::Record;
 use crate::inbox::tree::{self, Obstacle};
@@ -18,14 +19,65 @@ use crate::inbox::{Conflict, Core};
 const COMPARED_HERE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What choosing a name came to.
-pub(super) enum Chosen {
+enum Chosen {
     Name(Choice),
     SameAs(usize),
     Done(Result<Receipt, Refusal>),
 }
 
+impl Batch<'_> {
+    pub(super) fn choose_names(&mut self) {
+        for index in 0..self.slots.len() {
+            self.choose_name(index);
+        }
+    }
+
+    /// Chooses a name for a file that has none.
+    pub(super) fn choose_name(&mut self, index: usize) {
+        let State::Unnamed(file) = &self.slots[index].state else {
+            return;
+        };
+        let chosen = choose(self.core, &mut self.folders, &self.chosen, &self.slots, file);
+        let chosen = chosen
+            .unwrap_or_else(|obstacle| Chosen::Done(Err(self.core.refusal_of_path(obstacle))));
+        if let (Chosen::Name(_), Way::Copy) = (&chosen, &file.way) {
+            let folder = self.folders.make(file.name.parent());
+            let state = &mut self.slots[index].state;
+            *state = match (std::mem::replace(state, State::SameAs(index)), folder) {
+                (State::Unnamed(file), Ok(folder)) => State::uncopied(file, &folder),
+                (_, Ok(_)) => State::Done(unfinished()),
+                (_, Err(obstacle)) => State::Done(Err(self.core.refusal_of_path(obstacle))),
+            };
+            return;
+        }
+        if let Chosen::Name(choice) = &chosen {
+            self.chosen.insert(choice.name.as_str().to_owned(), index);
+        }
+        // The state taken out is only looked at where it is a file without a name, as it is here.
+        let state = &mut self.slots[index].state;
+        *state = match (std::mem::replace(state, State::SameAs(index)), chosen) {
+            (State::Unnamed(file), Chosen::Name(choice)) => State::Named(file, choice),
+            (State::Unnamed(mut file), Chosen::SameAs(other)) => {
+                file.staged.is_superfluous();
+                State::SameAs(other)
+            }
+            (State::Unnamed(mut file), Chosen::Done(outcome)) => {
+                // What is here already, or can never get its name, is of no use to a later try.
+                if outcome.as_ref().err().is_none_or(|refusal| refusal.code == RefusalCode::Exists)
+                {
+                    file.staged.is_superfluous();
+                }
+                State::Done(outcome)
+            }
+            (_, Chosen::SameAs(other)) => State::SameAs(other),
+            (_, Chosen::Done(outcome)) => State::Done(outcome),
+            (other, Chosen::Name(_)) => other,
+        };
+    }
+}
+
 /// Chooses the name of `file` by the conflict rule.
-pub(super) fn choose(
+fn choose(
     core: &Core,
     folders: &mut Folders<'_>,
     chosen: &HashMap<String, usize>,

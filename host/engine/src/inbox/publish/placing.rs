@@ -3,11 +3,9 @@
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use sandport_protocol::Refusal;
 use sandport_protocol::inbox::{taken_by_folder, taken_by_other_name};
 
-use super::copying::Copy;
-use super::{Batch, Choice, FileWork, State, publication};
+use super::{Batch, Choice, FileWork, State, Way};
 use crate::Identity;
 use crate::inbox::disk::Publish;
 use crate::inbox::folders::Folders;
@@ -86,30 +84,32 @@ fn place(
         Ok(true) => return State::Done(Err(taken_by_other_name())),
         Err(obstacle) => return State::Done(Err(core.refusal_of_path(obstacle))),
     }
-    let moved = give_name(core, &mut file, replaced.as_ref(), |file| {
-        file.staged.publish(how, &folder, leaf)
+    match &file.way {
+        Way::Copied(copy) if copy.is_in(&folder) => {}
+        Way::Move => {}
+        // Also where the folder is another one by now.
+        Way::Copy | Way::Copied(_) => return leave(file, &folder),
+    }
+    let placed = give_name(core, &mut file, replaced.as_ref(), |file| match &mut file.way {
+        Way::Copied(copy) => {
+            copy.publish(how, leaf)?;
+            file.staged.is_superfluous();
+            Ok(())
+        }
+        Way::Move | Way::Copy => file.staged.publish(how, &folder, leaf),
     });
-    let placed = match moved {
-        Err(Errno::XDEV) => match copy(core, &mut file, &choice, &folder) {
-            Ok(copy) => give_name(core, &mut file, replaced.as_ref(), |file| {
-                copy.publish(how, leaf)?;
-                file.staged.is_superfluous();
-                Ok(())
-            }),
-            Err(refusal) => return State::Done(Err(refusal)),
-        },
-        moved => moved,
-    };
     match placed {
         Ok(()) => {
             folders.changed(parent.unwrap_or_default(), &folder);
-            let FileWork { identity, name: offered, record, .. } = file;
-            State::Placed { identity, offered, record, choice }
+            let FileWork { identity, name: offered, record, way: _way, .. } = file;
+            State::Placed { identity, offered, record, choice, _way }
         }
         Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
             State::Done(Err(taken_by_folder()))
         }
         Err(Errno::EXIST) => State::Unnamed(file),
+        // This tells, whatever was known before.
+        Err(Errno::XDEV) if matches!(file.way, Way::Move) => leave(file, &folder),
         // The folder was removed after it was opened.
         Err(Errno::NOENT) => {
             folders.forget();
@@ -119,22 +119,11 @@ fn place(
     }
 }
 
-/// Copies `file` into its folder, and writes down what it will be called.
-fn copy<'a>(
-    core: &'a Core,
-    file: &mut FileWork,
-    choice: &Choice,
-    folder: &'a Folder<'a>,
-) -> Result<Copy<'a>, Refusal> {
-    let copy = Copy::make(core, file, folder)?;
-    file.record = copy.record();
-    if core.options.durability.syncs_commits() {
-        let publications = std::iter::once(publication(file, choice));
-        core.receipts
-            .intend(&core.disk, publications)
-            .map_err(|errno| core.refusal("write a receipt", errno))?;
-    }
-    Ok(copy)
+/// The state of a file that leaves the batch to be copied.
+fn leave(mut file: FileWork, folder: &Folder<'_>) -> State {
+    // A copy in another folder goes.
+    file.way = Way::Copy;
+    State::uncopied(file, folder)
 }
 
 /// Has a file given its name by `give`, and counts it, where it is counted what the inbox holds.

@@ -38,7 +38,10 @@ impl Gate {
 
 /// Commits one file, and `uploads` while the first is being synced, so that they are one batch; the
 /// steps of that batch.
-fn batch(bench: &Bench, uploads: impl FnOnce(&Inbox) -> Vec<Upload>) -> (Vec<Pending>, Vec<Step>) {
+pub(super) fn batch(
+    bench: &Bench,
+    uploads: impl FnOnce(&Inbox) -> Vec<Upload>,
+) -> (Vec<Pending>, Vec<Step>) {
     let uploads = uploads(bench.inbox());
     let first = upload(bench.inbox(), &offer("first", b"first"), b"first");
     let gate = Gate::on(bench);

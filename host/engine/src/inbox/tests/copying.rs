@@ -130,6 +130,28 @@ fn a_mount_over_the_folder_of_the_inbox_is_refused_at_the_start() {
     });
 }
 
+#[test]
+fn a_file_for_a_mount_leaves_no_sync_to_its_batch_but_receipt_and_folder() {
+    namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
+        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let (note, steps) = std::sync::mpsc::channel();
+        inbox.handle.core.disk.watch(Box::new(move |step| {
+            note.send(step).unwrap();
+            Ok(())
+        }));
+        send(&inbox, "far/a", b"hello").unwrap();
+        let steps: Vec<Step> = steps.try_iter().collect();
+        let copied = steps.iter().position(|step| *step == Step::Copy).unwrap();
+        let is_sync = |step: &&Step| {
+            matches!(step, Step::SyncFile | Step::SyncAll | Step::SyncLog | Step::SyncDir)
+        };
+        let syncs = |steps: &[Step]| steps.iter().filter(is_sync).copied().collect::<Vec<_>>();
+        assert_eq!(syncs(&steps[..copied]), [Step::SyncFile]);
+        // The copy itself; then its batch.
+        assert_eq!(syncs(&steps[copied..]), [Step::SyncFile, Step::SyncLog, Step::SyncDir]);
+    });
+}
+
 /// A bench whose folders are as if on file systems of their own.
 fn bench(durability: Durability) -> Bench {
     let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });

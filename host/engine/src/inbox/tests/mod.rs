@@ -5,6 +5,7 @@
 mod batches;
 mod care;
 mod conflicts;
+mod copiers;
 mod copying;
 mod crashes;
 mod damage;

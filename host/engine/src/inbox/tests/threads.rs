@@ -37,6 +37,21 @@ fn commits_are_answered_and_offers_refused_when_the_committer_panics() {
 }
 
 #[test]
+fn commits_are_answered_and_offers_refused_when_a_copier_panics() {
+    for durability in [Durability::Full, Durability::None] {
+        let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
+        let disk = &bench.inbox().handle.core.disk;
+        disk.without_moves();
+        disk.watch_copies(Arc::new(|| panic!("on purpose")));
+        let uploads = ["d/a", "d/b"].map(|name| upload(bench.inbox(), &offer(name, b"x"), b"x"));
+        for pending in uploads.map(|upload| upload.commit(1, None)) {
+            assert_eq!(code(wait(&pending)), RefusalCode::Io);
+        }
+        wait_lost(&bench, "sandport-copy");
+    }
+}
+
+#[test]
 fn bodies_that_wait_for_a_watermark_are_told_when_the_keeper_panics() {
     let bench = Bench::with(options(1 << 20));
     let content = content(3 << 20);

@@ -44,6 +44,8 @@ struct PendingCommit {
     name: Option<String>,
     kind: EntryKind,
     connection: Arc<Connection>,
+    /// Its place among the commits of the connection, which are over in this order.
+    number: u64,
     reported: std::sync::Once,
 }
 
@@ -59,8 +61,10 @@ impl Host for State {
             }
             Ok(inbox::Verdict::Making(pending)) => {
                 // A directory on its way to the disk, or a file that another connection commits.
-                let commit =
+                let mut commit =
                     PendingCommit::new(Ok(pending), offer.name, offer.kind, &self.connection);
+                // An answer to an offer waits for no commit.
+                commit.number = 0;
                 commit.ready().await;
                 Ok(match commit.outcome() {
                     Some(outcome) => outcome
@@ -274,18 +278,24 @@ impl PendingCommit {
         kind: EntryKind,
         connection: &Arc<Connection>,
     ) -> Self {
-        connection.commit_started(pending.as_ref().ok());
+        let number = connection.commit_started(pending.as_ref().ok());
         let connection = Arc::clone(connection);
-        Self { pending, name, kind, connection, reported: std::sync::Once::new() }
+        Self { pending, name, kind, connection, number, reported: std::sync::Once::new() }
     }
 
     async fn ready(&self) {
+        while let Some(before) = self.connection.commit_before(self.number) {
+            before.ready().await;
+        }
         if let Ok(pending) = &self.pending {
             pending.ready().await;
         }
     }
 
     fn outcome(&self) -> Option<Result<protocol::Receipt, protocol::Refusal>> {
+        if self.connection.commit_before(self.number).is_some() {
+            return None;
+        }
         let outcome = match &self.pending {
             Ok(pending) => pending.try_get()?,
             Err(refusal) => Err(refusal.clone()),

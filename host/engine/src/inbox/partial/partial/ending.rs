@@ -257,7 +257,7 @@ impl Partial {
             reservation => reservation,
         };
         let (identity, name) = (self.identity.clone(), self.name.clone());
-        Ok(FileWork { identity, name, staged, record, reservation })
+        Ok(FileWork::new(identity, name, staged, record, reservation))
     }
 
     /// Writes the journal if there is none, also where nothing is to be kept.

@@ -1,0 +1,115 @@
+//! The threads that copy files to where they cannot be moved, however long it takes: the batches of commits, and so
+//! all other senders, go on meanwhile.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use sandport_protocol::{Refusal, RefusalCode};
+
+use super::Core;
+use super::commit::Request;
+use super::publish::Uncopied;
+use super::threads::start_thread;
+
+/// Most threads that copy. All that is for one device goes to the same one: a copy has the same name as every other in
+/// its directory, and a slow disk is no faster for two. Where there are more devices, some share threads.
+const COPIERS_MAX: usize = 4;
+
+/// The name of each thread.
+const THREAD: &str = "sandport-copy";
+
+/// The threads of an inbox, each of which is started when there is something to copy.
+pub(super) struct Copiers {
+    /// Where what is copied goes; `None`: nothing is copied any more.
+    requests: Option<Sender<Request>>,
+    /// Never fewer, so that a device stays with its thread.
+    threads: Vec<Copier>,
+    ending: Vec<JoinHandle<()>>,
+}
+
+struct Copier {
+    /// The device that it is for; others may share it.
+    device: u64,
+    queue: Sender<Uncopied>,
+    thread: JoinHandle<()>,
+}
+
+impl Copiers {
+    /// What they have copied comes as a request to do the rest.
+    pub(super) fn new(requests: Sender<Request>) -> Self {
+        Self { requests: Some(requests), threads: Vec::new(), ending: Vec::new() }
+    }
+
+    /// Has a file copied, or tells whoever waits for it why not.
+    pub(super) fn copy(&mut self, core: &Arc<Core>, uncopied: Uncopied) {
+        let refuse = |uncopied: Uncopied, words: &str| {
+            uncopied.refuse(Refusal::new(RefusalCode::Io, words));
+        };
+        let Some(requests) = &self.requests else {
+            return refuse(uncopied, "the folder of the file was replaced as the inbox closed");
+        };
+        let device = uncopied.device();
+        let known = self.threads.iter().position(|copier| copier.device == device);
+        let number = match known {
+            Some(number) => number,
+            None if self.threads.len() == COPIERS_MAX => {
+                usize::try_from(device % COPIERS_MAX as u64).unwrap_or(0)
+            }
+            None => match Copier::start(core, device, requests.clone()) {
+                Ok(copier) => {
+                    self.threads.push(copier);
+                    self.threads.len() - 1
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not start a thread that copies files");
+                    return refuse(uncopied, "the server cannot copy the file at the moment");
+                }
+            },
+        };
+        // It fails only if the thread has panicked; then whoever waits is told.
+        drop(self.threads[number].queue.send(uncopied));
+    }
+
+    /// Lets the threads end when they have copied what they were given, and each of it has been published.
+    pub(super) fn close(&mut self) {
+        self.requests = None;
+        self.ending.extend(self.threads.drain(..).map(|copier| copier.thread));
+    }
+
+    /// Waits until they have ended.
+    pub(super) fn join(&mut self) {
+        for thread in self.ending.drain(..) {
+            // Its panics are told by the inbox.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Copier {
+    fn start(core: &Arc<Core>, device: u64, requests: Sender<Request>) -> std::io::Result<Self> {
+        let (queue, uncopied) = channel();
+        let of_thread = Arc::clone(core);
+        let work = move || copy_all(&of_thread, &uncopied, &requests);
+        // Whoever waits is told when the queue goes.
+        let thread = start_thread(core, THREAD, work, |_| ())?;
+        Ok(Self { device, queue, thread })
+    }
+}
+
+fn copy_all(core: &Arc<Core>, queue: &Receiver<Uncopied>, requests: &Sender<Request>) {
+    while let Ok(uncopied) = queue.recv() {
+        if let Some(loss) = core.loss() {
+            uncopied.refuse(loss.refusal());
+            continue;
+        }
+        let (in_use, released) = channel::<Infallible>();
+        if let Some(job) = uncopied.copy(core, in_use) {
+            // It fails only if the committer is gone; then whoever waits is told.
+            drop(requests.send(Request::Do(job)));
+        }
+        // The next copy in the directory has the same name: until the end of this one, nothing comes.
+        let _ = released.recv();
+    }
+}
