@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, OnceLock};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timestamps};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, XattrFlags};
 use rustix::io::{Errno, Result};
 
 pub(super) use naming::{FreeName, Publish};
@@ -32,6 +32,8 @@ pub(super) enum Step {
     Publish,
     /// Gives a file its modification time.
     SetTimes,
+    /// Gives a file its group or its ACL.
+    SetAccess,
     /// Makes the entries of a folder durable.
     SyncDir,
     /// Removes a staged file.
@@ -191,6 +193,18 @@ impl Disk {
     pub(super) fn set_times(&self, file: impl AsFd, times: &Timestamps) -> Result<()> {
         self.step(Step::SetTimes)?;
         rustix::fs::futimens(file, times)
+    }
+
+    /// Gives a file to a group.
+    pub(super) fn set_group(&self, file: impl AsFd, group: Gid) -> Result<()> {
+        self.step(Step::SetAccess)?;
+        rustix::fs::fchown(file, None, Some(group))
+    }
+
+    /// Gives a file an ACL, by the attribute that has it.
+    pub(super) fn set_acl(&self, file: impl AsFd, attribute: &str, acl: &[u8]) -> Result<()> {
+        self.step(Step::SetAccess)?;
+        rustix::fs::fsetxattr(file, attribute, acl, XattrFlags::empty())
     }
 
     /// Removes a file.

@@ -312,6 +312,7 @@ impl Inbox {
         }
         core.check_name(&name)?;
         core.check_path(sender, &name, offer.size)?;
+        let copy = core.bytes_of_copy(&name, offer.size);
         let plan = Plan {
             identity: sender.clone(),
             name,
@@ -319,14 +320,16 @@ impl Inbox {
             digest: offer.digest,
             modified_ns: offer.modified_ns,
             executable: offer.executable,
+            copy,
         };
         if let Some(resume) = partial::resumable(offer) {
             return self.open_resumable(offer, &plan, &resume);
         }
-        core.check_space(offer.size, None)?;
+        let bytes = plan.with_copy(offer.size);
+        core.check_space(bytes, None)?;
         let reservation = core.reserve(sender, offer.size)?;
         core.check_new_folders(plan.name.parent())?;
-        let claim = Claim::of_transient(core, offer.size);
+        let claim = Claim::of_transient(core, bytes);
         let upload = Transient::new(self, core, plan, reservation, claim);
         Ok(Verdict::Accepted(Upload::transient(upload)))
     }
@@ -350,7 +353,8 @@ impl Inbox {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;
                 let missing = offer.size.map(|size| size.saturating_sub(holder.bytes()));
-                if let Err(refusal) = core.check_space(missing, Some(holder.claim())) {
+                let bytes = plan.with_copy(missing);
+                if let Err(refusal) = core.check_space(bytes, Some(holder.claim())) {
                     holder.signals().fail(refusal.clone());
                     return Err(refusal);
                 }

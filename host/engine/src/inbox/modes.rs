@@ -9,11 +9,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Gid, XattrFlags};
+use rustix::fs::Gid;
 use rustix::io::Result;
 
 use super::Core;
+use super::disk::Disk;
 use super::folders::RECENT_MS;
+use super::placement::Place;
+use super::stage::StagedFile;
 use super::tree;
 
 /// The attribute with the default ACL of a folder.
@@ -57,14 +60,14 @@ impl Inheritance {
     /// # Errors
     ///
     /// Where this user may not, or it cannot be told what the ACL comes to.
-    pub(super) fn give(&self, file: BorrowedFd<'_>) -> Result<()> {
+    pub(super) fn give(&self, disk: &Disk, file: BorrowedFd<'_>) -> Result<()> {
         if let Some(group) = self.group {
-            rustix::fs::fchown(file, None, Some(group))?;
+            disk.set_group(file, group)?;
         }
         if let Some(default) = &self.default_acl {
             let executable = rustix::fs::fstat(file)?.st_mode & 0o100 != 0;
             let acl = access_acl(default, executable).ok_or(rustix::io::Errno::INVAL)?;
-            rustix::fs::fsetxattr(file, ACCESS_ACL, &acl, XattrFlags::empty())?;
+            disk.set_acl(file, ACCESS_ACL, &acl)?;
         }
         Ok(())
     }
@@ -72,13 +75,17 @@ impl Inheritance {
 
 /// What the folder of the last file had to inherit, for the next one.
 #[derive(Default)]
-pub(super) struct Inheritances(Mutex<Option<Recent>>);
+pub(super) struct Inheritances {
+    recent: Mutex<Option<Recent>>,
+    /// What was asked about last, and whether this user can give a file that.
+    tried: Mutex<Option<(Arc<Inheritance>, bool)>>,
+}
 
 struct Recent {
     parent: String,
     inheritance: Option<Arc<Inheritance>>,
-    /// Whether files have to be copied into it.
-    is_elsewhere: bool,
+    /// As seen from staging.
+    place: Place,
     since: Instant,
 }
 
@@ -91,12 +98,40 @@ impl Core {
 
     /// Whether a file has to be copied into the folder `parent`, as far as can be told.
     pub(super) fn is_copied_into(&self, parent: Option<&str>) -> bool {
-        self.of_recent(parent, |recent| recent.is_elsewhere).unwrap_or(false)
+        self.of_recent(parent, |recent| recent.place != Place::Here).unwrap_or(false)
+    }
+
+    /// Whether a file has to be copied into the folder `parent` on the disk that it is staged on, as far as can be
+    /// told before there is a file: then it takes its room twice.
+    pub(super) fn takes_room_twice(self: &Arc<Self>, parent: Option<&str>) -> bool {
+        let known = self.of_recent(parent, |recent| (recent.place, recent.inheritance.clone()));
+        match known {
+            Some((Place::Here, Some(inheritance))) => !self.can_give(&inheritance),
+            Some((Place::OtherMount, _)) => true,
+            Some((Place::Here | Place::OtherDisk, _)) | None => false,
+        }
+    }
+
+    /// Whether this user can give a staged file what it inherits: tried, since group, capabilities, user namespace
+    /// and file system decide.
+    fn can_give(self: &Arc<Self>, inheritance: &Arc<Inheritance>) -> bool {
+        let mut tried = self.inheritances.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, can_give)) = &*tried
+            && of == inheritance
+        {
+            return *can_give;
+        }
+        // Where no file can be made, the upload will tell.
+        let Ok(mut file) = StagedFile::create(self) else { return true };
+        file.inherit(inheritance);
+        let can_give = !file.needs_copy();
+        *tried = Some((Arc::clone(inheritance), can_give));
+        can_give
     }
 
     fn of_recent<T>(&self, parent: Option<&str>, of: impl FnOnce(&Recent) -> T) -> Option<T> {
         let path = parent.unwrap_or_default();
-        let mut recent = self.inheritances.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.inheritances.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recent) = &*recent
             && recent.parent == path
             && recent.since.elapsed() < Duration::from_millis(RECENT_MS)
@@ -107,8 +142,8 @@ impl Core {
         let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
         let inheritance = Inheritance::of(&folder).map(Arc::new);
         let (parent, since) = (path.to_owned(), Instant::now());
-        let is_elsewhere = self.is_elsewhere(&folder);
-        Some(of(recent.insert(Recent { parent, inheritance, is_elsewhere, since })))
+        let place = self.place(&folder);
+        Some(of(recent.insert(Recent { parent, inheritance, place, since })))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether a file can be put into the folder that it is for: asked before its bytes come.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Access, AtFlags, StatxFlags};
 use sandport_protocol::{EntryName, RESERVED_NAME, Refusal};
@@ -8,6 +9,10 @@ use sandport_protocol::{EntryName, RESERVED_NAME, Refusal};
 use super::Core;
 use super::space::{STAT_BLOCK_BYTES, does_not_fit};
 use super::tree::{self, Folder};
+
+/// From which announced size on it is asked whether there is room for a copy too. Bytes. Under it the question costs
+/// more than finding out.
+const COPY_CHECK_BYTES_MIN: u64 = 1024 * 1024;
 
 /// Where a folder is, as far as it matters to a move. A rename fails between two mounts of one file system too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +34,27 @@ impl Whereabouts {
     }
 }
 
+/// Where a folder is, as seen from where files are staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Files can be moved there, as far as can be told; publishing tells.
+    Here,
+    /// On the same disk, but by another mount: they have to be copied.
+    OtherMount,
+    /// On another disk, as a subvolume seems to be too.
+    OtherDisk,
+}
+
 impl Core {
     /// Refuses what could not be put into its folder: this process may not write there, or it is on another
-    /// file system that has no room. Where the folder does not exist yet, the one that it will be made in counts.
+    /// file system that has no room. Room for a copy on the disk that files are staged on is asked for along with
+    /// that for the file ([`Core::bytes_of_copy`]). Where the folder does not exist yet, the one that it will be made in counts.
     pub(super) fn check_folder(&self, name: &EntryName, size: Option<u64>) -> Result<(), Refusal> {
         let folder = tree::nearest(self.layout.root.as_fd(), name.parent())
             .map_err(|obstacle| self.refusal_of_path(obstacle))?;
         rustix::fs::accessat(&folder, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
             .map_err(|errno| self.refusal("make a file in its folder", errno))?;
-        if let (Some(size), true) = (size, self.is_elsewhere(&folder))
+        if let (Some(size), true) = (size, self.place(&folder) != Place::Here)
             && available(folder.as_fd())
                 .is_some_and(|available| size > available.saturating_add(left_copy_bytes(&folder)))
         {
@@ -46,13 +63,20 @@ impl Core {
         Ok(())
     }
 
-    /// Whether files cannot be moved to the folder from where they are staged. Where it cannot be told, publishing
-    /// tells.
-    pub(super) fn is_elsewhere(&self, folder: &Folder<'_>) -> bool {
-        matches!(
-            (Whereabouts::of(folder), Whereabouts::of(&self.layout.staging)),
-            (Ok(folder), Ok(staging)) if folder != staging
-        )
+    /// Where the folder is.
+    pub(super) fn place(&self, folder: &Folder<'_>) -> Place {
+        match (Whereabouts::of(folder), Whereabouts::of(&self.layout.staging)) {
+            (Ok(folder), Ok(staging)) if folder.device != staging.device => Place::OtherDisk,
+            (Ok(folder), Ok(staging)) if folder != staging => Place::OtherMount,
+            _ => Place::Here,
+        }
+    }
+
+    /// What a copy of such a file takes of the disk that it is staged on, beside the file itself, until it is
+    /// published. Bytes.
+    pub(super) fn bytes_of_copy(self: &Arc<Self>, name: &EntryName, size: Option<u64>) -> u64 {
+        let size = size.filter(|size| *size >= COPY_CHECK_BYTES_MIN).unwrap_or(0);
+        if size > 0 && self.takes_room_twice(name.parent()) { size } else { 0 }
     }
 }
 

@@ -193,7 +193,8 @@ impl StagedFile {
 
     /// Gives the file what it inherits from the folder that it is for.
     pub(super) fn inherit(&mut self, inheritance: &Inheritance) {
-        let given = self.open().and_then(|file| inheritance.give(file));
+        let core = Arc::clone(&self.core);
+        let given = self.open().and_then(|file| inheritance.give(&core.disk, file));
         if let Err(errno) = given {
             tracing::debug!(error = %errno, "a file has to be copied to inherit from its folder");
             self.needs_copy = true;

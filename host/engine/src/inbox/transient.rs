@@ -216,9 +216,11 @@ impl Shared {
         let executable = plan.executable && self.core.options.allow_executable;
         let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);
-        let reservation = receiving.reservation;
+        let (reservation, claim) = (receiving.reservation, receiving.claim);
         let (identity, name) = (plan.identity.clone(), plan.name.clone());
-        Ok(FileWork::new(identity, name, staged, record, reservation))
+        let mut file = FileWork::new(identity, name, staged, record, reservation);
+        file.claim = claim.filter(|_| plan.copy > 0).map(Arc::new);
+        Ok(file)
     }
 }
 

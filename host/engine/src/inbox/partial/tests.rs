@@ -43,7 +43,8 @@ fn lose(partial: &Arc<Partial>) -> (Holder, impl FnOnce()) {
     let name = partial.name().clone();
     let size = partial.size();
     let identity = Identity::ANONYMOUS;
-    let plan = Plan { identity, name, size, digest: None, modified_ns: None, executable: false };
+    let plan =
+        Plan { identity, name, size, digest: None, modified_ns: None, executable: false, copy: 0 };
     let (later, evicted) = partial.hold(&plan, &Resume { epoch: 2, ..RESUME }).unwrap().unwrap();
     (later, || partial.dismiss(evicted))
 }

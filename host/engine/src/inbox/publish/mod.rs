@@ -35,6 +35,7 @@ use sandport_protocol::{EntryName, Receipt, Refusal};
 use super::commit::{Job, Ticket, Work};
 use super::folders::Folders;
 use super::receipts::{Publication, Record};
+use super::space::Claim;
 use super::stage::StagedFile;
 use super::tree::Folder;
 use super::usage::Reservation;
@@ -53,6 +54,8 @@ pub(super) struct FileWork {
     pub(super) record: Record,
     /// Its part of the quota, where there is one.
     pub(super) reservation: Option<Reservation>,
+    /// What is claimed of the disk for a copy of it, until it is published.
+    pub(super) claim: Option<Arc<Claim>>,
     pub(super) way: Way,
     /// How many copies were made of it.
     pub(super) copies: u32,
@@ -68,8 +71,8 @@ impl FileWork {
         record: Record,
         reservation: Option<Reservation>,
     ) -> Self {
-        let (way, copies, is_synced) = (Way::Move, 0, false);
-        Self { identity, name, staged, record, reservation, way, copies, is_synced }
+        let (claim, way, copies, is_synced) = (None, Way::Move, 0, false);
+        Self { identity, name, staged, record, reservation, claim, way, copies, is_synced }
     }
 }
 

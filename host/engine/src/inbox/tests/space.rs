@@ -1,9 +1,13 @@
 //! Uploads that want more of the disk than there is, together, and what becomes of the disk.
 
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::io::Errno;
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{content, resumable};
 use super::*;
+use crate::inbox::disk::Step;
 
 const MIB: usize = 1 << 20;
 
@@ -174,5 +178,59 @@ fn an_upload_that_was_refused_and_is_resumed_is_not_given_up() {
         assert!(is_full(inbox.open(&offer("other", &content))));
         fs::remove_file(inbox.dir().join("ballast")).unwrap();
         assert_eq!(finish(again, &content).unwrap().name, "big1");
+    });
+}
+
+/// A disk of 16 MiB with an inbox, and another folder of it that is mounted there.
+const BOUND: &str = "mount -t tmpfs -o size=16m tmpfs \"$0\" && mkdir -p \"$0/other\" \"$0/inbox/bound\" && \
+    mount --bind \"$0/other\" \"$0/inbox/bound\"";
+
+/// Runs `work` over an inbox on a disk of 16 MiB for each folder into which files can only be copied: a mount of the
+/// same disk, and one that has what this user may not give a file.
+fn where_files_take_room_twice(work: impl Fn(&Inbox, &str)) {
+    namespace::run_inside(namespace::MOUNT, BOUND, |dir| {
+        let inbox = Inbox::create(&dir.join("inbox"), InboxOptions::default()).unwrap();
+        let team = dir.join("inbox/team");
+        fs::create_dir(&team).unwrap();
+        fs::set_permissions(&team, fs::Permissions::from_mode(0o2775)).unwrap();
+        inbox.handle.core.disk.watch(Box::new(|step| match step {
+            Step::SetAccess => Err(Errno::PERM),
+            _ => Ok(()),
+        }));
+        work(&inbox, "bound");
+        work(&inbox, "team");
+    });
+}
+
+#[test]
+fn a_file_that_will_be_copied_is_refused_where_only_one_fits() {
+    where_files_take_room_twice(|inbox, folder| {
+        for with_key in [true, false] {
+            let announced = |key: u8, folder: &str, size: usize| {
+                let offer = keyed(key, Some(size));
+                let resume = offer.resume.filter(|_| with_key);
+                inbox.open(&Offer { name: Some(format!("{folder}/{key}")), resume, ..offer })
+            };
+            assert!(is_full(announced(1, folder, 10 * MIB)), "{folder}");
+            assert!(matches!(announced(2, "plain", 10 * MIB), Ok(Verdict::Accepted(_))));
+            let Ok(Verdict::Accepted(upload)) = announced(3, folder, 6 * MIB) else {
+                panic!("two of them fit")
+            };
+            let receipt = finish(upload, &content(6 * MIB)).unwrap();
+            fs::remove_file(inbox.dir().join(receipt.name)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn others_do_not_take_the_room_of_a_copy() {
+    where_files_take_room_twice(|inbox, folder| {
+        let content = content(6 * MIB);
+        let first = Offer { name: Some(format!("{folder}/a")), ..keyed(1, Some(content.len())) };
+        let first = accept(inbox, &first);
+        first.body(extent_of(0, MIB)).unwrap().write(&content[..MIB]);
+        assert!(is_full(inbox.open(&keyed(2, Some(6 * MIB)))), "{folder}");
+        let receipt = finish(first, &content).unwrap();
+        fs::remove_file(inbox.dir().join(receipt.name)).unwrap();
     });
 }

@@ -257,7 +257,10 @@ impl Partial {
             reservation => reservation,
         };
         let (identity, name) = (self.identity.clone(), self.name.clone());
-        Ok(FileWork::new(identity, name, staged, record, reservation))
+        let mut file = FileWork::new(identity, name, staged, record, reservation);
+        // The connection that brought the last of it gives it up now. A stream claims what it would bring next.
+        file.claim = self.state().claim.upgrade().filter(|_| self.size.is_some());
+        Ok(file)
     }
 
     /// Writes the journal if there is none, also where nothing is to be kept.

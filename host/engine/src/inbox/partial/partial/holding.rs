@@ -47,7 +47,7 @@ impl Partial {
         state.holders.insert(number, Arc::clone(&signals));
         let claim = state.claim.upgrade().unwrap_or_else(|| {
             let missing = self.size.map(|size| size.saturating_sub(state.whole.bytes()));
-            Arc::new(Claim::new(&self.core, missing))
+            Arc::new(Claim::new(&self.core, plan.with_copy(missing)))
         });
         state.claim = Arc::downgrade(&claim);
         self.core.is_resumed(self.id);
