@@ -60,9 +60,11 @@ pub(super) fn pass(core: &Core, expiry: Duration, clock: &mut EvenClock, reading
             for error in &swept.failed {
                 tracing::warn!(%error, "could not remove an upload that nobody goes on with");
             }
+            let names = swept.removed.iter().filter_map(|leftover| leftover.path.file_name());
+            let names: Vec<&str> = names.filter_map(OsStr::to_str).collect();
+            core.space.forget_removed(&names);
             if let Some(usage) = &core.usage {
-                let names = swept.removed.iter().filter_map(|leftover| leftover.path.file_name());
-                names.filter_map(OsStr::to_str).for_each(|name| usage.removed_waiting(name));
+                names.iter().for_each(|name| usage.removed_waiting(name));
             }
             if !swept.removed.is_empty() {
                 let removed = swept.removed.len();

@@ -187,8 +187,8 @@ impl Partials {
         self.discard_waiting(core, Id::of(sender, resume));
     }
 
-    /// Removes an upload that waits to be resumed. One that a connection is at goes on.
-    pub(super) fn discard_waiting(&self, core: &Core, id: Id) {
+    /// Removes an upload that waits to be resumed; whether there was one. One that a connection is at goes on.
+    pub(super) fn discard_waiting(&self, core: &Core, id: Id) -> bool {
         // Under the lock, so that nobody opens it meanwhile.
         let known = self.known();
         match known.get(&id).map(Arc::clone) {
@@ -196,9 +196,7 @@ impl Partials {
             Some(partial) => {
                 drop(known);
                 // Its journal may be held by who waits for a body of it.
-                if !partial.is_held() {
-                    partial.discard_unheld();
-                }
+                !partial.is_held() && partial.discard_unheld()
             }
         }
     }

@@ -243,24 +243,28 @@ impl Journal {
     }
 }
 
-/// Removes both files, the journal first: without it the data says nothing.
-pub(super) fn remove(core: &Core, id: Id) {
+/// Removes both files, the journal first: without it the data says nothing. Whether there was data.
+pub(super) fn remove(core: &Core, id: Id) -> bool {
     remove_journal(core, id);
-    remove_file(core, &data_name(id));
+    let is_removed = remove_file(core, &data_name(id));
+    core.space.forget_refused(id);
     if let Some(usage) = &core.usage {
         usage.removed_waiting(&data_name(id));
     }
+    is_removed
 }
 
 pub(super) fn remove_journal(core: &Core, id: Id) {
     remove_file(core, &journal_name(id));
 }
 
-fn remove_file(core: &Core, name: &str) {
+fn remove_file(core: &Core, name: &str) -> bool {
     match core.disk.remove(&core.layout.partials, name) {
-        Ok(()) | Err(Errno::NOENT) => {}
+        Ok(()) => return true,
+        Err(Errno::NOENT) => {}
         Err(errno) => tracing::warn!(error = %errno, name, "could not remove a partial file"),
     }
+    false
 }
 
 /// Removes data that has no journal. What does not look like ours is left alone.

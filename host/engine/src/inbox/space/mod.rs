@@ -74,6 +74,24 @@ impl Space {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An upload is under way again, or is gone: there is nothing to be freed for others.
+    pub(super) fn forget_refused(&self, id: Id) {
+        self.refused().retain(|refused| refused.id != id);
+    }
+
+    /// Uploads are gone whose data had these names.
+    pub(super) fn forget_removed(&self, names: &[&str]) {
+        let is_gone = |refused: &Refused| names.contains(&partial::data_name(refused.id).as_str());
+        self.refused().retain(|refused| !is_gone(refused));
+    }
+
+    /// The upload that was refused first, where all of them would free so many bytes.
+    fn take_refused(&self, bytes: u64) -> Option<Refused> {
+        let mut refused = self.refused();
+        let all = refused.iter().fold(0_u64, |all, refused| all.saturating_add(refused.bytes));
+        (!refused.is_empty() && all >= bytes).then(|| refused.remove(0))
+    }
+
     fn refused(&self) -> MutexGuard<'_, Vec<Refused>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -234,30 +252,20 @@ impl Core {
         refused.push(Refused { id, bytes });
     }
 
-    /// Somebody has come back for an upload: it is under way again.
-    pub(super) fn is_resumed(&self, id: Id) {
-        self.space.refused().retain(|refused| refused.id != id);
-    }
-
-    /// Removes uploads that were refused for want of space, the oldest first, until `bytes` are free. Whether
+    /// Removes uploads that were refused for want of space, the oldest first, until they have freed `bytes`. Whether
     /// it came to that; where all of them would not do, none is removed.
     fn make_room(&self, bytes: u64) -> bool {
-        let going = {
-            let mut refused = self.space.refused();
-            let mut freed = 0_u64;
-            let count = refused.iter().position(|refused| {
-                freed = freed.saturating_add(refused.bytes);
-                freed >= bytes
-            });
-            match count {
-                Some(last) => refused.drain(..=last).collect::<Vec<_>>(),
-                None => return false,
-            }
-        };
         let Some(partials) = self.partials.upgrade() else { return false };
-        for Refused { id, bytes } in going {
-            tracing::info!(%id, bytes, "removed an upload that was refused for want of space: others need the room");
-            partials.discard_waiting(self, id);
+        let mut freed = 0_u64;
+        while freed < bytes {
+            let Some(Refused { id, bytes }) = self.space.take_refused(bytes - freed) else {
+                return false;
+            };
+            // Somebody may have come back for it just now, or another program has removed it.
+            if partials.discard_waiting(self, id) {
+                tracing::info!(%id, bytes, "removed an upload that was refused for want of space: others need the room");
+                freed = freed.saturating_add(bytes);
+            }
         }
         true
     }

@@ -1,13 +1,17 @@
 //! Uploads that want more of the disk than there is, together, and what becomes of the disk.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{content, resumable};
 use super::*;
+use crate::inbox::care::{EvenClock, Reading};
 use crate::inbox::disk::Step;
+use crate::inbox::expiry;
 
 const MIB: usize = 1 << 20;
 
@@ -178,6 +182,69 @@ fn an_upload_that_was_refused_and_is_resumed_is_not_given_up() {
         assert!(is_full(inbox.open(&offer("other", &content))));
         fs::remove_file(inbox.dir().join("ballast")).unwrap();
         assert_eq!(finish(again, &content).unwrap().name, "big1");
+    });
+}
+
+/// Runs `work` over an inbox that keeps 4 MiB of its disk of 16 MiB free and has refused an upload therefore: some 6 MiB
+/// of that wait to be resumed, and nobody has them open.
+fn with_one_refused(work: impl Fn(&Inbox)) {
+    namespace::run_inside(namespace::MOUNT, DISK_OF_16_MIB, |dir| {
+        let watermark_interval = Duration::from_millis(1);
+        let options =
+            InboxOptions { free_min: 4 << 20, watermark_interval, ..InboxOptions::default() };
+        let inbox = Inbox::create(&dir.join("inbox"), options).unwrap();
+        let upload = accept(&inbox, &keyed(1, Some(10 * MIB)));
+        fs::write(dir.join("ballast"), vec![0; 6 * MIB]).unwrap();
+        let mut body = upload.body(ALL).unwrap();
+        content(10 * MIB).chunks(MIB / 4).for_each(|piece| body.write(piece));
+        assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
+        drop((body, upload));
+        until("nobody has the upload open", || inbox.handle.partials.is_empty());
+        work(&inbox);
+    });
+}
+
+/// Fills what is left of the disk.
+fn fill(inbox: &Inbox) {
+    let mut ballast = fs::File::create(inbox.dir().join("more-ballast")).unwrap();
+    while ballast.write_all(&[7; 64 * 1024]).is_ok() {}
+}
+
+#[test]
+fn an_upload_that_expired_makes_no_room_for_another() {
+    with_one_refused(|inbox| {
+        let week = Duration::from_secs(7 * 86_400);
+        for entry in fs::read_dir(inbox.dir().join(".sandport/partials")).unwrap() {
+            let file = fs::File::options().write(true).open(entry.unwrap().path()).unwrap();
+            file.set_modified(SystemTime::now() - 2 * week).unwrap();
+        }
+        let mut clock = EvenClock::default();
+        let now = Reading::now();
+        let mut hour_s = 0;
+        // Who closes it may be at that still.
+        until("it has expired", || {
+            let reading = Reading { wall_s: now.wall_s + hour_s, boot_s: now.boot_s + hour_s };
+            expiry::pass(&inbox.handle.core, week, &mut clock, reading);
+            hour_s += 3_600;
+            partials(inbox) == 0
+        });
+        fill(inbox);
+        assert!(is_full(inbox.open(&keyed(2, Some(MIB + 1)))));
+    });
+}
+
+#[test]
+fn an_upload_that_another_program_removed_makes_no_room() {
+    with_one_refused(|inbox| {
+        assert!(partials(inbox) > 0);
+        for entry in fs::read_dir(inbox.dir().join(".sandport/partials")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        fill(inbox);
+        assert!(is_full(inbox.open(&offer("tiny", b"tiny"))));
+        fs::remove_file(inbox.dir().join("more-ballast")).unwrap();
+        // The system frees it when nobody has it open, as who moves watermarks may.
+        until("there is room", || send(inbox, "tiny", b"tiny").is_ok());
     });
 }
 

@@ -37,7 +37,7 @@ impl Partial {
             _ => state.make_way(resume).map_err(Some),
         });
         match discarded {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             Err(None) => Ok(false),
             Err(Some(refusal)) => Err(refusal),
         }
@@ -54,9 +54,9 @@ impl Partial {
         let _ = self.discard(holds);
     }
 
-    /// Ends it and removes what is here, where nobody has it.
-    pub(in crate::inbox::partial) fn discard_unheld(&self) {
-        self.discard_if(|state| !state.is_held());
+    /// Ends it and removes what is here, where nobody has it; whether something was.
+    pub(in crate::inbox::partial) fn discard_unheld(&self) -> bool {
+        self.discard_if(|state| !state.is_held())
     }
 
     /// The same, where nobody has had it after this holder.
@@ -64,21 +64,22 @@ impl Partial {
         self.discard_if(|state| !state.is_held() && state.holders_made == holder);
     }
 
-    fn discard_if(&self, is_unwanted: impl FnOnce(&State) -> bool) {
+    fn discard_if(&self, is_unwanted: impl FnOnce(&State) -> bool) -> bool {
         let why = Refusal::new(RefusalCode::Cancelled, "nobody needs it any more");
-        // Whoever has it goes on.
-        let _ = self.discard(|state| match is_unwanted(state) {
+        let discarded = self.discard(|state| match is_unwanted(state) {
             true => Ok(state.evict(why)),
             false => Err(()),
         });
+        // Whoever has it goes on.
+        discarded.unwrap_or(false)
     }
 
-    /// Ends it and removes what is here, if `evict` lets it.
-    fn discard<E>(&self, evict: impl FnOnce(&mut State) -> Result<Evicted, E>) -> Result<(), E> {
+    /// Ends it and removes what is here, if `evict` lets it; whether there was data.
+    fn discard<E>(&self, evict: impl FnOnce(&mut State) -> Result<Evicted, E>) -> Result<bool, E> {
         let journal = self.journal();
         let mut state = self.state();
         if state.ended {
-            return Ok(());
+            return Ok(false);
         }
         let evicted = evict(&mut state)?;
         state.ended = true;
@@ -94,13 +95,11 @@ impl Partial {
         drop(state);
         claim.inspect(|claim| claim.release());
         // Before it is forgotten: then somebody else may make the files anew.
-        if on_disk {
-            store::remove(&self.core, self.id);
-        }
+        let is_removed = on_disk && store::remove(&self.core, self.id);
         if let Some(partials) = self.partials.upgrade() {
             partials.forget(self);
         }
-        Ok(())
+        Ok(is_removed)
     }
 
     /// A holder is through. It is published when all are; `None`: the holder has lost the upload just now.
@@ -148,7 +147,7 @@ impl Partial {
             Ok(work) => Work::File(work),
             Err(refusal) => {
                 if refusal.code == RefusalCode::DigestMismatch {
-                    let Ok(()) =
+                    let Ok(_) =
                         self.discard(|state| Ok::<_, Infallible>(state.evict(refusal.clone())));
                 }
                 match goes_on {

@@ -50,7 +50,7 @@ impl Partial {
             Arc::new(Claim::new(&self.core, plan.with_copy(missing)))
         });
         state.claim = Arc::downgrade(&claim);
-        self.core.is_resumed(self.id);
+        self.core.space.forget_refused(self.id);
         Ok(Some((Holder::new(Arc::clone(self), number, signals, claim, plan), evicted)))
     }
 
