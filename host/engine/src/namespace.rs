@@ -9,6 +9,10 @@ use std::process::Command;
 /// Arguments of `unshare` for a test that mounts something.
 pub(crate) const MOUNT: &[&str] = &["--user", "--map-root-user", "--mount"];
 
+/// And for one by a user who is not root and has all capabilities.
+pub(crate) const CAPABLE_USER: &[&str] =
+    &["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"];
+
 /// Tells the second run where its folder is.
 const FOLDER: &str = "SANDPORT_TEST_FOLDER";
 

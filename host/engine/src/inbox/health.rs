@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Access, AtFlags, Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use sandport_protocol::inbox::{Failure, no_folder};
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::error::{Subject, failure};
 use super::layout::Layout;
-use super::tree::Obstacle;
+use super::tree::{self, Obstacle};
 use super::{Core, Inbox, InboxError};
 
 /// How often somebody looks whether an inbox is still there that nobody sends anything to. It costs a dozen
@@ -192,8 +192,7 @@ fn look_at(directory: &OwnedFd) -> Option<Loss> {
     {
         return Some(Loss::Closed(Errno::ROFS));
     }
-    let wanted = Access::WRITE_OK | Access::EXEC_OK;
-    rustix::fs::accessat(directory, ".", wanted, AtFlags::empty()).err().and_then(loss_of)
+    tree::may_write(directory).err().and_then(loss_of)
 }
 
 /// Whether no path leads to a directory any more: it was removed, its file system was unmounted lazily, or another

@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 use sandport_protocol::inbox::{LAYOUT_FILE, LAYOUT_VERSION};
@@ -26,6 +26,7 @@ use super::modes;
 use super::partial;
 use super::placement::Whereabouts;
 use super::publish;
+use super::tree;
 use super::unpublished::Unpublished;
 
 /// The name of the file with the version of the layout.
@@ -185,9 +186,7 @@ fn open_dir(at: impl AsFd, name: &Path, path: &Path, extra: OFlags) -> Result<Ow
 }
 
 fn writable(dir: &OwnedFd, path: &Path) -> Result<(), InboxError> {
-    let wanted = Access::WRITE_OK | Access::EXEC_OK;
-    rustix::fs::accessat(dir, ".", wanted, AtFlags::empty())
-        .map_err(|errno| failed("write", path, errno))
+    tree::may_write(dir).map_err(|errno| failed("write", path, errno))
 }
 
 /// Takes the lock of the inbox without waiting and leaves this process's number in it.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::fs::{Access, AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, StatxFlags};
 use sandport_protocol::{EntryName, RESERVED_NAME, Refusal};
 
 use super::Core;
@@ -52,7 +52,7 @@ impl Core {
     pub(super) fn check_folder(&self, name: &EntryName, size: Option<u64>) -> Result<(), Refusal> {
         let folder = tree::nearest(self.layout.root.as_fd(), name.parent())
             .map_err(|obstacle| self.refusal_of_path(obstacle))?;
-        rustix::fs::accessat(&folder, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
+        tree::may_write(&folder)
             .map_err(|errno| self.refusal("make a file in its folder", errno))?;
         if let (Some(size), true) = (size, self.place(&folder) != Place::Here)
             && available(folder.as_fd())

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use sandport_protocol::{EntryName, Refusal};
 
@@ -153,6 +153,23 @@ pub(super) fn look_up(root: BorrowedFd<'_>, name: &EntryName) -> Result<Option<S
     match open_folder(root, name.parent())? {
         Some(folder) => look(&folder, name.leaf()),
         None => Ok(None),
+    }
+}
+
+/// Whether this process may make files in a folder: by the user and the capabilities that it acts with.
+///
+/// # Errors
+///
+/// `ACCESS`, `ROFS` and others: it may not.
+pub(super) fn may_write(folder: impl AsFd) -> rustix::io::Result<()> {
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    match rustix::fs::accessat(&folder, c".", wanted, AtFlags::EACCESS) {
+        // Some container profiles answer so to calls that they do not know.
+        Err(Errno::PERM) => rustix::fs::accessat(&folder, c".", wanted, AtFlags::empty()),
+        // A kernel before 5.8 tells it only of the user who has started the program. If that is another one, writing
+        // tells.
+        Err(Errno::NOSYS) => Ok(()),
+        told => told,
     }
 }
 

@@ -192,3 +192,15 @@ fn a_read_only_file_system_is_named() {
         }
     });
 }
+
+#[test]
+fn capabilities_of_the_server_count_where_it_asks_what_it_may_write() {
+    let setup = "mkdir -p \"$0/inbox/closed\" && chmod 0555 \"$0/inbox\" \"$0/inbox/closed\"";
+    namespace::run_inside(namespace::CAPABLE_USER, setup, |top| {
+        let inbox = create(&top.join("inbox")).unwrap();
+        // So long that it is asked before the bytes come.
+        let content = vec![7; PATH_CHECK_BYTES_MIN as usize];
+        send(&inbox, "closed/a", &content).unwrap();
+        assert!(inbox.loss().is_none());
+    });
+}
