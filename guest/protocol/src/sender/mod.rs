@@ -9,15 +9,8 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
-use crate::extents::Cursor;
-use crate::wire::{
-    Cancel, Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, PrefaceMatcher,
-    SenderMessage, VERSION, cut,
-};
-use crate::{
-    AGENT_BYTES_MAX, Credential, DETAIL_BYTES_MAX, Digest, EntryKind, Millis, Offer, Refusal,
-    UploadId,
-};
+use crate::wire::{FrameDecoder, Hello, PREFACE, PrefaceMatcher, SenderMessage, VERSION, cut};
+use crate::{AGENT_BYTES_MAX, DETAIL_BYTES_MAX, Millis, Refusal, UploadId};
 
 mod answers;
 pub mod classic;
@@ -25,12 +18,14 @@ mod clock;
 mod error;
 mod outbox;
 mod output;
+mod uploads;
 
 use clock::Course;
 pub use clock::{FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS};
 pub use error::{EndReason, Misuse};
 use outbox::Outbox;
 pub use output::{Event, Output, Welcomed};
+use uploads::Upload;
 
 /// The sending end of one native connection.
 pub struct Sender {
@@ -77,46 +72,6 @@ struct Granted {
     uploads_ahead_max: u32,
     bytes_ahead_max: u64,
     keep_alive_ms: Millis,
-}
-
-struct Upload {
-    offer: Offer,
-    state: State,
-    /// The size and the digest that were announced at the end.
-    finished: Option<(u64, Digest)>,
-    /// How much of it is durable, by what the receiver said. Bytes.
-    durable: u64,
-    /// How much of that has counted as progress. Bytes.
-    durable_counted: u64,
-}
-
-impl Upload {
-    fn new(offer: Offer) -> Self {
-        let state = State::offered(&offer);
-        Self { offer, state, finished: None, durable: 0, durable_counted: 0 }
-    }
-
-    /// Whether it waits for the receiver, and not for its own content.
-    fn is_receivers_turn(&self) -> bool {
-        match self.state {
-            State::Offered { .. } | State::Cancelled { .. } | State::Doomed => true,
-            State::DigestFirst => false,
-            State::Accepted { .. } => self.finished.is_some(),
-        }
-    }
-}
-
-enum State {
-    /// There is no verdict yet. `sent` bytes of payload were announced.
-    Offered { cursor: Cursor, sent: u64 },
-    /// Given up before its verdict, which will still come.
-    Cancelled { sent: u64 },
-    /// It has to be offered again with its digest.
-    DigestFirst,
-    /// The receiver has accepted it.
-    Accepted { cursor: Cursor },
-    /// What was sent ahead is not what the receiver misses: it is about to refuse.
-    Doomed,
 }
 
 impl Sender {
@@ -197,140 +152,6 @@ impl Sender {
         }
     }
 
-    /// Whether [`Sender::offer`] may be called: welcomed, not ended, room in the window.
-    pub fn can_offer(&self) -> bool {
-        let open = self.uploads.len() as u64;
-        matches!(self.stage, Stage::Open)
-            && !self.closing
-            && !self.authenticating
-            && self.granted.is_some_and(|granted| open < granted.uploads_ahead_max.into())
-    }
-
-    /// Whether `length` bytes of payload may go out now for an upload without a verdict.
-    pub fn can_send_ahead(&self, length: u64) -> bool {
-        let total = self.ahead_bytes.saturating_add(length);
-        self.granted.is_some_and(|granted| total <= granted.bytes_ahead_max)
-    }
-
-    /// Shows who the sender is. [`Event::Authenticated`] answers; a refusal ends the connection. No
-    /// offer may be made before the answer.
-    ///
-    /// # Errors
-    /// [`Misuse::WrongState`] before the welcome, after an offer, and the second time.
-    /// [`Misuse::TooLong`].
-    pub fn authenticate(&mut self, credential: Credential) -> Result<(), Misuse> {
-        if !self.can_offer() || self.next_id > 0 {
-            return Err(Misuse::WrongState);
-        }
-        self.say(&SenderMessage::Authenticate(credential))?;
-        self.authenticating = true;
-        self.course.further(self.now);
-        Ok(())
-    }
-
-    /// Offers a file or a directory and gives the number of the upload.
-    ///
-    /// # Errors
-    /// [`Misuse::NoOffer`], [`Misuse::TooLong`].
-    pub fn offer(&mut self, offer: Offer) -> Result<UploadId, Misuse> {
-        if !self.can_offer() {
-            return Err(Misuse::NoOffer);
-        }
-        let id = self.next_id;
-        self.say(&SenderMessage::Offer(NumberedOffer { id, offer: offer.clone() }))?;
-        self.next_id += 1;
-        self.uploads.insert(id, Upload::new(offer));
-        self.course.further(self.now);
-        Ok(id)
-    }
-
-    /// Offers an upload again with its digest, after [`Event::DigestFirst`].
-    ///
-    /// # Errors
-    /// [`Misuse::WrongState`], [`Misuse::TooLong`].
-    pub fn offer_digest(&mut self, id: UploadId, digest: Digest) -> Result<(), Misuse> {
-        let upload = self.uploads.get(&id).ok_or(Misuse::WrongState)?;
-        if !matches!(upload.state, State::DigestFirst) || matches!(self.stage, Stage::Ended) {
-            return Err(Misuse::WrongState);
-        }
-        let offer = Offer { digest: Some(digest), ..upload.offer.clone() };
-        self.say(&SenderMessage::Offer(NumberedOffer { id, offer: offer.clone() }))?;
-        self.uploads.insert(id, Upload::new(offer));
-        self.course.further(self.now);
-        Ok(())
-    }
-
-    /// Announces payload: an [`Output::Payload`] comes out. To be called for accepted uploads, or
-    /// ahead of the verdict within [`Sender::can_send_ahead`]. On an upload that is over already (its
-    /// refusal came in meanwhile) or that waits for its digest it does nothing and returns
-    /// `Ok(false)`.
-    ///
-    /// # Errors
-    /// [`Misuse`].
-    pub fn data(&mut self, id: UploadId, offset: u64, length: u64) -> Result<bool, Misuse> {
-        let can_send_ahead = self.can_send_ahead(length);
-        let Some(upload) = self.taking(id)? else { return Ok(false) };
-        match &mut upload.state {
-            State::Offered { cursor, sent } => {
-                if !can_send_ahead {
-                    return Err(Misuse::Ahead);
-                }
-                cursor.place(offset, length).map_err(|_| Misuse::OutOfOrder)?;
-                *sent += length;
-                self.ahead_bytes += length;
-            }
-            State::Accepted { cursor } => {
-                cursor.place(offset, length).map_err(|_| Misuse::OutOfOrder)?;
-            }
-            State::Cancelled { .. } | State::DigestFirst | State::Doomed => return Ok(false),
-        }
-        self.say(&SenderMessage::Data(Data { id, offset, length }))?;
-        if length > 0 {
-            self.out.push(Output::Payload { id, offset, length });
-        }
-        self.course.announced(self.now, length);
-        Ok(true)
-    }
-
-    /// Says that all of the file was sent. `Ok(false)` as with [`Sender::data`].
-    ///
-    /// # Errors
-    /// [`Misuse::OutOfOrder`] where something is missing or `size` is not the offered one;
-    /// [`Misuse::WrongState`].
-    pub fn finish(&mut self, id: UploadId, size: u64, digest: Digest) -> Result<bool, Misuse> {
-        let Some(upload) = self.taking(id)? else { return Ok(false) };
-        match &upload.state {
-            State::Offered { cursor, .. } | State::Accepted { cursor } => {
-                if !cursor.is_complete(upload.offer.size, size) {
-                    return Err(Misuse::OutOfOrder);
-                }
-            }
-            State::Cancelled { .. } | State::DigestFirst | State::Doomed => return Ok(false),
-        }
-        upload.finished = Some((size, digest));
-        self.say(&SenderMessage::Finish(Finish { id, size, digest }))?;
-        self.course.further(self.now);
-        Ok(true)
-    }
-
-    /// Gives one upload up; no event follows for it. `Ok(false)` as with [`Sender::data`].
-    ///
-    /// # Errors
-    /// [`Misuse::WrongState`], also after [`Sender::finish`].
-    pub fn cancel(&mut self, id: UploadId, reason: Refusal) -> Result<bool, Misuse> {
-        let Some(upload) = self.taking(id)? else { return Ok(false) };
-        match upload.state {
-            State::Offered { sent, .. } => upload.state = State::Cancelled { sent },
-            State::Cancelled { .. } => return Ok(false),
-            State::DigestFirst | State::Accepted { .. } | State::Doomed => {
-                self.uploads.remove(&id);
-            }
-        }
-        self.say(&SenderMessage::Cancel(Cancel { id, reason: presentable(reason) }))?;
-        self.shut_down_if_done();
-        Ok(true)
-    }
-
     /// No more offers will come: shuts down when every upload has its outcome.
     pub fn close(&mut self) {
         self.closing = true;
@@ -359,21 +180,6 @@ impl Sender {
         // At once, where the moment is to be noted from which on something is owed.
         let stall = if self.is_owed() { self.stall_at().or(Some(self.now)) } else { None };
         stall.into_iter().chain(self.stuck_at()).chain(self.keep_alive_at()).min()
-    }
-
-    /// The upload, if it is not over. Numbers that were never given out and uploads that are finished
-    /// already are the caller's error.
-    fn taking(&mut self, id: UploadId) -> Result<Option<&mut Upload>, Misuse> {
-        if id >= self.next_id {
-            return Err(Misuse::WrongState);
-        }
-        if !matches!(self.stage, Stage::Open) {
-            return Ok(None);
-        }
-        match self.uploads.get_mut(&id) {
-            Some(Upload { finished: Some(_), .. }) => Err(Misuse::WrongState),
-            upload => Ok(upload),
-        }
     }
 
     fn shut_down_if_done(&mut self) {
@@ -414,16 +220,6 @@ impl Sender {
     fn say_bounded(&mut self, message: &SenderMessage) {
         let said = self.say(message);
         debug_assert!(said.is_ok(), "texts are cut to far less than a frame");
-    }
-}
-
-impl State {
-    fn offered(offer: &Offer) -> Self {
-        let size = match offer.kind {
-            EntryKind::File => offer.size,
-            EntryKind::Directory => Some(0),
-        };
-        Self::Offered { cursor: Cursor::whole(size), sent: 0 }
     }
 }
 

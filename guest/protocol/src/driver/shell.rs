@@ -1,0 +1,115 @@
+//! What the driving loop runs on: one connection, and the inbox for what comes on it.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::receiver::LogLevel;
+use crate::{Credential, Digest, Extent, Identity, Millis, Offer, Receipt, Refusal};
+
+/// The other side sends nothing more, or the connection is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndOfInput;
+
+/// What became of an offer.
+#[derive(Debug)]
+pub enum Answer<U> {
+    /// It is here already.
+    Stored(Receipt),
+    /// Send it.
+    Accepted(U, Vec<Extent>),
+    /// Offer it again, with a digest.
+    DigestFirst,
+}
+
+/// How far a splice came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spliced {
+    /// This many bytes have moved.
+    Bytes(u64),
+    /// The connection has nothing now.
+    NoInput,
+    /// The upload takes nothing now.
+    NoRoom,
+}
+
+/// One connection, and the inbox for what comes on it. No function of it waits.
+pub trait Shell {
+    /// An upload that was accepted, with its body.
+    type Upload;
+    /// A commit that is under way.
+    type Commit;
+
+    /// A reading of the clock.
+    fn now(&mut self) -> Millis;
+
+    /// Reads up to `max` bytes. None: the connection has nothing now.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    fn read(&mut self, max: usize) -> Result<Bytes, EndOfInput>;
+
+    /// Reads up to `max` bytes and drops them; how many it were.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    fn skip(&mut self, max: u64) -> Result<u64, EndOfInput>;
+
+    /// Takes bytes to be sent.
+    fn send(&mut self, bytes: &[u8]);
+
+    /// How many bytes wait to be sent.
+    fn unsent(&self) -> usize;
+
+    /// Sends what the connection takes now; how many bytes are left.
+    fn flush(&mut self) -> usize;
+
+    /// `inbox.open`.
+    ///
+    /// # Errors
+    /// Those of the inbox.
+    fn open(&mut self, offer: Offer) -> Result<Answer<Self::Upload>, Refusal>;
+
+    /// Begins a body of the upload and ends an earlier one.
+    ///
+    /// # Errors
+    /// Those of the inbox.
+    fn body(&mut self, upload: &mut Self::Upload, extent: Extent) -> Result<(), Refusal>;
+
+    /// Writes what the body takes now of `bytes`; what is left. What fails is the upload's fault.
+    fn write(&mut self, upload: &mut Self::Upload, bytes: Bytes) -> Bytes;
+
+    /// Moves up to `max` bytes from the connection into the body.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    fn splice(&mut self, upload: &mut Self::Upload, max: u64) -> Result<Spliced, EndOfInput>;
+
+    /// Whether a body can be spliced into: it was begun, and that did not fail.
+    fn has_body(&self, upload: &Self::Upload) -> bool;
+
+    /// The fault of an upload, if it has one.
+    fn fault(&mut self, upload: &mut Self::Upload) -> Option<Refusal>;
+
+    /// How much of the upload is durable, if that is more than was last said: of one that can be
+    /// resumed.
+    fn progress(&mut self, upload: &mut Self::Upload) -> Option<u64>;
+
+    /// `inbox.upload.commit`.
+    fn commit(&mut self, upload: Self::Upload, size: u64, digest: Option<Digest>) -> Self::Commit;
+
+    /// The outcome of a commit, once it is known. It is asked for once.
+    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>>;
+
+    /// `inbox.upload.discard`.
+    fn discard(&mut self, upload: Self::Upload, reason: Option<Refusal>);
+
+    /// `gate.authenticate`.
+    ///
+    /// # Errors
+    /// `not-permitted`.
+    fn authenticate(&mut self, credential: Credential) -> Result<Identity, Refusal>;
+
+    /// `log.emit`.
+    fn log(&mut self, level: LogLevel, message: &str);
+}
