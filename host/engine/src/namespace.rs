@@ -21,6 +21,7 @@ const LEAVE_OUT: &str = "SANDPORT_TEST_WITHOUT_NAMESPACES";
 
 /// Runs `test` in namespaces as `unshare` makes them of `arguments`, after the shell command `setup`,
 /// which gets the path of an empty folder as `$0`. So does the test.
+#[expect(clippy::disallowed_methods, reason = "tests are told so")]
 pub(crate) fn run_inside(arguments: &[&str], setup: &str, test: impl FnOnce(&Path)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return test(Path::new(&folder));

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 /// No wait of a test that ends well takes so long, on a machine that is twenty times slower and has
 /// other things to do.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long a test may take that waits where no deadline can be set: in a lock, or for a thread. Above it, the whole
 /// run is given up, because nothing else ends such a wait.
@@ -17,7 +19,7 @@ const TEST_MAX: Duration = Duration::from_secs(900);
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
+        Err(_) => panic!("waited {PATIENCE:?} for this: {what}"),
     }
 }
 
@@ -31,17 +33,52 @@ pub(crate) fn block_on<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub(crate) fn receive<T>(what: &str, receiver: &Receiver<T>) -> T {
     match receiver.recv_timeout(PATIENCE) {
         Ok(value) => value,
-        Err(RecvTimeoutError::Timeout) => panic!("waited {PATIENCE:?} for {what}"),
+        Err(RecvTimeoutError::Timeout) => panic!("waited {PATIENCE:?} for this: {what}"),
         Err(RecvTimeoutError::Disconnected) => panic!("nobody is left to send {what}"),
     }
 }
 
 /// Waits until `is_so`, which other threads bring about and nobody tells.
+#[expect(clippy::disallowed_methods, reason = "it has a deadline")]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
-        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for this: {what}");
         std::thread::yield_now();
+    }
+}
+
+/// Waits for the end of a thread, and says what it gave. If it panicked, so does this.
+#[expect(clippy::disallowed_methods, reason = "the thread has ended")]
+pub(crate) fn joined<T>(what: &str, thread: ScopedJoinHandle<'_, T>) -> T {
+    until(what, || thread.is_finished());
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Lets a moment pass, the longer the more `turns`: for tests that try many interleavings of threads, each of which
+/// has to end well.
+#[expect(clippy::disallowed_methods, reason = "nothing is waited for")]
+pub(crate) fn linger(turns: usize) {
+    (0..turns).for_each(|_| std::hint::spin_loop());
+}
+
+/// Where threads wait for each other, so that they go on at the same moment.
+pub(crate) struct Barrier {
+    threads: usize,
+    arrived: AtomicUsize,
+}
+
+impl Barrier {
+    /// One for so many threads.
+    pub(crate) fn new(threads: usize) -> Self {
+        Self { threads, arrived: AtomicUsize::new(0) }
+    }
+
+    /// Waits until as many have come here as others, this one included.
+    pub(crate) fn wait(&self) {
+        let arrived = self.arrived.fetch_add(1, Ordering::AcqRel) + 1;
+        let all = arrived.next_multiple_of(self.threads);
+        until("other threads at a barrier", || self.arrived.load(Ordering::Acquire) >= all);
     }
 }
 
@@ -58,6 +95,7 @@ impl Watchdog {
         std::thread::spawn(move || {
             if watched.recv_timeout(TEST_MAX) == Err(RecvTimeoutError::Timeout) {
                 eprintln!("{test}: it waits for a lock or a thread since {TEST_MAX:?}");
+                #[expect(clippy::disallowed_methods, reason = "nothing else ends such a wait")]
                 std::process::abort();
             }
         });

@@ -215,6 +215,7 @@ impl Drop for Committer {
             && !is_of_inbox()
         {
             // Its panics are told by the inbox.
+            #[expect(clippy::disallowed_methods, reason = "it was told to stop")]
             let _ = thread.join();
         }
     }
@@ -248,6 +249,7 @@ impl Worker {
     }
 
     /// Does what is queued, as much as there is at a time, until nobody can queue more.
+    #[expect(clippy::disallowed_methods, reason = "the end of the inbox ends it")]
     fn commit_batches(&mut self) {
         while let Ok(first) = self.queue.recv() {
             // Bounded by requests, so that files to be removed do not keep a batch waiting either.
@@ -273,6 +275,7 @@ impl Worker {
 
     /// Writes receipts down a moment after the first of them, and publishes what was copied, until nobody can queue
     /// more.
+    #[expect(clippy::disallowed_methods, reason = "the end of the inbox ends it")]
     fn flush_receipts(&mut self) {
         let mut due: Option<Instant> = None;
         loop {
@@ -335,6 +338,7 @@ impl CompactionThread {
         self.join();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "it writes one log, or was told to stop")]
     fn join(&mut self) {
         if let Some(thread) = self.0.take()
             && thread.join().is_err()

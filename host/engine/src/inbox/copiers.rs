@@ -82,6 +82,7 @@ impl Copiers {
     pub(super) fn join(&mut self) {
         for thread in self.ending.drain(..) {
             // Its panics are told by the inbox.
+            #[expect(clippy::disallowed_methods, reason = "its queue has ended")]
             let _ = thread.join();
         }
     }
@@ -98,6 +99,7 @@ impl Copier {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the committer ends both waits, also by its own end")]
 fn copy_all(core: &Arc<Core>, queue: &Receiver<Uncopied>, requests: &Sender<Request>) {
     while let Ok(uncopied) = queue.recv() {
         if let Some(loss) = core.loss() {

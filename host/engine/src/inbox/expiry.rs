@@ -36,6 +36,7 @@ impl Drop for Expiry {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
             // Its panics are told by the inbox.
+            #[expect(clippy::disallowed_methods, reason = "it was told to stop")]
             let _ = thread.join();
         }
     }

@@ -279,6 +279,7 @@ impl Connection {
             if idle >= limit && !busy {
                 return;
             }
+            #[expect(clippy::disallowed_methods, reason = "silence is a time")]
             tokio::time::sleep(if busy { limit } else { limit - idle }).await;
         }
     }

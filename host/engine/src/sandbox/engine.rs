@@ -295,6 +295,7 @@ impl Shared {
             if *self.lock() {
                 return;
             }
+            #[expect(clippy::disallowed_methods, reason = "the tick is a time")]
             std::thread::sleep(EPOCH_TICK);
             engine.increment_epoch();
             idle += EPOCH_TICK;
@@ -302,6 +303,7 @@ impl Shared {
     }
 
     /// Waits until a guest runs, or the end.
+    #[expect(clippy::disallowed_methods, reason = "the end of the engine ends it")]
     fn wait_for_work(&self) {
         let ended = self.lock();
         self.asleep.store(true, Ordering::SeqCst);

@@ -42,6 +42,7 @@ pub(super) fn start(
     limits: &SandboxLimits,
 ) -> Result<(), ComponentError> {
     // A thread of its own: the caller may be inside of a runtime, and in a hurry to serve others.
+    #[expect(clippy::disallowed_methods, reason = "the limits of the component end it")]
     let outcome = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("sandport-trial".into())

@@ -269,6 +269,7 @@ mod tests {
     use sandport_protocol::EntryKind;
 
     use super::*;
+    use crate::patience::{Barrier, joined};
     use crate::sender::walk;
 
     fn key(keys: &Keys, path: &Path, name: &str) -> Key {
@@ -337,7 +338,7 @@ mod tests {
         let path = folder.path().join("a");
         fs::write(&path, b"content").unwrap();
         for round in 0..50 {
-            let start = std::sync::Barrier::new(4);
+            let start = Barrier::new(4);
             let begin = || {
                 let keys = Keys::new(Some(folder.path().join("state")), round.to_string());
                 start.wait();
@@ -345,7 +346,7 @@ mod tests {
             };
             let found = std::thread::scope(|scope| {
                 let runs: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
-                runs.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>()
+                runs.into_iter().map(|run| joined("a run", run)).collect::<Vec<_>>()
             });
             assert!(found.iter().all(|resume| resume.key == found[0].key), "{round}");
             let epochs: std::collections::BTreeSet<_> = found.iter().map(|it| it.epoch).collect();

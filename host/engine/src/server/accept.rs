@@ -71,6 +71,7 @@ async fn accept_all(
             Err(error) => {
                 let reason = error.to_string();
                 shared.context.events.emit(ServerEvent::AcceptFailed { reason });
+                #[expect(clippy::disallowed_methods, reason = "the pause before the next try")]
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }

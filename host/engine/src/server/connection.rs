@@ -23,6 +23,7 @@ const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Size of one read while lingering, in bytes.
 const LINGER_READ_BYTES: usize = 64 * 1024;
 
+#[expect(clippy::disallowed_methods, reason = "silence is a time")]
 pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch::Receiver<Phase>) {
     stream.set_nodelay();
     let connection = Arc::new(Connection::new(stream, Arc::clone(&shared.context)));

@@ -68,11 +68,13 @@ impl Drop for Keeper {
             && thread.thread().id() != std::thread::current().id()
         {
             // Its panics are told by the inbox.
+            #[expect(clippy::disallowed_methods, reason = "it was told to stop")]
             let _ = thread.join();
         }
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the end of the inbox ends it")]
 fn run(requests: &Receiver<Request>, interval: Duration) {
     // The interval is the same for all, so they come due in the order in which they were asked for.
     let mut due: VecDeque<(Instant, Arc<Partial>)> = VecDeque::new();

@@ -8,7 +8,7 @@ use super::lane::LaneState;
 use super::*;
 use crate::inbox::space::Claim;
 use crate::inbox::{Inbox, InboxOptions, Upload};
-use crate::patience::{Watchdog, block_on};
+use crate::patience::{Watchdog, block_on, until};
 
 const OFFER: Offer = Offer {
     name: None,
@@ -98,13 +98,13 @@ fn nobody_finds_a_body_sealed_whose_group_is_not_given_back() {
         let state = partial.state();
         scope.spawn(|| partial.leave(number, &lane));
         let mut busy = 0;
-        while busy < 10_000 {
+        until("it is at its end", || {
             match lane.try_lock() {
                 Ok(lane) => assert!(lane.begun().is_some(), "sealed, and nothing is given back"),
                 Err(_) => busy += 1,
             }
-            std::thread::yield_now();
-        }
+            busy == 10_000
+        });
         drop(state);
     });
     assert_eq!(partial.missing(), [Extent { offset: 4, length: Some(2 * GROUP_BYTES - 4) }]);

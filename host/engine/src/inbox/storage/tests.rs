@@ -258,6 +258,7 @@ async fn ends_are_told_in_the_order_of_the_commits() {
     // The quick one is published, and not told: the slow one comes first.
     within("the publication of the quick one", async {
         while !notebook.notes().iter().any(|note| note == "publish quick 0") {
+            #[expect(clippy::disallowed_methods, reason = "it is within a deadline")]
             tokio::task::yield_now().await;
         }
     })

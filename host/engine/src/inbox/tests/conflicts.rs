@@ -1,10 +1,10 @@
 //! A name that is taken, by setting and by what has it.
 
 use std::os::unix::fs::symlink;
-use std::sync::Barrier;
 
 use super::*;
 use crate::inbox::disk::naming::Call;
+use crate::patience::Barrier;
 
 /// What can have a name already.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,7 +186,7 @@ fn two_that_finish_at_once_are_both_kept() {
         let outcomes: Vec<_> = std::thread::scope(|scope| {
             let start = |thread| scope.spawn(move || send_rounds(thread));
             let running: Vec<_> = (0..threads).map(start).collect();
-            running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            running.into_iter().flat_map(|thread| joined("a sender", thread)).collect()
         });
         for (content, outcome) in outcomes {
             assert_eq!(fs::read(bench.path(&outcome.unwrap().name)).unwrap(), content);
@@ -221,7 +221,7 @@ fn the_same_file_that_is_sent_twice_at_once_is_there_once() {
         };
         let names: Vec<_> = std::thread::scope(|scope| {
             let running: Vec<_> = (0..threads).map(|_| scope.spawn(send_rounds)).collect();
-            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+            running.into_iter().map(|thread| joined("a sender", thread)).collect()
         });
         assert!(names.iter().all(|told| *told == names[0]), "{durability:?}");
         assert_eq!(bench.names().len(), rounds, "{durability:?}");

@@ -224,7 +224,7 @@ fn of_two_identities_that_replace_at_once_the_first_gets_the_name() {
                             .map(|_| content)
                     })
                 });
-                senders.into_iter().filter_map(|sender| sender.join().unwrap().ok()).collect()
+                senders.into_iter().filter_map(|sender| joined("a sender", sender).ok()).collect()
             });
             assert_eq!(stored.len(), 1, "round {round}");
             assert_eq!(fs::read(bench.path(&name)).unwrap(), stored[0]);

@@ -44,7 +44,7 @@ impl HeldSyncs {
                 let mut gate = held.0.lock().unwrap();
                 gate.reached = true;
                 held.1.notify_all();
-                drop(held.1.wait_while(gate, |gate| !gate.is_open).unwrap());
+                drop(held.1.wait_timeout_while(gate, PATIENCE, |gate| !gate.is_open).unwrap());
             }
         }));
         Self(gate)

@@ -11,6 +11,7 @@ use super::resume::{
 };
 use super::*;
 use crate::inbox::disk::Step;
+use crate::patience::{PATIENCE, linger};
 
 /// Makes syncs of data fail while an upload goes on, each after `before`; no other sync fails.
 fn fail_watermarks(bench: &Bench, mut before: impl FnMut() + Send + 'static) {
@@ -40,7 +41,7 @@ fn a_commit_does_not_miss_what_a_watermark_heard_that_was_under_way() {
     let (let_go, gate) = channel::<()>();
     fail_watermarks(&bench, move || {
         let _ = reached.send(());
-        let _ = gate.recv();
+        let _ = gate.recv_timeout(PATIENCE);
     });
     let upload = accept(bench.inbox(), &offer_of(&content));
     bring(&upload, &content);
@@ -163,7 +164,7 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
         bench.inbox().handle.core.disk.watch(Box::new(move |step| {
             if step == Step::SyncPartial {
                 let _ = reached.send(());
-                let _ = gate.recv();
+                let _ = gate.recv_timeout(PATIENCE);
             }
             Ok(())
         }));
@@ -176,12 +177,10 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
             let inbox = bench.inbox();
             let opened = scope.spawn(move || inbox.open(&offer));
             // So that it finds no commit, and then waits for the watermark; or not so far yet.
-            for _ in 0..round * 10_000 {
-                std::hint::spin_loop();
-            }
+            linger(round * 10_000);
             let pending = upload.commit(content.len() as u64, Some(digest(&content)));
             drop(let_go);
-            match (wait(&pending), opened.join().unwrap()) {
+            match (wait(&pending), joined("an offer", opened)) {
                 (Ok(_), Ok(_)) => {
                     assert_eq!(bench.published(), [("big".to_owned(), content.clone())]);
                 }

@@ -47,7 +47,7 @@ use tempfile::TempDir;
 use super::care::{Verdict as Checked, verify};
 use super::*;
 use crate::namespace;
-use crate::patience::{Watchdog, block_on, receive, until};
+use crate::patience::{Watchdog, block_on, joined, receive, until};
 use sandport_protocol::{Digest, Extent};
 
 /// An inbox in a folder of its own.

@@ -1,13 +1,12 @@
 //! File systems that do not do what others do: names, renames, times.
 
-use std::sync::Barrier;
-
 use rustix::io::Errno;
 use sandport_protocol::PART_BYTES_MAX;
 
 use super::*;
 use crate::inbox::disk::Step;
 use crate::inbox::disk::naming::Call;
+use crate::patience::Barrier;
 
 const DURABILITIES: [Durability; 2] = [Durability::Commit, Durability::None];
 

@@ -153,7 +153,7 @@ fn many_at_once_never_hold_more_than_the_quota_and_the_account_stays_exact() {
                     })
                 })
                 .collect();
-            senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+            senders.into_iter().map(|sender| joined("a sender", sender)).sum()
         });
         assert!(stored > 20, "{stored}");
         let files = bench.published();

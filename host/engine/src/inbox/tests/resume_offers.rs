@@ -6,6 +6,7 @@ use sandport_protocol::{Resume, ResumeMode};
 use super::resume::*;
 use super::*;
 use crate::inbox::disk::Step;
+use crate::patience::PATIENCE;
 
 #[test]
 fn whoever_takes_over_ends_the_other_connection_and_keeps_what_it_brought() {
@@ -137,7 +138,7 @@ fn an_offer_during_the_commit_of_another_connection_waits_for_its_outcome() {
     let (go, stop) = std::sync::mpsc::channel::<()>();
     bench.inbox().handle.core.disk.watch(Box::new(move |step| {
         if step == Step::Publish {
-            let _ = stop.recv();
+            let _ = stop.recv_timeout(PATIENCE);
         }
         Ok(())
     }));

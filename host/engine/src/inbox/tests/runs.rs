@@ -1,12 +1,12 @@
 //! Two runs of a sender that send the same upload at the same time: the later one gets it.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{GROUP, bench, bring, content, extent, finish, offer_of};
 use super::*;
+use crate::patience::{Barrier, linger};
 
 const MODES: [ResumeMode; 3] = [ResumeMode::TakeOver, ResumeMode::Join, ResumeMode::Restart];
 
@@ -173,9 +173,7 @@ fn at_whatever_moment_an_upload_is_taken_over_the_later_run_can_finish_it() {
             }
             start.wait();
             // Somewhere in between.
-            for _ in 0..round * 200 {
-                std::hint::spin_loop();
-            }
+            linger(round * 200);
             let later = accept(bench.inbox(), &offer_in(2, ResumeMode::TakeOver, &content));
             is_over.store(true, Ordering::Relaxed);
             bring(&later, &content);
@@ -203,9 +201,7 @@ fn a_later_run_never_waits_for_a_commit_of_an_earlier_one_that_cannot_be() {
                 drop(joined);
             });
             start.wait();
-            for _ in 0..round {
-                std::hint::spin_loop();
-            }
+            linger(round);
             let later = accept(bench.inbox(), &offer_in(2, ResumeMode::TakeOver, &content));
             assert_eq!(later.missing(), [extent(GROUP, 2 * GROUP)], "round {round}");
             bring(&later, &content);

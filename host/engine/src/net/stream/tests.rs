@@ -72,6 +72,7 @@ async fn who_waits_is_woken_though_another_unwatches_it() {
 #[tokio::test]
 async fn the_peer_of_a_tcp_connection_has_an_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the listener is there")]
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stream = Stream::from(within("a connection", listener.accept()).await.unwrap().0);
     assert_eq!(*stream.peer().address, peer.local_addr().unwrap().to_string());
@@ -82,12 +83,14 @@ async fn the_peer_of_a_local_socket_is_the_user_who_connected_and_that_of_a_netw
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the listener is there")]
     let _peer = std::os::unix::net::UnixStream::connect(&path).unwrap();
     let stream = Stream::from(within("a connection", listener.accept()).await.unwrap().0);
     let user = rustix::process::geteuid().as_raw();
     assert_eq!(stream.peer().identity, Identity::user(user));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the listener is there")]
     let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let stream = Stream::from(within("a connection", listener.accept()).await.unwrap().0);
     assert_eq!(stream.peer().identity, Identity::ANONYMOUS);

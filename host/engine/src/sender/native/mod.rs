@@ -163,6 +163,7 @@ async fn keep_connected(
         };
         work.report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
         let left = Cell::new(left);
+        #[expect(clippy::disallowed_methods, reason = "the pause before the next try")]
         let waiting = async {
             // The server may have all of it and be about to publish it: what is offered again after that
             // need not be sent again.

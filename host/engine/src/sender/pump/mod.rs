@@ -204,6 +204,7 @@ impl Exit {
     }
 
     /// A buffer that is free; `None` when nobody listens.
+    #[expect(clippy::disallowed_methods, reason = "the end of the connection ends it")]
     fn buffer(&mut self, size: Option<u64>) -> Option<Vec<u8>> {
         if let Ok(buffer) = self.returned.try_recv() {
             return Some(buffer);

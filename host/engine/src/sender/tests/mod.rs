@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use sandport_protocol::wire::{VERSION, Welcome};
 
 use super::*;
+use crate::patience::PATIENCE;
+pub(super) use crate::patience::within;
 
 /// What a run of the sender has told, in order, as text that can be compared.
 #[derive(Default)]
@@ -58,18 +60,6 @@ impl Told {
     }
 }
 
-/// How long a test waits for what has to come. A busy machine is no failure: it only bounds how long a broken
-/// sender hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Waits for what has to come.
-pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("this did not come within {PATIENCE:?}: {what}"),
-    }
-}
-
 /// Sends and collects what is told.
 async fn send_and_listen(
     to: &Address,
@@ -101,7 +91,7 @@ fn endless() -> (std::sync::mpsc::Sender<()>, Source) {
     struct Endless(std::sync::mpsc::Receiver<()>);
     impl std::io::Read for Endless {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
+            let _ = self.0.recv_timeout(PATIENCE);
             Ok(0)
         }
     }

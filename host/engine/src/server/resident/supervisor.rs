@@ -74,6 +74,7 @@ impl Supervisor {
             }
             let restart_after = backoff.after(since.elapsed());
             self.emit(ServerEvent::ReceiverEnded { reason, trapped, last_words, restart_after });
+            #[expect(clippy::disallowed_methods, reason = "the pause before the next run")]
             tokio::time::sleep(restart_after).await;
         }
     }
@@ -111,6 +112,7 @@ impl Supervisor {
     async fn watch_for_silence(&self) -> Infallible {
         let mut told = false;
         loop {
+            #[expect(clippy::disallowed_methods, reason = "silence is a time")]
             tokio::time::sleep(REPORT_TIMEOUT).await;
             if !self.announcer.said_nothing() && !std::mem::replace(&mut told, true) {
                 tracing::warn!(

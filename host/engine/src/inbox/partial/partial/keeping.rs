@@ -217,6 +217,7 @@ mod tests {
 
     use super::*;
     use crate::inbox::partial::tests::{FIRST, begun};
+    use crate::patience::{joined, until};
 
     #[test]
     fn a_watermark_does_not_miss_a_group_that_is_given_back() {
@@ -231,14 +232,18 @@ mod tests {
         std::thread::scope(|scope| {
             let looking = scope.spawn(|| partial.lowest_tail());
             // It comes to wait for the body, which is at its last bytes; or looks afterwards.
-            (0..10_000).for_each(|_| std::thread::yield_now());
+            let mut turns = 0;
+            until("others have had their turns", || {
+                turns += 1;
+                turns > 10_000
+            });
             let (group, _, mut hasher) = at_work.seal().unwrap();
             hasher.update(b"some");
             let mut state = partial.state();
             state.lanes.remove(&number);
             state.give_back(group, 4, hasher);
             drop((state, at_work));
-            let tail = looking.join().unwrap();
+            let tail = joined("who looks", looking);
             assert_eq!(tail.map(|tail| (tail.group, tail.length)), Some((0, 4)));
         });
         drop(body);

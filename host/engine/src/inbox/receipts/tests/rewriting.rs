@@ -1,6 +1,7 @@
 //! A log of mostly dead entries is written anew, also beside the work.
 
 use super::*;
+use crate::patience::{PATIENCE, receive};
 
 impl Receipts {
     /// Writes the log anew where that is due, while nobody else does anything.
@@ -87,7 +88,7 @@ fn commits_go_on_while_the_log_is_written_anew() {
     disk.watch(Box::new(move |_| {
         if std::mem::take(&mut first) {
             reached.send(()).unwrap();
-            let _ = wait_go_on.recv();
+            let _ = wait_go_on.recv_timeout(PATIENCE);
         }
         Ok(())
     }));
@@ -95,8 +96,7 @@ fn commits_go_on_while_the_log_is_written_anew() {
     std::thread::scope(|scope| {
         let (receipts, root) = (&receipts, bench.root.as_fd());
         scope.spawn(move || receipts.compact(&disk, root, due));
-        let patience = std::time::Duration::from_secs(60);
-        wait_reached.recv_timeout(patience).expect("the compaction writes the new log");
+        receive("the writing of the new log", &wait_reached);
         store(&bench, receipts, std::slice::from_ref(&replaced));
         store(&bench, receipts, &meanwhile);
         drop(go_on);
