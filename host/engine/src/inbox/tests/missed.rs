@@ -66,6 +66,8 @@ fn files_that_cannot_be_published_are_no_alarm_of_verify() {
 fn a_name_that_was_lost_to_somebody_else_is_no_alarm_of_verify() {
     let (mut bench, uploads) = on_their_way(Conflict::Rename);
     let dir = bench.dir();
+    // Whether or not both files are of one batch.
+    fs::create_dir(dir.join("d")).unwrap();
     let mut theirs = vec!["d/b", "a-1"];
     bench.inbox().handle.core.disk.watch(Box::new(move |step| {
         if step == Step::Publish
