@@ -7,8 +7,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::Core;
 use super::disk::Step;
+use super::placement::Place;
 use super::tree::{self, Folder, Obstacle};
 
 /// Most folders that are synced one by one; with more, one `syncfs` does it.
@@ -59,11 +62,23 @@ pub(super) struct Folders<'a> {
     changed: HashMap<String, Folder<'a>>,
     /// There were too many of those to remember.
     many_changed: bool,
+    /// The same on other disks, of which a sync of all that the disk of the inbox has knows nothing.
+    changed_elsewhere: HashMap<String, Folder<'a>>,
+    /// Why some of those could not be synced when there were too many of them.
+    failure: Option<Errno>,
 }
 
 impl<'a> Folders<'a> {
     pub(super) fn new(core: &'a Core, durable: bool) -> Self {
-        Self { core, durable, open: HashMap::new(), changed: HashMap::new(), many_changed: false }
+        Self {
+            core,
+            durable,
+            open: HashMap::new(),
+            changed: HashMap::new(),
+            many_changed: false,
+            changed_elsewhere: HashMap::new(),
+            failure: None,
+        }
     }
 
     /// The folder at `path` (`None`: the inbox itself), made if it is missing.
@@ -116,7 +131,19 @@ impl<'a> Folders<'a> {
 
     /// Notes that the folder at `path` has a new entry.
     pub(super) fn changed(&mut self, path: &str, folder: &Folder<'a>) {
-        if !self.durable || self.many_changed || self.changed.contains_key(path) {
+        let is_known = |folders: &HashMap<_, _>| folders.contains_key(path);
+        if !self.durable || is_known(&self.changed) || is_known(&self.changed_elsewhere) {
+            return;
+        }
+        if self.core.place(folder) == Place::OtherDisk {
+            if self.changed_elsewhere.len() >= self.core.options.folders_kept_max() {
+                let synced = self.sync_each();
+                self.failure = self.failure.or(synced.err());
+            }
+            self.changed_elsewhere.insert(path.to_owned(), folder.clone());
+            return;
+        }
+        if self.many_changed {
             return;
         }
         if self.changed.len() == FOLDER_SYNCS_MAX {
@@ -135,13 +162,24 @@ impl<'a> Folders<'a> {
 
     /// Makes all new entries durable, and those of earlier batches where that failed.
     pub(super) fn sync(&mut self) -> rustix::io::Result<()> {
-        let disk = &self.core.disk;
-        let synced = if self.many_changed || self.core.unsynced.load(Ordering::Relaxed) {
+        let here = if self.many_changed || self.core.unsynced.load(Ordering::Relaxed) {
+            self.changed.clear();
             self.core.sync_all()
         } else {
-            self.changed.values().try_for_each(|folder| disk.sync(Step::SyncDir, folder))
+            Ok(())
         };
+        let synced = here.and(self.sync_each()).and(self.failure.map_or(Ok(()), Err));
         self.core.unsynced.store(synced.is_err(), Ordering::Relaxed);
+        synced
+    }
+
+    /// Makes the entries durable of each folder that is remembered, and forgets them.
+    fn sync_each(&mut self) -> rustix::io::Result<()> {
+        let folders = self.changed.drain().chain(self.changed_elsewhere.drain());
+        let mut synced = Ok(());
+        for (_, folder) in folders {
+            synced = synced.and(self.core.disk.sync(Step::SyncDir, folder));
+        }
         synced
     }
 }

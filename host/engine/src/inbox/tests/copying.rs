@@ -152,6 +152,27 @@ fn a_file_for_a_mount_leaves_no_sync_to_its_batch_but_receipt_and_folder() {
     });
 }
 
+#[test]
+fn folders_of_a_mount_are_synced_however_many_others_are() {
+    namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
+        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let core = &inbox.handle.core;
+        let (note, noted) = std::sync::mpsc::channel();
+        core.disk.watch_syncs(Box::new(move |_, _, folder| {
+            note.send(folder.map(|folder| rustix::fs::fstat(folder).unwrap().st_dev)).unwrap();
+        }));
+        let mut folders = crate::inbox::folders::Folders::new(core, true);
+        let near = (0..20).map(|n| format!("near/{n}/new"));
+        for path in near.chain(["far/new".to_owned()]) {
+            folders.make(Some(path.as_str())).unwrap();
+        }
+        folders.sync().unwrap();
+        let far = rustix::fs::stat(top.join("inbox/far")).unwrap().st_dev;
+        let synced: Vec<_> = noted.try_iter().collect();
+        assert_eq!(synced, [None, Some(far)], "all that the inbox's disk has, and the mount");
+    });
+}
+
 /// A bench whose folders are as if on file systems of their own.
 fn bench(durability: Durability) -> Bench {
     let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
