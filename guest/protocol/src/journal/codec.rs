@@ -132,14 +132,15 @@ pub struct Recovered {
     pub kept: Ranges,
     /// The group that is begun; not one of those.
     pub tail: Option<Tail>,
+    /// Whether some of it holds for this boot of the system alone: it was not synced.
+    pub is_of_boot: bool,
     /// Where the journal ends; what lies behind has to be cut off.
     pub end: u64,
     /// Goes on from there.
     pub writer: Writer,
 }
 
-/// Reads the journal of the upload `id`. `boot` is this boot of the system, and `data_bytes` how long
-/// the data file is: what is said of bytes beyond it does not count.
+/// Reads the journal of the upload `id`, all of it at once: see [`Recovery`].
 ///
 /// # Errors
 /// [`JournalError`]: nothing of it can be used.
@@ -149,11 +150,163 @@ pub fn recover(
     boot: u64,
     data_bytes: u64,
 ) -> Result<Recovered, JournalError> {
-    let mut writer = Writer { check: id };
-    let Some((Entry::Begun(begun), rest)) = frame(&mut writer, frames(journal)?) else {
-        return Err(JournalError::NoBeginning);
-    };
-    Ok(replay(begun, writer, journal.len(), rest, boot, data_bytes))
+    let mut recovery = Recovery::new(id, boot, data_bytes);
+    recovery.push(journal);
+    recovery.finish()
+}
+
+/// Reads a journal piece by piece, so that no more of it is in memory than a frame and what it comes to.
+#[derive(Debug)]
+pub struct Recovery {
+    /// `None`: it is not known which upload it is of, and its first check is believed.
+    id: Option<JournalId>,
+    boot: u64,
+    data_bytes: u64,
+    /// What was pushed and is not read.
+    rest: Vec<u8>,
+    /// How many bytes were read.
+    end: u64,
+    state: Reading,
+}
+
+#[derive(Debug)]
+enum Reading {
+    /// What makes it a journal.
+    Head,
+    /// Its first entry.
+    Beginning,
+    Entries(Recovered),
+    /// It holds together up to here.
+    Ended(Result<Recovered, JournalError>),
+}
+
+impl Recovery {
+    /// Of the upload `id`. `boot` is this boot of the system, and `data_bytes` how long the data file is: what is
+    /// said of bytes beyond it does not count.
+    pub fn new(id: JournalId, boot: u64, data_bytes: u64) -> Self {
+        Self::of(Some(id), boot, data_bytes)
+    }
+
+    /// For those who do not know which upload it is of: see [`inspect`].
+    pub fn of_unknown(boot: u64, data_bytes: u64) -> Self {
+        Self::of(None, boot, data_bytes)
+    }
+
+    fn of(id: Option<JournalId>, boot: u64, data_bytes: u64) -> Self {
+        Self { id, boot, data_bytes, rest: Vec::new(), end: 0, state: Reading::Head }
+    }
+
+    /// Takes the next bytes in; `false`: what follows does not matter.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
+        self.rest.extend_from_slice(bytes);
+        let pushed = core::mem::take(&mut self.rest);
+        let mut rest = pushed.as_slice();
+        loop {
+            let before = rest.len();
+            let state = core::mem::replace(&mut self.state, Reading::Head);
+            (self.state, rest) = self.read(state, rest);
+            self.end += (before - rest.len()) as u64;
+            if rest.len() == before {
+                break;
+            }
+        }
+        if matches!(self.state, Reading::Ended(_)) {
+            return false;
+        }
+        self.rest = rest.to_vec();
+        true
+    }
+
+    /// Reads what comes next; where that is not whole, nothing.
+    fn read<'a>(&self, state: Reading, bytes: &'a [u8]) -> (Reading, &'a [u8]) {
+        match state {
+            Reading::Head if bytes.len() <= MAGIC.len() => (Reading::Head, bytes),
+            Reading::Head => match frames(bytes) {
+                Ok(rest) => (Reading::Beginning, rest),
+                Err(error) => (Reading::Ended(Err(error)), bytes),
+            },
+            Reading::Beginning => {
+                if !is_complete(bytes) {
+                    return (Reading::Beginning, bytes);
+                }
+                let Some((found, payload, rest)) = split_frame(bytes) else {
+                    return (Reading::Ended(Err(JournalError::NoBeginning)), bytes);
+                };
+                let writer = Writer { check: found };
+                let is_its = self.id.is_none_or(|id| check(&id, payload) == found);
+                match postcard::take_from_bytes(payload) {
+                    Ok((Entry::Begun(begun), [])) if is_its => {
+                        let (tree, kept, tail) = (Tree::default(), Ranges::default(), None);
+                        let (is_of_boot, end) = (false, 0);
+                        let recovered =
+                            Recovered { begun, tree, kept, tail, is_of_boot, end, writer };
+                        (Reading::Entries(recovered), rest)
+                    }
+                    _ => (Reading::Ended(Err(JournalError::NoBeginning)), bytes),
+                }
+            }
+            Reading::Entries(mut recovered) => {
+                if !is_complete(bytes) {
+                    return (Reading::Entries(recovered), bytes);
+                }
+                let mut ahead = recovered.writer.clone();
+                match frame(&mut ahead, bytes) {
+                    Some((Entry::Kept(entry), rest)) if entry.fits(recovered.begun.size) => {
+                        recovered.writer = ahead;
+                        recovered.take_in(&entry, self.boot, self.data_bytes);
+                        (Reading::Entries(recovered), rest)
+                    }
+                    _ => (Reading::Ended(Ok(recovered)), bytes),
+                }
+            }
+            Reading::Ended(recovered) => (Reading::Ended(recovered), bytes),
+        }
+    }
+
+    /// What it comes to.
+    ///
+    /// # Errors
+    /// [`JournalError`]: nothing of it can be used.
+    pub fn finish(self) -> Result<Recovered, JournalError> {
+        let mut recovered = match self.state {
+            Reading::Head => return Err(JournalError::NotAJournal),
+            Reading::Beginning => return Err(JournalError::NoBeginning),
+            Reading::Entries(recovered) | Reading::Ended(Ok(recovered)) => recovered,
+            Reading::Ended(Err(error)) => return Err(error),
+        };
+        recovered.end = self.end;
+        let data_bytes = self.data_bytes;
+        recovered.tail = recovered.tail.filter(|tail| {
+            let start = tail.group * GROUP_BYTES;
+            !recovered.kept.contains(start) && start + tail.length <= data_bytes
+        });
+        Ok(recovered)
+    }
+}
+
+impl Recovered {
+    /// What of it matters to who only lists it.
+    pub fn inspected(self) -> Inspected {
+        let Self { begun, kept, tail, .. } = self;
+        let kept_bytes = kept.bytes() + tail.map_or(0, |tail| tail.length);
+        Inspected { begun, kept_bytes }
+    }
+
+    /// Takes in an entry after the first.
+    fn take_in(&mut self, entry: &Kept, boot: u64, data_bytes: u64) {
+        if entry.boot.is_some_and(|named| named != boot || boot == 0) {
+            return;
+        }
+        self.is_of_boot |= entry.boot.is_some();
+        for (group, value) in (entry.first..).zip(&entry.groups) {
+            let (start, end) = group_range(group, self.begun.size);
+            if end <= data_bytes && !self.kept.contains(start) {
+                self.kept.insert(start, end);
+                self.tree.insert(group, *value);
+            }
+        }
+        self.tail = entry.tail.or(self.tail);
+    }
 }
 
 /// What a journal says to those who do not know which upload it is of, and only want to list it:
@@ -162,15 +315,9 @@ pub fn recover(
 /// # Errors
 /// [`JournalError`]: nothing of it can be read.
 pub fn inspect(journal: &[u8], boot: u64, data_bytes: u64) -> Result<Inspected, JournalError> {
-    let (found, payload, rest) = split_frame(frames(journal)?).ok_or(JournalError::NoBeginning)?;
-    let Ok((Entry::Begun(begun), [])) = postcard::take_from_bytes(payload) else {
-        return Err(JournalError::NoBeginning);
-    };
-    let writer = Writer { check: found };
-    let Recovered { begun, kept, tail, .. } =
-        replay(begun, writer, journal.len(), rest, boot, data_bytes);
-    let kept_bytes = kept.bytes() + tail.map_or(0, |tail| tail.length);
-    Ok(Inspected { begun, kept_bytes })
+    let mut recovery = Recovery::of_unknown(boot, data_bytes);
+    recovery.push(journal);
+    Ok(recovery.finish()?.inspected())
 }
 
 /// What upload a journal is of, by its beginning: as much of it as there is, or
@@ -205,43 +352,6 @@ fn frames(journal: &[u8]) -> Result<&[u8], JournalError> {
     }
 }
 
-/// Takes in the entries after the first, as far as they hold together.
-fn replay(
-    begun: Begun,
-    mut writer: Writer,
-    journal_bytes: usize,
-    mut rest: &[u8],
-    boot: u64,
-    data_bytes: u64,
-) -> Recovered {
-    let (mut tree, mut kept, mut tail) = (Tree::default(), Ranges::default(), None::<Tail>);
-    loop {
-        let mut ahead = writer.clone();
-        let Some((Entry::Kept(entry), after)) = frame(&mut ahead, rest) else { break };
-        if !entry.fits(begun.size) {
-            break;
-        }
-        (writer, rest) = (ahead, after);
-        if entry.boot.is_some_and(|named| named != boot || boot == 0) {
-            continue;
-        }
-        for (group, value) in (entry.first..).zip(&entry.groups) {
-            let (start, end) = group_range(group, begun.size);
-            if end <= data_bytes && !kept.contains(start) {
-                kept.insert(start, end);
-                tree.insert(group, *value);
-            }
-        }
-        tail = entry.tail.or(tail);
-    }
-    let tail = tail.filter(|tail| {
-        let start = tail.group * GROUP_BYTES;
-        !kept.contains(start) && start + tail.length <= data_bytes
-    });
-    let end = (journal_bytes - rest.len()) as u64;
-    Recovered { begun, tree, kept, tail, end, writer }
-}
-
 impl Kept {
     /// Whether it speaks of bytes that a file of that size has.
     fn fits(&self, size: Option<u64>) -> bool {
@@ -269,6 +379,13 @@ fn group_range(group: u64, size: Option<u64>) -> (u64, u64) {
     let start = group.saturating_mul(GROUP_BYTES);
     let end = start.saturating_add(GROUP_BYTES);
     (start, size.map_or(end, |size| end.min(size)))
+}
+
+/// Whether `bytes` begin with all of a frame, or with what is none.
+fn is_complete(bytes: &[u8]) -> bool {
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return false };
+    let length = u32::from_le_bytes(*length) as usize;
+    !(1..=PAYLOAD_BYTES_MAX).contains(&length) || rest.len() >= CHECK_BYTES + length
 }
 
 /// Takes a frame off the front of `bytes`: its check, its payload, and what follows.

@@ -36,7 +36,7 @@ mod tree;
 
 pub use codec::{
     BEGINNING_BYTES_MAX, Begun, Entry, Inspected, JournalError, JournalId, Kept, MAGIC,
-    PAYLOAD_BYTES_MAX, Recovered, Tail, VERSION, Writer, beginning, inspect, recover,
+    PAYLOAD_BYTES_MAX, Recovered, Recovery, Tail, VERSION, Writer, beginning, inspect, recover,
 };
 pub use ranges::Ranges;
 pub use tree::{ChainingValue, Tree, group_hasher};

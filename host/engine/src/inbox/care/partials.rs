@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
-use sandport_protocol::journal::{BEGINNING_BYTES_MAX, Inspected, beginning, inspect};
+use sandport_protocol::journal::{BEGINNING_BYTES_MAX, Inspected, Recovered, Recovery, beginning};
 
 use super::files::Unreadable;
 use super::look::open_state;
@@ -18,8 +18,8 @@ use crate::inbox::InboxError;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, is_id};
 use crate::inbox::receipts::boot;
 
-/// Longest journal that is read. Bytes. It is that of a file of 8 TiB.
-const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How much of a journal is read at a time. Bytes.
+const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
 
 /// An upload that was cut, or is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,13 @@ fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
     let Some(data) = open_regular(folder, &format!("{id}{DATA_SUFFIX}"))? else {
         return Ok(None);
     };
-    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
+    // An empty one has room for its first entry.
+    let has_entries = |journal: &OwnedFd| rustix::fs::fstat(journal).map(|stat| stat.st_size > 0);
+    let journal = match open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? {
+        Some(journal) if has_entries(&journal)? => Some(journal),
+        _ => None,
+    };
+    let Some(journal) = journal else {
         let active = seconds(rustix::fs::fstat(&data)?.st_mtime);
         return Ok(is_id(id).then_some(PartialFile {
             name: None,
@@ -144,7 +150,17 @@ pub(in crate::inbox) fn sender_of(folder: impl AsFd, id: &str) -> io::Result<Opt
 
 /// What a journal says; `None`: it is none.
 pub(super) fn inspect_file(journal: OwnedFd, data_bytes: u64) -> io::Result<Option<Inspected>> {
-    let mut bytes = Vec::new();
-    std::fs::File::from(journal).take(JOURNAL_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(inspect(&bytes, boot(), data_bytes).ok())
+    let mut journal = std::fs::File::from(journal);
+    let mut recovery = Recovery::of_unknown(boot(), data_bytes);
+    let mut piece = vec![0; JOURNAL_PIECE_BYTES];
+    loop {
+        match journal.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) if recovery.push(&piece[..count]) => {}
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(recovery.finish().ok().map(Recovered::inspected))
 }
