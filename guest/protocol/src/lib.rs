@@ -22,6 +22,7 @@ pub mod journal;
 pub mod receiver;
 pub mod sender;
 pub mod text;
+pub mod upload;
 pub mod wire;
 
 pub use conflict::{CONFLICT_NUMBER_MAX, CONFLICT_SUFFIX_BYTES_MAX, free_number};

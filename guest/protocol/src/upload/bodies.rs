@@ -1,0 +1,97 @@
+//! Where the bodies of an upload have come to.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::mutation::{Mutant, is};
+use super::{BodyId, SessionId};
+
+/// A body: bytes of one extent, in ascending order.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub(super) session: SessionId,
+    pub(super) position: u64,
+    /// Where the extent ends; `None`: not known.
+    pub(super) end: Option<u64>,
+    /// The group that it is at, if it is at one.
+    pub(super) group: Option<u64>,
+    /// Bytes that it was let in with and has not brought.
+    pub(super) credit: u64,
+    /// It has a grant.
+    pub(super) is_lent: bool,
+    /// It brings nothing more than what it has a grant for.
+    pub(super) is_sealed: bool,
+}
+
+/// What a body leaves behind.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) group: Option<u64>,
+    pub(super) credit: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bodies {
+    bodies: BTreeMap<BodyId, Body>,
+    made: u64,
+    /// How many have a grant.
+    lent: usize,
+}
+
+impl Bodies {
+    /// Begins one.
+    pub(super) fn insert(&mut self, session: SessionId, position: u64, end: Option<u64>) -> BodyId {
+        self.made += 1;
+        let id = BodyId(self.made);
+        let (group, credit) = (None, 0);
+        let body = Body { session, position, end, group, credit, is_lent: false, is_sealed: false };
+        self.bodies.insert(id, body);
+        id
+    }
+
+    /// One that may bring more.
+    pub(super) fn open(&mut self, id: BodyId) -> Option<&mut Body> {
+        self.bodies.get_mut(&id).filter(|body| !body.is_sealed)
+    }
+
+    /// Gives a grant to a body.
+    pub(super) fn lend(&mut self, id: BodyId) {
+        if let Some(body) = self.bodies.get_mut(&id)
+            && !core::mem::replace(&mut body.is_lent, true)
+        {
+            self.lent += if is(Mutant::CountsGrantsTwice) { 2 } else { 1 };
+        }
+    }
+
+    /// Takes the grant of a body back.
+    pub(super) fn take_back(&mut self, id: BodyId) -> Option<&mut Body> {
+        let body = self.bodies.get_mut(&id)?;
+        if core::mem::take(&mut body.is_lent) {
+            self.lent -= 1;
+        }
+        Some(body)
+    }
+
+    /// How many have a grant.
+    pub(super) fn lent(&self) -> usize {
+        self.lent
+    }
+
+    /// Seals a body, and forgets it where it has no grant: then what it leaves behind is given. One that has a
+    /// grant is to be sealed again when that has come back.
+    pub(super) fn seal(&mut self, id: BodyId) -> Option<Left> {
+        let body = self.bodies.get_mut(&id)?;
+        body.is_sealed = true;
+        if body.is_lent {
+            return None;
+        }
+        let Body { group, credit, .. } = self.bodies.remove(&id)?;
+        Some(Left { group, credit })
+    }
+
+    /// Those of a session, or all.
+    pub(super) fn of(&self, session: Option<SessionId>) -> Vec<BodyId> {
+        let is_of = |body: &Body| session.is_none_or(|session| body.session == session);
+        self.bodies.iter().filter(|(_, body)| is_of(body)).map(|(&id, _)| id).collect()
+    }
+}

@@ -1,0 +1,345 @@
+//! Which bytes of an upload are here, and which of them are kept.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::mutation::{Mutant, is};
+use super::prefix::Prefix;
+use super::{Found, Held};
+use crate::journal::{ChainingValue, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, Kept, Ranges, Tail, Tree};
+use crate::{Digest, Extent, Refusal, RefusalCode};
+
+/// Most separate ranges that an upload may consist of: what is missing between them has to fit one
+/// message to the sender.
+pub const RANGES_MAX: usize = 1_024;
+
+/// Most groups of an upload that may be begun at a time. Twice as many as one sender's connections.
+pub const BEGUN_MAX: usize = 128;
+
+/// The groups of an upload.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    size: Option<u64>,
+    tree: Tree,
+    /// The bytes of whole groups.
+    whole: Ranges,
+    /// The first bytes of groups that are not whole, as they were when the last grant came back.
+    begun: BTreeMap<u64, Prefix>,
+    /// Groups that a body is at.
+    claimed: BTreeSet<u64>,
+    /// Whole groups that the journal does not know.
+    unkept: BTreeMap<u64, ChainingValue>,
+    /// The begun group that the journal knows: its number, and how many bytes.
+    kept_tail: Option<(u64, u64)>,
+    /// The bytes that the journal knows.
+    kept: Ranges,
+}
+
+/// What is being written into the journal.
+#[derive(Clone, Debug)]
+pub(super) struct Keeping {
+    held: Option<Held>,
+    groups: BTreeMap<u64, ChainingValue>,
+    tail: Option<Tail>,
+}
+
+/// How the journal has changed, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// What it knows more.
+    pub(super) kept: u64,
+    /// What it knew of a begun group and does not know any more.
+    pub(super) forgotten: u64,
+}
+
+impl Ledger {
+    pub(super) fn new(size: Option<u64>) -> Self {
+        Self {
+            size,
+            tree: Tree::default(),
+            whole: Ranges::default(),
+            begun: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            unkept: BTreeMap::new(),
+            kept_tail: None,
+            kept: Ranges::default(),
+        }
+    }
+
+    /// What a journal said.
+    pub(super) fn found(size: Option<u64>, found: Found) -> Self {
+        let Found { tree, whole, tail } = found;
+        let mut ledger = Self { tree, kept: whole.clone(), whole, ..Self::new(size) };
+        if let Some((group, length, hasher)) = tail {
+            let start = group * GROUP_BYTES;
+            ledger.kept.insert(start, start + length);
+            ledger.kept_tail = Some((group, length));
+            ledger.begun.insert(group, Prefix::of(length, hasher));
+        }
+        ledger
+    }
+
+    // ------------------------------------------------------------------ bodies
+
+    /// Gives the group that `position` is in to a body.
+    ///
+    /// # Errors
+    /// `offset-mismatch`: it is here, or another body is at it, or its beginning is missing. `too-many`.
+    pub(super) fn claim(&mut self, position: u64) -> Result<u64, Refusal> {
+        let group = position / GROUP_BYTES;
+        let start = group * GROUP_BYTES;
+        if self.whole.contains(start) {
+            return Err(mismatch("nothing is missing there"));
+        }
+        if self.claimed.contains(&group) && !is(Mutant::LendsTwice) {
+            return Err(mismatch("another connection brings these bytes"));
+        }
+        let begun = self.begun.get(&group);
+        if start + begun.map_or(0, Prefix::length) != position {
+            return Err(mismatch(
+                "bytes have to begin where some are missing, or at a chunk group within",
+            ));
+        }
+        let left = self.begun.keys().filter(|other| !self.claimed.contains(other)).count();
+        let others = self.claimed.len() + left - usize::from(begun.is_some());
+        if others >= BEGUN_MAX || self.whole.count() + others >= RANGES_MAX {
+            let words = "the upload is in too many pieces";
+            return Err(Refusal::new(RefusalCode::TooMany, words));
+        }
+        self.claimed.insert(group);
+        Ok(group)
+    }
+
+    /// The body is not at the group any more. What came of it stays.
+    pub(super) fn give_back(&mut self, group: u64) {
+        self.claimed.remove(&group);
+    }
+
+    /// What is here of a group that is not whole.
+    pub(super) fn prefix(&self, group: u64) -> Prefix {
+        self.begun.get(&group).cloned().unwrap_or_else(Prefix::new)
+    }
+
+    /// More of a group is here: now so much. Whether it is whole by that.
+    pub(super) fn brought(&mut self, group: u64, prefix: Prefix) -> bool {
+        let (start, end) = self.range(group);
+        if start + prefix.length() < end {
+            self.begun.insert(group, prefix);
+            return false;
+        }
+        self.claimed.remove(&group);
+        self.begun.remove(&group);
+        self.add(group, end, prefix.value(group));
+        true
+    }
+
+    fn add(&mut self, group: u64, end: u64, value: ChainingValue) {
+        self.whole.insert(group * GROUP_BYTES, end);
+        self.tree.insert(group, value);
+        self.unkept.insert(group, value);
+    }
+
+    // ------------------------------------------------------------------- what is here
+
+    pub(super) fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The first byte of a group, and the one after its last.
+    pub(super) fn range(&self, group: u64) -> (u64, u64) {
+        let start = group.saturating_mul(GROUP_BYTES);
+        let end = start.saturating_add(GROUP_BYTES);
+        (start, self.size.map_or(end, |size| end.min(size)))
+    }
+
+    /// What nobody has brought and nobody is bringing.
+    pub(super) fn missing(&self) -> Vec<Extent> {
+        let mut here = self.whole.clone();
+        for (group, prefix) in &self.begun {
+            let start = group * GROUP_BYTES;
+            here.insert(start, start + prefix.length());
+        }
+        for group in &self.claimed {
+            here.insert(group * GROUP_BYTES, (group + 1) * GROUP_BYTES);
+        }
+        here.gaps(self.size)
+    }
+
+    /// How many bytes are in whole groups.
+    pub(super) fn whole_bytes(&self) -> u64 {
+        self.whole.bytes()
+    }
+
+    /// How many bytes the journal knows.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.kept.bytes()
+    }
+
+    /// What was written and the journal does not know.
+    pub(super) fn unkept(&self) -> Vec<(u64, u64)> {
+        let unkept = |group: u64, end: u64| {
+            // The journal may know the first of them.
+            let tail = self.kept_tail.filter(|&(known, _)| known == group);
+            (group * GROUP_BYTES + tail.map_or(0, |(_, length)| length), end)
+        };
+        let groups = self.unkept.keys().map(|&group| unkept(group, self.range(group).1));
+        let begun = self.begun.iter().filter(|(_, prefix)| prefix.held().is_none());
+        let begun =
+            begun.map(|(&group, prefix)| unkept(group, group * GROUP_BYTES + prefix.length()));
+        groups.chain(begun.filter(|(start, end)| start < end)).collect()
+    }
+
+    /// How many bytes from the start the journal knows.
+    pub(super) fn durable(&self) -> u64 {
+        self.kept.prefix()
+    }
+
+    /// Whether all of a file of `size` bytes is here, and what of it was held back. The last group of a stream is whole
+    /// when the stream is. It stays begun all the same: where the file gets no name, the next session may go on.
+    pub(super) fn end(&self, size: u64) -> Option<Option<Held>> {
+        let last = self.begun.first_key_value();
+        let whole_end = last.map_or(size, |(&group, _)| group * GROUP_BYTES);
+        let is_end =
+            |(group, prefix): (&u64, &Prefix)| group * GROUP_BYTES + prefix.length() == size;
+        let is_all =
+            self.whole.is_whole(whole_end) && self.begun.len() < 2 && last.is_none_or(is_end);
+        is_all.then(|| last.and_then(|(&group, prefix)| held(group, prefix)))
+    }
+
+    /// The digest of a file that [is all here](Self::end); `None`: it is no longer than a group, and has to be read.
+    pub(super) fn root(&self, size: u64) -> Option<Digest> {
+        let mut tree = self.tree.clone();
+        for (&group, prefix) in &self.begun {
+            tree.insert(group, prefix.value(group));
+        }
+        tree.root(size)
+    }
+
+    // ---------------------------------------------------------------------- journal
+
+    /// Whether a group is whole that the journal does not know.
+    pub(super) fn has_unkept_groups(&self) -> bool {
+        !self.unkept.is_empty()
+    }
+
+    /// How many bytes of the first begun group the journal does not know.
+    pub(super) fn tail_growth(&self) -> u64 {
+        match self.begun.first_key_value() {
+            None => 0,
+            Some((&group, prefix)) => match self.kept_tail {
+                Some((known, length)) if known == group => prefix.length().saturating_sub(length),
+                _ => prefix.length(),
+            },
+        }
+    }
+
+    /// What is to be written into the journal, and is on its way there by this; `None`: it knows everything
+    /// that it can know. Of groups that are begun it knows one, the first: one is enough for an upload that
+    /// comes in order, and of others less than a group each is sent again.
+    pub(super) fn keep(&mut self) -> Option<Keeping> {
+        if self.unkept.is_empty() && self.tail_growth() == 0 {
+            return None;
+        }
+        let first = self.begun.first_key_value();
+        let tail = first.map(|(&group, prefix)| {
+            let (length, value) = (prefix.length(), prefix.value(group));
+            Tail { group, length, value }
+        });
+        let held = first.and_then(|(&group, prefix)| held(group, prefix));
+        let groups = if is(Mutant::KeepsTwice) {
+            self.unkept.clone()
+        } else {
+            core::mem::take(&mut self.unkept)
+        };
+        Some(Keeping { held, groups, tail })
+    }
+
+    /// The journal knows it.
+    pub(super) fn kept(&mut self, keeping: Keeping) -> Moved {
+        let Keeping { groups, tail, .. } = keeping;
+        let mut moved = Moved::default();
+        for &group in groups.keys() {
+            let (start, end) = self.range(group);
+            self.kept.insert(start, end);
+            moved.kept += end - start;
+        }
+        // A journal knows one tail: a later one takes the place of the last, and so does its group.
+        if let Some((group, length)) = self.kept_tail
+            && (tail.is_some() || groups.contains_key(&group))
+        {
+            moved.forgotten = length;
+            self.kept_tail = None;
+        }
+        if let Some(Tail { group, length, .. }) = tail {
+            let start = group * GROUP_BYTES;
+            self.kept.insert(start, start + length);
+            self.kept_tail = Some((group, length));
+            moved.kept += length;
+        }
+        moved
+    }
+
+    /// It could not be written: it is to be tried again.
+    pub(super) fn not_kept(&mut self, keeping: Keeping) {
+        self.unkept.extend(keeping.groups);
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+impl Ledger {
+    /// What tells states apart, without the hashes.
+    pub(super) fn outline(&self) -> impl core::fmt::Debug + '_ {
+        let begun: Vec<_> =
+            self.begun.iter().map(|(group, prefix)| (group, prefix.length())).collect();
+        let unkept: Vec<_> = self.unkept.keys().collect();
+        (&self.whole, begun, &self.claimed, unkept, self.kept_tail, &self.kept)
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+impl Keeping {
+    /// The same.
+    pub(super) fn outline(&self) -> impl core::fmt::Debug + '_ {
+        let groups: Vec<_> = self.groups.keys().collect();
+        (groups, self.tail.map(|tail| (tail.group, tail.length)))
+    }
+}
+
+impl Keeping {
+    /// What is to be written before.
+    pub(super) fn take_held(&mut self) -> Option<Held> {
+        self.held.take()
+    }
+
+    /// As journal entries; `boot`: as of [`Kept`].
+    pub(super) fn entries(&self, boot: Option<u64>) -> Vec<Kept> {
+        let mut entries: Vec<Kept> = Vec::new();
+        for (&group, &value) in &self.groups {
+            match entries.last_mut() {
+                Some(last)
+                    if last.first + last.groups.len() as u64 == group
+                        && last.groups.len() < GROUPS_PER_ENTRY_MAX =>
+                {
+                    last.groups.push(value);
+                }
+                _ => entries.push(Kept { boot, first: group, groups: vec![value], tail: None }),
+            }
+        }
+        match entries.last_mut() {
+            Some(last) => last.tail = self.tail,
+            None => entries.push(Kept { boot, tail: self.tail, ..Kept::default() }),
+        }
+        entries
+    }
+}
+
+/// What was not written of the first bytes of a group.
+fn held(group: u64, prefix: &Prefix) -> Option<Held> {
+    let bytes = prefix.held().filter(|bytes| !bytes.is_empty())?.to_vec();
+    Some(Held { at: group * GROUP_BYTES, bytes })
+}
+
+fn mismatch(words: &str) -> Refusal {
+    Refusal::new(RefusalCode::OffsetMismatch, words)
+}

@@ -1,0 +1,397 @@
+//! The life of an upload that can be resumed, as one machine without I/O.
+//!
+//! ```text
+//!  offer, body, commit, release, discard ──▶ ┌─────────────────────────────┐ ──▶ Effect: told at once
+//!  claim ─▶ Grant ─▶ wrote | failed      ──▶ │ Upload = Phase+Owners+Ledger │ ──▶ Work: one at a time,
+//!  done(Work), due(time)                 ──▶ └─────────────────────────────┘      where the bytes lie
+//! ```
+//!
+//! [`Upload`] decides who holds it ([`Claimant`], sessions), which bytes are here and which are kept, when the
+//! journal is written, and how it ends. It never waits, and bytes never pass through it: a body asks for a
+//! [`Grant`], hashes and writes with nothing locked, and gives the grant back. So an upload has one owner,
+//! whoever runs this machine, and all the rules of its life are here. Whoever runs it
+//!
+//! - calls it under a lock that is held for no longer than the call,
+//! - after each call carries out what [`Upload::poll_effect`] and [`Upload::poll_work`] give, effects at once and
+//!   in order,
+//! - answers each [`Work`] by [`Upload::done`], and
+//! - gives each grant back, whatever happens to the body.
+//!
+//! > **Rules.** An upload has one [`Work`] under way at most, and a later one begins when that has been answered: so its
+//! > journal has one writer. While it settles, it gives no grants, and goes on when all have come back. Once it is
+//! > [gone](Effect::Gone) it asks for nothing. From every state, when all sessions have left, it is gone after a
+//! > bounded number of works.
+//!
+//! ```
+//! use sandport_protocol::upload::{Admission, Claimant, Options, Upload, Work};
+//! use sandport_protocol::{Extent, ResumeMode};
+//!
+//! let size = 3 * 1024 * 1024;
+//! let mut upload = Upload::begin(Options { size: Some(size), ..Options::default() });
+//! let claimant = Claimant { run: 1, mode: ResumeMode::TakeOver, is_same: true, digest: None };
+//! let Admission::Holds(session) = upload.offer(&claimant, 0) else { panic!() };
+//! let body = upload.body(session, Extent { offset: 0, length: None })?;
+//! let content = vec![7; 1024 * 1024];
+//! for _ in 0..3 {
+//!     let length = content.len() as u64;
+//!     let mut grant = upload.claim(body, length, 0).expect("bytes are missing");
+//!     if let Some(write) = grant.bring(&content) {
+//!         // Here the bytes are written, at `write.at`.
+//!         assert!(write.held.is_none() && write.bytes == content);
+//!     }
+//!     upload.wrote(grant, 0);
+//! }
+//! upload.commit(session, size, [], 0)?;
+//! assert!(matches!(upload.poll_work(), Some(Work::Publish { .. })));
+//! # Ok::<(), sandport_protocol::Refusal>(())
+//! ```
+
+mod bodies;
+mod bringing;
+mod committing;
+mod ledger;
+mod life;
+pub mod mutation;
+mod owners;
+mod prefix;
+mod step;
+mod work;
+#[cfg(all(test, feature = "std"))]
+mod worlds;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::journal::{Ranges, Tree};
+use crate::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
+
+use bodies::{Bodies, Left};
+pub use bringing::{Grant, Write};
+pub use ledger::{BEGUN_MAX, RANGES_MAX};
+use ledger::{Keeping, Ledger};
+use life::{Next, Phase};
+use mutation::{Mutant, is};
+use owners::Owners;
+use step::Step;
+pub use work::{Done, Effect, Held, Work};
+
+/// What one connection has of an upload. Numbers are not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(u64);
+
+/// A body: bytes of one extent, in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BodyId(u64);
+
+/// What does not change in the life of an upload.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long the file will be; `None`: not known. Bytes.
+    pub size: Option<u64>,
+    /// Longest file that is taken; `None`: of any length. Bytes.
+    pub size_max: Option<u64>,
+    /// Whether the sender chose the name. Where it did not, the journal tells it what came of the upload, and is
+    /// written before the file gets its name.
+    pub is_named: bool,
+    /// Most bytes that may be here and are not kept. Bytes.
+    pub step_bytes: u64,
+    /// Longest time between two watermarks while bytes come. Milliseconds.
+    pub interval_ms: Millis,
+    /// The boot of the system that entries of the journal count for, where watermarks are not synced; `None`: they
+    /// are, and outlive a power cut.
+    pub boot: Option<u64>,
+    /// Whether what came is synced when the last session has left. It always is without `boot`.
+    pub syncs_at_last: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            size: None,
+            size_max: None,
+            is_named: true,
+            step_bytes: 64 * 1024 * 1024,
+            interval_ms: 2_000,
+            boot: None,
+            syncs_at_last: true,
+        }
+    }
+}
+
+/// What was found of an upload: see [`journal::recover`](crate::journal::recover).
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The groups that are whole.
+    pub tree: Tree,
+    /// Their bytes.
+    pub whole: Ranges,
+    /// A group that is begun: its number, how many of its bytes are here, and their hash.
+    pub tail: Option<(u64, u64, blake3::Hasher)>,
+}
+
+/// An offer of an upload whose key is known.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// Which run of its sender it is of.
+    pub run: u64,
+    /// What is to become of those who hold it.
+    pub mode: ResumeMode,
+    /// Whether its name and its size are those of the upload.
+    pub is_same: bool,
+    /// The digest that was offered.
+    pub digest: Option<Digest>,
+}
+
+/// What becomes of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The session has it, and is to be released when its connection is gone. What is missing can be told when the
+    /// upload [has settled](Upload::is_settled).
+    Holds(SessionId),
+    /// It is being published; the outcome is for this one too.
+    Commits,
+    /// Offer again after the next [`Effect::Changed`] or [`Effect::Gone`], and when it is gone, to its successor. What
+    /// is gone already tells of nothing any more.
+    Later,
+    /// `locked`: a later run holds it. `invalid-state`: it is another upload that has this key.
+    Refused(Refusal),
+}
+
+/// One upload.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+pub struct Upload {
+    options: Options,
+    phase: Phase,
+    owners: Owners,
+    ledger: Ledger,
+    bodies: Bodies,
+    step: Step,
+    /// What is being written into the journal.
+    keeping: Option<Keeping>,
+    /// A work is under way, or about to be taken.
+    is_working: bool,
+    /// Something may be on the disk.
+    is_begun: bool,
+    /// The last session that had it was refused for want of space.
+    is_starved: bool,
+    /// It is to be removed though it is being closed.
+    is_unwanted: bool,
+    work: Option<Work>,
+    effects: VecDeque<Effect>,
+    /// When somebody was asked to call [`Self::due`].
+    wake: Option<Millis>,
+}
+
+impl Upload {
+    /// One of which nothing is here.
+    pub fn begin(options: Options) -> Self {
+        let ledger = Ledger::new(options.size);
+        Self::new(options, ledger, false)
+    }
+
+    /// One that was found.
+    pub fn resume(options: Options, found: Found) -> Self {
+        let ledger = Ledger::found(options.size, found);
+        Self::new(options, ledger, true)
+    }
+
+    fn new(options: Options, ledger: Ledger, is_begun: bool) -> Self {
+        Self {
+            phase: Phase::Open,
+            owners: Owners::default(),
+            ledger,
+            bodies: Bodies::default(),
+            step: Step::new(options.step_bytes, options.interval_ms),
+            keeping: None,
+            is_working: false,
+            is_begun,
+            is_starved: false,
+            is_unwanted: false,
+            work: None,
+            effects: VecDeque::new(),
+            wake: None,
+            options,
+        }
+    }
+
+    /// The next thing that others are to hear.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// What is to be done where the bytes lie.
+    pub fn poll_work(&mut self) -> Option<Work> {
+        self.work.take()
+    }
+
+    // ------------------------------------------------------------------------- sessions
+
+    /// A connection wants the upload.
+    pub fn offer(&mut self, claimant: &Claimant, now: Millis) -> Admission {
+        let admission = match self.admit(claimant) {
+            Ok(admission) => admission,
+            Err(refusal) => Admission::Refused(refusal),
+        };
+        if matches!(admission, Admission::Refused(_)) && is(Mutant::LeavesRefusedOpen) {
+            return admission;
+        }
+        self.advance(now);
+        admission
+    }
+
+    fn admit(&mut self, claimant: &Claimant) -> Result<Admission, Refusal> {
+        let restarts = claimant.mode == ResumeMode::Restart;
+        match &self.phase {
+            Phase::Leaving | Phase::Gone | Phase::Settling(Next::Remove | Next::Abandon) => {
+                return Ok(Admission::Later);
+            }
+            Phase::Settling(Next::Commit) | Phase::Committing { .. } => {
+                if !claimant.is_same && !restarts {
+                    return Err(other_upload());
+                }
+                let expected = match &self.phase {
+                    Phase::Committing { digest, .. } => *digest,
+                    _ => None,
+                };
+                let differs = matches!((claimant.digest, expected), (Some(a), Some(b)) if a != b);
+                let is_unknown = claimant.digest.is_some() && expected.is_none();
+                let waits = !claimant.is_same || differs || is_unknown;
+                let waits = waits && !is(Mutant::AnswersOtherOffers);
+                return Ok(if waits { Admission::Later } else { Admission::Commits });
+            }
+            Phase::Open | Phase::Closing { .. } | Phase::Settling(Next::Open) => {}
+        }
+        if !claimant.is_same && !restarts {
+            return Err(other_upload());
+        }
+        let is_fresh = !self.is_begun && !self.owners.is_held();
+        let way = self.owners.make_way(claimant)?;
+        let is_beside = matches!(way, owners::Way::Beside);
+        if let owners::Way::Evict(why) = way {
+            self.evict(&why);
+        }
+        if restarts && !is_fresh && !is(Mutant::RestartsOnOldBytes) {
+            self.phase = Phase::Settling(Next::Remove);
+            return Ok(Admission::Later);
+        }
+        let session = self.owners.admit(claimant.mode);
+        self.is_starved = false;
+        if !matches!(self.phase, Phase::Settling(_)) {
+            // Also where one that would join is of a later run.
+            let settles = self.bodies.lent() > 0 && !is_beside;
+            let settles = settles && !is(Mutant::AdmitsUnsettled);
+            self.phase = if settles { Phase::Settling(Next::Open) } else { Phase::Open };
+        }
+        Ok(Admission::Holds(session))
+    }
+
+    /// Whether it is certain what those have brought who have lost the upload.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.phase, Phase::Settling(_))
+    }
+
+    /// Whether it has ended.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.phase, Phase::Gone)
+    }
+
+    /// Whether a session has it still.
+    pub fn holds(&self, session: SessionId) -> bool {
+        self.owners.has(session)
+    }
+
+    /// What nobody has brought and nobody is bringing, in ascending order.
+    pub fn missing(&self) -> Vec<Extent> {
+        self.ledger.missing()
+    }
+
+    /// How many bytes are in chunk groups that are whole.
+    pub fn whole_bytes(&self) -> u64 {
+        self.ledger.whole_bytes()
+    }
+
+    /// How many bytes from the start are kept.
+    pub fn durable(&self) -> u64 {
+        self.ledger.durable()
+    }
+
+    /// How long the file will be; `None`: not known.
+    pub fn size(&self) -> Option<u64> {
+        self.ledger.size()
+    }
+
+    /// A session is through: the file has `size` bytes and these digests. It is published when all sessions are
+    /// through.
+    ///
+    /// # Errors
+    /// `locked`: it has lost the upload.
+    pub fn commit(
+        &mut self,
+        session: SessionId,
+        size: u64,
+        digests: impl IntoIterator<Item = Digest>,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        self.seal(Some(session));
+        let finished = self.owners.finish(session, size, digests);
+        self.advance(now);
+        if finished { Ok(()) } else { Err(lost()) }
+    }
+
+    /// A session is gone. What it has brought stays; but that of a stream which has met a fault does not, because
+    /// nobody can send it again.
+    pub fn release(&mut self, session: SessionId, now: Millis) {
+        self.seal(Some(session));
+        if let Some(fault) = self.owners.leave(session) {
+            let is_last = !self.owners.is_held();
+            self.is_starved = is_last && fault == Some(RefusalCode::InsufficientSpace);
+            let is_hopeless = fault.is_some_and(|code| self.is_hopeless(code));
+            if is_last && is_hopeless && !is(Mutant::LeavesFaultyStreams) {
+                self.remove();
+            }
+        }
+        self.advance(now);
+    }
+
+    /// A session gives the upload up, for everyone who has it together with this one. One that has lost it
+    /// changes nothing.
+    pub fn discard(&mut self, session: SessionId, now: Millis) {
+        if self.owners.has(session) {
+            self.evict(&Refusal::new(RefusalCode::Cancelled, "the sender gave the upload up"));
+            self.remove();
+        }
+        self.advance(now);
+    }
+
+    /// Nobody needs it any more. Where a session has it, it goes on.
+    pub fn discard_unheld(&mut self, now: Millis) {
+        match self.phase {
+            Phase::Leaving => self.is_unwanted = true,
+            Phase::Open | Phase::Closing { .. } if !self.owners.is_held() => self.remove(),
+            _ => {}
+        }
+        self.advance(now);
+    }
+
+    /// A session has met a fault of its own.
+    pub fn fail(&mut self, session: SessionId, refusal: &Refusal, now: Millis) {
+        self.fault(session, refusal);
+        self.advance(now);
+    }
+
+    /// Takes it from all who hold it. What they have brought stays.
+    pub fn fail_all(&mut self, refusal: &Refusal, now: Millis) {
+        self.evict(refusal);
+        self.advance(now);
+    }
+}
+
+fn other_upload() -> Refusal {
+    let words = "the resume key belongs to an upload of another name or size";
+    Refusal::new(RefusalCode::InvalidState, words)
+}
+
+fn lost() -> Refusal {
+    Refusal::new(RefusalCode::Locked, "the upload was taken over")
+}
