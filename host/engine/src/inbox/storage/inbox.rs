@@ -1,7 +1,7 @@
-//! An inbox over somebody's [`Storage`]: verdicts on offers, and the order of the ends.
+//! An inbox over somebody's [`Storage`]: verdicts on offers, and how uploads end.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sandport_protocol::inbox::{folder_receipt, folder_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
@@ -15,13 +15,11 @@ use crate::inbox::{Upload, Verdict, unnamed};
 pub(crate) struct StorageInbox {
     storage: Box<dyn Storage>,
     size_max: Option<u64>,
-    /// The end of the upload that was completed last.
-    last: Mutex<Option<Pending>>,
 }
 
 impl StorageInbox {
     pub(crate) fn new(storage: Box<dyn Storage>, size_max: Option<u64>) -> Self {
-        Self { storage, size_max, last: Mutex::default() }
+        Self { storage, size_max }
     }
 
     /// As [`Inbox::open_as`](crate::inbox::Inbox::open_as).
@@ -61,7 +59,7 @@ impl StorageInbox {
             executable: offer.executable,
         };
         let incoming = self.storage.begin(&announced)?;
-        let upload = StorageUpload::new(self, announced, offer.digest, self.size_max, incoming);
+        let upload = StorageUpload::new(announced, offer.digest, self.size_max, incoming);
         Ok(Verdict::Accepted(Upload::stored(upload)))
     }
 
@@ -86,11 +84,9 @@ impl StorageInbox {
         Ok(Verdict::Stored(folder_receipt(&name)))
     }
 
-    /// Publishes what is complete, or says why it is not: after everything that ended before.
-    pub(super) fn end(&self, complete: Result<Complete, Refusal>) -> Pending {
+    /// Publishes what is complete, or says why it is not.
+    pub(super) fn end(complete: Result<Complete, Refusal>) -> Pending {
         let (ticket, pending) = Ticket::new();
-        let before =
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(pending.clone());
         tokio::spawn(async move {
             let outcome = match complete {
                 Ok(Complete { incoming, file }) => {
@@ -98,9 +94,6 @@ impl StorageInbox {
                 }
                 Err(refusal) => Err(refusal),
             };
-            if let Some(before) = before {
-                before.ready().await;
-            }
             ticket.resolve(outcome);
         });
         pending

@@ -50,7 +50,7 @@ pub trait Incoming: Send + 'static {
 
     /// Makes the file durable and visible, and says under which name. All of it is here, and it is
     /// what the sender announced. The sender gets its receipt when the future is ready, and not
-    /// before those of the files that were completed before.
+    /// before those of the files that it completed before over the same connection.
     fn publish(self: Box<Self>, file: Arrived) -> Publishing;
 }
 

@@ -15,7 +15,6 @@ use crate::inbox::latch::Latch;
 pub(in crate::inbox) struct StorageUpload(Arc<Shared>);
 
 struct Shared {
-    inbox: Arc<StorageInbox>,
     name: EntryName,
     /// What the offer said.
     digest: Option<Digest>,
@@ -33,7 +32,6 @@ struct Receiving {
 
 impl StorageUpload {
     pub(super) fn new(
-        inbox: &Arc<StorageInbox>,
         announced: Announced,
         digest: Option<Digest>,
         size_max: Option<u64>,
@@ -45,7 +43,6 @@ impl StorageUpload {
             hasher: Box::new(Hasher::new()),
         };
         Self(Arc::new(Shared {
-            inbox: Arc::clone(inbox),
             name: announced.name,
             digest,
             fault: Arc::new(Latch::new()),
@@ -79,7 +76,7 @@ impl StorageUpload {
 
     pub(in crate::inbox) fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
         let complete = self.0.finish(size, digest);
-        self.0.inbox.end(complete)
+        StorageInbox::end(complete)
     }
 }
 
