@@ -3,9 +3,9 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -110,11 +110,6 @@ impl Pending {
         self.0.outcome.get().is_some()
     }
 
-    /// Whether it is the same commit.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// The outcome, or `None` while it is not known. It stays.
     pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
         self.0.outcome.get().cloned()
@@ -126,8 +121,7 @@ impl Pending {
         !self.0.told.swap(true, Ordering::Relaxed)
     }
 
-    /// Returns once the outcome is known. Commits of one inbox end in the order in which they were made, but for
-    /// those whose file has to be copied to its folder: these end later than others that were made after them.
+    /// Returns once the outcome is known. In which order commits end is not said.
     pub async fn ready(&self) {
         self.0.outcome.wait().await;
     }
@@ -135,6 +129,11 @@ impl Pending {
 
 #[cfg(test)]
 impl Pending {
+    /// Whether it is the same commit.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// A commit, and what ends it.
     pub(crate) fn begun() -> (Self, impl FnOnce(Outcome)) {
         let (ticket, pending) = Ticket::new();
@@ -164,7 +163,7 @@ pub(super) enum Request {
 
 /// Where commits go. Dropping it waits until all that was submitted has ended.
 pub(super) struct Committer {
-    sender: Option<Sender<Request>>,
+    queue: CommitQueue,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -175,9 +174,30 @@ impl Committer {
         let worker = Worker::new(core, queue, sender.clone());
         // Whoever waits is told when the queue goes.
         let thread = start_thread(core, THREAD, move || worker.run(), |_| ())?;
-        Ok(Self { sender: Some(sender), thread: Some(thread) })
+        let queue = CommitQueue(Arc::new(RwLock::new(Some(sender))));
+        Ok(Self { queue, thread: Some(thread) })
     }
 
+    pub(super) fn queue(&self) -> &CommitQueue {
+        &self.queue
+    }
+
+    /// As [`CommitQueue::submit`].
+    pub(super) fn submit(&self, core: &Core, job: Job) {
+        self.queue.submit(core, job);
+    }
+
+    /// Removes a staged file without making the caller wait for the disk.
+    pub(super) fn remove(&self, staged: StagedFile) {
+        self.queue.send(Request::Remove(staged));
+    }
+}
+
+/// Where commits go, for those who do not keep the inbox open. It ends with the [`Committer`].
+#[derive(Clone)]
+pub(super) struct CommitQueue(Arc<RwLock<Option<Sender<Request>>>>);
+
+impl CommitQueue {
     /// Has a job done: by the thread, which syncs, or at once where nothing is synced.
     pub(super) fn submit(&self, core: &Core, job: Job) {
         match core.options.durability {
@@ -193,24 +213,23 @@ impl Committer {
         }
     }
 
-    /// Removes a staged file without making the caller wait for the disk.
-    pub(super) fn remove(&self, staged: StagedFile) {
-        self.send(Request::Remove(staged));
-    }
-
     fn send(&self, request: Request) {
-        if let Some(sender) = &self.sender {
-            // It fails only if the thread is gone; then the request is dropped, which tells whoever
-            // waits for it, or removes the file here.
-            drop(sender.send(request));
-        }
+        let sender = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        // It fails only if the thread is gone; then the request is dropped, which tells whoever
+        // waits for it, or removes the file here.
+        let unsent = match sender.as_ref() {
+            Some(sender) => sender.send(request).err(),
+            None => None,
+        };
+        drop(sender);
+        drop(unsent);
     }
 }
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.send(Request::Stop);
-        self.sender = None;
+        self.queue.send(Request::Stop);
+        *self.queue.0.write().unwrap_or_else(PoisonError::into_inner) = None;
         if let Some(thread) = self.thread.take()
             && !is_of_inbox()
         {

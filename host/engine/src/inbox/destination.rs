@@ -16,9 +16,13 @@ pub(crate) enum Destination {
 
 impl Destination {
     /// As [`Inbox::open_as`].
-    pub(crate) fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    pub(crate) async fn open_as(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+    ) -> Result<Verdict, Refusal> {
         match self {
-            Self::Folder(inbox) => inbox.open_as(sender, offer),
+            Self::Folder(inbox) => inbox.open_as(sender, offer).await,
             Self::Storage(inbox) => inbox.open_as(sender, offer),
         }
     }

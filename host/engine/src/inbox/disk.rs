@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, OnceLock};
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, XattrFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags, Timestamps, XattrFlags};
 use rustix::io::{Errno, Result};
 
 pub(super) use naming::{FreeName, Publish};
@@ -114,6 +114,21 @@ impl Disk {
             }
         }
         Ok(())
+    }
+
+    /// Takes room for the first `bytes` of a file, so that a disk that is full later takes them all the same. Where
+    /// the file system cannot do that, or has no room, it is left.
+    #[expect(clippy::unused_self, reason = "it is one of the calls that change the disk")]
+    pub(super) fn take_room(&self, file: impl AsFd, bytes: u64) {
+        let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes);
+    }
+
+    /// Gives the room back that a part of a file takes: it reads as zeros then. Where the file system cannot do
+    /// that, it is left.
+    #[expect(clippy::unused_self, reason = "it is one of the calls that change the disk")]
+    pub(super) fn give_room_back(&self, file: impl AsFd, (start, end): (u64, u64)) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(file, flags, start, end.saturating_sub(start));
     }
 
     /// Cuts a file to `length`.

@@ -44,7 +44,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, OnceLock, RwLock, Weak};
 
 use rustix::fs::Stat;
 use sandport_protocol::inbox::{
@@ -75,14 +75,14 @@ use health::Loss;
 use latch::Latch;
 use layout::Layout;
 use modes::Inheritances;
-use partial::{Keeper, Opened, Partials};
+use partial::{Directory, Opened, Partials, Pool};
 use receipts::{Receipts, Record};
 use recognition::{Recognition, Seen};
 use space::{Claim, Space};
 use stage::LostTimes;
 use transient::Transient;
 use upload::Plan;
-use usage::{Reservation, Usage};
+use usage::{Reservation, Usage, Waits};
 
 use crate::Identity;
 
@@ -99,15 +99,23 @@ pub struct Inbox {
     handle: Arc<Handle>,
 }
 
-/// What handles share. The threads end in this order: a commit that fails leaves something to keep.
+/// What handles share. The threads end in this order, when [the pool](Pool) has done what was to be committed: a
+/// commit that fails leaves something to keep.
 struct Handle {
     committer: Committer,
     /// Held for its thread.
     _expiry: Option<Expiry>,
-    keeper: Keeper,
+    pool: Pool,
     partials: Arc<Partials>,
     core: Arc<Core>,
     classic_name: Option<EntryName>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // What is to be published is on its way there.
+        self.pool.wait_idle();
+    }
 }
 
 /// What uploads and the committer share.
@@ -125,7 +133,7 @@ struct Core {
     usage: Option<Arc<Usage>>,
     space: Space,
     /// Uploads that can be resumed: those that give way when there is no space.
-    partials: Weak<Partials>,
+    partials: OnceLock<Weak<Partials>>,
     /// Tells this boot of the system from others; 0: not known.
     boot: u64,
     /// Where nothing is synced: where the last file went.
@@ -218,7 +226,6 @@ impl Inbox {
             || options.durability.syncs_commits()
             || capabilities.free_name == FreeName::Look;
         let naming = if needs_names { None } else { Naming::of(&layout.staging) };
-        let partials = Partials::new();
         let core = Arc::new(Core {
             dir: dir.to_path_buf(),
             options,
@@ -231,7 +238,7 @@ impl Inbox {
             inheritances: Inheritances::default(),
             usage,
             space: Space::default(),
-            partials: Arc::downgrade(&partials),
+            partials: OnceLock::new(),
             boot,
             recent_folder: RecentFolder::default(),
             naming,
@@ -252,8 +259,18 @@ impl Inbox {
         let committer = Committer::start(&core).map_err(no_thread)?;
         let expiry = core.options.partial_expiry.map(|expiry| Expiry::start(&core, expiry));
         let expiry = expiry.transpose().map_err(no_thread)?;
-        let keeper = Keeper::start(&core).map_err(no_thread)?;
-        let handle = Handle { committer, _expiry: expiry, keeper, partials, core, classic_name };
+        let of_pool = Arc::clone(&core);
+        let pool = Pool::start(&core, move |loss| {
+            // Bodies wait for watermarks, and would wait for ever.
+            if let Some(partials) = of_pool.partials() {
+                partials.fail_all(&loss.refusal());
+            }
+        });
+        let pool = pool.map_err(no_thread)?;
+        let volume = Directory::new(&core);
+        let partials = Partials::new(volume, pool.runtime(), &core.options, core.boot);
+        let _ = core.partials.set(Arc::downgrade(&partials));
+        let handle = Handle { committer, _expiry: expiry, pool, partials, core, classic_name };
         Ok(Self { handle: Arc::new(handle) })
     }
 
@@ -273,24 +290,24 @@ impl Inbox {
         &self.handle.core.options
     }
 
-    /// Answers an offer of `sender`. It does not wait for the disk beyond looking names up, making folders where
-    /// nothing is durable, and reading the journal of an upload that is resumed, with up to a megabyte of
-    /// its data.
+    /// Answers an offer of `sender`. On the thread of the caller it does not wait for the disk beyond looking names
+    /// up, and making folders where nothing is durable. The journal of an upload that is resumed is read by threads
+    /// of the inbox, with up to a megabyte of its data.
     ///
     /// # Errors
     ///
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
-    pub fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    pub async fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         self.check_health()?;
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer),
-            EntryKind::Directory => self.open_folder(offer),
+            EntryKind::File => self.open_file(sender, offer).await,
+            EntryKind::Directory => self.open_folder(offer).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
-    fn open_file(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    async fn open_file(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
         let core = &self.handle.core;
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
@@ -300,7 +317,7 @@ impl Inbox {
             && let Some(verdict) = core.already_here(sender, &name, offer)
         {
             if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
-                self.handle.partials.discard_left(core, sender, resume);
+                self.handle.partials.discard_left(sender, resume);
             }
             return Ok(verdict);
         }
@@ -323,42 +340,41 @@ impl Inbox {
             copy,
         };
         if let Some(resume) = partial::resumable(offer) {
-            return self.open_resumable(offer, &plan, &resume);
+            return self.open_resumable(offer, &plan, resume).await;
         }
         let bytes = plan.with_copy(offer.size);
         core.check_space(bytes, None)?;
-        let reservation = core.reserve(sender, offer.size)?;
-        core.check_new_folders(plan.name.parent())?;
+        let reservation = core.reserve_soon(sender, offer.size).await?;
+        core.check_new_folders(plan.name.parent()).await?;
         let claim = Claim::of_transient(core, bytes);
         let upload = Transient::new(self, core, plan, reservation, claim);
         Ok(Verdict::Accepted(Upload::transient(upload)))
     }
 
     /// An offer with a resume key, of a file that is long enough for it to matter.
-    fn open_resumable(
+    async fn open_resumable(
         &self,
         offer: &Offer,
         plan: &Plan,
-        resume: &Resume,
+        resume: Resume,
     ) -> Result<Verdict, Refusal> {
-        let Handle { core, partials, keeper, .. } = &*self.handle;
-        core.check_new_folders(plan.name.parent())?;
+        let Handle { core, partials, .. } = &*self.handle;
+        core.check_new_folders(plan.name.parent()).await?;
         let named = offer.name.is_some();
-        let opened = partials.open(core, keeper.sender(), plan, named, resume, |published| {
+        let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
-            core.already_here(&plan.identity, published, offer)
-        })?;
-        Ok(match opened {
-            Opened::Holder(holder) => {
+            core.already_here(&plan.identity, name, offer)
+        };
+        Ok(match partials.open(plan, named, resume, published).await? {
+            Opened::Session(session) => {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;
-                let missing = offer.size.map(|size| size.saturating_sub(holder.bytes()));
-                let bytes = plan.with_copy(missing);
-                if let Err(refusal) = core.check_space(bytes, Some(holder.claim())) {
-                    holder.signals().fail(refusal.clone());
+                let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
+                if let Err(refusal) = session.claim().check(plan.with_copy(missing)) {
+                    session.fail(&refusal);
                     return Err(refusal);
                 }
-                Verdict::Accepted(Upload::resumable(self, holder))
+                Verdict::Accepted(Upload::resumable(self, session))
             }
             Opened::Committing(pending) => Verdict::Making(pending),
             Opened::DigestFirst => Verdict::DigestFirst,
@@ -366,18 +382,43 @@ impl Inbox {
         })
     }
 
+    /// What does the same as [`Self::submit`] and does not keep the inbox open.
+    fn submitter(&self) -> partial::Submit {
+        let Handle { committer, core, .. } = &*self.handle;
+        let (queue, core) = (committer.queue().clone(), Arc::clone(core));
+        Box::new(move |job| queue.submit(&core, job))
+    }
+
+    /// Has a job done. The content of a large file is made durable by a thread that nobody else waits for.
+    fn submit_ahead(&self, job: Job) {
+        let Handle { pool, core, .. } = &*self.handle;
+        match job.work {
+            Work::File(mut file) if publish::is_large(core, &file) => {
+                let (submit, core, ticket) = (self.submitter(), Arc::clone(core), job.ticket);
+                pool.runtime().spawn(Box::new(move || {
+                    let work = match publish::sync_ahead(&core, &mut file) {
+                        Ok(()) => Work::File(file),
+                        Err(refusal) => Work::Refused(refusal),
+                    };
+                    submit(Job { work, ticket });
+                }));
+            }
+            work => self.submit(Job { work, ticket: job.ticket }),
+        }
+    }
+
     fn submit(&self, job: Job) {
         self.handle.committer.submit(&self.handle.core, job);
     }
 
-    fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    async fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
         let Some(name) = &offer.name else {
             return Err(rules::folder_without_name());
         };
         let name = EntryName::parse(name)?;
         let core = &self.handle.core;
         core.check_name(&name)?;
-        core.check_new_folders(Some(name.as_str()))?;
+        core.check_new_folders(Some(name.as_str())).await?;
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
         // Also where it is made by now: the operator hears of each from whoever takes the outcome.
@@ -394,6 +435,11 @@ impl Inbox {
 }
 
 impl Core {
+    /// The uploads that can be resumed; `None`: the inbox begins or ends.
+    fn partials(&self) -> Option<Arc<Partials>> {
+        self.partials.get()?.upgrade()
+    }
+
     /// Makes everything durable that the file system has.
     fn sync_all(&self) -> rustix::io::Result<()> {
         let synced = self.disk.sync_all(&self.layout.root);
@@ -408,8 +454,20 @@ impl Core {
         &self,
         sender: &Identity,
         size: Option<u64>,
+        waits: Waits,
     ) -> Result<Option<Reservation>, Refusal> {
-        self.usage.as_ref().map(|usage| usage.reserve(sender, size.unwrap_or(0))).transpose()
+        let reserve = |usage: &Arc<Usage>| usage.reserve(sender, size.unwrap_or(0), waits);
+        self.usage.as_ref().map(reserve).transpose()
+    }
+
+    /// The same, where a count is waited for and no thread waits.
+    async fn reserve_soon(
+        &self,
+        sender: &Identity,
+        size: Option<u64>,
+    ) -> Result<Option<Reservation>, Refusal> {
+        let Some(usage) = &self.usage else { return Ok(None) };
+        usage.counted(|| self.reserve(sender, size, Waits::No)).await
     }
 
     /// The verdict on a file that this sender has stored before and that is still as it was.
@@ -432,14 +490,14 @@ impl Core {
     }
 
     /// Refuses what needs more new folders at `path` than the quota allows.
-    fn check_new_folders(&self, path: Option<&str>) -> Result<(), Refusal> {
+    async fn check_new_folders(&self, path: Option<&str>) -> Result<(), Refusal> {
         let Some(usage) = &self.usage else { return Ok(()) };
         let missing = tree::missing(self.layout.root.as_fd(), path)
             .map_err(|obstacle| self.refusal_of_path(obstacle))?;
         match missing {
             0 => Ok(()),
             // Given back at once: it is asked again when they are made.
-            missing => usage.reserve_folders(missing).map(drop),
+            missing => usage.counted(|| usage.reserve_folders(missing).map(drop)).await,
         }
     }
 

@@ -12,11 +12,10 @@ use rustix::io::{Errno, Result};
 use sandport_protocol::Refusal;
 
 use super::Core;
-use super::commit::Pending;
 use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::modes::Inheritance;
-use super::partial::Partial;
+use super::partial::PublishEnd;
 use super::tree::Folder;
 
 /// A staged file. Dropping it removes it, unless it was published.
@@ -29,12 +28,14 @@ pub(super) struct StagedFile {
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
     published: bool,
-    /// Where it is the data of an upload that can be resumed: that upload, and its commit.
-    partial: Option<(Arc<Partial>, Pending)>,
+    /// Where it is the data of an upload that can be resumed: who hears what became of it.
+    partial: Option<PublishEnd>,
     /// How many syncs of everything had failed when its first byte was still to come.
     failures_before: u64,
-    /// It was such data.
+    /// It was such data, and nobody needs it.
     superfluous: bool,
+    /// It was such data, and stays.
+    is_left: bool,
     /// It cannot be what a file in its folder has to be: only a copy that is made there can.
     needs_copy: bool,
 }
@@ -83,30 +84,32 @@ impl StagedFile {
             partial: None,
             failures_before: core.sync_failures.load(Ordering::Relaxed),
             superfluous: false,
+            is_left: false,
             needs_copy: false,
         }
     }
 
-    /// The data of an upload that can be resumed. Dropping it leaves the data where it is.
+    /// The data of an upload that can be resumed. Dropping it leaves the data where it is. `data`: `None`, where
+    /// no descriptor saw all of its writes.
     pub(super) fn of_partial(
+        core: &Arc<Core>,
         name: String,
-        data: Arc<OwnedFd>,
-        partial: &Arc<Partial>,
-        commit: Pending,
+        data: Option<Arc<OwnedFd>>,
+        failures_before: u64,
+        end: PublishEnd,
     ) -> Self {
-        let mut staged = Self::new(partial.core(), Name::Given(name), None);
-        staged.data = Some(data);
-        staged.partial = Some((Arc::clone(partial), commit));
-        // Its bytes came before.
-        staged.failures_before = 0;
+        let mut staged = Self::new(core, Name::Given(name), None);
+        (staged.whole, staged.data) = (data.is_some(), data);
+        staged.partial = Some(end);
+        staged.failures_before = failures_before;
         staged
     }
 
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
     pub(super) fn is_superfluous(&mut self) {
-        if let Some((partial, _)) = self.partial.take() {
+        if let Some(end) = self.partial.take() {
             // As published: nothing is left of it but the file, which this one removes.
-            partial.published();
+            end.published();
             self.superfluous = true;
         }
     }
@@ -157,21 +160,16 @@ impl StagedFile {
         own.or(self.data.as_deref()).map(AsFd::as_fd)
     }
 
-    /// Whether nobody has heard that a write failed. The system says so once to all who have the descriptor, and
-    /// who moves a watermark may have been the one. Waits for whoever is at that.
-    pub(super) fn is_sound(&self) -> bool {
-        self.partial.as_ref().is_none_or(|(partial, _)| partial.is_sound())
-    }
-
     /// Whether a failed write of it may have been told to a sync of everything that was for others.
     pub(super) fn may_have_failed(&self) -> bool {
         self.failures_before < self.core.sync_failures.load(Ordering::Relaxed)
     }
 
     /// The disk failed: nobody is to go on with what it was given since the last watermark.
-    pub(super) fn lost(&self, fault: &Refusal) {
-        if let Some((partial, _)) = &self.partial {
-            partial.lost(fault);
+    pub(super) fn lost(&mut self, fault: &Refusal) {
+        if let Some(end) = self.partial.take() {
+            end.lost(fault);
+            self.is_left = true;
         }
     }
 
@@ -225,8 +223,8 @@ impl StagedFile {
             (Name::None(_), None) => return Err(Errno::BADF),
         }
         self.published = true;
-        if let Some((partial, _)) = self.partial.take() {
-            partial.published();
+        if let Some(end) = self.partial.take() {
+            end.published();
         }
         Ok(())
     }
@@ -261,8 +259,7 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         self.drop_descriptor();
-        if let Some((partial, commit)) = self.partial.take() {
-            partial.uncommit(&commit);
+        if self.partial.take().is_some() || self.is_left {
             return;
         }
         if !self.published

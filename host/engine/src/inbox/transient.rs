@@ -8,6 +8,7 @@ use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
 use super::commit::{Job, Pending, Work};
 use super::latch::Latch;
+use super::partial::Room;
 use super::publish::FileWork;
 use super::receipts;
 use super::space::{Claim, FLOOR_STEP_BYTES};
@@ -119,7 +120,7 @@ impl Transient {
             Err(refusal) => Work::Refused(refusal),
         };
         let (job, pending) = Job::new(work);
-        self.inbox.handle.committer.submit(&self.shared.core, job);
+        self.inbox.submit_ahead(job);
         pending
     }
 }
@@ -219,7 +220,7 @@ impl Shared {
         let (reservation, claim) = (receiving.reservation, receiving.claim);
         let (identity, name) = (plan.identity.clone(), plan.name.clone());
         let mut file = FileWork::new(identity, name, staged, record, reservation);
-        file.claim = claim.filter(|_| plan.copy > 0).map(Arc::new);
+        file.claim = claim.filter(|_| plan.copy > 0).map(|claim| Arc::new(claim) as Arc<dyn Room>);
         Ok(file)
     }
 }

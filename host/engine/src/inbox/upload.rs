@@ -11,7 +11,7 @@ use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 use super::Inbox;
 use super::commit::{Committer, Job, Pending, Work};
 use super::latch::Latch;
-use super::partial::{Holder, Lane, Signals};
+use super::partial::{Lane, Session, Signals};
 use super::storage::{StorageBody, StorageUpload};
 use super::transient::{Transient, TransientBody};
 use crate::Identity;
@@ -42,7 +42,7 @@ pub struct Upload(Kind);
 
 enum Kind {
     Transient(Transient),
-    Resumable(Inbox, Holder),
+    Resumable(Inbox, Session),
     /// Into a [`Storage`](super::Storage).
     Stored(StorageUpload),
 }
@@ -52,8 +52,8 @@ impl Upload {
         Self(Kind::Transient(upload))
     }
 
-    pub(super) fn resumable(inbox: &Inbox, holder: Holder) -> Self {
-        Self(Kind::Resumable(inbox.clone(), holder))
+    pub(super) fn resumable(inbox: &Inbox, session: Session) -> Self {
+        Self(Kind::Resumable(inbox.clone(), session))
     }
 
     pub(super) fn stored(upload: StorageUpload) -> Self {
@@ -64,7 +64,7 @@ impl Upload {
     pub fn missing(&self) -> Vec<Extent> {
         match &self.0 {
             Kind::Transient(upload) => upload.missing(),
-            Kind::Resumable(_, holder) => holder.missing(),
+            Kind::Resumable(_, session) => session.missing(),
             Kind::Stored(upload) => upload.missing(),
         }
     }
@@ -80,7 +80,7 @@ impl Upload {
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
         Ok(Body(match &self.0 {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
-            Kind::Resumable(_, holder) => BodyKind::Resumable(holder.body(extent)?),
+            Kind::Resumable(_, session) => BodyKind::Resumable(session.body(extent)?),
             Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
         }))
     }
@@ -91,7 +91,7 @@ impl Upload {
     pub fn durable(&self) -> u64 {
         match &self.0 {
             Kind::Transient(_) | Kind::Stored(_) => 0,
-            Kind::Resumable(_, holder) => holder.durable(),
+            Kind::Resumable(_, session) => session.durable(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Upload {
     pub fn fault(&self) -> Option<Refusal> {
         match &self.0 {
             Kind::Transient(upload) => upload.fault().get().cloned(),
-            Kind::Resumable(_, holder) => holder.signals().fault().cloned(),
+            Kind::Resumable(_, session) => session.signals().fault().cloned(),
             Kind::Stored(upload) => upload.fault().get().cloned(),
         }
     }
@@ -108,7 +108,7 @@ impl Upload {
     pub fn watch(&self) -> UploadWatch {
         UploadWatch(match &self.0 {
             Kind::Transient(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
-            Kind::Resumable(_, holder) => WatchKind::Signals(Arc::clone(holder.signals())),
+            Kind::Resumable(_, session) => WatchKind::Signals(Arc::clone(session.signals())),
             Kind::Stored(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
         })
     }
@@ -116,14 +116,14 @@ impl Upload {
     /// Ends the upload: checks `size` and `digest` (and what the offer said of them) against what
     /// arrived, and publishes the file. Bodies that are still alive swallow what they get from now on.
     ///
-    /// With [`Durability::None`](super::Durability::None) the file is published when this returns,
-    /// unless other connections have joined the upload, or the file has to be copied to its folder.
+    /// With [`Durability::None`](super::Durability::None) a file whose offer had no resume key is published when
+    /// this returns, unless it has to be copied to its folder.
     pub fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
         match self.0 {
             Kind::Transient(upload) => upload.commit(size, digest),
             Kind::Stored(upload) => upload.commit(size, digest),
-            Kind::Resumable(inbox, holder) => {
-                holder.commit(&inbox, size, digest).unwrap_or_else(|refusal| {
+            Kind::Resumable(inbox, session) => {
+                session.commit(inbox.submitter(), size, digest).unwrap_or_else(|refusal| {
                     let (job, pending) = Job::new(Work::Refused(refusal));
                     inbox.submit(job);
                     pending
@@ -137,7 +137,7 @@ impl Upload {
         match self.0 {
             Kind::Transient(upload) => drop(upload),
             Kind::Stored(upload) => drop(upload),
-            Kind::Resumable(_, holder) => holder.discard(),
+            Kind::Resumable(_, session) => session.discard(),
         }
     }
 }
@@ -146,7 +146,7 @@ impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.0 {
             Kind::Transient(upload) => upload.name(),
-            Kind::Resumable(_, holder) => holder.name(),
+            Kind::Resumable(_, session) => session.name(),
             Kind::Stored(upload) => upload.name(),
         };
         f.debug_struct("Upload").field("name", &name).finish_non_exhaustive()

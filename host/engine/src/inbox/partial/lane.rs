@@ -1,212 +1,130 @@
 //! What a body of a resumable upload writes through.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use blake3::Hasher;
-use blake3::hazmat::HasherExt;
-use sandport_protocol::inbox::too_large;
-use sandport_protocol::journal::GROUP_BYTES;
+use sandport_protocol::upload::{BodyId, Grant};
 use sandport_protocol::{Refusal, RefusalCode};
 
-use super::holder::Signals;
-use super::partial::Partial;
-use crate::inbox::disk::Step;
-use crate::inbox::space::Claim;
+use super::cell::Partial;
+use super::session::Signals;
+use super::volume::Room;
 
-/// A body: bytes of one extent, in ascending order.
+/// A body: bytes of one extent, in ascending order. It hashes and writes with nothing locked, by a grant for each
+/// piece of a chunk group.
 pub(in crate::inbox) struct Lane {
     partial: Arc<Partial>,
+    body: BodyId,
     signals: Arc<Signals>,
-    claim: Arc<Claim>,
-    number: u64,
-    state: Arc<Mutex<LaneState>>,
-    /// Bytes that it was let in with and has not brought.
-    let_in: u64,
+    claim: Arc<dyn Room>,
+    /// Bytes that it has taken room for and has not brought.
+    reserved: u64,
 }
 
-/// Where a body has come to. It is held while bytes are written, so that nobody else writes there.
-pub(super) struct LaneState {
-    position: u64,
-    /// Where the extent ends; `None`: not known.
-    end: Option<u64>,
-    group: Option<Group>,
-    sealed: bool,
-}
-
-/// The group that the position is in.
-struct Group {
-    number: u64,
-    length: u64,
-    hasher: Hasher,
-}
-
-impl LaneState {
-    pub(super) fn new(position: u64, end: Option<u64>) -> Self {
-        Self { position, end, group: None, sealed: false }
-    }
-
-    /// The group that the position is in.
-    fn claim(&mut self, partial: &Partial) -> Result<&mut Group, Refusal> {
-        match &mut self.group {
-            Some(group) => Ok(group),
-            none => {
-                let (number, length, hasher) = partial.claim(self.position)?;
-                Ok(none.insert(Group { number, length, hasher }))
-            }
-        }
-    }
-
-    /// The group that is begun.
-    pub(super) fn begun(&self) -> Option<(u64, u64, &Hasher)> {
-        let group = self.group.as_ref().filter(|group| group.length > 0)?;
-        Some((group.number, group.length, &group.hasher))
-    }
-
-    /// Ends it, and gives the group that it was at.
-    pub(super) fn seal(&mut self) -> Option<(u64, u64, Hasher)> {
-        self.sealed = true;
-        self.group.take().map(|group| (group.number, group.length, group.hasher))
-    }
+/// A grant that is given back whatever happens.
+struct Lent<'a> {
+    partial: &'a Arc<Partial>,
+    grant: Option<Grant>,
 }
 
 impl Lane {
     pub(super) fn new(
         partial: Arc<Partial>,
+        body: BodyId,
         signals: Arc<Signals>,
-        claim: Arc<Claim>,
-        number: u64,
-        state: Arc<Mutex<LaneState>>,
+        claim: Arc<dyn Room>,
     ) -> Self {
-        Self { partial, signals, claim, number, state, let_in: 0 }
-    }
-
-    /// Takes the group that the first byte lies in.
-    ///
-    /// # Errors
-    /// `offset-mismatch`.
-    pub(super) fn begin(&self) -> Result<(), Refusal> {
-        let mut state = self.lock();
-        // One that was sealed meanwhile must not claim anything: nobody would give it back.
-        if !state.sealed && state.end != Some(state.position) {
-            state.claim(&self.partial)?;
-        }
-        Ok(())
+        Self { partial, body, signals, claim, reserved: 0 }
     }
 
     /// How many bytes there is room for; 0: [`Self::has_room`] waits. What is swallowed needs none.
     pub(in crate::inbox) fn room(&self) -> usize {
-        match self.rest_of_group() {
-            None => usize::MAX,
-            Some(rest) => usize::try_from(self.partial.room(rest)).unwrap_or(usize::MAX),
-        }
+        let room = self.partial.act(|state, now| state.upload.room(self.body, now));
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     /// Returns once there is room, or nothing is to come any more.
     pub(in crate::inbox) async fn has_room(&self) {
-        self.partial.until(|| self.room() > 0).await;
+        loop {
+            let changed = self.partial.room_changed();
+            if self.room() > 0 {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Takes room for the next write, up to `most` bytes; how many.
     pub(in crate::inbox) fn reserve(&mut self, most: usize) -> usize {
-        let Some(rest) = self.rest_of_group() else { return most };
-        let granted = self.partial.let_in((most as u64).saturating_sub(self.let_in), rest);
-        self.let_in += granted;
-        usize::try_from(self.let_in).unwrap_or(usize::MAX).min(most)
-    }
-
-    /// How far it is from the end of its group; `None`: it swallows what it gets.
-    fn rest_of_group(&self) -> Option<u64> {
-        if self.signals.fault().is_some() {
-            return None;
-        }
-        let state = self.lock();
-        (!state.sealed).then(|| GROUP_BYTES - state.position % GROUP_BYTES)
+        let reserve =
+            |state: &mut super::cell::State, now| state.upload.reserve(self.body, most as u64, now);
+        self.reserved = self.partial.act(reserve);
+        usize::try_from(self.reserved).unwrap_or(usize::MAX)
     }
 
     /// Stages and hashes `bytes`, whether or not there is room for them.
     pub(in crate::inbox) fn write(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() && self.signals.fault().is_none() {
+        if self.signals.fault().is_none() {
             self.stage(bytes);
         }
-        self.give_back();
-    }
-
-    fn stage(&mut self, bytes: &[u8]) {
-        let mut state = self.lock();
-        if state.sealed {
-            return;
-        }
-        let from = state.position;
-        let forced = (bytes.len() as u64).saturating_sub(self.let_in);
-        self.partial.force_in(forced);
-        let written = self.take(&mut state, bytes);
-        let here = state.position - from;
-        drop(state);
-        self.partial.settle(self.let_in + forced, here);
-        self.let_in = 0;
-        if let Err(fault) = written {
-            // Nobody will go on with the group here.
-            self.partial.leave(self.number, &self.state);
-            self.signals.fail(fault);
-            self.partial.room_changed();
+        if std::mem::take(&mut self.reserved) != bytes.len() as u64 {
+            self.partial.act(|state, now| state.upload.pause(self.body, now));
         }
     }
 
-    /// Gives back the room that was not needed.
-    fn give_back(&mut self) {
-        if self.let_in > 0 {
-            self.partial.settle(std::mem::take(&mut self.let_in), 0);
-        }
-    }
-
-    fn take(&self, state: &mut LaneState, mut bytes: &[u8]) -> Result<(), Refusal> {
-        let end = state.position.checked_add(bytes.len() as u64);
-        let size_max = self.partial.core().options.size_max;
-        let Some(end) = end.filter(|&end| size_max.is_none_or(|most| end <= most)) else {
-            return Err(too_large(size_max));
-        };
-        if state.end.is_some_and(|most| end > most) {
-            let words = "more bytes than were announced";
-            return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
-        }
-        self.partial.check_room(end)?;
-        self.claim.bring(bytes.len() as u64)?;
-        let failed = |errno| self.partial.core().refusal("write a file", errno);
-        let data = self.partial.data()?;
-        let size = self.partial.size();
+    fn stage(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let position = state.position;
-            let group = state.claim(&self.partial)?;
-            let start = group.number * GROUP_BYTES;
-            let group_end = size.unwrap_or(u64::MAX).min(start + GROUP_BYTES);
-            let room = usize::try_from(group_end - position).unwrap_or(usize::MAX);
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            // Written first: what was not written is not hashed, and can be sent again.
-            let core = self.partial.core();
-            let write = || core.disk.write(Step::Write, &data, now, position);
-            core.with_room(now.len() as u64, write).map_err(failed)?;
-            group.hasher.update(now);
-            group.length += now.len() as u64;
-            state.position += now.len() as u64;
-            if state.position == group_end
-                && let Some(group) = state.group.take()
-            {
-                let value = group.hasher.finalize_non_root();
-                self.partial.complete(group.number, group_end, value);
+            let length = bytes.len() as u64;
+            let claim =
+                |state: &mut super::cell::State, now| state.upload.claim(self.body, length, now);
+            let Some(grant) = self.partial.act(claim) else { return };
+            let most = usize::try_from(grant.length()).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(most.min(bytes.len()));
+            let mut lent = Lent { partial: &self.partial, grant: Some(grant) };
+            match self.bring(&mut lent, now) {
+                Ok(()) => lent.wrote(),
+                Err(refusal) => return lent.failed(&refusal),
             }
             bytes = later;
         }
-        Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, LaneState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bring(&self, lent: &mut Lent<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+        let Some(grant) = &mut lent.grant else { return Ok(()) };
+        let length = bytes.len() as u64;
+        self.partial.grow(grant.at() + length)?;
+        self.claim.bring(length)?;
+        let Some(write) = grant.bring(bytes) else { return Ok(()) };
+        let (blob, facts) = (self.partial.blob(), self.partial.facts());
+        match &write.held {
+            Some(held) => blob.write_after(facts, held, write.bytes),
+            None => blob.write(facts, write.at, write.bytes),
+        }
+    }
+}
+
+impl Lent<'_> {
+    fn wrote(mut self) {
+        if let Some(grant) = self.grant.take() {
+            self.partial.act(|state, now| state.upload.wrote(grant, now));
+        }
+    }
+
+    fn failed(&mut self, refusal: &Refusal) {
+        if let Some(grant) = self.grant.take() {
+            self.partial.act(|state, now| state.upload.failed(grant, refusal, now));
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // A write has panicked. Whoever waits for the grant is not to wait for ever.
+        self.failed(&Refusal::new(RefusalCode::Io, "a write was not finished"));
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.give_back();
-        self.partial.leave(self.number, &self.state);
+        self.partial.act(|state, now| state.upload.end_body(self.body, now));
     }
 }

@@ -11,44 +11,54 @@
 //! begin with. Data without a journal is worth nothing and removed at the start; a journal comes with the
 //! first watermark, so an upload that is through before has none. A journal without data is of an
 //! upload that was published: it is left behind where the name was made up, so that a sender who did
-//! not hear of it is told ([`store`]).
+//! not hear of it is told ([`directory`]).
 //!
-//! - [`Partials`] knows those that are open; [`partial::Partial`] is one of them, [`holder::Holder`] what
-//!   a connection has of it, and [`lane`] what a body writes through.
-//! - [`keeper::Keeper`] is the thread that moves watermarks: data to the disk, then the entry about it.
+//! The life of an upload is a pure machine, [`sandport_protocol::upload`]. Here is what carries it out:
+//!
+//! - [`Partials`] knows those that are open, and opens others;
+//! - [`cell::Partial`] is one of them: its machine under a mutex that is held for no longer than a call of it;
+//! - [`session::Session`] is what a connection has of it, and [`lane::Lane`] what a body writes through;
+//! - [`runtime::Runtime`] are threads that may wait for the disk, one work of an upload at a time, and the clock;
+//! - [`volume::Volume`] is where the bytes lie: [`directory`].
 //!
 //! **What is reported is kept.** A byte counts as durable when the entry about it is in the journal; and
 //! under [`Durability::Full`](super::Durability::Full) the data and then the entry were synced first.
-//! Under the other rules nothing is synced here, and an entry names the boot of the system: it counts
+//! Under the other rules nothing is synced while it goes on, and an entry names the boot of the system: it counts
 //! after the end of the server, and not after a power cut, which may have kept entries and lost data.
 
-mod holder;
-mod keeper;
+mod cell;
+mod directory;
 mod lane;
-#[expect(clippy::module_inception, reason = "it is what the module is about")]
-mod partial;
-mod store;
+mod runtime;
+mod session;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::journal::{GROUP_BYTES, JournalId};
+use sandport_protocol::upload::{Options, Upload};
 use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMode};
+use tokio::sync::{Notify, oneshot};
 
 use super::commit::Pending;
 use super::upload::Plan;
-use super::{Core, Verdict};
+use super::usage::Waits;
+use super::{Durability, InboxOptions, Verdict};
 use crate::Identity;
-pub(super) use holder::{Holder, Signals};
-pub(super) use keeper::Keeper;
-use keeper::Request;
+pub(super) use cell::PublishEnd;
+use cell::{Offered, Partial};
+pub(super) use directory::{Directory, clean, data_name, is_id};
 pub(super) use lane::Lane;
-pub(super) use partial::Partial;
-use store::Found;
+pub(super) use runtime::{Pool, Runtime};
+pub(super) use session::{Session, Signals, Submit};
+use volume::{Facts, Loaded};
+pub(super) use volume::{Room, Volume};
 
 /// Where they are, in `.sandport`.
 pub(super) const FOLDER: &str = "partials";
@@ -87,15 +97,29 @@ impl fmt::Display for Id {
     }
 }
 
+/// Whether an offer is worth a journal: one that may be longer than a group.
+pub(super) fn resumable(offer: &Offer) -> Option<Resume> {
+    offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
+}
+
 /// The uploads of an inbox that are open under a resume key.
 pub(super) struct Partials {
-    open: Mutex<HashMap<Id, Arc<Partial>>>,
+    volume: Arc<dyn Volume>,
+    runtime: Arc<dyn Runtime>,
+    options: Options,
+    entries: Mutex<HashMap<Id, Entry>>,
+}
+
+enum Entry {
+    /// Somebody is at its files: it is being opened or removed.
+    Busy(Arc<Notify>),
+    Open(Arc<Partial>),
 }
 
 /// What becomes of an offer with a resume key.
 pub(super) enum Opened {
     /// Send what is missing.
-    Holder(Holder),
+    Session(Session),
     /// Another connection commits it just now.
     Committing(Pending),
     /// The same, and only its digest tells whether it is what this one wants to send.
@@ -104,152 +128,282 @@ pub(super) enum Opened {
     Published(Verdict),
 }
 
-/// Whether an offer is worth a journal: one that may be longer than a group.
-pub(super) fn resumable(offer: &Offer) -> Option<Resume> {
-    offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
+/// What a look at the files of an upload has come to.
+enum Looked {
+    Offered(Offered),
+    Published(EntryName),
 }
 
-pub(super) use store::{clean, data_name, is_id};
-
 impl Partials {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default() })
+    pub(super) fn new(
+        volume: Arc<dyn Volume>,
+        runtime: Arc<dyn Runtime>,
+        options: &InboxOptions,
+        boot: u64,
+    ) -> Arc<Self> {
+        let interval = options.watermark_interval.as_millis();
+        let options = Options {
+            size: None,
+            size_max: options.size_max,
+            is_named: true,
+            step_bytes: options.watermark_bytes,
+            interval_ms: u64::try_from(interval).unwrap_or(u64::MAX),
+            boot: (options.durability != Durability::Full).then_some(boot),
+            syncs_at_last: options.durability == Durability::Commit,
+        };
+        Arc::new(Self { volume, runtime, options, entries: Mutex::default() })
     }
 
-    /// Opens the upload of a key, or begins it. It reads the journal, and up to a group of data.
+    fn volume(&self) -> &Arc<dyn Volume> {
+        &self.volume
+    }
+
+    fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
+    }
+
+    /// Opens the upload of a key, or begins it. `published`: what is to be said of one that was published.
     ///
     /// # Errors
     /// `locked`: a later run has it. `invalid-state`: it is an upload of another name or size.
     /// `quota-exceeded`, `io`.
-    pub(super) fn open(
+    pub(super) async fn open(
         self: &Arc<Self>,
-        core: &Arc<Core>,
-        keeper: &Sender<Request>,
         plan: &Plan,
-        named: bool,
-        resume: &Resume,
+        is_named: bool,
+        resume: Resume,
         published: impl Fn(&EntryName) -> Option<Verdict>,
     ) -> Result<Opened, Refusal> {
-        let id = Id::of(&plan.identity, resume);
-        let mut restart = resume.mode == ResumeMode::Restart;
-        let begin = || Partial::begin(core, self, keeper, id, plan, named);
-        // It goes round again where the upload that was found has ended meanwhile.
+        let id = Id::of(&plan.identity, &resume);
+        let mut heeds_published = resume.mode != ResumeMode::Restart;
         loop {
-            let known = self.known().get(&id).map(Arc::clone);
-            let partial = match known {
-                Some(partial) => partial,
-                None => {
-                    let mut known = self.known();
-                    if known.contains_key(&id) {
-                        continue;
+            let offered = match self.find(id) {
+                Ok(partial) => {
+                    let changed = partial.changed();
+                    let offered = partial.offer(plan, is_named, &resume);
+                    if let Offered::Later = offered {
+                        changed.await;
                     }
-                    let partial = match store::load(core, id)? {
-                        Some(Found::Partial(loaded)) => {
-                            Partial::resume(core, self, keeper, id, *loaded, plan, named)?
-                        }
-                        Some(Found::Published(name)) => match published(&name) {
-                            Some(verdict) if !restart => return Ok(Opened::Published(verdict)),
-                            _ => begin()?,
-                        },
-                        None => begin()?,
-                    };
-                    Arc::clone(known.entry(id).or_insert(partial))
+                    offered
                 }
+                Err(Some(busy)) => {
+                    let freed = busy.notified();
+                    if self.is_busy(id, &busy) {
+                        freed.await;
+                    }
+                    continue;
+                }
+                Err(None) => match self.look(id, plan, is_named, resume, heeds_published).await? {
+                    Looked::Offered(offered) => offered,
+                    Looked::Published(name) => match published(&name) {
+                        Some(verdict) => return Ok(Opened::Published(verdict)),
+                        None => {
+                            heeds_published = false;
+                            continue;
+                        }
+                    },
+                },
             };
-            if let Some(pending) = partial.committing() {
-                return Ok(match plan.digest {
-                    Some(_) => Opened::Committing(pending),
-                    None => Opened::DigestFirst,
-                });
+            match offered {
+                Offered::Session(session) => {
+                    session.settled().await?;
+                    return Ok(Opened::Session(session));
+                }
+                Offered::Commits(pending) => {
+                    return Ok(match plan.digest {
+                        Some(_) => Opened::Committing(pending),
+                        None => Opened::DigestFirst,
+                    });
+                }
+                Offered::Refused(refusal) => return Err(refusal),
+                Offered::Later | Offered::Gone => {}
             }
-            if restart {
-                restart = !partial.discard_for(resume)?;
-                continue;
-            }
-            check_same(plan, named, &partial)?;
-            // Under the lock, so that nobody forgets what is about to be held.
-            let known = self.known();
-            let is_current = known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial));
-            let held = if is_current { partial.hold(plan, resume)? } else { None };
-            drop(known);
-            if let Some((holder, evicted)) = held {
-                partial.dismiss(evicted);
-                return Ok(Opened::Holder(holder));
-            }
-            // It is about to end.
-            #[expect(clippy::disallowed_methods, reason = "whoever ends it has begun to")]
-            std::thread::yield_now();
         }
     }
 
-    /// Removes what is left of an upload whose sender has its file here by other means, and so forgets the key.
-    /// One that another connection is at goes on.
-    pub(super) fn discard_left(&self, core: &Core, sender: &Identity, resume: &Resume) {
-        self.discard_waiting(core, Id::of(sender, resume));
+    fn is_busy(&self, id: Id, busy: &Arc<Notify>) -> bool {
+        matches!(self.entries().get(&id), Some(Entry::Busy(now)) if Arc::ptr_eq(now, busy))
     }
 
-    /// Removes an upload that waits to be resumed; whether there was one. One that a connection is at goes on.
-    pub(super) fn discard_waiting(&self, core: &Core, id: Id) -> bool {
-        // Under the lock, so that nobody opens it meanwhile.
-        let known = self.known();
-        match known.get(&id).map(Arc::clone) {
-            None => store::remove(core, id),
-            Some(partial) => {
-                drop(known);
-                // Its journal may be held by who waits for a body of it.
-                !partial.is_held() && partial.discard_unheld()
+    /// The upload that is open under this key; or what tells when nobody is at its files; `None`: now nobody is,
+    /// but who has asked.
+    fn find(&self, id: Id) -> Result<Arc<Partial>, Option<Arc<Notify>>> {
+        match self.entries().entry(id) {
+            std::collections::hash_map::Entry::Occupied(entry) => match entry.get() {
+                Entry::Open(partial) => Ok(Arc::clone(partial)),
+                Entry::Busy(busy) => Err(Some(Arc::clone(busy))),
+            },
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Entry::Busy(Arc::default()));
+                Err(None)
+            }
+        }
+    }
+
+    /// Looks at the files of an upload that is not open, opens or begins it, and offers it what there is to be
+    /// offered. All in one go, so that it is closed again also where nobody waits any more.
+    async fn look(
+        self: &Arc<Self>,
+        id: Id,
+        plan: &Plan,
+        is_named: bool,
+        resume: Resume,
+        heeds_published: bool,
+    ) -> Result<Looked, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let (partials, plan) = (Arc::clone(self), plan.clone());
+        let busy = Busy { partials: Arc::clone(self), id };
+        self.runtime.spawn(Box::new(move || {
+            let looked = partials.look_now(busy, &plan, is_named, &resume, heeds_published);
+            // Whoever has gone meanwhile has released it by that.
+            let _ = answer.send(looked);
+        }));
+        // The threads end after all who could wait.
+        answered.await.unwrap_or_else(|_| Err(RefusalCode::Io.into()))
+    }
+
+    fn look_now(
+        self: &Arc<Self>,
+        busy: Busy,
+        plan: &Plan,
+        is_named: bool,
+        resume: &Resume,
+        heeds_published: bool,
+    ) -> Result<Looked, Refusal> {
+        let id = busy.id;
+        let restarts = resume.mode == ResumeMode::Restart;
+        let found = match self.volume.load(id)? {
+            // Before there is any room asked for: what is there may be in the way.
+            Some(Loaded::Partial { blob, .. }) if restarts => {
+                drop(blob);
+                self.volume.remove(id);
+                None
+            }
+            Some(Loaded::Published(name)) if heeds_published => {
+                return Ok(Looked::Published(name));
+            }
+            // Its journal would speak of the bytes that come now, where a crash comes before the first entry.
+            Some(Loaded::Published(_)) => {
+                self.volume.remove(id);
+                None
+            }
+            found => found,
+        };
+        let partial = match found {
+            Some(Loaded::Partial { name, size, found, blob }) => {
+                let identity = plan.identity.clone();
+                let facts = Facts { id, identity, name, is_named, size };
+                let upload = Upload::resume(self.options_of(&facts), found);
+                let bytes = size.unwrap_or_else(|| upload.whole_bytes());
+                let reservation = self.volume.reserve_found(&plan.identity, id, bytes)?;
+                Partial::new(self, facts, blob, upload, reservation)
+            }
+            Some(Loaded::Published(_)) | None => {
+                let (identity, name, size) = (plan.identity.clone(), plan.name.clone(), plan.size);
+                let reservation = self.volume.reserve(&identity, size, Waits::Thread)?;
+                let facts = Facts { id, identity, name, is_named, size };
+                let upload = Upload::begin(self.options_of(&facts));
+                Partial::new(self, facts, self.volume.begin(id), upload, reservation)
+            }
+        };
+        busy.open(&partial);
+        Ok(Looked::Offered(partial.offer(plan, is_named, resume)))
+    }
+
+    fn options_of(&self, facts: &Facts) -> Options {
+        Options { size: facts.size, is_named: facts.is_named, ..self.options.clone() }
+    }
+
+    /// Removes, in a while, what is left of an upload whose sender has its file here by other means, and so forgets
+    /// the key. One that another connection is at goes on.
+    pub(super) fn discard_left(self: &Arc<Self>, sender: &Identity, resume: &Resume) {
+        let (partials, id) = (Arc::clone(self), Id::of(sender, resume));
+        self.runtime.spawn(Box::new(move || {
+            partials.discard_waiting(id);
+        }));
+    }
+
+    /// Removes an upload that waits to be resumed; whether there was one, and it is gone by now. One that a
+    /// connection is at goes on.
+    pub(super) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
+        match self.find(id) {
+            Ok(partial) => {
+                partial.act(|state, now| state.upload.discard_unheld(now));
+                false
+            }
+            Err(Some(_)) => false,
+            Err(None) => {
+                let _busy = Busy { partials: Arc::clone(self), id };
+                self.volume.remove(id)
             }
         }
     }
 
     /// Tells all who hold an upload that it goes no further here.
-    fn fail_all(&self, why: &Refusal) {
-        let all: Vec<_> = self.known().values().map(Arc::clone).collect();
-        all.iter().for_each(|partial| partial.fail(why));
-    }
-
-    /// Keeps what came of an upload, and forgets it where nobody holds it.
-    fn keep_and_close(&self, id: Id) {
-        let partial = self.known().get(&id).map(Arc::clone);
-        let Some(partial) = partial else { return };
-        if !partial.is_held() {
-            partial.keep();
-            let mut known = self.known();
-            if partial.is_idle() && known.get(&id).is_some_and(|known| Arc::ptr_eq(known, &partial))
-            {
-                partial.wait();
-                known.remove(&id);
-            }
-        }
+    pub(super) fn fail_all(&self, why: &Refusal) {
+        let all: Vec<_> = self
+            .entries()
+            .values()
+            .filter_map(|entry| match entry {
+                Entry::Open(partial) => Some(Arc::clone(partial)),
+                Entry::Busy(_) => None,
+            })
+            .collect();
+        all.iter().for_each(|partial| partial.act(|state, now| state.upload.fail_all(why, now)));
     }
 
     /// Forgets an upload that has ended.
     fn forget(&self, partial: &Partial) {
-        let mut known = self.known();
-        if known.get(&partial.id()).is_some_and(|known| std::ptr::eq(&raw const **known, partial)) {
-            known.remove(&partial.id());
+        let id = partial.facts().id;
+        let mut entries = self.entries();
+        if matches!(entries.get(&id), Some(Entry::Open(known)) if std::ptr::eq(&raw const **known, partial))
+        {
+            entries.remove(&id);
         }
     }
 
     /// Whether none is open.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.known().is_empty()
+        self.entries().is_empty()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Id, Arc<Partial>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, HashMap<Id, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A key stands for one upload.
-fn check_same(plan: &Plan, named: bool, partial: &Partial) -> Result<(), Refusal> {
-    let same_name = !named || plan.name == *partial.name();
-    // A stream whose end was seen meanwhile has a size now.
-    let same_size = partial.size().is_none() || plan.size == partial.size();
-    if same_name && same_size {
-        return Ok(());
+/// The right to be at the files of an upload.
+struct Busy {
+    partials: Arc<Partials>,
+    id: Id,
+}
+
+impl Busy {
+    /// The upload is open now, and whoever wants it gets that.
+    fn open(self, partial: &Arc<Partial>) {
+        let entry = Entry::Open(Arc::clone(partial));
+        self.free(Some(entry));
     }
-    let words = "the resume key belongs to an upload of another name or size";
-    Err(Refusal::new(RefusalCode::InvalidState, words))
+
+    fn free(&self, entry: Option<Entry>) {
+        let mut entries = self.partials.entries();
+        if !matches!(entries.get(&self.id), Some(Entry::Busy(_))) {
+            return;
+        }
+        let busy = match entry {
+            Some(entry) => entries.insert(self.id, entry),
+            None => entries.remove(&self.id),
+        };
+        drop(entries);
+        if let Some(Entry::Busy(busy)) = busy {
+            busy.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.free(None);
+    }
 }

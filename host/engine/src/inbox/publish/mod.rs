@@ -34,14 +34,15 @@ use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::commit::{Job, Ticket, Work};
 use super::folders::Folders;
+use super::partial::Room;
 use super::receipts::{Publication, Record};
-use super::space::Claim;
 use super::stage::StagedFile;
 use super::tree::Folder;
 use super::usage::Reservation;
 use super::{Conflict, Core};
 use crate::Identity;
 use content::sync_files;
+pub(super) use content::{is_large, sync_ahead};
 pub(super) use copying::{Uncopied, Way};
 pub(super) use notes::{is_note, remove_copies};
 
@@ -55,7 +56,7 @@ pub(super) struct FileWork {
     /// Its part of the quota, where there is one.
     pub(super) reservation: Option<Reservation>,
     /// What is claimed of the disk for a copy of it, until it is published.
-    pub(super) claim: Option<Arc<Claim>>,
+    pub(super) claim: Option<Arc<dyn Room>>,
     pub(super) way: Way,
     /// How many copies were made of it.
     pub(super) copies: u32,

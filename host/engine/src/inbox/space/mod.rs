@@ -170,6 +170,10 @@ impl Claim {
         Ok(())
     }
 
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// Gives it up while it is still there.
     pub(super) fn release(&self) {
         self.core.space.ledger().remove(self.id);
@@ -255,14 +259,14 @@ impl Core {
     /// Removes uploads that were refused for want of space, the oldest first, until they have freed `bytes`. Whether
     /// it came to that; where all of them would not do, none is removed.
     fn make_room(&self, bytes: u64) -> bool {
-        let Some(partials) = self.partials.upgrade() else { return false };
+        let Some(partials) = self.partials() else { return false };
         let mut freed = 0_u64;
         while freed < bytes {
             let Some(Refused { id, bytes }) = self.space.take_refused(bytes - freed) else {
                 return false;
             };
             // Somebody may have come back for it just now, or another program has removed it.
-            if partials.discard_waiting(self, id) {
+            if partials.discard_waiting(id) {
                 tracing::info!(%id, bytes, "removed an upload that was refused for want of space: others need the room");
                 freed = freed.saturating_add(bytes);
             }

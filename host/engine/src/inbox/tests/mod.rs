@@ -22,11 +22,13 @@ mod missed;
 mod modes;
 mod nameless;
 mod odd_disks;
+mod ownership;
 mod paths;
 mod power;
 mod quota;
 mod recognition;
 mod resend;
+mod resent;
 mod resume;
 mod resume_offers;
 mod runs;
@@ -214,7 +216,16 @@ fn upload(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Upload {
 impl Inbox {
     /// For a sender that is nobody in particular, as most are here.
     pub(in crate::inbox) fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_as(&Identity::ANONYMOUS, offer)
+        self.opened_as(&Identity::ANONYMOUS, offer)
+    }
+
+    /// As [`Inbox::open_as`], waited for.
+    pub(in crate::inbox) fn opened_as(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+    ) -> Result<Verdict, Refusal> {
+        block_on("the answer to an offer", self.open_as(sender, offer))
     }
 }
 
@@ -234,7 +245,7 @@ fn commit_as(
     offer: &Offer,
     content: &[u8],
 ) -> Result<Receipt, Refusal> {
-    match inbox.open_as(sender, offer)? {
+    match inbox.opened_as(sender, offer)? {
         Verdict::Stored(receipt) => Ok(receipt),
         Verdict::Making(pending) => wait(&pending),
         Verdict::Comparing(comparison) => {

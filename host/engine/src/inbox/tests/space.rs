@@ -141,6 +141,7 @@ fn refused_for_space(inbox: &Inbox, key: u8) {
     content(10 * MIB).chunks(MIB / 4).for_each(|piece| body.write(piece));
     assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
     drop((body, upload));
+    until("the end of the upload", || inbox.handle.partials.is_empty());
     assert!(partials(inbox) > 0, "what came is kept");
 }
 

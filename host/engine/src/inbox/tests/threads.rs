@@ -52,7 +52,7 @@ fn commits_are_answered_and_offers_refused_when_a_copier_panics() {
 }
 
 #[test]
-fn bodies_that_wait_for_a_watermark_are_told_when_the_keeper_panics() {
+fn bodies_that_wait_for_a_watermark_are_told_when_its_thread_panics() {
     let bench = Bench::with(options(1 << 20));
     let content = content(3 << 20);
     let offer = resumable("big", Some(content.len() as u64), ResumeMode::TakeOver);
@@ -72,7 +72,7 @@ fn bodies_that_wait_for_a_watermark_are_told_when_the_keeper_panics() {
         }
     });
     assert_eq!(upload.fault().unwrap().code, RefusalCode::Io);
-    wait_lost(&bench, "sandport-keeper");
+    wait_lost(&bench, "sandport-upload");
 }
 
 #[test]

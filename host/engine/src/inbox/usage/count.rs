@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use sandport_protocol::RESERVED_NAME;
 use walkdir::WalkDir;
 
-use super::Usage;
 use super::account::{Account, Amount, Counting, Tally, Waiting};
+use super::{Usage, Waits};
 use crate::Identity;
 use crate::inbox::care::sender_of;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER};
 use crate::inbox::recognition::Seen;
+use crate::inbox::space::STAT_BLOCK_BYTES;
 
-/// How long an offer may wait for a count before it is judged by the last one. It is answered on a
-/// thread that other connections live on. Counting some ten thousand files fits.
-const COUNT_WAIT_MAX: Duration = Duration::from_millis(200);
+/// How long an offer waits for a count before it is refused for now. Counting some hundred thousand files fits, and a
+/// sender hears nothing meanwhile.
+const COUNT_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Shortest pause between two counts, so that refused senders who try again do not keep the disk busy.
 const COUNT_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -26,11 +27,17 @@ const COUNT_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// And the pause as a multiple of what the last count took.
 const COUNT_PAUSE_FACTOR: u32 = 20;
 
+/// How many bytes are here of an upload that waits. Most of its length may be a hole.
+fn held_bytes(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len().min(metadata.blocks().saturating_mul(STAT_BLOCK_BYTES))
+}
+
 impl Usage {
-    /// Counts the tree once more if that was not done a moment ago, and waits for it in bounds.
+    /// Counts the tree once more if that was not done a moment ago, and waits for it in bounds, or not.
     pub(super) fn count_again<'a>(
         self: &'a Arc<Self>,
         mut account: MutexGuard<'a, Account>,
+        waits: Waits,
     ) -> MutexGuard<'a, Account> {
         if account.counting.is_none() {
             let pause =
@@ -47,6 +54,9 @@ impl Usage {
                 return account;
             }
         }
+        if waits == Waits::No {
+            return account;
+        }
         let counting = |account: &mut Account| account.counting.is_some();
         match self.counted.wait_timeout_while(account, COUNT_WAIT_MAX, counting) {
             Ok((account, _)) => account,
@@ -57,6 +67,7 @@ impl Usage {
     /// Counts what is in the inbox. `counting` was set before.
     pub(super) fn count(&self) {
         let started = Instant::now();
+        let mut takes_long = false;
         let mut found = Tally::default();
         let walk = WalkDir::new(&self.dir)
             .min_depth(1)
@@ -65,6 +76,10 @@ impl Usage {
             .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != RESERVED_NAME);
         // What vanishes meanwhile, or may not be listed, counts as nothing.
         for entry in walk.filter_map(Result::ok) {
+            if !takes_long && started.elapsed() > COUNT_WAIT_MAX {
+                takes_long = true;
+                self.count_news.notify_waiters();
+            }
             let Ok(metadata) = entry.metadata() else { continue };
             if !self.account().meet(metadata.ino(), metadata.is_dir()) {
                 continue;
@@ -80,7 +95,7 @@ impl Usage {
         let mut account = self.account();
         // Somebody may have removed some.
         account.look_at_waiting(|name, bytes| match std::fs::metadata(partials.join(name)) {
-            Ok(metadata) => Some(metadata.len()),
+            Ok(metadata) => Some(held_bytes(&metadata)),
             Err(error) => (error.kind() != std::io::ErrorKind::NotFound).then_some(bytes),
         });
         let meanwhile = account.counting.take().unwrap_or_default();
@@ -92,6 +107,7 @@ impl Usage {
         account.last = Some((Instant::now(), started.elapsed()));
         drop(account);
         self.counted.notify_all();
+        self.count_news.notify_waiters();
     }
 
     /// Whose share a file is in that the count meets. What somebody has changed, or put there, and what
@@ -124,7 +140,7 @@ impl Usage {
                     None
                 }
             };
-            self.account().wait(name.clone(), Waiting { owner, bytes: metadata.len() });
+            self.account().wait(name.clone(), Waiting { owner, bytes: held_bytes(&metadata) });
         }
     }
 

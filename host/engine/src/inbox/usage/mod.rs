@@ -4,7 +4,8 @@
 //!
 //! The tree is counted at the start, and every upload after that. Files that somebody takes out are
 //! noticed when it matters: before an upload is refused, the tree is counted again, unless that was done
-//! a moment ago. Whose a file is, the records say ([`Receipts`]).
+//! a moment ago. Whoever is refused while that goes on is refused for now. Whose a file is, the records say
+//! ([`Receipts`]).
 
 mod account;
 mod count;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::{Refusal, RefusalCode};
+use tokio::sync::Notify;
 
 use super::receipts::Receipts;
 use crate::Identity;
@@ -69,6 +71,17 @@ pub(super) struct Usage {
     receipts: Arc<Receipts>,
     account: Mutex<Account>,
     counted: Condvar,
+    /// Told when a count has ended, or takes long.
+    count_news: Notify,
+}
+
+/// Whether a thread may wait for a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// It has nothing else to do.
+    Thread,
+    /// Connections live on it.
+    No,
 }
 
 /// Someone makes folders: until this is dropped, counts remember which they have met.
@@ -104,6 +117,7 @@ impl Usage {
             receipts: Arc::clone(receipts),
             account: Mutex::default(),
             counted: Condvar::new(),
+            count_news: Notify::new(),
         };
         usage.find_waiting(partials);
         usage.account().counting = Some(Counting::default());
@@ -117,15 +131,36 @@ impl Usage {
     ///
     /// # Errors
     ///
-    /// `quota-exceeded`.
+    /// `quota-exceeded`; `insufficient-space`, while what is stored is being counted.
     pub(super) fn reserve(
         self: &Arc<Self>,
         sender: &Identity,
         bytes: u64,
+        waits: Waits,
     ) -> Result<Reservation, Refusal> {
         let (owner, amount) = (self.owner_of(sender), Amount::file(bytes));
-        self.add(owner.as_ref(), amount)?;
+        self.add(owner.as_ref(), amount, waits)?;
         Ok(Reservation { usage: Arc::clone(self), owner, amount })
+    }
+
+    /// Does what reserves, and once more where the first answer was that what is stored is being counted.
+    ///
+    /// # Errors
+    ///
+    /// Those of what reserves.
+    pub(super) async fn counted<T>(
+        &self,
+        reserve: impl Fn() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        // Made before: `notify_waiters` reaches every `Notified` that exists by then.
+        let news = self.count_news.notified();
+        match reserve() {
+            Err(refusal) if refusal.code == RefusalCode::InsufficientSpace => {
+                news.await;
+                reserve()
+            }
+            reserved => reserved,
+        }
     }
 
     /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
@@ -140,7 +175,7 @@ impl Usage {
         bytes: u64,
     ) -> Result<Reservation, Refusal> {
         let waited = self.account().stop_waiting(name);
-        let reserved = self.reserve(sender, bytes);
+        let reserved = self.reserve(sender, bytes, Waits::Thread);
         if let (Err(_), Some(waited)) = (&reserved, waited) {
             self.account().wait(name.to_owned(), waited);
         }
@@ -163,10 +198,10 @@ impl Usage {
     ///
     /// # Errors
     ///
-    /// `quota-exceeded`.
+    /// As of [`Self::reserve`].
     pub(super) fn reserve_folders(self: &Arc<Self>, count: u64) -> Result<Reservation, Refusal> {
         let amount = Amount { bytes: 0, files: count };
-        self.add(None, amount)?;
+        self.add(None, amount, Waits::No)?;
         Ok(Reservation { usage: Arc::clone(self), owner: None, amount })
     }
 
@@ -198,11 +233,18 @@ impl Usage {
         self.counts_shares().then(|| sender.clone())
     }
 
-    fn add(self: &Arc<Self>, owner: Option<&Identity>, amount: Amount) -> Result<(), Refusal> {
+    fn add(
+        self: &Arc<Self>,
+        owner: Option<&Identity>,
+        amount: Amount,
+        waits: Waits,
+    ) -> Result<(), Refusal> {
         let mut account = self.account();
         if self.check(&account, owner, amount).is_err() {
-            account = self.count_again(account);
-            self.check(&account, owner, amount)?;
+            account = self.count_again(account, waits);
+            let is_counting = account.counting.is_some();
+            self.check(&account, owner, amount)
+                .map_err(|refusal| if is_counting { being_counted(refusal) } else { refusal })?;
         }
         account.reserved.add(owner, amount);
         Ok(())
@@ -268,15 +310,16 @@ impl Usage {
         self.count();
     }
 
-    /// Lets the next refusal count again, as if the pause were over.
-    #[cfg(test)]
-    pub(super) fn end_pause(&self) {
-        self.account().last = None;
-    }
-
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is said while the last count may be wrong.
+fn being_counted(refusal: Refusal) -> Refusal {
+    let words = refusal.detail.unwrap_or_default();
+    let words = format!("{words}, and what it holds is being counted: try again");
+    Refusal::new(RefusalCode::InsufficientSpace, words)
 }
 
 impl Making<'_> {
@@ -309,7 +352,7 @@ impl Reservation {
     pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(self.amount.bytes);
         if more > 0 {
-            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 })?;
+            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 }, Waits::No)?;
             self.amount.bytes = bytes;
         }
         Ok(())

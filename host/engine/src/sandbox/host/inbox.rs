@@ -102,14 +102,17 @@ impl State {
         &mut self,
         offer: &protocol::Offer,
     ) -> Result<inbox::Verdict, protocol::Refusal> {
+        self.check_uploads()?;
         let until = tokio::time::Instant::now() + COMPARING_MAX;
         let connection = Arc::clone(&self.connection);
         loop {
-            let comparison = match self.offer(offer)? {
+            let _waits = connection.wait_for_disk();
+            // Who it is, the host found out: the guest has no say in it.
+            let opening = connection.context.inbox.open_as(&connection.peer.identity, offer);
+            let comparison = match opening.await? {
                 inbox::Verdict::Comparing(comparison) => comparison,
                 verdict => return Ok(verdict),
             };
-            let _waits = connection.wait_for_disk();
             if tokio::time::timeout_at(until, comparison.ready()).await.is_err() {
                 let words = "the inbox is still reading the stored file to compare it";
                 return Err(protocol::Refusal::new(RefusalCode::Io, words));
@@ -117,16 +120,14 @@ impl State {
         }
     }
 
-    /// Asks the inbox, unless the connection holds as many uploads as it was granted.
-    fn offer(&self, offer: &protocol::Offer) -> Result<inbox::Verdict, protocol::Refusal> {
-        let context = &self.connection.context;
-        let granted = context.limits.uploads_ahead_max as usize;
-        if self.uploads + self.connection.commits() >= granted {
-            let words = format!("{granted} uploads are open on this connection");
-            return Err(protocol::Refusal::new(RefusalCode::TooMany, words));
+    /// Refuses where the connection holds as many uploads as it was granted.
+    fn check_uploads(&self) -> Result<(), protocol::Refusal> {
+        let granted = self.connection.context.limits.uploads_ahead_max as usize;
+        if self.uploads + self.connection.commits() < granted {
+            return Ok(());
         }
-        // Who it is, the host found out: the guest has no say in it.
-        context.inbox.open_as(&self.connection.peer.identity, offer)
+        let words = format!("{granted} uploads are open on this connection");
+        Err(protocol::Refusal::new(RefusalCode::TooMany, words))
     }
 
     fn end(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<UploadHandle> {

@@ -1,0 +1,426 @@
+//! Uploads that can be resumed as files in `.sandport/partials`.
+
+mod files;
+mod journal;
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use blake3::hazmat::HasherExt;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Recovery, group_hasher};
+use sandport_protocol::upload::{Done, Found, Held};
+use sandport_protocol::{Digest, EntryName, Refusal};
+
+use files::{Data, ToSync, journal_name, open_regular, remove_files, remove_journal};
+pub(in crate::inbox) use files::{clean, data_name, is_id};
+use journal::Journal;
+
+use super::volume::{Blob, Facts, Loaded, Publication, Room, Volume};
+use super::{Id, PublishEnd};
+use crate::Identity;
+use crate::inbox::commit::{Job, Work};
+use crate::inbox::disk::Step;
+use crate::inbox::publish::{FileWork, is_large, sync_ahead};
+use crate::inbox::receipts;
+use crate::inbox::space::{Claim, FLOOR_STEP_BYTES};
+use crate::inbox::stage::StagedFile;
+use crate::inbox::usage::{Reservation, Waits};
+use crate::inbox::{Core, Durability};
+
+/// How much of a journal is read at a time. Bytes.
+const JOURNAL_PIECE_BYTES: usize = 1024 * 1024;
+
+/// `.sandport/partials` of an inbox.
+pub(in crate::inbox) struct Directory {
+    core: Arc<Core>,
+}
+
+/// The files of one upload.
+struct Files {
+    core: Arc<Core>,
+    id: Id,
+    data: Mutex<Data>,
+    /// Its one user is the work of the upload.
+    journal: Mutex<Journal>,
+    begun_s: i64,
+    /// Up to which byte the free space was looked at, where a floor is kept.
+    floor_checked_at: AtomicU64,
+}
+
+impl Directory {
+    pub(in crate::inbox) fn new(core: &Arc<Core>) -> Arc<Self> {
+        Arc::new(Self { core: Arc::clone(core) })
+    }
+
+    fn files(&self, id: Id, data: Data, journal: Journal) -> Arc<Files> {
+        // Somebody has come for it.
+        self.core.space.forget_refused(id);
+        Arc::new(Files {
+            core: Arc::clone(&self.core),
+            id,
+            data: Mutex::new(data),
+            journal: Mutex::new(journal),
+            begun_s: now_s(),
+            floor_checked_at: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Volume for Directory {
+    fn begin(&self, id: Id) -> Arc<dyn Blob> {
+        self.files(id, Data::new(&self.core), Journal::new())
+    }
+
+    /// What cannot be used is removed: its sender has the bytes still.
+    fn load(&self, id: Id) -> Result<Option<Loaded>, Refusal> {
+        let core = &self.core;
+        let failed = |errno| core.refusal("read a partial file", errno);
+        let journal = open_regular(core, &journal_name(id), OFlags::RDWR).map_err(failed)?;
+        let Some(journal) = journal else { return Ok(None) };
+        let data = open_regular(core, &data_name(id), OFlags::RDWR).map_err(failed)?;
+        if let Some(data) = &data
+            && !files::hold(data).map_err(failed)?
+        {
+            return Ok(None);
+        }
+        let data_bytes = match &data {
+            Some(data) => size_of(data).map_err(failed)?,
+            None => 0,
+        };
+        let journal_bytes = size_of(&journal).map_err(failed)?;
+        let mut recovery = Recovery::new(id.journal(), core.boot, data_bytes);
+        let mut offset = 0;
+        while offset < journal_bytes {
+            let length = (journal_bytes - offset).min(JOURNAL_PIECE_BYTES as u64);
+            let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
+            core.disk.read(&journal, &mut piece, offset).map_err(failed)?;
+            if !recovery.push(&piece) {
+                break;
+            }
+            offset += length;
+        }
+        let recovered = match recovery.finish() {
+            Ok(recovered) => recovered,
+            Err(error) => {
+                tracing::warn!(%id, %error, "a partial file cannot be resumed");
+                remove_files(core, id);
+                return Ok(None);
+            }
+        };
+        let Ok(name) = EntryName::parse(&recovered.begun.name) else {
+            remove_files(core, id);
+            return Ok(None);
+        };
+        let Some(data) = data else {
+            return Ok(Some(Loaded::Published(name)));
+        };
+        if recovered.end < journal_bytes {
+            let torn = journal_bytes - recovered.end;
+            tracing::warn!(%id, bytes = torn, "cut a torn end off the journal of a partial file");
+            // What is left there fails its check in any case.
+            let _ = core.disk.cut(&journal, recovered.end);
+        }
+        let mut tail = None;
+        if let Some(found) = recovered.tail {
+            let start = found.group * GROUP_BYTES;
+            let mut content = vec![0; usize::try_from(found.length).unwrap_or(0)];
+            core.disk.read(&data, &mut content, start).map_err(failed)?;
+            let mut hasher = group_hasher(found.group);
+            hasher.update(&content);
+            if hasher.finalize_non_root() == found.value {
+                tail = Some((found.group, found.length, hasher));
+            } else {
+                tracing::warn!(%id, "the last bytes of a partial file are not what was kept");
+            }
+        }
+        let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
+        let journal = Journal::found(recovered.writer, recovered.end);
+        let size = recovered.begun.size;
+        let files = self.files(id, Data::found(core, data), journal);
+        // A write that failed after the last server had gone is told now, or never.
+        if recovered.is_of_boot
+            && core.options.durability == Durability::Commit
+            && let Err(errno) = files.sync()
+        {
+            tracing::warn!(%id, error = %errno, "what was kept of a partial file is lost");
+            files.remove_all();
+            return Ok(None);
+        }
+        Ok(Some(Loaded::Partial { name, size, found, blob: files }))
+    }
+
+    fn remove(&self, id: Id) -> bool {
+        remove_files(&self.core, id)
+    }
+
+    fn reserve(
+        &self,
+        sender: &Identity,
+        size: Option<u64>,
+        waits: Waits,
+    ) -> Result<Option<Reservation>, Refusal> {
+        self.core.reserve(sender, size, waits)
+    }
+
+    fn reserve_found(
+        &self,
+        sender: &Identity,
+        id: Id,
+        bytes: u64,
+    ) -> Result<Option<Reservation>, Refusal> {
+        let Some(usage) = &self.core.usage else { return Ok(None) };
+        usage.reserve_waiting(sender, &data_name(id), bytes).map(Some)
+    }
+
+    fn claim(&self, missing: Option<u64>) -> Arc<dyn Room> {
+        Arc::new(Claim::new(&self.core, missing))
+    }
+}
+
+impl Files {
+    fn data(&self) -> MutexGuard<'_, Data> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_data(&self) -> Result<Arc<OwnedFd>, Refusal> {
+        self.data().open(&self.core, self.id)
+    }
+
+    /// The same for writing. With the first byte the journal gets its room: a disk that is full later is no reason
+    /// to lose what came before.
+    fn open_to_write(&self) -> Result<Arc<OwnedFd>, Refusal> {
+        let mut data = self.data();
+        let is_first = !data.is_made();
+        let file = data.open(&self.core, self.id)?;
+        if is_first {
+            self.journal().take_room(&self.core, self.id);
+        }
+        Ok(file)
+    }
+
+    /// Looks at the free space from time to time, where a floor is kept.
+    fn check_floor(&self, end: u64) -> Result<(), Refusal> {
+        let checked_at = self.floor_checked_at.load(Ordering::Relaxed);
+        if self.core.options.free_min == 0 || end.abs_diff(checked_at) <= FLOOR_STEP_BYTES {
+            return Ok(());
+        }
+        self.floor_checked_at.store(end, Ordering::Relaxed);
+        self.core.check_floor()
+    }
+
+    /// Makes durable what was written. Bodies go on writing meanwhile.
+    fn sync(&self) -> rustix::io::Result<()> {
+        let core = &self.core;
+        let (to_sync, failures_before) = {
+            let data = self.data();
+            (data.to_sync(), data.failures_before())
+        };
+        match to_sync {
+            ToSync::File(file) => core.disk.sync(Step::SyncPartial, &file),
+            ToSync::Nothing => Ok(()),
+            ToSync::Everything => {
+                let failures = core.sync_failures.load(Ordering::Relaxed);
+                core.sync_all()?;
+                // One that was for others may have been told of a failed write of this file.
+                if failures > failures_before {
+                    return Err(Errno::IO);
+                }
+                self.data().is_durable(failures);
+                Ok(())
+            }
+        }
+    }
+
+    fn remove_all(&self) {
+        self.data().close(&self.core);
+        remove_files(&self.core, self.id);
+    }
+
+    fn begun(&self, facts: &Facts) -> Begun {
+        Begun {
+            name: facts.name.as_str().to_owned(),
+            size: facts.size,
+            identity: facts.identity.name().map(str::to_owned),
+            begun_s: self.begun_s,
+        }
+    }
+
+    /// Makes the file ready to be published.
+    fn file_work(
+        &self,
+        facts: &Facts,
+        (size, digest): (u64, Digest),
+        (modified_ns, executable): (Option<i64>, bool),
+        reservation: Option<Reservation>,
+        claim: Option<Arc<dyn Room>>,
+        end: PublishEnd,
+    ) -> Result<FileWork, Refusal> {
+        let core = &self.core;
+        let failed = |errno| core.refusal("finish a file", errno);
+        // An empty stream had no first byte to be made with.
+        let data = self.open_data()?;
+        // A server that was killed may have written more of a stream than it kept.
+        if size_of(&data).map_err(failed)? != size {
+            core.disk.cut(&data, size).map_err(failed)?;
+        }
+        let (was_closed, failures_before) = {
+            let data = self.data();
+            (data.was_closed(), data.failures_before())
+        };
+        let (data, name) = ((!was_closed).then_some(data), data_name(self.id));
+        let mut staged = StagedFile::of_partial(core, name, data, failures_before, end);
+        let executable = executable && core.options.allow_executable;
+        let stat = staged.finish(modified_ns, executable).map_err(failed)?;
+        let record = receipts::describe(*digest.as_bytes(), &stat);
+        let reservation = match reservation {
+            // It was given to an earlier commit, which failed.
+            None => core.reserve(&facts.identity, Some(size), Waits::Thread)?,
+            reservation => reservation,
+        };
+        let (identity, name) = (facts.identity.clone(), facts.name.clone());
+        let mut file = FileWork::new(identity, name, staged, record, reservation);
+        // The connection that brought the last of it gives it up now.
+        file.claim = claim;
+        if is_large(core, &file) {
+            sync_ahead(core, &mut file)?;
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // One that was found, and for which there was no room, was never closed.
+        self.data().close(&self.core);
+    }
+}
+
+impl Blob for Files {
+    fn write(&self, _: &Facts, at: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let core = &self.core;
+        self.check_floor(at + bytes.len() as u64)?;
+        let data = self.open_to_write()?;
+        let write = || core.disk.write(Step::Write, &data, bytes, at);
+        core.with_room(bytes.len() as u64, write)
+            .map_err(|errno| core.refusal("write a file", errno))?;
+        self.data().close_if_many(core);
+        Ok(())
+    }
+
+    fn write_after(&self, facts: &Facts, held: &Held, bytes: &[u8]) -> Result<(), Refusal> {
+        self.write(facts, held.at, &held.bytes)?;
+        self.write(facts, held.at + held.bytes.len() as u64, bytes)
+    }
+
+    fn keep(
+        &self,
+        facts: &Facts,
+        held: Option<&Held>,
+        entries: Vec<Kept>,
+        is_synced: bool,
+    ) -> Done {
+        let core = &self.core;
+        if let Some(held) = held
+            && let Err(refusal) = self.write(facts, held.at, &held.bytes)
+        {
+            return Done::Unwritten(refusal);
+        }
+        let synced = if is_synced && !entries.is_empty() { self.sync() } else { Ok(()) };
+        if let Err(errno) = synced {
+            return Done::Unsynced(core.refusal("make a partial file durable", errno));
+        }
+        let begun = || self.begun(facts);
+        let entries = entries.into_iter().map(Entry::Kept);
+        match self.journal().append(core, self.id, begun, entries, is_synced) {
+            Ok(()) => Done::Kept,
+            Err(errno) => {
+                Done::Unwritten(core.refusal("write the journal of a partial file", errno))
+            }
+        }
+    }
+
+    fn hash(&self, _: &Facts, size: u64) -> Result<Digest, Refusal> {
+        let mut content = vec![0; usize::try_from(size.min(GROUP_BYTES)).unwrap_or(0)];
+        if !content.is_empty() {
+            let data = self.open_data()?;
+            self.core.disk.read(&data, &mut content, 0).map_err(|_| files::lost())?;
+        }
+        Ok(Digest::Blake3(*blake3::hash(&content).as_bytes()))
+    }
+
+    fn publish(&self, facts: &Facts, publication: Publication) {
+        let Publication { size, digest, commit, reservation, claim, end } = publication;
+        let attributes = (commit.modified_ns, commit.executable);
+        match self.file_work(facts, (size, digest), attributes, reservation, claim, end) {
+            Ok(work) => (commit.submit)(Job { work: Work::File(work), ticket: commit.ticket }),
+            Err(refusal) => commit.refuse(refusal),
+        }
+    }
+
+    fn published(&self, facts: &Facts) {
+        self.data().close(&self.core);
+        if facts.is_named {
+            remove_journal(&self.core, self.id);
+        }
+    }
+
+    fn remove(&self, _: &Facts) {
+        self.remove_all();
+    }
+
+    fn park(&self, facts: &Facts, unkept: &[(u64, u64)], kept_bytes: u64, is_starved: bool) {
+        let core = &self.core;
+        if !self.data().is_made() {
+            return;
+        }
+        // Without a journal the data says nothing.
+        if !self.journal().exists() {
+            return self.remove_all();
+        }
+        if !unkept.is_empty()
+            && self.journal().cut_torn_end(core, self.id).is_ok()
+            && let Ok(data) = self.open_data()
+        {
+            unkept.iter().for_each(|&range| core.disk.give_room_back(&data, range));
+        }
+        self.data().close(core);
+        if let Some(usage) = &core.usage {
+            usage.waits(&facts.identity, data_name(self.id), kept_bytes);
+        }
+        if is_starved {
+            core.refused_for_space(self.id);
+        }
+    }
+}
+
+impl Room for Claim {
+    fn check(&self, missing: Option<u64>) -> Result<(), Refusal> {
+        self.core().check_space(missing, Some(self))
+    }
+
+    fn bring(&self, bytes: u64) -> Result<(), Refusal> {
+        Self::bring(self, bytes)
+    }
+
+    fn release(&self) {
+        Self::release(self);
+    }
+}
+
+fn size_of(file: &OwnedFd) -> rustix::io::Result<u64> {
+    Ok(u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0))
+}
+
+/// Seconds since 1970; 0 for a clock that is before.
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

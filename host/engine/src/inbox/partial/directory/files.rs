@@ -1,0 +1,261 @@
+//! The files of uploads: what they are called, how they are opened and removed.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
+
+use crate::inbox::Core;
+use crate::inbox::error::InboxError;
+use crate::inbox::layout::failed;
+use crate::inbox::partial::{DATA_SUFFIX, FOLDER, Id, JOURNAL_SUFFIX};
+
+/// How files of ours are opened, whatever lies in their place.
+pub(super) const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// The data of an upload.
+pub(super) struct Data {
+    file: Option<Arc<OwnedFd>>,
+    /// Whether there is a file.
+    is_made: bool,
+    /// Whether a descriptor of it was closed that may have had a failed write to tell of.
+    was_closed: bool,
+    /// How many syncs of everything had failed when all that was written was durable, or nothing was.
+    failures_before: u64,
+}
+
+/// What makes durable what was written to the data of an upload.
+pub(super) enum ToSync {
+    File(Arc<OwnedFd>),
+    /// A descriptor was closed that may have had a failed write to tell of.
+    Everything,
+    Nothing,
+}
+
+impl Data {
+    /// One that has no file yet.
+    pub(super) fn new(core: &Core) -> Self {
+        let failures_before = core.sync_failures.load(Ordering::Relaxed);
+        Self { file: None, is_made: false, was_closed: false, failures_before }
+    }
+
+    /// A file that was found.
+    pub(super) fn found(core: &Core, file: OwnedFd) -> Self {
+        core.files_open.fetch_add(1, Ordering::Relaxed);
+        Self { file: Some(Arc::new(file)), is_made: true, ..Self::new(core) }
+    }
+
+    /// How many syncs of everything had failed when all that was written was durable, or nothing was. Where more
+    /// have, a failed write of this file may have been told to one of them.
+    pub(super) fn failures_before(&self) -> u64 {
+        self.failures_before
+    }
+
+    /// All that was written by then is durable.
+    pub(super) fn is_durable(&mut self, failures_before: u64) {
+        self.failures_before = failures_before;
+    }
+
+    pub(super) fn is_made(&self) -> bool {
+        self.is_made
+    }
+
+    /// Whether only a sync of everything tells whether its writes have failed.
+    pub(super) fn was_closed(&self) -> bool {
+        self.was_closed
+    }
+
+    /// The file, made if there is none.
+    ///
+    /// # Errors
+    /// Those of making it. `io`: somebody has removed it.
+    pub(super) fn open(&mut self, core: &Core, id: Id) -> Result<Arc<OwnedFd>, Refusal> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = if self.is_made {
+            let opened = open_regular(core, &data_name(id), OFlags::RDWR);
+            let opened = opened.map_err(|errno| core.refusal("write a file", errno))?;
+            match opened {
+                Some(file) if hold(&file).is_ok_and(|is_there| is_there) => file,
+                _ => return Err(lost()),
+            }
+        } else {
+            create_data(core, id)?
+        };
+        core.files_open.fetch_add(1, Ordering::Relaxed);
+        self.is_made = true;
+        Ok(Arc::clone(self.file.insert(Arc::new(file))))
+    }
+
+    /// What a sync of it is to be made with.
+    pub(super) fn to_sync(&self) -> ToSync {
+        match &self.file {
+            Some(file) if !self.was_closed => ToSync::File(Arc::clone(file)),
+            None if !self.is_made => ToSync::Nothing,
+            _ => ToSync::Everything,
+        }
+    }
+
+    /// Closes it, where there are too many files open. What its descriptor may have had to tell of failed writes,
+    /// a sync of everything tells from now on.
+    pub(super) fn close_if_many(&mut self, core: &Core) {
+        if core.files_open.load(Ordering::Relaxed) > core.options.files_kept_max() {
+            self.was_closed = true;
+            self.close(core);
+        }
+    }
+
+    /// Closes it.
+    pub(super) fn close(&mut self, core: &Core) {
+        if self.file.take().is_some() {
+            core.files_open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(in crate::inbox) fn data_name(id: Id) -> String {
+    format!("{id}{DATA_SUFFIX}")
+}
+
+/// Whether a name without its suffix is that of an upload.
+pub(in crate::inbox) fn is_id(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+pub(super) fn journal_name(id: Id) -> String {
+    format!("{id}{JOURNAL_SUFFIX}")
+}
+
+/// Makes the data file, in place of one that nobody can resume.
+///
+/// # Errors
+/// `other`: something is in the way that only a person may remove. `io` and the like.
+fn create_data(core: &Core, id: Id) -> Result<OwnedFd, Refusal> {
+    let failed = |errno| core.refusal("write a file", errno);
+    let (partials, name) = (&core.layout.partials, data_name(id));
+    let data = match core.disk.create_readable(partials, &name) {
+        Err(Errno::EXIST) => {
+            core.disk.remove(partials, &name).map_err(|errno| match errno {
+                Errno::ISDIR => in_the_way(&name),
+                errno => failed(errno),
+            })?;
+            if let Some(usage) = &core.usage {
+                usage.removed_waiting(&name);
+            }
+            core.disk.create_readable(partials, &name).map_err(failed)?
+        }
+        created => created.map_err(failed)?,
+    };
+    hold(&data).map_err(failed)?;
+    Ok(data)
+}
+
+/// Somebody has made a folder there. Sending again does not help before it is gone, so it is not `io`.
+fn in_the_way(name: &str) -> Refusal {
+    let path = format!("{RESERVED_NAME}/{FOLDER}/{name}");
+    tracing::error!(path, "a folder is in the place of a partial file: remove it");
+    let words = format!(
+        "a folder is in the place of the upload: whoever serves has to remove {path} from the inbox"
+    );
+    Refusal::new(RefusalCode::Other, words)
+}
+
+/// Tells those who remove old uploads that this one is in use, for as long as the descriptor is open
+/// (see `care::sweep`). `false`: it was removed just now.
+pub(super) fn hold(data: &OwnedFd) -> rustix::io::Result<bool> {
+    // It waits only for who is removing it: that takes two system calls.
+    rustix::io::retry_on_intr(|| rustix::fs::flock(data, FlockOperation::LockShared))?;
+    Ok(rustix::fs::fstat(data)?.st_nlink > 0)
+}
+
+/// Opens a file of ours. What is not a regular file is somebody else's, and in the way.
+pub(super) fn open_regular(
+    core: &Core,
+    name: &str,
+    access: OFlags,
+) -> rustix::io::Result<Option<OwnedFd>> {
+    match rustix::fs::openat(&core.layout.partials, name, access | OPEN, Mode::empty()) {
+        Ok(file) => {
+            let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
+            Ok((kind == FileType::RegularFile).then_some(file))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        // A link, a folder, a socket, what another user has put there.
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::ACCESS) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Removes both files, the journal first: without it the data says nothing. Whether there was data.
+pub(super) fn remove_files(core: &Core, id: Id) -> bool {
+    remove_journal(core, id);
+    let is_removed = remove_file(core, &data_name(id));
+    core.space.forget_refused(id);
+    if let Some(usage) = &core.usage {
+        usage.removed_waiting(&data_name(id));
+    }
+    is_removed
+}
+
+pub(super) fn remove_journal(core: &Core, id: Id) {
+    remove_file(core, &journal_name(id));
+}
+
+fn remove_file(core: &Core, name: &str) -> bool {
+    match core.disk.remove(&core.layout.partials, name) {
+        Ok(()) => return true,
+        Err(Errno::NOENT) => {}
+        Err(errno) => tracing::warn!(error = %errno, name, "could not remove a partial file"),
+    }
+    false
+}
+
+/// The refusal where what was kept is not in the file any more.
+pub(super) fn lost() -> Refusal {
+    Refusal::new(RefusalCode::Io, "the inbox lost bytes of a partial file")
+}
+/// Removes data that has no journal. What does not look like ours is left alone.
+pub(in crate::inbox) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+    let entries = rustix::fs::Dir::read_from(partials)
+        .map_err(|errno| failed("read", path, errno))?
+        .collect::<rustix::io::Result<Vec<_>>>()
+        .map_err(|errno| failed("read", path, errno))?;
+    let mut removed = 0_u64;
+    for entry in &entries {
+        let Some(id) =
+            entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(DATA_SUFFIX))
+        else {
+            continue;
+        };
+        let is_ours = is_id(id);
+        let journal = rustix::fs::statat(
+            partials,
+            format!("{id}{JOURNAL_SUFFIX}"),
+            AtFlags::SYMLINK_NOFOLLOW,
+        );
+        // An empty one has room for its first entry, which did not come.
+        let has_none = matches!(journal, Err(Errno::NOENT))
+            || journal.is_ok_and(|stat| {
+                stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            });
+        if is_ours && has_none {
+            let journal_name = format!("{id}{JOURNAL_SUFFIX}");
+            for name in [journal_name.as_str(), &format!("{id}{DATA_SUFFIX}")] {
+                match rustix::fs::unlinkat(partials, name, AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => return Err(failed("clean", path, errno)),
+                }
+            }
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        tracing::info!(removed, "removed partial files that had not come far enough to be resumed");
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! What a connection has of an upload that can be resumed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use sandport_protocol::upload::SessionId;
+use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
+use tokio::sync::Notify;
+
+use super::cell::Partial;
+use super::lane::Lane;
+use super::volume::Room;
+use crate::inbox::commit::{Job, Pending, Ticket, Work};
+use crate::inbox::latch::Latch;
+use crate::inbox::upload::Plan;
+
+/// How far an upload is kept.
+#[derive(Debug)]
+pub(super) struct Progress {
+    durable: AtomicU64,
+    /// Told of more, and of faults.
+    news: Notify,
+}
+
+impl Progress {
+    pub(super) fn new(durable: u64) -> Arc<Self> {
+        Arc::new(Self { durable: AtomicU64::new(durable), news: Notify::new() })
+    }
+
+    pub(super) fn advance(&self, durable: u64) {
+        if self.durable.fetch_max(durable, Ordering::Relaxed) < durable {
+            self.news.notify_waiters();
+        }
+    }
+}
+
+/// What a connection hears of its upload.
+#[derive(Debug)]
+pub(in crate::inbox) struct Signals {
+    fault: Latch<Refusal>,
+    progress: Arc<Progress>,
+    /// What was last said of it.
+    told: AtomicU64,
+}
+
+impl Signals {
+    pub(super) fn new(progress: &Arc<Progress>) -> Self {
+        let progress = Arc::clone(progress);
+        Self { fault: Latch::new(), progress, told: AtomicU64::new(0) }
+    }
+
+    pub(super) fn fail(&self, fault: Refusal) {
+        self.fault.set(fault);
+        self.progress.news.notify_waiters();
+    }
+
+    pub(in crate::inbox) fn fault(&self) -> Option<&Refusal> {
+        self.fault.get()
+    }
+
+    /// Returns once there is a fault, or more is durable than was last asked for.
+    pub(in crate::inbox) async fn news(&self) {
+        // Made before the check: `notify_waiters` reaches every `Notified` that exists by then.
+        let news = self.progress.news.notified();
+        let told = self.told.load(Ordering::Relaxed);
+        if self.fault.get().is_none() && self.progress.durable.load(Ordering::Relaxed) == told {
+            news.await;
+        }
+    }
+}
+
+/// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
+pub(in crate::inbox) struct Session {
+    partial: Arc<Partial>,
+    id: SessionId,
+    signals: Arc<Signals>,
+    /// That of the upload, as long as a session has it.
+    claim: Arc<dyn Room>,
+    /// The digest in the offer.
+    offered: Option<Digest>,
+    modified_ns: Option<i64>,
+    executable: bool,
+    has_ended: AtomicBool,
+}
+
+/// Gives a job to the thread that publishes.
+pub(in crate::inbox) type Submit = Box<dyn FnOnce(Job) + Send>;
+
+/// What sessions want to be published.
+pub(in crate::inbox) struct Commit {
+    pub(in crate::inbox) ticket: Ticket,
+    pub(in crate::inbox) submit: Submit,
+    pub(in crate::inbox) modified_ns: Option<i64>,
+    pub(in crate::inbox) executable: bool,
+}
+
+impl Commit {
+    /// Says no, in turn.
+    pub(in crate::inbox) fn refuse(self, refusal: Refusal) {
+        (self.submit)(Job { work: Work::Refused(refusal), ticket: self.ticket });
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        partial: Arc<Partial>,
+        id: SessionId,
+        signals: Arc<Signals>,
+        claim: Arc<dyn Room>,
+        plan: &Plan,
+    ) -> Self {
+        Self {
+            partial,
+            id,
+            signals,
+            claim,
+            offered: plan.digest,
+            modified_ns: plan.modified_ns,
+            executable: plan.executable,
+            has_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns when it is certain what those have brought who have lost the upload to this session.
+    ///
+    /// # Errors
+    /// It has lost the upload itself meanwhile.
+    pub(super) async fn settled(&self) -> Result<(), Refusal> {
+        loop {
+            let changed = self.partial.changed();
+            match self
+                .partial
+                .act(|state, _| state.upload.holds(self.id).then(|| state.upload.is_settled()))
+            {
+                None => return Err(self.lost()),
+                Some(true) => return Ok(()),
+                Some(false) => changed.await,
+            }
+        }
+    }
+
+    pub(in crate::inbox) fn missing(&self) -> Vec<Extent> {
+        self.partial.act(|state, _| state.upload.missing())
+    }
+
+    /// How many bytes are here, in chunk groups that are whole.
+    pub(in crate::inbox) fn bytes(&self) -> u64 {
+        self.partial.act(|state, _| state.upload.whole_bytes())
+    }
+
+    pub(in crate::inbox) fn name(&self) -> &str {
+        self.partial.facts().name.as_str()
+    }
+
+    pub(in crate::inbox) fn claim(&self) -> &Arc<dyn Room> {
+        &self.claim
+    }
+
+    pub(in crate::inbox) fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// How many bytes from the start are kept.
+    pub(in crate::inbox) fn durable(&self) -> u64 {
+        let durable = self.signals.progress.durable.load(Ordering::Relaxed);
+        self.signals.told.store(durable, Ordering::Relaxed);
+        durable
+    }
+
+    /// # Errors
+    /// As of [`Upload::body`](crate::inbox::Upload::body).
+    pub(in crate::inbox) fn body(&self, extent: Extent) -> Result<Lane, Refusal> {
+        if let Some(fault) = self.signals.fault() {
+            return Err(fault.clone());
+        }
+        let begun = self.partial.act(|state, _| state.upload.body(self.id, extent));
+        let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
+        let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
+        Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim))
+    }
+
+    /// Why it is not held any more, where that may be about to be said.
+    fn lost(&self) -> Refusal {
+        let taken = || Refusal::new(RefusalCode::Locked, "the upload was taken over");
+        self.signals.fault().cloned().unwrap_or_else(taken)
+    }
+
+    /// It is through. `submit`: where a refusal waits for its turn.
+    ///
+    /// # Errors
+    /// It has lost the upload, or met a fault.
+    pub(in crate::inbox) fn commit(
+        self,
+        submit: Submit,
+        size: u64,
+        digest: Option<Digest>,
+    ) -> Result<Pending, Refusal> {
+        if let Some(fault) = self.signals.fault() {
+            return Err(fault.clone());
+        }
+        self.has_ended.store(true, Ordering::Relaxed);
+        let (ticket, pending) = Ticket::new();
+        let (modified_ns, executable) = (self.modified_ns, self.executable);
+        let commit = Commit { ticket, submit, modified_ns, executable };
+        let digests = [digest, self.offered].into_iter().flatten();
+        self.partial.commit(self.id, size, digests, commit, pending).ok_or_else(|| self.lost())
+    }
+
+    /// It has met a fault of its own.
+    pub(in crate::inbox) fn fail(&self, fault: &Refusal) {
+        self.partial.act(|state, now| state.upload.fail(self.id, fault, now));
+    }
+
+    /// Ends the upload, for everyone who has it together with this one.
+    pub(in crate::inbox) fn discard(self) {
+        self.partial.act(|state, now| state.upload.discard(self.id, now));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.has_ended.load(Ordering::Relaxed) {
+            self.partial.release(self.id);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Where uploads that can be resumed lie: what the machine of an upload has done there.
+//!
+//! These calls wait for the disk, so only threads that do nothing else make them, but for [`Blob::write`].
+
+use std::sync::Arc;
+
+use sandport_protocol::journal::Kept;
+use sandport_protocol::upload::{Done, Found, Held};
+use sandport_protocol::{Digest, EntryName, Refusal};
+
+use super::Id;
+use super::cell::PublishEnd;
+use super::session::Commit;
+use crate::Identity;
+use crate::inbox::usage::{Reservation, Waits};
+
+/// What an upload is.
+pub(in crate::inbox) struct Facts {
+    pub(in crate::inbox) id: Id,
+    /// Who sends it.
+    pub(in crate::inbox) identity: Identity,
+    /// What it was offered as, or the name that was made up.
+    pub(in crate::inbox) name: EntryName,
+    /// Whether the sender chose the name.
+    pub(in crate::inbox) is_named: bool,
+    /// How long the file will be; `None`: not known. Bytes.
+    pub(in crate::inbox) size: Option<u64>,
+}
+
+/// What a key leads to.
+#[expect(clippy::large_enum_variant, reason = "it is looked at once, where it is made")]
+pub(in crate::inbox) enum Loaded {
+    /// An upload that goes on.
+    Partial { name: EntryName, size: Option<u64>, found: Found, blob: Arc<dyn Blob> },
+    /// One that was published, under this offered name.
+    Published(EntryName),
+}
+
+/// A place for uploads.
+pub(in crate::inbox) trait Volume: Send + Sync {
+    /// One of which nothing is there. It takes no room before its first byte.
+    fn begin(&self, id: Id) -> Arc<dyn Blob>;
+
+    /// Finds what is there of an upload that nobody has open.
+    ///
+    /// # Errors
+    /// `io` and the like: it may be readable later.
+    fn load(&self, id: Id) -> Result<Option<Loaded>, Refusal>;
+
+    /// Removes what is there of an upload that nobody has open; whether there was any.
+    fn remove(&self, id: Id) -> bool;
+
+    /// Its part of the quota, where there is one.
+    ///
+    /// # Errors
+    /// `quota-exceeded`.
+    fn reserve(
+        &self,
+        sender: &Identity,
+        size: Option<u64>,
+        waits: Waits,
+    ) -> Result<Option<Reservation>, Refusal>;
+
+    /// The same for an upload that was found, and so far has counted as what it holds.
+    ///
+    /// # Errors
+    /// `quota-exceeded`; then it goes on counting so.
+    fn reserve_found(
+        &self,
+        sender: &Identity,
+        id: Id,
+        bytes: u64,
+    ) -> Result<Option<Reservation>, Refusal>;
+
+    /// What an upload is still to bring of the free space: `missing` bytes; `None`: not known.
+    fn claim(&self, missing: Option<u64>) -> Arc<dyn Room>;
+}
+
+/// The bytes of one upload, and its journal. It has one user, who calls nothing while another call is under way
+/// but [`write`](Self::write) and what reads.
+pub(in crate::inbox) trait Blob: Send + Sync {
+    /// Writes bytes to their place, on the thread of a connection.
+    ///
+    /// # Errors
+    /// `insufficient-space`, `io` and the like: nothing is to be relied on of these bytes.
+    fn write(&self, facts: &Facts, at: u64, bytes: &[u8]) -> Result<(), Refusal>;
+
+    /// The same for bytes that come right after some that were held back, without copying them together where that
+    /// can be done.
+    ///
+    /// # Errors
+    /// As of [`Self::write`].
+    fn write_after(&self, facts: &Facts, held: &Held, bytes: &[u8]) -> Result<(), Refusal> {
+        self.write(facts, held.at, &[&held.bytes, bytes].concat())
+    }
+
+    /// As [`Work::Keep`](sandport_protocol::upload::Work::Keep).
+    fn keep(&self, facts: &Facts, held: Option<&Held>, entries: Vec<Kept>, is_synced: bool)
+    -> Done;
+
+    /// The digest of a file of `size` bytes, at most a chunk group.
+    ///
+    /// # Errors
+    /// `io`: it is not there any more.
+    fn hash(&self, facts: &Facts, size: u64) -> Result<Digest, Refusal>;
+
+    /// Has the file published, and everybody told, in a while.
+    fn publish(&self, facts: &Facts, publication: Publication);
+
+    /// The file has its name: nothing of the upload is needed any more.
+    fn published(&self, facts: &Facts);
+
+    /// Removes everything.
+    fn remove(&self, facts: &Facts);
+
+    /// Closes it. These `unkept` ranges are worth nothing. `kept_bytes` are, and the whole takes no less room.
+    fn park(&self, facts: &Facts, unkept: &[(u64, u64)], kept_bytes: u64, is_starved: bool);
+}
+
+/// A file to be published, and who is to hear of it.
+pub(in crate::inbox) struct Publication {
+    pub(in crate::inbox) size: u64,
+    pub(in crate::inbox) digest: Digest,
+    pub(in crate::inbox) commit: Commit,
+    /// Its part of the quota, where there is one.
+    pub(in crate::inbox) reservation: Option<Reservation>,
+    /// What it claims of the free space, until it is published.
+    pub(in crate::inbox) claim: Option<Arc<dyn Room>>,
+    pub(in crate::inbox) end: PublishEnd,
+}
+
+/// What an upload under way claims of the free space.
+pub(in crate::inbox) trait Room: Send + Sync {
+    /// Whether `missing` bytes fit beside what others claim.
+    ///
+    /// # Errors
+    /// `insufficient-space`.
+    fn check(&self, missing: Option<u64>) -> Result<(), Refusal>;
+
+    /// So many bytes are about to be written.
+    ///
+    /// # Errors
+    /// `insufficient-space`.
+    fn bring(&self, bytes: u64) -> Result<(), Refusal>;
+
+    /// Nothing more comes.
+    fn release(&self);
+}
