@@ -1,0 +1,306 @@
+//! What a disk holds: of each upload its bytes, which of them would outlive a power cut, and its journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandport_protocol::journal::{GROUP_BYTES, Ranges, Recovered, Recovery};
+use sandport_protocol::{Digest, Millis};
+
+use super::chance::Chance;
+use super::content::{Pieces, VERSIONS, Version, content};
+use crate::inbox::partial::Id;
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crash {
+    /// The process is killed: what it has written is there.
+    Kill,
+    /// The power is cut: what was not synced may be there.
+    PowerCut,
+}
+
+/// In how many of a thousand cases a call fails.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sickness {
+    pub(super) write: u64,
+    pub(super) sync: u64,
+    pub(super) journal: u64,
+    pub(super) publish: u64,
+    pub(super) load: u64,
+    pub(super) room: u64,
+}
+
+/// A file that has its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) size: u64,
+    pub(super) digest: Digest,
+}
+
+/// What is there of one upload.
+pub(super) struct Slot {
+    pub(super) id: Id,
+    /// What was written, and reads so.
+    pub(super) data: Option<Pieces>,
+    /// What of it was synced.
+    pub(super) synced: Pieces,
+    pub(super) journal: Option<Vec<u8>>,
+    /// How many bytes of the journal were synced.
+    pub(super) journal_synced: usize,
+    /// Who uses it: the number of a blob.
+    pub(super) user: Option<u64>,
+    /// Who has closed it last: that one may remove it still.
+    pub(super) closed_by: Option<u64>,
+    /// What its user has under way.
+    pub(super) work: Option<&'static str>,
+    /// Which bytes are being written.
+    pub(super) writing: Vec<(u64, u64)>,
+    /// Groups that the journal says.
+    pub(super) said: BTreeSet<u64>,
+    /// What senders were told to be durable.
+    pub(super) told: u64,
+    /// How many sessions there were.
+    pub(super) sessions: u64,
+    /// How often it was begun or removed.
+    pub(super) beginnings: u64,
+    /// How often somebody has given a reason to remove it.
+    pub(super) forgiven: u32,
+    /// Since when a group is whole that the journal does not say.
+    pub(super) whole_since: Option<Millis>,
+    /// The last bytes of a begun group that the journal says: the group, and how many.
+    pub(super) tail: Option<(u64, u64)>,
+    /// How many bytes of begun groups it said once, and does not any more: it says one.
+    pub(super) forgotten: BTreeMap<u64, u64>,
+    /// How many entries there were about few bytes in a row, and for how many there was a reason.
+    pub(super) small_entries: [u64; 2],
+    /// When there was the last one about more.
+    pub(super) small_since: Millis,
+    /// A sync has failed, and entries that were not synced speak of what it gave up. A kill before it is removed is not
+    /// simulated: nobody could tell what is lost.
+    pub(super) is_lost: bool,
+    /// Somebody was cut off who had said that the file is through. That counts.
+    pub(super) is_through: bool,
+    /// A stream was left by a session that had met a fault, and by all others.
+    pub(super) is_over: bool,
+}
+
+impl Slot {
+    pub(super) fn new(id: Id) -> Self {
+        Self {
+            id,
+            data: None,
+            synced: Pieces::default(),
+            journal: None,
+            journal_synced: 0,
+            user: None,
+            closed_by: None,
+            work: None,
+            writing: Vec::new(),
+            said: BTreeSet::new(),
+            told: 0,
+            sessions: 0,
+            beginnings: 0,
+            forgiven: 0,
+            whole_since: None,
+            tail: None,
+            forgotten: BTreeMap::new(),
+            small_entries: [0; 2],
+            small_since: 0,
+            is_lost: false,
+            is_through: false,
+            is_over: false,
+        }
+    }
+
+    /// What its journal comes to; `None`: nothing. `synced`: as far as it is certain to outlive a power cut.
+    pub(super) fn recover(&self, boot: u64, synced: bool) -> Option<Recovered> {
+        let journal = self.journal.as_ref()?;
+        let length = if synced { self.journal_synced } else { journal.len() };
+        let data = if synced { self.synced.end() } else { self.data.as_ref()?.end() };
+        let mut recovery = Recovery::new(self.id.journal(), boot, data);
+        recovery.push(&journal[..length]);
+        recovery.finish().ok()
+    }
+
+    /// How many bytes the first `length` of its journal say.
+    pub(super) fn said_bytes(&self, boot: u64, length: usize) -> u64 {
+        let Some((journal, data)) = self.journal.as_ref().zip(self.data.as_ref()) else { return 0 };
+        let mut recovery = Recovery::new(self.id.journal(), boot, data.end());
+        recovery.push(&journal[..length.min(journal.len())]);
+        let Ok(found) = recovery.finish() else { return 0 };
+        // A tail that is lost is left out.
+        let tail = found.tail.filter(|tail| {
+            let start = tail.group * GROUP_BYTES;
+            data.has(start, start + tail.length)
+        });
+        found.kept.bytes() + tail.map_or(0, |tail| tail.length)
+    }
+
+    /// How many bytes from the start a crash would leave in any case.
+    pub(super) fn recoverable(&self, boot: u64, synced: bool) -> u64 {
+        let Some(recovered) = self.recover(boot, synced) else { return 0 };
+        let nothing = Pieces::default();
+        let data = if synced { &self.synced } else { self.data.as_ref().unwrap_or(&nothing) };
+        let mut here = recovered.kept;
+        if let Some(tail) = recovered.tail {
+            let (start, end) = (tail.group * GROUP_BYTES, tail.group * GROUP_BYTES + tail.length);
+            // It is read again, and else left out.
+            if data.has(start, end) {
+                here.insert(start, end);
+            }
+        }
+        let prefix = here.prefix();
+        if data.has(0, prefix) { prefix } else { 0 }
+    }
+
+    /// How many bytes of whole groups the journal does not say.
+    pub(super) fn unkept(&self, size: Option<u64>) -> u64 {
+        let Some(data) = &self.data else { return 0 };
+        let mut unkept = 0;
+        for group in 0..data.end().div_ceil(GROUP_BYTES) {
+            let start = group * GROUP_BYTES;
+            let end = size.map_or(start + GROUP_BYTES, |size| size.min(start + GROUP_BYTES));
+            if data.has(start, end) && !self.said.contains(&group) {
+                let known = self.tail.filter(|tail| tail.0 == group).map_or(0, |tail| tail.1);
+                unkept += end - start - known.min(end - start);
+            }
+        }
+        unkept
+    }
+
+    /// Only what was found counts from now on.
+    pub(super) fn keep_only(&mut self, found: &Ranges) {
+        let Some(data) = &mut self.data else { return };
+        for gap in found.gaps(Some(data.end())) {
+            data.lose(gap.offset, gap.offset + gap.length.unwrap_or(0));
+        }
+    }
+
+    /// Nothing is left.
+    pub(super) fn clear(&mut self) {
+        self.beginnings += 1;
+        (self.data, self.journal) = (None, None);
+        self.journal_synced = 0;
+        self.synced = Pieces::default();
+        self.said.clear();
+        self.forgotten.clear();
+        (self.told, self.tail, self.whole_since) = (0, None, None);
+        (self.is_lost, self.is_through, self.is_over) = (false, false, false);
+    }
+
+    /// Which group is said by its journal once, and which begun.
+    pub(super) fn read_again(&mut self, kept: &Ranges, tail: Option<(u64, u64)>) {
+        self.tail = tail;
+        self.forgotten.clear();
+        self.said = (0..kept.end().div_ceil(GROUP_BYTES))
+            .filter(|group| kept.contains(group * GROUP_BYTES))
+            .collect();
+    }
+
+    fn cut_power(&mut self, chance: &Chance) {
+        if let Some(data) = &mut self.data {
+            for (start, end, version) in data.clone().iter() {
+                if self.synced.version(start, end) == Some(version) {
+                    continue;
+                }
+                // In any order, and any part of it.
+                let whole = end - start;
+                match chance.below(3) {
+                    0 => self.synced.write(start, end, version),
+                    1 => self.synced.write(start, start + chance.below(whole + 1), version),
+                    _ => {}
+                }
+            }
+            *data = self.synced.clone();
+        }
+        if let Some(journal) = &mut self.journal {
+            let unsynced = (journal.len() - self.journal_synced) as u64;
+            journal.truncate(self.journal_synced + chance.below(unsynced + 1) as usize);
+            // A file that was never synced may have no name.
+            if journal.is_empty() && self.journal_synced == 0 {
+                self.journal = None;
+            }
+        }
+    }
+}
+
+/// The disk of one inbox.
+pub(super) struct Disk {
+    /// Counts the runs of the server. What belongs to an earlier one is not heard.
+    pub(super) run: u64,
+    pub(super) boot: u64,
+    pub(super) slots: Vec<Slot>,
+    /// By name, each in the place of the one before.
+    pub(super) stored: BTreeMap<String, Vec<Stored>>,
+    pub(super) sickness: Sickness,
+    pub(super) blobs_made: u64,
+}
+
+impl Disk {
+    /// The server ends in the middle of whatever it does.
+    pub(super) fn crash(&mut self, crash: Crash, syncs: bool, chance: &Chance) {
+        self.run += 1;
+        if crash == Crash::PowerCut {
+            self.boot += 1;
+        }
+        for slot in &mut self.slots {
+            (slot.user, slot.work, slot.whole_since) = (None, None, None);
+            slot.writing.clear();
+            if slot.is_lost {
+                slot.clear();
+            }
+            if crash == Crash::PowerCut {
+                slot.cut_power(chance);
+                if !syncs {
+                    slot.told = 0;
+                }
+            }
+            // As when an inbox is opened.
+            if slot.journal.as_ref().is_none_or(Vec::is_empty) {
+                let (told, forgiven) = (slot.told, slot.forgiven);
+                slot.clear();
+                (slot.told, slot.forgiven) = (told, forgiven);
+            }
+        }
+    }
+
+    pub(super) fn slot(&mut self, id: Id) -> &mut Slot {
+        let found = self.slots.iter().position(|slot| slot.id == id);
+        let index = found.unwrap_or_else(|| {
+            self.slots.push(Slot::new(id));
+            self.slots.len() - 1
+        });
+        &mut self.slots[index]
+    }
+}
+
+/// Bytes of a torn write.
+pub(super) fn torn(chance: &Chance, length: usize) -> usize {
+    chance.below(length as u64 + 1) as usize
+}
+
+/// The versions that bytes at `at` are of: from where to where. First bytes that were held back may be of another version
+/// than what follows. A few bytes may be those of several: then they are of the `likely` one.
+pub(super) fn versions_of(
+    mut at: u64,
+    mut bytes: &[u8],
+    likely: Version,
+) -> Option<Vec<(u64, u64, Version)>> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let common = |version| {
+            let other = content(version).get(at as usize..)?;
+            if other.get(..bytes.len()) == Some(bytes) {
+                return Some((bytes.len(), version == likely, version));
+            }
+            let same = bytes.iter().zip(other).take_while(|(one, other)| one == other);
+            Some((same.count(), version == likely, version))
+        };
+        let (length, _, version) = (0..VERSIONS).filter_map(common).max()?;
+        if length == 0 || found.len() > 3 {
+            return None;
+        }
+        found.push((at, at + length as u64, version));
+        (at, bytes) = (at + length as u64, &bytes[length..]);
+    }
+    Some(found)
+}

@@ -1,0 +1,73 @@
+//! A deterministic simulation: the code of production that carries out the machine of an upload, over a disk that fails
+//! and loses, with tasks, timers and connections in an order that a seed decides.
+//!
+//! ```text
+//!  Connection ─▶ Partials, Session, Lane (production) ─▶ Tasks (queue, clock) ─▶ Model (disk)
+//!       ▲                                                                         │ meanwhile()
+//!       └─────────────── other connections and tasks take steps ◀─────────────────┘
+//! ```
+//!
+//! Nothing is locked while an upload writes or works, so the model lets others take steps in the middle of these calls:
+//! so two write at once on one thread. After each step the rules are checked:
+//!
+//! 1. What was told to be durable can be recovered, whatever is lost, and stays so.
+//! 2. One run of a sender writes, and nobody writes the same bytes.
+//! 3. No more is not kept than a step, it is kept in time, and whoever waits is woken.
+//! 4. Each commit ends once, and what is stored is whole and verified.
+//! 5. An upload has one user, with one work under way, and nothing happens after its end.
+//! 6. The quota is what the uploads that there are take.
+//! 7. When all have left, nothing is open after a bounded number of steps.
+//!
+//! A schedule that breaks a rule is told with its seed. `SANDPORT_SIMULATION_SEED=N` runs that one alone and tells its
+//! steps, and `SANDPORT_SIMULATION_RUNS=N` runs so many.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::cast_possible_truncation, reason = "files are a few megabytes")]
+
+mod agreement;
+mod body;
+mod chance;
+mod connection;
+mod content;
+mod disk;
+mod mutants;
+mod quota;
+mod runtime;
+mod shared;
+mod volume;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use world::World;
+
+/// How many schedules are run where nobody says otherwise.
+const RUNS: u64 = 2_000;
+
+/// The environment variable with the seed of the one schedule that is to be run, and told step by step.
+const SEED: &str = "SANDPORT_SIMULATION_SEED";
+
+fn variable(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "it is for who runs the tests")]
+    let value = std::env::var(name);
+    value.ok()?.parse().ok()
+}
+
+/// Runs a schedule. `Err`: the rule that is broken.
+fn run(seed: u64) -> Result<(), String> {
+    let run = || World::new(seed).run();
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panics".into()))
+}
+
+#[test]
+fn thousands_of_schedules_keep_the_rules() {
+    let seeds = match variable(SEED) {
+        Some(seed) => seed..seed + 1,
+        None => 0..variable("SANDPORT_SIMULATION_RUNS").unwrap_or(RUNS),
+    };
+    for seed in seeds {
+        if let Err(rule) = run(seed) {
+            panic!("seed {seed} breaks rule {rule}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A volume that fails, tears, loses and reorders as disks do, and notices who uses it against the rules.
+
+mod blob;
+mod files;
+
+use std::sync::Arc;
+
+use sandport_protocol::journal::{GROUP_BYTES, Ranges, group_hasher};
+use sandport_protocol::upload::Found;
+use sandport_protocol::{EntryName, Refusal, RefusalCode};
+
+use super::content::{Pieces, content};
+use super::shared::{Shared, meanwhile};
+use crate::Identity;
+use crate::inbox::partial::Id;
+use crate::inbox::partial::volume::{Blob, Loaded, Room, Volume};
+use crate::inbox::usage::{Reservation, Waits};
+use files::{Files, Journal, io};
+
+/// The disk as one run of the server sees it.
+pub(super) struct Model {
+    pub(super) shared: Arc<Shared>,
+    pub(super) run: u64,
+}
+
+struct Space {
+    shared: Arc<Shared>,
+}
+
+impl Model {
+    fn files(&self, id: Id, journal: Journal) -> Arc<dyn Blob> {
+        let mut disk = self.shared.disk.lock().unwrap();
+        disk.blobs_made += 1;
+        let number = disk.blobs_made;
+        let is_begun = journal.writer.is_some();
+        if disk.run == self.run {
+            let slot = disk.slot(id);
+            slot.closed_by = None;
+            if slot.user.is_some() {
+                self.shared.violate("5: an upload has two users");
+            }
+        }
+        if disk.run == self.run && is_begun {
+            disk.slot(id).user = Some(number);
+        }
+        Arc::new(Files::new(Arc::clone(&self.shared), self.run, number, journal))
+    }
+}
+
+impl Volume for Model {
+    fn begin(&self, id: Id) -> Arc<dyn Blob> {
+        let mut disk = self.shared.disk.lock().unwrap();
+        if disk.run == self.run {
+            let slot = disk.slot(id);
+            if slot.told > 0 && slot.forgiven == 0 {
+                self.shared.violate("1: an upload is begun where bytes were told to be durable");
+            }
+            slot.forgiven = slot.forgiven.saturating_sub(1);
+            slot.beginnings += 1;
+            slot.told = 0;
+        }
+        drop(disk);
+        self.files(id, Journal { writer: None, end: 0 })
+    }
+
+    fn load(&self, id: Id) -> Result<Option<Loaded>, Refusal> {
+        meanwhile();
+        let shared = &self.shared;
+        let mut disk = shared.disk.lock().unwrap();
+        if disk.run != self.run || shared.chance.per_mille(disk.sickness.load) {
+            return Err(io());
+        }
+        let boot = disk.boot;
+        let slot = disk.slot(id);
+        if slot.user.is_some() {
+            shared.violate("5: an upload is loaded that is open");
+        }
+        let Some(journal) = slot.journal.clone() else { return Ok(None) };
+        shared.trace(|| format!("{id} is loaded"));
+        if slot.data.is_none() {
+            // What is read needs no data.
+            slot.data = Some(Pieces::default());
+            let recovered = slot.recover(boot, false);
+            slot.data = None;
+            let name = recovered.and_then(|it| EntryName::parse(&it.begun.name).ok());
+            return Ok(name.map(Loaded::Published));
+        }
+        let Some(recovered) = slot.recover(boot, false) else {
+            slot.clear();
+            shared.quota().removed(id);
+            return Ok(None);
+        };
+        let data = slot.data.clone().unwrap_or_default();
+        let mut here = recovered.kept.clone();
+        for gap in complement(&recovered.kept) {
+            if !data.has(gap.0, gap.1) {
+                shared.trace(|| format!("lost {gap:?} of {data:?}"));
+                shared.violate("1: the journal says bytes that are lost");
+            }
+        }
+        let tail = recovered.tail.and_then(|tail| {
+            let start = tail.group * GROUP_BYTES;
+            let version = data.version(start, start + tail.length)?;
+            let mut hasher = group_hasher(tail.group);
+            hasher.update(&content(version)[start as usize..(start + tail.length) as usize]);
+            here.insert(start, start + tail.length);
+            Some((tail.group, tail.length, hasher))
+        });
+        if here.prefix() < slot.told && slot.forgiven == 0 {
+            shared.violate("1: bytes that were told to be durable are not found");
+        }
+        slot.keep_only(&here);
+        slot.journal = Some(journal[..(recovered.end as usize).min(journal.len())].to_vec());
+        slot.journal_synced = slot.journal_synced.min(recovered.end as usize);
+        slot.read_again(&recovered.kept, tail.as_ref().map(|tail| (tail.0, tail.1)));
+        slot.whole_since = None;
+        slot.small_entries[1] += 2;
+        if slot.is_over {
+            shared.violate("6: a stream that has met a fault is resumed");
+        }
+        let Ok(name) = EntryName::parse(&recovered.begun.name) else { return Ok(None) };
+        let size = recovered.begun.size;
+        drop(disk);
+        let journal = Journal { writer: Some(recovered.writer), end: recovered.end as usize };
+        let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
+        Ok(Some(Loaded::Partial { name, size, found, blob: self.files(id, journal) }))
+    }
+
+    fn remove(&self, id: Id) -> bool {
+        let mut disk = self.shared.disk.lock().unwrap();
+        let mut is_removed = false;
+        if disk.run == self.run {
+            let slot = disk.slot(id);
+            is_removed = slot.data.is_some();
+            if slot.user.is_some() {
+                self.shared.violate("5: an upload is removed that is open");
+            }
+            slot.clear();
+            slot.forgiven = slot.forgiven.saturating_sub(1);
+            self.shared.quota().removed(id);
+        }
+        is_removed
+    }
+
+    fn reserve(
+        &self,
+        sender: &Identity,
+        size: Option<u64>,
+        waits: Waits,
+    ) -> Result<Option<Reservation>, Refusal> {
+        self.shared.quota().reserve(sender, size.unwrap_or(0), waits).map(Some)
+    }
+
+    fn reserve_found(
+        &self,
+        sender: &Identity,
+        id: Id,
+        bytes: u64,
+    ) -> Result<Option<Reservation>, Refusal> {
+        self.shared.quota().take_up(sender, id, bytes).map(Some)
+    }
+
+    fn claim(&self, _: Option<u64>) -> Arc<dyn Room> {
+        Arc::new(Space { shared: Arc::clone(&self.shared) })
+    }
+}
+
+/// The ranges themselves.
+fn complement(ranges: &Ranges) -> Vec<(u64, u64)> {
+    let mut at = 0;
+    let mut found = Vec::new();
+    for gap in ranges.gaps(Some(ranges.end() + 1)) {
+        found.push((at, gap.offset));
+        at = gap.offset + gap.length.unwrap_or(0);
+    }
+    found
+}
+
+impl Room for Space {
+    fn check(&self, _: Option<u64>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn bring(&self, _: u64) -> Result<(), Refusal> {
+        let share = self.shared.disk.lock().unwrap().sickness.room;
+        if self.shared.chance.per_mille(share) {
+            return Err(RefusalCode::InsufficientSpace.into());
+        }
+        Ok(())
+    }
+
+    fn release(&self) {}
+}
