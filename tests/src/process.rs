@@ -15,6 +15,9 @@ use crate::deadline::{BUILD_PATIENCE, Deadline, PATIENCE};
 /// How much of what a process has said is told when it is waited for in vain. Bytes.
 const LAST_WORDS_BYTES: usize = 4 * 1024;
 
+/// How long the last words of a process that has ended are waited for. What it has started may have its pipes still.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How a process ended, and what it had written.
 #[derive(Debug)]
 pub struct Ended {
@@ -77,7 +80,7 @@ impl Guarded {
         status
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         let id = i32::try_from(self.child.id()).expect("process numbers are small");
         Pid::from_raw(id).expect("a child has a process number")
     }
@@ -165,7 +168,12 @@ impl Running {
     pub fn line(&mut self, what: &str) -> String {
         match self.line_or_end(what) {
             Some(line) => line,
-            None => panic!("{} ended before {what} came; {}", self.name, self.told()),
+            None => {
+                // What it said on standard error may be on its way still.
+                let stderr = &self.stderr;
+                let _ = Deadline::after(LAST_WORDS_PATIENCE).poll(|| stderr.is_all().then_some(()));
+                panic!("{} ended before {what} came; {}", self.name, self.told())
+            }
         }
     }
 

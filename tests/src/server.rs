@@ -261,6 +261,15 @@ impl Server {
         self.wait_for_end()
     }
 
+    /// How much memory it has. Bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.pid().as_raw_nonzero());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("a number of kB") * 1024
+    }
+
     /// How many times it has told of a stored file. Of all, once it has ended.
     pub fn told_stored(&self) -> usize {
         self.events.count("stored")

@@ -169,10 +169,12 @@ fn later_runs_with_other_connections_send_only_what_is_missing() {
             assert!(more + MIB as u64 > kept, "{kept} {more}");
             kept = more;
         }
-        let is_journal = |name: &String| name.ends_with(".journal");
-        until("something that is kept", || {
-            names_in(&inbox.join(".sandport/partials")).iter().any(is_journal)
-        });
+        let partials = inbox.join(".sandport/partials");
+        let is_kept = |name: &String| {
+            let journal = std::fs::metadata(partials.join(name));
+            name.ends_with(".journal") && journal.is_ok_and(|journal| journal.len() > 0)
+        };
+        until("something that is kept", || names_in(&partials).iter().any(is_kept));
         server.kill();
         server = Setup::new(FLAGS).inbox(&inbox).start();
         middlebox.turn_to(server.address());

@@ -158,7 +158,7 @@ fn nothing_is_left_of_a_stream_that_is_longer_than_files_may_be() {
     sender.data(0, content.len() as u64, &content);
     assert_eq!(sender.outcome(0).unwrap_err().code.as_str(), "too-large");
     let partials = server.inbox().join(".sandport/partials");
-    assert_eq!(std::fs::read_dir(partials).unwrap().count(), 0);
+    until("the end of the stream", || std::fs::read_dir(&partials).unwrap().count() == 0);
 }
 
 /// Sends a file, and kills the sender when the server has some of it. The pace is a pipe's: the sender is
@@ -169,10 +169,14 @@ fn cut_off(folder: &Path, server: &Server, content: &[u8]) {
     let mut command = send::command();
     command.current_dir(folder).args(["send", "--state-dir", "state", "big", server.address()]);
     let sender = Running::start(&mut command, b"");
-    // The journal is there as soon as something is kept.
+    // The journal says something as soon as something is kept.
     until("something that is kept, or all of it", || {
         let names = sandport_tests::files::names_in(&partials);
-        names.iter().any(|name| name.ends_with("journal")) || server.inbox().join("big").exists()
+        let is_kept = |name: &String| {
+            let journal = std::fs::metadata(partials.join(name));
+            name.ends_with("journal") && journal.is_ok_and(|journal| journal.len() > 0)
+        };
+        names.iter().any(is_kept) || server.inbox().join("big").exists()
     });
     sender.signal(Signal::KILL);
     sender.finish();
