@@ -54,13 +54,18 @@ pub fn tree(folder: &Path) -> Tree {
 
 /// Everything in an inbox that has a name there.
 pub fn published(inbox: &Path) -> Tree {
-    let mut tree = tree(inbox);
-    tree.retain(|name, _| name != ".sandport" && !name.starts_with(".sandport/"));
+    let mut tree = Tree::new();
+    // What the server is at comes and goes.
+    add_some(inbox, "", &mut tree, |name| name != ".sandport");
     tree
 }
 
 fn add(folder: &Path, prefix: &str, tree: &mut Tree) {
-    for name in names_in(folder) {
+    add_some(folder, prefix, tree, |_| true);
+}
+
+fn add_some(folder: &Path, prefix: &str, tree: &mut Tree, which: impl Fn(&str) -> bool) {
+    for name in names_in(folder).into_iter().filter(|name| which(name)) {
         let path = folder.join(&name);
         let key = format!("{prefix}{name}");
         let kind = path.symlink_metadata().expect("it was listed").file_type();
