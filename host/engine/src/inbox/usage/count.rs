@@ -3,14 +3,15 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sandport_protocol::RESERVED_NAME;
 use walkdir::WalkDir;
 
+use super::Usage;
 use super::account::{Account, Amount, Counting, Tally, Waiting};
-use super::{Usage, Waits};
 use crate::Identity;
 use crate::inbox::care::sender_of;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER};
@@ -32,12 +33,22 @@ fn held_bytes(metadata: &std::fs::Metadata) -> u64 {
     metadata.len().min(metadata.blocks().saturating_mul(STAT_BLOCK_BYTES))
 }
 
+/// A count, until it ends or panics.
+struct Ends<'a>(&'a Usage);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.account().counting = None;
+        self.0.count_takes_long.store(false, Ordering::Relaxed);
+        self.0.count_news.notify_waiters();
+    }
+}
+
 impl Usage {
-    /// Counts the tree once more if that was not done a moment ago, and waits for it in bounds, or not.
+    /// Has the tree counted once more if that was not done a moment ago.
     pub(super) fn count_again<'a>(
         self: &'a Arc<Self>,
         mut account: MutexGuard<'a, Account>,
-        waits: Waits,
     ) -> MutexGuard<'a, Account> {
         if account.counting.is_none() {
             let pause =
@@ -54,19 +65,13 @@ impl Usage {
                 return account;
             }
         }
-        if waits == Waits::No {
-            return account;
-        }
-        let counting = |account: &mut Account| account.counting.is_some();
-        match self.counted.wait_timeout_while(account, COUNT_WAIT_MAX, counting) {
-            Ok((account, _)) => account,
-            Err(poisoned) => poisoned.into_inner().0,
-        }
+        account
     }
 
     /// Counts what is in the inbox. `counting` was set before.
     pub(super) fn count(&self) {
         let started = Instant::now();
+        let _ends = Ends(self);
         let mut takes_long = false;
         let mut found = Tally::default();
         let walk = WalkDir::new(&self.dir)
@@ -78,6 +83,7 @@ impl Usage {
         for entry in walk.filter_map(Result::ok) {
             if !takes_long && started.elapsed() > COUNT_WAIT_MAX {
                 takes_long = true;
+                self.count_takes_long.store(true, Ordering::Relaxed);
                 self.count_news.notify_waiters();
             }
             let Ok(metadata) = entry.metadata() else { continue };
@@ -105,9 +111,6 @@ impl Usage {
         found.add_all(&meanwhile.added);
         account.stored = found;
         account.last = Some((Instant::now(), started.elapsed()));
-        drop(account);
-        self.counted.notify_all();
-        self.count_news.notify_waiters();
     }
 
     /// Whose share a file is in that the count meets. What somebody has changed, or put there, and what

@@ -12,10 +12,12 @@ mod count;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::receipts::Receipts;
 use crate::Identity;
@@ -70,18 +72,9 @@ pub(super) struct Usage {
     dir: PathBuf,
     receipts: Arc<Receipts>,
     account: Mutex<Account>,
-    counted: Condvar,
     /// Told when a count has ended, or takes long.
     count_news: Notify,
-}
-
-/// Whether a thread may wait for a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waits {
-    /// It has nothing else to do.
-    Thread,
-    /// Connections live on it.
-    No,
+    count_takes_long: AtomicBool,
 }
 
 /// Someone makes folders: until this is dropped, counts remember which they have met.
@@ -116,8 +109,8 @@ impl Usage {
             dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()),
             receipts: Arc::clone(receipts),
             account: Mutex::default(),
-            counted: Condvar::new(),
             count_news: Notify::new(),
+            count_takes_long: AtomicBool::new(false),
         };
         usage.find_waiting(partials);
         usage.account().counting = Some(Counting::default());
@@ -136,10 +129,9 @@ impl Usage {
         self: &Arc<Self>,
         sender: &Identity,
         bytes: u64,
-        waits: Waits,
     ) -> Result<Reservation, Refusal> {
         let (owner, amount) = (self.owner_of(sender), Amount::file(bytes));
-        self.add(owner.as_ref(), amount, waits)?;
+        self.add(owner.as_ref(), amount)?;
         Ok(Reservation { usage: Arc::clone(self), owner, amount })
     }
 
@@ -152,15 +144,21 @@ impl Usage {
         &self,
         reserve: impl Fn() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        // Made before: `notify_waiters` reaches every `Notified` that exists by then.
-        let news = self.count_news.notified();
-        match reserve() {
-            Err(refusal) if refusal.code == RefusalCode::InsufficientSpace => {
+        let news = self.count_news();
+        match (reserve(), news) {
+            (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
                 news.await;
                 reserve()
             }
-            reserved => reserved,
+            (reserved, _) => reserved,
         }
+    }
+
+    /// Returns when a count has ended, or takes long. To be made before what may begin one. `None`: one takes long.
+    pub(super) fn count_news(&self) -> Option<Notified<'_>> {
+        // Made before the look: `notify_waiters` reaches every `Notified` that exists by then.
+        let news = self.count_news.notified();
+        (!self.count_takes_long.load(Ordering::Relaxed)).then_some(news)
     }
 
     /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
@@ -175,7 +173,7 @@ impl Usage {
         bytes: u64,
     ) -> Result<Reservation, Refusal> {
         let waited = self.account().stop_waiting(name);
-        let reserved = self.reserve(sender, bytes, Waits::Thread);
+        let reserved = self.reserve(sender, bytes);
         if let (Err(_), Some(waited)) = (&reserved, waited) {
             self.account().wait(name.to_owned(), waited);
         }
@@ -201,7 +199,7 @@ impl Usage {
     /// As of [`Self::reserve`].
     pub(super) fn reserve_folders(self: &Arc<Self>, count: u64) -> Result<Reservation, Refusal> {
         let amount = Amount { bytes: 0, files: count };
-        self.add(None, amount, Waits::No)?;
+        self.add(None, amount)?;
         Ok(Reservation { usage: Arc::clone(self), owner: None, amount })
     }
 
@@ -233,15 +231,10 @@ impl Usage {
         self.counts_shares().then(|| sender.clone())
     }
 
-    fn add(
-        self: &Arc<Self>,
-        owner: Option<&Identity>,
-        amount: Amount,
-        waits: Waits,
-    ) -> Result<(), Refusal> {
+    fn add(self: &Arc<Self>, owner: Option<&Identity>, amount: Amount) -> Result<(), Refusal> {
         let mut account = self.account();
         if self.check(&account, owner, amount).is_err() {
-            account = self.count_again(account, waits);
+            account = self.count_again(account);
             let is_counting = account.counting.is_some();
             self.check(&account, owner, amount)
                 .map_err(|refusal| if is_counting { being_counted(refusal) } else { refusal })?;
@@ -352,7 +345,7 @@ impl Reservation {
     pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(self.amount.bytes);
         if more > 0 {
-            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 }, Waits::No)?;
+            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 })?;
             self.amount.bytes = bytes;
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::Identity;
 use crate::inbox::partial::{Id, data_name};
 use crate::inbox::receipts::Receipts;
 use crate::inbox::recognition::Recognition;
-use crate::inbox::usage::{self, Reservation, Usage, Waits};
+use crate::inbox::usage::{self, Reservation, Usage};
 
 /// The account of one run of a server.
 pub(super) struct Quota(Arc<Usage>);
@@ -26,16 +26,14 @@ impl Quota {
         // Shares are counted, and none is ever used up: so it can be asked what waits.
         let share = usage::Quota::new(Some(u64::MAX / 2), None);
         let usage = Usage::open(folder, whole, share, &receipts, root.as_fd());
-        Self(usage.unwrap())
+        let usage = usage.unwrap();
+        // So that no refusal begins another count, which would end when it likes.
+        usage.count_now();
+        Self(usage)
     }
 
-    pub(super) fn reserve(
-        &self,
-        who: &Identity,
-        bytes: u64,
-        waits: Waits,
-    ) -> Result<Reservation, Refusal> {
-        self.0.reserve(who, bytes, waits)
+    pub(super) fn reserve(&self, who: &Identity, bytes: u64) -> Result<Reservation, Refusal> {
+        self.0.reserve(who, bytes)
     }
 
     pub(super) fn take_up(
