@@ -161,7 +161,8 @@ impl Ledger {
             here.insert(start, start + prefix.length());
         }
         for group in &self.claimed {
-            here.insert(group * GROUP_BYTES, (group + 1) * GROUP_BYTES);
+            let (start, end) = self.range(*group);
+            here.insert(start, end);
         }
         here.gaps(self.size)
     }

@@ -1,5 +1,7 @@
 //! From phase to phase: the only place where the life of an upload goes on.
 
+use alloc::vec::Vec;
+
 use super::mutation::{self, Mutant, is};
 use super::owners::Barrier;
 use super::step::TAIL_BYTES_MIN;
@@ -178,7 +180,7 @@ impl Upload {
                     let syncs = self.options.boot.is_none() || self.options.syncs_at_last;
                     // One that the disk has no room for is not in the way of who makes room.
                     let is_last = tries >= LAST_TRIES_MAX || (tries > 0 && self.is_starved);
-                    if is_last || !self.keep(syncs, now) {
+                    if is_last || !(self.keep(syncs, now) || self.sync_at_last()) {
                         self.park();
                     }
                 }
@@ -217,8 +219,18 @@ impl Upload {
             self.effects.push_back(Effect::Durable(self.ledger.whole_bytes()));
         }
         self.keeping = Some(keeping);
+        self.is_unsynced = !is_synced;
         self.step.begin_move(now);
         self.start(Work::Keep { held, entries, is_synced });
+        true
+    }
+
+    /// Has synced what the journal says, where that is due at the last; `false`: it need not be.
+    fn sync_at_last(&mut self) -> bool {
+        if !core::mem::take(&mut self.is_unsynced) || !self.options.syncs_at_last {
+            return false;
+        }
+        self.start(Work::Keep { held: None, entries: Vec::new(), is_synced: true });
         true
     }
 

@@ -175,6 +175,8 @@ pub struct Upload {
     is_begun: bool,
     /// The last session that had it was refused for want of space.
     is_starved: bool,
+    /// What the journal says was not synced.
+    is_unsynced: bool,
     /// It is to be removed though it is being closed.
     is_unwanted: bool,
     work: Option<Work>,
@@ -207,6 +209,7 @@ impl Upload {
             is_working: false,
             is_begun,
             is_starved: false,
+            is_unsynced: false,
             is_unwanted: false,
             work: None,
             effects: VecDeque::new(),
@@ -265,7 +268,7 @@ impl Upload {
         if !claimant.is_same && !restarts {
             return Err(other_upload());
         }
-        let is_fresh = !self.is_begun && !self.owners.is_held();
+        let is_fresh = !self.is_begun && !self.owners.is_held() && claimant.is_same;
         let way = self.owners.make_way(claimant)?;
         let is_beside = matches!(way, owners::Way::Beside);
         if let owners::Way::Evict(why) = way {

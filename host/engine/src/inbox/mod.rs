@@ -44,7 +44,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use rustix::fs::Stat;
 use sandport_protocol::inbox::{
@@ -82,7 +82,7 @@ use space::{Claim, Space};
 use stage::LostTimes;
 use transient::Transient;
 use upload::Plan;
-use usage::{Reservation, Usage, Waits};
+use usage::{Reservation, Usage};
 
 use crate::Identity;
 
@@ -154,6 +154,8 @@ struct Core {
     sync_failures: AtomicU64,
     /// Why the inbox cannot go on.
     loss: Latch<Loss>,
+    /// Held by who syncs everything.
+    syncing: Mutex<()>,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     unsynced: AtomicBool,
@@ -248,6 +250,7 @@ impl Inbox {
             lost_times: LostTimes::default(),
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),
+            syncing: Mutex::default(),
             loss: Latch::new(),
             unsynced: AtomicBool::new(false),
         });
@@ -365,13 +368,24 @@ impl Inbox {
             // Under its made-up name, which the sender does not know.
             core.already_here(&plan.identity, name, offer)
         };
-        Ok(match partials.open(plan, named, resume, published).await? {
+        let news = core.usage.as_ref().map(|usage| usage.count_news());
+        let opened = match (partials.open(plan, named, resume, &published).await, news) {
+            (Err(refusal), Some(Some(news))) if refusal.code == RefusalCode::InsufficientSpace => {
+                news.await;
+                partials.open(plan, named, resume, &published).await
+            }
+            (opened, _) => opened,
+        };
+        Ok(match opened? {
             Opened::Session(session) => {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;
                 let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
                 if let Err(refusal) = session.claim().check(plan.with_copy(missing)) {
-                    session.fail(&refusal);
+                    // What is here of a stream stays: its sender has not lost anything so far.
+                    if offer.size.is_some() {
+                        session.fail(&refusal);
+                    }
                     return Err(refusal);
                 }
                 Verdict::Accepted(Upload::resumable(self, session))
@@ -442,11 +456,16 @@ impl Core {
 
     /// Makes everything durable that the file system has.
     fn sync_all(&self) -> rustix::io::Result<()> {
+        self.sync_all_counted().0
+    }
+
+    /// The same, and how many of these syncs have failed by then. One at a time: the system tells a failed write to
+    /// one of them only, and that one is counted before the next begins.
+    fn sync_all_counted(&self) -> (rustix::io::Result<()>, u64) {
+        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let synced = self.disk.sync_all(&self.layout.root);
-        if synced.is_err() {
-            self.sync_failures.fetch_add(1, Ordering::Relaxed);
-        }
-        synced
+        let failures = u64::from(synced.is_err());
+        (synced, self.sync_failures.fetch_add(failures, Ordering::Relaxed) + failures)
     }
 
     /// Room in the quota, where there is one.
@@ -454,10 +473,8 @@ impl Core {
         &self,
         sender: &Identity,
         size: Option<u64>,
-        waits: Waits,
     ) -> Result<Option<Reservation>, Refusal> {
-        let reserve = |usage: &Arc<Usage>| usage.reserve(sender, size.unwrap_or(0), waits);
-        self.usage.as_ref().map(reserve).transpose()
+        self.usage.as_ref().map(|usage| usage.reserve(sender, size.unwrap_or(0))).transpose()
     }
 
     /// The same, where a count is waited for and no thread waits.
@@ -467,7 +484,7 @@ impl Core {
         size: Option<u64>,
     ) -> Result<Option<Reservation>, Refusal> {
         let Some(usage) = &self.usage else { return Ok(None) };
-        usage.counted(|| self.reserve(sender, size, Waits::No)).await
+        usage.counted(|| self.reserve(sender, size)).await
     }
 
     /// The verdict on a file that this sender has stored before and that is still as it was.

@@ -32,9 +32,7 @@ pub(super) struct StagedFile {
     partial: Option<PublishEnd>,
     /// How many syncs of everything had failed when its first byte was still to come.
     failures_before: u64,
-    /// It was such data, and nobody needs it.
-    superfluous: bool,
-    /// It was such data, and stays.
+    /// It was such data, and is not to be removed: it stays, or is gone.
     is_left: bool,
     /// It cannot be what a file in its folder has to be: only a copy that is made there can.
     needs_copy: bool,
@@ -83,7 +81,6 @@ impl StagedFile {
             published: false,
             partial: None,
             failures_before: core.sync_failures.load(Ordering::Relaxed),
-            superfluous: false,
             is_left: false,
             needs_copy: false,
         }
@@ -108,15 +105,20 @@ impl StagedFile {
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
     pub(super) fn is_superfluous(&mut self) {
         if let Some(end) = self.partial.take() {
-            // As published: nothing is left of it but the file, which this one removes.
+            // First: when it is forgotten, somebody else may make a file of that name.
+            if let Name::Given(name) = &self.name
+                && let Err(errno) = self.core.disk.remove(&self.core.layout.partials, name)
+            {
+                tracing::warn!(error = %errno, name, "could not remove a partial file");
+            }
             end.published();
-            self.superfluous = true;
+            self.is_left = true;
         }
     }
 
     fn dir(&self) -> &OwnedFd {
         let layout = &self.core.layout;
-        if self.partial.is_some() || self.superfluous { &layout.partials } else { &layout.staging }
+        if self.partial.is_some() || self.is_left { &layout.partials } else { &layout.staging }
     }
 
     /// Writes `bytes` at `offset`.

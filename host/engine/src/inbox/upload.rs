@@ -42,7 +42,8 @@ pub struct Upload(Kind);
 
 enum Kind {
     Transient(Transient),
-    Resumable(Inbox, Session),
+    /// The session first: what it leaves is kept while the inbox is open.
+    Resumable(Session, Inbox),
     /// Into a [`Storage`](super::Storage).
     Stored(StorageUpload),
 }
@@ -53,7 +54,7 @@ impl Upload {
     }
 
     pub(super) fn resumable(inbox: &Inbox, session: Session) -> Self {
-        Self(Kind::Resumable(inbox.clone(), session))
+        Self(Kind::Resumable(session, inbox.clone()))
     }
 
     pub(super) fn stored(upload: StorageUpload) -> Self {
@@ -64,7 +65,7 @@ impl Upload {
     pub fn missing(&self) -> Vec<Extent> {
         match &self.0 {
             Kind::Transient(upload) => upload.missing(),
-            Kind::Resumable(_, session) => session.missing(),
+            Kind::Resumable(session, _) => session.missing(),
             Kind::Stored(upload) => upload.missing(),
         }
     }
@@ -80,7 +81,7 @@ impl Upload {
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
         Ok(Body(match &self.0 {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
-            Kind::Resumable(_, session) => BodyKind::Resumable(session.body(extent)?),
+            Kind::Resumable(session, _) => BodyKind::Resumable(session.body(extent)?),
             Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
         }))
     }
@@ -91,7 +92,7 @@ impl Upload {
     pub fn durable(&self) -> u64 {
         match &self.0 {
             Kind::Transient(_) | Kind::Stored(_) => 0,
-            Kind::Resumable(_, session) => session.durable(),
+            Kind::Resumable(session, _) => session.durable(),
         }
     }
 
@@ -99,7 +100,7 @@ impl Upload {
     pub fn fault(&self) -> Option<Refusal> {
         match &self.0 {
             Kind::Transient(upload) => upload.fault().get().cloned(),
-            Kind::Resumable(_, session) => session.signals().fault().cloned(),
+            Kind::Resumable(session, _) => session.signals().fault().cloned(),
             Kind::Stored(upload) => upload.fault().get().cloned(),
         }
     }
@@ -108,7 +109,7 @@ impl Upload {
     pub fn watch(&self) -> UploadWatch {
         UploadWatch(match &self.0 {
             Kind::Transient(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
-            Kind::Resumable(_, session) => WatchKind::Signals(Arc::clone(session.signals())),
+            Kind::Resumable(session, _) => WatchKind::Signals(Arc::clone(session.signals())),
             Kind::Stored(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
         })
     }
@@ -122,7 +123,7 @@ impl Upload {
         match self.0 {
             Kind::Transient(upload) => upload.commit(size, digest),
             Kind::Stored(upload) => upload.commit(size, digest),
-            Kind::Resumable(inbox, session) => {
+            Kind::Resumable(session, inbox) => {
                 session.commit(inbox.submitter(), size, digest).unwrap_or_else(|refusal| {
                     let (job, pending) = Job::new(Work::Refused(refusal));
                     inbox.submit(job);
@@ -137,7 +138,7 @@ impl Upload {
         match self.0 {
             Kind::Transient(upload) => drop(upload),
             Kind::Stored(upload) => drop(upload),
-            Kind::Resumable(_, session) => session.discard(),
+            Kind::Resumable(session, _) => session.discard(),
         }
     }
 }
@@ -146,7 +147,7 @@ impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.0 {
             Kind::Transient(upload) => upload.name(),
-            Kind::Resumable(_, session) => session.name(),
+            Kind::Resumable(session, _) => session.name(),
             Kind::Stored(upload) => upload.name(),
         };
         f.debug_struct("Upload").field("name", &name).finish_non_exhaustive()

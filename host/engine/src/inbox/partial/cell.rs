@@ -15,7 +15,7 @@ use super::session::{Commit, Progress, Session, Signals};
 use super::volume::{Blob, Facts, Publication, Room, Volume};
 use crate::inbox::commit::Pending;
 use crate::inbox::upload::Plan;
-use crate::inbox::usage::{Reservation, Waits};
+use crate::inbox::usage::Reservation;
 
 /// An upload under a resume key.
 pub(in crate::inbox) struct Partial {
@@ -151,10 +151,11 @@ impl Partial {
     }
 
     fn wake(self: &Arc<Self>, at: Millis) {
-        let partial = Arc::downgrade(self);
+        // By its ID: an upload that is gone leaves nothing but that behind.
+        let (partials, id) = (Weak::clone(&self.partials), self.facts.id);
         let wake = move || {
-            if let Some(partial) = partial.upgrade() {
-                partial.act(|state, now| state.upload.due(now));
+            if let Some(partials) = partials.upgrade() {
+                partials.due(id);
             }
         };
         self.runtime.wake(at, Box::new(wake));
@@ -276,7 +277,7 @@ impl Partial {
             // There is no quota; or a commit had it, which failed.
             none => {
                 let bytes = self.facts.size.unwrap_or(bytes);
-                *none = self.volume.reserve(&self.facts.identity, Some(bytes), Waits::No)?;
+                *none = self.volume.reserve(&self.facts.identity, Some(bytes))?;
                 Ok(())
             }
         }

@@ -28,7 +28,7 @@ use crate::inbox::publish::{FileWork, is_large, sync_ahead};
 use crate::inbox::receipts;
 use crate::inbox::space::{Claim, FLOOR_STEP_BYTES};
 use crate::inbox::stage::StagedFile;
-use crate::inbox::usage::{Reservation, Waits};
+use crate::inbox::usage::Reservation;
 use crate::inbox::{Core, Durability};
 
 /// How much of a journal is read at a time. Bytes.
@@ -150,6 +150,8 @@ impl Volume for Directory {
             files.remove_all();
             return Ok(None);
         }
+        // Nothing of it waits to be written.
+        files.data().close_clean_if_many(core);
         Ok(Some(Loaded::Partial { name, size, found, blob: files }))
     }
 
@@ -161,9 +163,8 @@ impl Volume for Directory {
         &self,
         sender: &Identity,
         size: Option<u64>,
-        waits: Waits,
     ) -> Result<Option<Reservation>, Refusal> {
-        self.core.reserve(sender, size, waits)
+        self.core.reserve(sender, size)
     }
 
     fn reserve_found(
@@ -227,8 +228,8 @@ impl Files {
             ToSync::File(file) => core.disk.sync(Step::SyncPartial, &file),
             ToSync::Nothing => Ok(()),
             ToSync::Everything => {
-                let failures = core.sync_failures.load(Ordering::Relaxed);
-                core.sync_all()?;
+                let (synced, failures) = core.sync_all_counted();
+                synced?;
                 // One that was for others may have been told of a failed write of this file.
                 if failures > failures_before {
                     return Err(Errno::IO);
@@ -282,7 +283,7 @@ impl Files {
         let record = receipts::describe(*digest.as_bytes(), &stat);
         let reservation = match reservation {
             // It was given to an earlier commit, which failed.
-            None => core.reserve(&facts.identity, Some(size), Waits::Thread)?,
+            None => core.reserve(&facts.identity, Some(size))?,
             reservation => reservation,
         };
         let (identity, name) = (facts.identity.clone(), facts.name.clone());
@@ -333,7 +334,8 @@ impl Blob for Files {
         {
             return Done::Unwritten(refusal);
         }
-        let synced = if is_synced && !entries.is_empty() { self.sync() } else { Ok(()) };
+        let says_something = !entries.is_empty() || self.journal().exists();
+        let synced = if is_synced && says_something { self.sync() } else { Ok(()) };
         if let Err(errno) = synced {
             return Done::Unsynced(core.refusal("make a partial file durable", errno));
         }

@@ -33,8 +33,6 @@ mod runtime;
 mod session;
 #[cfg(test)]
 mod simulation;
-#[cfg(test)]
-mod tests;
 mod volume;
 
 use std::collections::HashMap;
@@ -48,7 +46,6 @@ use tokio::sync::{Notify, oneshot};
 
 use super::commit::Pending;
 use super::upload::Plan;
-use super::usage::Waits;
 use super::{Durability, InboxOptions, Verdict};
 use crate::Identity;
 pub(super) use cell::PublishEnd;
@@ -300,7 +297,7 @@ impl Partials {
             }
             Some(Loaded::Published(_)) | None => {
                 let (identity, name, size) = (plan.identity.clone(), plan.name.clone(), plan.size);
-                let reservation = self.volume.reserve(&identity, size, Waits::Thread)?;
+                let reservation = self.volume.reserve(&identity, size)?;
                 let facts = Facts { id, identity, name, is_named, size };
                 let upload = Upload::begin(self.options_of(&facts));
                 Partial::new(self, facts, self.volume.begin(id), upload, reservation)
@@ -350,6 +347,15 @@ impl Partials {
             })
             .collect();
         all.iter().for_each(|partial| partial.act(|state, now| state.upload.fail_all(why, now)));
+    }
+
+    /// Time has passed for an upload, or for the one that has its key now.
+    fn due(&self, id: Id) {
+        let partial = match self.entries().get(&id) {
+            Some(Entry::Open(partial)) => Arc::clone(partial),
+            Some(Entry::Busy(_)) | None => return,
+        };
+        partial.act(|state, now| state.upload.due(now));
     }
 
     /// Forgets an upload that has ended.

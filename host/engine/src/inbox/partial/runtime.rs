@@ -55,6 +55,8 @@ struct Waiting {
     /// How many threads there are still.
     threads: usize,
     ends: bool,
+    /// All threads have ended: what comes now is not done.
+    has_ended: bool,
 }
 
 /// By its time, and then by its number.
@@ -110,7 +112,8 @@ impl Drop for Pool {
             }
         }
         // What is left where all have panicked has the inbox, and the inbox has this.
-        let left = std::mem::take(&mut *self.queue.waiting());
+        let ended = Waiting { has_ended: true, ..Waiting::default() };
+        let left = std::mem::replace(&mut *self.queue.waiting(), ended);
         drop(left);
     }
 }
@@ -121,8 +124,12 @@ impl Runtime for Queue {
     }
 
     fn spawn(&self, task: Task) {
-        self.waiting().ready.push_back(task);
-        self.changed.notify_one();
+        let mut waiting = self.waiting();
+        if !waiting.has_ended {
+            waiting.ready.push_back(task);
+            drop(waiting);
+            self.changed.notify_one();
+        }
     }
 
     fn wake(&self, at: Millis, task: Task) {

@@ -12,7 +12,7 @@ use super::Id;
 use super::cell::PublishEnd;
 use super::session::Commit;
 use crate::Identity;
-use crate::inbox::usage::{Reservation, Waits};
+use crate::inbox::usage::Reservation;
 
 /// What an upload is.
 pub(in crate::inbox) struct Facts {
@@ -54,12 +54,8 @@ pub(in crate::inbox) trait Volume: Send + Sync {
     ///
     /// # Errors
     /// `quota-exceeded`.
-    fn reserve(
-        &self,
-        sender: &Identity,
-        size: Option<u64>,
-        waits: Waits,
-    ) -> Result<Option<Reservation>, Refusal>;
+    fn reserve(&self, sender: &Identity, size: Option<u64>)
+    -> Result<Option<Reservation>, Refusal>;
 
     /// The same for an upload that was found, and so far has counted as what it holds.
     ///

@@ -110,6 +110,13 @@ impl Data {
         }
     }
 
+    /// The same, where all that was written is durable: no descriptor has anything to tell.
+    pub(super) fn close_clean_if_many(&mut self, core: &Core) {
+        if core.files_open.load(Ordering::Relaxed) > core.options.files_kept_max() {
+            self.close(core);
+        }
+    }
+
     /// Closes it.
     pub(super) fn close(&mut self, core: &Core) {
         if self.file.take().is_some() {

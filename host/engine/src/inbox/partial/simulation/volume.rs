@@ -14,7 +14,7 @@ use super::shared::{Shared, meanwhile};
 use crate::Identity;
 use crate::inbox::partial::Id;
 use crate::inbox::partial::volume::{Blob, Loaded, Room, Volume};
-use crate::inbox::usage::{Reservation, Waits};
+use crate::inbox::usage::Reservation;
 use files::{Files, Journal, io};
 
 /// The disk as one run of the server sees it.
@@ -146,9 +146,8 @@ impl Volume for Model {
         &self,
         sender: &Identity,
         size: Option<u64>,
-        waits: Waits,
     ) -> Result<Option<Reservation>, Refusal> {
-        self.shared.quota().reserve(sender, size.unwrap_or(0), waits).map(Some)
+        self.shared.quota().reserve(sender, size.unwrap_or(0)).map(Some)
     }
 
     fn reserve_found(
