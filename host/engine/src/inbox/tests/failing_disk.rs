@@ -202,7 +202,7 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
         Err(other) => panic!("{what}: {other}"),
     };
     refused += send_until_stored(&inbox, &files[0], &what, || ());
-    // The keeper is about to write the journal. Who commits before it does needs none.
+    // The journal is about to be written. Who commits before it does needs none.
     let journal = || {
         let writes = watched.0.lock().unwrap();
         let wait = watched.1.wait_timeout_while(writes, PATIENCE, |writes| !writes.journal);

@@ -62,7 +62,7 @@ impl HeldSyncs {
 }
 
 impl Drop for HeldSyncs {
-    /// Also where a test fails, or the keeper would never end.
+    /// Also where a test fails, or the thread that syncs would never end.
     fn drop(&mut self) {
         self.0.0.lock().unwrap().is_open = true;
         self.0.1.notify_all();

@@ -117,7 +117,7 @@ fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
     fail_watermarks(&bench, move || {
         let _ = reached.send(());
     });
-    // The keeper wants to keep what came last.
+    // What came last is to be kept.
     drop(upload);
     receive("a watermark that is moved", &wait_reached);
     let partials = &bench.inbox().handle.partials;
