@@ -181,6 +181,30 @@ fn no_more_uploads_are_open_at_once_than_were_granted() {
 }
 
 #[test]
+fn offers_whose_answers_nobody_takes_count_as_open_uploads() {
+    let server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("O");
+    assert_eq!(String::from_utf8_lossy(&hostile.hear_all()), "accepted 1024\n");
+    expect_unharmed(server, during);
+}
+
+#[test]
+fn a_credential_is_shown_once_and_before_the_first_offer() {
+    let mut server = hostile_server([]);
+    for (first, answers) in [
+        ("A", "RefusalCode::NotPermitted RefusalCode::InvalidState"),
+        ("B", "RefusalCode::InvalidState RefusalCode::InvalidState"),
+    ] {
+        let mut hostile = Connection::open(&server);
+        hostile.say(first);
+        assert_eq!(String::from_utf8_lossy(&hostile.hear_all()), format!("{answers}\n"));
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn a_flood_of_log_lines_is_cut_and_its_tricks_are_taken_out() {
     let mut server = hostile_server([]);
     let during = HonestUpload::begin(&server);

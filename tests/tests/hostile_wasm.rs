@@ -242,7 +242,7 @@ fn component(cases: &[Case]) -> Vec<u8> {
     let table: String = (0..cases.len()).map(|number| format!(" $case{number}")).collect();
     let module = format!(
         r#"(module
-        (import "sandport:upload/log@0.1.0" "emit" (func $emit (param i32 i32 i32)))
+        (import "sandport:upload/log@0.2.0" "emit" (func $emit (param i32 i32 i32)))
         (import "wasi:io/poll@0.2.0" "poll" (func $poll (param i32 i32 i32)))
         (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
         (import "wasi:io/poll@0.2.0" "[resource-drop]pollable" (func $drop_pollable (param i32)))
@@ -288,13 +288,13 @@ fn component(cases: &[Case]) -> Vec<u8> {
           (global.get $free)
           (global.set $free (i32.and
             (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 7)) (i32.const -8))))
-        (func (export "sandport:upload/receiver@0.1.0#serve")
-          (param i32 i32 i32 i32 i32) (result i32)
-          (global.set $in (local.get 3))
-          (global.set $out (local.get 4))
-          (call $blocking_read (local.get 3) (i64.const 1) (i32.const 64))
+        (func (export "sandport:upload/receiver@0.2.0#serve")
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+          (global.set $in (local.get 10))
+          (global.set $out (local.get 11))
+          (call $blocking_read (local.get 10) (i64.const 1) (i32.const 64))
           (call_indirect $cases (result i32) (i32.load8_u (i32.load (i32.const 68)))))
-        (func (export "cabi_post_sandport:upload/receiver@0.1.0#serve") (param i32)
+        (func (export "cabi_post_sandport:upload/receiver@0.2.0#serve") (param i32)
           (if (i32.eq (global.get $post) (i32.const 1)) (then unreachable))
           (if (i32.eq (global.get $post) (i32.const 2)) (then (loop $on (br $on)))))
         {functions})"#
@@ -302,11 +302,11 @@ fn component(cases: &[Case]) -> Vec<u8> {
     let random = "package wasi:random@0.2.0;
         interface random { get-random-bytes: func(len: u64) -> list<u8>; }";
     let world = "package acme:tools; world made {
-        import sandport:upload/log@0.1.0;
+        import sandport:upload/log@0.2.0;
         import wasi:io/poll@0.2.0;
         import wasi:io/streams@0.2.0;
         import wasi:random/random@0.2.0;
-        export sandport:upload/receiver@0.1.0;
+        export sandport:upload/receiver@0.2.0;
     }";
     components::of_module(&[random, world], &module)
 }

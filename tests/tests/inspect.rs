@@ -58,7 +58,7 @@ fn the_built_in_receiver_is_inspected_where_no_file_is_named() {
     let (found, code) = in_json(None, &[]);
     assert_eq!(code, DONE);
     assert_eq!((&found["runs"], &found["mode"]), (&true.into(), &"per-connection".into()));
-    assert_eq!(found["exports"], serde_json::json!(["sandport:upload/receiver@0.1.0"]));
+    assert_eq!(found["exports"], serde_json::json!(["sandport:upload/receiver@0.2.0"]));
     assert_eq!(found["imports"].as_array().unwrap().len(), 8, "what the world lists: {found}");
     assert!(reach(&found, "sandport:upload/inbox@").contains("the host checks"));
     assert_eq!(found["refusal"], Value::Null);
@@ -124,7 +124,7 @@ fn each_reason_to_refuse_is_said() {
         (&"resident".into(), &false.into())
     );
 
-    let plain = "package acme:tools; world made { export sandport:upload/receiver@0.1.0; }";
+    let plain = "package acme:tools; world made { export sandport:upload/receiver@0.2.0; }";
     let (_, message) = refusal(&components::trapping_at_start(&[plain]));
     assert!(message.contains("fails when it is instantiated"), "{message}");
 
@@ -142,14 +142,14 @@ fn a_file_that_cannot_be_read_is_another_failure() {
 
 /// A receiver that serves nobody, with more in its core module.
 fn receiver_with(core: &str) -> Vec<u8> {
-    let world = "package acme:tools; world made { export sandport:upload/receiver@0.1.0; }";
+    let world = "package acme:tools; world made { export sandport:upload/receiver@0.2.0; }";
     let module = format!(
         r#"(module
         (memory (export "memory") 1)
         {core}
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
-        (func (export "sandport:upload/receiver@0.1.0#serve")
-          (param i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
+        (func (export "sandport:upload/receiver@0.2.0#serve")
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
     );
     components::of_module(&[world], &module)
 }
@@ -264,7 +264,7 @@ fn what_the_exports_decide_is_decided_before_anything_is_compiled() {
         r#"(component {broken} (component
             (component $empty)
             (instance $i (instantiate $empty))
-            (export "sandport:upload/receiver@0.1.0" (instance $i))))"#
+            (export "sandport:upload/receiver@0.2.0" (instance $i))))"#
     );
     let (found, message) = refusal(&components::of_text(&nested));
     assert!(message.contains("it exports nothing"), "{message}");

@@ -68,14 +68,14 @@ fn tricks_in_the_last_words_have_no_power_over_a_terminal() {
 
 #[test]
 fn a_trap_has_a_backtrace_for_who_asks_twice() {
-    let world = "package acme:tools; world made { export sandport:upload/receiver@0.1.0; }";
+    let world = "package acme:tools; world made { export sandport:upload/receiver@0.2.0; }";
     let module = r#"(module
         (memory (export "memory") 1)
         (func $innermost unreachable)
         (func $outer (call $innermost))
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
-        (func $serve (export "sandport:upload/receiver@0.1.0#serve")
-          (param i32 i32 i32 i32 i32) (result i32)
+        (func $serve (export "sandport:upload/receiver@0.2.0#serve")
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
           (call $outer) (i32.const 0)))"#;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("named.wasm");

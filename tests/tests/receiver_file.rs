@@ -85,7 +85,7 @@ fn a_component_without_the_export_is_no_receiver() {
 fn a_component_that_wants_what_nobody_provides_is_told_what() {
     let wit = "package acme:tools;
         interface printer { print: func(text: string); }
-        world made { import printer; export sandport:upload/receiver@0.1.0; }";
+        world made { import printer; export sandport:upload/receiver@0.2.0; }";
     let text = refused(&components::of_world(&[wit]));
     assert_says(&text, "wants what a receiver does not get");
     assert_says(&text, "acme:tools/printer");
@@ -94,7 +94,7 @@ fn a_component_that_wants_what_nobody_provides_is_told_what() {
 #[test]
 fn a_component_that_wants_to_call_out_is_refused_in_both_modes() {
     let http = "package wasi:http@0.2.0; interface outgoing-handler { handle: func(); }";
-    for export in ["sandport:upload/receiver@0.1.0", "wasi:cli/run@0.2.0"] {
+    for export in ["sandport:upload/receiver@0.2.0", "wasi:cli/run@0.2.0"] {
         let wit = format!(
             "package acme:tools; world made {{ import wasi:http/outgoing-handler@0.2.0; export {export}; }}"
         );
@@ -106,27 +106,27 @@ fn a_component_that_wants_to_call_out_is_refused_in_both_modes() {
 
 #[test]
 fn a_component_for_another_version_is_told_both_versions() {
-    let theirs = "package sandport:upload@0.2.0;
+    let theirs = "package sandport:upload@0.1.0;
         interface receiver { serve: func(); }
         interface inbox { open: func(); }";
-    let exporting = "package acme:tools; world made { export sandport:upload/receiver@0.2.0; }";
+    let exporting = "package acme:tools; world made { export sandport:upload/receiver@0.1.0; }";
     let text = refused(&components::of_world(&[theirs, exporting]));
-    assert_says(&text, "is built for sandport:upload/receiver@0.2.0");
-    assert_says(&text, "this version speaks sandport:upload/receiver@0.1.0");
+    assert_says(&text, "is built for sandport:upload/receiver@0.1.0");
+    assert_says(&text, "this version speaks sandport:upload/receiver@0.2.0");
     assert_says(&text, "folder wit/");
 
     let importing = "package acme:tools; world made {
-        import sandport:upload/inbox@0.2.0;
-        export sandport:upload/receiver@0.1.0;
+        import sandport:upload/inbox@0.1.0;
+        export sandport:upload/receiver@0.2.0;
     }";
     let text = refused(&components::of_world(&[theirs, importing]));
-    assert_says(&text, "is built for sandport:upload/inbox@0.2.0");
-    assert_says(&text, "this version speaks sandport:upload/inbox@0.1.0");
+    assert_says(&text, "is built for sandport:upload/inbox@0.1.0");
+    assert_says(&text, "this version speaks sandport:upload/inbox@0.2.0");
 }
 
 #[test]
 fn a_component_whose_start_traps_is_refused_before_anybody_connects() {
-    for export in ["sandport:upload/receiver@0.1.0", "wasi:cli/run@0.2.0"] {
+    for export in ["sandport:upload/receiver@0.2.0", "wasi:cli/run@0.2.0"] {
         let wit = format!("package acme:tools; world made {{ export {export}; }}");
         let text = refused(&components::trapping_at_start(&[components::COMMAND, &wit]));
         assert_says(&text, "fails when it is instantiated");
@@ -144,7 +144,7 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
     let world = "package acme:tools; world made {
         import wasi:cli/stderr@0.2.0;
         import wasi:io/streams@0.2.0;
-        export sandport:upload/receiver@0.1.0;
+        export sandport:upload/receiver@0.2.0;
     }";
     let module = r#"(module
         (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
@@ -156,8 +156,8 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
           (call $write (call $stderr) (i32.const 1024) (i32.const 33) (i32.const 64))
           unreachable)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
-        (func (export "sandport:upload/receiver@0.1.0#serve")
-          (param i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
+        (func (export "sandport:upload/receiver@0.2.0#serve")
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
     let text = refused(&components::of_module(&[stderr, world], module));
     assert_says(&text, "fails when it is instantiated");
     assert_says(&text, "; its last words: panicked: / no table of \\u{1b}[31mnames");

@@ -10,10 +10,10 @@ use wit_parser::{Resolve, WorldId};
 
 /// All that a receiver may import. It is closed on purpose: see `wit/receiver.wit`.
 const IMPORTS: [&str; 8] = [
-    "sandport:upload/gate@0.1",
-    "sandport:upload/inbox@0.1",
-    "sandport:upload/log@0.1",
-    "sandport:upload/types@0.1",
+    "sandport:upload/gate@0.2",
+    "sandport:upload/inbox@0.2",
+    "sandport:upload/log@0.2",
+    "sandport:upload/types@0.2",
     "wasi:clocks/monotonic-clock@0.2",
     "wasi:io/error@0.2",
     "wasi:io/poll@0.2",
@@ -62,7 +62,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 fn the_world_lists_nothing_ambient() {
     let (imports, exports) = sandbox();
     assert_eq!(imports, set(&IMPORTS));
-    assert_eq!(exports, set(&["sandport:upload/receiver@0.1"]));
+    assert_eq!(exports, set(&["sandport:upload/receiver@0.2"]));
     for ambient in ["filesystem", "sockets", "cli", "random", "wall-clock", "http"] {
         assert!(imports.iter().all(|import| !import.contains(ambient)), "{ambient}");
     }

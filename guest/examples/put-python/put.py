@@ -5,9 +5,10 @@ import re
 
 from componentize_py_types import Err
 from wit_world import exports
+from wit_world.exports.receiver import Ending_Close
 from wit_world.imports import inbox
-from wit_world.imports.inbox import Upload, Verdict_Accepted
-from wit_world.imports.types import EntryKind, Extent, Offer, Refusal, RefusalCode
+from wit_world.imports.inbox import Answer_Accepted, Upload
+from wit_world.imports.types import EntryKind, Extent, Lifetime_Connection, Offer, Refusal, RefusalCode
 
 # Longest first line. Names have 2,041 bytes at most.
 LINE_BYTES_MAX = 4_096
@@ -25,6 +26,7 @@ class Receiver(exports.Receiver):
             answer(output, f"refused: {refusal.detail or 'sorry'}\n")
             raise Err(refusal)
         answer(output, f"stored {receipt.name}\n")
+        return Ending_Close()
 
 
 class Refused(Exception):
@@ -40,27 +42,37 @@ def receive(input):
         name=name,
         kind=EntryKind.FILE,
         size=None,
-        digest=None,
-        modified_ns=None,
+        modified=None,
         executable=False,
-        resume=None,
+        lifetime=Lifetime_Connection(),
+        digests=[],
+        want=[],
+        metadata=[],
     )
-    match or_refused(inbox.open, offer):
-        case Verdict_Accepted(upload):
+    match taken(inbox.open(offer)):
+        case Answer_Accepted(upload):
             pass
         case _:
             raise malformed("the inbox asks for a digest")
-    body = or_refused(upload.body, Extent(offset=0, length=None))
+    try:
+        body = upload.body(Extent(offset=0, length=None), None)
+    except Err as err:
+        raise Refused(err.value)
+    sink = body.sink()
     left = size
     while left > 0:
         # The host moves the bytes into the file. They never come here.
         try:
-            left -= body.blocking_splice(input, min(left, STEP_BYTES))
+            left -= sink.blocking_splice(input, min(left, STEP_BYTES))
         except Err:
             raise malformed("the connection ended within the file")
-    pending = Upload.commit(upload, size, None)
-    while (outcome := pending.get()) is None:
-        pending.subscribe().block()
+    return taken(Upload.commit(upload, size, []))
+
+
+def taken(coming):
+    """What comes, when it is there."""
+    while (outcome := coming.take()) is None:
+        coming.subscribe().block()
     if isinstance(outcome, Err):
         raise Refused(outcome.value)
     return outcome.value
@@ -81,13 +93,6 @@ def read_line(input):
     return parts[1], int(parts[2])
 
 
-def or_refused(function, argument):
-    try:
-        return function(argument)
-    except Err as err:
-        raise Refused(err.value)
-
-
 def answer(output, text):
     try:
         output.blocking_write_and_flush(text.encode())
@@ -96,4 +101,4 @@ def answer(output, text):
 
 
 def malformed(detail):
-    return Refused(Refusal(RefusalCode.MALFORMED, detail))
+    return Refused(Refusal(RefusalCode.MALFORMED, False, detail))

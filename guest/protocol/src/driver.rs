@@ -4,7 +4,7 @@
 //! the matter of a [`Shell`]: the bindings of a component, a test.
 //!
 //! > Call [`Driver::step`] until it says [`Step::Wait`]; then wait for what that names, for room in the
-//! > connection while anything is unsent, and for the oldest commit. Then step again.
+//! > connection while anything is unsent, for the oldest commit, and for what was asked. Then step again.
 //!
 //! Nothing in it blocks. Reads, splices and writes are tried first, and waited for only when there is
 //! nothing to do, which saves a call for each when the connection is busy.
@@ -42,7 +42,7 @@ pub enum Step {
     Closed(Result<(), Refusal>),
 }
 
-/// What there is to wait for, besides room for what is unsent and the oldest commit.
+/// What there is to wait for, besides room for what is unsent, the oldest commit and what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// What of the connection and its uploads.
@@ -68,6 +68,8 @@ pub struct Driver<S: Shell> {
     uploads: BTreeMap<UploadId, S::Upload>,
     /// Commits under way, the oldest first: they finish in this order.
     commits: VecDeque<(UploadId, S::Commit)>,
+    /// What the machine waits for before anything else of the connection counts.
+    asked: Option<Asked<S>>,
     /// The time of this step, once it was asked for.
     now: Option<Millis>,
     /// Reads since answers were sent last.
@@ -77,6 +79,14 @@ pub struct Driver<S: Shell> {
     unwritten: Option<(UploadId, Bytes)>,
 }
 
+/// A question of the machine's that has no answer yet.
+pub enum Asked<S: Shell> {
+    /// To the inbox.
+    Opening(UploadId, S::Opening),
+    /// To the gate.
+    Authenticating(S::Authenticating),
+}
+
 impl<S: Shell> Driver<S> {
     /// Drives `machine`.
     pub fn new(machine: Receiver) -> Self {
@@ -84,6 +94,7 @@ impl<S: Shell> Driver<S> {
             machine,
             uploads: BTreeMap::new(),
             commits: VecDeque::new(),
+            asked: None,
             now: None,
             held_reads: 0,
             unwritten: None,
@@ -110,6 +121,16 @@ impl<S: Shell> Driver<S> {
         self.commits.front_mut().map(|(_, commit)| commit)
     }
 
+    /// The question that has no answer yet, if one was asked.
+    pub fn asked(&self) -> Option<&Asked<S>> {
+        self.asked.as_ref()
+    }
+
+    /// The same, to change it.
+    pub fn asked_mut(&mut self) -> Option<&mut Asked<S>> {
+        self.asked.as_mut()
+    }
+
     /// Takes notice of what happened to uploads without a word of the sender's: they came to be
     /// durable, or another connection took them over.
     pub fn hear_news(&mut self, shell: &mut S) {
@@ -125,8 +146,9 @@ impl<S: Shell> Driver<S> {
         }
     }
 
-    /// Drops what is open: nothing of it becomes visible.
+    /// Drops what is open, or about to be: nothing of it becomes visible.
     pub fn drop_uploads(&mut self) {
+        self.asked = None;
         self.uploads.clear();
     }
 
@@ -143,8 +165,8 @@ impl<S: Shell> Driver<S> {
             self.carry_out(shell, output);
         }
         // Before anything is sent: the receipts of a read full of small files go out in one write with
-        // the verdicts on them.
-        if self.collect_commits(shell) {
+        // the answers to their offers.
+        if self.collect_answer(shell) | self.collect_commits(shell) {
             return Step::Again;
         }
         // The connection first, then the clock: silence has a meaning in the classic dialect, and
@@ -221,21 +243,8 @@ impl<S: Shell> Driver<S> {
         match output {
             Output::Send(bytes) => shell.send(&bytes),
             Output::Open { id, offer } => {
-                let opened = match shell.open(offer) {
-                    Ok(Answer::Stored(receipt)) => Ok(Opened::Stored(receipt)),
-                    Ok(Answer::DigestFirst) => Ok(Opened::DigestFirst),
-                    Ok(Answer::Accepted(upload, missing)) => {
-                        self.uploads.insert(id, upload);
-                        Ok(Opened::Accepted(missing))
-                    }
-                    Err(refusal) => Err(refusal),
-                };
-                if !matches!(opened, Ok(Opened::Accepted(_))) {
-                    // It may have been waited for: folders are made durable.
-                    self.now = None;
-                }
-                let now = self.now(shell);
-                self.machine.handle_opened(now, id, opened);
+                self.asked = Some(Asked::Opening(id, shell.open(offer)));
+                self.collect_answer(shell);
             }
             Output::Body { id, extent } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
@@ -257,12 +266,43 @@ impl<S: Shell> Driver<S> {
                 }
             }
             Output::Authenticate(credential) => {
-                let outcome = shell.authenticate(credential);
-                self.machine.handle_authenticated(shell.now(), outcome);
+                self.asked = Some(Asked::Authenticating(shell.authenticate(credential)));
+                self.collect_answer(shell);
             }
             Output::Log { level, message } => shell.log(level, &message),
             // `step` has ended with it.
             Output::Close(_) => {}
+        }
+    }
+
+    /// Reports the answer to what was asked, if there is one.
+    fn collect_answer(&mut self, shell: &mut S) -> bool {
+        match &mut self.asked {
+            None => false,
+            Some(Asked::Opening(id, opening)) => {
+                let id = *id;
+                let Some(answer) = shell.opened(opening) else { return false };
+                self.asked = None;
+                let opened = match answer {
+                    Ok(Answer::Stored(receipt)) => Ok(Opened::Stored(receipt)),
+                    Ok(Answer::DigestFirst) => Ok(Opened::DigestFirst),
+                    Ok(Answer::Accepted(upload, missing)) => {
+                        self.uploads.insert(id, upload);
+                        Ok(Opened::Accepted(missing))
+                    }
+                    Err(refusal) => Err(refusal),
+                };
+                let now = self.now(shell);
+                self.machine.handle_opened(now, id, opened);
+                true
+            }
+            Some(Asked::Authenticating(authenticating)) => {
+                let Some(outcome) = shell.authenticated(authenticating) else { return false };
+                self.asked = None;
+                let now = self.now(shell);
+                self.machine.handle_authenticated(now, outcome);
+                true
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! What the dialects, the receivers and the inboxes all talk about: the interface `types` of the WIT
-//! package, field by field. The encoding on the wire follows from the order of fields and variants;
+//! What the dialects, the receivers and the inboxes all talk about: the types of the interface `wire` of the
+//! WIT package, field by field. The encoding on the wire follows from the order of fields and variants;
 //! `wit/wire.wit` specifies it.
 
 use alloc::string::String;
@@ -234,6 +234,7 @@ pub struct Resume {
     pub key: [u8; RESUME_KEY_BYTES],
     /// Which run of the sender this is: of two, the later one has the higher number and gets the
     /// upload.
+    #[serde(rename = "run")]
     pub epoch: u64,
     /// What becomes of what is there already.
     pub mode: ResumeMode,

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use pair::inbox::digest_of;
 use pair::receiver_end::CHALLENGE;
 use pair::script::{START, Script};
-use sandport_protocol::driver::{Answer, Driver, EndOfInput, On, Shell, Spliced, Step, Wait};
+use sandport_protocol::driver::{
+    Answer, Asked, Driver, EndOfInput, On, Shell, Spliced, Step, Wait,
+};
 use sandport_protocol::receiver::{LogLevel, Receiver};
-use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage};
+use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage, SenderMessage};
 use sandport_protocol::{
     Credential, Digest, Extent, Identity, Limits, Millis, Offer, Receipt, Refusal, RefusalCode,
 };
@@ -25,6 +27,8 @@ struct Bench {
     room: usize,
     content: Vec<u8>,
     fault: Option<Refusal>,
+    /// Whether the inbox is still considering the offer.
+    considers: bool,
 }
 
 impl Bench {
@@ -46,6 +50,8 @@ impl Bench {
 impl Shell for Bench {
     type Upload = ();
     type Commit = Option<Receipt>;
+    type Opening = Option<u64>;
+    type Authenticating = ();
 
     fn now(&mut self) -> Millis {
         self.now
@@ -71,8 +77,13 @@ impl Shell for Bench {
         0
     }
 
-    fn open(&mut self, offer: Offer) -> Result<Answer<()>, Refusal> {
-        Ok(Answer::Accepted((), vec![Extent { offset: 0, length: offer.size }]))
+    fn open(&mut self, offer: Offer) -> Option<u64> {
+        offer.size
+    }
+
+    fn opened(&mut self, size: &mut Option<u64>) -> Option<Result<Answer<()>, Refusal>> {
+        let missing = vec![Extent { offset: 0, length: *size }];
+        (!self.considers).then_some(Ok(Answer::Accepted((), missing)))
     }
 
     fn body(&mut self, _: &mut (), _: Extent) -> Result<(), Refusal> {
@@ -122,8 +133,10 @@ impl Shell for Bench {
 
     fn discard(&mut self, _: (), _: Option<Refusal>) {}
 
-    fn authenticate(&mut self, _: Credential) -> Result<Identity, Refusal> {
-        Err(RefusalCode::NotPermitted.into())
+    fn authenticate(&mut self, _: Credential) {}
+
+    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {
+        (!self.considers).then_some(Err(RefusalCode::NotPermitted.into()))
     }
 
     fn log(&mut self, _: LogLevel, _: &str) {}
@@ -134,7 +147,15 @@ fn begin(content: &[u8], room: usize) -> (Driver<Bench>, Bench) {
     let limits = Limits::default();
     let machine = Receiver::new(limits, CHALLENGE.to_vec(), "receiver/1".into(), START);
     let incoming = Script::hello().file(0, "a", content).0.into();
-    let bench = Bench { now: START, incoming, sent: vec![], room, content: vec![], fault: None };
+    let bench = Bench {
+        now: START,
+        incoming,
+        sent: vec![],
+        room,
+        content: vec![],
+        fault: None,
+        considers: false,
+    };
     (Driver::new(machine), bench)
 }
 
@@ -150,12 +171,17 @@ fn drive(driver: &mut Driver<Bench>, bench: &mut Bench) -> Wait {
 
 /// Lets the disk take its time. No wait may come to the end of the connection.
 fn wait_for_the_disk(driver: &mut Driver<Bench>, bench: &mut Bench) -> usize {
+    wait_for(On::Body(0), driver, bench)
+}
+
+/// How many keep-alives were sent while nothing but this was waited for.
+fn wait_for(on: On, driver: &mut Driver<Bench>, bench: &mut Bench) -> usize {
     let until = bench.now + 5 * u64::from(Limits::default().idle_timeout_ms);
     drive(driver, bench);
     let before = bench.answers().len();
     while bench.now < until {
         let wait = drive(driver, bench);
-        assert_eq!(wait.on, On::Body(0));
+        assert_eq!(wait.on, on);
         bench.now = wait.until.expect("a keep-alive");
     }
     let answers = bench.answers().split_off(before);
@@ -210,4 +236,33 @@ fn a_fault_while_it_waits_is_told_and_the_connection_goes_on() {
         let refused = |answer: &ReceiverMessage| matches!(answer, ReceiverMessage::Refused(_));
         assert!(bench.answers().iter().any(refused));
     }
+}
+
+#[test]
+fn a_sender_hears_that_the_receiver_is_alive_while_the_inbox_considers_its_offer() {
+    let content = content(300_000);
+    let (mut driver, mut bench) = begin(&content, usize::MAX);
+    bench.considers = true;
+    let alive = wait_for(On::Nothing, &mut driver, &mut bench);
+    assert!(alive > 5, "{alive}");
+    assert!(matches!(driver.asked(), Some(Asked::Opening(0, _))));
+    assert!(bench.content.is_empty());
+    bench.considers = false;
+    assert_eq!(drive(&mut driver, &mut bench).on, On::Input);
+    assert_eq!(bench.content, content);
+    let stored = bench.answers().pop().unwrap();
+    assert!(matches!(stored, ReceiverMessage::Stored(_)), "{stored:?}");
+}
+
+#[test]
+fn a_sender_hears_that_the_receiver_is_alive_while_its_credential_is_checked() {
+    let (mut driver, mut bench) = begin(b"", 0);
+    let credential = Credential::Bearer("token".into());
+    bench.incoming = Script::hello().message(&SenderMessage::Authenticate(credential)).0.into();
+    bench.considers = true;
+    assert!(wait_for(On::Nothing, &mut driver, &mut bench) > 5);
+    bench.considers = false;
+    while driver.step(&mut bench) != Step::Closed(Err(RefusalCode::NotPermitted.into())) {}
+    let goodbye = bench.answers().pop().unwrap();
+    assert_eq!(goodbye, ReceiverMessage::Goodbye(RefusalCode::NotPermitted.into()));
 }

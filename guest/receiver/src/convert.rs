@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use sandport_protocol as protocol;
 use sandport_protocol::receiver::LogLevel;
 
-use crate::bindings::sandport::upload::{gate, inbox, log, types};
+use crate::bindings::sandport::upload::{gate, log, types};
+
+const NS_PER_S: i64 = 1_000_000_000;
 
 pub(crate) fn limits(limits: gate::Limits) -> protocol::Limits {
     protocol::Limits {
@@ -26,17 +28,29 @@ pub(crate) fn offer(offer: protocol::Offer) -> types::Offer {
             _ => types::EntryKind::File,
         },
         size: offer.size,
-        digest: offer.digest.map(digest),
-        modified_ns: offer.modified_ns,
+        modified: offer.modified_ns.map(timestamp),
         executable: offer.executable,
-        resume: offer.resume.map(resume),
+        lifetime: match offer.resume {
+            Some(key) => types::Lifetime::Key(resume(key)),
+            None => types::Lifetime::Connection,
+        },
+        digests: offer.digest.into_iter().map(digest).collect(),
+        want: Vec::new(),
+        metadata: Vec::new(),
+    }
+}
+
+fn timestamp(ns: i64) -> types::Timestamp {
+    types::Timestamp {
+        seconds: ns.div_euclid(NS_PER_S),
+        nanoseconds: ns.rem_euclid(NS_PER_S) as u32,
     }
 }
 
 fn resume(resume: protocol::Resume) -> types::Resume {
     types::Resume {
         key: resume.key.to_vec(),
-        epoch: resume.epoch,
+        run: resume.epoch,
         mode: match resume.mode {
             protocol::ResumeMode::Join => types::ResumeMode::Join,
             protocol::ResumeMode::Restart => types::ResumeMode::Restart,
@@ -46,7 +60,7 @@ fn resume(resume: protocol::Resume) -> types::Resume {
 }
 
 pub(crate) fn digest(digest: protocol::Digest) -> types::Digest {
-    types::Digest::Blake3(digest.as_bytes().to_vec())
+    types::Digest { algorithm: types::Algorithm::Blake3, value: digest.as_bytes().to_vec() }
 }
 
 pub(crate) fn extent(extent: protocol::Extent) -> types::Extent {
@@ -92,7 +106,7 @@ pub(crate) fn refusal(refusal: protocol::Refusal) -> types::Refusal {
         From::InvalidState => To::InvalidState,
         _ => To::Other,
     };
-    types::Refusal { code, detail: refusal.detail }
+    types::Refusal { code, temporary: refusal.code.is_temporary(), detail: refusal.detail }
 }
 
 pub(crate) fn from_refusal(refusal: types::Refusal) -> protocol::Refusal {
@@ -127,15 +141,15 @@ pub(crate) fn from_extents(extents: Vec<types::Extent>) -> Vec<protocol::Extent>
         .collect()
 }
 
-/// A host that gives a digest of another length is at fault; its receipt is not passed on.
+/// A host that gives no BLAKE3 digest, or one of another length, is at fault; its receipt is not passed on.
 pub(crate) fn from_receipt(
     receipt: types::Receipt,
 ) -> Result<protocol::Receipt, protocol::Refusal> {
-    let types::Digest::Blake3(bytes) = receipt.digest;
-    let Ok(bytes) = bytes.try_into() else {
+    let digest = receipt.digests.into_iter().find(|it| it.algorithm == types::Algorithm::Blake3);
+    let Some(bytes) = digest.and_then(|digest| digest.value.try_into().ok()) else {
         return Err(protocol::Refusal::new(
             protocol::RefusalCode::Other,
-            "the inbox gave a digest that has not 32 bytes",
+            "the inbox gave no BLAKE3 digest of 32 bytes",
         ));
     };
     Ok(protocol::Receipt {
@@ -148,21 +162,4 @@ pub(crate) fn from_receipt(
 
 pub(crate) fn from_identity(identity: types::Identity) -> protocol::Identity {
     protocol::Identity { name: identity.name }
-}
-
-/// What the inbox said of an offer, apart from the upload that comes with an acceptance.
-pub(crate) enum Verdict {
-    Stored(protocol::Receipt),
-    Accepted(inbox::Upload),
-    DigestFirst,
-}
-
-pub(crate) fn from_verdict(
-    verdict: Result<inbox::Verdict, types::Refusal>,
-) -> Result<Verdict, protocol::Refusal> {
-    match verdict.map_err(from_refusal)? {
-        inbox::Verdict::Stored(receipt) => Ok(Verdict::Stored(from_receipt(receipt)?)),
-        inbox::Verdict::Accepted(upload) => Ok(Verdict::Accepted(upload)),
-        inbox::Verdict::DigestFirst => Ok(Verdict::DigestFirst),
-    }
 }

@@ -5,7 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use sandport_protocol::driver::{Answer, Driver, EndOfInput, On, Shell, Spliced, Step, Wait};
+use sandport_protocol::driver::{
+    Answer, Asked, Driver, EndOfInput, On, Shell, Spliced, Step, Wait,
+};
 use sandport_protocol::receiver::{LogLevel, Receiver};
 use sandport_protocol::{
     Credential, Digest, Extent, Identity, LARGE_DATA_BYTES, Offer, Receipt, Refusal, RefusalCode,
@@ -16,7 +18,7 @@ use crate::bindings::sandport::upload::{gate, inbox, log, types};
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
-use crate::convert::{self, Verdict};
+use crate::convert;
 use crate::outgoing::Outgoing;
 
 /// Most bytes to ask of one splice. The host moves as much of it as it likes to in one step; this
@@ -63,7 +65,7 @@ struct Link<'a> {
     outgoing: Outgoing<'a>,
 }
 
-/// An open upload. The body is declared first, so it is dropped first.
+/// An open upload. The stream is declared first, so it is dropped first.
 struct Live {
     body: Option<OutputStream>,
     /// A small file instead of a body, as long as it may come in one piece.
@@ -100,7 +102,26 @@ enum Commit {
 struct PendingCommit {
     /// Subscribed when it is first waited for: many have their outcome before.
     ready: Option<Pollable>,
-    pending: inbox::Pending,
+    committing: inbox::Committing,
+}
+
+/// An offer that the inbox considers. The pollable is declared first, so it is dropped first.
+struct Opening {
+    /// Subscribed when it is first waited for: most have their answer before.
+    ready: Option<Pollable>,
+    opening: inbox::Opening,
+    is_resumable: bool,
+    size: Option<u64>,
+}
+
+/// A credential that is being checked. The pollable is declared first, so it is dropped first.
+enum Authenticating {
+    Asked {
+        ready: Option<Pollable>,
+        authenticating: gate::Authenticating,
+    },
+    /// Of a kind that this program does not know.
+    Unknown,
 }
 
 impl Live {
@@ -114,18 +135,27 @@ impl Live {
     /// Opens the body that it did without, and writes what was held.
     fn let_go(&mut self) {
         let Some(Held { extent, bytes }) = self.held.take() else { return };
-        match self.upload.body(convert::extent(extent)) {
-            Ok(body) => {
-                write_all(&body, &bytes);
-                self.body = Some(body);
+        match self.begin(extent) {
+            Ok(()) => {
+                if let Some(body) = &self.body {
+                    write_all(body, &bytes);
+                }
             }
-            Err(refusal) => self.failed = Some(convert::from_refusal(refusal)),
+            Err(refusal) => self.failed = Some(refusal),
         }
+    }
+
+    /// Opens a body. Its stream is all that is kept of it.
+    fn begin(&mut self, extent: Extent) -> Result<(), Refusal> {
+        let body =
+            self.upload.body(convert::extent(extent), None).map_err(convert::from_refusal)?;
+        self.body = body.sink().ok();
+        Ok(())
     }
 }
 
-fn pending_commit(pending: inbox::Pending) -> Commit {
-    Commit::Pending(PendingCommit { ready: None, pending })
+fn pending_commit(committing: inbox::Committing) -> Commit {
+    Commit::Pending(PendingCommit { ready: None, committing })
 }
 
 fn ended(outcome: Result<types::Receipt, types::Refusal>) -> Result<Receipt, Refusal> {
@@ -135,6 +165,8 @@ fn ended(outcome: Result<types::Receipt, types::Refusal>) -> Result<Receipt, Ref
 impl<'a> Shell for Link<'a> {
     type Upload = Live;
     type Commit = Commit;
+    type Opening = Opening;
+    type Authenticating = Authenticating;
 
     fn now(&mut self) -> u64 {
         now_ms()
@@ -161,24 +193,31 @@ impl<'a> Shell for Link<'a> {
         self.outgoing.len()
     }
 
-    fn open(&mut self, offer: Offer) -> Result<Answer<Live>, Refusal> {
-        let resumable = offer.resume.is_some();
-        let whole = Extent { offset: 0, length: offer.size };
-        Ok(match convert::from_verdict(inbox::open(&convert::offer(offer)))? {
-            Verdict::Stored(receipt) => Answer::Stored(receipt),
-            Verdict::DigestFirst => Answer::DigestFirst,
-            Verdict::Accepted(upload) => {
-                let (missing, news) = if resumable {
+    fn open(&mut self, offer: Offer) -> Opening {
+        let (is_resumable, size) = (offer.resume.is_some(), offer.size);
+        let opening = inbox::open(&convert::offer(offer));
+        Opening { ready: None, opening, is_resumable, size }
+    }
+
+    fn opened(&mut self, opening: &mut Opening) -> Option<Result<Answer<Live>, Refusal>> {
+        Some(match opening.opening.take()? {
+            Ok(inbox::Answer::Stored(receipt)) => {
+                convert::from_receipt(receipt).map(Answer::Stored)
+            }
+            Ok(inbox::Answer::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(inbox::Answer::Accepted(upload)) => {
+                let (missing, news) = if opening.is_resumable {
                     let news = News { ready: upload.subscribe(), durable: 0 };
                     (convert::from_extents(upload.missing()), Some(news))
+                } else if opening.size == Some(0) {
+                    (Vec::new(), None)
                 } else {
-                    (if whole.length == Some(0) { Vec::new() } else { vec![whole] }, None)
+                    (vec![Extent { offset: 0, length: opening.size }], None)
                 };
-                Answer::Accepted(
-                    Live { body: None, held: None, failed: None, news, upload },
-                    missing,
-                )
+                let live = Live { body: None, held: None, failed: None, news, upload };
+                Ok(Answer::Accepted(live, missing))
             }
+            Err(refusal) => Err(convert::from_refusal(refusal)),
         })
     }
 
@@ -189,9 +228,7 @@ impl<'a> Shell for Link<'a> {
             live.held = Some(Held { extent, bytes: Bytes::new() });
             return Ok(());
         }
-        let body = live.upload.body(convert::extent(extent)).map_err(convert::from_refusal)?;
-        live.body = Some(body);
-        Ok(())
+        live.begin(extent)
     }
 
     fn has_body(&self, live: &Live) -> bool {
@@ -251,14 +288,14 @@ impl<'a> Shell for Link<'a> {
     }
 
     fn commit(&mut self, mut live: Live, size: u64, digest: Option<Digest>) -> Commit {
-        let digest = digest.map(convert::digest);
+        let digests: Vec<types::Digest> = digest.into_iter().map(convert::digest).collect();
         if let Some(held) = live
             .held
             .take_if(|held| held.extent.length == Some(size) && held.bytes.len() as u64 == size)
         {
-            return match inbox::Upload::store(live.upload, &held.bytes, digest.as_ref()) {
+            return match inbox::Upload::store(live.upload, &held.bytes, &digests) {
                 Commitment::Ended(outcome) => Commit::Ended(Some(ended(outcome))),
-                Commitment::Pending(pending) => pending_commit(pending),
+                Commitment::Committing(committing) => pending_commit(committing),
             };
         }
         live.let_go();
@@ -268,12 +305,12 @@ impl<'a> Shell for Link<'a> {
             inbox::Upload::discard(upload, Some(&convert::refusal(refusal.clone())));
             return Commit::Ended(Some(Err(refusal)));
         }
-        pending_commit(inbox::Upload::commit(upload, size, digest.as_ref()))
+        pending_commit(inbox::Upload::commit(upload, size, &digests))
     }
 
     fn outcome(&mut self, commit: &mut Commit) -> Option<Result<Receipt, Refusal>> {
         match commit {
-            Commit::Pending(commit) => commit.pending.get().map(ended),
+            Commit::Pending(commit) => commit.committing.take().map(ended),
             Commit::Ended(outcome) => outcome.take(),
         }
     }
@@ -284,12 +321,25 @@ impl<'a> Shell for Link<'a> {
         inbox::Upload::discard(live.upload, reason.as_ref());
     }
 
-    fn authenticate(&mut self, credential: Credential) -> Result<Identity, Refusal> {
+    fn authenticate(&mut self, credential: Credential) -> Authenticating {
         match convert::credential(credential) {
-            Some(credential) => gate::authenticate(&credential)
-                .map(convert::from_identity)
-                .map_err(convert::from_refusal),
-            None => Err(RefusalCode::NotPermitted.into()),
+            Some(credential) => Authenticating::Asked {
+                ready: None,
+                authenticating: gate::authenticate(&credential),
+            },
+            None => Authenticating::Unknown,
+        }
+    }
+
+    fn authenticated(
+        &mut self,
+        authenticating: &mut Authenticating,
+    ) -> Option<Result<Identity, Refusal>> {
+        match authenticating {
+            Authenticating::Asked { authenticating, .. } => authenticating
+                .take()
+                .map(|outcome| outcome.map(convert::from_identity).map_err(convert::from_refusal)),
+            Authenticating::Unknown => Some(Err(RefusalCode::NotPermitted.into())),
         }
     }
 
@@ -329,14 +379,30 @@ impl Waiting {
             _ => None,
         };
         if let Some(Commit::Pending(commit)) = driver.oldest_commit_mut() {
-            commit.ready.get_or_insert_with(|| commit.pending.subscribe());
+            commit.ready.get_or_insert_with(|| commit.committing.subscribe());
         }
-        let mut ready: Vec<&Pollable> = Vec::with_capacity(5);
+        match driver.asked_mut() {
+            Some(Asked::Opening(_, asked)) => {
+                asked.ready.get_or_insert_with(|| asked.opening.subscribe());
+            }
+            Some(Asked::Authenticating(Authenticating::Asked { ready, authenticating })) => {
+                ready.get_or_insert_with(|| authenticating.subscribe());
+            }
+            Some(Asked::Authenticating(Authenticating::Unknown)) | None => {}
+        }
+        let mut ready: Vec<&Pollable> = Vec::with_capacity(6);
         ready.extend(self.timer.as_ref().map(|timer| &timer.ready));
         ready.extend(body_ready.as_ref());
         ready.extend(link.outgoing.waits_for());
         if let Some(Commit::Pending(commit)) = driver.oldest_commit() {
             ready.extend(commit.ready.as_ref());
+        }
+        match driver.asked() {
+            Some(Asked::Opening(_, asked)) => ready.extend(asked.ready.as_ref()),
+            Some(Asked::Authenticating(Authenticating::Asked { ready: asked, .. })) => {
+                ready.extend(asked.as_ref());
+            }
+            Some(Asked::Authenticating(Authenticating::Unknown)) | None => {}
         }
         let before = ready.len();
         let begun = driver.uploads().filter(|live| live.body.is_some());

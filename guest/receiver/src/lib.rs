@@ -76,8 +76,12 @@ impl bindings::exports::sandport::upload::receiver::Guest for Component {
         _peer: bindings::sandport::upload::types::Peer,
         input: bindings::exports::sandport::upload::receiver::InputStream,
         output: bindings::exports::sandport::upload::receiver::OutputStream,
-    ) -> Result<(), bindings::sandport::upload::types::Refusal> {
-        driver::serve(&input, &output)
+    ) -> Result<
+        bindings::exports::sandport::upload::receiver::Ending,
+        bindings::sandport::upload::types::Refusal,
+    > {
+        driver::serve(&input, &output)?;
+        Ok(bindings::exports::sandport::upload::receiver::Ending::Close)
     }
 }
 

@@ -205,6 +205,9 @@ impl Shell for Link {
     type Upload = Offered;
     /// Commits are done when they are made: one instance has nobody to leave them to.
     type Commit = Option<Result<Receipt, Refusal>>;
+    /// So are openings.
+    type Opening = Option<Result<Answer<Offered>, Refusal>>;
+    type Authenticating = ();
 
     fn now(&mut self) -> Millis {
         now_ms()
@@ -250,9 +253,9 @@ impl Shell for Link {
         self.unsent.len()
     }
 
-    fn open(&mut self, offer: Offer) -> Result<Answer<Offered>, Refusal> {
+    fn open(&mut self, offer: Offer) -> Self::Opening {
         let verdict = self.shared.inbox.answer(&offer);
-        match verdict {
+        Some(match verdict {
             Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
             Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
             Ok(Verdict::Accepted(upload)) => {
@@ -263,7 +266,11 @@ impl Shell for Link {
                 self.refused(offer.name.as_deref(), &refusal);
                 Err(refusal)
             }
-        }
+        })
+    }
+
+    fn opened(&mut self, opening: &mut Self::Opening) -> Option<Result<Answer<Offered>, Refusal>> {
+        opening.take()
     }
 
     fn body(&mut self, offered: &mut Offered, extent: Extent) -> Result<(), Refusal> {
@@ -331,9 +338,11 @@ impl Shell for Link {
         }
     }
 
-    fn authenticate(&mut self, _: Credential) -> Result<Identity, Refusal> {
+    fn authenticate(&mut self, _: Credential) {}
+
+    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {
         // No identities are known here.
-        Err(RefusalCode::NotPermitted.into())
+        Some(Err(RefusalCode::NotPermitted.into()))
     }
 
     fn log(&mut self, level: LogLevel, message: &str) {

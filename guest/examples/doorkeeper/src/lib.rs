@@ -7,9 +7,9 @@ wit_bindgen::generate!({
         package example:doorkeeper;
 
         world doorkeeper {
-            import sandport:upload/log@0.1.0;
-            import sandport:upload/receiver@0.1.0;
-            export sandport:upload/receiver@0.1.0;
+            import sandport:upload/log@0.2.0;
+            import sandport:upload/receiver@0.2.0;
+            export sandport:upload/receiver@0.2.0;
         }
     ",
     path: "sandport-upload",
@@ -18,7 +18,7 @@ wit_bindgen::generate!({
 
 use std::net::{IpAddr, SocketAddr};
 
-use exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
+use exports::sandport::upload::receiver::{Ending, Guest, InputStream, OutputStream};
 use sandport::upload::log::{self, Level};
 use sandport::upload::receiver;
 use sandport::upload::types::{Peer, Refusal, RefusalCode};
@@ -31,14 +31,17 @@ struct Doorkeeper;
 export!(Doorkeeper);
 
 impl Guest for Doorkeeper {
-    fn serve(peer: Peer, input: InputStream, output: OutputStream) -> Result<(), Refusal> {
+    fn serve(peer: Peer, input: InputStream, output: OutputStream) -> Result<Ending, Refusal> {
         if is_refused(&peer.address) {
             log::emit(Level::Warn, "turned away at the door");
             let detail = Some(String::from("this address is not welcome here"));
-            return Err(Refusal { code: RefusalCode::NotPermitted, detail });
+            return Err(Refusal { code: RefusalCode::NotPermitted, temporary: false, detail });
         }
         // The streams themselves go on. What the receiver splices, the host moves as ever.
-        receiver::serve(&peer, input, output)
+        Ok(match receiver::serve(&peer, input, output)? {
+            receiver::Ending::Close => Ending::Close,
+            receiver::Ending::Again(left) => Ending::Again(left),
+        })
     }
 }
 

@@ -3,9 +3,11 @@
 
 wit_bindgen::generate!({ path: "sandport-upload", world: "sandbox", generate_all });
 
-use exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
-use sandport::upload::inbox::{self, Upload, Verdict};
-use sandport::upload::types::{EntryKind, Extent, Offer, Peer, Receipt, Refusal, RefusalCode};
+use exports::sandport::upload::receiver::{Ending, Guest, InputStream, OutputStream};
+use sandport::upload::inbox::{self, Answer, Upload};
+use sandport::upload::types::{
+    EntryKind, Extent, Lifetime, Offer, Peer, Receipt, Refusal, RefusalCode,
+};
 
 /// Longest first line. Names have 2,041 bytes at most.
 const LINE_BYTES_MAX: usize = 4_096;
@@ -18,7 +20,7 @@ struct Put;
 export!(Put);
 
 impl Guest for Put {
-    fn serve(_peer: Peer, input: InputStream, output: OutputStream) -> Result<(), Refusal> {
+    fn serve(_peer: Peer, input: InputStream, output: OutputStream) -> Result<Ending, Refusal> {
         let outcome = receive(&input);
         let answer = match &outcome {
             Ok(receipt) => format!("stored {}\n", receipt.name),
@@ -26,7 +28,7 @@ impl Guest for Put {
         };
         // A client that is gone does not want the answer.
         let _ = output.blocking_write_and_flush(answer.as_bytes());
-        outcome.map(drop)
+        outcome.map(|_| Ending::Close)
     }
 }
 
@@ -38,27 +40,37 @@ fn receive(input: &InputStream) -> Result<Receipt, Refusal> {
         name: Some(name),
         kind: EntryKind::File,
         size: None,
-        digest: None,
-        modified_ns: None,
+        modified: None,
         executable: false,
-        resume: None,
+        lifetime: Lifetime::Connection,
+        digests: vec![],
+        want: vec![],
+        metadata: vec![],
     };
-    let Verdict::Accepted(upload) = inbox::open(&offer)? else {
+    let opening = inbox::open(&offer);
+    let answer = loop {
+        match opening.take() {
+            Some(answer) => break answer?,
+            None => opening.subscribe().block(),
+        }
+    };
+    let Answer::Accepted(upload) = answer else {
         return Err(malformed("the inbox asks for a digest"));
     };
-    let body = upload.body(Extent { offset: 0, length: None })?;
+    let body = upload.body(Extent { offset: 0, length: None }, None)?;
+    let sink = body.sink().expect("a body gives its stream once");
     let mut left = size;
     while left > 0 {
         // The host moves the bytes into the file. They never come here.
-        left -= body
+        left -= sink
             .blocking_splice(input, left.min(STEP_BYTES))
             .map_err(|_| malformed("the connection ended within the file"))?;
     }
-    let pending = Upload::commit(upload, size, None);
+    let committing = Upload::commit(upload, size, &[]);
     loop {
-        pending.subscribe().block();
-        if let Some(outcome) = pending.get() {
-            return outcome;
+        match committing.take() {
+            Some(outcome) => return outcome,
+            None => committing.subscribe().block(),
         }
     }
 }
@@ -76,5 +88,5 @@ fn read_line(input: &InputStream) -> Option<(String, u64)> {
 }
 
 fn malformed(detail: &str) -> Refusal {
-    Refusal { code: RefusalCode::Malformed, detail: Some(detail.to_owned()) }
+    Refusal { code: RefusalCode::Malformed, temporary: false, detail: Some(detail.to_owned()) }
 }

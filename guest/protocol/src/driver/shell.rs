@@ -39,6 +39,10 @@ pub trait Shell {
     type Upload;
     /// A commit that is under way.
     type Commit;
+    /// An offer that the inbox considers.
+    type Opening;
+    /// A credential that is being checked.
+    type Authenticating;
 
     /// A reading of the clock.
     fn now(&mut self) -> Millis;
@@ -65,10 +69,13 @@ pub trait Shell {
     fn flush(&mut self) -> usize;
 
     /// `inbox.open`.
-    ///
-    /// # Errors
-    /// Those of the inbox.
-    fn open(&mut self, offer: Offer) -> Result<Answer<Self::Upload>, Refusal>;
+    fn open(&mut self, offer: Offer) -> Self::Opening;
+
+    /// The answer to an offer, once it is known. It is taken once.
+    fn opened(
+        &mut self,
+        opening: &mut Self::Opening,
+    ) -> Option<Result<Answer<Self::Upload>, Refusal>>;
 
     /// Begins a body of the upload and ends an earlier one.
     ///
@@ -105,10 +112,13 @@ pub trait Shell {
     fn discard(&mut self, upload: Self::Upload, reason: Option<Refusal>);
 
     /// `gate.authenticate`.
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    fn authenticate(&mut self, credential: Credential) -> Result<Identity, Refusal>;
+    fn authenticate(&mut self, credential: Credential) -> Self::Authenticating;
+
+    /// The answer to a credential, once it is known. It is taken once.
+    fn authenticated(
+        &mut self,
+        authenticating: &mut Self::Authenticating,
+    ) -> Option<Result<Identity, Refusal>>;
 
     /// `log.emit`.
     fn log(&mut self, level: LogLevel, message: &str);

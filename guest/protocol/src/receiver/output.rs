@@ -25,8 +25,8 @@ pub enum LogLevel {
 pub enum Output {
     /// Send these bytes to the peer.
     Send(Bytes),
-    /// Ask the inbox to open `offer`, and answer with [`Receiver::handle_opened`] before anything
-    /// else is handled.
+    /// Ask the inbox to open `offer`, and answer with [`Receiver::handle_opened`] when it has. Until then
+    /// [`Receiver::want`] wants nothing.
     Open {
         /// The upload that the answer is about.
         id: UploadId,
@@ -70,8 +70,8 @@ pub enum Output {
         /// The upload.
         id: UploadId,
     },
-    /// Ask the gate, and answer with [`Receiver::handle_authenticated`] before anything else is
-    /// handled.
+    /// Ask the gate, and answer with [`Receiver::handle_authenticated`] when it has. Until then
+    /// [`Receiver::want`] wants nothing.
     Authenticate(Credential),
     /// A line for the operator's log.
     Log {
@@ -111,7 +111,7 @@ pub enum Want {
     Nothing,
 }
 
-/// The inbox's answer to an offer: `inbox.verdict` of the WIT package.
+/// The inbox's answer to an offer: `inbox.answer` of the WIT package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// The file is here already.

@@ -121,6 +121,12 @@ impl Pending {
         !self.0.told.swap(true, Ordering::Relaxed)
     }
 
+    /// A commit that somebody else makes, and what ends it. It ends as lost where that is dropped.
+    pub(crate) fn begun() -> (Self, impl FnOnce(Outcome)) {
+        let (ticket, pending) = Ticket::new();
+        (pending, |outcome| ticket.resolve(outcome))
+    }
+
     /// Returns once the outcome is known. In which order commits end is not said.
     pub async fn ready(&self) {
         self.0.outcome.wait().await;
@@ -132,12 +138,6 @@ impl Pending {
     /// Whether it is the same commit.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// A commit, and what ends it.
-    pub(crate) fn begun() -> (Self, impl FnOnce(Outcome)) {
-        let (ticket, pending) = Ticket::new();
-        (pending, |outcome| ticket.resolve(outcome))
     }
 }
 

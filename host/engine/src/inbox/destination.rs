@@ -1,6 +1,7 @@
 //! Where the files of a server go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sandport_protocol::{Offer, Refusal};
 
@@ -24,6 +25,14 @@ impl Destination {
         match self {
             Self::Folder(inbox) => inbox.open_as(sender, offer).await,
             Self::Storage(inbox) => inbox.open_as(sender, offer),
+        }
+    }
+
+    /// How long an upload is kept that nobody holds.
+    pub(crate) fn expires_after(&self) -> Option<Duration> {
+        match self {
+            Self::Folder(inbox) => inbox.options().partial_expiry,
+            Self::Storage(_) => None,
         }
     }
 

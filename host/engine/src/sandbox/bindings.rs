@@ -6,17 +6,18 @@ wasmtime::component::bindgen!({
     path: "../../wit",
     world: "sandbox",
     imports: {
-        // A directory is on the disk when it answers.
-        "sandport:upload/inbox.open": async | trappable,
-        // It waits for a write that is under way.
-        "sandport:upload/inbox.[static]upload.commit": async | trappable,
+        // None of them waits, so none is async.
         default: trappable,
     },
     exports: { default: async },
     with: {
         "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
+        "sandport:upload/gate.authenticating": super::host::AuthenticatingHandle,
+        "sandport:upload/inbox.opening": super::host::OpeningHandle,
         "sandport:upload/inbox.upload": super::host::UploadHandle,
-        "sandport:upload/inbox.pending": super::host::PendingHandle,
+        "sandport:upload/inbox.body": super::host::BodyHandle,
+        "sandport:upload/inbox.finishing": super::host::FinishingHandle,
+        "sandport:upload/inbox.committing": super::host::CommittingHandle,
     },
 });

@@ -54,6 +54,12 @@ pub(super) struct Budget<C = SystemClock> {
     charged_ns: u64,
 }
 
+/// What guest and host may use. It outlives the instance where another one of the same connection follows.
+pub(super) struct Accounts {
+    guest: Account,
+    host: Option<Account>,
+}
+
 /// Processor time that may be used.
 struct Account {
     burst_ns: u64,
@@ -96,6 +102,26 @@ impl<C: Clock> Budget<C> {
             guest_ns: 0,
             host_ns: 0,
         }
+    }
+
+    /// Goes on with what the instance before has left, in the place of full accounts.
+    pub(super) fn go_on(&mut self, accounts: Accounts) {
+        let Accounts { mut guest, mut host } = accounts;
+        // This instance has waited for nothing yet.
+        guest.credited_waited_ns = 0;
+        if let Some(host) = &mut host {
+            host.credited_waited_ns = 0;
+        }
+        (self.guest, self.host) = (guest, host);
+    }
+
+    /// Charges what is left to be charged, and gives the accounts for the next instance.
+    ///
+    /// # Errors
+    /// They are empty.
+    pub(super) fn end(mut self) -> Result<Accounts, BudgetExhausted> {
+        self.settle()?;
+        Ok(Accounts { guest: self.guest, host: self.host })
     }
 
     /// The guest is entered or left.

@@ -10,8 +10,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
+use super::budget::Accounts;
 use super::buffers::Buffers;
 use super::output::{Bucket, Rate};
+use super::replay::{NotRead, Replay};
 use super::writers::Writers;
 use crate::inbox::{Destination, Pending};
 use crate::net::{Peer, Stream};
@@ -114,6 +116,10 @@ pub(crate) struct Connection {
     held: Notify,
     /// The refusal of an upload that was told last.
     told: Mutex<Option<Refusal>>,
+    /// What one instance leaves to the next.
+    pub(super) replay: Replay,
+    /// What the instances before this one have left of the computing that the connection may use.
+    accounts: Mutex<Option<Accounts>>,
 }
 
 #[derive(Default)]
@@ -138,7 +144,34 @@ impl Connection {
             unsent: Mutex::default(),
             held: Notify::new(),
             told: Mutex::default(),
+            replay: Replay::default(),
+            accounts: Mutex::default(),
         }
+    }
+
+    /// Waits until there is something to read for the next instance. `false`: the peer has nothing more to
+    /// say.
+    pub(crate) async fn wait_first_byte(&self) -> bool {
+        !self.replay.is_empty() || self.stream.wait_first_byte().await.unwrap_or(false)
+    }
+
+    /// What is left of the computing that the connection may use, for the next instance; `None`: this is the
+    /// first.
+    pub(super) fn take_accounts(&self) -> Option<Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn keep_accounts(&self, accounts: Accounts) {
+        *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = Some(accounts);
+    }
+
+    /// An instance is over, and leaves the last `count` bytes that it read to the next.
+    ///
+    /// # Errors
+    /// It did not read so many.
+    pub(super) fn leave(&self, count: u32) -> Result<(), NotRead> {
+        self.touch();
+        self.replay.leave(count)
     }
 
     /// Reads what is there. 0 is the end.

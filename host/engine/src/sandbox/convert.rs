@@ -5,6 +5,8 @@ use sandport_protocol::{Refusal, RefusalCode};
 
 use super::bindings::sandport::upload::types;
 
+const NS_PER_S: i64 = 1_000_000_000;
+
 pub(super) fn offer(offer: types::Offer) -> Result<protocol::Offer, Refusal> {
     Ok(protocol::Offer {
         name: offer.name,
@@ -13,11 +15,26 @@ pub(super) fn offer(offer: types::Offer) -> Result<protocol::Offer, Refusal> {
             types::EntryKind::Directory => protocol::EntryKind::Directory,
         },
         size: offer.size,
-        digest: offer.digest.map(digest).transpose()?,
-        modified_ns: offer.modified_ns,
+        digest: digests(offer.digests)?,
+        modified_ns: offer.modified.map(nanoseconds).transpose()?,
         executable: offer.executable,
-        resume: offer.resume.map(resume).transpose()?,
+        resume: match offer.lifetime {
+            types::Lifetime::Connection => None,
+            types::Lifetime::Key(key) => Some(resume(key)?),
+            types::Lifetime::NewKey => return Err(not_computed()),
+        },
     })
+}
+
+fn nanoseconds(time: types::Timestamp) -> Result<i64, Refusal> {
+    let malformed = |words| Refusal::new(RefusalCode::Malformed, words);
+    if time.nanoseconds >= NS_PER_S as u32 {
+        return Err(malformed("a second has fewer nanoseconds than that"));
+    }
+    let nanoseconds = time.seconds.checked_mul(NS_PER_S);
+    nanoseconds
+        .and_then(|ns| ns.checked_add(time.nanoseconds.into()))
+        .ok_or_else(|| malformed("a modification time lies between the years 1678 and 2261"))
 }
 
 fn resume(resume: types::Resume) -> Result<protocol::Resume, Refusal> {
@@ -30,15 +47,34 @@ fn resume(resume: types::Resume) -> Result<protocol::Resume, Refusal> {
         types::ResumeMode::Join => protocol::ResumeMode::Join,
         types::ResumeMode::Restart => protocol::ResumeMode::Restart,
     };
-    Ok(protocol::Resume { key, epoch: resume.epoch, mode })
+    Ok(protocol::Resume { key, epoch: resume.run, mode })
+}
+
+/// The one digest that an inbox checks, where there is one.
+pub(super) fn digests(digests: Vec<types::Digest>) -> Result<Option<protocol::Digest>, Refusal> {
+    let mut checked = None;
+    for one in digests {
+        if checked.replace(digest(one)?).is_some() {
+            let words = "a digest of each algorithm comes once";
+            return Err(Refusal::new(RefusalCode::Malformed, words));
+        }
+    }
+    Ok(checked)
 }
 
 pub(super) fn digest(digest: types::Digest) -> Result<protocol::Digest, Refusal> {
-    let types::Digest::Blake3(bytes) = digest;
+    if digest.algorithm != types::Algorithm::Blake3 {
+        return Err(not_computed());
+    }
+    let bytes = digest.value.try_into();
     bytes
-        .try_into()
         .map(protocol::Digest::Blake3)
         .map_err(|_| Refusal::new(RefusalCode::Malformed, "a BLAKE3 digest has 32 bytes"))
+}
+
+/// A digest of an algorithm that is none of `gate.limits.algorithms`.
+pub(super) fn not_computed() -> Refusal {
+    Refusal::new(RefusalCode::UnsupportedVersion, "this inbox computes no digests of that kind")
 }
 
 pub(super) fn extent(extent: types::Extent) -> protocol::Extent {
@@ -49,11 +85,24 @@ pub(super) fn to_extent(extent: protocol::Extent) -> types::Extent {
     types::Extent { offset: extent.offset, length: extent.length }
 }
 
-pub(super) fn to_receipt(receipt: protocol::Receipt) -> types::Receipt {
+/// `offered`: the name in the offer.
+pub(super) fn to_receipt(
+    receipt: protocol::Receipt,
+    kind: protocol::EntryKind,
+    offered: Option<&str>,
+) -> types::Receipt {
     types::Receipt {
+        renamed: offered != Some(&receipt.name),
         name: receipt.name,
+        kind: match kind {
+            protocol::EntryKind::Directory => types::EntryKind::Directory,
+            _ => types::EntryKind::File,
+        },
         size: receipt.size,
-        digest: types::Digest::Blake3(receipt.digest.as_bytes().to_vec()),
+        digests: vec![types::Digest {
+            algorithm: types::Algorithm::Blake3,
+            value: receipt.digest.as_bytes().to_vec(),
+        }],
         proof: receipt.proof,
     }
 }
@@ -103,5 +152,5 @@ pub(super) fn to_refusal(refusal: Refusal) -> types::Refusal {
         RefusalCode::InvalidState => To::InvalidState,
         _ => To::Other,
     };
-    types::Refusal { code, detail: refusal.detail }
+    types::Refusal { code, temporary: refusal.code.is_temporary(), detail: refusal.detail }
 }

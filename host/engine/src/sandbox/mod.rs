@@ -18,6 +18,7 @@ mod linker;
 mod memory;
 mod output;
 mod patience;
+mod replay;
 mod resident;
 mod state;
 mod stopwatch;
@@ -45,6 +46,7 @@ pub(crate) use resident::{
 pub use surface::Mode;
 
 use bindings::SandboxPre;
+use bindings::exports::sandport::upload::receiver::Ending;
 use engine::Ticker;
 use output::Console;
 use state::State;
@@ -61,6 +63,8 @@ pub(crate) struct Sandbox {
 pub(crate) enum Outcome {
     /// The receiver returned.
     Served(Result<(), Refusal>),
+    /// The receiver returned, and another instance is to serve what follows on the connection.
+    Again,
     /// The receiver trapped or went over its budget. Reason and last words are for the operator, and the
     /// last words not sanitised.
     Trapped { reason: String, last_words: String },
@@ -96,7 +100,7 @@ impl AnySandbox {
 }
 
 impl Sandbox {
-    /// Runs a fresh instance on one connection, to its end. The instance is gone when this returns.
+    /// Runs a fresh instance on a connection, until it returns. The instance is gone then.
     ///
     /// Dropping the future ends the connection at once.
     pub(crate) async fn serve(&self, connection: &Arc<Connection>) -> Outcome {
@@ -106,7 +110,9 @@ impl Sandbox {
         let ended = stopwatch.measure(self.run(connection, &stopwatch, &console)).await;
         console.finish();
         match ended {
-            Ok(outcome) => Outcome::Served(outcome),
+            Ok(Ok(Ending::Again(_))) => Outcome::Again,
+            Ok(Ok(Ending::Close)) => Outcome::Served(Ok(())),
+            Ok(Err(refusal)) => Outcome::Served(Err(refusal)),
             Err(error) => {
                 let told = connection.context.trap_details_wanted();
                 if told {
@@ -123,7 +129,7 @@ impl Sandbox {
         connection: &Arc<Connection>,
         stopwatch: &Arc<Stopwatch>,
         console: &Arc<Console>,
-    ) -> wasmtime::Result<Result<(), Refusal>> {
+    ) -> wasmtime::Result<Result<Ending, Refusal>> {
         let since = Instant::now();
         let state = State::new(Arc::clone(connection), &self.limits, stopwatch, console);
         let mut store = Store::new(self.pre.engine(), state);
@@ -134,6 +140,10 @@ impl Sandbox {
         connection.emit(ServerEvent::SandboxReady { peer: peer_name, setup: since.elapsed() });
         let receiver = instance.sandport_upload_receiver();
         let outcome = receiver.call_serve(&mut store, &peer, input, output).await?;
+        if let Ok(Ending::Again(left)) = outcome {
+            store.into_data().leave_accounts()?;
+            connection.leave(left)?;
+        }
         Ok(outcome.map_err(convert::refusal))
     }
 }

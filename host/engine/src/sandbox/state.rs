@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{CallHook, Store, UpdateDeadline};
 use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
@@ -25,8 +25,12 @@ const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) connection: Arc<Connection>,
-    /// Uploads that the guest holds.
+    /// Whether another instance has served the connection before.
+    continued: bool,
+    /// Uploads that the guest holds, or has offered without an answer yet.
     pub(super) uploads: usize,
+    /// What the guest has asked the gate and the inbox: a credential comes once, and first.
+    pub(super) asked: Asked,
     pub(super) challenge: Option<[u8; 32]>,
     pub(super) console: Arc<Console>,
     clocks: WasiClocksCtx,
@@ -34,6 +38,15 @@ pub(super) struct State {
     /// first uses it.
     stand_in: Option<WasiCtx>,
     bounds: Bounds,
+}
+
+/// What a guest has asked for.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// The gate, to accept a credential.
+    pub(super) gate: bool,
+    /// The inbox, for anything.
+    pub(super) inbox: bool,
 }
 
 /// Memory and compute time of one instance.
@@ -51,11 +64,18 @@ impl Bounds {
 /// The data of a store that has bounds.
 pub(super) trait Bounded: Send + 'static {
     fn bounds(&mut self) -> &mut Bounds;
+
+    /// The guest calls the host.
+    fn handle_call(&mut self) {}
 }
 
 impl Bounded for State {
     fn bounds(&mut self) -> &mut Bounds {
         &mut self.bounds
+    }
+
+    fn handle_call(&mut self) {
+        self.connection.replay.handle_call();
     }
 }
 
@@ -70,10 +90,17 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources_max);
         let arrived = Arc::clone(&connection.arrived);
-        let budget = Budget::new(limits, Arc::clone(stopwatch), arrived);
+        let mut budget = Budget::new(limits, Arc::clone(stopwatch), arrived);
+        let accounts = connection.take_accounts();
+        let continued = accounts.is_some();
+        if let Some(accounts) = accounts {
+            budget.go_on(accounts);
+        }
         Self {
             table,
+            continued,
             uploads: 0,
+            asked: Asked::default(),
             challenge: None,
             console: Arc::clone(console),
             clocks: WasiClocksCtx::default(),
@@ -87,11 +114,26 @@ impl State {
     pub(super) fn arguments(
         &mut self,
     ) -> wasmtime::Result<(Peer, Resource<DynInputStream>, Resource<DynOutputStream>)> {
-        let peer =
-            Peer { address: self.connection.peer.address.as_ref().to_owned(), encrypted: false };
+        let peer = Peer {
+            address: self.connection.peer.address.as_ref().to_owned(),
+            encrypted: false,
+            alpn: None,
+            binding: None,
+            continued: self.continued,
+        };
         let input: DynInputStream = Box::new(ConnectionInput(Arc::clone(&self.connection)));
         let output: DynOutputStream = Box::new(ConnectionOutput(Arc::clone(&self.connection)));
         Ok((peer, self.table.push(input)?, self.table.push(output)?))
+    }
+
+    /// Ends the instance, after which another one serves the connection, and leaves it what may be computed still.
+    ///
+    /// # Errors
+    /// It has computed more than the connection may use.
+    pub(super) fn leave_accounts(self) -> wasmtime::Result<()> {
+        let Self { connection, bounds, .. } = self;
+        connection.keep_accounts(bounds.budget.end()?);
+        Ok(())
     }
 
     pub(super) fn clocks(&mut self) -> WasiClocksCtxView<'_> {
@@ -125,8 +167,13 @@ pub(super) fn confine<T: Bounded>(store: &mut Store<T>, limits: &SandboxLimits) 
     // would keep a thread for a tenth of a second.
     store.set_max_component_handles(limits.resources_max.saturating_mul(2));
     store.limiter(|state| &mut state.bounds().memory);
-    store
-        .call_hook(|mut context, hook| Ok(context.data_mut().bounds().budget.handle_hook(hook)?));
+    store.call_hook(|mut context, hook| {
+        let state = context.data_mut();
+        if matches!(hook, CallHook::CallingHost) {
+            state.handle_call();
+        }
+        Ok(state.bounds().budget.handle_hook(hook)?)
+    });
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| {
         context.data_mut().bounds().budget.handle_tick()?;

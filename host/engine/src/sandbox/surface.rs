@@ -5,7 +5,7 @@ use wasmparser::{Parser, Payload};
 use super::component::{self, ComponentError};
 
 /// What a component exports that is run for each connection.
-pub(super) const RECEIVER: &str = "sandport:upload/receiver@0.1.0";
+pub(super) const RECEIVER: &str = "sandport:upload/receiver@0.2.0";
 
 /// What a component exports that is run resident. WASI's patch versions are alike.
 pub(super) const COMMAND: &str = "wasi:cli/run@0.2.0";
@@ -124,7 +124,7 @@ impl Surface {
 
 /// The packages that something here implements, in these versions.
 const PACKAGES: [(&str, &str); 7] = [
-    ("sandport:upload", "0.1.0"),
+    ("sandport:upload", "0.2.0"),
     ("wasi:cli", WASI),
     ("wasi:clocks", WASI),
     ("wasi:filesystem", WASI),
@@ -221,15 +221,15 @@ mod tests {
             assert!(text.ends_with(": wasi:http/types@0.2.3, acme:a/b"), "{text}");
             assert_eq!(check(mode, &["wasi:filesystem/types@0.2.9"]), "");
         }
-        assert_eq!(check(Mode::PerConnection, &["sandport:upload/inbox@0.1.3"]), "");
-        let text = check(Mode::Resident, &["sandport:upload/inbox@0.1.0"]);
-        assert!(text.ends_with(": sandport:upload/inbox@0.1.0"), "{text}");
+        assert_eq!(check(Mode::PerConnection, &["sandport:upload/inbox@0.2.3"]), "");
+        let text = check(Mode::Resident, &["sandport:upload/inbox@0.2.0"]);
+        assert!(text.ends_with(": sandport:upload/inbox@0.2.0"), "{text}");
     }
 
     #[test]
     fn an_import_of_another_version_is_named_together_with_ours() {
         for (theirs, ours) in [
-            ("sandport:upload/inbox@0.2.0", "sandport:upload/inbox@0.1.0"),
+            ("sandport:upload/inbox@0.1.0", "sandport:upload/inbox@0.2.0"),
             ("wasi:filesystem/types@0.3.0", "wasi:filesystem/types@0.2.0"),
         ] {
             let text = check(Mode::PerConnection, &["acme:a/b", theirs]);
@@ -239,15 +239,15 @@ mod tests {
 
     #[test]
     fn the_export_decides() {
-        assert_eq!(mode(&["sandport:upload/receiver@0.1.7"]), Ok(Mode::PerConnection));
+        assert_eq!(mode(&["sandport:upload/receiver@0.2.7"]), Ok(Mode::PerConnection));
         assert_eq!(mode(&["wasi:cli/run@0.2.12", "a:b/c"]), Ok(Mode::Resident));
-        let both = ["wasi:cli/run@0.2.3", "sandport:upload/receiver@0.1.0"];
+        let both = ["wasi:cli/run@0.2.3", "sandport:upload/receiver@0.2.0"];
         assert_eq!(mode(&both), Ok(Mode::PerConnection), "more is kept apart that way");
     }
 
     #[test]
     fn another_version_is_named_together_with_ours() {
-        for theirs in ["sandport:upload/receiver@0.2.0", "wasi:cli/run@0.3.0", "wasi:cli/run@1.0.0"]
+        for theirs in ["sandport:upload/receiver@0.1.0", "wasi:cli/run@0.3.0", "wasi:cli/run@1.0.0"]
         {
             let text = mode(&[theirs]).unwrap_err();
             let ours = if theirs.starts_with("wasi") { COMMAND } else { RECEIVER };

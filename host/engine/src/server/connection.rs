@@ -29,34 +29,49 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch:
     let connection = Arc::new(Connection::new(stream, Arc::clone(&shared.context)));
     let idle_timeout = Duration::from_millis(shared.context.limits.idle_timeout_ms.into());
 
-    // Until the first byte is here there is no instance, and nothing that a shutdown would wait for.
-    let first_byte = tokio::select! {
-        first_byte = connection.stream.wait_first_byte() => first_byte.unwrap_or(false),
-        () = tokio::time::sleep(idle_timeout) => {
-            let refusal = Refusal::new(RefusalCode::Timeout, "nothing was sent");
-            connection.emit(ServerEvent::ConnectionRefused { peer: connection.peer.clone(), refusal });
-            false
-        }
-        () = reached(&mut phase, Phase::Draining) => false,
+    let refuse = |code, words| {
+        let (peer, refusal) = (connection.peer.clone(), Refusal::new(code, words));
+        connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
     };
-    if !first_byte {
-        return;
-    }
-    tokio::select! {
-        () = run(&shared, &connection) => {}
-        () = connection.send_held() => {}
-        () = connection.idle(idle_timeout + IDLE_GRACE) => {
-            let refusal = Refusal::new(RefusalCode::Timeout, "nothing moved, and the receiver did not end the connection");
-            connection.emit(ServerEvent::ConnectionRefused { peer: connection.peer.clone(), refusal });
+    let mut is_first = true;
+    loop {
+        // Until a byte is here there is no instance, and nothing that a shutdown would wait for.
+        let has_byte = tokio::select! {
+            has_byte = connection.wait_first_byte() => has_byte,
+            () = tokio::time::sleep(idle_timeout) => {
+                // Who was served may keep the connection, and have nothing more to ask.
+                if is_first {
+                    refuse(RefusalCode::Timeout, "nothing was sent");
+                }
+                false
+            }
+            () = reached(&mut phase, Phase::Draining) => false,
+        };
+        if !has_byte {
+            return;
         }
-        () = reached(&mut phase, Phase::Stopped) => {
-            let refusal = Refusal::new(RefusalCode::Cancelled, "the server stopped");
-            connection.emit(ServerEvent::ConnectionRefused { peer: connection.peer.clone(), refusal });
+        is_first = false;
+        let goes_on = tokio::select! {
+            goes_on = run(&shared, &connection) => goes_on,
+            () = connection.send_held() => false,
+            () = connection.idle(idle_timeout + IDLE_GRACE) => {
+                let words = "nothing moved, and the receiver did not end the connection";
+                refuse(RefusalCode::Timeout, words);
+                false
+            }
+            () = reached(&mut phase, Phase::Stopped) => {
+                refuse(RefusalCode::Cancelled, "the server stopped");
+                false
+            }
+        };
+        if !goes_on {
+            return;
         }
     }
 }
 
-async fn run(shared: &Shared, connection: &Arc<Connection>) {
+/// Whether another instance is to serve what follows.
+async fn run(shared: &Shared, connection: &Arc<Connection>) -> bool {
     let peer = connection.peer.clone();
     match shared.sandbox.serve(connection).await {
         Outcome::Served(outcome) => {
@@ -64,9 +79,13 @@ async fn run(shared: &Shared, connection: &Arc<Connection>) {
                 connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
             }
             linger(connection).await;
+            false
         }
+        // What the socket did not take is sent before more is read.
+        Outcome::Again => connection.flushed().await.is_ok(),
         Outcome::Trapped { reason, last_words } => {
             connection.emit(ServerEvent::Trapped { peer, reason, last_words });
+            false
         }
     }
 }

@@ -2,11 +2,10 @@
 //! connection. The answer is `stored NAME SIZE` or `refused CODE`, and a line end.
 
 use crate::bindings::exports::sandport::upload::receiver::{InputStream, OutputStream};
-use crate::bindings::sandport::upload::inbox::{self, Upload, Verdict};
-use crate::bindings::sandport::upload::types::{
-    EntryKind, Extent, Offer, Receipt, Refusal, RefusalCode,
-};
+use crate::bindings::sandport::upload::inbox::{Answer, Upload};
+use crate::bindings::sandport::upload::types::{EntryKind, Extent, Receipt, Refusal};
 use crate::bindings::wasi::io::streams::StreamError;
+use crate::resources;
 
 /// Longest first line. Bytes.
 const LINE_BYTES_MAX: usize = 4_096;
@@ -49,38 +48,23 @@ fn receive(input: &InputStream, mut begun: Vec<u8>) -> Result<Receipt, Refusal> 
         .strip_prefix("PUT ")
         .ok_or_else(|| malformed("the first line does not begin with PUT"))?;
 
-    let offer = Offer {
-        name: Some(name.trim_end().to_owned()),
-        kind: EntryKind::File,
-        size: None,
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    };
-    let Verdict::Accepted(upload) = inbox::open(&offer)? else {
+    let offer = resources::offer(name.trim_end(), EntryKind::File, None);
+    let Answer::Accepted(upload) = resources::answer(&offer)? else {
         return Err(malformed("nothing is stored without a digest"));
     };
     let size = copy(input, &upload, &begun)?;
-    let pending = Upload::commit(upload, size, None);
-    let ready = pending.subscribe();
-    loop {
-        ready.block();
-        if let Some(outcome) = pending.get() {
-            return outcome;
-        }
-    }
+    resources::outcome(&Upload::commit(upload, size, &[]))
 }
 
 /// Moves the content into the upload, up to the end of the connection, and counts it.
 fn copy(input: &InputStream, upload: &Upload, begun: &[u8]) -> Result<u64, Refusal> {
-    let body = upload.body(Extent { offset: 0, length: None })?;
+    let (_body, sink) = resources::body(upload, Extent { offset: 0, length: None })?;
     let mut size = begun.len() as u64;
     for piece in begun.chunks(LINE_BYTES_MAX) {
-        body.blocking_write_and_flush(piece).map_err(|_| malformed("the body is closed"))?;
+        sink.blocking_write_and_flush(piece).map_err(|_| malformed("the body is closed"))?;
     }
     loop {
-        match body.blocking_splice(input, STEP_BYTES) {
+        match sink.blocking_splice(input, STEP_BYTES) {
             Ok(count) => size += count,
             Err(StreamError::Closed) => return Ok(size),
             Err(StreamError::LastOperationFailed(_)) => {
@@ -91,5 +75,5 @@ fn copy(input: &InputStream, upload: &Upload, begun: &[u8]) -> Result<u64, Refus
 }
 
 fn malformed(detail: &str) -> Refusal {
-    Refusal { code: RefusalCode::Malformed, detail: Some(detail.to_owned()) }
+    crate::refusal::malformed(Some(detail))
 }

@@ -15,21 +15,24 @@ mod bindings {
     });
 }
 
+mod again;
 mod honest;
 mod power;
+mod refusal;
+mod resources;
 mod trouble;
 mod words;
 
-use bindings::exports::sandport::upload::receiver::{Guest, InputStream, OutputStream};
-use bindings::sandport::upload::types::{Peer, Refusal, RefusalCode};
+use bindings::exports::sandport::upload::receiver::{Ending, Guest, InputStream, OutputStream};
+use bindings::sandport::upload::types::{Peer, Refusal};
 
 struct Component;
 
 impl Guest for Component {
-    fn serve(_peer: Peer, input: InputStream, output: OutputStream) -> Result<(), Refusal> {
+    fn serve(peer: Peer, input: InputStream, output: OutputStream) -> Result<Ending, Refusal> {
         let begun = input.blocking_read(1).unwrap_or_default();
         match begun.first() {
-            Some(b'P') => return honest::serve(&input, &output, begun),
+            Some(b'P') => honest::serve(&input, &output, begun)?,
             Some(b'u') => trouble::unreachable(),
             Some(b'p') => panic!("a panic on purpose"),
             Some(b'x') => std::process::exit(0),
@@ -53,10 +56,17 @@ impl Guest for Component {
             Some(b'z') => trouble::write_after_commit(&output),
             Some(b'q') => trouble::open_thousands(&output),
             Some(b'v') => trouble::make_folders_forever(),
+            Some(b'O') => trouble::offer_and_forget(&output),
+            Some(b'A') => trouble::authenticate_twice(&output, false),
+            Some(b'B') => trouble::authenticate_twice(&output, true),
             Some(b'e') => power::report(&input, &output),
-            _ => return Err(Refusal { code: RefusalCode::Malformed, detail: None }),
+            Some(b'r') => return again::serve(&peer, &input, &output),
+            Some(b'j') => return again::leave_more_than_was_read(&input),
+            Some(b'!') => return again::leave_what_was_spliced(&input),
+            Some(b'#') => return again::compute_in_turns(),
+            _ => return Err(refusal::malformed(None)),
         }
-        Ok(())
+        Ok(Ending::Close)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::hint::black_box;
 
 use crate::bindings::exports::sandport::upload::receiver::OutputStream;
-use crate::bindings::sandport::upload::inbox::{self, Commitment, Pending, Upload, Verdict};
-use crate::bindings::sandport::upload::types::{Digest, EntryKind, Extent, Offer};
+use crate::bindings::sandport::upload::inbox::{self, Answer, Commitment, Upload};
+use crate::bindings::sandport::upload::types::{Algorithm, Digest, EntryKind, Extent, Refusal};
 use crate::bindings::sandport::upload::{gate, log};
 use crate::bindings::wasi::clocks::monotonic_clock;
+use crate::resources::{answer, body, offer, outcome};
 
 /// Lines of a flood.
 const FLOOD_LINES: u32 = 20_000;
@@ -75,7 +76,7 @@ pub(crate) fn never_read() {
 pub(crate) fn never_ask() {
     let Some(upload) = open("unasked", Some(0)) else { return };
     // A byte is missing, so nothing is stored.
-    let pending = Upload::commit(upload, 1, None);
+    let pending = Upload::commit(upload, 1, &[]);
     monotonic_clock::subscribe_duration(LONG_NS).block();
     drop(black_box(pending));
 }
@@ -170,19 +171,15 @@ pub(crate) fn misuse_digests(output: &OutputStream) {
     let mut taken = Vec::new();
     let digests = [("short", 31), ("long", 33), ("of 3 MB", 3 << 20), ("false", 32), ("empty", 0)];
     for (what, bytes) in digests {
-        let digest = Digest::Blake3(vec![7; bytes]);
+        let digest = Digest { algorithm: Algorithm::Blake3, value: vec![7; bytes] };
         if let Some(upload) = open(&format!("digest {what}"), Some(5)) {
             write(&upload, b"hello");
-            if is_stored(&Upload::commit(upload, 5, Some(&digest))) {
+            if outcome(&Upload::commit(upload, 5, std::slice::from_ref(&digest))).is_ok() {
                 taken.push(what);
             }
         }
         if let Some(upload) = open(&format!("stored digest {what}"), Some(5)) {
-            let stored = match Upload::store(upload, b"hello", Some(&digest)) {
-                Commitment::Ended(outcome) => outcome.is_ok(),
-                Commitment::Pending(pending) => is_stored(&pending),
-            };
-            if stored {
+            if store_with(upload, b"hello", &[digest]) {
                 taken.push(what);
             }
         }
@@ -195,15 +192,15 @@ pub(crate) fn write_after_commit(output: &OutputStream) {
     let whole = Extent { offset: 0, length: None };
     for (name, end) in [("committed", 0), ("discarded", 1), ("dropped", 2)] {
         let Some(upload) = open(name, None) else { continue };
-        let Ok(body) = upload.body(whole) else { continue };
-        let _ = body.blocking_write_and_flush(b"hello");
+        let Ok((_body, sink)) = body(&upload, whole) else { continue };
+        let _ = sink.blocking_write_and_flush(b"hello");
         match end {
-            0 => drop(is_stored(&Upload::commit(upload, 5, None))),
+            0 => drop(outcome(&Upload::commit(upload, 5, &[]))),
             1 => Upload::discard(upload, None),
             _ => drop(upload),
         }
         for _ in 0..100 {
-            let _ = body.blocking_write_and_flush(b" and more");
+            let _ = sink.blocking_write_and_flush(b" and more");
         }
     }
     let _ = output.blocking_write_and_flush(b"done\n");
@@ -219,53 +216,65 @@ pub(crate) fn open_thousands(output: &OutputStream) {
 /// Makes folder after folder, though nothing arrives.
 pub(crate) fn make_folders_forever() {
     for number in 0_u64.. {
-        let _ = inbox::open(&offer(&format!("folders/{number}"), EntryKind::Directory, None));
+        drop(inbox::open(&offer(&format!("folders/{number}"), EntryKind::Directory, None)));
+    }
+}
+
+/// Makes offers, and never takes the answers.
+pub(crate) fn offer_and_forget(output: &OutputStream) {
+    let openings: Vec<_> = (0..3_000)
+        .map(|number| inbox::open(&offer(&format!("forgotten-{number}"), EntryKind::File, None)))
+        .collect();
+    let answers = openings.iter().filter_map(inbox::Opening::take);
+    let accepted = answers.filter(|answer| matches!(answer, Ok(Answer::Accepted(_)))).count();
+    let _ = output.blocking_write_and_flush(format!("accepted {accepted}\n").as_bytes());
+}
+
+/// Shows a credential twice, where wanted after an offer.
+pub(crate) fn authenticate_twice(output: &OutputStream, offers_first: bool) {
+    if offers_first {
+        drop(inbox::open(&offer("before", EntryKind::File, None)));
+    }
+    let credential = gate::Credential::Bearer(String::from("token"));
+    let first = gate::authenticate(&credential).take();
+    let second = gate::authenticate(&credential).take();
+    let text = format!("{} {}\n", code(first), code(second));
+    let _ = output.blocking_write_and_flush(text.as_bytes());
+}
+
+fn code<T>(outcome: Option<Result<T, Refusal>>) -> String {
+    match outcome {
+        Some(Err(refusal)) => format!("{:?}", refusal.code),
+        Some(Ok(_)) => String::from("accepted"),
+        None => String::from("nothing"),
     }
 }
 
 fn open(name: &str, size: Option<u64>) -> Option<Upload> {
-    match inbox::open(&offer(name, EntryKind::File, size)) {
-        Ok(Verdict::Accepted(upload)) => Some(upload),
+    match answer(&offer(name, EntryKind::File, size)) {
+        Ok(Answer::Accepted(upload)) => Some(upload),
         _ => None,
-    }
-}
-
-fn offer(name: &str, kind: EntryKind, size: Option<u64>) -> Offer {
-    Offer {
-        name: Some(name.to_owned()),
-        kind,
-        size,
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
     }
 }
 
 fn write(upload: &Upload, bytes: &[u8]) {
     let offset = upload.missing().first().map_or(0, |extent| extent.offset);
-    if let Ok(body) = upload.body(Extent { offset, length: None }) {
-        let _ = body.blocking_write_and_flush(bytes);
+    if let Ok((_body, sink)) = body(upload, Extent { offset, length: None }) {
+        let _ = sink.blocking_write_and_flush(bytes);
     }
 }
 
 fn store(upload: Upload, content: &[u8]) -> bool {
-    match Upload::store(upload, content, None) {
+    store_with(upload, content, &[])
+}
+
+fn store_with(upload: Upload, content: &[u8], digests: &[Digest]) -> bool {
+    match Upload::store(upload, content, digests) {
         Commitment::Ended(outcome) => outcome.is_ok(),
-        Commitment::Pending(pending) => is_stored(&pending),
+        Commitment::Committing(committing) => outcome(&committing).is_ok(),
     }
 }
 
 fn commit(upload: Upload, size: u64) -> bool {
-    is_stored(&Upload::commit(upload, size, None))
-}
-
-fn is_stored(pending: &Pending) -> bool {
-    let ready = pending.subscribe();
-    loop {
-        ready.block();
-        if let Some(outcome) = pending.get() {
-            return outcome.is_ok();
-        }
-    }
+    outcome(&Upload::commit(upload, size, &[])).is_ok()
 }

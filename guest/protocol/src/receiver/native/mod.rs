@@ -263,12 +263,15 @@ impl Native {
         (peers_turn && self.commits == 0).then(|| io.idle_at())
     }
 
-    /// When the peer should hear of us, as long as it waits for something.
+    /// When the peer should hear of us, as long as it waits for something: an upload, or the answer to what
+    /// it just said.
     fn keep_alive_at(&self, io: &Io) -> Option<Millis> {
         let third = Millis::from(io.limits.idle_timeout_ms) / 3;
         // A timeout of next to nothing must not become a busy loop.
         let interval = third.clamp(1, KEEP_ALIVE_MS_MAX);
-        (!self.uploads.is_empty()).then(|| self.last_sent.saturating_add(interval))
+        let waits = matches!(self.stage, Stage::Authenticating | Stage::Opening { .. })
+            || !self.uploads.is_empty();
+        waits.then(|| self.last_sent.saturating_add(interval))
     }
 
     fn decode(&mut self, io: &mut Io, bytes: &[u8]) {

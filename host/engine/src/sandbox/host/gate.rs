@@ -1,22 +1,39 @@
-//! `sandport:upload/gate`: limits, the challenge, and identities.
+//! `sandport:upload/gate`: limits, the challenge, the time of day, and identities.
 
+#![allow(unreachable_pub, reason = "`bindgen!` re-exports the types behind its resources")]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sandport_protocol as protocol;
 use sandport_protocol::RefusalCode;
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::poll::DynPollable;
 
-use crate::sandbox::bindings::sandport::upload::gate::{Credential, Host, Limits};
-use crate::sandbox::bindings::sandport::upload::types::{Identity, Refusal};
+use super::later::Later;
+use crate::sandbox::bindings::sandport::upload::gate::{
+    Credential, Host, HostAuthenticating, Limits,
+};
+use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Identity, Refusal, Timestamp};
 use crate::sandbox::convert;
 use crate::sandbox::state::State;
+
+/// A credential that is being checked.
+pub struct AuthenticatingHandle(Later<Result<Identity, Refusal>>);
 
 impl Host for State {
     fn get_limits(&mut self) -> wasmtime::Result<Limits> {
         let limits = &self.connection.context.limits;
         Ok(Limits {
             classic: limits.classic,
+            http: false,
             settle_ms: limits.settle_ms,
             idle_timeout_ms: limits.idle_timeout_ms,
             size_max: limits.size_max,
             uploads_ahead_max: limits.uploads_ahead_max,
             bytes_ahead_max: limits.bytes_ahead_max,
+            append_max: None,
+            expires_s: self.connection.context.inbox.expires_after().map(|after| after.as_secs()),
+            algorithms: vec![Algorithm::Blake3],
         })
     }
 
@@ -34,11 +51,78 @@ impl Host for State {
         Ok(challenge.to_vec())
     }
 
+    fn now(&mut self) -> wasmtime::Result<Timestamp> {
+        Ok(timestamp(SystemTime::now()))
+    }
+
     /// This host knows no identities, so no credential holds.
     fn authenticate(
         &mut self,
         _credential: Credential,
-    ) -> wasmtime::Result<Result<Identity, Refusal>> {
-        Ok(Err(convert::to_refusal(RefusalCode::NotPermitted.into())))
+    ) -> wasmtime::Result<Resource<AuthenticatingHandle>> {
+        let refusal = if self.asked.gate || self.asked.inbox {
+            let words = "a credential comes once, and before the first offer";
+            protocol::Refusal::new(RefusalCode::InvalidState, words)
+        } else {
+            RefusalCode::NotPermitted.into()
+        };
+        self.asked.gate = true;
+        let answer = Later::here(Err(convert::to_refusal(refusal)));
+        Ok(self.table.push(AuthenticatingHandle(answer))?)
+    }
+}
+
+impl HostAuthenticating for State {
+    fn subscribe(
+        &mut self,
+        this: Resource<AuthenticatingHandle>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        let later = self.table.get(&this)?.0.clone();
+        later.subscribe(&mut self.table)
+    }
+
+    fn take(
+        &mut self,
+        this: Resource<AuthenticatingHandle>,
+    ) -> wasmtime::Result<Option<Result<Identity, Refusal>>> {
+        Ok(self.table.get(&this)?.0.take())
+    }
+
+    fn drop(&mut self, this: Resource<AuthenticatingHandle>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// Both sides of 1970.
+fn timestamp(time: SystemTime) -> Timestamp {
+    let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (i128::from(after.as_secs()), after.subsec_nanos()),
+        Err(error) => {
+            let before = error.duration();
+            match before.subsec_nanos() {
+                0 => (-i128::from(before.as_secs()), 0),
+                nanoseconds => (-i128::from(before.as_secs()) - 1, 1_000_000_000 - nanoseconds),
+            }
+        }
+    };
+    Timestamp { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanoseconds }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_has_whole_seconds_before_it_and_nanoseconds_after_them() {
+        let time = UNIX_EPOCH - Duration::from_millis(1_500);
+        let Timestamp { seconds, nanoseconds } = timestamp(time);
+        assert_eq!((seconds, nanoseconds), (-2, 500_000_000));
+        let Timestamp { seconds, nanoseconds } = timestamp(UNIX_EPOCH - Duration::from_secs(3));
+        assert_eq!((seconds, nanoseconds), (-3, 0));
+        let Timestamp { seconds, nanoseconds } = timestamp(UNIX_EPOCH + Duration::from_nanos(7));
+        assert_eq!((seconds, nanoseconds), (0, 7));
     }
 }

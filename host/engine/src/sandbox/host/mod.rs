@@ -1,10 +1,13 @@
-//! The interfaces that a receiver imports, one file each.
+//! The interfaces that a receiver imports, one file or folder each.
 
 mod gate;
 mod inbox;
+mod later;
 mod log;
 
 #[allow(unreachable_pub, reason = "`bindgen!` re-exports them")]
-pub use inbox::{PendingHandle, UploadHandle};
+pub use gate::AuthenticatingHandle;
+#[allow(unreachable_pub, reason = "`bindgen!` re-exports them")]
+pub use inbox::{BodyHandle, CommittingHandle, FinishingHandle, OpeningHandle, UploadHandle};
 
 impl super::bindings::sandport::upload::types::Host for super::state::State {}

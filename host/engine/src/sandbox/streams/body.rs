@@ -1,19 +1,19 @@
-//! The body of an upload: a stream that hashes and stages what comes.
+//! The body of an upload: a stream that hashes and stages what comes, and what ends it.
+//!
+//! A guest may drop the one and keep the other, in any order. So both hold what they share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 use crate::inbox::Body;
 use crate::sandbox::buffers::STEP_BYTES;
 use crate::sandbox::connection::Connection;
-use crate::sandbox::writers::Writers;
 
 /// Writes below this size stay on the async thread whatever the disk does: they cost less than the
 /// hop. Bytes.
@@ -28,106 +28,227 @@ const SLOW_WRITE: Duration = Duration::from_millis(20);
 pub(in crate::sandbox) struct WritesUnderWay(Arc<Mutex<()>>);
 
 impl WritesUnderWay {
+    /// Whether a write is under way.
+    pub(in crate::sandbox) fn any(&self) -> bool {
+        self.0.try_lock().is_err()
+    }
+
     /// Waits for the write that is under way, if one is.
     pub(in crate::sandbox) async fn done(&self) {
         drop(self.0.lock().await);
     }
 }
 
-pub(in crate::sandbox) struct BodyStream {
-    state: State,
+/// The stream of a body. It ends its body when it is dropped.
+pub(in crate::sandbox) struct BodyStream(Arc<Shared>);
+
+/// What ends a body while its stream may still be there.
+pub(in crate::sandbox) struct BodyEnd(Arc<Shared>);
+
+struct Shared {
+    inner: StdMutex<Inner>,
+    /// Told when a write is over.
+    written: Notify,
     writes: WritesUnderWay,
     connection: Arc<Connection>,
 }
 
+struct Inner {
+    state: State,
+    /// It ends when the write that is under way is over.
+    ends: bool,
+}
+
 enum State {
     Idle(Body),
-    Writing(oneshot::Receiver<Body>),
-    /// A write panicked, which is a bug of the inbox; or this is between two states.
+    /// Somebody has it: a write that is under way, on this thread or on another one, or who waits for room.
+    Lent,
+    Ended,
+    /// A write panicked, which is a bug of the inbox.
     Broken,
 }
 
-impl BodyStream {
-    pub(in crate::sandbox) fn new(
-        body: Body,
-        writes: WritesUnderWay,
-        connection: Arc<Connection>,
-    ) -> Self {
-        Self { state: State::Idle(body), writes, connection }
+/// A body, and the stream for its bytes.
+pub(in crate::sandbox) fn body(
+    body: Body,
+    writes: WritesUnderWay,
+    connection: Arc<Connection>,
+) -> (BodyEnd, BodyStream) {
+    let inner = StdMutex::new(Inner { state: State::Idle(body), ends: false });
+    let shared = Arc::new(Shared { inner, written: Notify::new(), writes, connection });
+    (BodyEnd(Arc::clone(&shared)), BodyStream(shared))
+}
+
+impl BodyEnd {
+    /// Ends the body once the write that is under way is over.
+    pub(in crate::sandbox) async fn end(&self) {
+        self.0.end();
+        loop {
+            let written = self.0.written.notified();
+            if !matches!(self.0.lock().state, State::Lent) {
+                return;
+            }
+            written.await;
+        }
+    }
+}
+
+impl Drop for BodyStream {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The body, unless a write is under way.
-    fn idle(&mut self) -> StreamResult<Option<&Body>> {
-        if let State::Writing(writing) = &mut self.state {
-            match writing.try_recv() {
-                Ok(body) => self.state = State::Idle(body),
-                Err(TryRecvError::Closed) => self.state = State::Broken,
-                Err(TryRecvError::Empty) => return Ok(None),
+    fn end(&self) {
+        let mut inner = self.lock();
+        inner.ends = true;
+        let ended = match std::mem::replace(&mut inner.state, State::Ended) {
+            State::Idle(body) => Some(body),
+            state => {
+                inner.state = state;
+                None
+            }
+        };
+        drop(inner);
+        // Not under the lock: the inbox hears of it.
+        drop(ended);
+    }
+
+    /// Takes the body, if nobody has it.
+    fn lend(self: &Arc<Self>) -> Option<Lent> {
+        let mut inner = self.lock();
+        match std::mem::replace(&mut inner.state, State::Lent) {
+            State::Idle(body) => Some(Lent { shared: Arc::clone(self), body: Some(body) }),
+            state => {
+                inner.state = state;
+                None
             }
         }
-        match &self.state {
-            State::Idle(body) => Ok(Some(body)),
-            _ => Err(StreamError::trap("the inbox failed while it wrote")),
-        }
     }
 
-    fn write_here(&mut self, mut body: Body, bytes: &[u8]) {
+    fn give_back(&self, body: Option<Body>) {
+        let mut inner = self.lock();
+        let ended = match body {
+            None => {
+                inner.state = State::Broken;
+                None
+            }
+            Some(body) if inner.ends => {
+                inner.state = State::Ended;
+                Some(body)
+            }
+            Some(body) => {
+                inner.state = State::Idle(body);
+                None
+            }
+        };
+        drop(inner);
+        drop(ended);
+        self.written.notify_waiters();
+    }
+
+    /// How much the stream takes now.
+    fn room(&self) -> StreamResult<usize> {
+        let inner = self.lock();
+        match &inner.state {
+            State::Idle(body) => Ok(body.room().min(STEP_BYTES)),
+            // It swallows.
+            State::Ended => Ok(STEP_BYTES),
+            State::Lent if inner.ends => Ok(STEP_BYTES),
+            State::Lent => Ok(0),
+            State::Broken => Err(broken()),
+        }
+    }
+}
+
+/// A body that comes back whatever happens; without the body where a write has panicked.
+struct Lent {
+    shared: Arc<Shared>,
+    body: Option<Body>,
+}
+
+impl Lent {
+    fn body(&mut self) -> Option<&mut Body> {
+        self.body.as_mut()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.shared.give_back(self.body.take());
+    }
+}
+
+fn broken() -> StreamError {
+    StreamError::trap("the inbox failed while it wrote")
+}
+
+impl BodyStream {
+    fn write_here(&self, mut lent: Lent, bytes: &[u8]) {
         let since = Instant::now();
-        body.write(bytes);
-        if since.elapsed() > SLOW_WRITE {
-            self.connection.context.disk.found_slow();
+        if let Some(body) = lent.body() {
+            body.write(bytes);
         }
-        self.state = State::Idle(body);
+        if since.elapsed() > SLOW_WRITE {
+            self.0.connection.context.disk.found_slow();
+        }
     }
 
-    fn write_elsewhere(&mut self, mut body: Body, bytes: Bytes, guard: OwnedMutexGuard<()>) {
-        self.state = State::Writing(self.connection.context.writers.run(move || {
-            body.write(&bytes);
+    fn write_elsewhere(&self, mut lent: Lent, bytes: Bytes, guard: OwnedMutexGuard<()>) {
+        // It comes back with `lent`, and nobody has to wait for the thread itself.
+        drop(self.0.connection.context.writers.run(move || {
+            if let Some(mut body) = lent.body.take() {
+                body.write(&bytes);
+                lent.body = Some(body);
+            }
+            drop(lent);
             drop(guard);
-            body
         }));
     }
 }
 
 /// Writes as there comes room, which other connections have taken a moment ago. Off the async threads: it is
-/// a disk that makes everyone wait. `None`: a write has panicked.
-async fn write_in_parts(
-    writers: &Writers,
-    mut body: Body,
-    mut bytes: Bytes,
-    guard: OwnedMutexGuard<()>,
-) -> Option<Body> {
+/// a disk that makes everyone wait.
+async fn write_in_parts(mut lent: Lent, mut bytes: Bytes, guard: OwnedMutexGuard<()>) {
     let _guard = guard;
-    loop {
+    while let Some(mut body) = lent.body.take() {
         let part = bytes.split_to(body.reserve(bytes.len()));
-        let write = writers.run(move || {
+        let write = lent.shared.connection.context.writers.run(move || {
             body.write(&part);
             body
         });
-        body = write.await.ok()?;
+        lent.body = write.await.ok();
         if bytes.is_empty() {
-            return Some(body);
+            return;
         }
-        body.has_room().await;
+        if let Some(body) = &lent.body {
+            body.has_room().await;
+        }
     }
 }
 
 #[async_trait]
 impl Pollable for BodyStream {
     async fn ready(&mut self) {
-        let connection = Arc::clone(&self.connection);
-        if let State::Writing(writing) = &mut self.state {
-            let _waits = connection.wait_for_disk();
-            self.state = match writing.await {
-                Ok(body) => State::Idle(body),
-                Err(_) => State::Broken,
-            };
-        }
-        if let State::Idle(body) = &self.state
-            && body.room() == 0
-        {
-            let _waits = connection.wait_for_disk();
-            body.has_room().await;
+        loop {
+            let written = self.0.written.notified();
+            if !matches!(self.0.room(), Ok(0)) {
+                return;
+            }
+            let _waits = self.0.connection.wait_for_disk();
+            match self.0.lend() {
+                Some(lent) => {
+                    if let Some(body) = &lent.body {
+                        body.has_room().await;
+                    }
+                }
+                None => written.await,
+            }
         }
     }
 }
@@ -135,43 +256,42 @@ impl Pollable for BodyStream {
 #[async_trait]
 impl OutputStream for BodyStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        // Not what `room` says now: other connections may have taken what was permitted.
-        let most = self.idle()?.map_or(0, |_| STEP_BYTES);
-        if bytes.len() > most {
+        if bytes.len() > STEP_BYTES {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
+        // Not what `room` says now: other connections may have taken what was permitted.
+        let Some(mut lent) = self.0.lend() else {
+            return match self.0.room()? {
+                0 if !bytes.is_empty() => {
+                    Err(StreamError::trap("wrote more than check-write permitted"))
+                }
+                _ => Ok(()),
+            };
+        };
         if bytes.is_empty() {
             return Ok(());
         }
-        let State::Idle(mut body) = std::mem::replace(&mut self.state, State::Broken) else {
-            return Err(StreamError::trap("check-write permitted what it must not"));
-        };
+        self.0.connection.replay.handle_write();
+        let reserved = lent.body().map_or(0, |body| body.reserve(bytes.len()));
+        let writes = Arc::clone(&self.0.writes.0);
         // The guard is taken here, so that a commit that comes next waits for these bytes.
-        if body.reserve(bytes.len()) < bytes.len()
-            && let Ok(guard) = Arc::clone(&self.writes.0).try_lock_owned()
+        if reserved < bytes.len()
+            && let Ok(guard) = Arc::clone(&writes).try_lock_owned()
         {
-            let (written, writing) = oneshot::channel();
-            let context = Arc::clone(&self.connection.context);
-            tokio::spawn(async move {
-                if let Some(body) = write_in_parts(&context.writers, body, bytes, guard).await {
-                    // The stream may be gone.
-                    let _ = written.send(body);
-                }
-            });
-            self.state = State::Writing(writing);
+            tokio::spawn(write_in_parts(lent, bytes, guard));
             return Ok(());
         }
         // On this thread the bytes are still in the processor's cache. But other connections live on
         // it, so large writes leave it while the disk makes writers wait.
-        if bytes.len() < HOP_BYTES_MIN || !self.connection.context.disk.is_slow() {
-            self.write_here(body, &bytes);
+        if bytes.len() < HOP_BYTES_MIN || !self.0.connection.context.disk.is_slow() {
+            self.write_here(lent, &bytes);
             return Ok(());
         }
-        match Arc::clone(&self.writes.0).try_lock_owned() {
-            Ok(guard) => self.write_elsewhere(body, bytes, guard),
+        match writes.try_lock_owned() {
+            Ok(guard) => self.write_elsewhere(lent, bytes, guard),
             // Another body of this upload is writing: they are sealed one after the other, and this
             // one waits its turn on this thread. A guest that writes two at once may go beyond the room.
-            Err(_) => self.write_here(body, &bytes),
+            Err(_) => self.write_here(lent, &bytes),
         }
         Ok(())
     }
@@ -181,7 +301,7 @@ impl OutputStream for BodyStream {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(self.idle()?.map_or(0, |body| body.room().min(STEP_BYTES)))
+        self.0.room()
     }
 
     async fn write_ready(&mut self) -> StreamResult<usize> {

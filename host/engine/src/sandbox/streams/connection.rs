@@ -23,8 +23,10 @@ pub(in crate::sandbox) struct ConnectionInput(pub(in crate::sandbox) Arc<Connect
 #[async_trait]
 impl Pollable for ConnectionInput {
     async fn ready(&mut self) {
-        // An error is one that the next read returns.
-        let _ = self.0.stream.readable().await;
+        if self.0.replay.is_empty() {
+            // An error is one that the next read returns.
+            let _ = self.0.stream.readable().await;
+        }
     }
 }
 
@@ -35,6 +37,11 @@ impl InputStream for ConnectionInput {
             return Ok(Bytes::new());
         }
         let connection = &self.0;
+        let left = connection.replay.read(size);
+        if !left.is_empty() {
+            connection.replay.handle_read(&left);
+            return Ok(left);
+        }
         let read = connection.context.buffers.filled(|buffer| {
             let most = size.min(buffer.len());
             connection.read(&mut buffer[..most])
@@ -45,6 +52,7 @@ impl InputStream for ConnectionInput {
                 if bytes.len() >= UNWATCHED_BYTES_MIN {
                     connection.stream.unwatch();
                 }
+                connection.replay.handle_read(&bytes);
                 Ok(bytes)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Bytes::new()),
@@ -54,7 +62,9 @@ impl InputStream for ConnectionInput {
     }
 
     fn skip(&mut self, count: usize) -> StreamResult<usize> {
-        self.read(count).map(|bytes| bytes.len())
+        let skipped = self.read(count).map(|bytes| bytes.len());
+        self.0.replay.handle_skip();
+        skipped
     }
 
     // wasmtime's own gives up, with a trap, after ten wake-ups without data. A socket may have more.
@@ -86,6 +96,7 @@ impl OutputStream for ConnectionOutput {
         if self.0.unsent_bytes() + bytes.len() > WRITE_BYTES_MAX {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
+        self.0.replay.handle_write();
         self.0.write(bytes).map_err(|_| StreamError::Closed)
     }
 

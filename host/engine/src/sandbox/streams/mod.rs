@@ -4,5 +4,5 @@
 mod body;
 mod connection;
 
-pub(super) use body::{BodyStream, WritesUnderWay};
+pub(super) use body::{BodyEnd, BodyStream, WritesUnderWay, body};
 pub(super) use connection::{ConnectionInput, ConnectionOutput};
