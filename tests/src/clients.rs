@@ -1,10 +1,16 @@
-//! The Python scripts in `tests/clients`, which behave on the wire as clients and services of the
-//! classic protocol do that are in use.
+//! The Python scripts in `tests/clients`: some behave on the wire as clients and services of the classic
+//! protocol do that are in use, and one speaks the native dialect, written from its specification alone.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::process::{self, Ended, Running};
+
+/// Names a Python that has the packages which the native client needs.
+const PYTHON: &str = "SANDPORT_TEST_PYTHON";
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
@@ -48,6 +54,32 @@ impl ClassicService {
         let size = self.process.line("the size of a file that was received");
         size.parse().expect("the service writes the size")
     }
+}
+
+/// A run of a script in `tests/clients/second_client`, with arguments.
+pub fn second_client<S: AsRef<OsStr>>(
+    script_name: &str,
+    arguments: impl IntoIterator<Item = S>,
+) -> Command {
+    let python = std::env::var_os(PYTHON).unwrap_or_else(|| {
+        panic!(
+            "{PYTHON} is not set: run lane `second-client` of .ci/run, which makes such a Python"
+        )
+    });
+    let mut command = Command::new(python);
+    // -B: it leaves nothing beside the scripts.
+    command.args(["-B", "-u"]).arg(script(&format!("second_client/{script_name}")));
+    command.args(arguments);
+    command
+}
+
+/// The lines that a script of the native client has written.
+#[track_caller]
+pub fn json_lines(ended: &Ended) -> Vec<Value> {
+    let lines = ended.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {ended:?}")))
+        .collect()
 }
 
 /// A machine without Python has not tested real clients, and must not look as if it had.
