@@ -53,6 +53,36 @@ pub(crate) struct Settings {
     #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
     durability: DurabilityRule,
 
+    /// After how many bytes of a large upload what came of it is kept, at the latest
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        value_parser = size,
+        env = "SANDPORT_WATERMARK_SIZE"
+    )]
+    watermark_size: u64,
+
+    /// After how long, at the latest
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "2s",
+        value_parser = duration,
+        env = "SANDPORT_WATERMARK_TIME"
+    )]
+    watermark_time: Duration,
+
+    /// How long an upload that was cut waits for its sender to come back
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "7d",
+        value_parser = duration,
+        env = "SANDPORT_EXPIRE_PARTIAL"
+    )]
+    expire_partial: Duration,
+
     /// The largest file [default: no limit but the disk]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
     max_file: Option<u64>,
@@ -169,6 +199,10 @@ impl Settings {
             },
             size_max: self.max_file,
             classic_name: self.classic_name.clone(),
+            watermark_bytes: self.watermark_size,
+            watermark_interval_ms: u64::try_from(self.watermark_time.as_millis())
+                .unwrap_or(u64::MAX),
+            partial_expiry_s: Some(self.expire_partial.as_secs()),
         }
     }
 

@@ -5,14 +5,29 @@ use std::fs::{self, FileTimes, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sandport_protocol::inbox::Failure;
-use sandport_standalone::inbox::{DiskError, File, Folder, Kind, Look, Trouble};
+use sandport_standalone::inbox::{Ambient, DiskError, File, Folder, Kind, Look, Trouble};
 
 thread_local! {
     /// Whether the disk of this thread has no room for names.
     pub(crate) static LINKS_FAIL: Cell<bool> = const { Cell::new(false) };
+}
+
+thread_local! {
+    /// What the clock of this thread shows. Milliseconds.
+    pub(crate) static NOW_MS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A clock that stands still, and numbers that differ in both halves.
+pub(crate) fn ambient() -> Ambient {
+    fn chance() -> u64 {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        LAST.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+    }
+    Ambient { chance, now: || NOW_MS.get() }
 }
 
 /// A folder.
@@ -76,6 +91,14 @@ impl Folder for StdFolder {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         options.open(self.at(name)).map(StdFile).map_err(error)
+    }
+
+    fn find(&self, name: &str) -> Result<Option<StdFile>, DiskError> {
+        if self.look(name)?.is_none_or(|look| look.kind != Kind::File) {
+            return Ok(None);
+        }
+        let opened = OpenOptions::new().read(true).write(true).open(self.at(name));
+        opened.map(|file| Some(StdFile(file))).map_err(error)
     }
 
     fn names(&self) -> Result<Vec<String>, DiskError> {
