@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use sandport_protocol::Millis;
 
@@ -27,7 +28,7 @@ const ACCEPTS_MAX: usize = 64;
 /// Serves for as long as the runtime lets it.
 pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
     let root = disk::mounted(&settings.inbox)?;
-    let ambient = Ambient { chance: get_random_u64, now: now_ms };
+    let ambient = Ambient { chance: get_random_u64, now: now_ms, wall_s };
     let inbox = Inbox::open(root, settings.inbox_options(), ambient)
         .map_err(|error| cannot_open(&settings.inbox, error))?;
     let listeners =
@@ -198,6 +199,11 @@ impl Server {
         }
         accepted
     }
+}
+
+/// Seconds since 1970; 0 for a clock that is before.
+fn wall_s() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
 fn cannot_open(path: &str, error: OpenError) -> Failed {

@@ -13,6 +13,9 @@ use sandport_standalone::inbox::{Durability, Inbox, Options, Upload, Verdict};
 use std_disk::{StdFolder, ambient};
 use tempfile::TempDir;
 
+/// Most turns of an inbox until it has done what it has to do.
+const TURNS_MAX: usize = 100;
+
 sandport_protocol::inbox_suite!(make);
 
 fn make(settings: &Settings) -> Box<dyn Subject> {
@@ -92,12 +95,13 @@ impl Begun for Received {
         let Self { inbox, upload } = *self;
         let commit = upload.commit(size, digest);
         Box::new(move || {
-            loop {
+            for _ in 0..TURNS_MAX {
                 if let Some(outcome) = commit.outcome() {
                     return outcome.clone().map(|published| published.receipt());
                 }
                 inbox.turn();
             }
+            panic!("{TURNS_MAX} turns of the inbox, and no outcome of a commit")
         })
     }
 

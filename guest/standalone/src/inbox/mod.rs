@@ -23,7 +23,6 @@ mod upload;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::SystemTime;
 
 use sandport_protocol::inbox::{
     Conflict, LAYOUT_BYTES_MAX, LAYOUT_FILE, LAYOUT_VERSION, Record, fits, folder_receipt,
@@ -93,6 +92,8 @@ pub struct Ambient {
     pub chance: fn() -> u64,
     /// Milliseconds since any fixed moment, never going back.
     pub now: fn() -> Millis,
+    /// Seconds since 1970, as the system is set.
+    pub wall_s: fn() -> u64,
 }
 
 /// A folder that receives files.
@@ -164,7 +165,7 @@ impl<F: Folder> Inbox<F> {
         }
         let durable = options.durability == Durability::Commit;
         let run = (ambient.chance)();
-        let volume = Volume::open(&state, run, durable, &mut unpublished);
+        let volume = Volume::open(&state, (run, ambient.wall_s), durable, &mut unpublished);
         let volume = volume.map_err(failed("look for uploads to resume in"))?;
         let receipts = Receipts::open(&root, &state, durable, &unpublished);
         let receipts = receipts.map_err(failed("read the receipts of"))?;
@@ -307,9 +308,9 @@ impl<F: Folder> Core<F> {
     }
 
     fn make_up_name(&self) -> Result<EntryName, Refusal> {
-        let now = SystemTime::UNIX_EPOCH.elapsed().ok();
+        let Ambient { chance, wall_s, .. } = self.ambient;
         // The upper half: as good as any.
-        now.and_then(|now| made_up_name(now.as_secs(), ((self.ambient.chance)() >> 32) as u32))
+        made_up_name(wall_s(), (chance() >> 32) as u32)
             .ok_or_else(|| Refusal::new(RefusalCode::Io, "the inbox could not make up a name"))
     }
 

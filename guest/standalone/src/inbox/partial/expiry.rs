@@ -1,7 +1,6 @@
 //! Removing uploads that nobody comes back to.
 
 use std::collections::HashSet;
-use std::time::SystemTime;
 
 use sandport_protocol::Millis;
 use sandport_protocol::inbox::{EvenClock, Reading};
@@ -36,9 +35,9 @@ impl Expiry {
             return;
         }
         self.next_pass = now.saturating_add(PASS_INTERVAL_MS);
-        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let seconds = |s| i64::try_from(s).unwrap_or(i64::MAX);
-        let reading = Reading { wall_s: seconds(since.as_secs()), boot_s: seconds(now / 1_000) };
+        let wall_s = seconds((partials.core.ambient.wall_s)());
+        let reading = Reading { wall_s, boot_s: seconds(now / 1_000) };
         if let Some(now_s) = self.clock.look(reading) {
             sweep(partials, now_s, self.expiry_s);
         }

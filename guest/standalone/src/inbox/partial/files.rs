@@ -1,7 +1,6 @@
 //! The data and the journal of one upload.
 
 use std::rc::Rc;
-use std::time::SystemTime;
 
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, PartialId, Writer};
 use sandport_protocol::upload::{Done, Held};
@@ -43,7 +42,7 @@ impl<F: Folder> Files<F> {
             end: 0,
             is_torn: false,
             is_damaged: false,
-            begun_s: now_s(),
+            begun_s: i64::try_from((volume.wall_s)()).unwrap_or(i64::MAX),
         }
     }
 
@@ -228,19 +227,19 @@ impl<F: Folder> Files<F> {
 
     /// The file has its name: nothing of the upload is needed any more, but what tells the sender of a stream.
     pub(super) fn published(&mut self, is_named: bool) {
-        self.close();
         if is_named {
-            self.volume.remove(self.name);
-        } else {
-            self.volume.remove_part(self.name, Part::Data);
-            self.volume.made_here.borrow_mut().remove(&self.name);
+            return self.remove();
         }
+        self.close();
+        self.volume.remove_part(self.name, Part::Data);
+        self.volume.made_here.borrow_mut().remove(&self.name);
+        self.volume.remove_others(self.id);
     }
 
     /// Removes everything.
     pub(super) fn remove(&mut self) {
         self.close();
-        self.volume.remove(self.name);
+        self.volume.remove_all(self.id);
     }
 
     /// Nobody is to go on with it.
@@ -269,10 +268,4 @@ impl<F: Folder> Files<F> {
     fn close(&mut self) {
         (self.data, self.journal) = (None, None);
     }
-}
-
-/// Seconds since 1970; 0 for a clock that is before.
-fn now_s() -> i64 {
-    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

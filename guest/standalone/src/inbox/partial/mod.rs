@@ -148,7 +148,7 @@ impl<F: Folder> Partials<F> {
             Some(Loaded::Partial(found)) if !restarts => Some(found),
             // A marker would speak of the bytes that come now, where a crash comes before the first entry.
             Some(_) => {
-                self.volume.remove_left(id);
+                self.volume.remove_all(id);
                 None
             }
             None => None,
@@ -182,7 +182,7 @@ impl<F: Folder> Partials<F> {
         let known = self.open.borrow().get(&id).cloned();
         match known {
             Some(partial) => partial.act(|state, now| state.upload.discard_unheld(now)),
-            None => self.volume.remove_left(id),
+            None => self.volume.remove_all(id),
         }
     }
 

@@ -30,6 +30,8 @@ pub(in crate::inbox) struct Volume<F: Folder> {
     pub(super) folder: F,
     /// Which run of the component this is: a number that no other has.
     run: u64,
+    /// Seconds since 1970.
+    pub(super) wall_s: fn() -> u64,
     /// Whether what is kept outlives a power cut.
     pub(super) is_durable: bool,
     pub(super) names: Names,
@@ -53,11 +55,11 @@ pub(super) struct Partial<F: Folder> {
 }
 
 impl<F: Folder> Volume<F> {
-    /// Opens the folder in `state`, and removes what cannot be gone on with: data without a journal. The data that
-    /// stays is added to `unpublished`.
+    /// Opens the folder in `state`, and removes what cannot be gone on with: data without a journal, and journals that
+    /// say nothing. The data that stays is added to `unpublished`.
     pub(in crate::inbox) fn open(
         state: &F,
-        run: u64,
+        (run, wall_s): (u64, fn() -> u64),
         is_durable: bool,
         unpublished: &mut Vec<Look>,
     ) -> Result<Rc<Self>, DiskError> {
@@ -65,6 +67,7 @@ impl<F: Folder> Volume<F> {
         let volume = Self {
             folder,
             run,
+            wall_s,
             is_durable,
             names: Names::default(),
             made_here: RefCell::default(),
@@ -75,14 +78,11 @@ impl<F: Folder> Volume<F> {
             }
         }
         for (name, parts) in volume.names.all() {
-            if !parts.data {
-                continue;
-            }
             let journal = volume.folder.look(&name.journal())?;
-            // The native inbox makes an empty one ahead, which has room for its first entry.
+            // An empty one is what a crash leaves of one that is begun. The native inbox makes it ahead.
             if journal.is_none_or(|journal| journal.kind == Kind::File && journal.size == 0) {
                 volume.remove(name);
-            } else {
+            } else if parts.data {
                 unpublished.extend(volume.folder.look(&name.data())?);
             }
         }
@@ -142,7 +142,11 @@ impl<F: Folder> Volume<F> {
             match self.take_over(name, own, &mut journal, recovered.end) {
                 Ok(taken) => journal = taken,
                 // Another server was faster.
-                Err(error) if error.trouble == Trouble::NotFound => return Ok(None),
+                Err(error) if error.trouble == Trouble::NotFound => {
+                    self.names.remove(name, Part::Data);
+                    self.names.remove(name, Part::Journal);
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -175,23 +179,25 @@ impl<F: Folder> Volume<F> {
         end: u64,
     ) -> Result<F::File, DiskError> {
         let mut new = self.create(&own.journal())?;
-        let copied = self.copy(old, &mut new, end);
-        let renamed = copied.and_then(|()| {
-            self.folder.rename(&from.data(), &self.folder, &own.data())?;
-            if self.is_durable { self.folder.sync() } else { Ok(()) }
-        });
+        let renamed = self
+            .copy(old, &mut new, end)
+            .and_then(|()| self.folder.rename(&from.data(), &self.folder, &own.data()));
         if let Err(error) = renamed {
+            // All is as it was; or another server has the data now.
             let _ = self.folder.remove(&own.journal());
-            self.names.remove(from, Part::Data);
             return Err(error);
         }
         self.names.add(own, Part::Journal);
         self.names.add(own, Part::Data);
         self.names.remove(from, Part::Data);
+        if self.is_durable {
+            self.folder.sync()?;
+        }
         self.remove_part(from, Part::Journal);
         Ok(new)
     }
 
+    /// Copies what counts of a journal.
     fn copy(&self, from: &mut F::File, to: &mut F::File, end: u64) -> Result<(), DiskError> {
         let mut offset = 0;
         while offset < end {
@@ -203,7 +209,12 @@ impl<F: Folder> Volume<F> {
             to.write(&piece, offset)?;
             offset += piece.len() as u64;
         }
-        if self.is_durable { to.sync() } else { Ok(()) }
+        if self.is_durable {
+            // The name of the journal before that of the data.
+            to.sync()?;
+            self.folder.sync()?;
+        }
+        Ok(())
     }
 
     /// Makes a file of this run, in the place of one that it could not use.
@@ -217,11 +228,17 @@ impl<F: Folder> Volume<F> {
         }
     }
 
-    /// Removes what is there of an upload that nobody has open.
-    pub(super) fn remove_left(&self, id: PartialId) {
+    /// Removes what is there of an upload.
+    pub(super) fn remove_all(&self, id: PartialId) {
+        self.remove(self.own(id));
+        self.remove_others(id);
+    }
+
+    /// Removes what other runs have left of it, where it could not be removed when it was taken over.
+    pub(super) fn remove_others(&self, id: PartialId) {
         let own = self.own(id);
         for name in self.names.of(own) {
-            if name == own || self.is_of(id, name) {
+            if name != own && self.is_of(id, name) {
                 self.remove(name);
             }
         }
@@ -240,24 +257,22 @@ impl<F: Folder> Volume<F> {
         })
     }
 
-    /// Removes both files, the journal first: without it the data says nothing. Whether all are gone.
-    pub(super) fn remove(&self, name: Name) -> bool {
-        let parts = [Part::Journal, Part::Data].map(|part| self.remove_part(name, part));
+    /// Removes both files, the journal first: without it the data says nothing. What cannot be removed is left to
+    /// expire.
+    pub(super) fn remove(&self, name: Name) {
+        self.remove_part(name, Part::Journal);
+        self.remove_part(name, Part::Data);
         self.made_here.borrow_mut().remove(&name);
-        parts == [true; 2]
     }
 
-    pub(super) fn remove_part(&self, name: Name, part: Part) -> bool {
+    pub(super) fn remove_part(&self, name: Name, part: Part) {
         let file = match part {
             Part::Data => name.data(),
             Part::Journal => name.journal(),
         };
         match self.folder.remove(&file) {
-            Err(error) if error.trouble != Trouble::NotFound => false,
-            _ => {
-                self.names.remove(name, part);
-                true
-            }
+            Err(error) if error.trouble != Trouble::NotFound => {}
+            _ => self.names.remove(name, part),
         }
     }
 }
