@@ -183,7 +183,7 @@ fn what_another_run_left_is_compared_before_it_is_published() {
     bring(&mut upload, &content).unwrap();
     let commit_now = upload.commit(content.len() as u64, Some(digest(&content)));
     // It is read a piece at a time, so that others are served meanwhile.
-    assert!(commit_now.outcome().is_none() && inbox.next_turn() == Some(NOW_MS.get()));
+    assert!(commit_now.outcome().is_none() && inbox.next_turn().unwrap() <= NOW_MS.get());
     inbox.turn();
     assert!(commit_now.outcome().is_none());
     inbox.turn();

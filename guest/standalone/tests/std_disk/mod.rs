@@ -35,6 +35,7 @@ pub(crate) fn ambient() -> Ambient {
 }
 
 /// What befalls the steps of a disk, each call that changes something being one.
+#[allow(dead_code, reason = "not every test tries it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trial {
     /// The step of this number fails, and all others work.

@@ -133,7 +133,7 @@ impl<F: Folder> Partial<F> {
             }
             Work::Publish { size, digest } => {
                 let reading = Reading::new(self, size, digest);
-                self.partials.readings.borrow_mut().push_back(reading);
+                self.partials.readings.borrow_mut().push(reading);
                 return None;
             }
             Work::Remove => {

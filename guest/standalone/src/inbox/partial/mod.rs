@@ -18,7 +18,7 @@ mod session;
 mod volume;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use sandport_protocol::journal::PartialId;
@@ -30,7 +30,7 @@ use super::{Core, Plan};
 use cell::{Offered, Partial};
 use expiry::Expiry;
 use files::Files;
-use reading::Reading;
+use reading::Readings;
 pub(super) use session::{Outcome, Session};
 use volume::Loaded;
 pub(super) use volume::Volume;
@@ -54,8 +54,7 @@ pub(super) struct Partials<F: Folder> {
     open: RefCell<HashMap<PartialId, Rc<Partial<F>>>>,
     /// When uploads are to look at the clock.
     timers: RefCell<BTreeSet<(Millis, PartialId)>>,
-    /// Files that are read again, each for a piece in turn.
-    readings: RefCell<VecDeque<Reading<F>>>,
+    readings: RefCell<Readings<F>>,
     expiry: Option<RefCell<Expiry>>,
     /// Counts what connections may have to hear.
     news: Cell<u64>,
@@ -121,12 +120,12 @@ impl<F: Folder> Partials<F> {
         match partial.offer(plan, is_named, resume) {
             Offered::Session(session) => Ok(Opened::Session(session)),
             Offered::Refused(refusal) => Err(refusal),
-            // It is being published, or is gone by now. Who waits for that would wait no longer than this takes.
+            // It is being published, or is gone by now.
             Offered::Later => {
                 if self.finish_reading(id) || !self.open.borrow().contains_key(&id) {
                     return Ok(Opened::Ended);
                 }
-                let words = "the upload is being ended: offer it again";
+                let words = "the upload is being read again before it is published: offer it again";
                 Err(Refusal::new(RefusalCode::Io, words))
             }
         }
@@ -188,12 +187,10 @@ impl<F: Folder> Partials<F> {
 
     /// When [`Self::turn`] is to be called, if not before.
     pub(super) fn next_turn(&self) -> Option<Millis> {
-        if !self.readings.borrow().is_empty() {
-            return Some(self.now());
-        }
+        let reading = self.readings.borrow().due();
         let timer = self.timers.borrow().first().map(|&(at, _)| at);
         let expiry = self.expiry.as_ref().map(|expiry| expiry.borrow().next_pass());
-        [timer, expiry].into_iter().flatten().min()
+        [reading, timer, expiry].into_iter().flatten().min()
     }
 
     /// Does what is due, for no longer than a piece of a file takes to be read.
@@ -205,11 +202,14 @@ impl<F: Folder> Partials<F> {
                 partial.act(|state, now| state.upload.due(now));
             }
         }
-        let reading = self.readings.borrow_mut().pop_front();
-        if let Some(mut reading) = reading
-            && !reading.step()
-        {
-            self.readings.borrow_mut().push_back(reading);
+        let reading = self.readings.borrow_mut().take_due(now);
+        if let Some(mut reading) = reading {
+            let has_ended = reading.step();
+            let mut readings = self.readings.borrow_mut();
+            readings.has_read(now, self.now());
+            if !has_ended {
+                readings.push(reading);
+            }
         }
         if let Some(expiry) = &self.expiry {
             expiry.borrow_mut().pass_if_due(self, now);
@@ -223,10 +223,9 @@ impl<F: Folder> Partials<F> {
         Some(id)
     }
 
-    /// Reads a file to its end that is being read again; `false`: it is not.
+    /// Reads a file to its end that is being read again; `false`: it is not, or that takes long.
     fn finish_reading(&self, id: PartialId) -> bool {
-        let place = self.readings.borrow().iter().position(|reading| reading.is_of(id));
-        let reading = place.and_then(|place| self.readings.borrow_mut().remove(place));
+        let reading = self.readings.borrow_mut().take_awaited(id);
         match reading {
             Some(mut reading) => {
                 while !reading.step() {}
