@@ -70,6 +70,10 @@ impl<F: Folder> Files<F> {
 
     /// Writes bytes to their place.
     pub(super) fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        if at % GROUP_BYTES == 0 && self.data.is_some() {
+            // Now and then: what another server has published by now is not to be written to.
+            self.check_ours()?;
+        }
         let written = self.open().and_then(|data| data.write(bytes, at));
         written.map_err(|error| error.refusal("write a file"))
     }
@@ -201,6 +205,9 @@ impl<F: Folder> Files<F> {
     /// # Errors
     /// `io` and the like.
     pub(super) fn finish(&mut self, size: u64, modified_ns: Option<i64>) -> Result<(), Refusal> {
+        if self.data.is_some() {
+            self.check_ours()?;
+        }
         // An empty stream had no first byte to be made with; and a run that was killed may have written more than
         // it kept.
         let finished = self.open().and_then(|data| data.truncate(size).map(|()| data));

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use sandport_protocol::ResumeMode;
+use sandport_protocol::inbox::{EvenClock, Reading};
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Tail, Writer};
 
 use super::resume::{content, resumable};
