@@ -5,8 +5,10 @@ use std::fs;
 use std::thread;
 
 use sandport_tests::clients::classic_client;
-use sandport_tests::files::{Tree, file};
-use sandport_tests::{Connection, Native, Random, Server, Setup, artifacts, send};
+use sandport_tests::deadline::until;
+use sandport_tests::files::{Tree, file, kept};
+use sandport_tests::process::Running;
+use sandport_tests::{Connection, Middlebox, Native, Random, Server, Setup, artifacts, send};
 
 /// Senders at once.
 const SENDERS: usize = 30;
@@ -94,4 +96,35 @@ fn many_senders_at_once_are_served_by_one_instance() {
         assert_eq!(server.content(name), name.repeat(20_000).as_bytes());
     }
     assert_eq!(server.staged(), [""; 0]);
+}
+
+/// What is sent twice of a file where the server is killed: no more than what came since the last watermark, which
+/// has moved at half of 64 MiB.
+#[test]
+fn a_sender_lives_through_a_kill_and_sends_again_what_came_since_the_last_watermark() {
+    const MIB: u64 = 1024 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, inbox) = (folder.path().join("big"), folder.path().join("inbox"));
+    let content = Random::seeded().bytes(48 * MIB as usize);
+    fs::write(&path, &content).unwrap();
+    let mut server = setup([]).inbox(&inbox).start();
+    let network = Middlebox::before(server.address(), []).held_at(40 * MIB);
+    let mut command = send::command();
+    command.args(["--json", "send", "--retries", "20", "-j", "1"]).arg(&path);
+    command.arg("--state-dir").arg(folder.path().join("state")).arg(network.address());
+    let sender = Running::start(&mut command, b"");
+    network.wait_bytes(40 * MIB, || false);
+    until("half of a step to be kept", || kept(&inbox) >= 31 * MIB);
+    server.kill();
+    let server = setup([]).inbox(&inbox).start();
+    network.turn_to(server.address());
+    network.release();
+    let ended = sender.finish();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("\"resumed\""), "{ended:?}");
+    assert!(server.content("big") == content);
+    let passed: u64 = network.bytes().iter().sum();
+    let twice = passed.saturating_sub(content.len() as u64) / MIB;
+    println!("sent twice: {twice} MiB of {}", content.len() as u64 / MIB);
+    assert!(twice <= 9, "{twice} MiB were sent twice");
 }

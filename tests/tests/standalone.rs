@@ -2,15 +2,28 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::path::Path;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
+use rustix::process::Signal;
+use sandport_protocol::ResumeMode;
+use sandport_protocol::wire::ReceiverMessage;
 use sandport_tests::clients::classic_client;
-use sandport_tests::deadline::joined;
-use sandport_tests::files::{Entry, Tree, file};
-use sandport_tests::{Connection, Native, Random, Server, Setup, artifacts, native, send};
+use sandport_tests::deadline::{joined, until};
+use sandport_tests::files::{self, Entry, Tree, file, kept};
+use sandport_tests::process::{self, Running};
+use sandport_tests::{
+    Connection, Middlebox, Native, Random, Server, Setup, artifacts, native, send,
+};
 
 /// Senders at once.
 const SENDERS: usize = 100;
+
+const MIB: usize = 1024 * 1024;
+
+/// Watermarks come soon.
+const OFTEN: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "50ms"];
 
 fn setup<const N: usize>(flags: [&str; N]) -> Setup {
     Setup::new(flags).standalone()
@@ -306,6 +319,151 @@ fn a_command_line_that_makes_no_sense_is_said_with_the_form_that_would() {
     let help = setup(["--help"]).start_and_fail();
     assert_eq!(help.code, Some(0), "{help:?}");
     assert!(help.stdout.contains("--max-file <SIZE>") && help.stdout.contains("SANDPORT_MAX_FILE"));
+}
+
+fn partials(inbox: &Path) -> Vec<String> {
+    files::names_in(&inbox.join(".sandport/partials"))
+}
+
+/// What is missing, by the verdict on an offer that can be resumed.
+fn offer(sender: &mut Native, content: &[u8], mode: ResumeMode) -> Vec<(usize, usize)> {
+    sender.say(&native::offer(0, native::resumable("big", content.len() as u64, mode)));
+    match sender.hear() {
+        Some(ReceiverMessage::Accepted(accepted)) => {
+            let missing = accepted.missing.iter();
+            missing.map(|it| (it.offset as usize, it.length.unwrap() as usize)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_sender_hears_what_is_kept_and_goes_on_with_that_after_a_kill() {
+    let mut server = start(OFTEN);
+    let content = Random::seeded().bytes(5 * MIB);
+    let mut sender = Native::open(&server);
+    assert_eq!(offer(&mut sender, &content, ResumeMode::TakeOver), [(0, content.len())]);
+    sender.data(0, 0, &content[..3 * MIB]);
+    sender.wait_durable(0, 3 * MIB as u64);
+    server.kill();
+
+    let server = setup(OFTEN).inbox(server.inbox()).start();
+    let mut sender = Native::open(&server);
+    let missing = offer(&mut sender, &content, ResumeMode::TakeOver);
+    assert_eq!(missing, [(3 * MIB, 2 * MIB)]);
+    sender.data(0, 3 * MIB as u64, &content[3 * MIB..]);
+    sender.say(&native::finish(0, &content));
+    assert_eq!(sender.outcome(0).unwrap().name, "big");
+    assert!(server.content("big") == content);
+    assert_eq!(partials(server.inbox()), [""; 0]);
+}
+
+#[test]
+fn a_connection_that_is_taken_over_hears_so_while_it_waits() {
+    on_both(OFTEN, |server| {
+        let content = Random::seeded().bytes(3 * MIB);
+        let mut older = Native::open(&server);
+        offer(&mut older, &content, ResumeMode::TakeOver);
+        older.data(0, 0, &content[..MIB]);
+        older.wait_durable(0, MIB as u64);
+        let mut newer = Native::open(&server);
+        assert_eq!(offer(&mut newer, &content, ResumeMode::TakeOver), [(MIB, 2 * MIB)]);
+        assert_eq!(older.outcome(0).unwrap_err().code.as_str(), "locked");
+        newer.data(0, MIB as u64, &content[MIB..]);
+        newer.say(&native::finish(0, &content));
+        newer.outcome(0).unwrap();
+        assert!(server.content("big") == content);
+    });
+}
+
+#[test]
+fn two_connections_carry_one_file_and_both_hear_its_receipt() {
+    on_both(OFTEN, |server| {
+        let content = Random::seeded().bytes(4 * MIB + 9);
+        let mut first = Native::open(&server);
+        let mut second = Native::open(&server);
+        offer(&mut first, &content, ResumeMode::TakeOver);
+        offer(&mut second, &content, ResumeMode::Join);
+        second.data(0, 2 * MIB as u64, &content[2 * MIB..]);
+        second.say(&native::finish(0, &content));
+        first.data(0, 0, &content[..2 * MIB]);
+        first.say(&native::finish(0, &content));
+        // The one that was through before hears what the other has brought about.
+        assert_eq!(second.outcome(0), first.outcome(0));
+        assert!(server.content("big") == content);
+    });
+}
+
+#[test]
+fn a_sender_with_several_connections_sends_a_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("big");
+    let content = Random::seeded().bytes(24 * MIB + 5);
+    fs::write(&path, &content).unwrap();
+    let mut server = start(OFTEN);
+    let sent = send([path.as_os_str(), server.address().as_ref(), "-j".as_ref(), "4".as_ref()]);
+    assert_eq!(sent.expect_success().names("stored"), ["big"]);
+    assert!(server.content("big") == content);
+    server.kill();
+    assert_eq!(server.told_stored(), 1, "the operator hears of a file once");
+}
+
+/// Sends a file of `content` by way of a network that passes `bytes` of it, and kills the sender when most of them
+/// are kept.
+fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) {
+    fs::write(folder.join("big"), content).unwrap();
+    let network = Middlebox::before(server.address(), []).held_at(bytes as u64);
+    let mut command = send::command();
+    command.current_dir(folder).args(["send", "--state-dir", "state", "big", network.address()]);
+    let sender = Running::start(&mut command, b"");
+    // By our own `ls`, which reads the journal.
+    let most = (bytes - MIB - MIB / 4) as u64;
+    until("most of it to be kept", || kept(server.inbox()) >= most);
+    sender.signal(Signal::KILL);
+    sender.finish();
+}
+
+#[test]
+fn a_later_run_goes_on_where_a_killed_one_ended_though_the_component_was_killed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(9 * MIB);
+    let mut server = start(OFTEN);
+    cut_off(folder.path(), &server, &content, 6 * MIB);
+    server.kill();
+    let server = setup(OFTEN).inbox(server.inbox()).start();
+    let arguments = ["--state-dir", "state", "big", server.address()];
+    let sent = send::send_with(folder.path(), b"", arguments).expect_success();
+    let resumed = sent.of_type("resumed")[0]["kept"].as_u64().unwrap();
+    assert!(resumed >= 4 * MIB as u64, "{resumed}");
+    assert_eq!(sent.names("stored"), ["big"]);
+    assert!(server.content("big") == content);
+    assert_eq!(files::keys_in(&folder.path().join("state")), [""; 0]);
+    assert_eq!((partials(server.inbox()), server.staged()), (vec![], vec![]));
+    // By our own `verify`, which reads it again.
+    let verify = process::run(send::command().arg("verify").arg(server.inbox()), b"");
+    assert_eq!(verify.code, Some(0), "{verify:?}");
+}
+
+#[test]
+fn what_is_left_of_a_cut_upload_is_listed_and_cleaned_by_our_own_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = start(OFTEN);
+    cut_off(folder.path(), &server, &Random::seeded().bytes(5 * MIB), 4 * MIB);
+    server.kill();
+    let ls = process::run(send::command().args(["--json", "ls"]).arg(server.inbox()), b"");
+    assert!(ls.stdout.contains("\"name\":\"big\""), "{ls:?}");
+    let clean = || {
+        let ended = process::run(send::command().arg("clean").arg(server.inbox()), b"");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        partials(server.inbox())
+    };
+    let left = clean();
+    assert_eq!(left.len(), 2, "{left:?}");
+    for name in left {
+        let path = server.inbox().join(".sandport/partials").join(name);
+        files::set_modified(&path, SystemTime::now() - Duration::from_hours(8 * 24));
+    }
+    assert_eq!(clean(), [""; 0]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::bindings::wasi::random::random::get_random_bytes;
 use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
+use crate::committing::{Committing, Orphans};
 use crate::disk::WasiFolder;
 use crate::inbox::{Inbox, Upload, Verdict};
 use crate::network::Accepted;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox<WasiFolder>,
     pub(crate) limits: Limits,
     pub(crate) form: Form,
+    pub(crate) orphans: Orphans,
 }
 
 /// A connection that is being served.
@@ -72,7 +74,7 @@ struct Link {
     input: InputStream,
     output: OutputStream,
     socket: TcpSocket,
-    peer: String,
+    peer: Rc<str>,
     unsent: Vec<u8>,
     /// The peer takes nothing any more. The end of its input will tell the machine.
     broken: bool,
@@ -102,7 +104,7 @@ impl Connection {
             input,
             output,
             socket,
-            peer,
+            peer: peer.into(),
             unsent: Vec::new(),
             broken: false,
         };
@@ -158,13 +160,29 @@ impl Connection {
         Turn::Again
     }
 
+    /// Whether something has happened to its uploads without a word of its peer's.
+    pub(crate) fn has_news(&self) -> bool {
+        self.driver.uploads().any(|offered| offered.upload.has_news())
+            || self.driver.oldest_commit().is_some_and(Committing::is_ready)
+    }
+
+    /// Whether it waits until an upload takes more.
+    pub(crate) fn is_waiting_for_room(&self) -> bool {
+        matches!(self.phase, Phase::Serving(Wait { on: On::Body(_), .. }))
+    }
+
+    /// Takes notice of that. What follows is for its next turn.
+    pub(crate) fn hear_news(&mut self) {
+        self.driver.hear_news(&mut self.link);
+    }
+
     /// Adds what it waits for; the moment until which it does.
     pub(crate) fn wait<'a>(&'a self, ready: &mut Vec<&'a Pollable>) -> Option<Millis> {
         match &self.phase {
             Phase::Serving(wait) => {
                 match wait.on {
                     On::Input => ready.push(&self.link.input_ready),
-                    // Bodies take all that they are given.
+                    // Room in a body is news.
                     On::Body(_) | On::Nothing => {}
                 }
                 if !self.link.unsent.is_empty() {
@@ -203,9 +221,8 @@ impl Link {
 
 impl Shell for Link {
     type Upload = Offered;
-    /// Commits are done when they are made: one instance has nobody to leave them to.
-    type Commit = Option<Result<Receipt, Refusal>>;
-    /// So are openings.
+    type Commit = Committing;
+    /// One instance has nobody to leave an offer to: it has its answer when it is made.
     type Opening = Option<Result<Answer<Offered>, Refusal>>;
     type Authenticating = ();
 
@@ -278,15 +295,20 @@ impl Shell for Link {
     }
 
     fn write(&mut self, offered: &mut Offered, bytes: Bytes) -> Bytes {
-        offered.upload.write(&bytes);
-        Bytes::new()
+        let room = offered.upload.room(bytes.len());
+        offered.upload.write(&bytes[..room]);
+        bytes.slice(room..)
     }
 
     /// Reads and writes. A splice into a file, for what nobody needs a digest of, costs a hop to another
     /// thread for each 64 KiB in stock runtimes and was measured at less than half of this speed; the
     /// blocking form, which spares the hop, would let one silent peer stop all others.
     fn splice(&mut self, offered: &mut Offered, max: u64) -> Result<Spliced, EndOfInput> {
-        let max = max.min(READ_BYTES_MAX as u64);
+        let most = usize::try_from(max).unwrap_or(usize::MAX).min(READ_BYTES_MAX);
+        let max = offered.upload.room(most) as u64;
+        if max == 0 {
+            return Ok(Spliced::NoRoom);
+        }
         let bytes = self.input.read(max).map_err(|_| EndOfInput)?;
         if bytes.is_empty() {
             return Ok(Spliced::NoInput);
@@ -303,28 +325,13 @@ impl Shell for Link {
         offered.upload.fault().cloned()
     }
 
-    fn progress(&mut self, _: &mut Offered) -> Option<u64> {
-        // Nothing can be resumed here, so nobody asks.
-        None
+    fn progress(&mut self, offered: &mut Offered) -> Option<u64> {
+        offered.upload.progress()
     }
 
     fn commit(&mut self, offered: Offered, size: u64, digest: Option<Digest>) -> Self::Commit {
         let Offered { upload, name } = offered;
-        Some(match upload.commit(size, digest) {
-            Ok(published) => {
-                self.tell(&Event::Stored {
-                    peer: &self.peer,
-                    name: &published.name,
-                    size: published.size,
-                    digest: published.digest,
-                });
-                Ok(published.receipt())
-            }
-            Err(refusal) => {
-                self.refused(name.as_deref(), &refusal);
-                Err(refusal)
-            }
-        })
+        Committing::new(&self.shared, upload.commit(size, digest), &self.peer, name)
     }
 
     fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>> {
@@ -336,6 +343,7 @@ impl Shell for Link {
         if let Some(refusal) = told {
             self.refused(offered.name.as_deref(), &refusal);
         }
+        offered.upload.discard();
     }
 
     fn authenticate(&mut self, _: Credential) {}

@@ -141,6 +141,19 @@ impl Folder for WasiFolder {
         Ok(WasiFile(descriptor))
     }
 
+    fn find(&self, name: &str) -> Result<Option<WasiFile>, DiskError> {
+        // Before it is opened: nobody knows what opening something else comes to.
+        if self.look(name)?.is_none_or(|look| look.kind != Kind::File) {
+            return Ok(None);
+        }
+        let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
+        match self.open_at(name, OpenFlags::empty(), flags) {
+            Ok(descriptor) => Ok(Some(WasiFile(descriptor))),
+            Err(ErrorCode::NoEntry | ErrorCode::Loop) => Ok(None),
+            Err(code) => Err(error(code)),
+        }
+    }
+
     fn names(&self) -> Result<Vec<String>, DiskError> {
         let entries = self.0.read_directory().map_err(error)?;
         let mut names = Vec::new();

@@ -20,6 +20,7 @@ mod bindings {
     });
 }
 
+mod committing;
 mod connection;
 mod disk;
 pub mod inbox;

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use sandport_protocol::Millis;
 
 use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::random::random::get_random_u64;
+use crate::committing::{Orphans, tell_orphans};
 use crate::connection::{Connection, Shared, Turn, now_ms, timer};
 use crate::disk;
-use crate::inbox::{Inbox, OpenError};
+use crate::inbox::{Ambient, Inbox, OpenError};
 use crate::network::Listener;
 use crate::report::{Event, Failed};
 use crate::settings::Settings;
@@ -26,14 +28,16 @@ const ACCEPTS_MAX: usize = 64;
 /// Serves for as long as the runtime lets it.
 pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
     let root = disk::mounted(&settings.inbox)?;
-    let inbox = Inbox::open(root, settings.inbox_options(), get_random_u64)
+    let ambient = Ambient { chance: get_random_u64, now: now_ms, wall_s };
+    let inbox = Inbox::open(root, settings.inbox_options(), ambient)
         .map_err(|error| cannot_open(&settings.inbox, error))?;
     let listeners =
         settings.listen.iter().map(|&it| Listener::bind(it)).collect::<Result<Vec<_>, _>>()?;
     let addresses: Vec<SocketAddr> = listeners.iter().map(|it| it.address).collect();
     let form = settings.form();
     form.tell(&Event::Listening { addresses: &addresses, inbox: &settings.inbox });
-    let shared = Rc::new(Shared { inbox, limits: settings.limits(), form });
+    let shared =
+        Rc::new(Shared { inbox, limits: settings.limits(), form, orphans: Orphans::default() });
     let connections_max = settings.max_connections as usize;
     let mut server = Server {
         shared,
@@ -42,6 +46,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
         connections: BTreeMap::new(),
         next: 0,
         accept_from: 0,
+        heard: 0,
         timer: None,
     };
     loop {
@@ -59,6 +64,8 @@ struct Server {
     next: u64,
     /// When the next connection may be accepted.
     accept_from: Millis,
+    /// The news of the inbox that were heard.
+    heard: u64,
     /// The earliest moment that anything waits for.
     timer: Option<(Millis, Pollable)>,
 }
@@ -83,12 +90,12 @@ impl Server {
     /// Waits until something is ready; what it is.
     fn wait(&mut self) -> Vec<Owner> {
         let now = now_ms();
-        let mut earliest = None;
+        let mut earliest = self.shared.inbox.next_turn();
         let mut ready: Vec<&Pollable> = Vec::new();
         let mut owners = Vec::new();
         let accepting = self.connections.len() < self.connections_max;
         if accepting && self.accept_from > now {
-            earliest = Some(self.accept_from);
+            earliest = Some(earliest.map_or(self.accept_from, |at| at.min(self.accept_from)));
         } else if accepting {
             for (index, listener) in self.listeners.iter().enumerate() {
                 ready.push(&listener.ready);
@@ -137,14 +144,37 @@ impl Server {
         turns.extend(self.connections.iter().filter(|(_, live)| due(live)).map(|(&id, _)| id));
         turns.sort_unstable();
         turns.dedup();
-        for id in turns {
-            let Some(live) = self.connections.get_mut(&id) else { continue };
+        self.give_turns(&turns);
+        self.shared.inbox.turn();
+        self.spread_news();
+    }
+
+    fn give_turns(&mut self, ids: &[u64]) {
+        for id in ids {
+            let Some(live) = self.connections.get_mut(id) else { continue };
             match live.connection.turn() {
                 Turn::Again => live.again = true,
                 Turn::Waits => live.again = false,
-                Turn::Over => drop(self.connections.remove(&id)),
+                Turn::Over => drop(self.connections.remove(id)),
             }
         }
+    }
+
+    /// Lets connections hear what others, or the clock, have done to their uploads.
+    fn spread_news(&mut self) {
+        let news = self.shared.inbox.news();
+        if std::mem::replace(&mut self.heard, news) == news {
+            return;
+        }
+        tell_orphans(&self.shared);
+        let mut woken = Vec::new();
+        for (&id, live) in &mut self.connections {
+            if live.connection.is_waiting_for_room() || live.connection.has_news() {
+                live.connection.hear_news();
+                woken.push(id);
+            }
+        }
+        self.give_turns(&woken);
     }
 
     /// Accepts what there is, up to the limits; the numbers of the connections.
@@ -169,6 +199,11 @@ impl Server {
         }
         accepted
     }
+}
+
+/// Seconds since 1970; 0 for a clock that is before.
+fn wall_s() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
 fn cannot_open(path: &str, error: OpenError) -> Failed {

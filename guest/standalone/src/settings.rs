@@ -53,6 +53,36 @@ pub(crate) struct Settings {
     #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
     durability: DurabilityRule,
 
+    /// After how many bytes of a large upload what came of it is kept, at the latest
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        value_parser = size,
+        env = "SANDPORT_WATERMARK_SIZE"
+    )]
+    watermark_size: u64,
+
+    /// After how long, at the latest
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "2s",
+        value_parser = duration,
+        env = "SANDPORT_WATERMARK_TIME"
+    )]
+    watermark_time: Duration,
+
+    /// How long an upload that was cut waits for its sender to come back
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "7d",
+        value_parser = duration,
+        env = "SANDPORT_EXPIRE_PARTIAL"
+    )]
+    expire_partial: Duration,
+
     /// The largest file [default: no limit but the disk]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
     max_file: Option<u64>,
@@ -169,6 +199,10 @@ impl Settings {
             },
             size_max: self.max_file,
             classic_name: self.classic_name.clone(),
+            watermark_bytes: self.watermark_size,
+            watermark_interval_ms: u64::try_from(self.watermark_time.as_millis())
+                .unwrap_or(u64::MAX),
+            partial_expiry_s: Some(self.expire_partial.as_secs()),
         }
     }
 
@@ -213,13 +247,19 @@ fn size(text: &str) -> Result<u64, String> {
         .map_err(|_| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
 }
 
-/// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`.
+/// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`, `7d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
-    match parsed {
+    match parsed.or_else(|| days(text)) {
         Some(duration) if duration >= Duration::from_millis(1) => Ok(duration),
-        _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m")),
+        _ => Err(String::from("write a length of time with a unit: 60s, 500ms, 2m, 7d")),
     }
+}
+
+/// Days of 24 hours, which the other notation leaves to calendars.
+fn days(text: &str) -> Option<Duration> {
+    let days: u64 = text.strip_suffix('d')?.trim_end().parse().ok()?;
+    days.checked_mul(24 * 3_600).map(Duration::from_secs)
 }
 
 fn entry_name(text: &str) -> Result<EntryName, String> {
@@ -257,10 +297,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_is_as_an_inbox_has_it() {
+        let Ok(Asked::Serve(settings)) = read("") else { panic!("it is refused") };
+        let (said, usual) = (settings.inbox_options(), Options::default());
+        assert_eq!(said.watermark_bytes, usual.watermark_bytes);
+        assert_eq!(said.watermark_interval_ms, usual.watermark_interval_ms);
+        assert_eq!(said.partial_expiry_s, usual.partial_expiry_s);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_the_form_that_would() {
         for (line, said) in [
             ("--listen localhost:7", "write an IP address"),
             ("--idle-timeout soon", "write a length of time"),
+            ("--expire-partial 99999999999999999999d", "write a length of time"),
             ("--max-file much", "write a number of bytes"),
             ("--classic-name ../x", "dots only"),
             ("--conflict fight", "rename, refuse, replace"),

@@ -13,11 +13,11 @@ use sandport_protocol::inbox::{
 };
 use sandport_protocol::{EntryKind, Extent, Offer, Refusal, RefusalCode};
 use sandport_standalone::inbox::{Durability, Inbox, Look, Options, Verdict};
-use std_disk::{LINKS_FAIL, StdFolder};
+use std_disk::{LINKS_FAIL, StdFolder, ambient};
 
 fn open(dir: &Path, durability: Durability, conflict: Conflict) -> Inbox<StdFolder> {
     let options = Options { conflict, durability, ..Options::default() };
-    Inbox::open(StdFolder::new(dir), options, || 1).unwrap()
+    Inbox::open(StdFolder::new(dir), options, ambient()).unwrap()
 }
 
 fn send(inbox: &Inbox<StdFolder>, name: &str, content: &[u8]) -> Result<bool, Refusal> {
@@ -34,7 +34,7 @@ fn send(inbox: &Inbox<StdFolder>, name: &str, content: &[u8]) -> Result<bool, Re
         Verdict::Accepted(mut upload) => {
             upload.body(Extent { offset: 0, length: None })?;
             upload.write(content);
-            upload.commit(content.len() as u64, None).map(|_| true)
+            upload.commit(content.len() as u64, None).outcome().unwrap().clone().map(|_| true)
         }
         Verdict::Stored(_) => Ok(false),
         Verdict::DigestFirst => unreachable!("the offer has a digest"),

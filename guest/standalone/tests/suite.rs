@@ -5,13 +5,16 @@
 mod std_disk;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::rc::Rc;
 
-use sandport_protocol::inbox::suite::{self, Begun, Settings, Subject};
-use sandport_protocol::{Digest, EntryName, Extent, Offer, Receipt, Refusal};
+use sandport_protocol::inbox::suite::{self, Begun, Finished, Settings, Subject};
+use sandport_protocol::{Digest, EntryName, Extent, Offer, Refusal};
 use sandport_standalone::inbox::{Durability, Inbox, Options, Upload, Verdict};
-use std_disk::StdFolder;
+use std_disk::{StdFolder, ambient};
 use tempfile::TempDir;
+
+/// Most turns of an inbox until it has done what it has to do.
+const TURNS_MAX: usize = 100;
 
 sandport_protocol::inbox_suite!(make);
 
@@ -24,26 +27,21 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
         durability: if settings.durable { Durability::Commit } else { Durability::None },
         size_max: settings.size_max,
         classic_name: settings.classic_name.as_ref().map(|name| EntryName::parse(name).unwrap()),
+        ..Options::default()
     };
     let inbox = open(&dir, &options);
     Box::new(Bench { _folder: folder, dir, options, inbox })
 }
 
-fn open(dir: &Path, options: &Options) -> Inbox<StdFolder> {
-    Inbox::open(StdFolder::new(dir), options.clone(), chance).unwrap()
-}
-
-/// Numbers that differ in both halves.
-fn chance() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    LAST.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+fn open(dir: &Path, options: &Options) -> Rc<Inbox<StdFolder>> {
+    Rc::new(Inbox::open(StdFolder::new(dir), options.clone(), ambient()).unwrap())
 }
 
 struct Bench {
     _folder: TempDir,
     dir: PathBuf,
     options: Options,
-    inbox: Inbox<StdFolder>,
+    inbox: Rc<Inbox<StdFolder>>,
 }
 
 impl Subject for Bench {
@@ -59,31 +57,55 @@ impl Subject for Bench {
         Ok(match self.inbox.answer(offer)? {
             Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
             Verdict::DigestFirst => suite::Verdict::DigestFirst,
-            Verdict::Accepted(upload) => suite::Verdict::Accepted(Box::new(Received(upload))),
+            Verdict::Accepted(upload) => {
+                let inbox = Rc::clone(&self.inbox);
+                suite::Verdict::Accepted(Box::new(Received { inbox, upload }))
+            }
         })
+    }
+
+    fn wait_idle(&self) {
+        // Whatever can be done at once is done.
     }
 }
 
-struct Received(Upload<StdFolder>);
+struct Received {
+    inbox: Rc<Inbox<StdFolder>>,
+    upload: Upload<StdFolder>,
+}
 
 impl Begun for Received {
     fn missing(&self) -> Vec<Extent> {
-        self.0.missing()
+        self.upload.missing()
     }
 
     fn body(&mut self, extent: Extent) -> Result<(), Refusal> {
-        self.0.body(extent)
+        self.upload.body(extent)
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
+        self.upload.write(bytes);
     }
 
     fn fault(&self) -> Option<Refusal> {
-        self.0.fault().cloned()
+        self.upload.fault().cloned()
     }
 
-    fn commit(self: Box<Self>, size: u64, digest: Option<Digest>) -> Result<Receipt, Refusal> {
-        self.0.commit(size, digest).map(|published| published.receipt())
+    fn finish(self: Box<Self>, size: u64, digest: Option<Digest>) -> Finished {
+        let Self { inbox, upload } = *self;
+        let commit = upload.commit(size, digest);
+        Box::new(move || {
+            for _ in 0..TURNS_MAX {
+                if let Some(outcome) = commit.outcome() {
+                    return outcome.clone().map(|published| published.receipt());
+                }
+                inbox.turn();
+            }
+            panic!("{TURNS_MAX} turns of the inbox, and no outcome of a commit")
+        })
+    }
+
+    fn discard(self: Box<Self>) {
+        self.upload.discard();
     }
 }

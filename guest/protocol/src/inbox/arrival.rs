@@ -9,7 +9,7 @@ use super::too_large;
 
 /// The account of one upload whose bytes come in ascending order, one body at a time.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub(super) struct Arrival {
     /// As announced; `None`: not known.
     size: Option<u64>,
     /// The largest file that the inbox takes.
@@ -30,17 +30,22 @@ pub struct Body {
 
 impl Arrival {
     /// Nothing of a file of `size` bytes, where that is known, in an inbox that takes `size_max`.
-    pub fn new(size: Option<u64>, size_max: Option<u64>) -> Self {
+    pub(super) fn new(size: Option<u64>, size_max: Option<u64>) -> Self {
         Self { size, size_max, bytes: 0, body: None, bodies: 0 }
     }
 
+    /// As announced; `None`: not known.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.size
+    }
+
     /// How many bytes are here.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// What is not here yet, in ascending order. Empty: all of it is.
-    pub fn missing(&self) -> Vec<Extent> {
+    pub(super) fn missing(&self) -> Vec<Extent> {
         let length = match self.size {
             None => None,
             Some(size) if self.bytes < size => Some(size - self.bytes),
@@ -55,7 +60,7 @@ impl Arrival {
     ///
     /// `offset-mismatch`: the extent does not begin where the last one ended, goes beyond the
     /// announced size, or nothing is missing there. `invalid-state`: an earlier body still has room.
-    pub fn begin(&mut self, extent: Extent) -> Result<Body, Refusal> {
+    pub(super) fn begin(&mut self, extent: Extent) -> Result<Body, Refusal> {
         if self.body.is_some() {
             let words = "an earlier body of this upload is not finished";
             return Err(Refusal::new(RefusalCode::InvalidState, words));
@@ -89,7 +94,7 @@ impl Arrival {
     /// # Errors
     ///
     /// The fault of the upload: `too-large`, or `offset-mismatch` for more than was announced.
-    pub fn check(&self, body: Body, length: u64) -> Result<(), Refusal> {
+    pub(super) fn check(&self, body: Body, length: u64) -> Result<(), Refusal> {
         let end = self.bytes.checked_add(length);
         let Some(end) = end.filter(|&end| self.size_max.is_none_or(|most| end <= most)) else {
             return Err(too_large(self.size_max));
@@ -102,7 +107,7 @@ impl Arrival {
     }
 
     /// Counts bytes that [`Arrival::check`] let through and that were written.
-    pub fn add(&mut self, body: Body, length: u64) {
+    pub(super) fn add(&mut self, body: Body, length: u64) {
         self.bytes = self.bytes.saturating_add(length);
         if body.end == Some(self.bytes) {
             self.body = None;
@@ -110,7 +115,7 @@ impl Arrival {
     }
 
     /// Ends a body, wherever it is.
-    pub fn end(&mut self, body: Body) {
+    pub(super) fn end(&mut self, body: Body) {
         if self.body == Some(body.number) {
             self.body = None;
         }
@@ -121,7 +126,7 @@ impl Arrival {
     /// # Errors
     ///
     /// `digest-mismatch`.
-    pub fn check_size(&self, size: u64) -> Result<(), Refusal> {
+    pub(super) fn check_size(&self, size: u64) -> Result<(), Refusal> {
         if self.bytes == size && self.size.is_none_or(|announced| announced == size) {
             return Ok(());
         }

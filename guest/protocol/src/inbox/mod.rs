@@ -8,7 +8,9 @@ mod arrival;
 mod choice;
 #[cfg(feature = "std")]
 mod compaction;
+mod even_clock;
 mod failure;
+mod in_order;
 #[cfg(feature = "std")]
 mod index;
 mod log_reader;
@@ -17,11 +19,13 @@ mod receipt_log;
 #[cfg(feature = "suite")]
 pub mod suite;
 
-pub use arrival::{Arrival, Body, check_digest};
+pub use arrival::{Body, check_digest};
 pub use choice::{Chosen, Conflict, Occupant, choose_name};
 #[cfg(feature = "std")]
 pub use compaction::{COMPACT_ENTRIES_MIN, Compaction, is_compaction_due};
+pub use even_clock::{EvenClock, Reading};
 pub use failure::Failure;
+pub use in_order::InOrder;
 #[cfg(feature = "std")]
 pub use index::{Index, Known};
 pub use log_reader::{LogItem, LogReader};

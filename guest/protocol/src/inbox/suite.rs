@@ -14,8 +14,11 @@ use std::time::{Duration, SystemTime};
 use std::vec::Vec;
 use std::{format, vec};
 
+mod resume;
+
 use super::Conflict;
 use crate::{Digest, EntryKind, Extent, Offer, Receipt, Refusal, RefusalCode};
+pub use resume::*;
 
 /// The settings of an inbox under test.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +40,13 @@ pub trait Subject {
 
     /// Answers an offer.
     fn answer(&self, offer: &Offer) -> Result<Verdict, Refusal>;
+
+    /// Waits until nothing is under way that nobody waits for.
+    fn wait_idle(&self);
 }
+
+/// What becomes of a commit: it is waited for.
+pub type Finished = Box<dyn FnOnce() -> Result<Receipt, Refusal>>;
 
 /// What became of an offer. Folders that are on their way are waited for.
 pub enum Verdict {
@@ -58,8 +67,16 @@ pub trait Begun {
 
     fn fault(&self) -> Option<Refusal>;
 
+    /// Commits.
+    fn finish(self: Box<Self>, size: u64, digest: Option<Digest>) -> Finished;
+
     /// Commits, and waits for the outcome.
-    fn commit(self: Box<Self>, size: u64, digest: Option<Digest>) -> Result<Receipt, Refusal>;
+    fn commit(self: Box<Self>, size: u64, digest: Option<Digest>) -> Result<Receipt, Refusal> {
+        self.finish(size, digest)()
+    }
+
+    /// Gives it up.
+    fn discard(self: Box<Self>);
 }
 
 /// Makes an inbox.
@@ -94,6 +111,21 @@ macro_rules! inbox_suite {
             modification_times_are_kept
             a_size_that_is_not_known_before
             what_an_earlier_run_left_in_staging_is_removed
+            an_upload_goes_on_where_its_connection_was_cut
+            an_upload_goes_on_after_a_restart_and_another
+            what_is_kept_of_a_journal_that_was_cut_anywhere_goes_on
+            ranges_come_in_any_order_at_chunk_groups_and_once
+            a_later_run_takes_an_upload_over_and_an_earlier_one_does_not
+            two_connections_bring_one_file_and_both_get_its_receipt
+            a_connection_that_leaves_before_its_part_is_here_fails_the_commit_of_others
+            an_upload_that_begins_anew_has_nothing_of_the_old_one
+            a_key_stands_for_one_file
+            nothing_stays_of_what_is_not_what_was_to_be_sent
+            an_upload_that_is_given_up_leaves_nothing
+            what_is_left_of_a_file_that_came_otherwise_is_removed
+            a_short_file_with_a_key_is_as_one_without
+            a_stream_whose_receipt_was_lost_is_found_again_by_its_key
+            a_resumed_upload_follows_the_conflict_rule
         }
     };
     ($make:expr; $($name:ident)*) => {

@@ -31,6 +31,7 @@
 //! twice holds as it was said first: an inbox takes no byte a second time while it has it.
 
 mod codec;
+mod id;
 mod ranges;
 mod tree;
 
@@ -38,6 +39,7 @@ pub use codec::{
     BEGINNING_BYTES_MAX, Begun, Entry, Inspected, JournalError, JournalId, Kept, MAGIC,
     PAYLOAD_BYTES_MAX, Recovered, Recovery, Tail, VERSION, Writer, beginning, inspect, recover,
 };
+pub use id::PartialId;
 pub use ranges::Ranges;
 pub use tree::{ChainingValue, Tree, group_hasher};
 

@@ -62,8 +62,8 @@ mod worlds;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::journal::{Ranges, Tree};
-use crate::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
+use crate::journal::{GROUP_BYTES, Ranges, Tree};
+use crate::{Digest, Extent, Millis, Offer, Refusal, RefusalCode, Resume, ResumeMode};
 
 use bodies::{Bodies, Left};
 pub use bringing::{Grant, Write};
@@ -74,6 +74,11 @@ use mutation::{Mutant, is};
 use owners::Owners;
 use step::Step;
 pub use work::{Done, Effect, Held, Work};
+
+/// The resume key of an offer that is worth a journal: of a file that may be longer than a chunk group.
+pub fn resumable(offer: &Offer) -> Option<Resume> {
+    offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
+}
 
 /// What one connection has of an upload. Numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

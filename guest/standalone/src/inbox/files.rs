@@ -40,6 +40,13 @@ pub trait Folder: Clone {
     /// Those of the disk.
     fn open(&self, name: &str) -> Result<Self::File, DiskError>;
 
+    /// Opens a regular file to read and write, never through a link; `None`: there is none, or something else has the
+    /// name.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn find(&self, name: &str) -> Result<Option<Self::File>, DiskError>;
+
     /// The names in it.
     ///
     /// # Errors

@@ -7,8 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sandport_protocol::inbox::{EvenClock, Reading};
+
 use super::Core;
-use super::care::{EvenClock, Reading, Rule, sweep};
+use super::care::{self, Rule, sweep};
 use super::threads::start_thread;
 
 /// How often is looked for what is due. Seldom enough to cost nothing; no age matters to the hour.
@@ -45,7 +47,7 @@ impl Drop for Expiry {
 fn run(core: &Core, expiry: Duration, stopped: &Receiver<()>) {
     let mut clock = EvenClock::default();
     loop {
-        pass(core, expiry, &mut clock, Reading::now());
+        pass(core, expiry, &mut clock, care::now());
         if stopped.recv_timeout(PASS_INTERVAL) != Err(RecvTimeoutError::Timeout) {
             return;
         }

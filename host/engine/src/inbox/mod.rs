@@ -50,6 +50,7 @@ use rustix::fs::Stat;
 use sandport_protocol::inbox::{
     self as rules, taken, taken_by_other, taken_by_other_name, too_large,
 };
+use sandport_protocol::upload as upload_rules;
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode, Resume};
 
 pub use capabilities::Limitation;
@@ -342,7 +343,7 @@ impl Inbox {
             executable: offer.executable,
             copy,
         };
-        if let Some(resume) = partial::resumable(offer) {
+        if let Some(resume) = upload_rules::resumable(offer) {
             return self.open_resumable(offer, &plan, resume).await;
         }
         let bytes = plan.with_copy(offer.size);

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blake3::Hasher;
-use sandport_protocol::inbox::{Arrival, Body, check_digest};
+use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
 use super::commit::{Job, Pending, Work};
@@ -38,23 +37,20 @@ struct Shared {
 
 /// What has arrived.
 struct Receiving {
+    upload: InOrder,
+    stage: Stage,
+}
+
+/// Where it lies, and the room that it takes there.
+struct Stage {
     /// Made with the first byte.
     staged: Option<StagedFile>,
-    hash: Hash,
-    arrival: Arrival,
     /// Its part of the quota, where there is one.
     reservation: Option<Reservation>,
     /// What it is still to bring of the free space, where that matters.
     claim: Option<Claim>,
     /// How many bytes there are when the free space is looked at again, where a floor is kept.
     floor_checked_at: u64,
-}
-
-enum Hash {
-    Empty,
-    /// The content came in one piece, as that of small files does: no state to carry along.
-    Whole(blake3::Hash),
-    Running(Box<Hasher>),
 }
 
 impl Transient {
@@ -66,12 +62,8 @@ impl Transient {
         claim: Option<Claim>,
     ) -> Self {
         let receiving = Receiving {
-            staged: None,
-            hash: Hash::Empty,
-            arrival: Arrival::new(plan.size, core.options.size_max),
-            reservation,
-            claim,
-            floor_checked_at: 0,
+            upload: InOrder::new(plan.size, plan.digest, core.options.size_max),
+            stage: Stage { staged: None, reservation, claim, floor_checked_at: 0 },
         };
         let shared = Shared {
             core: Arc::clone(core),
@@ -87,7 +79,7 @@ impl Transient {
         self.shared
             .receiving()
             .as_ref()
-            .map_or_else(Vec::new, |receiving| receiving.arrival.missing())
+            .map_or_else(Vec::new, |receiving| receiving.upload.missing())
     }
 
     /// # Errors
@@ -98,7 +90,7 @@ impl Transient {
         }
         let mut guard = self.shared.receiving();
         let receiving = guard.as_mut().ok_or(RefusalCode::InvalidState)?;
-        let body = receiving.arrival.begin(extent)?;
+        let body = receiving.upload.begin(extent)?;
         Ok(TransientBody { shared: Arc::clone(&self.shared), body })
     }
 
@@ -129,8 +121,8 @@ impl Drop for Transient {
     fn drop(&mut self) {
         // A body may outlive the upload; what is staged does not.
         let receiving = self.shared.receiving().take();
-        if let Some(Receiving { staged: Some(staged), arrival, .. }) = receiving
-            && arrival.bytes() >= REMOVED_ELSEWHERE_BYTES_MIN
+        if let Some(Receiving { upload, stage: Stage { staged: Some(staged), .. } }) = receiving
+            && upload.bytes() >= REMOVED_ELSEWHERE_BYTES_MIN
         {
             self.inbox.handle.committer.remove(staged);
         }
@@ -146,38 +138,25 @@ pub(super) struct TransientBody {
 impl TransientBody {
     /// Hashes and stages `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() || self.shared.fault.get().is_some() {
-            return;
-        }
         let mut guard = self.shared.receiving();
-        let Some(receiving) = guard.as_mut() else {
+        let Some(Receiving { upload, stage }) = guard.as_mut() else {
             return;
         };
-        let Err(fault) = self.take(receiving, bytes) else {
+        let keep = |offset, bytes: &[u8]| stage.keep(&self.shared.core, offset, bytes);
+        let Err(fault) = upload.take(self.body, bytes, keep) else {
             return;
         };
         // The upload cannot be committed any more, so the disk gets its room back now.
-        receiving.staged = None;
-        (receiving.reservation, receiving.claim) = (None, None);
+        *stage = Stage { staged: None, reservation: None, claim: None, floor_checked_at: 0 };
         drop(guard);
         self.shared.fault.set(fault);
-    }
-
-    fn take(&self, receiving: &mut Receiving, bytes: &[u8]) -> Result<(), Refusal> {
-        let length = bytes.len() as u64;
-        receiving.arrival.check(self.body, length)?;
-        receiving.check_room(&self.shared.core, length)?;
-        let failed = |errno| self.shared.core.refusal("write a file", errno);
-        receiving.stage(&self.shared, bytes).map_err(failed)?;
-        receiving.arrival.add(self.body, length);
-        Ok(())
     }
 }
 
 impl Drop for TransientBody {
     fn drop(&mut self) {
         if let Some(receiving) = self.shared.receiving().as_mut() {
-            receiving.arrival.end(self.body);
+            receiving.upload.end(self.body);
         }
     }
 }
@@ -194,22 +173,13 @@ impl Shared {
         size: u64,
         digest: Option<Digest>,
     ) -> Result<FileWork, Refusal> {
-        if let Some(fault) = self.fault.get() {
-            return Err(fault.clone());
-        }
-        let Some(receiving) = receiving else {
+        let hashed = receiving.as_ref().map(|receiving| receiving.upload.finish(size, digest));
+        let (Some(receiving), Some(computed)) = (receiving, hashed.transpose()?.flatten()) else {
             return Err(RefusalCode::InvalidState.into());
         };
-        let plan = &self.plan;
-        receiving.arrival.check_size(size)?;
-        let computed = Digest::Blake3(match receiving.hash {
-            Hash::Empty => *blake3::hash(b"").as_bytes(),
-            Hash::Whole(hash) => *hash.as_bytes(),
-            Hash::Running(hasher) => *hasher.finalize().as_bytes(),
-        });
-        check_digest(computed, [digest, plan.digest].into_iter().flatten())?;
+        let (plan, stage) = (&self.plan, receiving.stage);
         let failed = |errno| self.core.refusal("finish a file", errno);
-        let mut staged = match receiving.staged {
+        let mut staged = match stage.staged {
             Some(staged) => staged,
             // An empty file had no first byte to be made with.
             None => StagedFile::create(&self.core).map_err(failed)?,
@@ -217,7 +187,7 @@ impl Shared {
         let executable = plan.executable && self.core.options.allow_executable;
         let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);
-        let (reservation, claim) = (receiving.reservation, receiving.claim);
+        let (reservation, claim) = (stage.reservation, stage.claim);
         let (identity, name) = (plan.identity.clone(), plan.name.clone());
         let mut file = FileWork::new(identity, name, staged, record, reservation);
         file.claim = claim.filter(|_| plan.copy > 0).map(|claim| Arc::new(claim) as Arc<dyn Room>);
@@ -225,10 +195,23 @@ impl Shared {
     }
 }
 
-impl Receiving {
-    /// Whether there may be `length` more bytes, which are not too many for a file.
-    fn check_room(&mut self, core: &Core, length: u64) -> Result<(), Refusal> {
-        let end = self.arrival.bytes().saturating_add(length);
+impl Stage {
+    /// Writes bytes to their place, if there may be that many.
+    fn keep(&mut self, core: &Arc<Core>, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let length = bytes.len() as u64;
+        self.check_room(core, offset.saturating_add(length), length)?;
+        let write = || {
+            let staged = match &mut self.staged {
+                Some(staged) => staged,
+                none => none.insert(StagedFile::create(core)?),
+            };
+            staged.write(bytes, offset)
+        };
+        core.with_room(length, write).map_err(|errno| core.refusal("write a file", errno))
+    }
+
+    /// Whether there may be `length` more bytes, up to `end`, which are not too many for a file.
+    fn check_room(&mut self, core: &Core, end: u64, length: u64) -> Result<(), Refusal> {
         if let Some(reservation) = &mut self.reservation {
             reservation.grow(end)?;
         }
@@ -237,30 +220,5 @@ impl Receiving {
             self.floor_checked_at = end.saturating_add(FLOOR_STEP_BYTES);
         }
         self.claim.as_ref().map_or(Ok(()), |claim| claim.bring(length))
-    }
-
-    fn stage(&mut self, shared: &Shared, bytes: &[u8]) -> rustix::io::Result<()> {
-        let offset = self.arrival.bytes();
-        let whole = offset == 0 && shared.plan.size == Some(bytes.len() as u64);
-        // One shot costs no hasher; for large pieces it would lose nothing, either.
-        if whole {
-            self.hash = Hash::Whole(blake3::hash(bytes));
-        } else {
-            match &mut self.hash {
-                Hash::Running(hasher) => drop(hasher.update(bytes)),
-                hash => {
-                    let mut hasher = Box::new(Hasher::new());
-                    hasher.update(bytes);
-                    *hash = Hash::Running(hasher);
-                }
-            }
-        }
-        shared.core.with_room(bytes.len() as u64, || {
-            let staged = match &mut self.staged {
-                Some(staged) => staged,
-                none => none.insert(StagedFile::create(&shared.core)?),
-            };
-            staged.write(bytes, offset)
-        })
     }
 }

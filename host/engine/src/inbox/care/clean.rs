@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 
-use super::clock::Reading;
+use super::clock::now;
 use super::files::Unreadable;
 use super::look::open_state;
 use super::sweep::{Leftover, LeftoverKind, Rule, Swept, sweep};
@@ -42,7 +42,7 @@ pub fn clean(dir: &Path, expiry: Duration, dry_run: bool) -> Result<Cleaned, Inb
     let (_root, state) = open_state(dir)?;
     let state_path = dir.join(RESERVED_NAME);
     let lock = lock(&state, &state_path)?;
-    let rule = Rule { now_s: Reading::now().wall_s, expiry_s: expiry.as_secs(), dry_run };
+    let rule = Rule { now_s: now().wall_s, expiry_s: expiry.as_secs(), dry_run };
     let mut swept = Swept::default();
     if let Some(partials) = open_own(&state, &state_path, FOLDER)? {
         let path = state_path.join(FOLDER);

@@ -14,7 +14,7 @@ mod partials;
 mod sweep;
 mod verify;
 
-pub(super) use clock::{EvenClock, Reading};
+pub(super) use clock::now;
 pub(super) use partials::sender_of;
 pub(super) use sweep::{Rule, sweep};
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! ID is 32 hexadecimal digits, the first half of a BLAKE3 hash of the sender's identity and the resume
-//! key ([`Id`]); the key itself is written nowhere. The second half is what the checks in the journal
+//! key ([`PartialId`](sandport_protocol::journal::PartialId)); the key itself is written nowhere. The second half is what the checks in the journal
 //! begin with. Data without a journal is worth nothing and removed at the start; a journal comes with the
 //! first watermark, so an upload that is through before has none. A journal without data is of an
 //! upload that was published: it is left behind where the name was made up, so that a sender who did
@@ -36,12 +36,11 @@ mod simulation;
 mod volume;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sandport_protocol::journal::{GROUP_BYTES, JournalId};
+pub(super) use sandport_protocol::journal::PartialId as Id;
 use sandport_protocol::upload::{Options, Upload};
-use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMode};
+use sandport_protocol::{EntryName, Refusal, RefusalCode, Resume, ResumeMode};
 use tokio::sync::{Notify, oneshot};
 
 use super::commit::Pending;
@@ -65,39 +64,6 @@ pub(super) const DATA_SUFFIX: &str = ".data";
 
 /// And those of journals.
 pub(super) const JOURNAL_SUFFIX: &str = ".journal";
-
-/// Where a resume key leads: a hash of it and of the identity that it counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Id([u8; 32]);
-
-impl Id {
-    pub(super) fn of(identity: &Identity, resume: &Resume) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("sandport 2026-11-24 resumable upload");
-        let name = identity.name().unwrap_or_default().as_bytes();
-        hasher.update(&[u8::from(!identity.is_anonymous())]);
-        hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name).update(&resume.key);
-        Self(*hasher.finalize().as_bytes())
-    }
-
-    pub(in crate::inbox) fn journal(&self) -> JournalId {
-        let mut id = JournalId::default();
-        id.copy_from_slice(&self.0[16..]);
-        id
-    }
-}
-
-impl fmt::Display for Id {
-    /// As in the names of its files.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..16].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// Whether an offer is worth a journal: one that may be longer than a group.
-pub(super) fn resumable(offer: &Offer) -> Option<Resume> {
-    offer.resume.filter(|_| offer.size.is_none_or(|size| size > GROUP_BYTES))
-}
 
 /// The uploads of an inbox that are open under a resume key.
 pub(super) struct Partials {
@@ -171,7 +137,7 @@ impl Partials {
         resume: Resume,
         published: impl Fn(&EntryName) -> Option<Verdict>,
     ) -> Result<Opened, Refusal> {
-        let id = Id::of(&plan.identity, &resume);
+        let id = Id::of(plan.identity.name(), &resume);
         let mut heeds_published = resume.mode != ResumeMode::Restart;
         loop {
             let offered = match self.find(id) {
@@ -314,7 +280,7 @@ impl Partials {
     /// Removes, in a while, what is left of an upload whose sender has its file here by other means, and so forgets
     /// the key. One that another connection is at goes on.
     pub(super) fn discard_left(self: &Arc<Self>, sender: &Identity, resume: &Resume) {
-        let (partials, id) = (Arc::clone(self), Id::of(sender, resume));
+        let (partials, id) = (Arc::clone(self), Id::of(sender.name(), resume));
         self.runtime.spawn(Box::new(move || {
             partials.discard_waiting(id);
         }));

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blake3::Hasher;
-use sandport_protocol::inbox::{Arrival, Body, check_digest};
+use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::inbox::{Complete, StorageInbox};
@@ -16,8 +15,6 @@ pub(in crate::inbox) struct StorageUpload(Arc<Shared>);
 
 struct Shared {
     name: EntryName,
-    /// What the offer said.
-    digest: Option<Digest>,
     fault: Arc<Latch<Refusal>>,
     /// `None` once the upload has ended.
     receiving: Mutex<Option<Receiving>>,
@@ -26,8 +23,7 @@ struct Shared {
 /// What has arrived.
 struct Receiving {
     incoming: Box<dyn Incoming>,
-    arrival: Arrival,
-    hasher: Box<Hasher>,
+    upload: InOrder,
 }
 
 impl StorageUpload {
@@ -37,14 +33,10 @@ impl StorageUpload {
         size_max: Option<u64>,
         incoming: Box<dyn Incoming>,
     ) -> Self {
-        let receiving = Receiving {
-            incoming,
-            arrival: Arrival::new(announced.size, size_max),
-            hasher: Box::new(Hasher::new()),
-        };
+        let upload = InOrder::new(announced.size, digest, size_max);
+        let receiving = Receiving { incoming, upload };
         Self(Arc::new(Shared {
             name: announced.name,
-            digest,
             fault: Arc::new(Latch::new()),
             receiving: Mutex::new(Some(receiving)),
         }))
@@ -55,7 +47,7 @@ impl StorageUpload {
     }
 
     pub(in crate::inbox) fn missing(&self) -> Vec<Extent> {
-        self.0.receiving().as_ref().map_or_else(Vec::new, |receiving| receiving.arrival.missing())
+        self.0.receiving().as_ref().map_or_else(Vec::new, |receiving| receiving.upload.missing())
     }
 
     pub(in crate::inbox) fn fault(&self) -> &Arc<Latch<Refusal>> {
@@ -70,7 +62,7 @@ impl StorageUpload {
         }
         let mut guard = self.0.receiving();
         let receiving = guard.as_mut().ok_or(RefusalCode::InvalidState)?;
-        let body = receiving.arrival.begin(extent)?;
+        let body = receiving.upload.begin(extent)?;
         Ok(StorageBody { shared: Arc::clone(&self.0), body })
     }
 
@@ -96,8 +88,8 @@ pub(in crate::inbox) struct StorageBody {
 impl StorageBody {
     pub(in crate::inbox) fn write(&mut self, bytes: &[u8]) {
         let mut guard = self.shared.receiving();
-        let Some(receiving) = guard.as_mut() else { return };
-        if let Err(fault) = receiving.take(self.body, bytes) {
+        let Some(Receiving { incoming, upload }) = guard.as_mut() else { return };
+        if let Err(fault) = upload.take(self.body, bytes, |_, bytes| incoming.write(bytes)) {
             // The upload cannot be committed any more.
             drop(guard.take());
             drop(guard);
@@ -109,7 +101,7 @@ impl StorageBody {
 impl Drop for StorageBody {
     fn drop(&mut self) {
         if let Some(receiving) = self.shared.receiving().as_mut() {
-            receiving.arrival.end(self.body);
+            receiving.upload.end(self.body);
         }
     }
 }
@@ -124,21 +116,9 @@ impl Shared {
         if let Some(fault) = self.fault.get() {
             return Err(fault.clone());
         }
-        let receiving = self.receiving().take().ok_or(RefusalCode::InvalidState)?;
-        receiving.arrival.check_size(size)?;
-        let computed = Digest::Blake3(*receiving.hasher.finalize().as_bytes());
-        check_digest(computed, [digest, self.digest].into_iter().flatten())?;
-        Ok(Complete { incoming: receiving.incoming, file: Arrived { size, digest: computed } })
-    }
-}
-
-impl Receiving {
-    fn take(&mut self, body: Body, bytes: &[u8]) -> Result<(), Refusal> {
-        let length = bytes.len() as u64;
-        self.arrival.check(body, length)?;
-        self.incoming.write(bytes)?;
-        self.hasher.update(bytes);
-        self.arrival.add(body, length);
-        Ok(())
+        let Receiving { incoming, upload } =
+            self.receiving().take().ok_or(RefusalCode::InvalidState)?;
+        let digest = upload.finish(size, digest)?.ok_or(RefusalCode::InvalidState)?;
+        Ok(Complete { incoming, file: Arrived { size, digest } })
     }
 }

@@ -5,11 +5,12 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use sandport_protocol::ResumeMode;
+use sandport_protocol::inbox::{EvenClock, Reading};
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Tail, Writer};
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::inbox::care::{self, EvenClock, LeftoverKind, Reading, clean, list_partials};
+use crate::inbox::care::{self, LeftoverKind, clean, list_partials};
 use crate::inbox::expiry;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -203,7 +204,7 @@ fn an_inbox_of_an_older_version_has_nothing_to_clean() {
 
 /// The server's pass, an hour after an earlier one, with the system's clock set off by some days.
 fn pass_with_clock_off(bench: &Bench, clock: &mut EvenClock, hour: i64, days_off: i64) {
-    let now = Reading::now();
+    let now = care::now();
     let reading = Reading {
         wall_s: now.wall_s + hour * 3_600 + days_off * 24 * 3_600,
         boot_s: now.boot_s + hour * 3_600,

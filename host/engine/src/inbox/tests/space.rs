@@ -5,11 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
+use sandport_protocol::inbox::{EvenClock, Reading};
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::inbox::care::{EvenClock, Reading};
+use crate::inbox::care;
 use crate::inbox::disk::Step;
 use crate::inbox::expiry;
 
@@ -220,7 +221,7 @@ fn an_upload_that_expired_makes_no_room_for_another() {
             file.set_modified(SystemTime::now() - 2 * week).unwrap();
         }
         let mut clock = EvenClock::default();
-        let now = Reading::now();
+        let now = care::now();
         let mut hour_s = 0;
         // Who closes it may be at that still.
         until("it has expired", || {

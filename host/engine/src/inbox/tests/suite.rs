@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sandport_protocol::inbox::suite::{self, Begun, Settings, Subject};
+use sandport_protocol::inbox::suite::{self, Begun, Finished, Settings, Subject};
 
 use super::*;
 
@@ -26,6 +26,10 @@ impl Subject for Bench {
 
     fn restart(&mut self) {
         self.restart();
+    }
+
+    fn wait_idle(&self) {
+        self.inbox().handle.pool.wait_idle();
     }
 
     fn answer(&self, offer: &Offer) -> Result<suite::Verdict, Refusal> {
@@ -70,7 +74,14 @@ impl Begun for Received {
         self.upload.fault()
     }
 
-    fn commit(self: Box<Self>, size: u64, digest: Option<Digest>) -> Result<Receipt, Refusal> {
-        wait(&self.upload.commit(size, digest))
+    fn finish(self: Box<Self>, size: u64, digest: Option<Digest>) -> Finished {
+        let Self { upload, body } = *self;
+        drop(body);
+        let pending = upload.commit(size, digest);
+        Box::new(move || wait(&pending))
+    }
+
+    fn discard(self: Box<Self>) {
+        self.upload.discard();
     }
 }

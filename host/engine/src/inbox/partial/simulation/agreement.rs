@@ -57,7 +57,7 @@ impl<'a> User<'a> {
     fn new(volume: &'a dyn Volume, seed: u64) -> Self {
         let resume = Resume { key: [9; 32], epoch: 0, mode: ResumeMode::TakeOver };
         let facts = Facts {
-            id: Id::of(&Identity::ANONYMOUS, &resume),
+            id: Id::of(None, &resume),
             identity: Identity::ANONYMOUS,
             name: EntryName::parse("file").unwrap(),
             is_named: true,

@@ -72,7 +72,7 @@ impl Key {
     }
 
     pub(in super::super) fn id(&self) -> Id {
-        Id::of(&Identity::ANONYMOUS, &self.resume())
+        Id::of(None, &self.resume())
     }
 }
 
