@@ -135,7 +135,7 @@ impl<S: Shell> Driver<S> {
     /// durable, or another connection took them over.
     pub fn hear_news(&mut self, shell: &mut S) {
         for (&id, upload) in &mut self.uploads {
-            if !shell.has_body(upload) {
+            if !shell.has_news(upload) {
                 continue;
             }
             if let Some(fault) = shell.fault(upload) {

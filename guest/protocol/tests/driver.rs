@@ -110,6 +110,10 @@ impl Shell for Bench {
         Ok(Spliced::Bytes(bytes.len() as u64))
     }
 
+    fn has_news(&self, _: &()) -> bool {
+        true
+    }
+
     fn has_body(&self, _: &()) -> bool {
         true
     }

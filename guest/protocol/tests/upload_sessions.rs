@@ -96,7 +96,7 @@ fn beginning_anew_removes_what_there_was() {
     let body = bench.body(first, 0);
     bench.bring(body, GROUP_BYTES);
     assert_eq!(bench.upload.offer(&offer(ResumeMode::Restart), 0), Admission::Later);
-    assert_eq!(bench.faults(), [(first, RefusalCode::Cancelled)]);
+    assert_eq!(bench.faults(), [(first, RefusalCode::Locked)]);
     assert_eq!(bench.work(), Work::Remove);
     bench.done(Done::Removed);
     assert!(bench.is_gone());

@@ -231,6 +231,10 @@ impl<'a> Shell for Link<'a> {
         live.begin(extent)
     }
 
+    fn has_news(&self, live: &Live) -> bool {
+        live.news.is_some()
+    }
+
     fn has_body(&self, live: &Live) -> bool {
         live.body.is_some() || live.held.is_some()
     }
@@ -405,8 +409,8 @@ impl Waiting {
             Some(Asked::Authenticating(Authenticating::Unknown)) | None => {}
         }
         let before = ready.len();
-        let begun = driver.uploads().filter(|live| live.body.is_some());
-        ready.extend(begun.filter_map(|live| live.news.as_ref()).map(|news| &news.ready));
+        let news = driver.uploads().filter_map(|live| live.news.as_ref());
+        ready.extend(news.map(|news| &news.ready));
         let hears_news = ready.len() > before;
         if matches!(wait.on, On::Input) {
             ready.push(&self.input_ready);

@@ -317,6 +317,10 @@ impl Shell for Link {
         Ok(Spliced::Bytes(bytes.len() as u64))
     }
 
+    fn has_news(&self, offered: &Offered) -> bool {
+        offered.upload.is_resumable()
+    }
+
     fn has_body(&self, offered: &Offered) -> bool {
         offered.upload.has_body()
     }

@@ -92,6 +92,10 @@ pub trait Shell {
     /// There will be nothing more.
     fn splice(&mut self, upload: &mut Self::Upload, max: u64) -> Result<Spliced, EndOfInput>;
 
+    /// Whether there may be something to hear of the upload without a word of the sender's: of one that can be
+    /// resumed.
+    fn has_news(&self, upload: &Self::Upload) -> bool;
+
     /// Whether a body can be spliced into: it was begun, and that did not fail.
     fn has_body(&self, upload: &Self::Upload) -> bool;
 

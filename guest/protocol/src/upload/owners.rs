@@ -88,7 +88,7 @@ impl Owners {
         Ok(Way::Evict(match claimant.mode {
             _ if is_later => taken_over(),
             ResumeMode::Restart => {
-                Refusal::new(RefusalCode::Cancelled, "the sender begins the upload anew")
+                Refusal::new(RefusalCode::Locked, "another connection begins the upload anew")
             }
             _ => Refusal::new(RefusalCode::Locked, "another connection took the upload over"),
         }))

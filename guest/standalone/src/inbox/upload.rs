@@ -64,6 +64,11 @@ impl<F: Folder> Upload<F> {
         }
     }
 
+    /// Whether it outlives its connection.
+    pub fn is_resumable(&self) -> bool {
+        matches!(self.0, Kind::Resumable(_))
+    }
+
     /// Whether there is a body to write into.
     pub fn has_body(&self) -> bool {
         match &self.0 {
