@@ -13,6 +13,7 @@ mod deceptive;
 mod dialect;
 mod extents;
 mod limits;
+mod metadata;
 mod name;
 mod types;
 
@@ -28,6 +29,10 @@ pub mod wire;
 pub use conflict::{CONFLICT_NUMBER_MAX, CONFLICT_SUFFIX_BYTES_MAX, free_number};
 pub use dialect::Dialect;
 pub use limits::*;
+pub use metadata::{
+    METADATA_BYTES_MAX, METADATA_NAME_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX,
+    Metadata,
+};
 pub use name::{
     EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX,
     RESERVED_NAME,

@@ -5,10 +5,10 @@
 use blake3::hazmat::HasherExt;
 use proptest::prelude::*;
 use sandport_protocol::journal::{
-    Begun, ChainingValue, Entry, GROUP_BYTES, JournalError, JournalId, Kept, Ranges, Tail, Tree,
-    Writer, group_hasher, inspect, recover,
+    Begun, ChainingValue, Entry, GROUP_BYTES, JournalError, JournalId, Kept, Notes, Ranges, Tail,
+    Tree, Writer, group_hasher, inspect, recover,
 };
-use sandport_protocol::{Digest, Extent};
+use sandport_protocol::{Digest, Extent, Metadata};
 
 const ID: JournalId = [3; 16];
 const BOOT: u64 = 77;
@@ -237,4 +237,73 @@ fn without_the_key_a_journal_still_tells_what_it_is_of_and_how_far_that_has_come
         let kept = recovered.kept.bytes() + recovered.tail.map_or(0, |tail| tail.length);
         assert_eq!(inspect(&damaged, BOOT, SIZE).unwrap().kept_bytes, kept, "{at}");
     }
+}
+
+#[test]
+fn what_is_known_beside_the_bytes_is_found_again() {
+    let metadata = Metadata::new(vec![("type".into(), b"text/plain".to_vec())]).unwrap();
+    let notes = Notes { metadata, keeps_empty: true };
+    let (mut writer, mut bytes) = Writer::begin(ID, begun(None));
+    writer.push(&mut bytes, &Entry::Noted(notes.clone()));
+    writer.push(&mut bytes, &Entry::Kept(entries()[0].clone()));
+    writer.push(&mut bytes, &Entry::Sized(SIZE));
+    writer.push(&mut bytes, &Entry::Kept(entries()[1].clone()));
+    let found = recover(ID, &bytes, BOOT, SIZE).unwrap();
+    assert_eq!((found.notes, found.begun.size), (notes, Some(SIZE)));
+    assert_eq!(found.kept.bytes(), 4 * GROUP_BYTES);
+    assert_eq!(found.end, bytes.len() as u64);
+}
+
+#[test]
+fn a_size_that_does_not_fit_what_was_said_before_ends_the_journal() {
+    let (mut writer, mut bytes) = Writer::begin(ID, begun(None));
+    writer.push(&mut bytes, &Entry::Kept(entries()[0].clone()));
+    let end = bytes.len() as u64;
+    for size in [2 * GROUP_BYTES - 1, 2 * GROUP_BYTES + 4] {
+        let (mut ahead, mut longer) = (writer.clone(), bytes.clone());
+        ahead.push(&mut longer, &Entry::Sized(size));
+        let found = recover(ID, &longer, BOOT, SIZE).unwrap();
+        assert_eq!((found.begun.size, found.end), (None, end));
+    }
+    let (mut writer, mut bytes) = Writer::begin(ID, begun(Some(SIZE)));
+    let end = bytes.len() as u64;
+    writer.push(&mut bytes, &Entry::Sized(SIZE + 1));
+    let found = recover(ID, &bytes, BOOT, SIZE).unwrap();
+    assert_eq!((found.begun.size, found.end), (Some(SIZE), end));
+}
+
+#[test]
+fn entries_of_an_unknown_kind_that_hold_together_are_skipped() {
+    let (bytes, ends) = journal(SIZE, &entries());
+    let known = recover(ID, &bytes, BOOT, SIZE).unwrap();
+    let (start, payload) = (ends[0], ends[0] + 20);
+    // The frame of the second entry becomes one of kind 100, and what follows is chained to that.
+    let mut unknown = bytes[payload..ends[1]].to_vec();
+    unknown[0] = 100;
+    let before: [u8; 16] = bytes[start - begun_bytes(&bytes) + 4..][..16].try_into().unwrap();
+    let mut check = blake3::Hasher::new();
+    check.update(&before).update(&unknown);
+    let check = check.finalize();
+    let mut other = bytes[..start].to_vec();
+    other.extend_from_slice(&bytes[start..start + 4]);
+    other.extend_from_slice(&check.as_bytes()[..16]);
+    other.extend_from_slice(&unknown);
+    let end = other.len() as u64;
+    let found = recover(ID, &other, BOOT, SIZE).unwrap();
+    assert_eq!((found.kept.bytes(), found.end), (0, end));
+    let mut writer = found.writer;
+    writer.push(&mut other, &Entry::Kept(entries()[0].clone()));
+    let found = recover(ID, &other, BOOT, SIZE).unwrap();
+    assert_eq!(found.kept.bytes(), 2 * GROUP_BYTES);
+    assert!(known.kept.bytes() > found.kept.bytes());
+    // Damaged, it ends the journal.
+    other[start + 25] ^= 1;
+    let found = recover(ID, &other, BOOT, SIZE).unwrap();
+    assert_eq!(found.end, start as u64);
+}
+
+/// How long the first frame of a journal is.
+fn begun_bytes(journal: &[u8]) -> usize {
+    let length = u32::from_le_bytes(journal[8..12].try_into().unwrap());
+    20 + length as usize
 }

@@ -95,8 +95,26 @@ fn beginning_anew_removes_what_there_was() {
     let first = bench.session(TAKE_OVER);
     let body = bench.body(first, 0);
     bench.bring(body, GROUP_BYTES);
-    assert_eq!(bench.upload.offer(&offer(ResumeMode::Restart), 0), Admission::Later);
+    assert_eq!(bench.upload.offer(&offer(ResumeMode::Restart), 0), Admission::Anew);
     assert_eq!(bench.faults(), [(first, RefusalCode::Locked)]);
+    assert_eq!(bench.work(), Work::Remove);
+    bench.done(Done::Removed);
+    assert!(bench.is_gone());
+}
+
+#[test]
+fn beginning_anew_discards_what_is_being_closed_and_nothing_that_comes_after() {
+    let mut bench = Bench::sized();
+    let session = bench.session(TAKE_OVER);
+    let body = bench.body(session, 0);
+    bench.bring(body, GROUP_BYTES);
+    bench.upload.end_body(body, 0);
+    bench.release(session);
+    bench.keep();
+    bench.done(Done::Kept);
+    assert!(matches!(bench.work(), Work::Park { .. }));
+    assert_eq!(bench.upload.offer(&offer(ResumeMode::Restart), 0), Admission::Anew);
+    bench.done(Done::Parked);
     assert_eq!(bench.work(), Work::Remove);
     bench.done(Done::Removed);
     assert!(bench.is_gone());

@@ -232,7 +232,7 @@ fn it_goes_on_with_what_the_native_inbox_has_left() {
     for name in partials(dir) {
         let suffix = name.split_once('.').unwrap().1;
         let partials = dir.join(".sandport/partials");
-        let native = format!("{}.{suffix}", PartialId::of(None, &RESUME));
+        let native = format!("{}.{suffix}", PartialId::of(None, &RESUME.key));
         fs::rename(partials.join(&name), partials.join(native)).unwrap();
     }
     let inbox = open(dir);
@@ -275,8 +275,8 @@ fn a_start_removes_data_without_a_journal_and_leaves_what_is_not_ours() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     drop(open(dir));
-    let id = PartialId::of(None, &RESUME);
-    let other = PartialId::of(None, &Resume { key: [8; 32], ..RESUME });
+    let id = PartialId::of(None, &RESUME.key);
+    let other = PartialId::of(None, &[8; 32]);
     for (name, bytes) in [
         (format!("{id}.data"), &b"x"[..]),
         (format!("{other}.data"), b"x"),

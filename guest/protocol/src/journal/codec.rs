@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChainingValue, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, Ranges, Tree};
+use super::ChainingValue;
+use crate::Metadata;
 
 /// The first bytes of a journal, before its version. As those of the wire, they show what a channel for
 /// text does to them.
@@ -14,7 +15,7 @@ pub const MAGIC: [u8; 7] = [0x89, b'S', b'P', b'J', b'\r', b'\n', 0x1a];
 /// The one version of the format that this crate reads and writes.
 pub const VERSION: u8 = 1;
 
-/// Longest payload of a frame. Bytes. [`GROUPS_PER_ENTRY_MAX`] chaining values, or the longest name,
+/// Longest payload of a frame. Bytes. [`GROUPS_PER_ENTRY_MAX`](super::GROUPS_PER_ENTRY_MAX) chaining values, or the longest name,
 /// with room for more.
 pub const PAYLOAD_BYTES_MAX: usize = 40 * 1024;
 
@@ -36,6 +37,23 @@ pub enum Entry {
     Begun(Begun),
     /// Some of its bytes are kept.
     Kept(Kept),
+    /// What else is to be known of it. An earlier version ends the journal here: its sender begins again.
+    Noted(Notes),
+    /// How long the file will be, in bytes, where that was not known when the upload was begun. An earlier version
+    /// ends the journal here.
+    Sized(u64),
+}
+
+/// How many kinds of entries this version knows. What is of another kind and holds together is skipped.
+const KINDS: u32 = 4;
+
+/// What is known of an upload beside what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
+    /// What its sender wants to be told again.
+    pub metadata: Metadata,
+    /// Whether it is kept however little of it is here: its key was made by the inbox.
+    pub keeps_empty: bool,
 }
 
 /// What an upload is.
@@ -98,6 +116,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// One that goes on after a frame with this check.
+    pub(super) fn after(check: [u8; CHECK_BYTES]) -> Self {
+        Self { check }
+    }
+
     /// A writer for a new journal: its first bytes, to which frames are appended.
     pub fn begin(id: JournalId, begun: Begun) -> (Self, Vec<u8>) {
         let mut bytes = MAGIC.to_vec();
@@ -121,229 +144,8 @@ impl Writer {
     }
 }
 
-/// What a journal comes to.
-#[derive(Clone, Debug)]
-pub struct Recovered {
-    /// What the upload is.
-    pub begun: Begun,
-    /// The whole groups that are kept.
-    pub tree: Tree,
-    /// The bytes of these groups.
-    pub kept: Ranges,
-    /// The group that is begun; not one of those.
-    pub tail: Option<Tail>,
-    /// Whether some of it holds for this boot of the system alone: it was not synced.
-    pub is_of_boot: bool,
-    /// Where the journal ends; what lies behind has to be cut off.
-    pub end: u64,
-    /// Goes on from there.
-    pub writer: Writer,
-}
-
-/// Reads the journal of the upload `id`, all of it at once: see [`Recovery`].
-///
-/// # Errors
-/// [`JournalError`]: nothing of it can be used.
-pub fn recover(
-    id: JournalId,
-    journal: &[u8],
-    boot: u64,
-    data_bytes: u64,
-) -> Result<Recovered, JournalError> {
-    let mut recovery = Recovery::new(id, boot, data_bytes);
-    recovery.push(journal);
-    recovery.finish()
-}
-
-/// Reads a journal piece by piece, so that no more of it is in memory than a frame and what it comes to.
-#[derive(Debug)]
-pub struct Recovery {
-    /// `None`: it is not known which upload it is of, and its first check is believed.
-    id: Option<JournalId>,
-    boot: u64,
-    data_bytes: u64,
-    /// What was pushed and is not read.
-    rest: Vec<u8>,
-    /// How many bytes were read.
-    end: u64,
-    state: Reading,
-}
-
-#[derive(Debug)]
-enum Reading {
-    /// What makes it a journal.
-    Head,
-    /// Its first entry.
-    Beginning,
-    Entries(Recovered),
-    /// It holds together up to here.
-    Ended(Result<Recovered, JournalError>),
-}
-
-impl Recovery {
-    /// Of the upload `id`. `boot` is this boot of the system, and `data_bytes` how long the data file is: what is
-    /// said of bytes beyond it does not count.
-    pub fn new(id: JournalId, boot: u64, data_bytes: u64) -> Self {
-        Self::of(Some(id), boot, data_bytes)
-    }
-
-    /// For those who do not know which upload it is of: see [`inspect`].
-    pub fn of_unknown(boot: u64, data_bytes: u64) -> Self {
-        Self::of(None, boot, data_bytes)
-    }
-
-    fn of(id: Option<JournalId>, boot: u64, data_bytes: u64) -> Self {
-        Self { id, boot, data_bytes, rest: Vec::new(), end: 0, state: Reading::Head }
-    }
-
-    /// Takes the next bytes in; `false`: what follows does not matter.
-    pub fn push(&mut self, bytes: &[u8]) -> bool {
-        self.rest.extend_from_slice(bytes);
-        let pushed = core::mem::take(&mut self.rest);
-        let mut rest = pushed.as_slice();
-        loop {
-            let before = rest.len();
-            let state = core::mem::replace(&mut self.state, Reading::Head);
-            (self.state, rest) = self.read(state, rest);
-            self.end += (before - rest.len()) as u64;
-            if rest.len() == before {
-                break;
-            }
-        }
-        if matches!(self.state, Reading::Ended(_)) {
-            return false;
-        }
-        self.rest = rest.to_vec();
-        true
-    }
-
-    /// Reads what comes next; where that is not whole, nothing.
-    fn read<'a>(&self, state: Reading, bytes: &'a [u8]) -> (Reading, &'a [u8]) {
-        match state {
-            Reading::Head if bytes.len() <= MAGIC.len() => (Reading::Head, bytes),
-            Reading::Head => match frames(bytes) {
-                Ok(rest) => (Reading::Beginning, rest),
-                Err(error) => (Reading::Ended(Err(error)), bytes),
-            },
-            Reading::Beginning => {
-                if !is_complete(bytes) {
-                    return (Reading::Beginning, bytes);
-                }
-                let Some((found, payload, rest)) = split_frame(bytes) else {
-                    return (Reading::Ended(Err(JournalError::NoBeginning)), bytes);
-                };
-                let writer = Writer { check: found };
-                let is_its = self.id.is_none_or(|id| check(&id, payload) == found);
-                match postcard::take_from_bytes(payload) {
-                    Ok((Entry::Begun(begun), [])) if is_its => {
-                        let (tree, kept, tail) = (Tree::default(), Ranges::default(), None);
-                        let (is_of_boot, end) = (false, 0);
-                        let recovered =
-                            Recovered { begun, tree, kept, tail, is_of_boot, end, writer };
-                        (Reading::Entries(recovered), rest)
-                    }
-                    _ => (Reading::Ended(Err(JournalError::NoBeginning)), bytes),
-                }
-            }
-            Reading::Entries(mut recovered) => {
-                if !is_complete(bytes) {
-                    return (Reading::Entries(recovered), bytes);
-                }
-                let mut ahead = recovered.writer.clone();
-                match frame(&mut ahead, bytes) {
-                    Some((Entry::Kept(entry), rest)) if entry.fits(recovered.begun.size) => {
-                        recovered.writer = ahead;
-                        recovered.take_in(&entry, self.boot, self.data_bytes);
-                        (Reading::Entries(recovered), rest)
-                    }
-                    _ => (Reading::Ended(Ok(recovered)), bytes),
-                }
-            }
-            Reading::Ended(recovered) => (Reading::Ended(recovered), bytes),
-        }
-    }
-
-    /// What it comes to.
-    ///
-    /// # Errors
-    /// [`JournalError`]: nothing of it can be used.
-    pub fn finish(self) -> Result<Recovered, JournalError> {
-        let mut recovered = match self.state {
-            Reading::Head => return Err(JournalError::NotAJournal),
-            Reading::Beginning => return Err(JournalError::NoBeginning),
-            Reading::Entries(recovered) | Reading::Ended(Ok(recovered)) => recovered,
-            Reading::Ended(Err(error)) => return Err(error),
-        };
-        recovered.end = self.end;
-        let data_bytes = self.data_bytes;
-        recovered.tail = recovered.tail.filter(|tail| {
-            let start = tail.group * GROUP_BYTES;
-            !recovered.kept.contains(start) && start + tail.length <= data_bytes
-        });
-        Ok(recovered)
-    }
-}
-
-impl Recovered {
-    /// What of it matters to who only lists it.
-    pub fn inspected(self) -> Inspected {
-        let Self { begun, kept, tail, .. } = self;
-        let kept_bytes = kept.bytes() + tail.map_or(0, |tail| tail.length);
-        Inspected { begun, kept_bytes }
-    }
-
-    /// Takes in an entry after the first.
-    fn take_in(&mut self, entry: &Kept, boot: u64, data_bytes: u64) {
-        if entry.boot.is_some_and(|named| named != boot || boot == 0) {
-            return;
-        }
-        self.is_of_boot |= entry.boot.is_some();
-        for (group, value) in (entry.first..).zip(&entry.groups) {
-            let (start, end) = group_range(group, self.begun.size);
-            if end <= data_bytes && !self.kept.contains(start) {
-                self.kept.insert(start, end);
-                self.tree.insert(group, *value);
-            }
-        }
-        self.tail = entry.tail.or(self.tail);
-    }
-}
-
-/// What a journal says to those who do not know which upload it is of, and only want to list it:
-/// nobody can tell whether its first entry is damaged, or whose it is. All else is as of [`recover`].
-///
-/// # Errors
-/// [`JournalError`]: nothing of it can be read.
-pub fn inspect(journal: &[u8], boot: u64, data_bytes: u64) -> Result<Inspected, JournalError> {
-    let mut recovery = Recovery::of_unknown(boot, data_bytes);
-    recovery.push(journal);
-    Ok(recovery.finish()?.inspected())
-}
-
-/// What upload a journal is of, by its beginning: as much of it as there is, or
-/// [`BEGINNING_BYTES_MAX`]. As with [`inspect`], nobody can tell whether that is damaged.
-///
-/// # Errors
-/// [`JournalError`]: nothing of it can be read.
-pub fn beginning(journal: &[u8]) -> Result<Begun, JournalError> {
-    let (_, payload, _) = split_frame(frames(journal)?).ok_or(JournalError::NoBeginning)?;
-    match postcard::take_from_bytes(payload) {
-        Ok((Entry::Begun(begun), [])) => Ok(begun),
-        _ => Err(JournalError::NoBeginning),
-    }
-}
-
-/// What can be told of a journal without its upload's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspected {
-    /// What the upload is.
-    pub begun: Begun,
-    /// How many of its bytes are kept.
-    pub kept_bytes: u64,
-}
-
 /// What follows the beginning of a journal.
-fn frames(journal: &[u8]) -> Result<&[u8], JournalError> {
+pub(super) fn frames(journal: &[u8]) -> Result<&[u8], JournalError> {
     let rest = journal.strip_prefix(&MAGIC).ok_or(JournalError::NotAJournal)?;
     match rest.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
@@ -352,44 +154,15 @@ fn frames(journal: &[u8]) -> Result<&[u8], JournalError> {
     }
 }
 
-impl Kept {
-    /// Whether it speaks of bytes that a file of that size has.
-    fn fits(&self, size: Option<u64>) -> bool {
-        let groups_max = size.unwrap_or(u64::MAX).div_ceil(GROUP_BYTES);
-        let groups_fit = self.groups.is_empty()
-            || (self.groups.len() <= GROUPS_PER_ENTRY_MAX
-                && self
-                    .first
-                    .checked_add(self.groups.len() as u64)
-                    .is_some_and(|end| end <= groups_max));
-        let tail_fits = self.tail.is_none_or(|tail| {
-            let end = tail
-                .group
-                .checked_mul(GROUP_BYTES)
-                .and_then(|start| start.checked_add(tail.length));
-            (1..GROUP_BYTES).contains(&tail.length)
-                && end.is_some_and(|end| end <= size.unwrap_or(u64::MAX))
-        });
-        groups_fit && tail_fits
-    }
-}
-
-/// The bytes of a group, given the size of the file where that is known.
-fn group_range(group: u64, size: Option<u64>) -> (u64, u64) {
-    let start = group.saturating_mul(GROUP_BYTES);
-    let end = start.saturating_add(GROUP_BYTES);
-    (start, size.map_or(end, |size| end.min(size)))
-}
-
 /// Whether `bytes` begin with all of a frame, or with what is none.
-fn is_complete(bytes: &[u8]) -> bool {
+pub(super) fn is_complete(bytes: &[u8]) -> bool {
     let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return false };
     let length = u32::from_le_bytes(*length) as usize;
     !(1..=PAYLOAD_BYTES_MAX).contains(&length) || rest.len() >= CHECK_BYTES + length
 }
 
 /// Takes a frame off the front of `bytes`: its check, its payload, and what follows.
-fn split_frame(bytes: &[u8]) -> Option<([u8; CHECK_BYTES], &[u8], &[u8])> {
+pub(super) fn split_frame(bytes: &[u8]) -> Option<([u8; CHECK_BYTES], &[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (found, rest) = rest.split_first_chunk::<CHECK_BYTES>()?;
     let length = u32::from_le_bytes(*length) as usize;
@@ -400,19 +173,26 @@ fn split_frame(bytes: &[u8]) -> Option<([u8; CHECK_BYTES], &[u8], &[u8])> {
     Some((*found, payload, rest))
 }
 
-/// The same, decoded; `None`: there is none that is whole.
-fn frame<'a>(writer: &mut Writer, bytes: &'a [u8]) -> Option<(Entry, &'a [u8])> {
+/// The same, decoded; `None`: there is none that is whole. `None` in the place of an entry: it is of an unknown kind.
+pub(super) fn frame<'a>(writer: &mut Writer, bytes: &'a [u8]) -> Option<(Option<Entry>, &'a [u8])> {
     let (found, payload, rest) = split_frame(bytes)?;
     let check = check(&writer.check, payload);
     if check != found {
         return None;
     }
-    let (entry, []) = postcard::take_from_bytes(payload).ok()? else { return None };
+    let (kind, _) = postcard::take_from_bytes::<u32>(payload).ok()?;
+    let entry = match kind < KINDS {
+        true => {
+            let (entry, []) = postcard::take_from_bytes(payload).ok()? else { return None };
+            Some(entry)
+        }
+        false => None,
+    };
     writer.check = check;
     Some((entry, rest))
 }
 
-fn check(before: &[u8; CHECK_BYTES], payload: &[u8]) -> [u8; CHECK_BYTES] {
+pub(super) fn check(before: &[u8; CHECK_BYTES], payload: &[u8]) -> [u8; CHECK_BYTES] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(before).update(payload);
     let mut check = [0; CHECK_BYTES];

@@ -3,7 +3,6 @@
 use core::fmt;
 
 use super::JournalId;
-use crate::Resume;
 
 /// What a hash of this kind is of, so that no other hash is the same.
 const CONTEXT: &str = "sandport 2026-11-24 resumable upload";
@@ -15,12 +14,12 @@ pub struct PartialId([u8; 32]);
 
 impl PartialId {
     /// That of a key of the sender who is called `identity`; `None`: the anonymous one.
-    pub fn of(identity: Option<&str>, resume: &Resume) -> Self {
+    pub fn of(identity: Option<&str>, key: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
         let name = identity.unwrap_or_default().as_bytes();
         hasher.update(&[u8::from(identity.is_some())]);
         hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name).update(&resume.key);
+        hasher.update(name).update(key);
         Self(*hasher.finalize().as_bytes())
     }
 
@@ -55,10 +54,9 @@ mod tests {
     use alloc::string::ToString as _;
 
     use super::*;
-    use crate::ResumeMode;
 
     fn id(identity: Option<&str>, key: u8) -> PartialId {
-        PartialId::of(identity, &Resume { key: [key; 32], epoch: 1, mode: ResumeMode::TakeOver })
+        PartialId::of(identity, &[key; 32])
     }
 
     #[test]

@@ -20,27 +20,30 @@
 //! The check before the first is the [`JournalId`] of the upload. So a journal counts for one upload
 //! alone, and no frame can be left out, doubled or moved.
 //!
-//! The first entry is [`Entry::Begun`], all others are [`Entry::Kept`]. An entry is appended when the
+//! The first entry is [`Entry::Begun`]. Then come [`Entry::Kept`], and where there is more to be known of the upload,
+//! [`Entry::Noted`] and [`Entry::Sized`]. An entry is appended when the
 //! bytes that it speaks of are in the data file, and (unless it names a boot) durable there.
 //!
 //! ## Recovery
 //!
 //! The first frame that is cut short, does not match its check, does not decode, or speaks of bytes
 //! beyond the size of the file ends the journal: it is cut there, and what was appended behind it is
-//! sent again. An entry that names another boot of the system than this one says nothing. What is said
+//! sent again. An entry of a kind that this version does not know, and that matches its check, is skipped. An entry that names another boot of the system than this one says nothing. What is said
 //! twice holds as it was said first: an inbox takes no byte a second time while it has it.
 
 mod codec;
 mod id;
 mod ranges;
+mod recovery;
 mod tree;
 
 pub use codec::{
-    BEGINNING_BYTES_MAX, Begun, Entry, Inspected, JournalError, JournalId, Kept, MAGIC,
-    PAYLOAD_BYTES_MAX, Recovered, Recovery, Tail, VERSION, Writer, beginning, inspect, recover,
+    BEGINNING_BYTES_MAX, Begun, Entry, JournalError, JournalId, Kept, MAGIC, Notes,
+    PAYLOAD_BYTES_MAX, Tail, VERSION, Writer,
 };
 pub use id::PartialId;
 pub use ranges::Ranges;
+pub use recovery::{Inspected, Recovered, Recovery, beginning, inspect, recover};
 pub use tree::{ChainingValue, Tree, group_hasher};
 
 /// Size of a chunk group in bytes.

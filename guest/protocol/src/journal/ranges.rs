@@ -65,6 +65,27 @@ impl Ranges {
         self.ranges.iter().map(|(start, end)| end - start).sum()
     }
 
+    /// The ranges, in ascending order: where each begins, and where it ends.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.ranges.iter().map(|(&start, &end)| (start, end))
+    }
+
+    /// What a range has beside these, in ascending order.
+    pub fn gaps_within(&self, (start, end): (u64, u64)) -> Vec<(u64, u64)> {
+        let (mut gaps, mut at) = (Vec::new(), start);
+        while at < end {
+            let here = self.ranges.range(..=at).next_back();
+            if let Some((_, &to)) = here.filter(|&(_, &to)| to > at) {
+                at = to;
+                continue;
+            }
+            let next = self.ranges.range(at..).next().map_or(end, |(&next, _)| next.min(end));
+            gaps.push((at, next));
+            at = next;
+        }
+        gaps
+    }
+
     /// What a file of `size` bytes (`None`: not known) has beside these, in ascending order.
     pub fn gaps(&self, size: Option<u64>) -> Vec<Extent> {
         let mut gaps = Vec::with_capacity(self.ranges.len() + 1);

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::checked::Checked;
 use super::mutation::{Mutant, is};
 use super::{BodyId, SessionId};
 
@@ -19,6 +20,10 @@ pub(super) struct Body {
     pub(super) credit: u64,
     /// It has a grant.
     pub(super) is_lent: bool,
+    /// Up to where that is.
+    pub(super) lent_to: u64,
+    /// What it has brought, where that is to be checked first.
+    pub(super) check: Option<Checked>,
     /// It brings nothing more than what it has a grant for.
     pub(super) is_sealed: bool,
 }
@@ -28,6 +33,8 @@ pub(super) struct Body {
 pub(super) struct Left {
     pub(super) group: Option<u64>,
     pub(super) credit: u64,
+    /// What was never found to be what it should be.
+    pub(super) checked: Option<Checked>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,10 +50,40 @@ impl Bodies {
     pub(super) fn insert(&mut self, session: SessionId, position: u64, end: Option<u64>) -> BodyId {
         self.made += 1;
         let id = BodyId(self.made);
-        let (group, credit) = (None, 0);
-        let body = Body { session, position, end, group, credit, is_lent: false, is_sealed: false };
+        let body = Body {
+            session,
+            position,
+            end,
+            group: None,
+            credit: 0,
+            is_lent: false,
+            lent_to: 0,
+            check: None,
+            is_sealed: false,
+        };
         self.bodies.insert(id, body);
         id
+    }
+
+    /// What this one brings is to be checked.
+    pub(super) fn check(&mut self, id: BodyId, checked: Checked) {
+        if let Some(body) = self.bodies.get_mut(&id) {
+            body.check = Some(checked);
+        }
+    }
+
+    /// How many are to be checked.
+    pub(super) fn checked(&self) -> usize {
+        self.bodies.values().filter(|body| body.check.is_some()).count()
+    }
+
+    /// Where the last byte ends that may be on its way.
+    pub(super) fn end_of_grants(&self) -> u64 {
+        let on_its_way = |body: &Body| {
+            let checked = body.check.as_ref().map_or(0, |checked| checked.end);
+            if body.is_lent { body.lent_to.max(checked) } else { checked }
+        };
+        self.bodies.values().map(on_its_way).max().unwrap_or(0)
     }
 
     /// One that may bring more.
@@ -55,10 +92,11 @@ impl Bodies {
     }
 
     /// Gives a grant to a body.
-    pub(super) fn lend(&mut self, id: BodyId) {
+    pub(super) fn lend(&mut self, id: BodyId, to: u64) {
         if let Some(body) = self.bodies.get_mut(&id)
             && !core::mem::replace(&mut body.is_lent, true)
         {
+            body.lent_to = to;
             self.lent += if is(Mutant::CountsGrantsTwice) { 2 } else { 1 };
         }
     }
@@ -70,6 +108,11 @@ impl Bodies {
             self.lent -= 1;
         }
         Some(body)
+    }
+
+    /// Whether it is sealed, and there is something of it still.
+    pub(super) fn is_sealed(&self, id: BodyId) -> bool {
+        self.bodies.get(&id).is_some_and(|body| body.is_sealed)
     }
 
     /// How many have a grant.
@@ -85,8 +128,8 @@ impl Bodies {
         if body.is_lent {
             return None;
         }
-        let Body { group, credit, .. } = self.bodies.remove(&id)?;
-        Some(Left { group, credit })
+        let Body { group, credit, check, .. } = self.bodies.remove(&id)?;
+        Some(Left { group, credit, checked: check })
     }
 
     /// Those of a session, or all.

@@ -118,7 +118,9 @@ impl Upload {
     /// ([`Self::pause`]).
     pub fn reserve(&mut self, id: BodyId, most: u64, now: Millis) -> u64 {
         let room = self.look(id);
-        let Some(body) = self.bodies.open(id) else { return most };
+        let Some(body) = self.bodies.open(id).filter(|body| body.check.is_none()) else {
+            return most;
+        };
         let more = room.min(most.saturating_sub(body.credit));
         body.credit += more;
         let credit = body.credit.min(most);
@@ -129,6 +131,9 @@ impl Upload {
 
     fn look(&mut self, id: BodyId) -> u64 {
         let Some(body) = self.bodies.open(id) else { return u64::MAX };
+        if body.check.is_some() {
+            return u64::MAX;
+        }
         let rest_of_group = GROUP_BYTES - body.position % GROUP_BYTES;
         self.step.room(rest_of_group, self.ledger.has_unkept_groups())
     }
@@ -139,8 +144,12 @@ impl Upload {
         let session = self.bodies.open(id)?.session;
         let grant = self.grant(id, length);
         match &grant {
-            Ok(_) => self.bodies.lend(id),
-            Err(refusal) => self.fault(session, refusal),
+            Ok(grant) => self.bodies.lend(id, grant.at + grant.length),
+            Err(refusal) => match self.bodies.open(id).and_then(|body| body.check.as_mut()) {
+                // It is its own, and not the upload's.
+                Some(checked) => drop(checked.fault.get_or_insert_with(|| refusal.clone())),
+                None => self.fault(session, refusal),
+            },
         }
         self.advance(now);
         grant.ok()
@@ -156,40 +165,58 @@ impl Upload {
         let Some(end) = end.filter(|&end| size_max.is_none_or(|most| end <= most)) else {
             return Err(too_large(size_max));
         };
-        if body.end.is_some_and(|most| end > most) {
+        if body.end.or(self.ledger.size()).is_some_and(|most| end > most) {
             let words = "more bytes than were announced";
             return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
+        }
+        if let Some(checked) = &body.check {
+            checked.check(end)?;
         }
         let at = body.position;
         let group = match body.group {
             Some(group) => group,
             None => *body.group.insert(self.ledger.claim(at)?),
         };
-        let forced = length.saturating_sub(body.credit);
-        body.credit += forced;
-        self.step.let_in(forced);
+        if body.check.is_none() {
+            let forced = length.saturating_sub(body.credit);
+            body.credit += forced;
+            self.step.let_in(forced);
+        }
         self.is_begun = true;
         let (_, group_end) = self.ledger.range(group);
         let length = length.min(group_end - at);
-        let prefix = self.ledger.prefix(group);
+        let known = body.check.as_mut().and_then(|checked| {
+            checked.end = checked.end.max(at + length);
+            checked.prefix(group)
+        });
+        let prefix = known.cloned().unwrap_or_else(|| self.ledger.prefix(group));
         Ok(Grant { body: id, group, at, length, group_end, prefix })
     }
 
     /// What a grant [brought](Grant::bring) is written.
     pub fn wrote(&mut self, grant: Grant, now: Millis) {
-        let brought = grant.brought();
-        let Grant { body: id, group, prefix, .. } = grant;
-        let is_whole = self.ledger.brought(group, prefix);
-        self.step.came(brought, now);
-        if let Some(body) = self.bodies.take_back(id) {
+        let (brought, is_whole) = (grant.brought(), grant.is_whole());
+        let Grant { body: id, group, at, prefix, .. } = grant;
+        let checked = self.bodies.take_back(id).and_then(|body| {
             body.position += brought;
             body.credit = body.credit.saturating_sub(brought);
             if is_whole {
                 body.group = None;
             }
-            if body.is_sealed {
-                self.end(id);
+            body.check.as_mut().filter(|_| !is(Mutant::CountsUnchecked))
+        });
+        if let Some(checked) = checked {
+            checked.end = at + brought;
+            checked.brought(group, prefix, is_whole);
+            if is_whole {
+                self.ledger.set_aside(group);
             }
+        } else {
+            self.ledger.brought(group, prefix, is_whole);
+            self.step.came(brought, now);
+        }
+        if self.bodies.is_sealed(id) {
+            self.end(id);
         }
         self.feed();
         self.advance(now);

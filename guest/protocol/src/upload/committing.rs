@@ -34,7 +34,7 @@ impl Upload {
     /// `digest-mismatch`: not all is here, and it never will be. `cancelled`: a session that joined has left early.
     fn check_whole(&mut self, barrier: &Barrier) -> Result<Option<Held>, Refusal> {
         let size = barrier.size;
-        let announced = self.options.size;
+        let announced = self.ledger.size();
         if barrier.is_split || announced.is_some_and(|announced| announced != size) {
             let announced = announced.unwrap_or(size);
             return Err(mismatch(format!("{size} bytes were finished of {announced}")));
@@ -92,9 +92,9 @@ impl Upload {
             return;
         }
         let is_synced = self.options.boot.is_none();
-        if !self.keep(is_synced, now) {
+        if !self.write_down(is_synced, now) {
             // It says the name to a sender that does not hear the receipt, also where nothing is to be kept.
-            self.start(Work::Keep { held: None, entries: Vec::new(), is_synced });
+            self.start(Work::Keep { held: None, size: None, entries: Vec::new(), is_synced });
         }
     }
 
@@ -110,12 +110,12 @@ impl Upload {
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         let is_wrong = refusal.code == RefusalCode::DigestMismatch;
         if !is(Mutant::ForgetsRefusals) {
-            self.effects.push_back(Effect::Refuse(refusal));
+            self.effects.push_back(Effect::Refuse(refusal.clone()));
         }
         self.effects.push_back(Effect::Changed);
         self.phase = Phase::Open;
         if is_wrong {
-            self.remove();
+            self.remove(Some(refusal));
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Which bytes of an upload are here, and which of them are kept.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec;
 use alloc::vec::Vec;
 
+use super::checked::Checked;
+use super::keeping::Keeping;
+use super::keeps::several_begun;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
 use super::{Found, Held};
-use crate::journal::{ChainingValue, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, Kept, Ranges, Tail, Tree};
+use crate::journal::{ChainingValue, GROUP_BYTES, Ranges, Tail, Tree};
 use crate::{Digest, Extent, Refusal, RefusalCode};
 
 /// Most separate ranges that an upload may consist of: what is missing between them has to fit one
@@ -28,20 +30,16 @@ pub(super) struct Ledger {
     begun: BTreeMap<u64, Prefix>,
     /// Groups that a body is at.
     claimed: BTreeSet<u64>,
+    /// Groups that a body has brought whole, and that are not checked.
+    aside: BTreeSet<u64>,
+    /// What was brought and never found to be what it should be.
+    worthless: Ranges,
     /// Whole groups that the journal does not know.
     unkept: BTreeMap<u64, ChainingValue>,
     /// The begun group that the journal knows: its number, and how many bytes.
     kept_tail: Option<(u64, u64)>,
     /// The bytes that the journal knows.
     kept: Ranges,
-}
-
-/// What is being written into the journal.
-#[derive(Clone, Debug)]
-pub(super) struct Keeping {
-    held: Option<Held>,
-    groups: BTreeMap<u64, ChainingValue>,
-    tail: Option<Tail>,
 }
 
 /// How the journal has changed, in bytes.
@@ -61,6 +59,8 @@ impl Ledger {
             whole: Ranges::default(),
             begun: BTreeMap::new(),
             claimed: BTreeSet::new(),
+            aside: BTreeSet::new(),
+            worthless: Ranges::default(),
             unkept: BTreeMap::new(),
             kept_tail: None,
             kept: Ranges::default(),
@@ -92,7 +92,8 @@ impl Ledger {
         if self.whole.contains(start) {
             return Err(mismatch("nothing is missing there"));
         }
-        if self.claimed.contains(&group) && !is(Mutant::LendsTwice) {
+        let is_taken = self.claimed.contains(&group) || self.aside.contains(&group);
+        if is_taken && !is(Mutant::LendsTwice) {
             return Err(mismatch("another connection brings these bytes"));
         }
         let begun = self.begun.get(&group);
@@ -121,17 +122,52 @@ impl Ledger {
         self.begun.get(&group).cloned().unwrap_or_else(Prefix::new)
     }
 
-    /// More of a group is here: now so much. Whether it is whole by that.
-    pub(super) fn brought(&mut self, group: u64, prefix: Prefix) -> bool {
-        let (start, end) = self.range(group);
-        if start + prefix.length() < end {
+    /// More of a group is here: now so much, and by that all of it where it `is_whole`. One that was begun before its
+    /// end was known stays begun: its first bytes may be held back still.
+    pub(super) fn brought(&mut self, group: u64, prefix: Prefix, is_whole: bool) {
+        if !is_whole {
             self.begun.insert(group, prefix);
-            return false;
+            return;
         }
+        let (_, end) = self.range(group);
         self.claimed.remove(&group);
         self.begun.remove(&group);
         self.add(group, end, prefix.value(group));
-        true
+    }
+
+    /// A checked body has brought all of a group, and is at the next.
+    pub(super) fn set_aside(&mut self, group: u64) {
+        self.claimed.remove(&group);
+        self.aside.insert(group);
+    }
+
+    /// What a checked body has brought is here. The group that it is at is given back apart.
+    pub(super) fn accept(&mut self, checked: Checked) {
+        for (group, value) in checked.whole {
+            self.aside.remove(&group);
+            self.begun.remove(&group);
+            let (_, end) = self.range(group);
+            self.add(group, end, value);
+        }
+        if let Some((group, prefix)) = checked.begun {
+            self.begun.insert(group, prefix);
+        }
+    }
+
+    /// Whether so much that is worth nothing lies in so many places that no more of that is taken.
+    pub(super) fn is_littered(&self) -> bool {
+        self.worthless.count() >= RANGES_MAX
+    }
+
+    /// It is not, and never was.
+    pub(super) fn forget_checked(&mut self, checked: &Checked) {
+        if is(Mutant::HoardsChecked) {
+            return;
+        }
+        for group in checked.whole.keys() {
+            self.aside.remove(group);
+        }
+        self.worthless.insert(checked.start, checked.end);
     }
 
     fn add(&mut self, group: u64, end: u64, value: ChainingValue) {
@@ -153,14 +189,35 @@ impl Ledger {
         (start, self.size.map_or(end, |size| end.min(size)))
     }
 
-    /// What nobody has brought and nobody is bringing.
-    pub(super) fn missing(&self) -> Vec<Extent> {
+    /// It has a size now.
+    pub(super) fn set_size(&mut self, size: u64) {
+        self.size = Some(size);
+    }
+
+    /// Where the last byte ends that is here.
+    pub(super) fn end_of_bytes(&self) -> u64 {
+        self.bytes_here().end()
+    }
+
+    /// How many bytes from the start are here, and what is not.
+    pub(super) fn here(&self) -> (u64, Vec<Extent>) {
+        let here = self.bytes_here();
+        (here.prefix(), here.gaps(self.size))
+    }
+
+    fn bytes_here(&self) -> Ranges {
         let mut here = self.whole.clone();
         for (group, prefix) in &self.begun {
             let start = group * GROUP_BYTES;
             here.insert(start, start + prefix.length());
         }
-        for group in &self.claimed {
+        here
+    }
+
+    /// What nobody has brought and nobody is bringing.
+    pub(super) fn missing(&self) -> Vec<Extent> {
+        let mut here = self.bytes_here();
+        for group in self.claimed.iter().chain(&self.aside) {
             let (start, end) = self.range(*group);
             here.insert(start, end);
         }
@@ -188,7 +245,9 @@ impl Ledger {
         let begun = self.begun.iter().filter(|(_, prefix)| prefix.held().is_none());
         let begun =
             begun.map(|(&group, prefix)| unkept(group, group * GROUP_BYTES + prefix.length()));
-        groups.chain(begun.filter(|(start, end)| start < end)).collect()
+        let here = self.bytes_here();
+        let worthless = self.worthless.iter().flat_map(|range| here.gaps_within(range));
+        groups.chain(begun.filter(|(start, end)| start < end)).chain(worthless).collect()
     }
 
     /// How many bytes from the start the journal knows.
@@ -233,6 +292,24 @@ impl Ledger {
                 _ => prefix.length(),
             },
         }
+    }
+
+    /// The one group that is begun, and how many of its bytes are here.
+    ///
+    /// # Errors
+    /// `invalid-state`: there are several.
+    pub(super) fn only_begun(&self) -> Result<Option<(u64, u64)>, Refusal> {
+        let begun = self.begun.iter().map(|(&group, prefix)| (group, prefix.length()));
+        let mut begun = begun.filter(|&(_, length)| length > 0);
+        let first = begun.next();
+        if begun.next().is_some() { Err(several_begun()) } else { Ok(first) }
+    }
+
+    /// Whether the journal knows the first `length` bytes of a group.
+    pub(super) fn knows(&self, (group, length): (u64, u64)) -> bool {
+        let is_whole = self.whole.contains(group * GROUP_BYTES);
+        let is_tail = |(known, most)| known == group && most >= length;
+        (is_whole && !self.unkept.contains_key(&group)) || self.kept_tail.is_some_and(is_tail)
     }
 
     /// What is to be written into the journal, and is on its way there by this; `None`: it knows everything
@@ -294,44 +371,8 @@ impl Ledger {
         let begun: Vec<_> =
             self.begun.iter().map(|(group, prefix)| (group, prefix.length())).collect();
         let unkept: Vec<_> = self.unkept.keys().collect();
-        (&self.whole, begun, &self.claimed, unkept, self.kept_tail, &self.kept)
-    }
-}
-
-#[cfg(all(test, feature = "std"))]
-impl Keeping {
-    /// The same.
-    pub(super) fn outline(&self) -> impl core::fmt::Debug + '_ {
-        let groups: Vec<_> = self.groups.keys().collect();
-        (groups, self.tail.map(|tail| (tail.group, tail.length)))
-    }
-}
-
-impl Keeping {
-    /// What is to be written before.
-    pub(super) fn take_held(&mut self) -> Option<Held> {
-        self.held.take()
-    }
-
-    /// As journal entries; `boot`: as of [`Kept`].
-    pub(super) fn entries(&self, boot: Option<u64>) -> Vec<Kept> {
-        let mut entries: Vec<Kept> = Vec::new();
-        for (&group, &value) in &self.groups {
-            match entries.last_mut() {
-                Some(last)
-                    if last.first + last.groups.len() as u64 == group
-                        && last.groups.len() < GROUPS_PER_ENTRY_MAX =>
-                {
-                    last.groups.push(value);
-                }
-                _ => entries.push(Kept { boot, first: group, groups: vec![value], tail: None }),
-            }
-        }
-        match entries.last_mut() {
-            Some(last) => last.tail = self.tail,
-            None => entries.push(Kept { boot, tail: self.tail, ..Kept::default() }),
-        }
-        entries
+        let apart = (&self.claimed, &self.aside, &self.worthless);
+        (&self.whole, begun, apart, unkept, self.kept_tail, &self.kept)
     }
 }
 

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::mutation::{self, Mutant, is};
 use super::owners::Barrier;
-use super::step::TAIL_BYTES_MIN;
-use super::{BodyId, Done, Effect, Left, SessionId, Upload, Work};
-use crate::{Digest, Millis, Refusal, RefusalCode};
+use super::step::{Need, TAIL_BYTES_MIN};
+use super::{Done, Effect, Ending, Keeping, Upload, Work};
+use crate::{Digest, Millis};
 
 /// How often the last watermark of an upload is tried that everybody has left. What it does not keep was never
 /// told to be kept; and who comes back is better served by what is on the disk than by one that cannot be closed.
@@ -70,11 +70,14 @@ impl Upload {
         }
         match mutation::heard(done) {
             Done::Kept => {
-                if let Some(keeping) = self.keeping.take() {
-                    let moved = self.ledger.kept(keeping);
-                    self.step.end_move(moved);
+                self.is_recorded = true;
+                self.is_size_told |= core::mem::take(&mut self.is_telling_size);
+                let moved = self.keeping.take().map(|keeping| self.ledger.kept(keeping));
+                self.step.end_move(moved.unwrap_or_default());
+                if moved.is_some() {
                     self.effects.push_back(Effect::Durable(self.ledger.durable()));
                 }
+                self.answer_kept();
                 self.mark();
                 self.feed();
             }
@@ -82,14 +85,16 @@ impl Upload {
                 if let Some(keeping) = self.keeping.take() {
                     self.ledger.not_kept(keeping);
                 }
+                self.is_telling_size = false;
+                self.refuse_kept(&refusal, false);
                 // A body that waits for it would wait for as long as that fails.
                 if self.step.fail_move(now)
                     && matches!(self.phase, Phase::Open)
                     && !is(Mutant::StarvesWaiters)
                 {
                     self.evict(&refusal);
-                    if self.options.size.is_none() {
-                        self.remove();
+                    if self.is_stream() {
+                        self.remove(Some(refusal));
                     }
                 }
                 if let Phase::Closing { tries, again_at } = &mut self.phase {
@@ -100,8 +105,8 @@ impl Upload {
                 self.feed();
             }
             Done::Unsynced(refusal) | Done::Lost(refusal) => {
-                self.keeping = None;
-                self.abandon(&refusal);
+                (self.keeping, self.is_telling_size) = (None, false);
+                self.give_up(&refusal);
             }
             Done::Written(Ok(())) => self.written(),
             Done::Written(Err(refusal)) => self.refuse(refusal),
@@ -109,10 +114,12 @@ impl Upload {
             Done::NotPublished => self.phase = Phase::Open,
             // Somebody said so while it was being closed.
             Done::Parked if self.is_unwanted => self.start(Work::Remove),
-            Done::Published | Done::Removed | Done::Parked => {
-                self.phase = Phase::Gone;
-                self.effects.push_back(Effect::Gone);
+            Done::Published => self.end_as(Ending::Published),
+            Done::Removed => {
+                let why = self.why_removed.take();
+                self.end_as(Ending::Removed(why));
             }
+            Done::Parked => self.end_as(Ending::Parked),
         }
         if !matches!(self.phase, Phase::Gone) {
             self.effects.push_back(Effect::Changed);
@@ -141,12 +148,14 @@ impl Upload {
                         }
                         Next::Remove if self.is_begun => self.leave(Work::Remove),
                         Next::Remove => {
-                            self.phase = Phase::Gone;
-                            self.effects.push_back(Effect::Gone);
+                            let why = self.why_removed.take();
+                            self.end_as(Ending::Removed(why));
                         }
                         Next::Abandon => self.park(),
                     }
                 }
+                // Somebody said so while it was being published, in vain.
+                Phase::Open if self.is_unwanted => self.remove(None),
                 Phase::Open if self.owners.is_through() => {
                     self.phase = Phase::Settling(Next::Commit);
                 }
@@ -154,11 +163,18 @@ impl Upload {
                     self.phase = Phase::Closing { tries: 0, again_at: None };
                 }
                 Phase::Open => {
-                    let grown = self.ledger.tail_growth();
-                    let groups_wait = self.ledger.has_unkept_groups();
-                    let is_first = self.ledger.kept_bytes() == 0;
-                    if !self.is_working && self.step.is_due(groups_wait, grown, is_first, now) {
-                        self.keep(self.options.boot.is_none(), now);
+                    if !self.is_working && self.waits.are_new() && !self.has_to_tell() {
+                        self.waits.ask();
+                        self.answer_kept();
+                    }
+                    let need = Need {
+                        groups_wait: self.ledger.has_unkept_groups() || self.owes(),
+                        tail_growth: self.ledger.tail_growth(),
+                        is_first: self.ledger.kept_bytes() == 0,
+                        is_waited_for: self.waits.are_new(),
+                    };
+                    if !self.is_working && self.step.is_due(need, now) {
+                        self.write_down(self.options.boot.is_none(), now);
                     }
                     self.wake_at(self.step.due(), now);
                     return;
@@ -169,7 +185,7 @@ impl Upload {
                         return;
                     }
                     if self.is_little() {
-                        self.remove();
+                        self.remove(None);
                         continue;
                     }
                     let waits = tries < LAST_TRIES_MAX && !self.is_starved;
@@ -180,7 +196,7 @@ impl Upload {
                     let syncs = self.options.boot.is_none() || self.options.syncs_at_last;
                     // One that the disk has no room for is not in the way of who makes room.
                     let is_last = tries >= LAST_TRIES_MAX || (tries > 0 && self.is_starved);
-                    if is_last || !(self.keep(syncs, now) || self.sync_at_last()) {
+                    if is_last || !(self.write_down(syncs, now) || self.sync_at_last()) {
                         self.park();
                     }
                 }
@@ -200,28 +216,37 @@ impl Upload {
 
     /// Whether so little is here that it is sooner sent again than kept.
     fn is_little(&self) -> bool {
-        self.ledger.kept_bytes() == 0
+        (!self.options.keeps_empty || is(Mutant::ForgetsEmpty))
+            && self.ledger.kept_bytes() == 0
             && !self.ledger.has_unkept_groups()
             && self.ledger.tail_growth() < TAIL_BYTES_MIN
     }
 
     /// Has written down what is here; `false`: there is nothing to write down.
-    pub(super) fn keep(&mut self, is_synced: bool, now: Millis) -> bool {
-        let Some(mut keeping) = self.ledger.keep() else {
+    pub(super) fn write_down(&mut self, is_synced: bool, now: Millis) -> bool {
+        let mut keeping = self.ledger.keep();
+        if keeping.is_none() && !self.owes() {
             self.step.nothing_to_move();
             return false;
-        };
+        }
         // What is synced holds after any boot.
         let boot = self.options.boot.filter(|_| !is_synced && !is(Mutant::TrustsOtherBoots));
-        let (held, entries) = (keeping.take_held(), keeping.entries(boot));
+        let held = keeping.as_mut().and_then(Keeping::take_held);
         let held = held.filter(|_| !is(Mutant::LosesHeldBytes));
+        let entries = keeping.as_ref().map_or_else(Vec::new, |keeping| keeping.entries(boot));
         if is(Mutant::TellsBeforeKept) {
             self.effects.push_back(Effect::Durable(self.ledger.whole_bytes()));
         }
-        self.keeping = Some(keeping);
+        self.keeping = keeping;
         self.is_unsynced = !is_synced;
         self.step.begin_move(now);
-        self.start(Work::Keep { held, entries, is_synced });
+        self.waits.ask();
+        if is(Mutant::AnswersKeepsEarly) {
+            self.answer_kept();
+        }
+        let size = self.size_to_tell();
+        self.is_telling_size = size.is_some();
+        self.start(Work::Keep { held, size, entries, is_synced });
         true
     }
 
@@ -230,7 +255,7 @@ impl Upload {
         if !core::mem::take(&mut self.is_unsynced) || !self.options.syncs_at_last {
             return false;
         }
-        self.start(Work::Keep { held: None, entries: Vec::new(), is_synced: true });
+        self.start(Work::Keep { held: None, size: None, entries: Vec::new(), is_synced: true });
         true
     }
 
@@ -256,87 +281,6 @@ impl Upload {
         if self.wake.is_none_or(|known| at < known) {
             self.wake = Some(at);
             self.effects.push_back(Effect::Wake(at));
-        }
-    }
-
-    // ---------------------------------------------------------------------------- ending
-
-    /// Removes it as soon as it has settled.
-    pub(super) fn remove(&mut self) {
-        if !matches!(self.phase, Phase::Leaving | Phase::Gone) {
-            self.phase = Phase::Settling(Next::Remove);
-        }
-    }
-
-    /// The disk has failed: whoever has it is told, and the next one begins at the last watermark.
-    fn abandon(&mut self, refusal: &Refusal) {
-        if let Phase::Settling(Next::Remove) = self.phase {
-            return;
-        }
-        if let Phase::Committing { .. } = self.phase {
-            self.effects.push_back(Effect::Refuse(refusal.clone()));
-        }
-        let was_held = self.owners.is_held();
-        self.evict(refusal);
-        // For a stream nobody comes any more who has heard of that. And entries that were never synced are not to
-        // be relied on.
-        let removes = (self.options.size.is_none() && was_held) || self.options.boot.is_some();
-        self.phase = Phase::Settling(if removes { Next::Remove } else { Next::Abandon });
-    }
-
-    /// Whether a stream that has met such a fault has ended by it: its sender cannot read it again. A disk that was
-    /// full would stay so.
-    pub(super) fn is_hopeless(&self, code: RefusalCode) -> bool {
-        let is_over = !matches!(code, RefusalCode::Locked | RefusalCode::Cancelled);
-        self.options.size.is_none() && is_over
-    }
-
-    /// Takes it from all who have it.
-    pub(super) fn evict(&mut self, why: &Refusal) {
-        let (sessions, others_were_through) = self.owners.evict();
-        for session in sessions {
-            self.effects.push_back(Effect::Fault { session, refusal: why.clone() });
-        }
-        if others_were_through {
-            self.effects.push_back(Effect::Refuse(why.clone()));
-        }
-        self.is_starved = why.code == RefusalCode::InsufficientSpace;
-        if !is(Mutant::LetsLosersWrite) {
-            self.seal(None);
-        }
-    }
-
-    /// A session has met a fault and brings nothing more.
-    pub(super) fn fault(&mut self, session: SessionId, refusal: &Refusal) {
-        if self.owners.fail(session, refusal.code) {
-            let refusal = refusal.clone();
-            self.effects.push_back(Effect::Fault { session, refusal });
-        }
-        self.seal(Some(session));
-    }
-
-    /// Seals the bodies of a session, or all.
-    pub(super) fn seal(&mut self, session: Option<SessionId>) {
-        for id in self.bodies.of(session) {
-            self.end(id);
-        }
-    }
-
-    /// Seals a body. What it leaves behind is given back, when its grant is.
-    pub(super) fn end(&mut self, id: BodyId) {
-        if let Some(Left { group, credit }) = self.bodies.seal(id) {
-            if let Some(group) = group {
-                self.ledger.give_back(group);
-            }
-            self.step.give_back(credit);
-            self.feed();
-        }
-    }
-
-    /// Lets those look again who wait for room. Whoever was sealed meanwhile finds that it swallows.
-    pub(super) fn feed(&mut self) {
-        if self.step.take_hungry() && !is(Mutant::ForgetsToWake) {
-            self.effects.push_back(Effect::Room);
         }
     }
 }

@@ -48,32 +48,41 @@
 
 mod bodies;
 mod bringing;
+mod checked;
 mod committing;
+mod ending;
+mod keeping;
+mod keeps;
 mod ledger;
 mod life;
 pub mod mutation;
 mod owners;
 mod prefix;
+mod sessions;
+mod status;
 mod step;
 mod work;
 #[cfg(all(test, feature = "std"))]
 mod worlds;
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use crate::journal::{GROUP_BYTES, Ranges, Tree};
-use crate::{Digest, Extent, Millis, Offer, Refusal, RefusalCode, Resume, ResumeMode};
+use crate::{Digest, Millis, Offer, Refusal, RefusalCode, Resume, ResumeMode};
 
 use bodies::{Bodies, Left};
 pub use bringing::{Grant, Write};
+pub use checked::{CHECKED_BYTES_MAX, CHECKED_MAX};
+use keeping::Keeping;
+use keeps::Waits;
+pub use keeps::{KEEPS_MAX, KeepId};
+use ledger::Ledger;
 pub use ledger::{BEGUN_MAX, RANGES_MAX};
-use ledger::{Keeping, Ledger};
-use life::{Next, Phase};
-use mutation::{Mutant, is};
+use life::Phase;
 use owners::Owners;
+pub use status::Progress;
 use step::Step;
-pub use work::{Done, Effect, Held, Work};
+pub use work::{Done, Effect, Ending, Held, Work};
 
 /// The resume key of an offer that is worth a journal: of a file that may be longer than a chunk group.
 pub fn resumable(offer: &Offer) -> Option<Resume> {
@@ -107,6 +116,9 @@ pub struct Options {
     pub boot: Option<u64>,
     /// Whether what came is synced when the last session has left. It always is without `boot`.
     pub syncs_at_last: bool,
+    /// Whether it is kept from its beginning, however little of it is here: somebody was told its key, and may
+    /// come with it later. What is not known is how long the file will be; its sender has the bytes all the same.
+    pub keeps_empty: bool,
 }
 
 impl Default for Options {
@@ -119,6 +131,7 @@ impl Default for Options {
             interval_ms: 2_000,
             boot: None,
             syncs_at_last: true,
+            keeps_empty: false,
         }
     }
 }
@@ -158,6 +171,9 @@ pub enum Admission {
     /// Offer again after the next [`Effect::Changed`] or [`Effect::Gone`], and when it is gone, to its successor. What
     /// is gone already tells of nothing any more.
     Later,
+    /// The same, as one that takes over: what was to be discarded is being removed, and what comes after that is
+    /// another's.
+    Anew,
     /// `locked`: a later run holds it. `invalid-state`: it is another upload that has this key.
     Refused(Refusal),
 }
@@ -182,8 +198,18 @@ pub struct Upload {
     is_starved: bool,
     /// What the journal says was not synced.
     is_unsynced: bool,
-    /// It is to be removed though it is being closed.
+    /// It is to be removed though it is being closed, or published in vain.
     is_unwanted: bool,
+    /// It has a journal.
+    is_recorded: bool,
+    /// The journal says the size, or is going to with its first entry.
+    is_size_told: bool,
+    /// The journal is being told the size.
+    is_telling_size: bool,
+    /// Those who wait for it to be kept.
+    waits: Waits,
+    /// Why it is being removed, where somebody may ask.
+    why_removed: Option<Refusal>,
     work: Option<Work>,
     effects: VecDeque<Effect>,
     /// When somebody was asked to call [`Self::due`].
@@ -216,6 +242,11 @@ impl Upload {
             is_starved: false,
             is_unsynced: false,
             is_unwanted: false,
+            is_recorded: is_begun,
+            is_size_told: true,
+            is_telling_size: false,
+            waits: Waits::default(),
+            why_removed: None,
             work: None,
             effects: VecDeque::new(),
             wake: None,
@@ -232,172 +263,6 @@ impl Upload {
     pub fn poll_work(&mut self) -> Option<Work> {
         self.work.take()
     }
-
-    // ------------------------------------------------------------------------- sessions
-
-    /// A connection wants the upload.
-    pub fn offer(&mut self, claimant: &Claimant, now: Millis) -> Admission {
-        let admission = match self.admit(claimant) {
-            Ok(admission) => admission,
-            Err(refusal) => Admission::Refused(refusal),
-        };
-        if matches!(admission, Admission::Refused(_)) && is(Mutant::LeavesRefusedOpen) {
-            return admission;
-        }
-        self.advance(now);
-        admission
-    }
-
-    fn admit(&mut self, claimant: &Claimant) -> Result<Admission, Refusal> {
-        let restarts = claimant.mode == ResumeMode::Restart;
-        match &self.phase {
-            Phase::Leaving | Phase::Gone | Phase::Settling(Next::Remove | Next::Abandon) => {
-                return Ok(Admission::Later);
-            }
-            Phase::Settling(Next::Commit) | Phase::Committing { .. } => {
-                if !claimant.is_same && !restarts {
-                    return Err(other_upload());
-                }
-                let expected = match &self.phase {
-                    Phase::Committing { digest, .. } => *digest,
-                    _ => None,
-                };
-                let differs = matches!((claimant.digest, expected), (Some(a), Some(b)) if a != b);
-                let is_unknown = claimant.digest.is_some() && expected.is_none();
-                let waits = !claimant.is_same || differs || is_unknown;
-                let waits = waits && !is(Mutant::AnswersOtherOffers);
-                return Ok(if waits { Admission::Later } else { Admission::Commits });
-            }
-            Phase::Open | Phase::Closing { .. } | Phase::Settling(Next::Open) => {}
-        }
-        if !claimant.is_same && !restarts {
-            return Err(other_upload());
-        }
-        let is_fresh = !self.is_begun && !self.owners.is_held() && claimant.is_same;
-        let way = self.owners.make_way(claimant)?;
-        let is_beside = matches!(way, owners::Way::Beside);
-        if let owners::Way::Evict(why) = way {
-            self.evict(&why);
-        }
-        if restarts && !is_fresh && !is(Mutant::RestartsOnOldBytes) {
-            self.phase = Phase::Settling(Next::Remove);
-            return Ok(Admission::Later);
-        }
-        let session = self.owners.admit(claimant.mode);
-        self.is_starved = false;
-        if !matches!(self.phase, Phase::Settling(_)) {
-            // Also where one that would join is of a later run.
-            let settles = self.bodies.lent() > 0 && !is_beside;
-            let settles = settles && !is(Mutant::AdmitsUnsettled);
-            self.phase = if settles { Phase::Settling(Next::Open) } else { Phase::Open };
-        }
-        Ok(Admission::Holds(session))
-    }
-
-    /// Whether it is certain what those have brought who have lost the upload.
-    pub fn is_settled(&self) -> bool {
-        !matches!(self.phase, Phase::Settling(_))
-    }
-
-    /// Whether it has ended.
-    pub fn is_gone(&self) -> bool {
-        matches!(self.phase, Phase::Gone)
-    }
-
-    /// Whether a session has it still.
-    pub fn holds(&self, session: SessionId) -> bool {
-        self.owners.has(session)
-    }
-
-    /// What nobody has brought and nobody is bringing, in ascending order.
-    pub fn missing(&self) -> Vec<Extent> {
-        self.ledger.missing()
-    }
-
-    /// How many bytes are in chunk groups that are whole.
-    pub fn whole_bytes(&self) -> u64 {
-        self.ledger.whole_bytes()
-    }
-
-    /// How many bytes from the start are kept.
-    pub fn durable(&self) -> u64 {
-        self.ledger.durable()
-    }
-
-    /// How long the file will be; `None`: not known.
-    pub fn size(&self) -> Option<u64> {
-        self.ledger.size()
-    }
-
-    /// A session is through: the file has `size` bytes and these digests. It is published when all sessions are
-    /// through.
-    ///
-    /// # Errors
-    /// `locked`: it has lost the upload.
-    pub fn commit(
-        &mut self,
-        session: SessionId,
-        size: u64,
-        digests: impl IntoIterator<Item = Digest>,
-        now: Millis,
-    ) -> Result<(), Refusal> {
-        self.seal(Some(session));
-        let finished = self.owners.finish(session, size, digests);
-        self.advance(now);
-        if finished { Ok(()) } else { Err(lost()) }
-    }
-
-    /// A session is gone. What it has brought stays; but that of a stream which has met a fault does not, because
-    /// nobody can send it again.
-    pub fn release(&mut self, session: SessionId, now: Millis) {
-        self.seal(Some(session));
-        if let Some(fault) = self.owners.leave(session) {
-            let is_last = !self.owners.is_held();
-            self.is_starved = is_last && fault == Some(RefusalCode::InsufficientSpace);
-            let is_hopeless = fault.is_some_and(|code| self.is_hopeless(code));
-            if is_last && is_hopeless && !is(Mutant::LeavesFaultyStreams) {
-                self.remove();
-            }
-        }
-        self.advance(now);
-    }
-
-    /// A session gives the upload up, for everyone who has it together with this one. One that has lost it
-    /// changes nothing.
-    pub fn discard(&mut self, session: SessionId, now: Millis) {
-        if self.owners.has(session) {
-            self.evict(&Refusal::new(RefusalCode::Cancelled, "the sender gave the upload up"));
-            self.remove();
-        }
-        self.advance(now);
-    }
-
-    /// Nobody needs it any more. Where a session has it, it goes on.
-    pub fn discard_unheld(&mut self, now: Millis) {
-        match self.phase {
-            Phase::Leaving => self.is_unwanted = true,
-            Phase::Open | Phase::Closing { .. } if !self.owners.is_held() => self.remove(),
-            _ => {}
-        }
-        self.advance(now);
-    }
-
-    /// A session has met a fault of its own.
-    pub fn fail(&mut self, session: SessionId, refusal: &Refusal, now: Millis) {
-        self.fault(session, refusal);
-        self.advance(now);
-    }
-
-    /// Takes it from all who hold it. What they have brought stays.
-    pub fn fail_all(&mut self, refusal: &Refusal, now: Millis) {
-        self.evict(refusal);
-        self.advance(now);
-    }
-}
-
-fn other_upload() -> Refusal {
-    let words = "the resume key belongs to an upload of another name or size";
-    Refusal::new(RefusalCode::InvalidState, words)
 }
 
 fn lost() -> Refusal {

@@ -73,11 +73,33 @@ pub enum Mutant {
     LeavesFaultyStreams,
     /// Who has lost an upload goes on writing.
     LetsLosersWrite,
+    /// Whoever waits for a keep is answered when it begins.
+    AnswersKeepsEarly,
+    /// Whoever waits for a keep that fails is never answered.
+    ForgetsKeeps,
+    /// Each drop is an entry in the journal, where somebody waits for it.
+    KeepsEveryDrop,
+    /// An upload whose key was told is gone when nothing of it came.
+    ForgetsEmpty,
+    /// The journal is not told a size that was set late.
+    ForgetsSizes,
+    /// An upload that was given up stays, where that was said while it was busy.
+    AbandonsHalf,
+    /// Whoever looks does not wait for those who have lost the upload.
+    LooksUnsettled,
+    /// What was begun since is discarded by who waited for something else to be.
+    RestartsAgain,
+    /// Bytes that are to be checked count before they are.
+    CountsUnchecked,
+    /// Bytes count that are not what they should be.
+    TrustsChecks,
+    /// What a checked body was at is not given back.
+    HoardsChecked,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 43] = [
         Self::SettlesWithoutWaiting,
         Self::AdmitsUnsettled,
         Self::TellsBeforeKept,
@@ -110,6 +132,17 @@ impl Mutant {
         Self::StarvesWaiters,
         Self::LeavesFaultyStreams,
         Self::LetsLosersWrite,
+        Self::AnswersKeepsEarly,
+        Self::ForgetsKeeps,
+        Self::KeepsEveryDrop,
+        Self::ForgetsEmpty,
+        Self::ForgetsSizes,
+        Self::AbandonsHalf,
+        Self::LooksUnsettled,
+        Self::RestartsAgain,
+        Self::CountsUnchecked,
+        Self::TrustsChecks,
+        Self::HoardsChecked,
     ];
 }
 

@@ -18,6 +18,10 @@ pub(super) const TAIL_BYTES_MIN: u64 = 4 * 1024;
 /// How long less than that waits at most, and the first bytes of an upload always. Milliseconds.
 pub(super) const TAIL_WAIT_MS: Millis = 60_000;
 
+/// How often in a row less than that is kept at once, because somebody waits for it. Then it waits as it does where
+/// nobody waits: a peer may ask after each byte.
+pub(super) const LITTLE_KEEPS_MAX: u32 = 32;
+
 /// What came of an upload and is not kept.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -44,6 +48,21 @@ pub(super) struct Step {
     moved_at: Option<Millis>,
     /// How often it was moved in a row for less than is worth it.
     little_moves: u32,
+    /// How often it may be moved so at once because somebody waits.
+    little_keeps: u32,
+}
+
+/// Why a watermark may have to be moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    /// Groups are whole that the journal does not know, or something else is to be said whatever has come.
+    pub(super) groups_wait: bool,
+    /// How many bytes of a begun group it does not know.
+    pub(super) tail_growth: u64,
+    /// It knows no bytes at all.
+    pub(super) is_first: bool,
+    /// Somebody waits until all is kept that is here.
+    pub(super) is_waited_for: bool,
 }
 
 impl Step {
@@ -62,6 +81,7 @@ impl Step {
             moves_at: None,
             moved_at: None,
             little_moves: 0,
+            little_keeps: LITTLE_KEEPS_MAX,
         }
     }
 
@@ -110,19 +130,20 @@ impl Step {
         }
     }
 
-    /// Whether it is to be moved now. `groups_wait`: as above; `tail_growth`: how many bytes of a begun group the
-    /// journal does not know; `is_first`: it knows none at all.
-    pub(super) fn is_due(
-        &mut self,
-        groups_wait: bool,
-        tail_growth: u64,
-        is_first: bool,
-        now: Millis,
-    ) -> bool {
+    /// Whether it is to be moved now.
+    pub(super) fn is_due(&mut self, need: Need, now: Millis) -> bool {
         if self.moving {
             return false;
         }
+        let Need { groups_wait, tail_growth, is_first, is_waited_for } = need;
         let is_worth_it = groups_wait || tail_growth >= TAIL_BYTES_MIN || is(Mutant::KeepsDrips);
+        if is_waited_for && (is_worth_it || (tail_growth > 0 && self.little_keeps > 0)) {
+            self.little_keeps = match is_worth_it {
+                true => LITTLE_KEEPS_MAX,
+                false => self.little_keeps - u32::from(!is(Mutant::KeepsEveryDrop)),
+            };
+            return true;
+        }
         let pause = if is_worth_it { 0 } else { self.pause(is_first) };
         let moved_at = *self.moved_at.get_or_insert(now);
         self.moves_at = self.due.map(|due| due.max(moved_at.saturating_add(pause)));

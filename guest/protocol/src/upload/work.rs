@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::SessionId;
+use super::{KeepId, SessionId};
 use crate::journal::Kept;
 use crate::{Digest, Millis, Refusal};
 
@@ -16,6 +16,8 @@ pub enum Work {
     Keep {
         /// Bytes that were held back so far and are to be written before.
         held: Option<Held>,
+        /// The size of the file, where it was set after the upload was begun: to be said before the entries.
+        size: Option<u64>,
         /// Where empty: it is enough that there is a journal.
         entries: Vec<Kept>,
         /// Whether they are to outlive a power cut.
@@ -103,6 +105,24 @@ pub enum Effect {
     Refuse(Refusal),
     /// [`Upload::due`](super::Upload::due) is to be called then, if not before.
     Wake(Millis),
+    /// What [`Upload::keep`](super::Upload::keep) was asked for has ended.
+    Kept {
+        /// Which one.
+        keep: KeepId,
+        /// All is kept that was here then, or why not.
+        outcome: Result<(), Refusal>,
+    },
     /// It has ended. Nothing comes of it any more.
-    Gone,
+    Gone(Ending),
+}
+
+/// What is left of an upload that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A file, under its name.
+    Published,
+    /// Nothing. With what is to be said to who asks for it later, if anything is.
+    Removed(Option<Refusal>),
+    /// What it takes to go on with it.
+    Parked,
 }

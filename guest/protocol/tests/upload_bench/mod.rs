@@ -4,7 +4,8 @@
 
 use sandport_protocol::journal::{GROUP_BYTES, Kept};
 use sandport_protocol::upload::{
-    Admission, BodyId, Claimant, Done, Effect, Grant, Held, Options, SessionId, Upload, Work,
+    Admission, BodyId, Claimant, Done, Effect, Ending, Grant, Held, KeepId, Options, SessionId,
+    Upload, Work,
 };
 use sandport_protocol::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
 
@@ -135,8 +136,25 @@ impl Bench {
         self.told().into_iter().filter_map(refusal).collect()
     }
 
+    /// How the keeps have ended of which it has told since.
+    pub(crate) fn kept(&mut self) -> Vec<(KeepId, Result<(), RefusalCode>)> {
+        let kept = |effect| match effect {
+            Effect::Kept { keep, outcome } => Some((keep, outcome.map_err(|it| it.code))),
+            _ => None,
+        };
+        self.told().into_iter().filter_map(kept).collect()
+    }
+
+    /// How it has ended, if it has told that since.
+    pub(crate) fn ending(&mut self) -> Option<Ending> {
+        self.told().into_iter().find_map(|effect| match effect {
+            Effect::Gone(ending) => Some(ending),
+            _ => None,
+        })
+    }
+
     pub(crate) fn is_gone(&mut self) -> bool {
-        self.told().contains(&Effect::Gone)
+        self.told().iter().any(|effect| matches!(effect, Effect::Gone(_)))
     }
 }
 

@@ -18,6 +18,7 @@ mod destination;
 mod disk;
 mod error;
 mod expiry;
+mod finishing;
 mod folders;
 mod health;
 mod latch;
@@ -39,6 +40,7 @@ mod unnamed;
 mod unpublished;
 mod upload;
 mod usage;
+mod wishes;
 
 use std::fmt;
 use std::os::fd::AsFd;
@@ -50,7 +52,7 @@ use rustix::fs::Stat;
 use sandport_protocol::inbox::{
     self as rules, taken, taken_by_other, taken_by_other_name, too_large,
 };
-use sandport_protocol::upload as upload_rules;
+use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode, Resume};
 
 pub use capabilities::Limitation;
@@ -58,12 +60,15 @@ pub use commit::Pending;
 pub use comparison::Comparison;
 pub(crate) use destination::Destination;
 pub use error::InboxError;
+pub use finishing::Finishing;
 pub use options::{Durability, InboxOptions, Records};
+pub use partial::Status;
 pub use sandport_protocol::inbox::Conflict;
 pub(crate) use storage::StorageInbox;
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
 pub use upload::{Body, Upload, UploadWatch};
 pub use usage::Quota;
+pub use wishes::{KEY_BYTES_MAX, Wishes};
 
 use capabilities::Capabilities;
 use commit::{Committer, Job, Work};
@@ -76,7 +81,7 @@ use health::Loss;
 use latch::Latch;
 use layout::Layout;
 use modes::Inheritances;
-use partial::{Directory, Opened, Partials, Pool};
+use partial::{Asked, Directory, Opened, Partials, Pool};
 use receipts::{Receipts, Record};
 use recognition::{Recognition, Seen};
 use space::{Claim, Space};
@@ -303,15 +308,39 @@ impl Inbox {
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
     pub async fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.open_with(sender, offer, &Wishes::default()).await
+    }
+
+    /// The same, where more is wanted than an offer says. An upload that is accepted with a new key is kept when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
+    /// not. `too-many`: `sender` has very many uploads with keys of which nothing came.
+    pub async fn open_with(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+        wishes: &Wishes,
+    ) -> Result<Verdict, Refusal> {
         self.check_health()?;
+        let made = wishes.make_key(offer)?;
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer).await,
+            EntryKind::File => self.open_file(sender, offer, made, wishes).await,
             EntryKind::Directory => self.open_folder(offer).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
-    async fn open_file(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    /// `made`: the key that the inbox has made for it.
+    async fn open_file(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+        made: Option<Resume>,
+        wishes: &Wishes,
+    ) -> Result<Verdict, Refusal> {
         let core = &self.handle.core;
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
@@ -343,8 +372,15 @@ impl Inbox {
             executable: offer.executable,
             copy,
         };
-        if let Some(resume) = upload_rules::resumable(offer) {
-            return self.open_resumable(offer, &plan, resume).await;
+        let resumable = || self.handle.partials.resumable(sender, offer);
+        if let Some(resume) = made.or_else(resumable) {
+            let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
+            let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
+            let asked = Asked { plan, is_named, resume, notes, begins };
+            return self.open_resumable(offer, asked).await;
+        }
+        if wishes.existing {
+            return Err(partial::unknown());
         }
         let bytes = plan.with_copy(offer.size);
         core.check_space(bytes, None)?;
@@ -355,25 +391,20 @@ impl Inbox {
         Ok(Verdict::Accepted(Upload::transient(upload)))
     }
 
-    /// An offer with a resume key, of a file that is long enough for it to matter.
-    async fn open_resumable(
-        &self,
-        offer: &Offer,
-        plan: &Plan,
-        resume: Resume,
-    ) -> Result<Verdict, Refusal> {
+    /// An offer with a key that leads to an upload, or is to.
+    async fn open_resumable(&self, offer: &Offer, asked: Asked) -> Result<Verdict, Refusal> {
         let Handle { core, partials, .. } = &*self.handle;
+        let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
         core.check_new_folders(plan.name.parent()).await?;
-        let named = offer.name.is_some();
         let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
             core.already_here(&plan.identity, name, offer)
         };
         let news = core.usage.as_ref().map(|usage| usage.count_news());
-        let opened = match (partials.open(plan, named, resume, &published).await, news) {
+        let opened = match (partials.open(asked.clone(), &published).await, news) {
             (Err(refusal), Some(Some(news))) if refusal.code == RefusalCode::InsufficientSpace => {
                 news.await;
-                partials.open(plan, named, resume, &published).await
+                partials.open(asked, &published).await
             }
             (opened, _) => opened,
         };
@@ -387,6 +418,16 @@ impl Inbox {
                     if offer.size.is_some() {
                         session.fail(&refusal);
                     }
+                    return Err(refusal);
+                }
+                if session.keeps_empty()
+                    && let Some(size) = offer.size
+                {
+                    session.set_size(size)?;
+                }
+                // Whoever is told the key finds the upload, whatever happens from now on.
+                if is_new && let Err(refusal) = session.keep().ready().await {
+                    session.discard();
                     return Err(refusal);
                 }
                 Verdict::Accepted(Upload::resumable(self, session))

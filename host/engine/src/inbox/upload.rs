@@ -6,12 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::{Digest, EntryName, Extent, Refusal};
+use sandport_protocol::{Algorithm, Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::Inbox;
 use super::commit::{Committer, Job, Pending, Work};
+use super::finishing::Finishing;
 use super::latch::Latch;
-use super::partial::{Lane, Session, Signals};
+use super::partial::{Lane, Session, Signals, not_checked};
 use super::storage::{StorageBody, StorageUpload};
 use super::transient::{Transient, TransientBody};
 use crate::Identity;
@@ -86,6 +87,66 @@ impl Upload {
         }))
     }
 
+    /// The same for bytes that do not count before they are found to be what they should be: [`Body::finish`] says what
+    /// that is. Until then they are not among those that are here, durable or missing, and nobody else brings them.
+    /// Of a body that is dropped, or whose upload is taken over, nothing was ever here.
+    ///
+    /// There is room for all of it, up to
+    /// [`CHECKED_BYTES_MAX`](sandport_protocol::upload::CHECKED_BYTES_MAX).
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::body`]. `too-large`: the extent is longer than that. `too-many`: as many of the upload are being
+    /// checked as may be. `invalid-state`: the upload cannot be resumed. `other`: nothing here computes the
+    /// `algorithm`.
+    pub fn body_checked(&self, extent: Extent, algorithm: Algorithm) -> Result<Body, Refusal> {
+        match &self.0 {
+            Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
+            Kind::Resumable(session, _) => {
+                Ok(Body(BodyKind::Resumable(session.body_checked(extent, algorithm)?)))
+            }
+        }
+    }
+
+    /// What the upload is found by, and whoever has it can do all with it that its sender can: opaque, and at most
+    /// [`KEY_BYTES_MAX`](super::KEY_BYTES_MAX) long. `None`: it ends with its connection.
+    pub fn key(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Kind::Transient(_) | Kind::Stored(_) => None,
+            Kind::Resumable(session, _) => Some(session.key()),
+        }
+    }
+
+    /// Says how long the file will be, where its offer did not. Once; the same again is taken.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-state`: another size is known; or the upload cannot be resumed. `offset-mismatch`: more is here than
+    /// that. `too-large`, `quota-exceeded`, `insufficient-space`. The fault that a body latched.
+    pub fn set_size(&self, size: u64) -> Result<(), Refusal> {
+        match &self.0 {
+            Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
+            Kind::Resumable(session, _) => session.set_size(size),
+        }
+    }
+
+    /// Tells when all is kept that was written before the call, as [`Self::durable`] promises it: with
+    /// [`Durability::Full`](super::Durability::Full) also through a power cut, and else through the end of the server.
+    /// It tells that also when the upload has been dropped meanwhile, or committed.
+    ///
+    /// Less than four kilobytes more are kept at once a few dozen times, and then ever seldomer: each time costs more
+    /// room than they do, and two syncs.
+    ///
+    /// It ends with `invalid-state` where the upload cannot be resumed, or several chunk groups are begun, of which
+    /// only one can be kept; with `too-many` where very many wait; with why it cannot be kept; or with the fault of the
+    /// upload.
+    pub fn keep(&self) -> Finishing {
+        match &self.0 {
+            Kind::Transient(_) | Kind::Stored(_) => Finishing::ended(Err(without_key())),
+            Kind::Resumable(session, _) => session.keep(),
+        }
+    }
+
     /// How many bytes from the start of the file are kept whatever happens: the end of the connection
     /// and of the server, and with [`Durability::Full`](super::Durability::Full) a power cut. An
     /// upload that cannot be resumed keeps nothing.
@@ -141,6 +202,10 @@ impl Upload {
             Kind::Resumable(session, _) => session.discard(),
         }
     }
+}
+
+fn without_key() -> Refusal {
+    Refusal::new(RefusalCode::InvalidState, "the upload has no key, and ends with its connection")
 }
 
 impl fmt::Debug for Upload {
@@ -206,6 +271,24 @@ impl Body {
             BodyKind::Transient(body) => body.write(bytes),
             BodyKind::Resumable(lane) => lane.write(bytes),
             BodyKind::Stored(body) => body.write(bytes),
+        }
+    }
+
+    /// Ends it. `expected`: what the bytes of one that [is to be checked](Upload::body_checked) should hash to; if they
+    /// do, they are here. Dropping a body ends it too, and nothing of one that is to be checked is here then.
+    ///
+    /// # Errors
+    ///
+    /// `digest-mismatch`: they do not. Nothing of them is here, and the upload goes on. `too-large`: more came than may
+    /// be checked at once. `invalid-state`: there is no digest and there should be one, or the other way round. The
+    /// fault of the upload.
+    pub fn finish(self, expected: Option<Digest>) -> Result<(), Refusal> {
+        match self.0 {
+            BodyKind::Resumable(lane) => lane.finish(expected),
+            BodyKind::Transient(_) | BodyKind::Stored(_) => match expected {
+                None => Ok(()),
+                Some(_) => Err(not_checked()),
+            },
         }
     }
 

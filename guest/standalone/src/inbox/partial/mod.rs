@@ -108,7 +108,7 @@ impl<F: Folder> Partials<F> {
         resume: &Resume,
         heeds_published: bool,
     ) -> Result<Opened<F>, Refusal> {
-        let id = PartialId::of(None, resume);
+        let id = PartialId::of(None, &resume.key);
         let known = self.open.borrow().get(&id).cloned();
         let partial = match known {
             Some(partial) => partial,
@@ -177,7 +177,7 @@ impl<F: Folder> Partials<F> {
     /// Removes what is left of an upload whose sender has its file here by other means, and so forgets the key. One
     /// that a connection is at goes on.
     pub(super) fn discard_left(&self, resume: &Resume) {
-        let id = PartialId::of(None, resume);
+        let id = PartialId::of(None, &resume.key);
         let known = self.open.borrow().get(&id).cloned();
         match known {
             Some(partial) => partial.act(|state, now| state.upload.discard_unheld(now)),

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn id(key: u8) -> PartialId {
-        PartialId::of(None, &Resume { key: [key; 32], epoch: 1, mode: ResumeMode::TakeOver })
+        PartialId::of(None, &[key; 32])
     }
 
     #[test]

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sandport_protocol::upload::mutation::{Mutant, is};
-use sandport_protocol::upload::{Admission, Claimant, Done, Effect, SessionId, Upload, Work};
-use sandport_protocol::{Digest, Millis, Refusal, Resume};
+use sandport_protocol::upload::{Admission, Claimant, Effect, KeepId, SessionId, Upload};
+use sandport_protocol::{Digest, Millis, Refusal};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::Partials;
+use super::ended::Ended;
 use super::runtime::Runtime;
 use super::session::{Commit, Progress, Session, Signals};
-use super::volume::{Blob, Facts, Publication, Room, Volume};
+use super::volume::{Blob, Facts, Room, Volume};
+use super::{Asked, Partials};
 use crate::inbox::commit::Pending;
-use crate::inbox::upload::Plan;
+use crate::inbox::finishing::{Finish, Finishing};
 use crate::inbox::usage::Reservation;
 
 /// An upload under a resume key.
@@ -38,11 +39,13 @@ pub(in crate::inbox) struct Partial {
 pub(super) struct State {
     pub(super) upload: Upload,
     sessions: BTreeMap<SessionId, Arc<Signals>>,
+    /// Who waits until all is kept that was here.
+    keeps: BTreeMap<KeepId, Finish>,
     /// What sessions want that are through.
-    commit: Option<Commit>,
+    pub(super) commit: Option<Commit>,
     pending: Option<Pending>,
     /// What it is still to bring of the free space, while a session has it.
-    claim: Weak<dyn Room>,
+    pub(super) claim: Weak<dyn Room>,
 }
 
 /// What becomes of an offer.
@@ -51,6 +54,8 @@ pub(super) enum Offered {
     Commits(Pending),
     /// When the upload has changed.
     Later,
+    /// The same, as one that takes over.
+    Anew,
     /// To its successor.
     Gone,
     Refused(Refusal),
@@ -66,14 +71,21 @@ impl Partial {
     ) -> Arc<Self> {
         let progress = Progress::new(upload.durable());
         let nothing: Weak<NoRoom> = Weak::new();
-        let (sessions, commit, pending, claim) = (BTreeMap::new(), None, None, nothing);
+        let state = State {
+            upload,
+            sessions: BTreeMap::new(),
+            keeps: BTreeMap::new(),
+            commit: None,
+            pending: None,
+            claim: nothing,
+        };
         Arc::new(Self {
             facts,
             blob,
             volume: Arc::clone(partials.volume()),
             runtime: Arc::clone(partials.runtime()),
             partials: Arc::downgrade(partials),
-            state: Mutex::new(State { upload, sessions, commit, pending, claim }),
+            state: Mutex::new(state),
             reservation: Mutex::new(reservation),
             progress,
             room: Notify::new(),
@@ -109,7 +121,7 @@ impl Partial {
     }
 
     fn carry_out(self: &Arc<Self>, mut guard: MutexGuard<'_, State>) {
-        let (mut refused, mut is_gone) = (None, false);
+        let (mut refused, mut kept, mut is_gone) = (None, Vec::new(), false);
         let state = &mut *guard;
         while let Some(effect) = state.upload.poll_effect() {
             match effect {
@@ -125,11 +137,16 @@ impl Partial {
                     refused = state.commit.take().map(|commit| (commit, refusal));
                 }
                 Effect::Wake(at) => self.wake(at),
-                Effect::Gone => {
+                Effect::Kept { keep, outcome } => {
+                    kept.extend(state.keeps.remove(&keep).map(|finish| (finish, outcome)));
+                }
+                Effect::Gone(ending) => {
                     is_gone = true;
+                    let (metadata, size) = (&self.facts.notes.metadata, state.upload.size());
+                    let ended = Ended::of(ending, state.pending.as_ref(), metadata, size);
                     // Still locked, so that nobody finds one here that is gone.
                     if let Some(partials) = self.partials.upgrade() {
-                        partials.forget(self);
+                        partials.forget(self, ended);
                     }
                     self.changed.notify_waiters();
                 }
@@ -139,6 +156,9 @@ impl Partial {
         drop(guard);
         if is_gone {
             self.release_quota();
+        }
+        for (finish, outcome) in kept {
+            finish.end(outcome);
         }
         // With nothing locked: where nothing is synced, it is done on this thread.
         if let Some((commit, refusal)) = refused {
@@ -161,74 +181,45 @@ impl Partial {
         self.runtime.wake(at, Box::new(wake));
     }
 
-    /// Does what the machine wants done where the bytes lie.
-    fn perform(self: &Arc<Self>, work: Work) {
-        let (blob, facts) = (&self.blob, &self.facts);
-        let done = match work {
-            Work::Keep { held, entries, is_synced } => {
-                blob.keep(facts, held.as_ref(), entries, is_synced)
-            }
-            Work::Write(held) => Done::Written(blob.write(facts, held.at, &held.bytes)),
-            Work::Hash { size } => Done::Hashed(blob.hash(facts, size)),
-            Work::Publish { size, digest } => return self.publish(size, digest),
-            Work::Remove => {
-                self.release_quota();
-                // Not when the last session is gone: one that was cut off has not noticed yet.
-                let claim = self.state().claim.upgrade();
-                claim.inspect(|claim| claim.release());
-                blob.remove(facts);
-                Done::Removed
-            }
-            Work::Park { kept_bytes, unkept, is_starved } => {
-                blob.park(facts, &unkept, kept_bytes, is_starved);
-                self.release_quota();
-                Done::Parked
-            }
-        };
-        self.act(|state, now| state.upload.done(done, now));
-    }
-
-    fn publish(self: &Arc<Self>, size: u64, digest: Digest) {
-        let end = PublishEnd(Some(Arc::clone(self)));
-        let (commit, claim) = {
-            let mut state = self.state();
-            (state.commit.take(), state.claim.upgrade())
-        };
-        let Some(commit) = commit else { return };
-        let reservation = self.reservation().take();
-        // A stream claims what it would bring next.
-        let claim = claim.filter(|_| self.facts.size.is_some());
-        let publication = Publication { size, digest, commit, reservation, claim, end };
-        self.blob.publish(&self.facts, publication);
-    }
-
     /// A connection wants the upload.
-    pub(super) fn offer(self: &Arc<Self>, plan: &Plan, is_named: bool, resume: &Resume) -> Offered {
+    pub(super) fn offer(self: &Arc<Self>, asked: &Asked) -> Offered {
+        let Asked { plan, is_named, resume, .. } = asked;
         let is_same_name = !is_named || plan.name == self.facts.name;
-        // A stream whose end was seen meanwhile has a size now.
-        let is_same_size = self.facts.size.is_none() || plan.size == self.facts.size;
-        let claimant = Claimant {
-            run: resume.epoch,
-            mode: resume.mode,
-            is_same: is_same_name && is_same_size,
-            digest: plan.digest,
-        };
-        self.act(|state, now| match state.upload.offer(&claimant, now) {
-            Admission::Holds(session) => {
-                let signals = Arc::new(Signals::new(&self.progress));
-                state.sessions.insert(session, Arc::clone(&signals));
-                let claim = state.claim.upgrade().unwrap_or_else(|| {
-                    let here = state.upload.whole_bytes();
-                    let missing = self.facts.size.map(|size| size.saturating_sub(here));
-                    self.volume.claim(plan.with_copy(missing))
-                });
-                state.claim = Arc::downgrade(&claim);
-                Offered::Session(Session::new(Arc::clone(self), session, signals, claim, plan))
+        let keeps_empty = self.facts.notes.keeps_empty;
+        self.act(|state, now| {
+            let is_same_size = match (state.upload.size(), plan.size) {
+                // A stream whose end was seen meanwhile has a size now.
+                (None, _) => true,
+                (Some(known), Some(offered)) => known == offered,
+                // Who was given a key knows nothing of what it leads to.
+                (Some(_), None) => keeps_empty,
+            };
+            let claimant = Claimant {
+                run: resume.epoch,
+                mode: resume.mode,
+                is_same: is_same_name && is_same_size,
+                digest: plan.digest,
+            };
+            match state.upload.offer(&claimant, now) {
+                Admission::Holds(session) => {
+                    let signals = Arc::new(Signals::new(&self.progress));
+                    state.sessions.insert(session, Arc::clone(&signals));
+                    let claim = state.claim.upgrade().unwrap_or_else(|| {
+                        let here = state.upload.whole_bytes();
+                        let missing = state.upload.size().map(|size| size.saturating_sub(here));
+                        self.volume.claim(plan.with_copy(missing))
+                    });
+                    state.claim = Arc::downgrade(&claim);
+                    Offered::Session(Session::new(Arc::clone(self), session, signals, claim, asked))
+                }
+                Admission::Commits => {
+                    state.pending.clone().map_or(Offered::Later, Offered::Commits)
+                }
+                Admission::Later if state.upload.is_gone() => Offered::Gone,
+                Admission::Later => Offered::Later,
+                Admission::Anew => Offered::Anew,
+                Admission::Refused(refusal) => Offered::Refused(refusal),
             }
-            Admission::Commits => state.pending.clone().map_or(Offered::Later, Offered::Commits),
-            Admission::Later if state.upload.is_gone() => Offered::Gone,
-            Admission::Later => Offered::Later,
-            Admission::Refused(refusal) => Offered::Refused(refusal),
         })
     }
 
@@ -259,6 +250,16 @@ impl Partial {
         })
     }
 
+    /// Has all kept that is here.
+    pub(super) fn keep(self: &Arc<Self>, session: SessionId) -> Result<Finishing, Refusal> {
+        self.act(|state, now| {
+            let keep = state.upload.keep(session, now)?;
+            let (finish, finishing) = Finishing::begun();
+            state.keeps.insert(keep, finish);
+            Ok(finishing)
+        })
+    }
+
     pub(super) fn release(self: &Arc<Self>, session: SessionId) {
         self.act(|state, now| {
             state.sessions.remove(&session);
@@ -283,47 +284,19 @@ impl Partial {
         }
     }
 
-    fn release_quota(&self) {
+    pub(super) fn release_quota(&self) {
         let reservation = self.reservation().take();
         if is(Mutant::HoardsQuota) {
             std::mem::forget(reservation);
         }
     }
 
-    fn reservation(&self) -> MutexGuard<'_, Option<Reservation>> {
+    pub(super) fn reservation(&self) -> MutexGuard<'_, Option<Reservation>> {
         self.reservation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
-pub(in crate::inbox) struct PublishEnd(Option<Arc<Partial>>);
-
-impl PublishEnd {
-    /// The file has its name, or nobody needs it.
-    pub(in crate::inbox) fn published(mut self) {
-        if let Some(partial) = self.0.take() {
-            partial.blob.published(&partial.facts);
-            partial.act(|state, now| state.upload.done(Done::Published, now));
-        }
-    }
-
-    /// The disk has failed: nobody is to go on with what it was given since the last watermark.
-    pub(in crate::inbox) fn lost(mut self, fault: &Refusal) {
-        if let Some(partial) = self.0.take() {
-            partial.act(|state, now| state.upload.done(Done::Lost(fault.clone()), now));
-        }
-    }
-}
-
-impl Drop for PublishEnd {
-    fn drop(&mut self) {
-        if let Some(partial) = self.0.take() {
-            partial.act(|state, now| state.upload.done(Done::NotPublished, now));
-        }
     }
 }
 

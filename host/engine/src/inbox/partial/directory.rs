@@ -19,8 +19,10 @@ use files::{Data, ToSync, journal_name, open_regular, remove_files, remove_journ
 pub(in crate::inbox) use files::{clean, data_name, is_id};
 use journal::Journal;
 
+use super::DATA_SUFFIX;
+use super::Id;
 use super::volume::{Blob, Facts, Loaded, Publication, Room, Volume};
-use super::{Id, PublishEnd};
+use super::work::PublishEnd;
 use crate::Identity;
 use crate::inbox::commit::{Job, Work};
 use crate::inbox::disk::Step;
@@ -152,11 +154,36 @@ impl Volume for Directory {
         }
         // Nothing of it waits to be written.
         files.data().close_clean_if_many(core);
-        Ok(Some(Loaded::Partial { name, size, found, blob: files }))
+        let notes = recovered.notes;
+        Ok(Some(Loaded::Partial { name, size, notes, found, blob: files }))
     }
 
     fn remove(&self, id: Id) -> bool {
         remove_files(&self.core, id)
+    }
+
+    fn is_there(&self, id: Id) -> bool {
+        files::is_there(&self.core, &journal_name(id))
+            || files::is_there(&self.core, &data_name(id))
+    }
+
+    fn idle_s(&self, id: Id) -> u64 {
+        let active_s = [journal_name(id), data_name(id)]
+            .iter()
+            .filter_map(|name| files::look(&self.core, name))
+            .map(|stat| stat.st_mtime)
+            .max();
+        // What is from the future, by a clock that was set back, is not idle.
+        active_s.map_or(0, |at| u64::try_from(now_s().saturating_sub(at)).unwrap_or(0))
+    }
+
+    fn empty_ones(&self) -> Vec<(Identity, String)> {
+        files::empty_ones(&self.core)
+    }
+
+    fn bytes_of(&self, name: &str) -> Option<u64> {
+        let stat = files::look(&self.core, &format!("{name}{DATA_SUFFIX}"))?;
+        Some(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     fn reserve(
@@ -325,22 +352,32 @@ impl Blob for Files {
         &self,
         facts: &Facts,
         held: Option<&Held>,
+        size: Option<u64>,
         entries: Vec<Kept>,
         is_synced: bool,
     ) -> Done {
         let core = &self.core;
+        // A journal without data is that of an upload that was published.
+        if facts.notes.keeps_empty
+            && let Err(refusal) = self.open_to_write()
+        {
+            return Done::Unwritten(refusal);
+        }
         if let Some(held) = held
             && let Err(refusal) = self.write(facts, held.at, &held.bytes)
         {
             return Done::Unwritten(refusal);
         }
-        let says_something = !entries.is_empty() || self.journal().exists();
+        let exists = self.journal().exists();
+        let says_something = !entries.is_empty() || exists || facts.notes.keeps_empty;
         let synced = if is_synced && says_something { self.sync() } else { Ok(()) };
         if let Err(errno) = synced {
             return Done::Unsynced(core.refusal("make a partial file durable", errno));
         }
         let begun = || self.begun(facts);
-        let entries = entries.into_iter().map(Entry::Kept);
+        let notes = (!exists && facts.has_notes()).then(|| Entry::Noted(facts.notes.clone()));
+        let before = notes.into_iter().chain(size.map(Entry::Sized));
+        let entries = before.chain(entries.into_iter().map(Entry::Kept));
         match self.journal().append(core, self.id, begun, entries, is_synced) {
             Ok(()) => Done::Kept,
             Err(errno) => {

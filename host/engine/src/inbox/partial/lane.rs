@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sandport_protocol::upload::{BodyId, Grant};
-use sandport_protocol::{Refusal, RefusalCode};
+use sandport_protocol::{Algorithm, Digest, Refusal, RefusalCode};
 
 use super::cell::Partial;
 use super::session::Signals;
@@ -18,6 +18,29 @@ pub(in crate::inbox) struct Lane {
     claim: Arc<dyn Room>,
     /// Bytes that it has taken room for and has not brought.
     reserved: u64,
+    /// The hash of what it has brought, where that is to be checked.
+    check: Option<CheckHasher>,
+}
+
+/// The hash of what a body brings.
+pub(super) struct CheckHasher(blake3::Hasher);
+
+impl CheckHasher {
+    /// # Errors
+    /// `other`: nothing here computes that.
+    pub(super) fn new(algorithm: Algorithm) -> Result<Self, Refusal> {
+        match algorithm {
+            Algorithm::Blake3 => Ok(Self(blake3::Hasher::new())),
+            _ => {
+                let words = "the inbox does not check bodies by that algorithm";
+                Err(Refusal::new(RefusalCode::Other, words))
+            }
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::Blake3(*self.0.finalize().as_bytes())
+    }
 }
 
 /// A grant that is given back whatever happens.
@@ -32,8 +55,32 @@ impl Lane {
         body: BodyId,
         signals: Arc<Signals>,
         claim: Arc<dyn Room>,
+        check: Option<CheckHasher>,
     ) -> Self {
-        Self { partial, body, signals, claim, reserved: 0 }
+        Self { partial, body, signals, claim, reserved: 0, check }
+    }
+
+    /// It has brought all. What is to be checked is here by that, if it is what it should be.
+    ///
+    /// # Errors
+    /// As of [`Body::finish`](crate::inbox::Body::finish).
+    pub(in crate::inbox) fn finish(self, expected: Option<Digest>) -> Result<(), Refusal> {
+        let fault = || self.signals.fault().cloned();
+        match (&self.check, expected) {
+            (None, None) => fault().map_or(Ok(()), Err),
+            (Some(check), Some(expected)) => {
+                let found = check.digest();
+                let ended = self
+                    .partial
+                    .act(|state, now| state.upload.end_checked(self.body, found, expected, now));
+                ended.map_err(|refusal| fault().unwrap_or(refusal))
+            }
+            (None, Some(_)) => Err(not_checked()),
+            (Some(_), None) => {
+                let words = "a body that is to be checked ends with its digest";
+                Err(Refusal::new(RefusalCode::InvalidState, words))
+            }
+        }
     }
 
     /// How many bytes there is room for; 0: [`Self::has_room`] waits. What is swallowed needs none.
@@ -71,7 +118,7 @@ impl Lane {
         }
     }
 
-    fn stage(&self, mut bytes: &[u8]) {
+    fn stage(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let length = bytes.len() as u64;
             let claim =
@@ -81,7 +128,12 @@ impl Lane {
             let (now, later) = bytes.split_at(most.min(bytes.len()));
             let mut lent = Lent { partial: &self.partial, grant: Some(grant) };
             match self.bring(&mut lent, now) {
-                Ok(()) => lent.wrote(),
+                Ok(()) => {
+                    lent.wrote();
+                    if let Some(CheckHasher(hasher)) = &mut self.check {
+                        hasher.update(now);
+                    }
+                }
                 Err(refusal) => return lent.failed(&refusal),
             }
             bytes = later;
@@ -100,6 +152,12 @@ impl Lane {
             None => blob.write(facts, write.at, write.bytes),
         }
     }
+}
+
+/// Says that nobody has asked for a check.
+pub(in crate::inbox) fn not_checked() -> Refusal {
+    let words = "the bytes of this body are not to be checked";
+    Refusal::new(RefusalCode::InvalidState, words)
 }
 
 impl Lent<'_> {

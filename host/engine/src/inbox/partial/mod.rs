@@ -28,33 +28,44 @@
 
 mod cell;
 mod directory;
+mod empties;
+mod ended;
 mod lane;
+mod look;
+mod opening;
+mod restarts;
 mod runtime;
 mod session;
 #[cfg(test)]
 mod simulation;
 mod volume;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use sandport_protocol::journal::PartialId as Id;
-use sandport_protocol::upload::{Options, Upload};
-use sandport_protocol::{EntryName, Refusal, RefusalCode, Resume, ResumeMode};
-use tokio::sync::{Notify, oneshot};
+use sandport_protocol::upload::Options;
+use sandport_protocol::{Refusal, Resume};
+use tokio::sync::Notify;
 
-use super::commit::Pending;
-use super::upload::Plan;
-use super::{Durability, InboxOptions, Verdict};
+use super::{Durability, InboxOptions};
 use crate::Identity;
-pub(super) use cell::PublishEnd;
-use cell::{Offered, Partial};
+use cell::Partial;
 pub(super) use directory::{Directory, clean, data_name, is_id};
-pub(super) use lane::Lane;
+#[cfg(test)]
+pub(super) use empties::EMPTY_UPLOADS_MAX;
+use empties::Empties;
+use ended::{Ended, Endings};
+pub(super) use lane::{Lane, not_checked};
+pub use look::Status;
+pub(super) use look::unknown;
+pub(super) use opening::{Asked, Opened};
+use restarts::Restarts;
 pub(super) use runtime::{Pool, Runtime};
 pub(super) use session::{Session, Signals, Submit};
-use volume::{Facts, Loaded};
 pub(super) use volume::{Room, Volume};
+pub(super) use work::PublishEnd;
 
 /// Where they are, in `.sandport`.
 pub(super) const FOLDER: &str = "partials";
@@ -70,31 +81,18 @@ pub(super) struct Partials {
     volume: Arc<dyn Volume>,
     runtime: Arc<dyn Runtime>,
     options: Options,
+    /// How long one is kept that nobody comes for; `None`: for ever. Seconds.
+    expiry_s: Option<u64>,
     entries: Mutex<HashMap<Id, Entry>>,
+    endings: Mutex<Endings>,
+    empties: Empties,
+    restarts: Restarts,
 }
 
 enum Entry {
     /// Somebody is at its files: it is being opened or removed.
     Busy(Arc<Notify>),
     Open(Arc<Partial>),
-}
-
-/// What becomes of an offer with a resume key.
-pub(super) enum Opened {
-    /// Send what is missing.
-    Session(Session),
-    /// Another connection commits it just now.
-    Committing(Pending),
-    /// The same, and only its digest tells whether it is what this one wants to send.
-    DigestFirst,
-    /// It was published; what is to be said of that.
-    Published(Verdict),
-}
-
-/// What a look at the files of an upload has come to.
-enum Looked {
-    Offered(Offered),
-    Published(EntryName),
 }
 
 impl Partials {
@@ -105,6 +103,7 @@ impl Partials {
         boot: u64,
     ) -> Arc<Self> {
         let interval = options.watermark_interval.as_millis();
+        let expiry_s = options.partial_expiry.map(|expiry| expiry.as_secs());
         let options = Options {
             size: None,
             size_max: options.size_max,
@@ -113,8 +112,18 @@ impl Partials {
             interval_ms: u64::try_from(interval).unwrap_or(u64::MAX),
             boot: (options.durability != Durability::Full).then_some(boot),
             syncs_at_last: options.durability == Durability::Commit,
+            keeps_empty: false,
         };
-        Arc::new(Self { volume, runtime, options, entries: Mutex::default() })
+        Arc::new(Self {
+            volume,
+            runtime,
+            options,
+            expiry_s,
+            entries: Mutex::default(),
+            endings: Mutex::default(),
+            empties: Empties::default(),
+            restarts: Restarts::default(),
+        })
     }
 
     fn volume(&self) -> &Arc<dyn Volume> {
@@ -125,62 +134,11 @@ impl Partials {
         &self.runtime
     }
 
-    /// Opens the upload of a key, or begins it. `published`: what is to be said of one that was published.
-    ///
-    /// # Errors
-    /// `locked`: a later run has it. `invalid-state`: it is an upload of another name or size.
-    /// `quota-exceeded`, `io`.
-    pub(super) async fn open(
-        self: &Arc<Self>,
-        plan: &Plan,
-        is_named: bool,
-        resume: Resume,
-        published: impl Fn(&EntryName) -> Option<Verdict>,
-    ) -> Result<Opened, Refusal> {
-        let id = Id::of(plan.identity.name(), &resume);
-        let mut heeds_published = resume.mode != ResumeMode::Restart;
-        loop {
-            let offered = match self.find(id) {
-                Ok(partial) => {
-                    let changed = partial.changed();
-                    let offered = partial.offer(plan, is_named, &resume);
-                    if let Offered::Later = offered {
-                        changed.await;
-                    }
-                    offered
-                }
-                Err(Some(busy)) => {
-                    let freed = busy.notified();
-                    if self.is_busy(id, &busy) {
-                        freed.await;
-                    }
-                    continue;
-                }
-                Err(None) => match self.look(id, plan, is_named, resume, heeds_published).await? {
-                    Looked::Offered(offered) => offered,
-                    Looked::Published(name) => match published(&name) {
-                        Some(verdict) => return Ok(Opened::Published(verdict)),
-                        None => {
-                            heeds_published = false;
-                            continue;
-                        }
-                    },
-                },
-            };
-            match offered {
-                Offered::Session(session) => {
-                    session.settled().await?;
-                    return Ok(Opened::Session(session));
-                }
-                Offered::Commits(pending) => {
-                    return Ok(match plan.digest {
-                        Some(_) => Opened::Committing(pending),
-                        None => Opened::DigestFirst,
-                    });
-                }
-                Offered::Refused(refusal) => return Err(refusal),
-                Offered::Later | Offered::Gone => {}
-            }
+    /// Returns when nobody is at the files of an upload.
+    async fn freed(&self, id: Id, busy: &Arc<Notify>) {
+        let freed = busy.notified();
+        if self.is_busy(id, busy) {
+            freed.await;
         }
     }
 
@@ -203,84 +161,14 @@ impl Partials {
         }
     }
 
-    /// Looks at the files of an upload that is not open, opens or begins it, and offers it what there is to be
-    /// offered. All in one go, so that it is closed again also where nobody waits any more.
-    async fn look(
-        self: &Arc<Self>,
-        id: Id,
-        plan: &Plan,
-        is_named: bool,
-        resume: Resume,
-        heeds_published: bool,
-    ) -> Result<Looked, Refusal> {
-        let (answer, answered) = oneshot::channel();
-        let (partials, plan) = (Arc::clone(self), plan.clone());
-        let busy = Busy { partials: Arc::clone(self), id };
-        self.runtime.spawn(Box::new(move || {
-            let looked = partials.look_now(busy, &plan, is_named, &resume, heeds_published);
-            // Whoever has gone meanwhile has released it by that.
-            let _ = answer.send(looked);
-        }));
-        // The threads end after all who could wait.
-        answered.await.unwrap_or_else(|_| Err(RefusalCode::Io.into()))
-    }
-
-    fn look_now(
-        self: &Arc<Self>,
-        busy: Busy,
-        plan: &Plan,
-        is_named: bool,
-        resume: &Resume,
-        heeds_published: bool,
-    ) -> Result<Looked, Refusal> {
-        let id = busy.id;
-        let restarts = resume.mode == ResumeMode::Restart;
-        let found = match self.volume.load(id)? {
-            // Before there is any room asked for: what is there may be in the way.
-            Some(Loaded::Partial { blob, .. }) if restarts => {
-                drop(blob);
-                self.volume.remove(id);
-                None
-            }
-            Some(Loaded::Published(name)) if heeds_published => {
-                return Ok(Looked::Published(name));
-            }
-            // Its journal would speak of the bytes that come now, where a crash comes before the first entry.
-            Some(Loaded::Published(_)) => {
-                self.volume.remove(id);
-                None
-            }
-            found => found,
-        };
-        let partial = match found {
-            Some(Loaded::Partial { name, size, found, blob }) => {
-                let identity = plan.identity.clone();
-                let facts = Facts { id, identity, name, is_named, size };
-                let upload = Upload::resume(self.options_of(&facts), found);
-                let bytes = size.unwrap_or_else(|| upload.whole_bytes());
-                let reservation = self.volume.reserve_found(&plan.identity, id, bytes)?;
-                Partial::new(self, facts, blob, upload, reservation)
-            }
-            Some(Loaded::Published(_)) | None => {
-                let (identity, name, size) = (plan.identity.clone(), plan.name.clone(), plan.size);
-                let reservation = self.volume.reserve(&identity, size)?;
-                let facts = Facts { id, identity, name, is_named, size };
-                let upload = Upload::begin(self.options_of(&facts));
-                Partial::new(self, facts, self.volume.begin(id), upload, reservation)
-            }
-        };
-        busy.open(&partial);
-        Ok(Looked::Offered(partial.offer(plan, is_named, resume)))
-    }
-
-    fn options_of(&self, facts: &Facts) -> Options {
-        Options { size: facts.size, is_named: facts.is_named, ..self.options.clone() }
+    fn options_of(&self, size: Option<u64>, is_named: bool, keeps_empty: bool) -> Options {
+        Options { size, is_named, keeps_empty, ..self.options.clone() }
     }
 
     /// Removes, in a while, what is left of an upload whose sender has its file here by other means, and so forgets
     /// the key. One that another connection is at goes on.
     pub(super) fn discard_left(self: &Arc<Self>, sender: &Identity, resume: &Resume) {
-        let (partials, id) = (Arc::clone(self), Id::of(sender.name(), resume));
+        let (partials, id) = (Arc::clone(self), Id::of(sender.name(), &resume.key));
         self.runtime.spawn(Box::new(move || {
             partials.discard_waiting(id);
         }));
@@ -324,14 +212,26 @@ impl Partials {
         partial.act(|state, now| state.upload.due(now));
     }
 
-    /// Forgets an upload that has ended.
-    fn forget(&self, partial: &Partial) {
+    /// Forgets an upload that has ended, and remembers how it has, where somebody may ask.
+    fn forget(&self, partial: &Partial, ended: Option<Ended>) {
         let id = partial.facts().id;
+        // Before it is forgotten: who does not find it looks here.
+        if let Some(ended) = ended {
+            self.endings().remember(self.runtime.now(), id, ended);
+        }
         let mut entries = self.entries();
         if matches!(entries.get(&id), Some(Entry::Open(known)) if std::ptr::eq(&raw const **known, partial))
         {
             entries.remove(&id);
         }
+    }
+
+    fn ended(&self, id: Id) -> Option<Ended> {
+        self.endings().find(self.runtime.now(), id)
+    }
+
+    fn endings(&self) -> MutexGuard<'_, Endings> {
+        self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether none is open.

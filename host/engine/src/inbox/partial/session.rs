@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sandport_protocol::upload::SessionId;
-use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
+use sandport_protocol::upload::{self, BodyId, SessionId};
+use sandport_protocol::{Algorithm, Digest, Extent, RESUME_KEY_BYTES, Refusal, RefusalCode};
 use tokio::sync::Notify;
 
+use super::Asked;
 use super::cell::Partial;
-use super::lane::Lane;
+use super::lane::{CheckHasher, Lane};
 use super::volume::Room;
 use crate::inbox::commit::{Job, Pending, Ticket, Work};
+use crate::inbox::finishing::Finishing;
 use crate::inbox::latch::Latch;
-use crate::inbox::upload::Plan;
 
 /// How far an upload is kept.
 #[derive(Debug)]
@@ -78,6 +79,8 @@ pub(in crate::inbox) struct Session {
     claim: Arc<dyn Room>,
     /// The digest in the offer.
     offered: Option<Digest>,
+    /// What it is found by.
+    key: [u8; RESUME_KEY_BYTES],
     modified_ns: Option<i64>,
     executable: bool,
     has_ended: AtomicBool,
@@ -107,14 +110,16 @@ impl Session {
         id: SessionId,
         signals: Arc<Signals>,
         claim: Arc<dyn Room>,
-        plan: &Plan,
+        asked: &Asked,
     ) -> Self {
+        let plan = &asked.plan;
         Self {
             partial,
             id,
             signals,
             claim,
             offered: plan.digest,
+            key: asked.resume.key,
             modified_ns: plan.modified_ns,
             executable: plan.executable,
             has_ended: AtomicBool::new(false),
@@ -174,9 +179,77 @@ impl Session {
             return Err(fault.clone());
         }
         let begun = self.partial.act(|state, _| state.upload.body(self.id, extent));
+        self.lane(begun, None)
+    }
+
+    /// The same for bytes that do not count before they are found to be what they should be.
+    ///
+    /// # Errors
+    /// As of [`Upload::body_checked`](crate::inbox::Upload::body_checked).
+    pub(in crate::inbox) fn body_checked(
+        &self,
+        extent: Extent,
+        algorithm: Algorithm,
+    ) -> Result<Lane, Refusal> {
+        if let Some(fault) = self.signals.fault() {
+            return Err(fault.clone());
+        }
+        let hasher = CheckHasher::new(algorithm)?;
+        let begun = self.partial.act(|state, _| state.upload.body_checked(self.id, extent));
+        self.lane(begun, Some(hasher))
+    }
+
+    fn lane(
+        &self,
+        begun: Result<BodyId, Refusal>,
+        check: Option<CheckHasher>,
+    ) -> Result<Lane, Refusal> {
         let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
-        Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim))
+        Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim, check))
+    }
+
+    /// What the upload is found by.
+    pub(in crate::inbox) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Whether it is kept however little of it is here.
+    pub(in crate::inbox) fn keeps_empty(&self) -> bool {
+        self.partial.facts().notes.keeps_empty
+    }
+
+    /// Tells when all is kept that is here now.
+    pub(in crate::inbox) fn keep(&self) -> Finishing {
+        let kept = match self.signals.fault() {
+            Some(fault) => Err(fault.clone()),
+            None => self.partial.keep(self.id),
+        };
+        kept.unwrap_or_else(|refusal| {
+            Finishing::ended(Err(self.signals.fault().cloned().unwrap_or(refusal)))
+        })
+    }
+
+    /// How far the upload is.
+    pub(in crate::inbox) fn progress(&self) -> upload::Progress {
+        self.partial.act(|state, _| state.upload.progress())
+    }
+
+    /// Says how long the file will be, where that was not known.
+    ///
+    /// # Errors
+    /// As of [`Upload::set_size`](crate::inbox::Upload::set_size).
+    pub(in crate::inbox) fn set_size(&self, size: u64) -> Result<(), Refusal> {
+        if let Some(fault) = self.signals.fault() {
+            return Err(fault.clone());
+        }
+        let known = self.progress();
+        if known.size.is_none() {
+            self.claim.check(Some(size.saturating_sub(known.received)))?;
+            self.partial.grow(size)?;
+        }
+        let set = self.partial.act(|state, now| state.upload.set_size(self.id, size, now));
+        set.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))
     }
 
     /// Why it is not held any more, where that may be about to be said.

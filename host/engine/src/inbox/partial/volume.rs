@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use sandport_protocol::journal::Kept;
+use sandport_protocol::journal::{Kept, Notes};
 use sandport_protocol::upload::{Done, Found, Held};
 use sandport_protocol::{Digest, EntryName, Refusal};
 
 use super::Id;
-use super::cell::PublishEnd;
 use super::session::Commit;
+use super::work::PublishEnd;
 use crate::Identity;
 use crate::inbox::usage::Reservation;
 
@@ -21,17 +21,19 @@ pub(in crate::inbox) struct Facts {
     pub(in crate::inbox) identity: Identity,
     /// What it was offered as, or the name that was made up.
     pub(in crate::inbox) name: EntryName,
-    /// Whether the sender chose the name.
+    /// Whether the sender chose the name, and finds the file by that when it has not heard of its end.
     pub(in crate::inbox) is_named: bool,
-    /// How long the file will be; `None`: not known. Bytes.
+    /// How long the file was to be when it was begun; `None`: that was not known. Bytes.
     pub(in crate::inbox) size: Option<u64>,
+    /// What else is known of it.
+    pub(in crate::inbox) notes: Notes,
 }
 
 /// What a key leads to.
 #[expect(clippy::large_enum_variant, reason = "it is looked at once, where it is made")]
 pub(in crate::inbox) enum Loaded {
     /// An upload that goes on.
-    Partial { name: EntryName, size: Option<u64>, found: Found, blob: Arc<dyn Blob> },
+    Partial { name: EntryName, size: Option<u64>, notes: Notes, found: Found, blob: Arc<dyn Blob> },
     /// One that was published, under this offered name.
     Published(EntryName),
 }
@@ -49,6 +51,19 @@ pub(in crate::inbox) trait Volume: Send + Sync {
 
     /// Removes what is there of an upload that nobody has open; whether there was any.
     fn remove(&self, id: Id) -> bool;
+
+    /// Whether something is there of an upload, or of one that was published. It looks a name up, and waits for
+    /// nothing else.
+    fn is_there(&self, id: Id) -> bool;
+
+    /// How long ago something of an upload arrived last, or was asked for. Seconds.
+    fn idle_s(&self, id: Id) -> u64;
+
+    /// The uploads that are kept though nothing of them came: whose, and what their files are called.
+    fn empty_ones(&self) -> Vec<(Identity, String)>;
+
+    /// How many bytes an upload holds whose files are called so; `None`: there is none.
+    fn bytes_of(&self, name: &str) -> Option<u64>;
 
     /// Its part of the quota, where there is one.
     ///
@@ -91,8 +106,14 @@ pub(in crate::inbox) trait Blob: Send + Sync {
     }
 
     /// As [`Work::Keep`](sandport_protocol::upload::Work::Keep).
-    fn keep(&self, facts: &Facts, held: Option<&Held>, entries: Vec<Kept>, is_synced: bool)
-    -> Done;
+    fn keep(
+        &self,
+        facts: &Facts,
+        held: Option<&Held>,
+        size: Option<u64>,
+        entries: Vec<Kept>,
+        is_synced: bool,
+    ) -> Done;
 
     /// The digest of a file of `size` bytes, at most a chunk group.
     ///

@@ -4,6 +4,7 @@
 
 mod batches;
 mod care;
+mod checked;
 mod conflicts;
 mod copiers;
 mod copying;
@@ -15,9 +16,12 @@ mod faults;
 mod health;
 mod identities;
 mod intake;
+mod keeps;
 mod leftovers;
 mod locations;
+mod looks;
 mod lost_writes;
+mod made_keys;
 mod missed;
 mod modes;
 mod nameless;

@@ -175,7 +175,7 @@ fn a_partial_file_of_20_gib_opens_with_its_journal_and_at_most_a_group() {
     let groups = 20 * 1024;
     let size = groups * GROUP_BYTES + 5;
     let key = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
-    let id = partial::Id::of(None, &key);
+    let id = partial::Id::of(None, &key.key);
     let begun = Begun { name: "big".into(), size: Some(size), identity: None, begun_s: 0 };
     let (mut writer, mut bytes) = Writer::begin(id.journal(), begun);
     // A sparse file is all zeros; what its groups hash to is of no matter before the end.

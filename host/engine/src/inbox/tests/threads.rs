@@ -73,6 +73,9 @@ fn bodies_that_wait_for_a_watermark_are_told_when_its_thread_panics() {
     });
     assert_eq!(upload.fault().unwrap().code, RefusalCode::Io);
     wait_lost(&bench, "sandport-upload");
+    // What was being done has ended by that, so nothing waits for it, and the files are closed.
+    drop((body, upload));
+    until("the upload to be closed", || bench.inbox().handle.partials.is_empty());
 }
 
 #[test]

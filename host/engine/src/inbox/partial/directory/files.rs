@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
+use crate::Identity;
 use crate::inbox::Core;
+use crate::inbox::care::sender_of;
 use crate::inbox::error::InboxError;
 use crate::inbox::layout::failed;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER, Id, JOURNAL_SUFFIX};
@@ -196,6 +198,30 @@ pub(super) fn open_regular(
         Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::ACCESS) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+/// The status of a file of ours; `None`: there is none.
+pub(super) fn look(core: &Core, name: &str) -> Option<Stat> {
+    rustix::fs::statat(&core.layout.partials, name, AtFlags::SYMLINK_NOFOLLOW).ok()
+}
+
+pub(super) fn is_there(core: &Core, name: &str) -> bool {
+    look(core, name).is_some()
+}
+
+/// The uploads that have a journal and no bytes: whose, and what they are called. What cannot be read is left out.
+pub(super) fn empty_ones(core: &Core) -> Vec<(Identity, String)> {
+    let Ok(entries) = rustix::fs::Dir::read_from(&core.layout.partials) else { return Vec::new() };
+    let is_empty = |id: &str| {
+        look(core, &format!("{id}{DATA_SUFFIX}")).is_some_and(|stat| stat.st_size == 0)
+            && look(core, &format!("{id}{JOURNAL_SUFFIX}")).is_some_and(|stat| stat.st_size > 0)
+    };
+    let names = entries.filter_map(Result::ok).filter_map(|entry| {
+        let id = entry.file_name().to_str().ok()?.strip_suffix(DATA_SUFFIX)?.to_owned();
+        let owner = || sender_of(&core.layout.partials, &id).ok().flatten();
+        (is_id(&id) && is_empty(&id)).then(owner).flatten().map(|owner| (owner, id.clone()))
+    });
+    names.collect()
 }
 
 /// Removes both files, the journal first: without it the data says nothing. Whether there was data.

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use sandport_protocol::EntryName;
-use sandport_protocol::journal::{ChainingValue, GROUP_BYTES, Kept, Tail, group_hasher};
+use sandport_protocol::journal::{ChainingValue, GROUP_BYTES, Kept, Notes, Tail, group_hasher};
 
 use blake3::hazmat::HasherExt;
-use sandport_protocol::{Resume, ResumeMode};
 
 use super::chance::Chance;
 use super::content::content;
@@ -55,13 +54,13 @@ fn value(group: usize, length: u64) -> ChainingValue {
 
 impl<'a> User<'a> {
     fn new(volume: &'a dyn Volume, seed: u64) -> Self {
-        let resume = Resume { key: [9; 32], epoch: 0, mode: ResumeMode::TakeOver };
         let facts = Facts {
-            id: Id::of(None, &resume),
+            id: Id::of(None, &[9; 32]),
             identity: Identity::ANONYMOUS,
             name: EntryName::parse("file").unwrap(),
             is_named: true,
             size: Some(SIZE),
+            notes: Notes::default(),
         };
         let (blob, written, said) = (None, [0; 3], [0; 3]);
         Self { volume, facts, chance: Chance::new(seed), blob, written, said, answers: Vec::new() }
@@ -167,7 +166,7 @@ impl<'a> User<'a> {
             let tail = Tail { group: group as u64, length, value: value(group, length) };
             entries.push(Kept { tail: Some(tail), ..Kept::default() });
         }
-        let done = blob.keep(&self.facts, None, entries, true);
+        let done = blob.keep(&self.facts, None, None, entries, true);
         self.answers.push(format!("{done:?}"));
     }
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use sandport_protocol::journal::GROUP_BYTES;
+use sandport_protocol::{Digest, RefusalCode};
+
 use super::connection::Waiting;
 use super::content::{LONGEST, Version, content};
 use super::shared::Writer;
@@ -11,9 +14,12 @@ use crate::inbox::partial::{Lane, Signals};
 /// A body of a connection.
 pub(super) struct Body {
     state: State,
+    pub(super) start: u64,
     at: u64,
     end: u64,
     version: Version,
+    /// Its bytes count when they are found to be what they should be.
+    is_checked: bool,
 }
 
 enum State {
@@ -32,8 +38,42 @@ pub(super) enum Wrote {
 }
 
 impl Body {
-    pub(super) fn new(lane: Lane, at: u64, end: u64, version: Version) -> Self {
-        Self { state: State::Ready(lane), at, end, version }
+    pub(super) fn new(lane: Lane, at: u64, end: u64, version: Version, is_checked: bool) -> Self {
+        Self { state: State::Ready(lane), start: at, at, end, version, is_checked }
+    }
+
+    /// It has brought all: whether its bytes count; `None`: they are not to be checked, or its session has met a fault.
+    pub(super) fn finish(self, world: &World, key: usize, signals: &Arc<Signals>) -> Option<bool> {
+        let State::Ready(lane) = self.state else { return None };
+        if !self.is_checked {
+            drop(lane);
+            return None;
+        }
+        let lies = world.shared.chance.per_mille(250);
+        let brought = &content(self.version)[self.start as usize..self.at as usize];
+        let digest = if lies { [7; 32] } else { *blake3::hash(brought).as_bytes() };
+        let ended = lane.finish(Some(Digest::Blake3(digest)));
+        world.shared.trace(|| format!("{}..{} is checked: {ended:?}", self.start, self.at));
+        if world.has_crashed() || signals.fault().is_some() {
+            return None;
+        }
+        match &ended {
+            Ok(()) if lies => {
+                world.shared.violate("9: a body counts that is not what it should be")
+            }
+            Err(refusal) if !lies && refusal.code == RefusalCode::DigestMismatch => {
+                world.shared.violate("9: a body does not count that is right");
+            }
+            _ => {}
+        }
+        if ended.is_ok() {
+            let mut disk = world.shared.disk.lock().unwrap();
+            let slot = disk.slot(world.id(key));
+            slot.provisional.lose(self.start, self.at);
+            // With what was begun before of the first group, which was in no step either.
+            slot.checked_bytes += self.at - self.start / GROUP_BYTES * GROUP_BYTES;
+        }
+        Some(ended.is_ok())
     }
 
     pub(super) fn waits(&self) -> bool {
@@ -91,6 +131,7 @@ impl Body {
             key,
             version: self.version,
             signals: Arc::clone(signals),
+            checked_from: self.is_checked.then_some(self.start),
         });
         lane.write(bytes);
         world.writers.borrow_mut().pop();

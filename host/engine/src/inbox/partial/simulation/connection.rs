@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use sandport_protocol::{Receipt, Refusal, ResumeMode};
+use sandport_protocol::{Receipt, Refusal};
 
 use super::body::Body;
 use super::disk::Stored;
@@ -82,14 +82,6 @@ impl Connection {
 
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
-    }
-
-    /// Which upload it waits for, to begin it anew.
-    pub(super) fn restarts(&self) -> Option<usize> {
-        match &self.state {
-            State::Opening(wish, _) if wish.mode == ResumeMode::Restart => Some(wish.key),
-            _ => None,
-        }
     }
 
     /// What has become of its file; `None`: it is not through.
@@ -174,6 +166,9 @@ impl Connection {
                 let number = world.count_session(wish.key);
                 let holding = Box::new(Holding { wish, session, number, bodies: Vec::new() });
                 holding.check_opened(world);
+                if world.keys[holding.wish.key].is_told {
+                    world.keep(holding.wish.key, &holding.session);
+                }
                 self.state = State::Holding(holding);
             }
             Ok(Opened::Committing(pending)) => {

@@ -102,6 +102,11 @@ impl Pieces {
         true
     }
 
+    /// Whether any of these bytes is there.
+    pub(super) fn touches(&self, start: u64, end: u64) -> bool {
+        start < end && self.0.range(..end).next_back().is_some_and(|(_, &(to, _))| to > start)
+    }
+
     pub(super) fn end(&self) -> u64 {
         self.0.last_key_value().map_or(0, |(_, &(end, _))| end)
     }

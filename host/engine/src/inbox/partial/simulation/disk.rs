@@ -72,6 +72,8 @@ pub(super) struct Slot {
     pub(super) forgotten: BTreeMap<u64, u64>,
     /// How many entries there were about few bytes in a row, and for how many there was a reason.
     pub(super) small_entries: [u64; 2],
+    /// How many times in a row somebody has asked for one.
+    pub(super) asked: u64,
     /// When there was the last one about more.
     pub(super) small_since: Millis,
     /// A sync has failed, and entries that were not synced speak of what it gave up. A kill before it is removed is not
@@ -81,6 +83,12 @@ pub(super) struct Slot {
     pub(super) is_through: bool,
     /// A stream was left by a session that had met a fault, and by all others.
     pub(super) is_over: bool,
+    /// Somebody was told its key.
+    pub(super) is_promised: bool,
+    /// What was written and is to be checked first.
+    pub(super) provisional: Pieces,
+    /// How many bytes of whole groups came at once, in no step.
+    pub(super) checked_bytes: u64,
 }
 
 impl Slot {
@@ -104,10 +112,14 @@ impl Slot {
             tail: None,
             forgotten: BTreeMap::new(),
             small_entries: [0; 2],
+            asked: 0,
             small_since: 0,
             is_lost: false,
             is_through: false,
             is_over: false,
+            is_promised: false,
+            provisional: Pieces::default(),
+            checked_bytes: 0,
         }
     }
 
@@ -159,7 +171,8 @@ impl Slot {
         for group in 0..data.end().div_ceil(GROUP_BYTES) {
             let start = group * GROUP_BYTES;
             let end = size.map_or(start + GROUP_BYTES, |size| size.min(start + GROUP_BYTES));
-            if data.has(start, end) && !self.said.contains(&group) {
+            let is_checked = !self.provisional.touches(start, end);
+            if data.has(start, end) && is_checked && !self.said.contains(&group) {
                 let known = self.tail.filter(|tail| tail.0 == group).map_or(0, |tail| tail.1);
                 unkept += end - start - known.min(end - start);
             }
@@ -185,6 +198,8 @@ impl Slot {
         self.forgotten.clear();
         (self.told, self.tail, self.whole_since) = (0, None, None);
         (self.is_lost, self.is_through, self.is_over) = (false, false, false);
+        (self.is_promised, self.checked_bytes) = (false, 0);
+        self.provisional = Pieces::default();
     }
 
     /// Which group is said by its journal once, and which begun.
@@ -245,20 +260,21 @@ impl Disk {
         for slot in &mut self.slots {
             (slot.user, slot.work, slot.whole_since) = (None, None, None);
             slot.writing.clear();
+            (slot.provisional, slot.checked_bytes) = (Pieces::default(), 0);
             if slot.is_lost {
                 slot.clear();
             }
             if crash == Crash::PowerCut {
                 slot.cut_power(chance);
                 if !syncs {
-                    slot.told = 0;
+                    (slot.told, slot.is_promised) = (0, false);
                 }
             }
             // As when an inbox is opened.
             if slot.journal.as_ref().is_none_or(Vec::is_empty) {
-                let (told, forgiven) = (slot.told, slot.forgiven);
+                let (told, forgiven, is_promised) = (slot.told, slot.forgiven, slot.is_promised);
                 slot.clear();
-                (slot.told, slot.forgiven) = (told, forgiven);
+                (slot.told, slot.forgiven, slot.is_promised) = (told, forgiven, is_promised);
             }
         }
     }

@@ -17,6 +17,9 @@
 //! 5. An upload has one user, with one work under way, and nothing happens after its end.
 //! 6. The quota is what the uploads that there are take.
 //! 7. When all have left, nothing is open after a bounded number of steps.
+//! 8. An upload whose key was told is found again, with the size that was set.
+//! 9. What is to be checked counts when it is found to be what it should be, and is nowhere before.
+//! 10. What was given up is not here any more.
 //!
 //! A schedule that breaks a rule is told with its seed. `SANDPORT_SIMULATION_SEED=N` runs that one alone and tells its
 //! steps, and `SANDPORT_SIMULATION_RUNS=N` runs so many.
@@ -35,6 +38,7 @@ mod quota;
 mod runtime;
 mod shared;
 mod volume;
+mod watching;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

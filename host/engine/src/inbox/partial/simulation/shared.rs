@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use sandport_protocol::Millis;
 
 use super::chance::Chance;
-use super::connection::Connection;
 use super::content::{VERSIONS, Version};
 use super::disk::Disk;
 use super::quota::Quota;
@@ -66,6 +65,8 @@ pub(super) struct Writer {
     pub(super) key: usize,
     pub(super) version: Version,
     pub(super) signals: Arc<Signals>,
+    /// From where on that is to be checked before it counts; `None`: it is not.
+    pub(super) checked_from: Option<u64>,
 }
 
 thread_local! {
@@ -89,14 +90,12 @@ pub(super) fn likely_version(id: Id) -> Version {
     version.unwrap_or(known) % VERSIONS
 }
 
-/// Whether somebody waits who begins an upload anew, as often as it takes.
-pub(super) fn restart_waits(id: Id) -> bool {
-    let Some(world) = WORLD.with_borrow(Clone::clone) else { return false };
-    let waits = |connection: &RefCell<Connection>| match connection.try_borrow() {
-        Ok(connection) => connection.restarts().is_some_and(|key| world.id(key) == id),
-        Err(_) => true,
-    };
-    world.connections.iter().any(waits)
+/// From where on what is written to an upload just now is to be checked first.
+pub(super) fn checked_from(id: Id) -> Option<u64> {
+    let world = WORLD.with_borrow(Clone::clone)?;
+    let writers = world.writers.borrow();
+    let is_its = |writer: &&Writer| world.keys[writer.key].id() == id;
+    writers.last().filter(is_its).and_then(|writer| writer.checked_from)
 }
 
 /// Whether the connection that writes to an upload just now has lost it.

@@ -55,9 +55,15 @@ impl Volume for Model {
             if slot.told > 0 && slot.forgiven == 0 {
                 self.shared.violate("1: an upload is begun where bytes were told to be durable");
             }
-            slot.forgiven = slot.forgiven.saturating_sub(1);
+            if slot.is_promised && slot.forgiven == 0 {
+                self.shared.violate("8: an upload is begun whose key was told before");
+            }
+            if slot.told > 0 || slot.is_promised {
+                slot.forgiven = slot.forgiven.saturating_sub(1);
+            }
+            slot.asked = 0;
             slot.beginnings += 1;
-            slot.told = 0;
+            (slot.told, slot.is_promised) = (0, false);
         }
         drop(disk);
         self.files(id, Journal { writer: None, end: 0 })
@@ -114,16 +120,18 @@ impl Volume for Model {
         slot.journal_synced = slot.journal_synced.min(recovered.end as usize);
         slot.read_again(&recovered.kept, tail.as_ref().map(|tail| (tail.0, tail.1)));
         slot.whole_since = None;
-        slot.small_entries[1] += 2;
+        slot.provisional = Pieces::default();
+        (slot.small_entries[1], slot.asked) = (slot.small_entries[1] + 2, 0);
         if slot.is_over {
             shared.violate("6: a stream that has met a fault is resumed");
         }
         let Ok(name) = EntryName::parse(&recovered.begun.name) else { return Ok(None) };
-        let size = recovered.begun.size;
+        let (size, notes) = (recovered.begun.size, recovered.notes);
         drop(disk);
         let journal = Journal { writer: Some(recovered.writer), end: recovered.end as usize };
         let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
-        Ok(Some(Loaded::Partial { name, size, found, blob: self.files(id, journal) }))
+        let blob = self.files(id, journal);
+        Ok(Some(Loaded::Partial { name, size, notes, found, blob }))
     }
 
     fn remove(&self, id: Id) -> bool {
@@ -140,6 +148,26 @@ impl Volume for Model {
             self.shared.quota().removed(id);
         }
         is_removed
+    }
+
+    fn is_there(&self, id: Id) -> bool {
+        let mut disk = self.shared.disk.lock().unwrap();
+        let slot = disk.slot(id);
+        slot.data.is_some() || slot.journal.is_some()
+    }
+
+    fn idle_s(&self, _: Id) -> u64 {
+        0
+    }
+
+    fn empty_ones(&self) -> Vec<(Identity, String)> {
+        Vec::new()
+    }
+
+    fn bytes_of(&self, name: &str) -> Option<u64> {
+        let disk = self.shared.disk.lock().unwrap();
+        let slot = disk.slots.iter().find(|slot| slot.id.to_string() == name)?;
+        slot.data.as_ref().map(Pieces::end)
     }
 
     fn reserve(

@@ -20,6 +20,7 @@ use super::runtime::Tasks;
 use super::shared::{Shared, WORLD, Writer};
 use super::variable;
 use super::volume::Model;
+use super::watching::Watcher;
 use crate::Identity;
 use crate::inbox::partial::runtime::Runtime;
 use crate::inbox::partial::volume::Volume;
@@ -28,6 +29,9 @@ use crate::inbox::{Durability, InboxOptions};
 
 /// How deep steps are taken in the middle of others. The threads of a runtime are one more.
 const DEPTH_MAX: u32 = 3;
+
+/// How many steps more it takes to see that drops are not kept for ever because somebody asks.
+const ASKING_STEPS: u64 = 600;
 
 /// More than anybody sends.
 const NO_QUOTA: u64 = u64::MAX / 4;
@@ -42,8 +46,12 @@ pub(super) struct World {
     pub(super) connections: Vec<RefCell<Connection>>,
     pub(super) keys: Vec<Key>,
     pub(super) writers: RefCell<Vec<Writer>>,
+    /// Those who only wait.
+    pub(super) watchers: RefCell<Vec<Watcher>>,
     /// Whether bytes come in drops.
     pub(super) drips: Cell<bool>,
+    /// Whether connections have most of them kept at once.
+    pub(super) asks: bool,
     /// Nobody does anything of their own.
     pub(super) is_calm: Cell<bool>,
     depth: Cell<u32>,
@@ -81,6 +89,7 @@ impl World {
         let quota_bytes = *chance.of(&[NO_QUOTA, 3 * LONGEST, LONGEST + LONGEST / 2]);
         let connections = 2 + chance.below(3);
         let (drips, crashes_per_mille) = (chance.per_mille(150), chance.below(12));
+        let asks = drips && chance.per_mille(400);
         let disk = Disk {
             run: 0,
             boot: 1,
@@ -106,7 +115,9 @@ impl World {
             connections: (0..connections).map(|_| RefCell::default()).collect(),
             keys,
             writers: RefCell::default(),
+            watchers: RefCell::default(),
             drips: Cell::new(drips),
+            asks,
             is_calm: Cell::new(false),
             depth: Cell::new(0),
             has_crashed: Cell::new(false),
@@ -141,7 +152,8 @@ impl World {
     }
 
     fn run_now(&self) -> Result<(), String> {
-        let steps = 60 + self.shared.chance.below(240);
+        let longer = if self.asks { ASKING_STEPS } else { 0 };
+        let steps = 60 + longer + self.shared.chance.below(240);
         for _ in 0..steps {
             self.step();
             self.restart_if_crashed();
@@ -215,12 +227,18 @@ impl World {
             },
             94..96 => {
                 let key = chance.below(self.keys.len() as u64) as usize;
-                if chance.per_mille(150) {
-                    self.forgive(key);
-                    let resume =
-                        Resume { key: self.keys[key].secret, epoch: 0, mode: ResumeMode::Join };
-                    self.partials().discard_left(&Identity::ANONYMOUS, &resume);
+                match chance.below(100) {
+                    0..12 => {
+                        self.forgive(key);
+                        let resume =
+                            Resume { key: self.keys[key].secret, epoch: 0, mode: ResumeMode::Join };
+                        self.partials().discard_left(&Identity::ANONYMOUS, &resume);
+                    }
+                    12..45 => self.look_at(key),
+                    45..55 => self.abandon(key),
+                    _ => {}
                 }
+                self.go_on_watching();
             }
             _ if chance.per_mille(self.crashes_per_mille * 10) => {
                 let crash = *chance.of(&[Crash::Kill, Crash::PowerCut]);
@@ -249,6 +267,7 @@ impl World {
             connection.take();
         }
         self.writers.borrow_mut().clear();
+        self.watchers.borrow_mut().clear();
         *self.shared.tasks.lock().unwrap() = Tasks::new(tasks.now());
         let quota = Quota::new(self.quota_bytes);
         {

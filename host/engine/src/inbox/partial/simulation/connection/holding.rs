@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandport_protocol::{Extent, Refusal, RefusalCode, ResumeMode};
+use sandport_protocol::{Algorithm, Extent, Refusal, RefusalCode, ResumeMode};
 
 use super::super::body::{Body, Wrote};
 use super::super::content::{LONGEST, digest};
@@ -59,6 +59,10 @@ impl Holding {
             self.leave(world);
             return State::Idle;
         }
+        if world.asks && chance.per_mille(400) {
+            world.keep(self.wish.key, &self.session);
+            return State::Holding(self);
+        }
         match chance.below(1_000) {
             0..12 => {
                 self.leave(world);
@@ -73,8 +77,12 @@ impl Holding {
                 self.session.fail(&Refusal::new(RefusalCode::Io, "the sender went mad"));
             }
             22..28 => return self.commit(world, chance.per_mille(500)),
-            28..120 => self.check_told(world),
-            120..140 if !self.bodies.is_empty() => drop(self.bodies.pop()),
+            28..100 => self.check_told(world),
+            100..120 => world.keep(self.wish.key, &self.session),
+            120..130 if world.keys[self.wish.key].is_told => {
+                let _ = self.session.set_size(world.keys[self.wish.key].size);
+            }
+            130..140 if !self.bodies.is_empty() => drop(self.bodies.pop()),
             _ => return self.bring(world, 2),
         }
         State::Holding(self)
@@ -103,7 +111,16 @@ impl Holding {
         let signals = Arc::clone(self.session.signals());
         let wrote = self.bodies[which].write(world, self.wish.key, &signals, limit);
         if wrote == Wrote::All {
-            self.bodies.remove(which);
+            let body = self.bodies.remove(which);
+            let start = body.start;
+            let has_failed = body.finish(world, self.wish.key, &signals) == Some(false);
+            let covers = |extent: &Extent| {
+                let end = extent.length.map_or(u64::MAX, |length| extent.offset + length);
+                (extent.offset..end).contains(&start)
+            };
+            if has_failed && !self.session.missing().iter().any(covers) {
+                world.shared.violate("9: what a body was at that failed is not given back");
+            }
         }
         State::Holding(self)
     }
@@ -126,11 +143,19 @@ impl Holding {
         if chance.per_mille(200) {
             extent.length = extent.length.map(|length| 1 + chance.below(length));
         }
-        match self.session.body(extent) {
+        let is_checked = chance.per_mille(200);
+        let begun = match is_checked {
+            true => self.session.body_checked(extent, Algorithm::Blake3),
+            false => self.session.body(extent),
+        };
+        match begun {
             Ok(lane) => {
                 let end = extent.length.map_or(u64::MAX, |length| extent.offset + length);
-                self.bodies.push(Body::new(lane, extent.offset, end, self.wish.version));
+                let (start, version) = (extent.offset, self.wish.version);
+                self.bodies.push(Body::new(lane, start, end, version, is_checked));
             }
+            // There are too many.
+            Err(refusal) if is_checked && refusal.code == RefusalCode::TooMany => {}
             Err(refusal) if self.session.signals().fault().is_none() => {
                 world.shared.trace(|| {
                     format!(
@@ -222,7 +247,8 @@ impl Holding {
         if own.is_some() {
             world.forgive(wish.key);
             let is_last = !world.is_shared(wish.key);
-            if wish.size.is_none() && is_last && !world.has_crashed() {
+            let is_stream = wish.size.is_none() && !world.keys[wish.key].is_told;
+            if is_stream && is_last && !world.has_crashed() {
                 let mut disk = world.shared.disk.lock().unwrap();
                 let slot = disk.slot(world.id(wish.key));
                 // One that others have met since may have been lost to them.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sandport_protocol::journal::Notes;
 use sandport_protocol::{Digest, EntryName, Receipt, Refusal, Resume, ResumeMode};
 
 use super::super::chance::Chance;
@@ -11,7 +12,7 @@ use super::super::world::World;
 use super::Waiting;
 use crate::Identity;
 use crate::inbox::Verdict;
-use crate::inbox::partial::{Id, Opened};
+use crate::inbox::partial::{Asked, Id, Opened};
 use crate::inbox::upload::Plan;
 
 /// A file that senders have.
@@ -22,6 +23,8 @@ pub(in super::super) struct Key {
     /// Whether senders know that before they send it.
     pub(in super::super) is_sized: bool,
     pub(in super::super) is_named: bool,
+    /// Whether the inbox has told them the key: it keeps the upload however little of it is here.
+    pub(in super::super) is_told: bool,
     /// What is in it at the moment.
     version: AtomicU64,
     /// The last run of its sender.
@@ -47,14 +50,15 @@ impl Key {
     pub(in super::super) fn new(number: u8, chance: &Chance) -> Self {
         let is_sized = chance.per_mille(700);
         let mib = 1024 * 1024;
-        let size = if is_sized {
+        let is_told = chance.per_mille(350);
+        let size = if is_sized && !is_told {
             *chance.of(&[mib + 1, mib + 4_500, 2 * mib, 2 * mib + 600, 3 * mib + 50_000])
         } else {
             *chance.of(&[0, 700, 5_000, mib, mib + 900, 2 * mib + 40_000])
         };
         let is_named = chance.per_mille(700);
         let (version, run) = (AtomicU64::new(1), AtomicU64::new(10));
-        Self { secret: [number; 32], size, is_sized, is_named, version, run }
+        Self { secret: [number; 32], size, is_sized, is_named, is_told, version, run }
     }
 
     /// The version that senders have at the moment.
@@ -67,12 +71,8 @@ impl Key {
         self.run.load(Ordering::Relaxed)
     }
 
-    fn resume(&self) -> Resume {
-        Resume { key: self.secret, epoch: 0, mode: ResumeMode::TakeOver }
-    }
-
     pub(in super::super) fn id(&self) -> Id {
-        Id::of(None, &self.resume())
+        Id::of(None, &self.secret)
     }
 }
 
@@ -131,7 +131,9 @@ impl Wish {
             copy: 0,
         };
         let resume = Resume { key: key.secret, epoch: self.run, mode: self.mode };
-        let (partials, is_named, size) = (world.partials(), key.is_named, self.size);
+        let (partials, size) = (world.partials(), self.size);
+        let notes = Notes { keeps_empty: key.is_told, ..Notes::default() };
+        let asked = Asked { plan, is_named: key.is_named, resume, notes, begins: true };
         let shared = Arc::clone(&world.shared);
         Waiting::new(async move {
             let published = |name: &EntryName| {
@@ -143,7 +145,7 @@ impl Wish {
                 let receipt = Receipt { name, size, digest, proof: None };
                 fits.then_some(Verdict::Stored(receipt))
             };
-            partials.open(&plan, is_named, resume, published).await
+            partials.open(asked, published).await
         })
     }
 

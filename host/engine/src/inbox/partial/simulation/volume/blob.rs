@@ -8,7 +8,7 @@ use sandport_protocol::upload::{Done, Held};
 use sandport_protocol::{Digest, Refusal};
 
 use super::super::content::digest;
-use super::super::shared::{meanwhile, restart_waits, writer_has_lost};
+use super::super::shared::{checked_from, meanwhile, writer_has_lost};
 use super::files::{Files, Journal, io};
 use crate::inbox::partial::runtime::Runtime;
 use crate::inbox::partial::volume::{Blob, Facts, Publication};
@@ -31,7 +31,7 @@ impl Blob for Files {
         if !self.is_current(facts, "a write") {
             return Err(io());
         }
-        let range = (at, at + bytes.len() as u64);
+        let (range, checked_from) = ((at, at + bytes.len() as u64), checked_from(facts.id));
         if writer_has_lost(facts.id) {
             self.shared.violate("2: who has lost an upload writes");
         }
@@ -44,7 +44,7 @@ impl Blob for Files {
             slot.writing.push(range);
         }
         meanwhile();
-        let written = self.put(facts, at, bytes);
+        let written = self.put(facts, at, bytes, checked_from);
         meanwhile();
         let mut disk = self.shared.disk.lock().unwrap();
         if disk.run != self.run {
@@ -60,6 +60,7 @@ impl Blob for Files {
         &self,
         facts: &Facts,
         held: Option<&Held>,
+        size: Option<u64>,
         entries: Vec<Kept>,
         is_synced: bool,
     ) -> Done {
@@ -67,8 +68,12 @@ impl Blob for Files {
             return Done::Unsynced(io());
         }
         let done = 'done: {
+            // A journal without data is that of an upload that was published.
+            if facts.notes.keeps_empty {
+                self.shared.disk.lock().unwrap().slot(facts.id).data.get_or_insert_default();
+            }
             if let Some(held) = held
-                && let Err(refusal) = self.put(facts, held.at, &held.bytes)
+                && let Err(refusal) = self.put(facts, held.at, &held.bytes, None)
             {
                 break 'done Done::Unwritten(refusal);
             }
@@ -77,7 +82,7 @@ impl Blob for Files {
                 break 'done Done::Unsynced(io());
             }
             meanwhile();
-            let appended = self.append(facts, &entries, is_synced);
+            let appended = self.append(facts, size, &entries, is_synced);
             meanwhile();
             if appended { Done::Kept } else { Done::Unwritten(io()) }
         };
@@ -121,6 +126,7 @@ impl Blob for Files {
             name: facts.name.clone(),
             is_named: facts.is_named,
             size: facts.size,
+            notes: facts.notes.clone(),
         };
         let task = move || {
             files.end_work(&facts);
@@ -158,9 +164,12 @@ impl Blob for Files {
             return;
         }
         let slot = disk.slot(facts.id);
-        if slot.told > 0 && slot.forgiven == 0 && !restart_waits(facts.id) {
+        if slot.told > 0 && slot.forgiven == 0 {
             self.shared.trace(|| format!("has {:?}", slot.data));
             self.shared.violate("1: bytes are removed that were told to be durable");
+        }
+        if slot.is_promised && slot.forgiven == 0 {
+            self.shared.violate("8: an upload is removed whose key was told");
         }
         if !slot.writing.is_empty() {
             self.shared.violate("2: an upload is removed while somebody writes");
@@ -207,6 +216,7 @@ impl Blob for Files {
                 journal.truncate(self.journal.lock().unwrap().end);
             }
             for &(start, end) in unkept {
+                slot.provisional.lose(start, end);
                 if let Some(data) = &mut slot.data {
                     data.lose(start, end);
                 }

@@ -91,7 +91,14 @@ impl Files {
         fails
     }
 
-    pub(super) fn put(&self, facts: &Facts, at: u64, bytes: &[u8]) -> Result<(), Refusal> {
+    /// `checked_from`: where what counts only when it is checked begins.
+    pub(super) fn put(
+        &self,
+        facts: &Facts,
+        at: u64,
+        bytes: &[u8],
+        checked_from: Option<u64>,
+    ) -> Result<(), Refusal> {
         let share = self.shared.disk.lock().unwrap().sickness.write;
         let fails = self.fails(facts, share);
         let mut disk = self.shared.disk.lock().unwrap();
@@ -118,7 +125,13 @@ impl Files {
                 RefusalCode::InsufficientSpace.into()
             });
         }
-        pieces.into_iter().for_each(|(start, end, version)| data.write(start, end, version));
+        for (start, end, version) in pieces {
+            data.write(start, end, version);
+            slot.provisional.lose(start, end);
+            if let Some(from) = checked_from {
+                slot.provisional.write(start.max(from), end, version);
+            }
+        }
         Ok(())
     }
 
@@ -132,7 +145,11 @@ impl Files {
         let slot = disk.slot(facts.id);
         let unkept = slot.unkept(facts.size);
         let forgotten: u64 = slot.forgotten.values().sum();
-        if unkept > self.shared.step_bytes.max(GROUP_BYTES) + forgotten {
+        let step = self.shared.step_bytes.max(GROUP_BYTES) + forgotten;
+        if unkept <= step {
+            slot.checked_bytes = 0;
+        }
+        if unkept > step + slot.checked_bytes {
             self.shared.violate("3: more is not kept than the step");
         }
         if unkept == 0 {
@@ -174,7 +191,13 @@ impl Files {
         false
     }
 
-    pub(super) fn append(&self, facts: &Facts, entries: &[Kept], is_synced: bool) -> bool {
+    pub(super) fn append(
+        &self,
+        facts: &Facts,
+        size: Option<u64>,
+        entries: &[Kept],
+        is_synced: bool,
+    ) -> bool {
         let shared = &self.shared;
         let mut journal = self.journal.lock().unwrap();
         let begun = Begun {
@@ -185,8 +208,15 @@ impl Files {
         };
         let (mut writer, mut bytes) = match &journal.writer {
             Some(writer) => (writer.clone(), Vec::new()),
-            None => Writer::begin(facts.id.journal(), begun),
+            None => {
+                let (mut writer, mut bytes) = Writer::begin(facts.id.journal(), begun);
+                writer.push(&mut bytes, &Entry::Noted(facts.notes.clone()));
+                (writer, bytes)
+            }
         };
+        if let Some(size) = size {
+            writer.push(&mut bytes, &Entry::Sized(size));
+        }
         for kept in entries {
             writer.push(&mut bytes, &Entry::Kept(kept.clone()));
         }
@@ -224,6 +254,16 @@ impl Files {
                 if !slot.said.insert(group) {
                     shared.violate("5: the journal says a group twice");
                 }
+                let start = group * GROUP_BYTES;
+                if slot.provisional.touches(start, start + GROUP_BYTES) {
+                    shared.violate("9: the journal says bytes that were not checked");
+                }
+            }
+            if let Some(tail) = kept.tail {
+                let start = tail.group * GROUP_BYTES;
+                if slot.provisional.touches(start, start + tail.length) {
+                    shared.violate("9: the journal says bytes that were not checked");
+                }
             }
             let grown = kept.tail.map_or(0, |tail| match slot.tail {
                 Some((group, length)) if group == tail.group => tail.length.saturating_sub(length),
@@ -233,6 +273,7 @@ impl Files {
                 slot.small_entries[0] += 1;
             } else {
                 (slot.small_entries, slot.small_since) = ([0; 2], now);
+                slot.asked = 0;
             }
             if let (Some((group, length)), Some(tail)) = (slot.tail, kept.tail)
                 && group != tail.group

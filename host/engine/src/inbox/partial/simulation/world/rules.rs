@@ -88,6 +88,7 @@ impl World {
             for connection in &self.connections {
                 has_moved |= connection.borrow_mut().go_on(self);
             }
+            has_moved |= self.go_on_watching();
             if has_moved || tasks.has_ready() {
                 left = left.saturating_sub(1);
             } else if let Some(task) = tasks.take_due() {
@@ -103,6 +104,9 @@ impl World {
             }
         }
         self.check()?;
+        if !self.watchers.borrow().is_empty() {
+            return Err("3: nothing happens any more, and somebody waits who only watches".into());
+        }
         for connection in &self.connections {
             let stuck = connection.borrow().waits_in_vain(self);
             if let Some(what) = stuck {

@@ -1,0 +1,220 @@
+//! Looking at an upload without having it, and ending it from outside.
+
+use std::sync::Arc;
+
+use sandport_protocol::upload::{Progress, Upload};
+use sandport_protocol::{EntryName, Extent, Metadata, Receipt, Refusal, RefusalCode};
+use tokio::sync::oneshot;
+
+use super::cell::Partial;
+use super::volume::{Facts, Loaded};
+use super::{Busy, Id, Partials};
+
+/// How far an upload is, or how it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// How long the file will be, or is; `None`: not known. Bytes.
+    pub size: Option<u64>,
+    /// How many bytes from the start are here.
+    pub received: u64,
+    /// How many bytes from the start are kept: see [`Upload::durable`](crate::inbox::Upload::durable).
+    pub durable: u64,
+    /// What is not here, in ascending order. Nothing, where it has ended.
+    pub missing: Vec<Extent>,
+    /// How it has ended, if it has, a short while ago; `None`: it goes on.
+    pub outcome: Option<Result<Receipt, Refusal>>,
+    /// How long it is kept if nobody comes with more of it; `None`: for ever, or it has ended. Seconds.
+    pub expires_in_s: Option<u64>,
+    /// What its sender has said of it.
+    pub metadata: Metadata,
+}
+
+impl Status {
+    /// Of one that goes on.
+    fn of(progress: Progress, expires_in_s: Option<u64>, metadata: Metadata) -> Self {
+        let Progress { size, received, durable, missing } = progress;
+        Self { size, received, durable, missing, outcome: None, expires_in_s, metadata }
+    }
+
+    /// Of one that has ended.
+    pub(super) fn ended(
+        outcome: Option<Result<Receipt, Refusal>>,
+        size: Option<u64>,
+        metadata: Metadata,
+    ) -> Self {
+        let stored = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
+        let (size, here) = (stored.map(|it| it.size).or(size), stored.map_or(0, |it| it.size));
+        let (missing, expires_in_s) = (Vec::new(), None);
+        Self { size, received: here, durable: here, missing, outcome, expires_in_s, metadata }
+    }
+}
+
+/// What the files of an upload say that nobody has open.
+enum Seen {
+    Status(Status),
+    Published(EntryName),
+}
+
+/// Says that there is no such upload, to who has made a key up and to who has somebody else's alike.
+pub(in crate::inbox) fn unknown() -> Refusal {
+    Refusal::new(RefusalCode::InvalidState, "unknown upload")
+}
+
+impl Partials {
+    /// How far the upload of a key is. `settles`: whoever has it loses it first. `receipt`: that of a file that was
+    /// published under this name, where there is one.
+    ///
+    /// # Errors
+    /// `invalid-state`: there is no such upload. `io` and the like: its files cannot be read.
+    pub(in crate::inbox) async fn status(
+        self: &Arc<Self>,
+        id: Id,
+        mut settles: bool,
+        receipt: impl Fn(&EntryName) -> Option<Receipt>,
+    ) -> Result<Status, Refusal> {
+        let waits_for_losers = settles;
+        loop {
+            match self.find(id) {
+                Ok(partial) => {
+                    let changed = partial.changed();
+                    let takes = std::mem::take(&mut settles);
+                    match partial.look(takes, waits_for_losers) {
+                        Looked::Goes(progress) => {
+                            let metadata = partial.facts().notes.metadata.clone();
+                            return Ok(Status::of(progress, self.expiry_s, metadata));
+                        }
+                        Looked::Later => changed.await,
+                        Looked::Gone => {}
+                    }
+                }
+                Err(Some(busy)) => self.freed(id, &busy).await,
+                Err(None) => {
+                    let busy = Busy { partials: Arc::clone(self), id };
+                    if let Some(ended) = self.ended(id) {
+                        drop(busy);
+                        return Ok(ended.status().await);
+                    }
+                    let partials = Arc::clone(self);
+                    let seen = self.on_pool(move || partials.see(busy)).await?;
+                    return match seen {
+                        Seen::Status(status) => Ok(status),
+                        Seen::Published(name) => {
+                            let receipt = receipt(&name).ok_or_else(unknown)?;
+                            Ok(Status::ended(Some(Ok(receipt)), None, Metadata::default()))
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    /// Reads the files of an upload that nobody has open, and closes them again.
+    fn see(&self, busy: Busy) -> Result<Seen, Refusal> {
+        let id = busy.id;
+        let seen = match self.volume().load(id)? {
+            None => return Err(unknown()),
+            Some(Loaded::Published(name)) => Seen::Published(name),
+            Some(Loaded::Partial { size, found, notes, blob, .. }) => {
+                let options = self.options_of(size, true, notes.keeps_empty);
+                let progress = Upload::resume(options, found).progress();
+                let idle_s = self.volume().idle_s(id);
+                let expires_in_s = self.expiry_s.map(|expiry| expiry.saturating_sub(idle_s));
+                drop(blob);
+                Seen::Status(Status::of(progress, expires_in_s, notes.metadata))
+            }
+        };
+        drop(busy);
+        Ok(seen)
+    }
+
+    /// Ends the upload of a key, whoever has it, removes what is here of it, and forgets the key. A file that was
+    /// published stays. Where it is being published, this waits for that.
+    ///
+    /// # Errors
+    /// `invalid-state`: there is no such upload.
+    pub(in crate::inbox) async fn abandon(self: &Arc<Self>, id: Id) -> Result<(), Refusal> {
+        loop {
+            match self.find(id) {
+                Ok(partial) => {
+                    partial.act(|state, now| state.upload.abandon(now));
+                    partial.gone().await;
+                    self.endings().forget(id);
+                    return Ok(());
+                }
+                Err(Some(busy)) => self.freed(id, &busy).await,
+                Err(None) => {
+                    let busy = Busy { partials: Arc::clone(self), id };
+                    let was_known = self.endings().forget(id);
+                    let partials = Arc::clone(self);
+                    let removed = move || {
+                        let is_there = partials.volume().is_there(busy.id);
+                        partials.volume().remove(busy.id);
+                        Ok(is_there)
+                    };
+                    let was_there = self.on_pool(removed).await?;
+                    return if was_known || was_there { Ok(()) } else { Err(unknown()) };
+                }
+            }
+        }
+    }
+
+    /// Has something done by a thread that may wait for the disk, also where nobody waits for that any more.
+    pub(super) async fn on_pool<T: Send + 'static>(
+        &self,
+        task: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.runtime().spawn(Box::new(move || {
+            // Whoever has gone meanwhile has lost nothing by that.
+            let _ = answer.send(task());
+        }));
+        // The threads end after all who could wait.
+        answered.await.unwrap_or_else(|_| Err(RefusalCode::Io.into()))
+    }
+}
+
+/// What a look at an upload that is open comes to.
+enum Looked {
+    Goes(Progress),
+    /// When it has changed.
+    Later,
+    /// There may be a successor.
+    Gone,
+}
+
+impl Partial {
+    /// How far it is. `takes`: from whoever has it. `waits`: when it is certain what those have brought.
+    fn look(self: &Arc<Self>, takes: bool, waits: bool) -> Looked {
+        self.act(|state, now| {
+            if takes {
+                state.upload.settle(now);
+            }
+            let upload = &state.upload;
+            match upload.is_gone() {
+                true => Looked::Gone,
+                false if waits && !upload.is_certain() => Looked::Later,
+                false if upload.is_ending() => Looked::Later,
+                false => Looked::Goes(upload.progress()),
+            }
+        })
+    }
+
+    /// Returns when it is gone.
+    async fn gone(self: &Arc<Self>) {
+        loop {
+            let changed = self.changed();
+            if self.act(|state, _| state.upload.is_gone()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Facts {
+    /// Whether something is to be written into its journal beside what it is.
+    pub(in crate::inbox) fn has_notes(&self) -> bool {
+        self.notes.keeps_empty || !self.notes.metadata.is_empty()
+    }
+}

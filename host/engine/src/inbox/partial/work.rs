@@ -1,0 +1,109 @@
+//! What the machine of an upload wants done where the bytes lie, one thing at a time.
+
+use std::sync::Arc;
+
+use sandport_protocol::upload::{Done, Work};
+use sandport_protocol::{Digest, Refusal, RefusalCode};
+
+use super::cell::Partial;
+use super::volume::Publication;
+
+impl Partial {
+    /// Does it, and tells the machine how that has ended, whatever happens.
+    pub(super) fn perform(self: &Arc<Self>, work: Work) {
+        let (blob, facts) = (self.blob(), self.facts());
+        let answer = Answer::to(self, &work);
+        let done = match work {
+            Work::Keep { held, size, entries, is_synced } => {
+                blob.keep(facts, held.as_ref(), size, entries, is_synced)
+            }
+            Work::Write(held) => Done::Written(blob.write(facts, held.at, &held.bytes)),
+            Work::Hash { size } => Done::Hashed(blob.hash(facts, size)),
+            Work::Publish { size, digest } => return self.publish(answer, size, digest),
+            Work::Remove => {
+                self.release_quota();
+                // Not when the last session is gone: one that was cut off has not noticed yet.
+                let claim = self.state().claim.upgrade();
+                claim.inspect(|claim| claim.release());
+                blob.remove(facts);
+                Done::Removed
+            }
+            Work::Park { kept_bytes, unkept, is_starved } => {
+                blob.park(facts, &unkept, kept_bytes, is_starved);
+                self.release_quota();
+                Done::Parked
+            }
+        };
+        answer.is(done);
+    }
+
+    fn publish(self: &Arc<Self>, answer: Answer, size: u64, digest: Digest) {
+        let end = PublishEnd(Some(answer));
+        let (commit, claim) = {
+            let mut state = self.state();
+            (state.commit.take(), state.claim.upgrade())
+        };
+        let Some(commit) = commit else { return };
+        let reservation = self.reservation().take();
+        // A stream claims what it would bring next.
+        let claim = claim.filter(|_| self.facts().size.is_some());
+        let publication = Publication { size, digest, commit, reservation, claim, end };
+        self.blob().publish(self.facts(), publication);
+    }
+}
+
+/// The duty to say how a work has ended. One that panics has ended too: else the upload waits for it for ever, and with
+/// it whoever wants the upload.
+struct Answer {
+    partial: Arc<Partial>,
+    /// What is said where nobody says anything else.
+    done: Option<Done>,
+}
+
+impl Answer {
+    fn to(partial: &Arc<Partial>, work: &Work) -> Self {
+        let failed = || Refusal::new(RefusalCode::Io, "a work of the inbox was not finished");
+        let done = match work {
+            // Nobody knows what of it is there.
+            Work::Keep { .. } => Done::Unsynced(failed()),
+            Work::Write(_) => Done::Written(Err(failed())),
+            Work::Hash { .. } => Done::Hashed(Err(failed())),
+            Work::Publish { .. } => Done::NotPublished,
+            Work::Remove => Done::Removed,
+            Work::Park { .. } => Done::Parked,
+        };
+        Self { partial: Arc::clone(partial), done: Some(done) }
+    }
+
+    fn is(mut self, done: Done) {
+        self.done = Some(done);
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            self.partial.act(|state, now| state.upload.done(done, now));
+        }
+    }
+}
+
+/// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
+pub(in crate::inbox) struct PublishEnd(Option<Answer>);
+
+impl PublishEnd {
+    /// The file has its name, or nobody needs it.
+    pub(in crate::inbox) fn published(mut self) {
+        if let Some(answer) = self.0.take() {
+            answer.partial.blob().published(answer.partial.facts());
+            answer.is(Done::Published);
+        }
+    }
+
+    /// The disk has failed: nobody is to go on with what it was given since the last watermark.
+    pub(in crate::inbox) fn lost(mut self, fault: &Refusal) {
+        if let Some(answer) = self.0.take() {
+            answer.is(Done::Lost(fault.clone()));
+        }
+    }
+}

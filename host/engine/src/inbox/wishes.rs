@@ -1,0 +1,105 @@
+//! What receivers ask of an inbox beyond one offer: uploads with keys that the inbox makes, looking, and giving up.
+
+use std::os::fd::AsFd;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use sandport_protocol::inbox as rules;
+use sandport_protocol::{
+    EntryKind, EntryName, Metadata, Offer, RESUME_KEY_BYTES, Receipt, Refusal, RefusalCode, Resume,
+    ResumeMode,
+};
+
+use super::partial::{Id, Status};
+use super::receipts::Record;
+use super::{Handle, Inbox};
+use crate::Identity;
+
+/// Longest key of an upload. Bytes. Those that senders and the inbox make have [`RESUME_KEY_BYTES`].
+pub const KEY_BYTES_MAX: usize = 64;
+
+/// What is wanted of an upload beyond its offer. Default: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Whether the inbox makes a key for it: [`Upload::key`](super::Upload::key). Then it is kept from its beginning,
+    /// also empty and also where it is small, until it ends or [expires](super::InboxOptions::partial_expiry).
+    pub new_key: bool,
+    /// Whether it is there already. Where not, none is begun.
+    pub existing: bool,
+    /// What is kept beside it, where it is begun and can be resumed.
+    pub metadata: Metadata,
+}
+
+impl Wishes {
+    /// The key of a new upload, where the inbox is to make one.
+    ///
+    /// # Errors
+    /// `invalid-state`: the wishes contradict each other, or the offer. `io`: the system has no random numbers.
+    pub(super) fn make_key(&self, offer: &Offer) -> Result<Option<Resume>, Refusal> {
+        let contradicts = |words| Err(Refusal::new(RefusalCode::InvalidState, words));
+        if self.existing && (self.new_key || offer.resume.is_none()) {
+            return contradicts("an upload that is there already has a key");
+        }
+        if !self.new_key {
+            return Ok(None);
+        }
+        if offer.resume.is_some() {
+            return contradicts("an upload that has a key gets no other");
+        }
+        if offer.kind != EntryKind::File {
+            return contradicts("only a file gets a key");
+        }
+        let mut key = [0; RESUME_KEY_BYTES];
+        if getrandom(&mut key, GetRandomFlags::empty()) != Ok(key.len()) {
+            return Err(Refusal::new(RefusalCode::Io, "the inbox could not make up a key"));
+        }
+        Ok(Some(Resume { key, epoch: 0, mode: ResumeMode::TakeOver }))
+    }
+}
+
+impl Inbox {
+    /// How far the upload is that `sender` has under `key`, or how it has ended a short while ago. It makes nothing,
+    /// and holds nothing afterwards.
+    ///
+    /// `settles`: whoever holds it loses it first, with `locked`, and the answer comes when it is certain what they have
+    /// brought; one that is being published is waited for.
+    ///
+    /// # Errors
+    /// `invalid-state`: there is no such upload, or it is somebody else's: nothing tells these apart. `malformed`: the
+    /// key is longer than [`KEY_BYTES_MAX`]. `io` and the like.
+    pub async fn look(
+        &self,
+        sender: &Identity,
+        key: &[u8],
+        settles: bool,
+    ) -> Result<Status, Refusal> {
+        self.check_health()?;
+        let id = id_of(sender, key)?;
+        let Handle { core, partials, .. } = &*self.handle;
+        let receipt = |name: &EntryName| -> Option<Receipt> {
+            let any = |_: &Record| true;
+            let found = core.receipts.find(core.layout.root.as_fd(), sender, name, any)?;
+            found.is_certain.then(|| rules::receipt(&found.name, &found.record))
+        };
+        partials.status(id, settles, receipt).await
+    }
+
+    /// Ends the upload that `sender` has under `key`, whoever holds it: they are told that it is `cancelled`. Removes
+    /// what is here of it, and forgets the key. A file that was published stays; one that is being published is
+    /// waited for.
+    ///
+    /// # Errors
+    /// As of [`Self::look`].
+    pub async fn abandon(&self, sender: &Identity, key: &[u8]) -> Result<(), Refusal> {
+        self.check_health()?;
+        let id = id_of(sender, key)?;
+        self.handle.partials.abandon(id).await
+    }
+}
+
+fn id_of(sender: &Identity, key: &[u8]) -> Result<Id, Refusal> {
+    if key.len() > KEY_BYTES_MAX {
+        let words = format!("the key of an upload has {KEY_BYTES_MAX} bytes at most");
+        return Err(Refusal::new(RefusalCode::Malformed, words));
+    }
+    Ok(Id::of(sender.name(), key))
+}
