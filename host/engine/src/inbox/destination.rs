@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandport_protocol::{Offer, Refusal};
+use sandport_protocol::{Offer, Refusal, RefusalCode};
 
 use super::storage::StorageInbox;
-use super::{Inbox, InboxError, Verdict};
+use super::{Inbox, InboxError, Status, Verdict, Wishes};
 use crate::Identity;
 
 /// Where the files of a server go: into a folder, or into a storage of its owner's.
@@ -16,15 +16,41 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    /// As [`Inbox::open_as`].
-    pub(crate) async fn open_as(
+    /// As [`Inbox::open_with`]. What is in a storage ends with its connection.
+    pub(crate) async fn open(
         &self,
         sender: &Identity,
         offer: &Offer,
+        wishes: &Wishes,
     ) -> Result<Verdict, Refusal> {
         match self {
-            Self::Folder(inbox) => inbox.open_as(sender, offer).await,
+            Self::Folder(inbox) => inbox.open_with(sender, offer, wishes).await,
+            Self::Storage(_) if wishes.new_key || wishes.existing => {
+                let words = "uploads into this storage end with their connections";
+                Err(Refusal::new(RefusalCode::InvalidState, words))
+            }
             Self::Storage(inbox) => inbox.open_as(sender, offer),
+        }
+    }
+
+    /// As [`Inbox::look`].
+    pub(crate) async fn look(
+        &self,
+        sender: &Identity,
+        key: &[u8],
+        settles: bool,
+    ) -> Result<Status, Refusal> {
+        match self {
+            Self::Folder(inbox) => inbox.look(sender, key, settles).await,
+            Self::Storage(_) => Err(RefusalCode::InvalidState.into()),
+        }
+    }
+
+    /// As [`Inbox::abandon`].
+    pub(crate) async fn abandon(&self, sender: &Identity, key: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Self::Folder(inbox) => inbox.abandon(sender, key).await,
+            Self::Storage(_) => Err(RefusalCode::InvalidState.into()),
         }
     }
 

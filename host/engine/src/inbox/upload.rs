@@ -147,6 +147,21 @@ impl Upload {
         }
     }
 
+    /// The same once `written` has ended, which may be after the upload.
+    pub(crate) fn keep_after<W: Future<Output = ()> + Send + 'static>(
+        &self,
+        written: W,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send + use<W> {
+        let keeper = match &self.0 {
+            Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
+            Kind::Resumable(session, _) => Ok(session.keeper()),
+        };
+        async move {
+            written.await;
+            keeper?.keep().ready().await
+        }
+    }
+
     /// How many bytes from the start of the file are kept whatever happens: the end of the connection
     /// and of the server, and with [`Durability::Full`](super::Durability::Full) a power cut. An
     /// upload that cannot be resumed keeps nothing.

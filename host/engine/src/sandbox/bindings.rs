@@ -15,6 +15,8 @@ wasmtime::component::bindgen!({
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
         "sandport:upload/gate.authenticating": super::host::AuthenticatingHandle,
         "sandport:upload/inbox.opening": super::host::OpeningHandle,
+        "sandport:upload/inbox.looking": super::host::LookingHandle,
+        "sandport:upload/inbox.abandoning": super::host::AbandoningHandle,
         "sandport:upload/inbox.upload": super::host::UploadHandle,
         "sandport:upload/inbox.body": super::host::BodyHandle,
         "sandport:upload/inbox.finishing": super::host::FinishingHandle,

@@ -3,12 +3,31 @@
 use sandport_protocol as protocol;
 use sandport_protocol::{Refusal, RefusalCode};
 
-use super::bindings::sandport::upload::types;
+use super::bindings::sandport::upload::{inbox, types};
+use crate::inbox::{Status, Wishes};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
-pub(super) fn offer(offer: types::Offer) -> Result<protocol::Offer, Refusal> {
-    Ok(protocol::Offer {
+/// The offer, and what is wanted beyond it.
+pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, Wishes), Refusal> {
+    if offer.want.iter().any(|algorithm| *algorithm != types::Algorithm::Blake3) {
+        return Err(not_computed());
+    }
+    let mut wishes = Wishes::default();
+    let resume = match offer.lifetime {
+        types::Lifetime::Connection => None,
+        types::Lifetime::Key(key) => Some(resume(key)?),
+        types::Lifetime::NewKey => {
+            wishes.new_key = true;
+            None
+        }
+        types::Lifetime::Existing(key) => {
+            wishes.existing = true;
+            Some(resume(key)?)
+        }
+    };
+    wishes.metadata = protocol::Metadata::new(offer.metadata)?;
+    let offer = protocol::Offer {
         name: offer.name,
         kind: match offer.kind {
             types::EntryKind::File => protocol::EntryKind::File,
@@ -18,12 +37,9 @@ pub(super) fn offer(offer: types::Offer) -> Result<protocol::Offer, Refusal> {
         digest: digests(offer.digests)?,
         modified_ns: offer.modified.map(nanoseconds).transpose()?,
         executable: offer.executable,
-        resume: match offer.lifetime {
-            types::Lifetime::Connection => None,
-            types::Lifetime::Key(key) => Some(resume(key)?),
-            types::Lifetime::NewKey => return Err(not_computed()),
-        },
-    })
+        resume,
+    };
+    Ok((offer, wishes))
 }
 
 fn nanoseconds(time: types::Timestamp) -> Result<i64, Refusal> {
@@ -83,6 +99,23 @@ pub(super) fn extent(extent: types::Extent) -> protocol::Extent {
 
 pub(super) fn to_extent(extent: protocol::Extent) -> types::Extent {
     types::Extent { offset: extent.offset, length: extent.length }
+}
+
+pub(super) fn to_status(status: Status) -> inbox::Status {
+    // Of whoever asks, only the name under which the file is stored is known.
+    let stored = |receipt: protocol::Receipt| {
+        let name = receipt.name.clone();
+        to_receipt(receipt, protocol::EntryKind::File, Some(&name))
+    };
+    inbox::Status {
+        size: status.size,
+        received: status.received,
+        durable: status.durable,
+        missing: status.missing.into_iter().map(to_extent).collect(),
+        outcome: status.outcome.map(|outcome| outcome.map(stored).map_err(to_refusal)),
+        expires_in_s: status.expires_in_s,
+        metadata: status.metadata.pairs().to_vec(),
+    }
 }
 
 /// `offered`: the name in the offer.

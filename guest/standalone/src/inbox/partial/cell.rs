@@ -110,7 +110,9 @@ impl<F: Folder> Partial<F> {
                 }
             }
             Effect::Wake(at) => self.partials.wake(at, self.facts.id),
-            Effect::Gone => self.partials.forget(self.facts.id),
+            // Nobody asks here for more than the watermarks.
+            Effect::Kept { .. } => {}
+            Effect::Gone(_) => self.partials.forget(self.facts.id),
         }
     }
 
@@ -123,7 +125,8 @@ impl<F: Folder> Partial<F> {
     fn perform(self: &Rc<Self>, state: &mut State<F>, work: Work) -> Option<Done> {
         let files = &mut state.files;
         Some(match work {
-            Work::Keep { held, entries, is_synced } => {
+            // No sender says a size late here.
+            Work::Keep { held, entries, is_synced, size: _ } => {
                 files.keep(&self.facts, held.as_ref(), entries, is_synced)
             }
             Work::Write(held) => Done::Written(files.write(held.at, &held.bytes)),
@@ -223,7 +226,8 @@ impl<F: Folder> Partial<F> {
                 state.sessions.insert(session, Rc::clone(&signals));
                 Ok(Some((session, signals)))
             }
-            Admission::Commits | Admission::Later => Ok(None),
+            // What was to be discarded is gone when this returns, and nobody begins anything in between.
+            Admission::Commits | Admission::Later | Admission::Anew => Ok(None),
             Admission::Refused(refusal) => Err(refusal),
         });
         match admitted {

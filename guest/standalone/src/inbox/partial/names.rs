@@ -133,7 +133,6 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use sandport_protocol::{Resume, ResumeMode};
 
     use super::*;
 

@@ -105,9 +105,7 @@ mod tests {
     use super::*;
 
     fn id(number: usize) -> Id {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
-        Id(bytes)
+        Id::of(None, &number.to_le_bytes())
     }
 
     fn ended() -> Ended {

@@ -221,13 +221,13 @@ impl Session {
 
     /// Tells when all is kept that is here now.
     pub(in crate::inbox) fn keep(&self) -> Finishing {
-        let kept = match self.signals.fault() {
-            Some(fault) => Err(fault.clone()),
-            None => self.partial.keep(self.id),
-        };
-        kept.unwrap_or_else(|refusal| {
-            Finishing::ended(Err(self.signals.fault().cloned().unwrap_or(refusal)))
-        })
+        self.keeper().keep()
+    }
+
+    /// What asks for that wherever the session is.
+    pub(in crate::inbox) fn keeper(&self) -> Keeper {
+        let (partial, signals) = (Arc::clone(&self.partial), Arc::clone(&self.signals));
+        Keeper { partial, session: self.id, signals }
     }
 
     /// How far the upload is.
@@ -287,6 +287,26 @@ impl Session {
     /// Ends the upload, for everyone who has it together with this one.
     pub(in crate::inbox) fn discard(self) {
         self.partial.act(|state, now| state.upload.discard(self.id, now));
+    }
+}
+
+/// Asks that what is here of an upload is kept.
+pub(in crate::inbox) struct Keeper {
+    partial: Arc<Partial>,
+    session: SessionId,
+    signals: Arc<Signals>,
+}
+
+impl Keeper {
+    /// Tells when all is kept that is here now.
+    pub(in crate::inbox) fn keep(&self) -> Finishing {
+        let kept = match self.signals.fault() {
+            Some(fault) => Err(fault.clone()),
+            None => self.partial.keep(self.session),
+        };
+        kept.unwrap_or_else(|refusal| {
+            Finishing::ended(Err(self.signals.fault().cloned().unwrap_or(refusal)))
+        })
     }
 }
 

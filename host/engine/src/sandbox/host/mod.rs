@@ -8,6 +8,9 @@ mod log;
 #[allow(unreachable_pub, reason = "`bindgen!` re-exports them")]
 pub use gate::AuthenticatingHandle;
 #[allow(unreachable_pub, reason = "`bindgen!` re-exports them")]
-pub use inbox::{BodyHandle, CommittingHandle, FinishingHandle, OpeningHandle, UploadHandle};
+pub use inbox::{
+    AbandoningHandle, BodyHandle, CommittingHandle, FinishingHandle, LookingHandle, OpeningHandle,
+    UploadHandle,
+};
 
 impl super::bindings::sandport::upload::types::Host for super::state::State {}

@@ -55,7 +55,7 @@ struct Shared {
 
 struct Inner {
     state: State,
-    /// It ends when the write that is under way is over.
+    /// Its stream is gone: it ends when the write that is under way is over.
     ends: bool,
 }
 
@@ -80,13 +80,21 @@ pub(in crate::sandbox) fn body(
 }
 
 impl BodyEnd {
-    /// Ends the body once the write that is under way is over.
-    pub(in crate::sandbox) async fn end(&self) {
-        self.0.end();
+    /// Ends the body once the write that is under way is over: whoever asks has the rest of it to do. `None`: it has
+    /// ended with its stream.
+    pub(in crate::sandbox) async fn end(&self) -> Option<Body> {
         loop {
             let written = self.0.written.notified();
-            if !matches!(self.0.lock().state, State::Lent) {
-                return;
+            {
+                let mut inner = self.0.lock();
+                match std::mem::replace(&mut inner.state, State::Ended) {
+                    State::Idle(body) => return Some(body),
+                    State::Ended => return None,
+                    state @ (State::Lent | State::Broken) => inner.state = state,
+                }
+                if matches!(inner.state, State::Broken) {
+                    return None;
+                }
             }
             written.await;
         }

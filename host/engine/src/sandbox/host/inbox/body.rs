@@ -1,6 +1,5 @@
 //! Bodies of uploads that the guest holds.
 
-use sandport_protocol::{Refusal as ProtocolRefusal, RefusalCode};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::DynOutputStream;
 
@@ -44,14 +43,12 @@ impl HostBody for State {
         let BodyHandle { end, stream, watch } = self.table.delete(this)?;
         let expect = expect.map(convert::digest).transpose();
         let finished = FinishingHandle::coming(async move {
-            let expect = expect?;
-            if expect.is_some() {
-                let words = "a digest for a body that is not checked";
-                return Err(ProtocolRefusal::new(RefusalCode::Malformed, words));
-            }
-            end.end().await;
+            let body = end.end().await;
             drop(stream);
-            watch.fault().map_or(Ok(()), Err)
+            match body {
+                Some(body) => body.finish(expect?),
+                None => watch.fault().map_or(Ok(()), Err),
+            }
         });
         Ok(self.table.push(finished)?)
     }

@@ -2,12 +2,14 @@
 
 #![allow(unreachable_pub, reason = "`bindgen!` re-exports the types behind its resources")]
 
+mod asking;
 mod body;
 mod commit;
 mod finishing;
 mod opening;
 mod upload;
 
+pub use asking::{AbandoningHandle, LookingHandle};
 pub use body::BodyHandle;
 pub use commit::CommittingHandle;
 pub use finishing::FinishingHandle;
@@ -25,5 +27,17 @@ impl Host for State {
         self.asked.inbox = true;
         let opening = OpeningHandle::new(self, offer);
         Ok(self.table.push(opening)?)
+    }
+
+    fn look(&mut self, key: Vec<u8>, settle: bool) -> wasmtime::Result<Resource<LookingHandle>> {
+        self.asked.inbox = true;
+        let looking = LookingHandle::new(&self.connection, key, settle);
+        Ok(self.table.push(looking)?)
+    }
+
+    fn abandon(&mut self, key: Vec<u8>) -> wasmtime::Result<Resource<AbandoningHandle>> {
+        self.asked.inbox = true;
+        let abandoning = AbandoningHandle::new(&self.connection, key);
+        Ok(self.table.push(abandoning)?)
     }
 }

@@ -35,7 +35,7 @@ enum Opened {
 impl OpeningHandle {
     pub(super) fn new(state: &mut State, offer: Offer) -> Self {
         let refused = |refusal| Later::here(Err(convert::to_refusal(refusal)));
-        let offer = match convert::offer(offer) {
+        let (offer, wishes) = match convert::offer(offer) {
             Ok(offer) => offer,
             Err(refusal) => return Self { answer: refused(refusal), is_counted: false },
         };
@@ -44,19 +44,23 @@ impl OpeningHandle {
             return Self { answer: refused(refusal), is_counted: false };
         }
         state.uploads += 1;
-        let answer = Later::coming(open(Arc::clone(&state.connection), offer));
+        let answer = Later::coming(open(Arc::clone(&state.connection), offer, wishes));
         Self { answer, is_counted: true }
     }
 }
 
 /// Asks the inbox, and again when it has compared what is stored, which it does on file systems where nothing
 /// else tells whether it is still that.
-async fn open(connection: Arc<Connection>, offer: protocol::Offer) -> Result<Opened, Refusal> {
+async fn open(
+    connection: Arc<Connection>,
+    offer: protocol::Offer,
+    wishes: inbox::Wishes,
+) -> Result<Opened, Refusal> {
     loop {
         // Whoever waits for the inbox is not idle.
         let _waits = connection.wait_for_disk();
         // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.open_as(&connection.peer.identity, &offer);
+        let opening = connection.context.inbox.open(&connection.peer.identity, &offer, &wishes);
         return match opening.await {
             Ok(inbox::Verdict::Comparing(comparison)) => {
                 comparison.ready().await;

@@ -9,6 +9,7 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
 use super::body::BodyHandle;
 use super::commit::CommittingHandle;
+use super::finishing::FinishingHandle;
 use crate::inbox;
 use crate::sandbox::bindings::sandport::upload::inbox::{Commitment, HostUpload};
 use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Digest, Extent, Refusal};
@@ -58,6 +59,10 @@ impl HostUpload for State {
         Ok(missing.into_iter().map(convert::to_extent).collect())
     }
 
+    fn key(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(self.table.get(&this)?.upload.key().map(<[u8]>::to_vec))
+    }
+
     fn body(
         &mut self,
         this: Resource<UploadHandle>,
@@ -68,6 +73,9 @@ impl HostUpload for State {
         let extent = convert::extent(extent);
         let body = match check {
             None => handle.upload.body(extent),
+            Some(Algorithm::Blake3) => {
+                handle.upload.body_checked(extent, protocol::Algorithm::Blake3)
+            }
             Some(_) => Err(convert::not_computed()),
         };
         let body = match body {
@@ -83,6 +91,30 @@ impl HostUpload for State {
 
     fn durable(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<u64> {
         Ok(self.table.get(&this)?.upload.durable())
+    }
+
+    fn set_size(
+        &mut self,
+        this: Resource<UploadHandle>,
+        size: u64,
+    ) -> wasmtime::Result<Result<(), Refusal>> {
+        Ok(self.table.get(&this)?.upload.set_size(size).map_err(convert::to_refusal))
+    }
+
+    fn keep(
+        &mut self,
+        this: Resource<UploadHandle>,
+    ) -> wasmtime::Result<Resource<FinishingHandle>> {
+        let handle = self.table.get(&this)?;
+        let connection = Arc::clone(&self.connection);
+        // What is being written was written before.
+        let writes = handle.writes.clone();
+        let kept = handle.upload.keep_after(async move { writes.done().await });
+        let kept = FinishingHandle::coming(async move {
+            let _waits = connection.wait_for_disk();
+            kept.await
+        });
+        Ok(self.table.push(kept)?)
     }
 
     fn fault(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Option<Refusal>> {
