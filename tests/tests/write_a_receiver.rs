@@ -157,6 +157,7 @@ fn the_listings_of_the_page_are_the_examples() {
     let files = [
         ("src/lib.rs", "put-rust/src/lib.rs"),
         ("put.py", "put-python/put.py"),
+        ("put.js", "put-js/put.js"),
         ("refused.txt", "doorkeeper/refused.txt"),
         ("src/lib.rs", "doorkeeper/src/lib.rs"),
     ];
@@ -169,7 +170,7 @@ fn the_listings_of_the_page_are_the_examples() {
 }
 
 #[test]
-#[ignore = "needs the network, python3 and wac: lane `examples` of .ci/run"]
+#[ignore = "needs the network, python3, npm and wac: lane `examples` of .ci/run"]
 fn the_page_leads_from_an_empty_folder_to_receivers_that_run() {
     let folder = tempfile::tempdir().unwrap();
     let done = follow(&page(), folder.path());
@@ -197,7 +198,7 @@ fn the_page_leads_from_an_empty_folder_to_receivers_that_run() {
         }
     }
     expect_uploads(&mut server.unwrap());
-    assert_eq!((served, answers), (3, 6), "the page has three receivers, each with two calls");
+    assert_eq!((served, answers), (4, 8), "the page has four receivers, each with two calls");
 }
 
 /// Large and empty files, a cut and a wrong line; then nothing else is there.
