@@ -17,6 +17,7 @@ mod bindings {
 
 mod again;
 mod honest;
+mod keys;
 mod power;
 mod refusal;
 mod resources;
@@ -60,6 +61,7 @@ impl Guest for Component {
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
             Some(b'e') => power::report(&input, &output),
+            Some(b'K') => keys::go_through(&input, &output)?,
             Some(b'r') => return again::serve(&peer, &input, &output),
             Some(b'j') => return again::leave_more_than_was_read(&input),
             Some(b'!') => return again::leave_what_was_spliced(&input),

@@ -39,7 +39,7 @@ impl WritesUnderWay {
     }
 }
 
-/// The stream of a body. It ends its body when it is dropped.
+/// The stream of a body. It ends its body when it is dropped, where nothing of it is to be checked.
 pub(in crate::sandbox) struct BodyStream(Arc<Shared>);
 
 /// What ends a body while its stream may still be there.
@@ -51,11 +51,13 @@ struct Shared {
     written: Notify,
     writes: WritesUnderWay,
     connection: Arc<Connection>,
+    /// Whether the bytes count only when they are found to be what they should be.
+    is_checked: bool,
 }
 
 struct Inner {
     state: State,
-    /// Its stream is gone: it ends when the write that is under way is over.
+    /// Nobody is to bring more of it: it ends when the write that is under way is over.
     ends: bool,
 }
 
@@ -71,11 +73,12 @@ enum State {
 /// A body, and the stream for its bytes.
 pub(in crate::sandbox) fn body(
     body: Body,
+    is_checked: bool,
     writes: WritesUnderWay,
     connection: Arc<Connection>,
 ) -> (BodyEnd, BodyStream) {
     let inner = StdMutex::new(Inner { state: State::Idle(body), ends: false });
-    let shared = Arc::new(Shared { inner, written: Notify::new(), writes, connection });
+    let shared = Arc::new(Shared { inner, written: Notify::new(), writes, connection, is_checked });
     (BodyEnd(Arc::clone(&shared)), BodyStream(shared))
 }
 
@@ -101,9 +104,20 @@ impl BodyEnd {
     }
 }
 
+impl Drop for BodyEnd {
+    /// Nobody can say any more what the bytes should be.
+    fn drop(&mut self) {
+        if self.0.is_checked {
+            self.0.end();
+        }
+    }
+}
+
 impl Drop for BodyStream {
     fn drop(&mut self) {
-        self.0.end();
+        if !self.0.is_checked {
+            self.0.end();
+        }
     }
 }
 

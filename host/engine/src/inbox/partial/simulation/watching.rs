@@ -19,12 +19,8 @@ pub(super) struct Watcher {
 }
 
 enum Awaited {
-    /// So many bytes from the start were here, and the size was set to this.
-    Kept {
-        received: u64,
-        size: Option<u64>,
-        outcome: Waiting<Result<(), Refusal>>,
-    },
+    /// What was here then.
+    Kept(Here, Waiting<Result<(), Refusal>>),
     Seen {
         settles: bool,
         status: Waiting<Result<Status, Refusal>>,
@@ -32,11 +28,23 @@ enum Awaited {
     Ended(Waiting<Result<(), Refusal>>),
 }
 
+/// What was here of an upload when somebody wanted all of it kept.
+#[derive(Clone, Copy)]
+struct Here {
+    /// Bytes from the start.
+    received: u64,
+    size: Option<u64>,
+    /// Whether it is kept however little that is.
+    keeps_empty: bool,
+}
+
 impl World {
     /// A session wants all kept that is here.
     pub(super) fn keep(&self, key: usize, session: &Session) {
         let progress = session.progress();
-        let size = progress.size.filter(|_| session.keeps_empty());
+        let keeps_empty = session.keeps_empty();
+        let size = progress.size.filter(|_| keeps_empty);
+        let here = Here { received: progress.received, size, keeps_empty };
         let kept = session.keep();
         let outcome = Waiting::new(async move { kept.ready().await });
         self.shared.trace(|| format!("keeps {progress:?}"));
@@ -48,7 +56,7 @@ impl World {
                 slot.small_entries[1] += 1;
             }
         }
-        self.watch(key, Awaited::Kept { received: progress.received, size, outcome });
+        self.watch(key, Awaited::Kept(here, outcome));
     }
 
     /// Somebody looks at an upload.
@@ -91,12 +99,12 @@ impl Watcher {
     /// What waits on of it.
     fn go_on(mut self, world: &World) -> Option<Self> {
         match &mut self.awaited {
-            Awaited::Kept { received, size, outcome } => {
-                let (received, size) = (*received, *size);
+            Awaited::Kept(here, outcome) => {
+                let here = *here;
                 let Some(outcome) = outcome.poll() else { return Some(self) };
-                world.shared.trace(|| format!("a keep of {received} ends {outcome:?}"));
+                world.shared.trace(|| format!("a keep of {} ends {outcome:?}", here.received));
                 if outcome.is_ok() {
-                    self.check_kept(world, received, size);
+                    self.check_kept(world, here);
                 }
             }
             Awaited::Seen { settles, status } => {
@@ -122,11 +130,11 @@ impl Watcher {
         world.has_crashed() || world.beginnings(self.key).0 != self.beginnings
     }
 
-    fn check_kept(&self, world: &World, received: u64, size: Option<u64>) {
+    fn check_kept(&self, world: &World, here: Here) {
         if self.is_of_before(world) {
             return;
         }
-        let is_told = world.keys[self.key].is_told;
+        let Here { received, size, keeps_empty } = here;
         let mut disk = world.shared.disk.lock().unwrap();
         let (boot, syncs) = (disk.boot, world.shared.syncs);
         let slot = disk.slot(world.id(self.key));
@@ -138,7 +146,7 @@ impl Watcher {
             world.shared.violate("1: bytes are told to be kept that a crash would lose");
         }
         slot.told = slot.told.max(received);
-        slot.is_promised |= is_told;
+        slot.is_promised |= keeps_empty;
         let said = slot.recover(boot, syncs).and_then(|found| found.begun.size);
         if size.is_some() && said != size {
             world.shared.violate("8: a size that was set is told to be kept and is not");

@@ -31,7 +31,7 @@ use crate::inbox::{Durability, InboxOptions};
 const DEPTH_MAX: u32 = 3;
 
 /// How many steps more it takes to see that drops are not kept for ever because somebody asks.
-const ASKING_STEPS: u64 = 600;
+const ASKING_STEPS: u64 = 2_000;
 
 /// More than anybody sends.
 const NO_QUOTA: u64 = u64::MAX / 4;
@@ -89,7 +89,7 @@ impl World {
         let quota_bytes = *chance.of(&[NO_QUOTA, 3 * LONGEST, LONGEST + LONGEST / 2]);
         let connections = 2 + chance.below(3);
         let (drips, crashes_per_mille) = (chance.per_mille(150), chance.below(12));
-        let asks = drips && chance.per_mille(400);
+        let asks = drips && chance.per_mille(200);
         let disk = Disk {
             run: 0,
             boot: 1,

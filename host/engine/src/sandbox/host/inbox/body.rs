@@ -1,5 +1,6 @@
 //! Bodies of uploads that the guest holds.
 
+use sandport_protocol::{Refusal as ProtocolRefusal, RefusalCode};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::DynOutputStream;
 
@@ -47,6 +48,11 @@ impl HostBody for State {
             drop(stream);
             match body {
                 Some(body) => body.finish(expect?),
+                // It has ended with its stream, so there was nothing to check.
+                None if expect?.is_some() => {
+                    let words = "a digest for a body that is not checked";
+                    Err(ProtocolRefusal::new(RefusalCode::InvalidState, words))
+                }
                 None => watch.fault().map_or(Ok(()), Err),
             }
         });

@@ -83,7 +83,7 @@ impl HostUpload for State {
             Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
         };
         let connection = Arc::clone(&self.connection);
-        let (end, stream) = streams::body(body, handle.writes.clone(), connection);
+        let (end, stream) = streams::body(body, check.is_some(), handle.writes.clone(), connection);
         let watch = handle.upload.watch();
         // No child of the upload in the table: it may be dropped after it.
         Ok(Ok(self.table.push(BodyHandle::new(end, stream, watch))?))
