@@ -6,9 +6,10 @@ use sandport::inbox::care::{Cleaned, Leftover, LeftoverKind, clean};
 use serde_json::{Value, json};
 
 use crate::args::{CleanArgs, Talk};
-use crate::console::{self, Results, age, bytes, count, json_line};
+use crate::console::{self, age, bytes, count, json_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::results::Results;
 
 /// Removes what was left behind, and says what.
 pub(crate) fn run(args: &CleanArgs, talk: &Talk) -> Result<Exit, Failure> {

@@ -8,8 +8,6 @@ use bytesize::ByteSize;
 use sandport::text::sanitise;
 use serde_json::Value;
 
-use crate::failure::Failure;
-
 /// Longest text from a peer or a path that is shown, in characters. A path that exists fits.
 const SHOWN_CHARS_MAX: usize = 4_096;
 
@@ -87,36 +85,6 @@ pub(crate) fn json_line(value: &Value) -> String {
         }
     }
     escaped
-}
-
-/// Results on standard output, line by line, until nobody reads them.
-pub(crate) struct Results {
-    stdout: io::BufWriter<io::Stdout>,
-}
-
-impl Results {
-    pub(crate) fn new() -> Self {
-        Self { stdout: io::BufWriter::new(io::stdout()) }
-    }
-
-    /// Writes a line; whether anybody reads on.
-    pub(crate) fn line(&mut self, line: &str) -> Result<bool, Failure> {
-        Self::judge(writeln!(self.stdout, "{line}"))
-    }
-
-    /// Writes what is held back.
-    pub(crate) fn flush(&mut self) -> Result<bool, Failure> {
-        Self::judge(self.stdout.flush())
-    }
-
-    fn judge(written: io::Result<()>) -> Result<bool, Failure> {
-        match written {
-            Ok(()) => Ok(true),
-            // `sandport ls | head` has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(Failure::local("write to standard output", &error)),
-        }
-    }
 }
 
 #[cfg(test)]

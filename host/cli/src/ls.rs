@@ -7,9 +7,10 @@ use sandport::inbox::care::{FileState, PartialFile, StoredFile, Unreadable, list
 use serde_json::{Value, json};
 
 use crate::args::{LsArgs, Talk};
-use crate::console::{self, Results, age, bytes, clean, count, json_line};
+use crate::console::{self, age, bytes, clean, count, json_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::results::Results;
 
 /// In the place of the name of an upload of which nothing is kept yet: no file of an inbox has one with this.
 const UNKNOWN: &str = "(begun, nothing is kept yet)";

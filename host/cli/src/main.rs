@@ -15,6 +15,7 @@ mod inspect;
 mod logging;
 mod ls;
 mod process;
+mod results;
 mod send;
 mod serve;
 mod signals;

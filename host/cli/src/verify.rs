@@ -6,9 +6,10 @@ use sandport::inbox::care::{Checked, Verdict, verify};
 use serde_json::{Value, json};
 
 use crate::args::{Talk, VerifyArgs};
-use crate::console::{self, Results, bytes, clean, count, json_line, seconds};
+use crate::console::{self, bytes, clean, count, json_line, seconds};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::results::Results;
 
 /// How many files came to what.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 use sandport::server::Claim;
 use serde_json::{Value, json};
 
-use super::lines::Form;
+use super::form::Form;
 use crate::console::{bytes, clean};
 
 /// Who it was, where the receiver does not say.

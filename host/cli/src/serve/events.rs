@@ -12,7 +12,8 @@ use sandport::inbox::Limitation;
 use sandport::net::Address;
 use sandport::server::ServerEvent;
 
-use super::lines::{Form, Happened};
+use super::form::Form;
+use super::lines::Happened;
 
 /// Events that wait for standard output: half a second of small files. A reader that stopped reading
 /// must cost memory that is bounded: each event has a name and a reason of a few KiB at most.
@@ -122,10 +123,10 @@ fn write_all(form: Form, waiting: &Receiver<Happened>, lost: &AtomicU64) {
         };
         rested = false;
         let last = matches!(happened, Happened::Stopped);
-        form.write(&happened, &mut stdout);
+        happened.write(form, &mut stdout);
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            form.write(&Happened::Lost { events: lost }, &mut stdout);
+            Happened::Lost { events: lost }.write(form, &mut stdout);
         }
         if last {
             let _ = stdout.flush();

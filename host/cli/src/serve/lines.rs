@@ -10,8 +10,8 @@ use sandport::protocol::Refusal;
 use sandport::server::ServerEvent;
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::{claims, next};
-use crate::args::Talk;
 use crate::console::{self, bytes, clean, compiling, count, json_line, seconds};
 
 /// Something to tell.
@@ -23,56 +23,23 @@ pub(super) enum Happened {
     Lost { events: u64 },
 }
 
-/// In which form it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// For people.
-    Words,
-    /// For people who want to know of trouble only.
-    FewWords,
-    /// JSON Lines.
-    Json,
-}
-
-impl Form {
-    /// What the flags ask for.
-    pub(super) fn of(talk: &Talk) -> Self {
-        match (talk.json, talk.quiet) {
-            (true, _) => Self::Json,
-            (false, true) => Self::FewWords,
-            (false, false) => Self::Words,
-        }
-    }
-
-    /// Whether an event has a line in this form. One that has none costs nothing then: a quiet server
-    /// that receives ten thousand files does not wake a thread for each.
-    pub(super) fn tells(self, event: &ServerEvent) -> bool {
-        match event {
-            ServerEvent::SandboxReady { .. } => false,
-            // In JSON, the first line says that the server listens.
-            ServerEvent::Compiling { .. } => self == Self::Words,
-            ServerEvent::Stored { .. } | ServerEvent::Folder { .. } => self != Self::FewWords,
-            _ => true,
-        }
-    }
-
-    /// Writes it to `stdout`, and what is talk to standard error.
-    pub(super) fn write(self, happened: &Happened, stdout: &mut impl Write) {
-        let line = match self {
-            Self::Json => json_of(happened).map(|value| json_line(&value)),
-            Self::Words | Self::FewWords => {
-                if let Some(talk) = talk_of(happened) {
+impl Happened {
+    /// Writes what it is in this form to `stdout`, and what is talk to standard error.
+    pub(super) fn write(&self, form: Form, stdout: &mut impl Write) {
+        let line = match form {
+            Form::Json => json_of(self).map(|value| json_line(&value)),
+            Form::Words | Form::FewWords => {
+                if let Some(talk) = talk_of(self) {
                     console::talk(&talk);
                 }
-                words_of(happened, self)
+                words_of(self, form)
             }
         };
         if let Some(line) = line {
             // Nobody reads it any more: serving goes on.
             let _ = writeln!(stdout, "{line}");
         }
-        if let (Self::Words, Happened::Ready { addresses, limitations, first: true, .. }) =
-            (self, happened)
+        if let (Form::Words, Self::Ready { addresses, limitations, first: true, .. }) = (form, self)
         {
             let _ = stdout.flush();
             limits_of(limitations).iter().for_each(|line| console::talk(line));
@@ -276,7 +243,7 @@ mod tests {
 
     fn written(form: Form, happened: &Happened) -> String {
         let mut line = Vec::new();
-        form.write(happened, &mut line);
+        happened.write(form, &mut line);
         String::from_utf8(line).unwrap()
     }
 

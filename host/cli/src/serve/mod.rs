@@ -14,9 +14,11 @@ use crate::failure::Failure;
 use crate::process;
 use crate::signals::{Signals, survive_large_files};
 use events::Report;
+use form::Form;
 
 mod claims;
 mod events;
+mod form;
 mod lines;
 mod next;
 
@@ -39,7 +41,7 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
     let files_open_max = share_descriptors(&mut args)?;
     heed_file_size(&mut args);
     let inbox = Inbox::create(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
-    let (report, events) = events::start(lines::Form::of(talk))
+    let (report, events) = events::start(Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
     let exit = runtime.block_on(serve(&args, inbox, report));
     // What is blocked in a system call is not waited for: everything that was acknowledged is safe.
