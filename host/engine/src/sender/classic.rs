@@ -12,11 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::clock::{Clock, millis};
 use super::connect::{Connection, Target};
 use super::event::Report;
 use super::prepare::{self, Item};
 use super::pump::{Content, Piece, Pump};
-use super::{Clock, FileError, SendError, SendEvent, SendFile, SendOptions, Totals, millis};
+use super::walk::Totals;
+use super::{FileError, SendError, SendEvent, SendFile, SendOptions};
 use crate::net::Address;
 
 /// Room for an answer: `ack` and little else. Bytes.
@@ -88,8 +90,6 @@ pub(super) async fn send(
                     report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
                     continue;
                 }
-                // There is nothing to resume in this dialect.
-                Item::Again(_) => continue,
                 // A path that became a directory after the sources were checked.
                 Item::Directory(file) => return Err(SendError::ClassicDirectory(file.path)),
             };

@@ -15,7 +15,8 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::attempts::Attempts;
-use super::{Clock, SendError, SendOptions};
+use super::clock::Clock;
+use super::{SendError, SendOptions};
 use crate::net::Address;
 
 /// What waits in a socket of several to be sent, at most. Bytes. What the system has taken, no other

@@ -28,8 +28,6 @@ pub async fn plan(
                 | Item::Small { mut file, .. }
                 | Item::Large { mut file, .. }
                 | Item::Stream { mut file, .. } => report.plan(&mut file),
-                // Nothing was begun.
-                Item::Again(_) => {}
                 Item::Skipped { path, reason } => {
                     report.emit(SendEvent::Skipped { path: &path, reason });
                 }

@@ -16,7 +16,6 @@ use tokio::sync::mpsc;
 
 use super::inboxes::Arrivals;
 use super::keys::{Key, Keys};
-use super::native::Upload;
 use super::walk::{self, Found};
 use super::{FileError, Selection, SendFile, SkipReason, Source, source};
 
@@ -69,8 +68,6 @@ pub(super) enum Item {
         reader: Box<dyn Read + Send>,
         key: Option<Key>,
     },
-    /// What an earlier connection has begun.
-    Again(Box<Upload>),
     Skipped {
         path: PathBuf,
         reason: SkipReason,

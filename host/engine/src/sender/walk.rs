@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
 use super::inboxes::Arrivals;
-use super::{FileError, Selection, SendFile, SkipReason, Source, Totals};
+use super::{FileError, Selection, SendFile, SkipReason, Source};
 
 /// One thing that a tree holds.
 pub(super) enum Found {
@@ -205,6 +205,9 @@ fn into_file_error(error: walkdir::Error, listing: bool) -> FileError {
     };
     if listing { FileError::List(system) } else { FileError::Open(system) }
 }
+
+/// What was counted, when it is: the number of files and their bytes.
+pub(super) type Totals = mpsc::Receiver<(u64, u64)>;
 
 /// Counts the files of all sources and their bytes on a blocking thread; `None` where there are
 /// streams alone.

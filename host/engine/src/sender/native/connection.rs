@@ -11,12 +11,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::retries::Progress;
 use super::session::Session;
 use super::stream::Feed;
-use super::upload;
+use super::upload::{self, Upload};
 use super::work::Work;
+use crate::sender::clock::{Clock, millis};
 use crate::sender::connect::Connection;
-use crate::sender::prepare::Item;
 use crate::sender::pump::Piece;
-use crate::sender::{Clock, SendError, SendOptions, millis};
+use crate::sender::{SendError, SendOptions};
 
 /// Room for one read: some hundred receipts. Bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -48,7 +48,7 @@ enum Wake {
 pub(super) struct Ended {
     pub(super) result: Result<(), SendError>,
     /// What has no outcome and nobody else is at.
-    pub(super) left: Vec<Item>,
+    pub(super) left: Vec<Upload>,
     /// Whether the server has said anything.
     pub(super) welcomed: bool,
     /// What came further.

@@ -19,9 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use super::connect::Target;
 use super::event::Report;
 use super::prepare::Item;
-use super::{
-    CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions, Totals,
-};
+use super::walk::Totals;
+use super::{CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions};
 use crate::net::Address;
 use pace::{PERIOD, Pace};
 use retries::Retries;
@@ -38,7 +37,6 @@ mod upload;
 mod work;
 
 pub(super) use pace::ROUND_TRIP_MIN;
-pub(super) use upload::Upload;
 
 /// Sends all items, over as many connections as the options say, and over others where one is cut. `far` is the
 /// round trip from which on the server counts as far away: [`ROUND_TRIP_MIN`], but in tests that must not depend

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ALL: Extent = Extent { offset: 0, length: None };
 
 /// A stream, and what is kept of it.
-pub(in crate::sender) struct Stream {
+pub(super) struct Stream {
     pump: Pump,
     /// The next byte that comes out.
     position: u64,

@@ -16,7 +16,7 @@ use crate::sender::pump::{self, Content};
 use crate::sender::{FileError, SendEvent, SendFile};
 
 /// An upload without an outcome.
-pub(in crate::sender) struct Upload {
+pub(super) struct Upload {
     pub(super) file: SendFile,
     pub(super) body: Body,
     /// Size and digest of what was read, once it was.
@@ -88,14 +88,14 @@ impl Upload {
     }
 
     /// The same, to be offered on another connection.
-    pub(super) fn again(mut self) -> Item {
+    pub(super) fn again(mut self) -> Self {
         self.body = match (std::mem::replace(&mut self.body, Body::Gone), self.origin) {
             (Body::Stream(stream) | Body::Played(stream), _) => Body::Stream(stream),
             (_, Origin::File(links)) => Body::Large(links),
             (body, _) => body,
         };
         (self.sent, self.reported) = (0, 0);
-        Item::Again(Box::new(self))
+        self
     }
 
     /// It is over: nothing is to be resumed.
@@ -171,11 +171,7 @@ pub(super) fn report_local(item: Item, report: &Report<'_>) {
         Item::Failed { path, error } => {
             report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
         }
-        Item::Directory(_)
-        | Item::Small { .. }
-        | Item::Large { .. }
-        | Item::Stream { .. }
-        | Item::Again(_) => {}
+        Item::Directory(_) | Item::Small { .. } | Item::Large { .. } | Item::Stream { .. } => {}
     }
 }
 

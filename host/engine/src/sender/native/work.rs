@@ -11,16 +11,25 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::joint::Joint;
 use super::pace::Backlog;
+use super::upload::Upload;
 use crate::sender::event::Report;
 use crate::sender::prepare::Item;
 use crate::sender::{Connections, SendEvent, SendFile};
+
+/// What a connection can take on.
+pub(super) enum Job {
+    /// What was prepared.
+    New(Item),
+    /// What an earlier connection has begun.
+    Again(Box<Upload>),
+}
 
 /// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
 /// may be borrowed across an await.
 pub(super) struct Work<'a, 'e> {
     pub(super) report: &'a Report<'e>,
     prepared: Mutex<mpsc::Receiver<Vec<Item>>>,
-    queue: RefCell<VecDeque<Item>>,
+    queue: RefCell<VecDeque<Job>>,
     /// Nothing more will be prepared.
     exhausted: Cell<bool>,
     /// Small files that had to wait for a connection.
@@ -58,7 +67,7 @@ impl<'a, 'e> Work<'a, 'e> {
         Self {
             report,
             prepared: Mutex::new(prepared),
-            queue: RefCell::new(first.into()),
+            queue: RefCell::new(first.into_iter().map(Job::New).collect()),
             exhausted: Cell::new(false),
             backlog: RefCell::default(),
             open: Cell::new(0),
@@ -103,7 +112,7 @@ impl<'a, 'e> Work<'a, 'e> {
             Some(batch) => {
                 let small = batch.iter().filter(|item| matches!(item, Item::Small { .. })).count();
                 self.backlog.borrow_mut().taken(small, lay_ready);
-                self.queue.borrow_mut().extend(batch);
+                self.queue.borrow_mut().extend(batch.into_iter().map(Job::New));
                 if self.has_backlog() {
                     self.tell();
                 }
@@ -115,13 +124,13 @@ impl<'a, 'e> Work<'a, 'e> {
         }
     }
 
-    pub(super) fn take(&self) -> Option<Item> {
+    pub(super) fn take(&self) -> Option<Job> {
         self.queue.borrow_mut().pop_front()
     }
 
     /// Puts an item back that was taken and not begun.
     pub(super) fn put_back(&self, item: Item) {
-        self.queue.borrow_mut().push_front(item);
+        self.queue.borrow_mut().push_front(Job::New(item));
     }
 
     /// An upload was begun.
@@ -136,13 +145,11 @@ impl<'a, 'e> Work<'a, 'e> {
     }
 
     /// What was begun is to be offered again, by whoever comes first, and before anything else.
-    pub(super) fn offer_again(&self, items: impl DoubleEndedIterator<Item = Item>) {
+    pub(super) fn offer_again(&self, uploads: impl DoubleEndedIterator<Item = Upload>) {
         let mut queue = self.queue.borrow_mut();
-        for item in items.rev() {
-            if matches!(item, Item::Again(_)) {
-                self.open.set(self.open.get().saturating_sub(1));
-            }
-            queue.push_front(item);
+        for upload in uploads.rev() {
+            self.open.set(self.open.get().saturating_sub(1));
+            queue.push_front(Job::Again(Box::new(upload)));
         }
         drop(queue);
         self.tell();
@@ -159,12 +166,12 @@ impl<'a, 'e> Work<'a, 'e> {
             .queue
             .take()
             .into_iter()
-            .filter_map(|item| match item {
-                Item::Again(upload) => {
+            .filter_map(|job| match job {
+                Job::Again(upload) => {
                     let resumable = upload.is_resumable();
                     Some((upload.file, resumable))
                 }
-                _ => None,
+                Job::New(_) => None,
             })
             .collect();
         begun.sort_by_key(|(file, _)| file.number);

@@ -7,7 +7,9 @@ use blake3::hazmat::HasherExt;
 use bytes::Bytes;
 use sandport_protocol::journal::{GROUP_BYTES, group_hasher};
 
-use super::{Buffer, Chunk, Content, Exit, Piece};
+use super::chunk::{Buffer, Chunk, Piece};
+use super::content::{self, Content, Opened};
+use super::exit::Exit;
 use crate::sender::FileError;
 use crate::sender::division::{Division, ShareId};
 
@@ -19,7 +21,7 @@ pub(super) fn read(
     share: ShareId,
     exit: &mut Exit,
 ) -> Result<Option<Piece>, FileError> {
-    let mut source = super::open(content)?;
+    let mut source = content::open(content)?;
     let mut spare: Option<Vec<u8>> = None;
     loop {
         let Some(mut buffer) = spare.take().or_else(|| exit.buffer(Some(GROUP_BYTES))) else {
@@ -75,7 +77,7 @@ fn place(part: &Range<u64>, group: &Range<u64>) -> usize {
     usize::try_from(part.start - group.start).unwrap_or(usize::MAX)
 }
 
-impl super::Opened {
+impl Opened {
     /// Fills `buffer` from `offset` on.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), FileError> {
         let Some(watched) = &self.watched else { return Err(FileError::Special) };

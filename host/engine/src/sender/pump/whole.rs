@@ -2,7 +2,9 @@
 
 use sandport_protocol::{Digest, Extent};
 
-use super::{Buffer, Chunk, Content, Exit, Piece};
+use super::chunk::{Buffer, Chunk, Piece};
+use super::content::{self, Content};
+use super::exit::{CHUNK_BYTES, Exit};
 use crate::sender::FileError;
 
 /// Reads all of the content, for its digest, and hands over what lies in the extents. Gives the last
@@ -12,7 +14,7 @@ pub(super) fn read(
     extents: &[Extent],
     exit: &mut Exit,
 ) -> Result<Option<Piece>, FileError> {
-    let mut source = super::open(content)?;
+    let mut source = content::open(content)?;
     let mut hasher = blake3::Hasher::new();
     let mut position = 0u64;
     let mut spare: Option<Vec<u8>> = None;
@@ -39,6 +41,23 @@ pub(super) fn read(
         } else {
             spare = Some(buffer);
         }
+        position += count as u64;
+    }
+}
+
+/// Computes the digest of a whole file.
+pub(in crate::sender) fn hash(content: Content) -> Result<Digest, FileError> {
+    let mut source = content::open(content)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut position = 0;
+    loop {
+        let count = source.read(&mut buffer, position)?;
+        if count == 0 {
+            source.check_unchanged()?;
+            return Ok(Digest::Blake3(*hasher.finalize().as_bytes()));
+        }
+        hasher.update(&buffer[..count]);
         position += count as u64;
     }
 }

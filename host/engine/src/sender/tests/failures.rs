@@ -1,6 +1,7 @@
 //! Files that do not arrive, and connections that break.
 
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 

@@ -1,7 +1,11 @@
 //! Several connections at once.
 
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
 use bytes::Bytes;
 use sandport_protocol::{Digest, EntryKind, Limits, RefusalCode};
+use tokio::sync::mpsc;
 
 use super::event::Report;
 use super::peer::Peer;

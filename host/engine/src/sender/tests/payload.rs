@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::num::NonZeroUsize;
 
 use sandport_protocol::wire::{Accepted, PREFACE, ReceiverMessage};
 use sandport_protocol::{Extent, Limits, RefusalCode};

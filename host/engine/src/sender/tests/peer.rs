@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::within;
 use crate::net::Address;
-use crate::sender::Clock;
+use crate::sender::clock::Clock;
 
 /// A file that arrived.
 #[derive(Clone, Debug, PartialEq)]

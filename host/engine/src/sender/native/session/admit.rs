@@ -7,6 +7,7 @@ use sandport_protocol::{Extent, UploadId};
 use super::Session;
 use crate::sender::native::stream::Stream;
 use crate::sender::native::upload::{self, Body, Hashed, Origin, Upload};
+use crate::sender::native::work::Job;
 use crate::sender::prepare::Item;
 use crate::sender::pump::Content;
 use crate::sender::{FileError, RestartReason, SendEvent};
@@ -28,7 +29,14 @@ impl Session<'_, '_> {
         if !self.output.has_room() || !self.machine.can_offer() || self.has_enough_large() {
             return false;
         }
-        let Some(item) = self.work.take() else { return false };
+        let item = match self.work.take() {
+            None => return false,
+            Some(Job::Again(upload)) => {
+                self.offer(*upload, false);
+                return true;
+            }
+            Some(Job::New(item)) => item,
+        };
         let origin = |links| Origin::File(links);
         let begun = match item {
             Item::Directory(file) => Upload::new(file, Body::Gone, Origin::Nowhere, None, None),
@@ -38,10 +46,6 @@ impl Session<'_, '_> {
             Item::Stream { file, reader, key } => {
                 let body = Body::Stream(Box::new(Stream::new(reader)));
                 Upload::new(file, body, Origin::Stream, None, key)
-            }
-            Item::Again(upload) => {
-                self.offer(*upload, false);
-                return true;
             }
             Item::Small { file, content, digest, links } => {
                 let length = content.len() as u64;

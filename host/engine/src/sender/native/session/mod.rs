@@ -16,7 +16,6 @@ use super::stream::Feed;
 use super::upload::{Body, Hashing, Upload};
 use super::work::Work;
 use crate::sender::keys::Key;
-use crate::sender::prepare::Item;
 use crate::sender::pump::Chunk;
 use crate::sender::{FileError, SendError, SendEvent};
 
@@ -149,7 +148,7 @@ impl<'a, 'e> Session<'a, 'e> {
 
     /// What has no outcome, in the order in which it was begun. What other connections carry too stays
     /// with them.
-    pub(super) fn into_left(mut self) -> Vec<Item> {
+    pub(super) fn into_left(mut self) -> Vec<Upload> {
         if let (Some(Feed::Stream(stream)), Some(id)) = (self.feed.take(), self.pumped)
             && let Some(upload) = self.uploads.get_mut(&id)
         {

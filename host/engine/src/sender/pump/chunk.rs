@@ -1,0 +1,60 @@
+//! What is handed from the thread that reads to the connection.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use sandport_protocol::Digest;
+
+use crate::sender::FileError;
+
+/// What comes out.
+pub(in crate::sender) enum Piece {
+    Chunk(Chunk),
+    /// All was read.
+    End {
+        size: u64,
+        digest: Digest,
+    },
+    /// There is nothing to read in a share at the moment.
+    Dry,
+    Failed(FileError),
+}
+
+/// Some bytes of the file.
+pub(in crate::sender) struct Chunk {
+    /// Where in the file the rest of the chunk belongs.
+    pub(in crate::sender) offset: u64,
+    pub(super) buffer: Buffer,
+    pub(super) rest: Range<usize>,
+}
+
+/// Where the bytes of a chunk are.
+pub(super) enum Buffer {
+    /// One of the buffers that go round.
+    Own(Vec<u8>),
+    /// Kept by someone else too.
+    Shared(Bytes),
+}
+
+impl Chunk {
+    /// A chunk of bytes that are kept.
+    pub(in crate::sender) fn shared(offset: u64, bytes: Bytes) -> Self {
+        let rest = 0..bytes.len();
+        Self { offset, buffer: Buffer::Shared(bytes), rest }
+    }
+
+    /// What of it was not taken yet.
+    pub(in crate::sender) fn bytes(&self) -> &[u8] {
+        match &self.buffer {
+            Buffer::Own(buffer) => &buffer[self.rest.clone()],
+            Buffer::Shared(bytes) => &bytes[self.rest.clone()],
+        }
+    }
+
+    /// Takes `count` bytes away.
+    pub(in crate::sender) fn advance(&mut self, count: usize) {
+        let count = count.min(self.rest.len());
+        self.rest.start += count;
+        self.offset += count as u64;
+    }
+}
