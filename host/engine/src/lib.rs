@@ -12,6 +12,7 @@
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
 
+mod event;
 mod identity;
 pub mod inbox;
 #[cfg(test)]

@@ -9,78 +9,11 @@ use socket2::Socket;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::bind::{bind_all, resolve};
-use super::{Address, Stream};
+use super::{Address, BindError, Stream};
 
 /// Connections that the kernel queues until they are accepted. Above the usual `somaxconn`, which
 /// cuts it: a burst should wait, not be refused.
 const BACKLOG: i32 = 4_096;
-
-/// Why an address can not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Somebody listens there already.
-    #[error("{0} is in use already")]
-    InUse(Address),
-    /// The host name has no address.
-    #[error("{address}: the name can not be resolved: {source}")]
-    Resolve {
-        /// What was asked for.
-        address: Address,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// The path exists and is not a socket.
-    #[error("{0} exists and is not a socket")]
-    NotASocket(PathBuf),
-    /// Anything else.
-    #[error("{address}: {source}")]
-    Io {
-        /// What was asked for.
-        address: Address,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl BindError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::InUse(_) => "stop the other server, or choose another address with --listen",
-            Self::Resolve { address: Address::Tcp { host, .. }, .. } if host.contains('%') => {
-                "check the name of the interface behind the %"
-            }
-            Self::Resolve { .. } => "give an IP address, such as 127.0.0.1 or [::1]",
-            Self::NotASocket(_) => {
-                "choose another path; only sockets that were left behind are replaced"
-            }
-            Self::Io { address, source } => io_hint(address, source.kind()),
-        }
-    }
-}
-
-fn io_hint(address: &Address, kind: io::ErrorKind) -> &'static str {
-    use io::ErrorKind as Kind;
-    match (address, kind) {
-        (Address::Unix(_), Kind::NotFound) => "make the directory of the socket first",
-        (Address::Unix(_), Kind::PermissionDenied) => {
-            "give this user write permission on the directory of the socket, or choose another path"
-        }
-        (Address::Unix(_), _) => "choose another path for the socket",
-        (_, Kind::PermissionDenied) => {
-            "choose a port above 1023, or give the program the capability CAP_NET_BIND_SERVICE"
-        }
-        (_, Kind::AddrNotAvailable) => {
-            "choose an address that this machine has; 0.0.0.0 and [::] stand for all of them"
-        }
-        // What the system calls an invalid argument.
-        (_, Kind::InvalidInput) => {
-            "a link-local address needs its zone, the name of the interface: [fe80::1%eth0]:6542"
-        }
-        _ => "choose an address of this machine",
-    }
-}
 
 /// A listening socket.
 #[derive(Debug)]

@@ -2,11 +2,13 @@
 
 mod address;
 mod bind;
+mod error;
 mod listener;
 mod peer;
 mod stream;
 
 pub use address::{Address, AddressError};
-pub use listener::{BindError, Listener};
+pub use error::BindError;
+pub use listener::Listener;
 pub use peer::Peer;
 pub(crate) use stream::Stream;

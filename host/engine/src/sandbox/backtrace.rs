@@ -31,3 +31,8 @@ fn describe(frame: &FrameInfo) -> String {
         None => function,
     }
 }
+
+/// The root of a trap, in one line.
+pub(super) fn reason(error: &wasmtime::Error) -> String {
+    error.root_cause().to_string()
+}

@@ -15,9 +15,9 @@ use super::buffers::Buffers;
 use super::output::{Bucket, Rate};
 use super::replay::{NotRead, Replay};
 use super::writers::Writers;
+use crate::event::{EventSink, ServerEvent};
 use crate::inbox::{Destination, Pending};
 use crate::net::{Peer, Stream};
-use crate::server::{EventSink, ServerEvent};
 
 /// What all connections of a server share.
 pub(crate) struct Context {

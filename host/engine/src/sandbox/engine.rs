@@ -10,7 +10,7 @@ use wasmtime::{
     WasmBacktraceDetails, WasmFeatures,
 };
 
-use super::surface::Mode;
+use super::mode::Mode;
 
 /// How often guests that compute are interrupted to be charged and to let others run. Short against
 /// what a person notices, long against the cost of a switch (microseconds).

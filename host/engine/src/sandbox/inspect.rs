@@ -1,9 +1,11 @@
 //! Looking at a component without serving with it.
 
-use super::component::{self, ComponentError, ReceiverSource};
+use super::component::{self, ReceiverSource};
 use super::engine::{Cache, SandboxLimits};
+use super::error::ComponentError;
+use super::mode::Mode;
 use super::patience::tell_if_slow;
-use super::surface::{Mode, Surface, reach};
+use super::surface::{Surface, reach};
 
 /// What a component is, and whether it would run.
 #[derive(Debug)]

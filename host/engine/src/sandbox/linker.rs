@@ -7,7 +7,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 
 use super::bindings::SandboxPre;
 use super::bindings::sandport::upload;
-use super::component::ComponentError;
+use super::error::ComponentError;
 use super::state::State;
 
 /// Links a component that is run for each connection, before any connection needs it.

@@ -12,10 +12,12 @@ mod component;
 mod connection;
 mod convert;
 mod engine;
+mod error;
 mod host;
 mod inspect;
 mod linker;
 mod memory;
+mod mode;
 mod output;
 mod patience;
 mod replay;
@@ -33,17 +35,17 @@ use std::time::Instant;
 use sandport_protocol::Refusal;
 use wasmtime::Store;
 
-use crate::server::ServerEvent;
+use crate::event::ServerEvent;
 
-pub use component::{ComponentError, ReceiverSource};
+pub use component::ReceiverSource;
 pub(crate) use connection::{Connection, Context};
 pub use engine::{Cache, SandboxLimits};
+pub use error::ComponentError;
 pub use inspect::{Import, Inspection, inspect};
-pub use resident::Claim;
+pub use mode::Mode;
 pub(crate) use resident::{
     Grants, Heard, INBOX as RESIDENT_INBOX, Output, ResidentSandbox, RunEnd,
 };
-pub use surface::Mode;
 
 use bindings::SandboxPre;
 use bindings::exports::sandport::upload::receiver::Ending;
@@ -94,7 +96,12 @@ impl AnySandbox {
                 let pre = linker::link(&loaded.engine, &loaded.component)?;
                 Self::PerConnection(Sandbox { pre, limits: loaded.limits, ticker })
             }
-            Mode::Resident => Self::Resident(ResidentSandbox::new(&loaded, ticker)?),
+            Mode::Resident => Self::Resident(ResidentSandbox::new(
+                &loaded.engine,
+                &loaded.component,
+                loaded.limits,
+                ticker,
+            )?),
         })
     }
 }
@@ -119,7 +126,7 @@ impl Sandbox {
                     backtrace::log(Some(&connection.peer), &error);
                 }
                 let last_words = if told { console.last_words() } else { String::new() };
-                Outcome::Trapped { reason: reason(&error), last_words }
+                Outcome::Trapped { reason: backtrace::reason(&error), last_words }
             }
         }
     }
@@ -146,9 +153,4 @@ impl Sandbox {
         }
         Ok(outcome.map_err(convert::refusal))
     }
-}
-
-/// The root of a trap, in one line.
-fn reason(error: &wasmtime::Error) -> String {
-    error.root_cause().to_string()
 }

@@ -2,23 +2,14 @@
 
 use wasmparser::{Parser, Payload};
 
-use super::component::{self, ComponentError};
+use super::error::ComponentError;
+use super::mode::{COMMAND, Mode, RECEIVER};
 
-/// What a component exports that is run for each connection.
-pub(super) const RECEIVER: &str = "sandport:upload/receiver@0.2.0";
-
-/// What a component exports that is run resident. WASI's patch versions are alike.
-pub(super) const COMMAND: &str = "wasi:cli/run@0.2.0";
-
-/// How a component is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// A fresh instance for each connection. The component exports `sandport:upload/receiver`.
-    PerConnection,
-    /// One instance that listens and serves all connections itself. The component exports
-    /// `wasi:cli/run`, and follows `wit/RESIDENT.md`.
-    Resident,
-}
+/// First four bytes of any WebAssembly file, and the four after them in a core module and in a
+/// component: WebAssembly core specification, section 5.5.16; component model, Binary.md.
+const MAGIC: &[u8] = b"\0asm";
+const MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
+const COMPONENT_VERSION: &[u8] = &[0x0d, 0, 1, 0];
 
 /// The names of a component's imports and exports.
 pub(super) struct Surface {
@@ -33,7 +24,7 @@ impl Surface {
     /// # Errors
     /// Where it is no component, or no whole one.
     pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Self, ComponentError> {
-        component::check_kind(name, bytes)?;
+        check_kind(name, bytes)?;
         let mut surface = Self { exports: Vec::new(), imports: Vec::new() };
         surface.add_all(bytes).map_err(|error| ComponentError::Invalid {
             name: name.to_owned(),
@@ -119,6 +110,17 @@ impl Surface {
             [] => Ok(()),
             names => Err(ComponentError::Import(names.join(", "))),
         }
+    }
+}
+
+/// Whether the first bytes are those of a component.
+fn check_kind(name: &str, bytes: &[u8]) -> Result<(), ComponentError> {
+    let name = name.to_owned();
+    match (bytes.get(..4), bytes.get(4..8)) {
+        (Some(MAGIC), Some(COMPONENT_VERSION)) => Ok(()),
+        (Some(MAGIC), Some(MODULE_VERSION)) => Err(ComponentError::Module(name)),
+        (Some(MAGIC), _) => Err(ComponentError::UnknownVersion(name)),
+        _ => Err(ComponentError::NotWasm(name)),
     }
 }
 

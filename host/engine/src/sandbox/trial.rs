@@ -8,18 +8,19 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
+use super::backtrace;
 use super::bindings::SandboxPre;
-use super::component::ComponentError;
 use super::connection::{Connection, Context};
 use super::engine::{SandboxLimits, Ticker};
+use super::error::ComponentError;
 use super::output::{Console, LastWords, Pipe, Sink, Stream};
 use super::resident;
 use super::state::{self, State};
 use super::stopwatch::Stopwatch;
 use crate::Identity;
+use crate::event::EventSink;
 use crate::inbox::{Announced, Destination, Incoming, Storage, StorageInbox};
 use crate::net::Peer;
-use crate::server::EventSink;
 use crate::text::sanitise;
 
 /// Longest last words in the reason of a refusal, in characters: what is kept of them fits.
@@ -71,7 +72,7 @@ fn instantiate(
             Linked::Command(command) => Ok(start_command(engine, command, limits).await),
         }
     })?;
-    started.map_err(|error| ComponentError::Start(super::reason(&error) + &told(&last_words)))
+    started.map_err(|error| ComponentError::Start(backtrace::reason(&error) + &told(&last_words)))
 }
 
 /// Whether it starts, and its last words.

@@ -6,50 +6,53 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::connection;
-use super::{Server, ServerEvent, Shared};
+use super::connection::{self, Shared};
+use super::phase::Phase;
+use crate::event::ServerEvent;
 use crate::net::Listener;
+
+/// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
+pub(super) const CONNECTIONS_MAX: u32 = 1_000;
 
 /// Pause after a failed accept: the cause (no descriptors left, say) takes a while to go away, and
 /// the connection stays in the queue.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// How far a server is on its way down. Connections watch it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
-pub(super) enum Phase {
-    /// All is served.
-    Serving,
-    /// What is under way may finish.
-    Draining,
-    /// Everything is cut.
-    Stopped,
+/// What accepts, and how much.
+pub(super) struct Accepting {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connections_max: u32,
+    pub(super) drain_timeout: Duration,
 }
 
-pub(super) async fn run(
-    server: Server,
-    listeners: Vec<Listener>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let permits = Arc::new(Semaphore::new(server.connections_max as usize));
-    // Dropping the sender ends the connections too: that is what dropping this future does.
-    let (phase, watcher) = watch::channel(Phase::Serving);
-    let mut loops = JoinSet::new();
-    for listener in listeners {
-        let accepting =
-            accept_all(listener, Arc::clone(&server.shared), Arc::clone(&permits), watcher.clone());
-        loops.spawn(accepting);
-    }
-    shutdown.await;
-    loops.shutdown().await;
-    phase.send_replace(Phase::Draining);
+impl Accepting {
+    /// Serves until `shutdown` is ready, and then until connections have ended or the time for that is over.
+    pub(super) async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
+        let permits = Arc::new(Semaphore::new(self.connections_max as usize));
+        // Dropping the sender ends the connections too: that is what dropping this future does.
+        let (phase, watcher) = watch::channel(Phase::Serving);
+        let mut loops = JoinSet::new();
+        for listener in listeners {
+            let accepting = accept_all(
+                listener,
+                Arc::clone(&self.shared),
+                Arc::clone(&permits),
+                watcher.clone(),
+            );
+            loops.spawn(accepting);
+        }
+        shutdown.await;
+        loops.shutdown().await;
+        phase.send_replace(Phase::Draining);
 
-    let running = server.connections_max as usize - permits.available_permits();
-    server.shared.context.events.emit(ServerEvent::Draining { connections: running });
-    let all = permits.acquire_many(server.connections_max);
-    if tokio::time::timeout(server.drain_timeout, all).await.is_err() {
-        phase.send_replace(Phase::Stopped);
-        // Connections only have to notice; none of them waits for a peer any more.
-        let _ = permits.acquire_many(server.connections_max).await;
+        let running = self.connections_max as usize - permits.available_permits();
+        self.shared.context.events.emit(ServerEvent::Draining { connections: running });
+        let all = permits.acquire_many(self.connections_max);
+        if tokio::time::timeout(self.drain_timeout, all).await.is_err() {
+            phase.send_replace(Phase::Stopped);
+            // Connections only have to notice; none of them waits for a peer any more.
+            let _ = permits.acquire_many(self.connections_max).await;
+        }
     }
 }
 

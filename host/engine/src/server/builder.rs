@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use sandport_protocol::Limits;
 
-use super::event::{EventSink, ServerEvent};
-use super::events::{self, Events};
+use super::Server;
+use super::accept::{Accepting, CONNECTIONS_MAX};
+use super::connection::Shared;
 use super::resident::ResidentServer;
-use super::{Server, Shared};
+use crate::event::{self, EventSink, Events, ServerEvent};
 use crate::inbox::{Destination, Inbox, Storage, StorageInbox};
 use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
-
-/// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
-pub(super) const CONNECTIONS_MAX: u32 = 1_000;
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
 /// kills after 90 seconds.
@@ -42,9 +40,22 @@ impl BuildError {
 }
 
 /// Where files are to go.
-pub(super) enum Place {
+enum Place {
     Folder(Inbox),
     Storage(Box<dyn Storage>),
+}
+
+impl Server {
+    /// Begins to set a server up that puts files into `inbox`.
+    pub fn builder(inbox: Inbox) -> ServerBuilder {
+        ServerBuilder::new(Place::Folder(inbox))
+    }
+
+    /// Begins to set a server up that puts files into a storage of its owner's. The largest file is that
+    /// of the [limits](ServerBuilder::limits).
+    pub fn builder_with(storage: impl Storage) -> ServerBuilder {
+        ServerBuilder::new(Place::Storage(Box::new(storage)))
+    }
 }
 
 /// The settings of a server; each has a default.
@@ -62,7 +73,7 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    pub(super) fn new(place: Place) -> Self {
+    fn new(place: Place) -> Self {
         Self {
             place,
             receiver: ReceiverSource::default(),
@@ -129,7 +140,7 @@ impl ServerBuilder {
     /// The server never waits for whoever reads it. What finds no room is counted, and the stream says
     /// how many it were: see [`Events`].
     pub fn events(mut self, capacity: usize) -> (Self, Events) {
-        let (queue, events) = events::queue(capacity);
+        let (queue, events) = event::queue(capacity);
         self.events.queue = Some(queue);
         (self, events)
     }
@@ -172,11 +183,12 @@ impl ServerBuilder {
                         self.limits.size_max,
                     ))),
                 });
-                Ok(AnyServer::PerConnection(Server {
+                let accepting = Accepting {
                     shared: Arc::new(Shared { sandbox, context }),
                     connections_max,
                     drain_timeout: self.drain_timeout,
-                }))
+                };
+                Ok(AnyServer::PerConnection(Server { accepting }))
             }
             (AnySandbox::Resident(sandbox), Place::Folder(inbox)) => {
                 let context = context(Destination::Folder(inbox.clone()));

@@ -6,10 +6,10 @@ use std::time::Duration;
 use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
 
-use super::accept::Phase;
-use super::{ServerEvent, Shared};
+use super::phase::{Phase, reached};
+use crate::event::ServerEvent;
 use crate::net::Stream;
-use crate::sandbox::{Connection, Outcome};
+use crate::sandbox::{Connection, Context, Outcome, Sandbox};
 
 /// What a receiver gets on top of the idle timeout, so that it can end the connection in words before
 /// the host cuts it.
@@ -22,6 +22,12 @@ const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Size of one read while lingering, in bytes.
 const LINGER_READ_BYTES: usize = 64 * 1024;
+
+/// What every connection needs.
+pub(super) struct Shared {
+    pub(super) sandbox: Sandbox,
+    pub(super) context: Arc<Context>,
+}
 
 #[expect(clippy::disallowed_methods, reason = "silence is a time")]
 pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch::Receiver<Phase>) {
@@ -113,10 +119,4 @@ async fn drain(connection: &Connection) {
             Err(_) => return,
         }
     }
-}
-
-/// Waits until the server is at least this far down; its end counts as stopped.
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    // An error says that the server is gone.
-    let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }

@@ -4,26 +4,20 @@ mod accept;
 mod builder;
 mod connection;
 mod descriptors;
-mod event;
-mod events;
+mod phase;
 mod resident;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub use descriptors::{Descriptors, TooFewDescriptors};
-pub(crate) use event::EventSink;
-pub use event::ServerEvent;
-pub use events::Events;
 pub use resident::{ResidentError, ResidentServer};
 
-pub use crate::sandbox::Claim;
+pub use crate::event::{Claim, Events, ServerEvent};
 
-use crate::inbox::{Inbox, InboxError, Storage};
+use crate::inbox::InboxError;
 use crate::net::Listener;
-use crate::sandbox::{Context, Sandbox};
-use builder::Place;
+use accept::Accepting;
 
 /// A server that was built and does not listen yet.
 ///
@@ -43,29 +37,10 @@ use builder::Place;
 /// # }
 /// ```
 pub struct Server {
-    shared: Arc<Shared>,
-    connections_max: u32,
-    drain_timeout: Duration,
-}
-
-/// What every connection needs.
-struct Shared {
-    sandbox: Sandbox,
-    context: Arc<Context>,
+    accepting: Accepting,
 }
 
 impl Server {
-    /// Begins to set a server up that puts files into `inbox`.
-    pub fn builder(inbox: Inbox) -> ServerBuilder {
-        ServerBuilder::new(Place::Folder(inbox))
-    }
-
-    /// Begins to set a server up that puts files into a storage of its owner's. The largest file is that
-    /// of the [limits](ServerBuilder::limits).
-    pub fn builder_with(storage: impl Storage) -> ServerBuilder {
-        ServerBuilder::new(Place::Storage(Box::new(storage)))
-    }
-
     /// Serves until `shutdown` is ready. Then nothing more is accepted, connections that are under
     /// way get the drain timeout to finish, and what is left is cut.
     ///
@@ -81,7 +56,7 @@ impl Server {
         listeners: Vec<Listener>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), InboxError> {
-        let context = Arc::clone(&self.shared.context);
+        let context = Arc::clone(&self.accepting.shared.context);
         let shutdown = async {
             tokio::select! {
                 () = shutdown => {}
@@ -92,7 +67,7 @@ impl Server {
                 }),
             }
         };
-        accept::run(self, listeners, shutdown).await;
+        self.accepting.run(listeners, shutdown).await;
         context.inbox.loss().map_or(Ok(()), Err)
     }
 }

@@ -14,7 +14,7 @@ use wasmtime_wasi::sockets::WasiSocketsView;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream, InputStream, StreamResult};
 
-use super::State;
+use super::state::State;
 
 /// The interface as wasmtime-wasi names it; a component that names another 0.2 gets the same.
 const TCP: &str = "wasi:sockets/tcp@0.2.12";

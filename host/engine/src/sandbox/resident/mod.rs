@@ -6,27 +6,25 @@
 mod accept;
 mod grants;
 mod output;
+mod state;
 
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store};
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
 use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 
 use super::backtrace;
-use super::budget::Budget;
-use super::component::{ComponentError, Loaded};
 use super::engine::{SandboxLimits, Ticker};
-use super::state::{self, Bounded, Bounds};
+use super::error::ComponentError;
 use super::stopwatch::Stopwatch;
 
 pub(crate) use grants::Grants;
-pub use output::Claim;
 pub(crate) use output::{Heard, Output};
+pub(super) use state::State;
 
 /// The name of the component's one preopened folder.
 pub(crate) const INBOX: &str = "/inbox";
@@ -47,19 +45,14 @@ pub(crate) enum RunEnd {
     Trapped(String),
 }
 
-/// The data of the store: everything that the host functions of one run work on.
-pub(super) struct State {
-    table: ResourceTable,
-    wasi: WasiCtx,
-    bounds: Bounds,
-    /// Bytes that arrived on its connections.
-    arrived: Arc<AtomicU64>,
-}
-
 impl ResidentSandbox {
-    pub(super) fn new(loaded: &Loaded, ticker: Ticker) -> Result<Self, ComponentError> {
-        let pre = link(&loaded.engine, &loaded.component)?;
-        Ok(Self { pre, limits: loaded.limits, ticker })
+    pub(super) fn new(
+        engine: &Engine,
+        component: &Component,
+        limits: SandboxLimits,
+        ticker: Ticker,
+    ) -> Result<Self, ComponentError> {
+        Ok(Self { pre: link(engine, component)?, limits, ticker })
     }
 
     /// Runs a fresh instance to its end, with these arguments after the name of the program.
@@ -113,29 +106,10 @@ impl ResidentSandbox {
                 Some(I32Exit(code)) => RunEnd::Exited(format!("it exited with code {code}")),
                 None => {
                     backtrace::log(None, &error);
-                    RunEnd::Trapped(super::reason(&error))
+                    RunEnd::Trapped(backtrace::reason(&error))
                 }
             },
         }
-    }
-}
-
-impl State {
-    /// A store with its limits in force, to be used on this thread alone; `stopwatch` measures the run.
-    pub(super) fn store(
-        engine: &Engine,
-        wasi: WasiCtx,
-        limits: &SandboxLimits,
-        stopwatch: &Arc<Stopwatch>,
-    ) -> Store<Self> {
-        let arrived = Arc::new(AtomicU64::new(0));
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.resources_max);
-        let budget = Budget::of_thread(limits, Arc::clone(stopwatch), Arc::clone(&arrived));
-        let bounds = Bounds::new(limits, budget);
-        let mut store = Store::new(engine, Self { table, wasi, bounds, arrived });
-        state::confine(&mut store, limits);
-        store
     }
 }
 
@@ -152,16 +126,4 @@ pub(super) fn link(
         .instantiate_pre(component)
         .and_then(CommandPre::new)
         .map_err(|error| ComponentError::Import(format!("{error:#}")))
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl Bounded for State {
-    fn bounds(&mut self) -> &mut Bounds {
-        &mut self.bounds
-    }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::event::ServerEvent;
 use crate::net::Address;
 use crate::sandbox::{Context, Grants};
-use crate::server::ServerEvent;
 
 pub(super) struct Announcer {
     context: Arc<Context>,

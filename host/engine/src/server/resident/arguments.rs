@@ -6,7 +6,7 @@ use sandport_protocol::Limits;
 
 use crate::inbox::{Conflict, Durability, InboxOptions};
 use crate::sandbox::RESIDENT_INBOX;
-use crate::server::builder::CONNECTIONS_MAX;
+use crate::server::accept::CONNECTIONS_MAX;
 
 /// The arguments after the name of the program. What was not set is left out, so that a component need
 /// not know it.

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::announce::Announcer;
-use super::{ResidentError, ResidentServer, arguments};
-use crate::sandbox::{Grants, Heard, Output, RunEnd};
-use crate::server::ServerEvent;
+use super::arguments;
+use super::error::ResidentError;
+use crate::event::ServerEvent;
+use crate::inbox::Inbox;
+use crate::sandbox::{Context, Grants, Heard, Output, ResidentSandbox, RunEnd};
 use crate::text::sanitise;
 
 /// Pause before the first restart; each further one is twice as long. Short, because senders wait.
@@ -28,17 +30,25 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest last line in an error, in characters.
 const SHOWN_CHARS_MAX: usize = 512;
 
+/// What is run, and for what.
+pub(super) struct Setup {
+    pub(super) sandbox: ResidentSandbox,
+    pub(super) inbox: Inbox,
+    pub(super) context: Arc<Context>,
+    pub(super) connections_max: u32,
+}
+
 pub(super) struct Supervisor {
-    server: ResidentServer,
+    setup: Setup,
     grants: Arc<Grants>,
     announcer: Arc<Announcer>,
 }
 
 impl Supervisor {
-    pub(super) fn new(server: ResidentServer, granted: &[SocketAddr]) -> Self {
+    pub(super) fn new(setup: Setup, granted: &[SocketAddr]) -> Self {
         let grants = Arc::new(Grants::new(granted));
-        let announcer = Announcer::new(Arc::clone(&server.context), Arc::clone(&grants));
-        Self { server, grants, announcer: Arc::new(announcer) }
+        let announcer = Announcer::new(Arc::clone(&setup.context), Arc::clone(&grants));
+        Self { setup, grants, announcer: Arc::new(announcer) }
     }
 
     /// Keeps the component running on this thread until the other end of `stopped` is dropped.
@@ -81,18 +91,18 @@ impl Supervisor {
 
     /// One run, and its last words.
     async fn run_once(&self) -> Result<(RunEnd, String), ResidentError> {
-        let context = &self.server.context;
+        let context = &self.setup.context;
         self.grants.begin_run();
         self.announcer.begin_run();
         let output = self.output();
-        let inbox = &self.server.inbox;
+        let inbox = &self.setup.inbox;
         let (limits, options) = (&context.limits, inbox.options());
         let arguments =
-            arguments::of(&self.grants.addresses(), limits, options, self.server.connections_max);
+            arguments::of(&self.grants.addresses(), limits, options, self.setup.connections_max);
         self.emit(ServerEvent::ReceiverStarted);
         let folder = inbox.dir();
         let end = tokio::select! {
-            end = self.server.sandbox.run(&arguments, folder, &self.grants, &output) => end,
+            end = self.setup.sandbox.run(&arguments, folder, &self.grants, &output) => end,
             never = self.watch_for_silence() => match never {},
         };
         let end = end.map_err(|source| ResidentError::Inbox { path: folder.to_owned(), source })?;
@@ -101,7 +111,7 @@ impl Supervisor {
 
     /// What becomes of a run's reports.
     fn output(&self) -> Output {
-        let context = Arc::clone(&self.server.context);
+        let context = Arc::clone(&self.setup.context);
         let announcer = Arc::clone(&self.announcer);
         Output::new(move |heard| match heard {
             Heard::Claim(claim) => context.events.emit(ServerEvent::Claimed(claim)),
@@ -126,7 +136,7 @@ impl Supervisor {
     }
 
     fn emit(&self, event: ServerEvent) {
-        self.server.context.events.emit(event);
+        self.setup.context.events.emit(event);
     }
 }
 

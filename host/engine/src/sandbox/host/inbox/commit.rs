@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
 use super::upload::UploadHandle;
+use crate::event::ServerEvent;
 use crate::inbox;
 use crate::sandbox::bindings::sandport::upload::inbox::HostCommitting;
 use crate::sandbox::bindings::sandport::upload::types::{Digest, Receipt, Refusal};
@@ -17,7 +18,6 @@ use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
 use crate::sandbox::state::State;
 use crate::sandbox::streams::WritesUnderWay;
-use crate::server::ServerEvent;
 
 /// A commit on its way.
 pub struct CommittingHandle {

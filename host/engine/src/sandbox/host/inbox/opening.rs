@@ -9,6 +9,7 @@ use wasmtime_wasi_io::poll::DynPollable;
 
 use super::commit::CommittingHandle;
 use super::upload::UploadHandle;
+use crate::event::ServerEvent;
 use crate::inbox;
 use crate::sandbox::bindings::sandport::upload::inbox::{Answer, HostOpening};
 use crate::sandbox::bindings::sandport::upload::types::{Offer, Receipt, Refusal};
@@ -16,7 +17,6 @@ use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
 use crate::sandbox::host::later::Later;
 use crate::sandbox::state::State;
-use crate::server::ServerEvent;
 
 /// An offer that the inbox considers.
 pub struct OpeningHandle {

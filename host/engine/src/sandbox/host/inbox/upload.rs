@@ -10,13 +10,13 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use super::body::BodyHandle;
 use super::commit::CommittingHandle;
 use super::finishing::FinishingHandle;
+use crate::event::ServerEvent;
 use crate::inbox;
 use crate::sandbox::bindings::sandport::upload::inbox::{Commitment, HostUpload};
 use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Digest, Extent, Refusal};
 use crate::sandbox::convert;
 use crate::sandbox::state::State;
 use crate::sandbox::streams::{self, WritesUnderWay};
-use crate::server::ServerEvent;
 
 /// An open upload.
 pub struct UploadHandle {

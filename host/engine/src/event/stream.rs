@@ -9,9 +9,9 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::ServerEvent;
+use super::server::ServerEvent;
 
-/// The events of a server, in order: made by [`ServerBuilder::events`](super::ServerBuilder::events).
+/// The events of a server, in order: made by [`ServerBuilder::events`](crate::server::ServerBuilder::events).
 ///
 /// It ends when the server has ended and all events were taken. It holds a bounded number of them. Who
 /// takes them too slowly misses some, and is told how many by [`ServerEvent::Missed`]: a server does
@@ -23,12 +23,12 @@ pub struct Events {
 }
 
 /// The other end of [`Events`].
-pub(super) struct EventQueue {
+pub(crate) struct EventQueue {
     queue: mpsc::Sender<ServerEvent>,
     missed: Arc<AtomicU64>,
 }
 
-pub(super) fn queue(capacity: usize) -> (EventQueue, Events) {
+pub(crate) fn queue(capacity: usize) -> (EventQueue, Events) {
     // A queue of none is not one.
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let missed = Arc::new(AtomicU64::new(0));

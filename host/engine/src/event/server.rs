@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sandport_protocol::{Receipt, Refusal};
 
-use super::events::EventQueue;
+use super::claim::Claim;
 use crate::net::{Address, Peer};
-use crate::sandbox::Claim;
 
 /// Something that happened on a connection. Names, details, reasons and last words may come from the peer:
 /// [`sanitise`](crate::text::sanitise) them before they reach a terminal.
@@ -111,28 +110,4 @@ pub enum ServerEvent {
         /// How many there are.
         connections: usize,
     },
-}
-
-/// Somebody's function that is called for each event.
-pub(super) type EventCallback = Box<dyn Fn(ServerEvent) + Send + Sync>;
-
-/// Where events go.
-#[derive(Default)]
-pub(crate) struct EventSink {
-    pub(super) callback: Option<EventCallback>,
-    pub(super) queue: Option<EventQueue>,
-}
-
-impl EventSink {
-    pub(crate) fn emit(&self, event: ServerEvent) {
-        match (&self.queue, &self.callback) {
-            (Some(queue), Some(callback)) => {
-                queue.push(event.clone());
-                callback(event);
-            }
-            (Some(queue), None) => queue.push(event),
-            (None, Some(callback)) => callback(event),
-            (None, None) => {}
-        }
-    }
 }

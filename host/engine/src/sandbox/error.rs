@@ -1,0 +1,133 @@
+//! Why a receiver component is refused.
+
+use std::path::PathBuf;
+
+use super::mode::{COMMAND, RECEIVER};
+
+/// Why a receiver can not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// The file can not be read.
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It does not begin as WebAssembly does.
+    #[error("{0} is not WebAssembly")]
+    NotWasm(String),
+    /// It is a core module.
+    #[error("{0} is a core module and not a component")]
+    Module(String),
+    /// It is WebAssembly of an unknown kind or version.
+    #[error("{0} is WebAssembly of an unknown version")]
+    UnknownVersion(String),
+    /// It does not validate or compile: cut off or damaged, say.
+    #[error("{name} is not a valid component: {reason}")]
+    Invalid {
+        /// The file.
+        name: String,
+        /// What the compiler says.
+        reason: String,
+    },
+    /// It exports neither a receiver nor a command.
+    #[error("the component does not export {RECEIVER}, nor {COMMAND}; it exports {exports}")]
+    NoReceiver {
+        /// What it exports instead.
+        exports: String,
+    },
+    /// It is built for a version of a package that this library does not speak.
+    #[error("the component is built for {theirs}; this version speaks {ours}")]
+    OtherVersion {
+        /// The interface with its version, as the component names it.
+        theirs: String,
+        /// The interface with the version that would do.
+        ours: String,
+    },
+    /// It runs resident, and was to run in a sandbox for each connection.
+    #[error("the component exports {COMMAND}: it runs resident, and not for each connection")]
+    Resident,
+    /// It imports what nothing here provides.
+    #[error("the component wants what a receiver does not get: {0}")]
+    Import(String),
+    /// It does not get as far as being asked for anything.
+    #[error("the component fails when it is instantiated: {0}")]
+    Start(String),
+    /// It starts with more memory than is allowed.
+    #[error("the component starts with {needed} bytes of memory; allowed are {allowed}")]
+    Memory {
+        /// Bytes that it starts with.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: usize,
+    },
+    /// It starts with a larger table than is allowed.
+    #[error("the component starts with a table of {needed} elements; allowed are {allowed}")]
+    Table {
+        /// Elements that it starts with.
+        needed: u64,
+        /// Elements allowed.
+        allowed: usize,
+    },
+    /// The engine can not be set up: too little address space for so many connections, say.
+    #[error("the sandbox can not be set up: {0}")]
+    Engine(String),
+    /// The system lets no memory become executable: a hardened service, say.
+    #[error("the system does not let this process run what it has compiled: {0}")]
+    NotExecutable(String),
+    /// No thread could be started.
+    #[error("a thread can not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+impl ComponentError {
+    pub(super) fn of_engine(error: wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "check the path",
+            Self::NotWasm(_) | Self::UnknownVersion(_) => {
+                "give a component: cargo build --target wasm32-wasip2 makes one"
+            }
+            Self::Module(_) => {
+                "build it for wasm32-wasip2, or make a component of it with: wasm-tools component new"
+            }
+            Self::Invalid { .. } => {
+                "build it again for WASI 0.2 (wasm32-wasip2), it may be cut off; if it wants more than it \
+                 gets, see --memory-max"
+            }
+            Self::NoReceiver { .. } => {
+                "build it against the world sandport:upload/sandbox of this version (folder wit/), \
+                 or as a command that listens itself (wit/RESIDENT.md)"
+            }
+            Self::OtherVersion { .. } => {
+                "build it against the packages of this version (folder wit/), or take the version of \
+                 Sandport that it was built for"
+            }
+            Self::Start(_) => {
+                "ask its author: this happens before anybody has connected, and would each time"
+            }
+            Self::Resident => "build the server with build_any",
+            Self::Import(_) => {
+                "use only what the world sandport:upload/sandbox imports, and WASI 0.2; a resident \
+                 component gets WASI 0.2 alone"
+            }
+            Self::Memory { .. } => "allow more with --memory-max",
+            Self::NotExecutable(_) => {
+                "allow memory that becomes executable: MemoryDenyWriteExecute=no with systemd, execmem with \
+                 SELinux"
+            }
+            Self::Table { .. } => {
+                "build it with smaller tables: an interpreter with a large library has 20,000 elements"
+            }
+            Self::Engine(_) => "lower --max-connections or --memory-max",
+            Self::Thread(_) => "raise the limit on processes (ulimit -u)",
+        }
+    }
+}
