@@ -8,10 +8,6 @@ use crate::EntryName;
 /// Highest number that the conflict rule puts into a name.
 pub const CONFLICT_NUMBER_MAX: u32 = 999_999;
 
-/// How much longer the highest number makes a name, with its hyphen. Bytes. It fits what
-/// [`crate::PART_BYTES_MAX`] leaves of the 255 bytes of a file system.
-pub const CONFLICT_SUFFIX_BYTES_MAX: usize = 7;
-
 /// Longest ending that counts as a file's extension, without its dot. Bytes. Longer than any in use
 /// (`sqlite3-journal` has 15); what follows the last dot of a sentence is mostly longer.
 const EXTENSION_BYTES_MAX: usize = 16;

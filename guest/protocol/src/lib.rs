@@ -26,7 +26,7 @@ pub mod text;
 pub mod upload;
 pub mod wire;
 
-pub use conflict::{CONFLICT_NUMBER_MAX, CONFLICT_SUFFIX_BYTES_MAX, free_number};
+pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
 pub use dialect::Dialect;
 pub use limits::*;
 pub use metadata::{
@@ -34,8 +34,8 @@ pub use metadata::{
     Metadata,
 };
 pub use name::{
-    EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError, OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX,
-    RESERVED_NAME,
+    CONFLICT_SUFFIX_BYTES_MAX, EntryName, NAME_BYTES_MAX, NAME_DEPTH_MAX, NameError,
+    OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX, RESERVED_NAME,
 };
 pub use types::*;
 

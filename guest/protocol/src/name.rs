@@ -8,11 +8,15 @@ use core::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::deceptive::{self, is_invisible};
-use crate::{CONFLICT_SUFFIX_BYTES_MAX, Refusal, RefusalCode};
+use crate::{Refusal, RefusalCode};
 
 /// Longest whole name of a stored file. Bytes. A legitimate path is far shorter; 2 KiB keeps it well inside
 /// `PATH_MAX` (4,096) together with the longest inbox folder that anyone uses, and inside one frame.
 pub const NAME_BYTES_MAX: usize = 2_048;
+
+/// How much longer the highest number of the conflict rule makes a name, with its hyphen. Bytes. It fits what
+/// [`PART_BYTES_MAX`] leaves of the 255 bytes of a file system.
+pub const CONFLICT_SUFFIX_BYTES_MAX: usize = 7;
 
 /// Longest whole name that is offered. Bytes. The rest is room for the suffix that the conflict rule adds.
 pub const OFFERED_NAME_BYTES_MAX: usize = NAME_BYTES_MAX - CONFLICT_SUFFIX_BYTES_MAX;

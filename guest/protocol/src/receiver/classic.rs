@@ -10,7 +10,8 @@ use alloc::format;
 
 use bytes::Buf;
 
-use super::{Io, LogLevel, Opened, Output, Want, cut_off, too_large};
+use super::io::{Io, cut_off, too_large};
+use super::{LogLevel, Opened, Output, Want};
 use crate::{
     CLASSIC_DIGITS_MAX, CLASSIC_QUIET_MS, EntryKind, Extent, Millis, Offer, Receipt, Refusal,
     RefusalCode, UploadId,

@@ -62,13 +62,14 @@ use crate::{Identity, Limits, Millis, READ_BYTES_MAX, Receipt, Refusal, RefusalC
 
 mod classic;
 mod http;
+mod io;
 mod native;
 mod outbox;
 mod output;
 
 use classic::Classic;
+use io::Io;
 use native::Native;
-use outbox::Outbox;
 pub use output::{LogLevel, Opened, Output, Want};
 
 /// The receiving end of one connection.
@@ -78,18 +79,6 @@ pub struct Receiver {
     challenge: Vec<u8>,
     agent: String,
     machine: Machine,
-}
-
-/// What the machines of all dialects share.
-struct Io {
-    limits: Limits,
-    out: Outbox,
-    /// What was read and is not parsed yet.
-    input: Bytes,
-    /// The latest clock reading.
-    now: Millis,
-    /// Since when the peer has been silent while it was its turn.
-    quiet_since: Millis,
 }
 
 /// The machine of the dialect that the first byte named.
@@ -103,8 +92,7 @@ impl Receiver {
     /// A receiver for a connection that was accepted at `now`. `challenge` goes into the welcome,
     /// `agent` is this program's name and version.
     pub fn new(limits: Limits, challenge: Vec<u8>, agent: String, now: Millis) -> Self {
-        let io = Io { limits, out: Outbox::default(), input: Bytes::new(), now, quiet_since: now };
-        Self { io, challenge, agent, machine: Machine::Undecided }
+        Self { io: Io::new(limits, now), challenge, agent, machine: Machine::Undecided }
     }
 
     /// Bytes arrived: the answer to [`Want::Read`].
@@ -306,47 +294,4 @@ impl Receiver {
         };
         self.io.out.close(Err(refusal));
     }
-}
-
-impl Io {
-    fn tick(&mut self, now: Millis) {
-        self.now = self.now.max(now);
-    }
-
-    /// The peer, or someone it had to wait for, gave a sign.
-    fn heard(&mut self, now: Millis) {
-        self.tick(now);
-        self.quiet_since = self.now;
-    }
-
-    fn append(&mut self, bytes: Bytes) {
-        self.input = if self.input.is_empty() {
-            bytes
-        } else {
-            [self.input.as_ref(), bytes.as_ref()].concat().into()
-        };
-    }
-
-    fn idle_at(&self) -> Millis {
-        self.quiet_since.saturating_add(self.limits.idle_timeout_ms.into())
-    }
-
-    fn is_idle(&self) -> bool {
-        self.now >= self.idle_at()
-    }
-
-    fn timeout(&self) -> Refusal {
-        let message = format!("nothing arrived for {} ms", self.limits.idle_timeout_ms);
-        Refusal::new(RefusalCode::Timeout, message)
-    }
-}
-
-/// The sender closed before it was done.
-fn cut_off(what: &str) -> Refusal {
-    Refusal::new(RefusalCode::Cancelled, format!("the connection was cut {what}"))
-}
-
-/// A file that is larger than the limit.
-fn too_large(size_max: u64) -> Refusal {
-    Refusal::new(RefusalCode::TooLarge, format!("a file may have {size_max} bytes at most"))
 }

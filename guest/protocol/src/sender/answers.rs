@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::uploads::State;
+use super::upload::State;
 use super::{EndReason, Event, Granted, Sender, Stage, Welcomed, presentable};
 use crate::extents::{Cursor, Order};
 use crate::wire::{Accepted, Progress, ReceiverMessage, Refused, Stored, VERSION, Welcome};

@@ -15,17 +15,19 @@ use crate::{AGENT_BYTES_MAX, DETAIL_BYTES_MAX, Millis, Refusal, UploadId};
 mod answers;
 pub mod classic;
 mod clock;
+mod course;
 mod error;
 mod outbox;
 mod output;
+mod upload;
 mod uploads;
 
-use clock::Course;
-pub use clock::{FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS};
+use course::Course;
+pub use course::{FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS};
 pub use error::{EndReason, Misuse};
 use outbox::Outbox;
 pub use output::{Event, Output, Welcomed};
-use uploads::Upload;
+use upload::Upload;
 
 /// The sending end of one native connection.
 pub struct Sender {

@@ -4,18 +4,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::super::{Io, Output};
-use super::{Native, Stage, Upload, presentable};
+use super::super::Output;
+use super::super::io::Io;
+use super::{Ending, Native, Stage, Upload, presentable};
 use crate::extents::Order;
 use crate::wire::ReceiverMessage;
 use crate::{Refusal, RefusalCode, UploadId};
-
-/// How the connection will end when no commit runs any more.
-pub(super) struct Ending {
-    /// Whether the refusal is told to the sender.
-    goodbye: bool,
-    result: Result<(), Refusal>,
-}
 
 impl Native {
     /// Ends the connection, and tells the sender why.

@@ -2,7 +2,8 @@
 
 use alloc::format;
 
-use super::super::{Io, LogLevel, Output, too_large};
+use super::super::io::{Io, too_large};
+use super::super::{LogLevel, Output};
 use super::{Native, Stage, Upload, presentable};
 use crate::extents::{Order, Placed};
 use crate::wire::{

@@ -8,7 +8,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Io, Opened, Output, Want, cut_off};
+use super::io::{Io, cut_off};
+use super::{Opened, Output, Want};
 use crate::extents::{Cursor, Order};
 use crate::wire::{
     Accepted, DecodeError, FrameDecoder, PREFACE, PrefaceMatcher, Progress, ReceiverMessage,
@@ -21,8 +22,6 @@ use crate::{
 
 mod ending;
 mod messages;
-
-use ending::Ending;
 
 /// The receiving end of a native connection.
 pub(super) struct Native {
@@ -60,6 +59,13 @@ enum Stage {
     Payload { id: Option<UploadId>, remaining: u64 },
     /// Nothing more is read. Commits that run are waited for.
     Ending(Ending),
+}
+
+/// How the connection will end when no commit runs any more.
+struct Ending {
+    /// Whether the refusal is told to the sender.
+    goodbye: bool,
+    result: Result<(), Refusal>,
 }
 
 /// An open upload.
