@@ -213,3 +213,12 @@ fn run(command: &mut Command) {
     let ended = process::run_build(command);
     assert_eq!(ended.code, Some(0), "{command:?} failed:\n{}", ended.stderr);
 }
+
+/// Takes away the settings that the person who runs the tests may have.
+pub(crate) fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SANDPORT_") {
+            command.env_remove(name);
+        }
+    }
+}

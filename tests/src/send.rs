@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::artifacts;
 use crate::deadline::PATIENCE;
 use crate::process::{self, Ended};
-use crate::server::without_settings;
 
 /// What a run came to.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ pub fn send_with<S: AsRef<OsStr>>(
 /// The binary, without the settings of the person who runs the tests.
 pub fn command() -> Command {
     let mut command = Command::new(artifacts::sandport());
-    without_settings(&mut command);
+    artifacts::without_settings(&mut command);
     // Who tests what happens after a cut says so; nobody's home gets keys.
     let state = std::env::temp_dir().join(format!("sandport-tests-{}", std::process::id()));
     command.env("SANDPORT_RETRIES", "0").env("XDG_STATE_HOME", state);

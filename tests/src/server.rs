@@ -110,7 +110,7 @@ impl Setup {
             }
             None => Command::new(binary),
         };
-        without_settings(&mut command);
+        artifacts::without_settings(&mut command);
         command.current_dir(folder).args(["--json", "serve"]).arg(inbox);
         if !self.flags.iter().any(|flag| flag == "-l" || flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -133,7 +133,7 @@ impl Setup {
         let mut mount = inbox.as_os_str().to_owned();
         mount.push("::/inbox");
         let mut command = Command::new(artifacts::wasmtime());
-        without_settings(&mut command);
+        artifacts::without_settings(&mut command);
         command.current_dir(folder).args(["run", "-S", "inherit-network", "--dir"]).arg(mount);
         command.arg(artifacts::standalone()).arg("--json");
         if !self.flags.iter().any(|flag| flag == "-l" || flag == "--listen") {
@@ -141,15 +141,6 @@ impl Setup {
         }
         command.args(&self.flags);
         command
-    }
-}
-
-/// Takes away the settings that the person who runs the tests may have.
-pub(crate) fn without_settings(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SANDPORT_") {
-            command.env_remove(name);
-        }
     }
 }
 

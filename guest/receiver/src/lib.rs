@@ -9,16 +9,7 @@
 
 extern crate alloc;
 
-/// What wit-bindgen makes of the WIT package.
-#[allow(missing_docs, reason = "generated; documented in wit/")]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "sandbox",
-        generate_all,
-    });
-}
-
+mod bindings;
 mod convert;
 mod driver;
 mod outgoing;

@@ -10,16 +10,7 @@
 // The bindings that wit-bindgen generates need unsafe.
 #![allow(unsafe_code)]
 
-/// What wit-bindgen makes of the WIT of WASI.
-#[allow(missing_docs, reason = "generated; documented in wasi/")]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "wasi",
-        world: "imports",
-        generate_all,
-    });
-}
-
+mod bindings;
 mod committing;
 mod connection;
 mod disk;

@@ -5,17 +5,8 @@
 // The bindings that wit-bindgen generates need unsafe.
 #![allow(unsafe_code)]
 
-/// What wit-bindgen makes of the WIT package.
-#[allow(missing_docs, reason = "generated; documented in wit/")]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../../../wit",
-        world: "sandbox",
-        generate_all,
-    });
-}
-
 mod again;
+mod bindings;
 mod honest;
 mod keys;
 mod power;

@@ -1,10 +1,9 @@
 //! How long a connection takes to be answered, and how many there are in a second.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::environment::{Durability, Environment};
 use crate::feed;
@@ -59,7 +58,7 @@ fn answers(environment: &Environment, counts: &Counts) -> Result<Table> {
         ("Sandport, a sandbox for each connection", &sandport, &dir, Figures::default()),
     ];
     for (_, server, _, _) in &receivers {
-        (0..WARM_UP).try_for_each(|_| upload(server.address).map(drop))?;
+        (0..WARM_UP).try_for_each(|_| feed::upload(server.address).map(drop))?;
     }
     for round in 0..counts.rounds {
         eprintln!("round {}/{}", round + 1, counts.rounds);
@@ -105,7 +104,7 @@ fn answers(environment: &Environment, counts: &Counts) -> Result<Table> {
 impl Figures {
     fn time(&mut self, to: SocketAddr, connections: usize) -> Result<()> {
         for _ in 0..connections {
-            let (from_connect, from_byte) = upload(to)?;
+            let (from_connect, from_byte) = feed::upload(to)?;
             self.from_connect.push(from_connect);
             self.from_byte.push(from_byte);
         }
@@ -116,7 +115,7 @@ impl Figures {
         let each = uploads / CLIENTS;
         let since = Instant::now();
         std::thread::scope(|scope| {
-            let client = || (0..each).try_for_each(|_| upload(server.address).map(drop));
+            let client = || (0..each).try_for_each(|_| feed::upload(server.address).map(drop));
             let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
             clients.into_iter().try_for_each(|client| match client.join() {
                 Ok(result) => result,
@@ -127,16 +126,4 @@ impl Figures {
         self.per_second.push(uploads / since.elapsed().as_secs_f64());
         Ok(())
     }
-}
-
-/// Uploads one byte; gives the times to the `ack` from before `connect` and from before the size.
-pub(crate) fn upload(to: SocketAddr) -> Result<(Duration, Duration)> {
-    let since = Instant::now();
-    let mut stream = feed::connect(to)?;
-    let connected = Instant::now();
-    feed::announce(&mut stream, 1)?;
-    let answered = Instant::now();
-    stream.write_all(b"x").context("the receiver stopped reading")?;
-    feed::wait_for_end(&mut stream)?;
-    Ok((answered - since, answered - connected))
 }

@@ -163,3 +163,15 @@ pub(crate) fn connect(to: SocketAddr) -> Result<TcpStream> {
     stream.set_read_timeout(Some(STALL))?;
     Ok(stream)
 }
+
+/// Uploads one byte; gives the times to the `ack` from before `connect` and from before the size.
+pub(crate) fn upload(to: SocketAddr) -> Result<(Duration, Duration)> {
+    let since = Instant::now();
+    let mut stream = connect(to)?;
+    let connected = Instant::now();
+    announce(&mut stream, 1)?;
+    let answered = Instant::now();
+    stream.write_all(b"x").context("the receiver stopped reading")?;
+    wait_for_end(&mut stream)?;
+    Ok((answered - since, answered - connected))
+}

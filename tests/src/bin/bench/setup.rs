@@ -10,8 +10,8 @@ use sandport::net::Listener;
 use sandport::server::ServerEvent;
 use tokio::sync::oneshot;
 
-use crate::connections::upload;
 use crate::environment::Environment;
+use crate::feed;
 use crate::stats::{micros, percentile};
 use crate::table::Table;
 
@@ -50,7 +50,7 @@ fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration
         // The other end being gone is a reason to stop as well.
         let _ = stopped.await;
     }));
-    let uploaded = (0..WARM_UP + connections).try_for_each(|_| upload(address).map(drop));
+    let uploaded = (0..WARM_UP + connections).try_for_each(|_| feed::upload(address).map(drop));
     // The server ends by itself if nobody hears this.
     let _ = stop.send(());
     runtime.block_on(serving)??;
