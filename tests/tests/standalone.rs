@@ -409,8 +409,8 @@ fn a_sender_with_several_connections_sends_a_file_once() {
 }
 
 /// Sends a file of `content` by way of a network that passes `bytes` of it, and kills the sender when most of them
-/// are kept.
-fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) {
+/// are kept. The network: a sender knows its servers by their addresses.
+fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) -> Middlebox {
     fs::write(folder.join("big"), content).unwrap();
     let network = Middlebox::before(server.address(), []).held_at(bytes as u64);
     let mut command = send::command();
@@ -421,6 +421,7 @@ fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) {
     until("most of it to be kept", || kept(server.inbox()) >= most);
     sender.signal(Signal::KILL);
     sender.finish();
+    network
 }
 
 #[test]
@@ -428,10 +429,12 @@ fn a_later_run_goes_on_where_a_killed_one_ended_though_the_component_was_killed_
     let folder = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(9 * MIB);
     let mut server = start(OFTEN);
-    cut_off(folder.path(), &server, &content, 6 * MIB);
+    let network = cut_off(folder.path(), &server, &content, 6 * MIB);
     server.kill();
     let server = setup(OFTEN).inbox(server.inbox()).start();
-    let arguments = ["--state-dir", "state", "big", server.address()];
+    network.turn_to(server.address());
+    network.release();
+    let arguments = ["--state-dir", "state", "big", network.address()];
     let sent = send::send_with(folder.path(), b"", arguments).expect_success();
     let resumed = sent.of_type("resumed")[0]["kept"].as_u64().unwrap();
     assert!(resumed >= 4 * MIB as u64, "{resumed}");
