@@ -128,7 +128,7 @@ fn watermarks_come_by_the_bytes_and_by_the_clock_and_are_told() {
     write(&mut upload, &content[..GROUP + GROUP / 4]);
     // Half of a step, and no more since.
     let told = upload.progress().unwrap();
-    assert!(told >= GROUP_BYTES / 2 && told <= GROUP_BYTES + GROUP_BYTES / 4, "{told}");
+    assert!((GROUP_BYTES / 2..=GROUP_BYTES + GROUP_BYTES / 4).contains(&told), "{told}");
     assert_eq!(upload.progress(), None);
     let due = inbox.next_turn().unwrap();
     let before = inbox.news();

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sandport_modules::{Circle, Exceptions, Sources, Tree, describe, uses};
 
@@ -121,7 +121,7 @@ fn an_item_counts_where_it_is_defined_and_not_where_it_is_handed_on() {
     ];
     assert_eq!(places(&files), ["a.rs:1 crate::c::C", "b.rs:1 crate::a::C", "b.rs:2 C"]);
     let uses = uses(&tree(&files));
-    assert!(uses.iter().all(|one| one.defined_in == PathBuf::from("c.rs")));
+    assert!(uses.iter().all(|one| one.defined_in == Path::new("c.rs")));
 }
 
 #[test]

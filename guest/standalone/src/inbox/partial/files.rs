@@ -70,7 +70,7 @@ impl<F: Folder> Files<F> {
 
     /// Writes bytes to their place.
     pub(super) fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        if at % GROUP_BYTES == 0 && self.data.is_some() {
+        if at.is_multiple_of(GROUP_BYTES) && self.data.is_some() {
             // Now and then: what another server has published by now is not to be written to.
             self.check_ours()?;
         }

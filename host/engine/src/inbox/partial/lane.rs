@@ -22,15 +22,15 @@ pub(in crate::inbox) struct Lane {
     check: Option<CheckHasher>,
 }
 
-/// The hash of what a body brings.
-pub(super) struct CheckHasher(blake3::Hasher);
+/// The hash of what a body brings. Apart from it: most have none, and it is large.
+pub(super) struct CheckHasher(Box<blake3::Hasher>);
 
 impl CheckHasher {
     /// # Errors
     /// `other`: nothing here computes that.
     pub(super) fn new(algorithm: Algorithm) -> Result<Self, Refusal> {
         match algorithm {
-            Algorithm::Blake3 => Ok(Self(blake3::Hasher::new())),
+            Algorithm::Blake3 => Ok(Self(Box::default())),
             _ => {
                 let words = "the inbox does not check bodies by that algorithm";
                 Err(Refusal::new(RefusalCode::Other, words))

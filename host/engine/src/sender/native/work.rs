@@ -17,6 +17,10 @@ use crate::sender::prepare::Item;
 use crate::sender::{Connections, SendEvent, SendFile};
 
 /// What a connection can take on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are new: a box would be one for each file"
+)]
 pub(super) enum Job {
     /// What was prepared.
     New(Item),
