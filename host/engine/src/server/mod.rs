@@ -49,7 +49,7 @@ impl Server {
     /// Dropping the future cuts all connections at once.
     ///
     /// # Errors
-    /// What [`Inbox::loss`] says at the end: the inbox was removed, unmounted, or cannot be written any more, or a
+    /// What [`Inbox::loss`](crate::inbox::Inbox::loss) says at the end: the inbox was removed, unmounted, or cannot be written any more, or a
     /// thread of it has panicked.
     pub async fn run(
         self,
