@@ -231,7 +231,7 @@ pub fn inspect(journal: &[u8], boot: u64, data_bytes: u64) -> Result<Inspected, 
 }
 
 /// What upload a journal is of, by its beginning: as much of it as there is, or
-/// [`BEGINNING_BYTES_MAX`]. As with [`inspect`], nobody can tell whether that is damaged.
+/// [`BEGINNING_BYTES_MAX`](super::BEGINNING_BYTES_MAX). As with [`inspect`], nobody can tell whether that is damaged.
 ///
 /// # Errors
 /// [`JournalError`]: nothing of it can be read.

@@ -8,7 +8,7 @@
 //!
 //! - a file gets its name by a hard link, and the staged name is removed then;
 //! - nothing keeps a second server away: one that starts removes what another has staged, and takes uploads over that
-//!   can be resumed ([`partial`]). Those of the other then fail, and nothing that was acknowledged is lost;
+//!   can be resumed (`partial`). Those of the other then fail, and nothing that was acknowledged is lost;
 //! - the executable bit is not kept, and a file that cannot fit is refused when the disk is full;
 //! - what an earlier run wrote down is made durable when it is first vouched for again.
 
