@@ -14,6 +14,7 @@ mod dialect;
 mod extents;
 mod limits;
 mod name;
+mod sorted;
 mod types;
 
 pub mod driver;
