@@ -17,11 +17,6 @@ use super::upload::Plan;
 use super::usage::Reservation;
 use super::{Core, Inbox};
 
-/// From which size on a discarded file is removed by the thread of the inbox and not by the one that
-/// discards. Bytes. A file system that frees gigabytes takes a moment that other connections would wait
-/// for.
-const REMOVED_ELSEWHERE_BYTES_MIN: u64 = 64 * 1024 * 1024;
-
 /// One file on its way in. Dropping it discards what was staged.
 pub(super) struct Transient {
     inbox: Inbox,
@@ -48,6 +43,8 @@ struct Receiving {
     claim: Option<Claim>,
     /// How many bytes there are when the free space is looked at again, where a floor is kept.
     floor_checked_at: u64,
+    /// It has found no room in the quota, and what is stored is being counted.
+    waits_for_count: bool,
 }
 
 enum Hash {
@@ -72,6 +69,7 @@ impl Transient {
             reservation,
             claim,
             floor_checked_at: 0,
+            waits_for_count: false,
         };
         let shared = Shared {
             core: Arc::clone(core),
@@ -128,12 +126,7 @@ impl Transient {
 impl Drop for Transient {
     fn drop(&mut self) {
         // A body may outlive the upload; what is staged does not.
-        let receiving = self.shared.receiving().take();
-        if let Some(Receiving { staged: Some(staged), arrival, .. }) = receiving
-            && arrival.bytes() >= REMOVED_ELSEWHERE_BYTES_MIN
-        {
-            self.inbox.handle.committer.remove(staged);
-        }
+        drop(self.shared.receiving().take());
     }
 }
 
@@ -144,6 +137,31 @@ pub(super) struct TransientBody {
 }
 
 impl TransientBody {
+    /// Whether there is room. There is none while a stream waits for a count.
+    pub(super) fn has_room(&self) -> bool {
+        let waits = self.shared.receiving().as_ref().is_some_and(|it| it.waits_for_count);
+        !waits || self.shared.core.usage.as_ref().is_none_or(|usage| !usage.is_being_counted())
+    }
+
+    /// Returns once there is room.
+    pub(super) async fn room(&self) {
+        if let (false, Some(usage)) = (self.has_room(), &self.shared.core.usage) {
+            usage.count_end().await;
+        }
+    }
+
+    /// Takes room in the quota for the next `most` bytes of a stream; how many. 0: what is stored is being counted. What
+    /// the quota has no room for is let in, and refused when it is written.
+    pub(super) fn reserve(&mut self, most: usize) -> usize {
+        if self.shared.plan.size.is_some() || self.shared.fault.get().is_some() {
+            return most;
+        }
+        let mut guard = self.shared.receiving();
+        let Some(receiving) = guard.as_mut() else { return most };
+        receiving.waits_for_count = receiving.finds_count(most as u64);
+        if receiving.waits_for_count { 0 } else { most }
+    }
+
     /// Hashes and stages `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         if bytes.is_empty() || self.shared.fault.get().is_some() {
@@ -226,8 +244,15 @@ impl Shared {
 }
 
 impl Receiving {
+    /// Takes room for `more` bytes ahead; whether there is none, and there may be some when what is stored is counted.
+    fn finds_count(&mut self, more: u64) -> bool {
+        let end = self.arrival.bytes().saturating_add(more);
+        let grown = self.reservation.as_mut().map(|reservation| reservation.grow(end));
+        matches!(grown, Some(Err(refusal)) if refusal.code == RefusalCode::InsufficientSpace)
+    }
+
     /// Whether there may be `length` more bytes, which are not too many for a file.
-    fn check_room(&mut self, core: &Core, length: u64) -> Result<(), Refusal> {
+    fn check_room(&mut self, core: &Arc<Core>, length: u64) -> Result<(), Refusal> {
         let end = self.arrival.bytes().saturating_add(length);
         if let Some(reservation) = &mut self.reservation {
             reservation.grow(end)?;

@@ -1,6 +1,5 @@
 //! One upload that can be resumed: its machine, and what carries out what that asks for.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sandport_protocol::upload::mutation::{Mutant, is};
@@ -15,7 +14,7 @@ use super::session::{Commit, Progress, Session, Signals};
 use super::volume::{Blob, Facts, Publication, Room, Volume};
 use crate::inbox::commit::Pending;
 use crate::inbox::upload::Plan;
-use crate::inbox::usage::Reservation;
+use crate::inbox::usage::{Reservation, Usage};
 
 /// An upload under a resume key.
 pub(in crate::inbox) struct Partial {
@@ -37,7 +36,8 @@ pub(in crate::inbox) struct Partial {
 
 pub(super) struct State {
     pub(super) upload: Upload,
-    sessions: BTreeMap<SessionId, Arc<Signals>>,
+    /// Few, and mostly one.
+    sessions: Vec<(SessionId, Arc<Signals>)>,
     /// What sessions want that are through.
     commit: Option<Commit>,
     pending: Option<Pending>,
@@ -66,7 +66,7 @@ impl Partial {
     ) -> Arc<Self> {
         let progress = Progress::new(upload.durable());
         let nothing: Weak<NoRoom> = Weak::new();
-        let (sessions, commit, pending, claim) = (BTreeMap::new(), None, None, nothing);
+        let (sessions, commit, pending, claim) = (Vec::new(), None, None, nothing);
         Arc::new(Self {
             facts,
             blob,
@@ -83,6 +83,11 @@ impl Partial {
 
     pub(in crate::inbox) fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The account of the quota, where there is one.
+    pub(super) fn usage(&self) -> Option<&Arc<Usage>> {
+        self.volume.usage()
     }
 
     pub(super) fn blob(&self) -> &Arc<dyn Blob> {
@@ -109,12 +114,12 @@ impl Partial {
     }
 
     fn carry_out(self: &Arc<Self>, mut guard: MutexGuard<'_, State>) {
-        let (mut refused, mut is_gone) = (None, false);
+        let mut refused = None;
         let state = &mut *guard;
         while let Some(effect) = state.upload.poll_effect() {
             match effect {
                 Effect::Fault { session, refusal } => {
-                    if let Some(signals) = state.sessions.get(&session) {
+                    if let Some((_, signals)) = state.sessions.iter().find(|it| it.0 == session) {
                         signals.fail(refusal);
                     }
                 }
@@ -126,7 +131,8 @@ impl Partial {
                 }
                 Effect::Wake(at) => self.wake(at),
                 Effect::Gone => {
-                    is_gone = true;
+                    // First: who begins the same upload anew finds its room.
+                    self.release_quota();
                     // Still locked, so that nobody finds one here that is gone.
                     if let Some(partials) = self.partials.upgrade() {
                         partials.forget(self);
@@ -137,16 +143,16 @@ impl Partial {
         }
         let work = state.upload.poll_work();
         drop(guard);
-        if is_gone {
-            self.release_quota();
-        }
         // With nothing locked: where nothing is synced, it is done on this thread.
         if let Some((commit, refusal)) = refused {
             commit.refuse(refusal);
         }
         if let Some(work) = work {
             let partial = Arc::clone(self);
-            self.runtime.spawn(Box::new(move || partial.perform(work)));
+            // What nothing is kept of is removed too.
+            let removes = matches!(work, Work::Remove | Work::Park { kept_bytes: 0, .. });
+            let task = Box::new(move || partial.perform(work));
+            if removes { self.runtime.remove(task) } else { self.runtime.spawn(task) }
         }
     }
 
@@ -195,7 +201,15 @@ impl Partial {
             (state.commit.take(), state.claim.upgrade())
         };
         let Some(commit) = commit else { return };
-        let reservation = self.reservation().take();
+        let owner = Arc::downgrade(self);
+        let reservation = self.reservation().take().map(|reservation| {
+            reservation.returning_to(move |reservation| {
+                // Where it is gone, that is given up.
+                if let Some(owner) = owner.upgrade() {
+                    owner.take_back(reservation);
+                }
+            })
+        });
         // A stream claims what it would bring next.
         let claim = claim.filter(|_| self.facts.size.is_some());
         let publication = Publication { size, digest, commit, reservation, claim, end };
@@ -216,7 +230,7 @@ impl Partial {
         self.act(|state, now| match state.upload.offer(&claimant, now) {
             Admission::Holds(session) => {
                 let signals = Arc::new(Signals::new(&self.progress));
-                state.sessions.insert(session, Arc::clone(&signals));
+                state.sessions.push((session, Arc::clone(&signals)));
                 let claim = state.claim.upgrade().unwrap_or_else(|| {
                     let here = state.upload.whole_bytes();
                     let missing = self.facts.size.map(|size| size.saturating_sub(here));
@@ -242,7 +256,7 @@ impl Partial {
         pending: Pending,
     ) -> Option<Pending> {
         self.act(|state, now| {
-            state.sessions.remove(&session);
+            state.sessions.retain(|it| it.0 != session);
             state.upload.commit(session, size, digests, now).ok()?;
             match &mut state.commit {
                 // The last one says what becomes of the file, and all wait for the same.
@@ -261,7 +275,7 @@ impl Partial {
 
     pub(super) fn release(self: &Arc<Self>, session: SessionId) {
         self.act(|state, now| {
-            state.sessions.remove(&session);
+            state.sessions.retain(|it| it.0 != session);
             state.upload.release(session, now);
         });
     }
@@ -280,6 +294,14 @@ impl Partial {
                 *none = self.volume.reserve(&self.facts.identity, Some(bytes))?;
                 Ok(())
             }
+        }
+    }
+
+    /// The file that was to be published got no name: what is here of it counts on.
+    fn take_back(&self, reservation: Reservation) {
+        let state = self.state();
+        if !state.upload.is_gone() {
+            self.reservation().get_or_insert(reservation);
         }
     }
 
@@ -303,11 +325,25 @@ impl Partial {
 pub(in crate::inbox) struct PublishEnd(Option<Arc<Partial>>);
 
 impl PublishEnd {
+    /// It is certain that the file has its name, or that nobody needs it: nobody who comes from now on is answered by
+    /// this commit.
+    pub(in crate::inbox) fn is_decided(&self) {
+        if let Some(partial) = &self.0 {
+            partial.state().pending = None;
+            partial.blob.close();
+        }
+    }
+
     /// The file has its name, or nobody needs it.
     pub(in crate::inbox) fn published(mut self) {
+        self.is_decided();
         if let Some(partial) = self.0.take() {
-            partial.blob.published(&partial.facts);
-            partial.act(|state, now| state.upload.done(Done::Published, now));
+            let runtime = Arc::clone(&partial.runtime);
+            // Not here: it removes the journal, and other files are being published.
+            runtime.remove(Box::new(move || {
+                partial.blob.published(&partial.facts);
+                partial.act(|state, now| state.upload.done(Done::Published, now));
+            }));
         }
     }
 

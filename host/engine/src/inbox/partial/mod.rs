@@ -29,18 +29,20 @@
 mod cell;
 mod directory;
 mod lane;
+mod look;
 mod runtime;
 mod session;
 #[cfg(test)]
 mod simulation;
 mod volume;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::journal::{GROUP_BYTES, JournalId};
-use sandport_protocol::upload::{Options, Upload};
+use sandport_protocol::upload::Options;
 use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMode};
 use tokio::sync::{Notify, oneshot};
 
@@ -50,11 +52,14 @@ use super::{Durability, InboxOptions, Verdict};
 use crate::Identity;
 pub(super) use cell::PublishEnd;
 use cell::{Offered, Partial};
-pub(super) use directory::{Directory, clean, data_name, is_id};
+pub(super) use directory::{Directory, RemovedJournals, clean, data_name, is_id};
 pub(super) use lane::Lane;
+use look::{Look, Looked};
+#[cfg(test)]
+pub(super) use runtime::REMOVER;
 pub(super) use runtime::{Pool, Runtime};
 pub(super) use session::{Session, Signals, Submit};
-use volume::{Facts, Loaded};
+use volume::Facts;
 pub(super) use volume::{Room, Volume};
 
 /// Where they are, in `.sandport`.
@@ -123,12 +128,6 @@ pub(super) enum Opened {
     DigestFirst,
     /// It was published; what is to be said of that.
     Published(Verdict),
-}
-
-/// What a look at the files of an upload has come to.
-enum Looked {
-    Offered(Offered),
-    Published(EntryName),
 }
 
 impl Partials {
@@ -248,63 +247,11 @@ impl Partials {
         heeds_published: bool,
     ) -> Result<Looked, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let (partials, plan) = (Arc::clone(self), plan.clone());
-        let busy = Busy { partials: Arc::clone(self), id };
-        self.runtime.spawn(Box::new(move || {
-            let looked = partials.look_now(busy, &plan, is_named, &resume, heeds_published);
-            // Whoever has gone meanwhile has released it by that.
-            let _ = answer.send(looked);
-        }));
+        let busy = Busy::new(self, id);
+        let look = Look { busy, plan: plan.clone(), is_named, resume, heeds_published };
+        self.runtime.spawn(Box::new(move || look.now(answer)));
         // The threads end after all who could wait.
         answered.await.unwrap_or_else(|_| Err(RefusalCode::Io.into()))
-    }
-
-    fn look_now(
-        self: &Arc<Self>,
-        busy: Busy,
-        plan: &Plan,
-        is_named: bool,
-        resume: &Resume,
-        heeds_published: bool,
-    ) -> Result<Looked, Refusal> {
-        let id = busy.id;
-        let restarts = resume.mode == ResumeMode::Restart;
-        let found = match self.volume.load(id)? {
-            // Before there is any room asked for: what is there may be in the way.
-            Some(Loaded::Partial { blob, .. }) if restarts => {
-                drop(blob);
-                self.volume.remove(id);
-                None
-            }
-            Some(Loaded::Published(name)) if heeds_published => {
-                return Ok(Looked::Published(name));
-            }
-            // Its journal would speak of the bytes that come now, where a crash comes before the first entry.
-            Some(Loaded::Published(_)) => {
-                self.volume.remove(id);
-                None
-            }
-            found => found,
-        };
-        let partial = match found {
-            Some(Loaded::Partial { name, size, found, blob }) => {
-                let identity = plan.identity.clone();
-                let facts = Facts { id, identity, name, is_named, size };
-                let upload = Upload::resume(self.options_of(&facts), found);
-                let bytes = size.unwrap_or_else(|| upload.whole_bytes());
-                let reservation = self.volume.reserve_found(&plan.identity, id, bytes)?;
-                Partial::new(self, facts, blob, upload, reservation)
-            }
-            Some(Loaded::Published(_)) | None => {
-                let (identity, name, size) = (plan.identity.clone(), plan.name.clone(), plan.size);
-                let reservation = self.volume.reserve(&identity, size)?;
-                let facts = Facts { id, identity, name, is_named, size };
-                let upload = Upload::begin(self.options_of(&facts));
-                Partial::new(self, facts, self.volume.begin(id), upload, reservation)
-            }
-        };
-        busy.open(&partial);
-        Ok(Looked::Offered(partial.offer(plan, is_named, resume)))
     }
 
     fn options_of(&self, facts: &Facts) -> Options {
@@ -315,13 +262,13 @@ impl Partials {
     /// the key. One that another connection is at goes on.
     pub(super) fn discard_left(self: &Arc<Self>, sender: &Identity, resume: &Resume) {
         let (partials, id) = (Arc::clone(self), Id::of(sender, resume));
-        self.runtime.spawn(Box::new(move || {
+        self.runtime.remove(Box::new(move || {
             partials.discard_waiting(id);
         }));
     }
 
-    /// Removes an upload that waits to be resumed; whether there was one, and it is gone by now. One that a
-    /// connection is at goes on.
+    /// Removes an upload that waits to be resumed, on this thread; whether there was one, and it is gone by now. One
+    /// that a connection is at goes on.
     pub(super) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
         match self.find(id) {
             Ok(partial) => {
@@ -330,7 +277,7 @@ impl Partials {
             }
             Err(Some(_)) => false,
             Err(None) => {
-                let _busy = Busy { partials: Arc::clone(self), id };
+                let _busy = Busy::new(self, id);
                 self.volume.remove(id)
             }
         }
@@ -383,16 +330,25 @@ impl Partials {
 struct Busy {
     partials: Arc<Partials>,
     id: Id,
+    /// It was given up, and somebody else may have it by now.
+    is_over: Cell<bool>,
 }
 
 impl Busy {
+    fn new(partials: &Arc<Partials>, id: Id) -> Self {
+        Self { partials: Arc::clone(partials), id, is_over: Cell::new(false) }
+    }
+
     /// The upload is open now, and whoever wants it gets that.
-    fn open(self, partial: &Arc<Partial>) {
+    fn open(&self, partial: &Arc<Partial>) {
         let entry = Entry::Open(Arc::clone(partial));
         self.free(Some(entry));
     }
 
     fn free(&self, entry: Option<Entry>) {
+        if self.is_over.replace(true) {
+            return;
+        }
         let mut entries = self.partials.entries();
         if !matches!(entries.get(&self.id), Some(Entry::Busy(_))) {
             return;

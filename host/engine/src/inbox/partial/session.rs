@@ -176,7 +176,7 @@ impl Session {
         let begun = self.partial.act(|state, _| state.upload.body(self.id, extent));
         let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
-        Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim))
+        Ok(Lane::new(Arc::clone(&self.partial), body, extent.offset, signals, claim))
     }
 
     /// Why it is not held any more, where that may be about to be said.

@@ -2,7 +2,7 @@
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sandport_protocol::journal::{Begun, Entry, Writer};
+use sandport_protocol::journal::{Begun, Entry, Kept, Writer};
 
 use super::files::{OPEN, journal_name};
 use crate::inbox::Core;
@@ -23,21 +23,28 @@ pub(super) struct Journal {
     end: u64,
     /// Whether something may lie there of an append that has failed.
     is_torn: bool,
+    /// Whether it speaks of bytes that were not synced.
+    is_of_boot: bool,
 }
 
 impl Journal {
     /// One that has no file yet.
     pub(super) fn new() -> Self {
-        Self { writer: None, has_room: false, end: 0, is_torn: false }
+        Self { writer: None, has_room: false, end: 0, is_torn: false, is_of_boot: false }
     }
 
     /// One that was read up to `end`.
-    pub(super) fn found(writer: Writer, end: u64) -> Self {
-        Self { writer: Some(writer), has_room: false, end, is_torn: false }
+    pub(super) fn found(writer: Writer, end: u64, is_of_boot: bool) -> Self {
+        Self { writer: Some(writer), has_room: false, end, is_torn: false, is_of_boot }
     }
 
     pub(super) fn exists(&self) -> bool {
         self.writer.is_some()
+    }
+
+    /// Whether it speaks of bytes that were not synced.
+    pub(super) fn is_of_boot(&self) -> bool {
+        self.is_of_boot
     }
 
     /// Makes the file and takes room for what is to be written into it. Where that does not work, it is made later.
@@ -58,14 +65,16 @@ impl Journal {
         core: &Core,
         id: Id,
         begun: impl FnOnce() -> Begun,
-        entries: impl Iterator<Item = Entry>,
+        entries: &[Kept],
         is_synced: bool,
     ) -> rustix::io::Result<()> {
         let (mut writer, mut bytes) = match &self.writer {
             Some(writer) => (writer.clone(), Vec::new()),
             None => Writer::begin(id.journal(), begun()),
         };
-        entries.for_each(|entry| writer.push(&mut bytes, &entry));
+        for entry in entries {
+            writer.push(&mut bytes, &Entry::Kept(entry.clone()));
+        }
         if bytes.is_empty() {
             return Ok(());
         }
@@ -93,6 +102,9 @@ impl Journal {
         }
         self.is_torn = false;
         self.writer = Some(writer);
+        if let Some(last) = entries.last() {
+            self.is_of_boot = last.boot.is_some();
+        }
         self.end += bytes.len() as u64;
         core.disk.take_room(&file, self.end + ROOM_AHEAD_BYTES);
         Ok(())

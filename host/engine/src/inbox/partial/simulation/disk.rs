@@ -74,9 +74,6 @@ pub(super) struct Slot {
     pub(super) small_entries: [u64; 2],
     /// When there was the last one about more.
     pub(super) small_since: Millis,
-    /// A sync has failed, and entries that were not synced speak of what it gave up. A kill before it is removed is not
-    /// simulated: nobody could tell what is lost.
-    pub(super) is_lost: bool,
     /// Somebody was cut off who had said that the file is through. That counts.
     pub(super) is_through: bool,
     /// A stream was left by a session that had met a fault, and by all others.
@@ -105,7 +102,6 @@ impl Slot {
             forgotten: BTreeMap::new(),
             small_entries: [0; 2],
             small_since: 0,
-            is_lost: false,
             is_through: false,
             is_over: false,
         }
@@ -184,7 +180,7 @@ impl Slot {
         self.said.clear();
         self.forgotten.clear();
         (self.told, self.tail, self.whole_since) = (0, None, None);
-        (self.is_lost, self.is_through, self.is_over) = (false, false, false);
+        (self.is_through, self.is_over) = (false, false);
     }
 
     /// Which group is said by its journal once, and which begun.
@@ -245,9 +241,6 @@ impl Disk {
         for slot in &mut self.slots {
             (slot.user, slot.work, slot.whole_since) = (None, None, None);
             slot.writing.clear();
-            if slot.is_lost {
-                slot.clear();
-            }
             if crash == Crash::PowerCut {
                 slot.cut_power(chance);
                 if !syncs {
