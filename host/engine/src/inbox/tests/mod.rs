@@ -15,6 +15,7 @@ mod faults;
 mod health;
 mod identities;
 mod intake;
+mod killed;
 mod leftovers;
 mod locations;
 mod lost_writes;
