@@ -178,10 +178,10 @@ pub(crate) fn misuse_digests(output: &OutputStream) {
                 taken.push(what);
             }
         }
-        if let Some(upload) = open(&format!("stored digest {what}"), Some(5)) {
-            if store_with(upload, b"hello", &[digest]) {
-                taken.push(what);
-            }
+        if let Some(upload) = open(&format!("stored digest {what}"), Some(5))
+            && store_with(upload, b"hello", &[digest])
+        {
+            taken.push(what);
         }
     }
     let _ = output.blocking_write_and_flush(format!("taken: {}\n", taken.join(", ")).as_bytes());
