@@ -3,6 +3,10 @@
 use alloc::format;
 use alloc::string::String;
 
+mod base64;
+mod key;
+mod structured;
+
 const BODY: &str = "HTTP is not spoken here yet. To upload a file: sandport send FILE HOST\n";
 
 /// A whole response, which ends the connection. It is given to the first byte of a request already:
