@@ -1,7 +1,10 @@
 //! The bounds that both ends of a dialect must agree on. What an operator sets is in [`Limits`].
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+
+use crate::Algorithm;
 
 /// The port that `sandport` and the tutorial's scripts use.
 pub const DEFAULT_PORT: u16 = 6542;
@@ -83,6 +86,8 @@ pub struct Limits {
     /// How long an upload is kept that nobody holds, in seconds; `None`: for as long as nobody removes it. A host
     /// tells what its inbox does.
     pub expires_s: Option<u64>,
+    /// What digests the inbox computes, BLAKE3 among them.
+    pub algorithms: Vec<Algorithm>,
 }
 
 impl Default for Limits {
@@ -103,6 +108,7 @@ impl Default for Limits {
             bytes_ahead_max: 16 * 1024 * 1024,
             append_max: None,
             expires_s: None,
+            algorithms: vec![Algorithm::Blake3],
         }
     }
 }
