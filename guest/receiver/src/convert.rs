@@ -12,11 +12,28 @@ const NS_PER_S: i64 = 1_000_000_000;
 pub(crate) fn limits(limits: gate::Limits) -> protocol::Limits {
     protocol::Limits {
         classic: limits.classic,
+        http: limits.http,
+        http_origins: limits.http_origins,
+        hosts: limits.hosts,
         settle_ms: limits.settle_ms,
         idle_timeout_ms: limits.idle_timeout_ms,
         size_max: limits.size_max,
         uploads_ahead_max: limits.uploads_ahead_max,
         bytes_ahead_max: limits.bytes_ahead_max,
+        append_max: limits.append_max,
+        expires_s: limits.expires_s,
+        algorithms: limits.algorithms.into_iter().map(algorithm).collect(),
+    }
+}
+
+fn algorithm(algorithm: types::Algorithm) -> protocol::Algorithm {
+    match algorithm {
+        types::Algorithm::Blake3 => protocol::Algorithm::Blake3,
+        types::Algorithm::Sha256 => protocol::Algorithm::Sha256,
+        types::Algorithm::Sha512 => protocol::Algorithm::Sha512,
+        types::Algorithm::Sha1 => protocol::Algorithm::Sha1,
+        types::Algorithm::Md5 => protocol::Algorithm::Md5,
+        types::Algorithm::Crc32 => protocol::Algorithm::Crc32,
     }
 }
 
