@@ -14,11 +14,11 @@ use alloc::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::receiver::{Opened, Output, Receiver, Want};
-use crate::{Millis, Refusal, UploadId};
+use crate::{ContentDigest, Millis, Refusal, UploadId};
 
 mod shell;
 
-pub use shell::{Answer, EndOfInput, Shell, Spliced};
+pub use shell::{Answer, EndOfInput, Question, Reply, Shell, Spliced};
 
 /// While more than this waits to be sent, nothing more is read: a sender that does not read its
 /// answers is not served further. Bytes.
@@ -40,6 +40,12 @@ pub enum Step {
     Wait(Wait),
     /// The connection is over. What is unsent is to be sent, and uploads are to be dropped.
     Closed(Result<(), Refusal>),
+    /// This machine is over and the connection goes on: another one is to be given what comes. What is unsent is to
+    /// be sent, and uploads are to be dropped.
+    Next {
+        /// How many of the bytes that were read last belong to the next machine.
+        unread: usize,
+    },
 }
 
 /// What there is to wait for, besides room for what is unsent, the oldest commit and what was asked.
@@ -83,6 +89,8 @@ pub struct Driver<S: Shell> {
 pub enum Asked<S: Shell> {
     /// To the inbox.
     Opening(UploadId, S::Opening),
+    /// To the inbox, about an upload that is here; which one, where it is open.
+    Asking(UploadId, S::Asking),
     /// To the gate.
     Authenticating(S::Authenticating),
 }
@@ -159,10 +167,11 @@ impl<S: Shell> Driver<S> {
         while self.unwritten.is_none()
             && let Some(output) = self.machine.poll_output()
         {
-            if let Output::Close(outcome) = output {
-                return Step::Closed(outcome);
+            match output {
+                Output::Close(outcome) => return Step::Closed(outcome),
+                Output::Next { unread } => return Step::Next { unread },
+                output => self.carry_out(shell, output),
             }
-            self.carry_out(shell, output);
         }
         // Before anything is sent: the receipts of a read full of small files go out in one write with
         // the answers to their offers.
@@ -242,20 +251,44 @@ impl<S: Shell> Driver<S> {
     fn carry_out(&mut self, shell: &mut S, output: Output) {
         match output {
             Output::Send(bytes) => shell.send(&bytes),
-            Output::Open { id, offer } => {
-                self.asked = Some(Asked::Opening(id, shell.open(offer)));
+            Output::Open { id, offer, wishes } => {
+                self.asked = Some(Asked::Opening(id, shell.open(offer, wishes)));
                 self.collect_answer(shell);
             }
-            Output::Body { id, extent } => {
+            Output::Body { id, extent, check } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
-                if let Err(refusal) = shell.body(upload, extent) {
+                if let Err(refusal) = shell.body(upload, extent, check) {
                     self.machine.handle_fault(shell.now(), id, refusal);
                 }
             }
             Output::Write { id, bytes } => self.write(shell, id, bytes),
-            Output::Commit { id, size, digest } => {
+            Output::Finish { id, expect } => {
+                let Some(upload) = self.uploads.get_mut(&id) else { return };
+                let asking = shell.ask(Question::Finish { upload, expect });
+                self.ask(shell, id, asking);
+            }
+            Output::Keep { id } => {
+                let Some(upload) = self.uploads.get_mut(&id) else { return };
+                let asking = shell.ask(Question::Keep { upload });
+                self.ask(shell, id, asking);
+            }
+            Output::Look { key, settle } => {
+                let asking = shell.ask(Question::Look { key, settle });
+                self.ask(shell, UploadId::MAX, asking);
+            }
+            Output::Abandon { key } => {
+                let asking = shell.ask(Question::Abandon { key });
+                self.ask(shell, UploadId::MAX, asking);
+            }
+            Output::SetSize { id, size } => {
+                let Some(upload) = self.uploads.get_mut(&id) else { return };
+                let sized = shell.set_size(upload, size);
+                self.machine.handle_sized(shell.now(), id, sized);
+            }
+            Output::Commit { id, size, digest, digests } => {
                 if let Some(upload) = self.uploads.remove(&id) {
-                    let commit = shell.commit(upload, size, digest);
+                    let claimed = digest.map(ContentDigest::from).into_iter().chain(digests);
+                    let commit = shell.commit(upload, size, claimed.collect());
                     self.commits.push_back((id, commit));
                 }
             }
@@ -271,8 +304,13 @@ impl<S: Shell> Driver<S> {
             }
             Output::Log { level, message } => shell.log(level, &message),
             // `step` has ended with it.
-            Output::Close(_) => {}
+            Output::Close(_) | Output::Next { .. } => {}
         }
+    }
+
+    fn ask(&mut self, shell: &mut S, id: UploadId, asking: S::Asking) {
+        self.asked = Some(Asked::Asking(id, asking));
+        self.collect_answer(shell);
     }
 
     /// Reports the answer to what was asked, if there is one.
@@ -290,10 +328,27 @@ impl<S: Shell> Driver<S> {
                         self.uploads.insert(id, upload);
                         Ok(Opened::Accepted(missing))
                     }
+                    Ok(Answer::Begun(upload, key)) => {
+                        self.uploads.insert(id, upload);
+                        Ok(Opened::Begun { key })
+                    }
                     Err(refusal) => Err(refusal),
                 };
                 let now = self.now(shell);
                 self.machine.handle_opened(now, id, opened);
+                true
+            }
+            Some(Asked::Asking(id, asking)) => {
+                let id = *id;
+                let Some(reply) = shell.replied(asking) else { return false };
+                self.asked = None;
+                let now = self.now(shell);
+                match reply {
+                    Reply::Looked(looked) => self.machine.handle_looked(now, looked),
+                    Reply::Abandoned(abandoned) => self.machine.handle_abandoned(now, abandoned),
+                    Reply::Kept(kept) => self.machine.handle_kept(now, id, kept),
+                    Reply::Finished(finished) => self.machine.handle_finished(now, id, finished),
+                }
                 true
             }
             Some(Asked::Authenticating(authenticating)) => {

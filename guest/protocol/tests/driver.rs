@@ -10,12 +10,13 @@ use pair::inbox::digest_of;
 use pair::receiver_end::CHALLENGE;
 use pair::script::{START, Script};
 use sandport_protocol::driver::{
-    Answer, Asked, Driver, EndOfInput, On, Shell, Spliced, Step, Wait,
+    Answer, Asked, Driver, EndOfInput, On, Question, Reply, Shell, Spliced, Step, Wait,
 };
-use sandport_protocol::receiver::{LogLevel, Receiver};
+use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage, SenderMessage};
 use sandport_protocol::{
-    Credential, Digest, Extent, Identity, Limits, Millis, Offer, Receipt, Refusal, RefusalCode,
+    Algorithm, ContentDigest, Credential, Extent, Identity, Limits, Millis, Offer, Receipt,
+    Refusal, RefusalCode,
 };
 
 /// A connection, and the one upload that comes on it.
@@ -51,6 +52,7 @@ impl Shell for Bench {
     type Upload = ();
     type Commit = Option<Receipt>;
     type Opening = Option<u64>;
+    type Asking = std::convert::Infallible;
     type Authenticating = ();
 
     fn now(&mut self) -> Millis {
@@ -77,7 +79,7 @@ impl Shell for Bench {
         0
     }
 
-    fn open(&mut self, offer: Offer) -> Option<u64> {
+    fn open(&mut self, offer: Offer, _: Wishes) -> Option<u64> {
         offer.size
     }
 
@@ -86,7 +88,19 @@ impl Shell for Bench {
         (!self.considers).then_some(Ok(Answer::Accepted((), missing)))
     }
 
-    fn body(&mut self, _: &mut (), _: Extent) -> Result<(), Refusal> {
+    fn ask(&mut self, question: Question<'_, ()>) -> Self::Asking {
+        panic!("the native dialect asks {question:?}")
+    }
+
+    fn replied(&mut self, asking: &mut Self::Asking) -> Option<Reply> {
+        match *asking {}
+    }
+
+    fn set_size(&mut self, (): &mut (), size: u64) -> Result<(), Refusal> {
+        panic!("the native dialect says {size} late")
+    }
+
+    fn body(&mut self, _: &mut (), _: Extent, _: Option<Algorithm>) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -126,13 +140,14 @@ impl Shell for Bench {
         None
     }
 
-    fn commit(&mut self, _: (), size: u64, digest: Option<Digest>) -> Option<Receipt> {
-        assert_eq!((size, digest), (self.content.len() as u64, Some(digest_of(&self.content))));
+    fn commit(&mut self, (): (), size: u64, digests: Vec<ContentDigest>) -> Option<Receipt> {
+        assert_eq!(size, self.content.len() as u64);
+        assert_eq!(digests, [digest_of(&self.content).into()]);
         Some(Receipt { name: "a".into(), size, digest: digest_of(&self.content), proof: None })
     }
 
-    fn outcome(&mut self, commit: &mut Option<Receipt>) -> Option<Result<Receipt, Refusal>> {
-        commit.take().map(Ok)
+    fn outcome(&mut self, commit: &mut Option<Receipt>) -> Option<Result<Committed, Refusal>> {
+        commit.take().map(|receipt| Ok(receipt.into()))
     }
 
     fn discard(&mut self, _: (), _: Option<Refusal>) {}
@@ -168,7 +183,7 @@ fn drive(driver: &mut Driver<Bench>, bench: &mut Bench) -> Wait {
         match driver.step(bench) {
             Step::Again => {}
             Step::Wait(wait) => return wait,
-            Step::Closed(outcome) => panic!("{outcome:?}"),
+            over @ (Step::Closed(_) | Step::Next { .. }) => panic!("{over:?}"),
         }
     }
 }

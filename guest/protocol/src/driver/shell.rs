@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::receiver::LogLevel;
-use crate::{Credential, Digest, Extent, Identity, Millis, Offer, Receipt, Refusal};
+use crate::receiver::{Committed, LogLevel, Status, Wishes};
+use crate::{
+    Algorithm, ContentDigest, Credential, Extent, Identity, Millis, Offer, Receipt, Refusal,
+};
 
 /// The other side sends nothing more, or the connection is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +20,49 @@ pub enum Answer<U> {
     Stored(Receipt),
     /// Send it.
     Accepted(U, Vec<Extent>),
+    /// Send it; it has this key, which the host made up.
+    Begun(U, Vec<u8>),
     /// Offer it again, with a digest.
     DigestFirst,
+}
+
+/// What is asked of an inbox about an upload that it has.
+#[derive(Debug)]
+pub enum Question<'a, U> {
+    /// `inbox.look`.
+    Look {
+        /// The upload's key.
+        key: Vec<u8>,
+        /// Whether whoever holds it loses it first.
+        settle: bool,
+    },
+    /// `inbox.abandon`.
+    Abandon {
+        /// The upload's key.
+        key: Vec<u8>,
+    },
+    /// `inbox.upload.keep`.
+    Keep {
+        /// The upload.
+        upload: &'a mut U,
+    },
+    /// `inbox.body.finish` of the checked body that was begun last.
+    Finish {
+        /// The upload.
+        upload: &'a mut U,
+        /// What its extent hashes to.
+        expect: ContentDigest,
+    },
+}
+
+/// The reply to a [`Question`] of the same kind.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "each is documented where its question is")]
+pub enum Reply {
+    Looked(Result<Option<Status>, Refusal>),
+    Abandoned(Result<bool, Refusal>),
+    Kept(Result<(), Refusal>),
+    Finished(Result<(), Refusal>),
 }
 
 /// How far a splice came.
@@ -41,6 +84,8 @@ pub trait Shell {
     type Commit;
     /// An offer that the inbox considers.
     type Opening;
+    /// A question that the inbox looks into.
+    type Asking;
     /// A credential that is being checked.
     type Authenticating;
 
@@ -69,7 +114,7 @@ pub trait Shell {
     fn flush(&mut self) -> usize;
 
     /// `inbox.open`.
-    fn open(&mut self, offer: Offer) -> Self::Opening;
+    fn open(&mut self, offer: Offer, wishes: Wishes) -> Self::Opening;
 
     /// The answer to an offer, once it is known. It is taken once.
     fn opened(
@@ -77,11 +122,28 @@ pub trait Shell {
         opening: &mut Self::Opening,
     ) -> Option<Result<Answer<Self::Upload>, Refusal>>;
 
+    /// Asks the inbox about an upload that it has.
+    fn ask(&mut self, question: Question<'_, Self::Upload>) -> Self::Asking;
+
+    /// The reply, once it is known. It is taken once.
+    fn replied(&mut self, asking: &mut Self::Asking) -> Option<Reply>;
+
+    /// `inbox.upload.set-size`.
+    ///
+    /// # Errors
+    /// Those of the inbox.
+    fn set_size(&mut self, upload: &mut Self::Upload, size: u64) -> Result<(), Refusal>;
+
     /// Begins a body of the upload and ends an earlier one.
     ///
     /// # Errors
     /// Those of the inbox.
-    fn body(&mut self, upload: &mut Self::Upload, extent: Extent) -> Result<(), Refusal>;
+    fn body(
+        &mut self,
+        upload: &mut Self::Upload,
+        extent: Extent,
+        check: Option<Algorithm>,
+    ) -> Result<(), Refusal>;
 
     /// Writes what the body takes now of `bytes`; what is left. What fails is the upload's fault.
     fn write(&mut self, upload: &mut Self::Upload, bytes: Bytes) -> Bytes;
@@ -107,10 +169,15 @@ pub trait Shell {
     fn progress(&mut self, upload: &mut Self::Upload) -> Option<u64>;
 
     /// `inbox.upload.commit`.
-    fn commit(&mut self, upload: Self::Upload, size: u64, digest: Option<Digest>) -> Self::Commit;
+    fn commit(
+        &mut self,
+        upload: Self::Upload,
+        size: u64,
+        digests: Vec<ContentDigest>,
+    ) -> Self::Commit;
 
     /// The outcome of a commit, once it is known. It is asked for once.
-    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>>;
+    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Committed, Refusal>>;
 
     /// `inbox.upload.discard`.
     fn discard(&mut self, upload: Self::Upload, reason: Option<Refusal>);

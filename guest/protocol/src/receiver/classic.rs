@@ -7,14 +7,15 @@
 //! A refusal is a close without a byte, because a client takes any answer for the `ack`.
 
 use alloc::format;
+use alloc::vec;
 
 use bytes::Buf;
 
 use super::io::{Io, cut_off, too_large};
-use super::{LogLevel, Opened, Output, Want};
+use super::{LogLevel, Opened, Output, Want, Wishes};
 use crate::{
-    CLASSIC_DIGITS_MAX, CLASSIC_QUIET_MS, EntryKind, Extent, Millis, Offer, Receipt, Refusal,
-    RefusalCode, UploadId,
+    CLASSIC_DIGITS_MAX, CLASSIC_QUIET_MS, EntryKind, Extent, Millis, Offer, Refusal, RefusalCode,
+    UploadId,
 };
 
 /// The one upload of a classic connection.
@@ -138,13 +139,13 @@ impl Classic {
                 io.out.send(ACK);
                 if size > 0 {
                     let extent = Extent { offset: 0, length: Some(size) };
-                    io.out.push(Output::Body { id: UPLOAD, extent });
+                    io.out.push(Output::Body { id: UPLOAD, extent, check: None });
                 }
                 self.stage = Stage::Payload { size, remaining: size, certain };
                 self.advance(io, 0);
                 self.process(io);
             }
-            Ok(Opened::Stored(_) | Opened::DigestFirst) => {
+            Ok(Opened::Stored(_) | Opened::DigestFirst | Opened::Begun { .. }) => {
                 let detail = "the inbox asks for a digest, which this dialect does not have";
                 io.out.close(Err(Refusal::new(RefusalCode::Other, detail)));
             }
@@ -161,9 +162,9 @@ impl Classic {
         }
     }
 
-    pub(super) fn handle_committed(&mut self, io: &mut Io, outcome: Result<Receipt, Refusal>) {
+    pub(super) fn handle_committed(&mut self, io: &mut Io, outcome: Result<(), Refusal>) {
         if matches!(self.stage, Stage::Committing { .. }) {
-            io.out.close(outcome.map(|_| ()));
+            io.out.close(outcome);
         }
     }
 
@@ -233,7 +234,7 @@ impl Classic {
                     resume: None,
                 };
                 self.stage = Stage::Opening { size, certain };
-                io.out.push(Output::Open { id: UPLOAD, offer });
+                io.out.push(Output::Open { id: UPLOAD, offer, wishes: Wishes::default() });
             }
             _ => io.out.close(Err(too_large(size_max))),
         }
@@ -255,7 +256,7 @@ impl Classic {
 
     fn commit(&mut self, io: &mut Io, size: u64, over: bool) {
         self.stage = Stage::Committing { size, over };
-        io.out.push(Output::Commit { id: UPLOAD, size, digest: None });
+        io.out.push(Output::Commit { id: UPLOAD, size, digest: None, digests: vec![] });
     }
 
     fn discard(&mut self, io: &mut Io, refusal: Refusal) {

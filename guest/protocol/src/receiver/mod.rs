@@ -30,7 +30,7 @@
 //!             Output::Commit { id, size, .. } => {
 //!                 let digest = Digest::Blake3([0; 32]);
 //!                 let receipt = Receipt { name: "file".into(), size, digest, proof: None };
-//!                 receiver.handle_committed(now, id, Ok(receipt));
+//!                 receiver.handle_committed(now, id, Ok(receipt.into()));
 //!             }
 //!             Output::Close(outcome) => {
 //!                 assert_eq!(outcome, Ok(()));
@@ -58,7 +58,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::dialect::Dialect;
-use crate::{Identity, Limits, Millis, READ_BYTES_MAX, Receipt, Refusal, RefusalCode, UploadId};
+use crate::{Identity, Limits, Millis, READ_BYTES_MAX, Refusal, RefusalCode, UploadId};
 
 mod classic;
 mod http;
@@ -66,11 +66,13 @@ mod io;
 mod native;
 mod outbox;
 mod output;
+mod questions;
 
 use classic::Classic;
 use io::Io;
 use native::Native;
 pub use output::{LogLevel, Opened, Output, Want};
+pub use questions::{Committed, Lifetime, Status, Wishes};
 
 /// The receiving end of one connection.
 pub struct Receiver {
@@ -207,7 +209,7 @@ impl Receiver {
         &mut self,
         now: Millis,
         id: UploadId,
-        outcome: Result<Receipt, Refusal>,
+        outcome: Result<Committed, Refusal>,
     ) {
         self.io.heard(now);
         if self.io.out.is_closed() {
@@ -215,8 +217,11 @@ impl Receiver {
         }
         match &mut self.machine {
             Machine::Undecided => {}
-            Machine::Classic(classic) => classic.handle_committed(&mut self.io, outcome),
-            Machine::Native(native) => native.handle_committed(&mut self.io, id, outcome),
+            Machine::Classic(classic) => classic.handle_committed(&mut self.io, outcome.map(drop)),
+            Machine::Native(native) => {
+                let outcome = outcome.map(|committed| committed.receipt);
+                native.handle_committed(&mut self.io, id, outcome);
+            }
         }
     }
 
@@ -226,6 +231,31 @@ impl Receiver {
         if let Machine::Native(native) = &mut self.machine {
             native.handle_authenticated(&mut self.io, outcome);
         }
+    }
+
+    /// The answer to [`Output::Look`]. The inner `None`: no upload has this key.
+    pub fn handle_looked(&mut self, now: Millis, _looked: Result<Option<Status>, Refusal>) {
+        self.io.heard(now);
+    }
+
+    /// The answer to [`Output::Abandon`]: whether there was an upload with this key.
+    pub fn handle_abandoned(&mut self, now: Millis, _abandoned: Result<bool, Refusal>) {
+        self.io.heard(now);
+    }
+
+    /// The answer to [`Output::Keep`].
+    pub fn handle_kept(&mut self, now: Millis, _id: UploadId, _kept: Result<(), Refusal>) {
+        self.io.heard(now);
+    }
+
+    /// The answer to [`Output::Finish`].
+    pub fn handle_finished(&mut self, now: Millis, _id: UploadId, _finished: Result<(), Refusal>) {
+        self.io.heard(now);
+    }
+
+    /// The answer to [`Output::SetSize`].
+    pub fn handle_sized(&mut self, now: Millis, _id: UploadId, _sized: Result<(), Refusal>) {
+        self.io.heard(now);
     }
 
     /// What to do next, in order.

@@ -54,6 +54,13 @@ impl Outbox {
         self.closed = true;
     }
 
+    /// Ends this receiver and not its connection. Nothing is added after it.
+    pub(super) fn next(&mut self, unread: usize) {
+        self.flush();
+        self.push(Output::Next { unread });
+        self.closed = true;
+    }
+
     /// Whether the end was decided.
     pub(super) fn is_closed(&self) -> bool {
         self.closed

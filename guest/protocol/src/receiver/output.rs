@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 #[cfg(doc)]
 use super::Receiver;
-use crate::{Credential, Digest, Extent, Offer, Receipt, Refusal, UploadId};
+use super::Wishes;
+use crate::{
+    Algorithm, ContentDigest, Credential, Digest, Extent, Offer, Receipt, Refusal, UploadId,
+};
 
 /// How much a log line matters: `log.level` of the WIT package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Output {
         id: UploadId,
         /// What to open.
         offer: Offer,
+        /// What is wanted of it besides. By default nothing.
+        wishes: Wishes,
     },
     /// Open a body of the upload, for the writes and splices that follow. An earlier body of it can
     /// be dropped. If it fails, call [`Receiver::handle_fault`] and ignore the writes that follow.
@@ -40,6 +45,8 @@ pub enum Output {
         id: UploadId,
         /// Where the bytes that follow belong.
         extent: Extent,
+        /// They count only when [`Output::Finish`] says what they hash to by this.
+        check: Option<Algorithm>,
     },
     /// Write bytes that were read along with a header into the upload's body.
     Write {
@@ -47,6 +54,37 @@ pub enum Output {
         id: UploadId,
         /// A part of what [`Receiver::handle_input`] was given.
         bytes: Bytes,
+    },
+    /// End the checked body that was begun last, and answer with [`Receiver::handle_finished`].
+    Finish {
+        /// The upload.
+        id: UploadId,
+        /// What the extent hashes to.
+        expect: ContentDigest,
+    },
+    /// Say how long the file will be, and answer with [`Receiver::handle_sized`] at once.
+    SetSize {
+        /// The upload.
+        id: UploadId,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// Have all that was written by now made durable, and answer with [`Receiver::handle_kept`] when it is.
+    Keep {
+        /// The upload.
+        id: UploadId,
+    },
+    /// Ask how far an upload has come, and answer with [`Receiver::handle_looked`].
+    Look {
+        /// Its key.
+        key: Vec<u8>,
+        /// Whether whoever holds it loses it first.
+        settle: bool,
+    },
+    /// End an upload, whoever holds it, and answer with [`Receiver::handle_abandoned`].
+    Abandon {
+        /// Its key.
+        key: Vec<u8>,
     },
     /// Commit the upload; when the outcome is known, call [`Receiver::handle_committed`].
     Commit {
@@ -56,6 +94,8 @@ pub enum Output {
         size: u64,
         /// The digest that the sender claims, if it claims one.
         digest: Option<Digest>,
+        /// Digests of other kinds that it claims, which were not known when the upload was opened.
+        digests: Vec<ContentDigest>,
     },
     /// Discard the upload. It may have no body yet.
     Discard {
@@ -79,6 +119,12 @@ pub enum Output {
         level: LogLevel,
         /// The line, not yet sanitised.
         message: String,
+    },
+    /// This receiver is over and the connection goes on: another one is to be given what comes, and nothing comes
+    /// after this from this one. `receiver.ending.again` of the WIT package.
+    Next {
+        /// How many of the bytes that were read last belong to the next one.
+        unread: usize,
     },
     /// The connection is over; nothing comes after this. An error is the refusal that ended it.
     Close(Result<(), Refusal>),
@@ -118,6 +164,11 @@ pub enum Opened {
     Stored(Receipt),
     /// An upload is open, and these extents are missing.
     Accepted(Vec<Extent>),
+    /// An upload is open under a key that the host made up, and nothing of it is here.
+    Begun {
+        /// The key: 64 bytes at most, and a secret.
+        key: Vec<u8>,
+    },
     /// Offer it again with its digest.
     DigestFirst,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use sandport_protocol::receiver::{LogLevel, Output, Receiver, Want};
+use sandport_protocol::receiver::{Committed, LogLevel, Output, Receiver, Want};
 use sandport_protocol::{Identity, Limits, Millis, Refusal, RefusalCode, UploadId};
 
 use super::inbox::Inbox;
@@ -106,7 +106,7 @@ impl ReceiverEnd {
     pub fn settle(&mut self, now: Millis) {
         self.drain(now);
         while let Some((id, outcome)) = self.inbox.next_committed(now) {
-            self.machine.handle_committed(now, id, outcome);
+            self.machine.handle_committed(now, id, outcome.map(Committed::from));
             self.drain(now);
         }
         let stuck = self.closed.is_none()
@@ -135,11 +135,11 @@ impl ReceiverEnd {
                 assert!(!bytes.is_empty());
                 self.sent.extend_from_slice(&bytes);
             }
-            Output::Open { id, offer } => {
+            Output::Open { id, offer, .. } => {
                 let opened = self.inbox.open(id, offer);
                 self.machine.handle_opened(now, id, opened);
             }
-            Output::Body { id, extent } => {
+            Output::Body { id, extent, .. } => {
                 if let Err(fault) = self.inbox.body(id, extent) {
                     self.fault(now, id, fault);
                 }
@@ -154,7 +154,7 @@ impl ReceiverEnd {
                     }
                 }
             }
-            Output::Commit { id, size, digest } => self.inbox.commit(now, id, size, digest),
+            Output::Commit { id, size, digest, .. } => self.inbox.commit(now, id, size, digest),
             Output::Discard { id, reason } => {
                 self.discarded.push((id, reason.map(|reason| reason.code)));
                 self.inbox.discard(id);

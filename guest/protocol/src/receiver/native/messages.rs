@@ -1,9 +1,10 @@
 //! What each message of the sender does.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::super::io::{Io, too_large};
-use super::super::{LogLevel, Output};
+use super::super::{LogLevel, Output, Wishes};
 use super::{Native, Stage, Upload, presentable};
 use crate::extents::{Order, Placed};
 use crate::wire::{
@@ -45,7 +46,7 @@ impl Native {
                 // Names and sizes are the inbox's to judge.
                 let order = Order::of(&offer);
                 self.stage = Stage::Opening { id, size: offer.size, order };
-                io.out.push(Output::Open { id, offer });
+                io.out.push(Output::Open { id, offer, wishes: Wishes::default() });
             }
             SenderMessage::Data(data) => self.data(io, data),
             SenderMessage::Finish(finish) => self.finish(io, finish),
@@ -137,7 +138,7 @@ impl Native {
                     Ok(placed) => {
                         target = Some(id);
                         if let Placed::Begins(extent) = placed {
-                            io.out.push(Output::Body { id, extent });
+                            io.out.push(Output::Body { id, extent, check: None });
                         }
                     }
                     Err(error) => {
@@ -174,7 +175,12 @@ impl Native {
                 {
                     *upload = Upload::Committing;
                     self.commits += 1;
-                    io.out.push(Output::Commit { id, size, digest: Some(digest) });
+                    io.out.push(Output::Commit {
+                        id,
+                        size,
+                        digest: Some(digest),
+                        digests: Vec::new(),
+                    });
                 } else {
                     let detail = "the bytes that came, the size in the offer and the size at the end \
                                   are not the same";

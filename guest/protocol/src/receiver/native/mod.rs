@@ -189,6 +189,10 @@ impl Native {
                 self.uploads.insert(id, Upload::DigestFirst);
                 self.send(io, &ReceiverMessage::DigestFirst(id));
             }
+            Ok(Opened::Begun { .. }) => {
+                let detail = "the inbox made up a key that nobody has asked for";
+                self.discard(io, id, Refusal::new(RefusalCode::Other, detail));
+            }
             Err(refusal) => self.refuse(io, id, refusal),
         }
         self.process(io);
