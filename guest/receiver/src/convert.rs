@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use sandport_protocol as protocol;
-use sandport_protocol::receiver::LogLevel;
+use sandport_protocol::receiver::{Lifetime, LogLevel, Status, Wishes};
 
-use crate::bindings::sandport::upload::{gate, log, types};
+use crate::bindings::sandport::upload::{gate, inbox, log, types};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -37,7 +37,7 @@ fn algorithm(algorithm: types::Algorithm) -> protocol::Algorithm {
     }
 }
 
-pub(crate) fn offer(offer: protocol::Offer) -> types::Offer {
+pub(crate) fn offer(offer: protocol::Offer, wishes: Wishes) -> types::Offer {
     types::Offer {
         name: offer.name,
         kind: match offer.kind {
@@ -47,13 +47,18 @@ pub(crate) fn offer(offer: protocol::Offer) -> types::Offer {
         size: offer.size,
         modified: offer.modified_ns.map(timestamp),
         executable: offer.executable,
-        lifetime: match offer.resume {
-            Some(key) => types::Lifetime::Key(resume(key)),
-            None => types::Lifetime::Connection,
+        lifetime: match (wishes.lifetime, offer.resume) {
+            (Lifetime::NewKey, _) => types::Lifetime::NewKey,
+            (Lifetime::Existing(key), _) => types::Lifetime::Existing(taken_over(key)),
+            (Lifetime::AsOffered, Some(key)) => types::Lifetime::Key(resume(key)),
+            (Lifetime::AsOffered, None) => types::Lifetime::Connection,
         },
-        digests: offer.digest.into_iter().map(digest).collect(),
-        want: Vec::new(),
-        metadata: Vec::new(),
+        digests: {
+            let of_the_offer = offer.digest.map(protocol::ContentDigest::from);
+            of_the_offer.iter().chain(&wishes.digests).map(content_digest).collect()
+        },
+        want: wishes.want.into_iter().map(algorithm).collect(),
+        metadata: wishes.metadata,
     }
 }
 
@@ -62,6 +67,11 @@ fn timestamp(ns: i64) -> types::Timestamp {
         seconds: ns.div_euclid(NS_PER_S),
         nanoseconds: ns.rem_euclid(NS_PER_S) as u32,
     }
+}
+
+/// Requests have no runs: the one that arrives last has the upload.
+fn taken_over(key: Vec<u8>) -> types::Resume {
+    types::Resume { key, run: 0, mode: types::ResumeMode::TakeOver }
 }
 
 fn resume(resume: protocol::Resume) -> types::Resume {
@@ -76,8 +86,60 @@ fn resume(resume: protocol::Resume) -> types::Resume {
     }
 }
 
-pub(crate) fn digest(digest: protocol::Digest) -> types::Digest {
-    types::Digest { algorithm: types::Algorithm::Blake3, value: digest.as_bytes().to_vec() }
+pub(crate) fn algorithm(algorithm: protocol::Algorithm) -> types::Algorithm {
+    use protocol::Algorithm as From;
+    use types::Algorithm as To;
+    match algorithm {
+        From::Sha256 => To::Sha256,
+        From::Sha512 => To::Sha512,
+        From::Sha1 => To::Sha1,
+        From::Md5 => To::Md5,
+        From::Crc32 => To::Crc32,
+        _ => To::Blake3,
+    }
+}
+
+fn from_algorithm(algorithm: types::Algorithm) -> protocol::Algorithm {
+    use protocol::Algorithm as To;
+    use types::Algorithm as From;
+    match algorithm {
+        From::Blake3 => To::Blake3,
+        From::Sha256 => To::Sha256,
+        From::Sha512 => To::Sha512,
+        From::Sha1 => To::Sha1,
+        From::Md5 => To::Md5,
+        From::Crc32 => To::Crc32,
+    }
+}
+
+pub(crate) fn content_digest(digest: &protocol::ContentDigest) -> types::Digest {
+    types::Digest { algorithm: algorithm(digest.algorithm), value: digest.value.clone() }
+}
+
+/// A digest besides the one of BLAKE3, which a receipt has of its own.
+pub(crate) fn from_digest(digest: &types::Digest) -> Option<protocol::ContentDigest> {
+    let algorithm = from_algorithm(digest.algorithm);
+    (algorithm != protocol::Algorithm::Blake3)
+        .then(|| protocol::ContentDigest { algorithm, value: digest.value.clone() })
+}
+
+/// # Errors
+/// As of [`from_receipt`].
+pub(crate) fn from_status(status: inbox::Status) -> Result<Status, protocol::Refusal> {
+    let outcome = match status.outcome {
+        Some(Ok(receipt)) => Some(Ok(from_receipt(receipt)?)),
+        Some(Err(refusal)) => Some(Err(from_refusal(refusal))),
+        None => None,
+    };
+    Ok(Status {
+        size: status.size,
+        received: status.received,
+        durable: status.durable,
+        missing: from_extents(status.missing),
+        outcome,
+        expires_in_s: status.expires_in_s,
+        metadata: status.metadata,
+    })
 }
 
 pub(crate) fn extent(extent: protocol::Extent) -> types::Extent {

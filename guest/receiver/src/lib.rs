@@ -12,7 +12,10 @@ extern crate alloc;
 mod bindings;
 mod convert;
 mod driver;
+mod link;
+mod live;
 mod outgoing;
+mod pending;
 
 #[cfg(target_family = "wasm")]
 mod runtime {
@@ -71,8 +74,7 @@ impl bindings::exports::sandport::upload::receiver::Guest for Component {
         bindings::exports::sandport::upload::receiver::Ending,
         bindings::sandport::upload::types::Refusal,
     > {
-        driver::serve(&input, &output)?;
-        Ok(bindings::exports::sandport::upload::receiver::Ending::Close)
+        driver::serve(&input, &output)
     }
 }
 

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use sandport_protocol::driver::{Answer, Driver, EndOfInput, On, Shell, Spliced, Step, Wait};
-use sandport_protocol::receiver::{LogLevel, Receiver};
+use sandport_protocol::driver::{
+    Answer, Driver, EndOfInput, On, Question, Reply, Shell, Spliced, Step, Wait,
+};
+use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::text::sanitise;
 use sandport_protocol::{
-    Credential, Digest, Extent, Identity, Limits, Millis, Offer, READ_BYTES_MAX, Receipt, Refusal,
-    RefusalCode,
+    Algorithm, ContentDigest, Credential, Digest, Extent, Identity, Limits, Millis, Offer,
+    READ_BYTES_MAX, Refusal, RefusalCode,
 };
 
 use crate::bindings::wasi::clocks::monotonic_clock;
@@ -123,18 +125,11 @@ impl Connection {
                         self.phase = Phase::Serving(wait);
                         return Turn::Waits;
                     }
-                    Step::Closed(outcome) => {
-                        // Gives the disk back before the peer is waited for.
-                        self.driver.drop_uploads();
-                        if let Err(refusal) = outcome {
-                            self.link.tell(&Event::ConnectionRefused {
-                                peer: &self.link.peer,
-                                refusal: &refusal,
-                            });
-                        }
-                        let idle = Millis::from(self.link.shared.limits.idle_timeout_ms);
-                        self.phase = Phase::Flushing(now_ms().saturating_add(idle));
+                    Step::Next { .. } => {
+                        let words = "a dialect of one request after another is not served here";
+                        self.end(Err(Refusal::new(RefusalCode::Other, words)));
                     }
+                    Step::Closed(outcome) => self.end(outcome),
                 },
                 Phase::Flushing(until) => {
                     if self.link.flush() > 0 && now_ms() < *until {
@@ -159,6 +154,17 @@ impl Connection {
             }
         }
         Turn::Again
+    }
+
+    /// The machine is through with it.
+    fn end(&mut self, outcome: Result<(), Refusal>) {
+        // Gives the disk back before the peer is waited for.
+        self.driver.drop_uploads();
+        if let Err(refusal) = outcome {
+            self.link.tell(&Event::ConnectionRefused { peer: &self.link.peer, refusal: &refusal });
+        }
+        let idle = Millis::from(self.link.shared.limits.idle_timeout_ms);
+        self.phase = Phase::Flushing(now_ms().saturating_add(idle));
     }
 
     /// Whether something has happened to its uploads without a word of its peer's.
@@ -225,6 +231,7 @@ impl Shell for Link {
     type Commit = Committing;
     /// One instance has nobody to leave an offer to: it has its answer when it is made.
     type Opening = Option<Result<Answer<Offered>, Refusal>>;
+    type Asking = Option<Reply>;
     type Authenticating = ();
 
     fn now(&mut self) -> Millis {
@@ -271,7 +278,10 @@ impl Shell for Link {
         self.unsent.len()
     }
 
-    fn open(&mut self, offer: Offer) -> Self::Opening {
+    fn open(&mut self, offer: Offer, wishes: Wishes) -> Self::Opening {
+        if wishes != Wishes::default() {
+            return Some(Err(not_here()));
+        }
         let verdict = self.shared.inbox.answer(&offer);
         Some(match verdict {
             Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
@@ -291,8 +301,33 @@ impl Shell for Link {
         opening.take()
     }
 
-    fn body(&mut self, offered: &mut Offered, extent: Extent) -> Result<(), Refusal> {
-        offered.upload.body(extent)
+    fn ask(&mut self, question: Question<'_, Offered>) -> Self::Asking {
+        Some(match question {
+            Question::Look { .. } => Reply::Looked(Err(not_here())),
+            Question::Abandon { .. } => Reply::Abandoned(Err(not_here())),
+            Question::Keep { .. } => Reply::Kept(Err(not_here())),
+            Question::Finish { .. } => Reply::Finished(Err(not_here())),
+        })
+    }
+
+    fn replied(&mut self, asking: &mut Self::Asking) -> Option<Reply> {
+        asking.take()
+    }
+
+    fn set_size(&mut self, _: &mut Offered, _: u64) -> Result<(), Refusal> {
+        Err(not_here())
+    }
+
+    fn body(
+        &mut self,
+        offered: &mut Offered,
+        extent: Extent,
+        check: Option<Algorithm>,
+    ) -> Result<(), Refusal> {
+        match check {
+            None => offered.upload.body(extent),
+            Some(_) => Err(not_here()),
+        }
     }
 
     fn write(&mut self, offered: &mut Offered, bytes: Bytes) -> Bytes {
@@ -334,13 +369,15 @@ impl Shell for Link {
         offered.upload.progress()
     }
 
-    fn commit(&mut self, offered: Offered, size: u64, digest: Option<Digest>) -> Self::Commit {
+    fn commit(&mut self, offered: Offered, size: u64, digests: Vec<ContentDigest>) -> Self::Commit {
         let Offered { upload, name } = offered;
+        let mut digests = digests.into_iter().filter(|it| it.algorithm == Algorithm::Blake3);
+        let digest = digests.next().and_then(|it| it.value.try_into().ok()).map(Digest::Blake3);
         Committing::new(&self.shared, upload.commit(size, digest), &self.peer, name)
     }
 
-    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Receipt, Refusal>> {
-        commit.take()
+    fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Committed, Refusal>> {
+        commit.take().map(|outcome| outcome.map(Committed::from))
     }
 
     fn discard(&mut self, offered: Offered, reason: Option<Refusal>) {
@@ -363,6 +400,12 @@ impl Shell for Link {
             eprintln!("{}: {}", self.peer, sanitise(message, LOG_CHARS_MAX));
         }
     }
+}
+
+/// What only dialects ask for that are not served here.
+fn not_here() -> Refusal {
+    let words = "this inbox has no keys of its own, checks no parts and computes BLAKE3 alone";
+    Refusal::new(RefusalCode::UnsupportedVersion, words)
 }
 
 /// A reading of the clock. Milliseconds.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use sandport_protocol::receiver::{LogLevel, Output, Receiver, Want};
+use sandport_protocol::receiver::{Committed, LogLevel, Output, Receiver, Want};
 use sandport_protocol::{Identity, Limits, Millis, Refusal, RefusalCode, UploadId};
 
 use super::inbox::Inbox;

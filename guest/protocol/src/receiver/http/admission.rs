@@ -4,9 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64ct::{Base64, Encoding as _};
-
 use super::audience::Audience;
+use super::base64;
 use super::fields::Fields;
 use super::head::{self, Head};
 use super::origin;
@@ -150,8 +149,7 @@ fn credential(fields: &Fields) -> Result<Option<Credential>, Problem> {
     let token = if scheme.eq_ignore_ascii_case("bearer") {
         (!rest.is_empty()).then(|| String::from(rest))
     } else if scheme.eq_ignore_ascii_case("basic") {
-        Base64::decode_vec(rest)
-            .ok()
+        base64::decode(rest)
             .and_then(|decoded| String::from_utf8(decoded).ok())
             .and_then(|pair| pair.split_once(':').map(|(_, password)| String::from(password)))
     } else {

@@ -73,6 +73,11 @@ impl Problem {
         Self { is_of_inbox: false, ..Self::of(refusal) }
     }
 
+    /// One that the operator hears of from the inbox, for instance by the reason of a discard.
+    pub(super) fn heard_of(self) -> Self {
+        Self { is_of_inbox: true, ..self }
+    }
+
     /// With another status code.
     pub(super) fn status(self, status: u16) -> Self {
         Self { status, ..self }

@@ -1,19 +1,15 @@
 //! The target of a request: the name of a file, or the URL of an upload.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use percent_encoding::percent_decode_str;
 
+use super::key;
 use crate::{Refusal, RefusalCode};
 
 /// The first segment of the URLs of uploads, as other servers of tus have it.
 const UPLOADS: &str = "files";
-
-/// Longest key of an upload. Bytes: `inbox.look` takes no longer one.
-const KEY_BYTES_MAX: usize = 64;
 
 /// The path and the query of a target. Each segment of the path is decoded once, by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,18 +89,12 @@ impl Target {
         match segments.as_slice() {
             [first] if first == UPLOADS => Some(UploadTarget::Collection),
             [first, key] if first == UPLOADS && !is_directory => {
-                Some(key_of(key).map_or(UploadTarget::Unknown, UploadTarget::Key))
+                Some(key::parse(key).map_or(UploadTarget::Unknown, UploadTarget::Key))
             }
             [first, ..] if first == UPLOADS => Some(UploadTarget::Unknown),
             _ => None,
         }
     }
-}
-
-/// The path of the URL of an upload with this key: for `Location`, which takes it without a scheme and an authority
-/// (RFC 9110, section 10.2.2), so that it stays right behind any proxy.
-pub(in crate::receiver::http) fn upload_path(key: &[u8]) -> String {
-    format!("/{UPLOADS}/{}", Base64UrlUnpadded::encode_string(key))
 }
 
 /// The key in the URL of an upload, which is absolute or a path: a client sends back what it was told, or what a
@@ -118,11 +108,6 @@ pub(in crate::receiver::http) fn key_of_url(url: &str) -> Option<Vec<u8>> {
         UploadTarget::Key(key) => Some(key),
         UploadTarget::Collection | UploadTarget::Unknown => None,
     }
-}
-
-fn key_of(segment: &str) -> Option<Vec<u8>> {
-    let key = Base64UrlUnpadded::decode_vec(segment).ok()?;
-    (!key.is_empty() && key.len() <= KEY_BYTES_MAX).then_some(key)
 }
 
 fn decoded(segment: &str) -> Result<String, Refusal> {

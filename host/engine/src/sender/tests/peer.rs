@@ -150,7 +150,7 @@ async fn serve(stream: TcpStream, limits: Limits, number: usize, inbox: Arc<Mute
             let mut inbox = inbox.lock().unwrap();
             match output {
                 Output::Send(bytes) => drop(answers.send(bytes)),
-                Output::Open { id, offer } => {
+                Output::Open { id, offer, .. } => {
                     let opened = open(&mut inbox, &offer);
                     if let Ok(Opened::Accepted(_)) = opened {
                         uploads.insert(id, Upload { offer, content: Vec::new(), fault: None });
@@ -158,7 +158,7 @@ async fn serve(stream: TcpStream, limits: Limits, number: usize, inbox: Arc<Mute
                     machine.handle_opened(now, id, opened);
                 }
                 // It takes no ranges: bytes come in order.
-                Output::Body { id, extent }
+                Output::Body { id, extent, .. }
                     if uploads[&id].content.len() as u64 != extent.offset =>
                 {
                     machine.handle_fault(now, id, RefusalCode::OffsetMismatch.into());
@@ -169,10 +169,10 @@ async fn serve(stream: TcpStream, limits: Limits, number: usize, inbox: Arc<Mute
                         machine.handle_fault(now, id, fault);
                     }
                 }
-                Output::Commit { id, size, digest } => {
+                Output::Commit { id, size, digest, .. } => {
                     let upload = uploads.remove(&id).unwrap();
                     let outcome = commit(&mut inbox, upload, size, digest);
-                    machine.handle_committed(now, id, outcome);
+                    machine.handle_committed(now, id, outcome.map(Into::into));
                 }
                 Output::Discard { id, .. } | Output::Release { id } => drop(uploads.remove(&id)),
                 Output::Authenticate(_) => {

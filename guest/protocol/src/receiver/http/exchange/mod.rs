@@ -13,6 +13,9 @@ use crate::receiver::{Committed, Opened, Status};
 use crate::{Millis, Refusal, UploadId};
 
 pub(in crate::receiver::http) mod fixed;
+pub(in crate::receiver::http) mod form;
+pub(in crate::receiver::http) mod put;
+mod results;
 
 /// What the payload of the body is for, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
