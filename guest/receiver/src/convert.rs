@@ -22,18 +22,7 @@ pub(crate) fn limits(limits: gate::Limits) -> protocol::Limits {
         bytes_ahead_max: limits.bytes_ahead_max,
         append_max: limits.append_max,
         expires_s: limits.expires_s,
-        algorithms: limits.algorithms.into_iter().map(algorithm).collect(),
-    }
-}
-
-fn algorithm(algorithm: types::Algorithm) -> protocol::Algorithm {
-    match algorithm {
-        types::Algorithm::Blake3 => protocol::Algorithm::Blake3,
-        types::Algorithm::Sha256 => protocol::Algorithm::Sha256,
-        types::Algorithm::Sha512 => protocol::Algorithm::Sha512,
-        types::Algorithm::Sha1 => protocol::Algorithm::Sha1,
-        types::Algorithm::Md5 => protocol::Algorithm::Md5,
-        types::Algorithm::Crc32 => protocol::Algorithm::Crc32,
+        algorithms: limits.algorithms.into_iter().map(from_algorithm).collect(),
     }
 }
 

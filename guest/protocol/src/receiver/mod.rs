@@ -286,31 +286,6 @@ impl Receiver {
         }
     }
 
-    /// The answer to [`Output::Look`]. The inner `None`: no upload has this key.
-    pub fn handle_looked(&mut self, now: Millis, _looked: Result<Option<Status>, Refusal>) {
-        self.io.heard(now);
-    }
-
-    /// The answer to [`Output::Abandon`]: whether there was an upload with this key.
-    pub fn handle_abandoned(&mut self, now: Millis, _abandoned: Result<bool, Refusal>) {
-        self.io.heard(now);
-    }
-
-    /// The answer to [`Output::Keep`].
-    pub fn handle_kept(&mut self, now: Millis, _id: UploadId, _kept: Result<(), Refusal>) {
-        self.io.heard(now);
-    }
-
-    /// The answer to [`Output::Finish`].
-    pub fn handle_finished(&mut self, now: Millis, _id: UploadId, _finished: Result<(), Refusal>) {
-        self.io.heard(now);
-    }
-
-    /// The answer to [`Output::SetSize`].
-    pub fn handle_sized(&mut self, now: Millis, _id: UploadId, _sized: Result<(), Refusal>) {
-        self.io.heard(now);
-    }
-
     /// What to do next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.io.out.poll()
