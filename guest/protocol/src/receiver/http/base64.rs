@@ -1,9 +1,9 @@
-//! Base64 (RFC 4648) as fields have it.
+//! Base64 (RFC 4648) as fields and targets have it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64ct::{Base64, Base64Unpadded, Encoding};
+use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding};
 
 /// With padding, of the usual alphabet (RFC 4648, section 4).
 pub(super) fn encode(bytes: &[u8]) -> String {
@@ -19,4 +19,14 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     Base64Unpadded::decode_vec(bare).ok()
+}
+
+/// Without padding, of the alphabet for URLs (RFC 4648, section 5).
+pub(super) fn encode_url(bytes: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(bytes)
+}
+
+/// The other way round. Padding is an error: each key has one spelling.
+pub(super) fn decode_url(text: &str) -> Option<Vec<u8>> {
+    Base64UrlUnpadded::decode_vec(text).ok()
 }

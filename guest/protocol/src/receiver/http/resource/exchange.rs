@@ -176,7 +176,7 @@ impl Exchange for Resource {
                     io.out.push(Output::Keep { id: UPLOAD });
                     self.stage = Stage::Rekeeping(after);
                 }
-                _ => self.conclude(after),
+                _ => self.conclude(io, after),
             },
             stage => self.stage = stage,
         }
@@ -245,13 +245,13 @@ impl Exchange for Resource {
                     self.standing.offset = self.received;
                 }
                 io.out.push(Output::Release { id: UPLOAD });
-                self.conclude(after);
+                self.conclude(io, after);
             }
             Stage::Keeping(after) => match kept {
                 Ok(()) => {
                     self.standing.offset = self.end();
                     io.out.push(Output::Release { id: UPLOAD });
-                    self.conclude(after);
+                    self.conclude(io, after);
                 }
                 Err(refusal) => self.give_up(io, Trouble::Refused(refusal)),
             },
@@ -284,8 +284,13 @@ impl Exchange for Resource {
 
     fn handle_fault(&mut self, io: &mut Io, id: UploadId, fault: Refusal) {
         match core::mem::replace(&mut self.stage, Stage::Done) {
-            // More than there is room for, and no content that others bring: they have lost the upload.
-            Stage::Body { .. } if fault.code == RefusalCode::OffsetMismatch => self.exceed(io),
+            // More has come than the upload is long. Who says how much comes is refused before.
+            Stage::Body { .. }
+                if fault.code == RefusalCode::OffsetMismatch
+                    && self.append().is_some_and(|append| append.content.is_none()) =>
+            {
+                self.exceed(io);
+            }
             Stage::Sizing | Stage::Body { .. } | Stage::Finishing | Stage::Keeping(_) => {
                 self.give_up(io, Trouble::Refused(fault));
             }
@@ -295,7 +300,7 @@ impl Exchange for Resource {
             }
             Stage::Rekeeping(after) => {
                 io.out.push(Output::Release { id: UPLOAD });
-                self.conclude(after);
+                self.conclude(io, after);
             }
             stage => self.stage = stage,
         }

@@ -96,6 +96,8 @@ pub(super) struct Standing {
     pub(super) size: Option<u64>,
     /// How long it is kept where nobody comes for it. Seconds. `None`: for ever.
     pub(super) expires_in_s: Option<u64>,
+    /// The same, as a moment: seconds since 1970-01-01T00:00:00Z. `None`: never, or the time of day is not known.
+    pub(super) expires_unix_s: Option<i64>,
     pub(super) notes: Notes,
 }
 
@@ -107,6 +109,7 @@ impl Standing {
             size: status.size,
             // Nobody tells it while somebody is at it.
             expires_in_s: status.expires_in_s.or(expires_s),
+            expires_unix_s: None,
             notes: Notes::of(status.metadata),
         }
     }
@@ -170,6 +173,10 @@ pub(super) trait Speech: Send {
 
     /// Whether an upload is gone of which too much has come.
     fn discards_excess(&self) -> bool;
+
+    /// Adds to what a request brings what an earlier one has said of the whole file. `known`: the digests that are
+    /// computed here.
+    fn recall(&mut self, _standing: &Standing, _append: &mut Append, _known: &[Algorithm]) {}
 
     /// Tells the URL of an upload that was begun, before anything else is told. `None`: it does not.
     fn announced(&self, _standing: &Standing) -> Option<Interim> {

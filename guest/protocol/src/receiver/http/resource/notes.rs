@@ -11,6 +11,9 @@ use crate::METADATA_VALUE_BYTES_MAX;
 pub(in crate::receiver::http) struct Notes(Vec<(String, Vec<u8>)>);
 
 impl Notes {
+    /// The name under which is kept what has begun the upload.
+    pub(in crate::receiver::http) const PROTOCOL: &'static str = "protocol";
+
     pub(in crate::receiver::http) fn of(pairs: Vec<(String, Vec<u8>)>) -> Self {
         Self(pairs)
     }

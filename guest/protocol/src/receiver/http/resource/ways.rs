@@ -6,7 +6,7 @@ use super::exchange::{After, Resource, SETTLING_MS, Stage, UPLOAD};
 use super::{Append, Check, Ends, Goal, Standing, Trouble};
 use crate::receiver::io::Io;
 use crate::receiver::{Committed, Lifetime, Opened, Output, Status, Wishes};
-use crate::{EntryKind, Extent, Offer, Refusal, RefusalCode};
+use crate::{Algorithm, EntryKind, Extent, Offer, Refusal, RefusalCode};
 
 impl Resource {
     /// Asks the inbox the first thing.
@@ -24,8 +24,8 @@ impl Resource {
                 };
                 let wishes = Wishes {
                     lifetime: Lifetime::NewKey,
-                    digests: append.digests.clone(),
-                    want: append.want.clone(),
+                    digests: others(&append.digests, |digest| digest.algorithm),
+                    want: others(&append.want, |algorithm| *algorithm),
                     metadata: creation.notes.clone().pairs(),
                 };
                 self.standing.size = append.size;
@@ -70,6 +70,9 @@ impl Resource {
             Some(Err(refusal)) => return self.fail(Trouble::Ended(refusal)),
             None => {}
         }
+        if let Goal::Append(_, append) = &mut self.goal {
+            self.speech.recall(&self.standing, append, &io.limits.algorithms);
+        }
         let failure = match &self.goal {
             Goal::Append(_, append) if self.speech.owns(&self.standing) => {
                 match misfit(append, &self.standing, self.received) {
@@ -92,11 +95,13 @@ impl Resource {
             Goal::Look { settles: true, .. } if durable < self.received => {
                 return self.reopen(io, After::Standing);
             }
-            _ => return self.conclude(After::Standing),
+            _ => return self.conclude(io, After::Standing),
         };
-        match durable < self.received {
-            true => self.reopen(io, After::Failed(failure)),
-            false => self.fail(failure),
+        match failure {
+            Trouble::Offset { .. } if durable < self.received => {
+                self.reopen(io, After::Failed(failure));
+            }
+            _ => self.fail(failure),
         }
     }
 
@@ -115,7 +120,7 @@ impl Resource {
     fn push_existing(&mut self, io: &mut Io) {
         let wishes = Wishes {
             lifetime: Lifetime::Existing(self.standing.key.clone()),
-            want: self.append().map(|append| append.want.clone()).unwrap_or_default(),
+            want: self.append().map(|append| others(&append.want, |one| *one)).unwrap_or_default(),
             ..Wishes::default()
         };
         io.out.push(Output::Open { id: UPLOAD, offer: nameless(), wishes });
@@ -204,10 +209,10 @@ impl Resource {
             self.stage = Stage::Keeping(After::Failed(Trouble::Length));
         } else if completes {
             self.commit(io, end);
-        } else if !self.is_told && self.moved == 0 {
+        } else if matches!(self.goal, Goal::Create(..)) && self.moved == 0 {
             // It is kept from its beginning.
             io.out.push(Output::Release { id: UPLOAD });
-            self.conclude(After::Standing);
+            self.conclude(io, After::Standing);
         } else {
             io.out.push(Output::Keep { id: UPLOAD });
             self.stage = Stage::Keeping(After::Standing);
@@ -270,17 +275,19 @@ impl Resource {
     }
 
     /// What is here is durable, as far as it can be.
-    pub(super) fn conclude(&mut self, after: After) {
+    pub(super) fn conclude(&mut self, io: &Io, after: After) {
         self.stage = Stage::Done;
+        self.standing.expires_unix_s = self
+            .standing
+            .expires_in_s
+            .and_then(|seconds| io.unix_s()?.checked_add_unsigned(seconds));
         match after {
             After::Failed(trouble) => self.fail(trouble),
             After::Standing => {
                 self.answer = Some(match self.goal {
                     Goal::Create(..) => self.speech.created(&self.standing),
                     Goal::Append(..) => self.speech.appended(&self.standing),
-                    Goal::Look { .. } | Goal::Cancel(_) => {
-                        self.speech.found(&self.standing, false)
-                    }
+                    Goal::Look { .. } | Goal::Cancel(_) => self.speech.found(&self.standing, false),
                 });
             }
         }
@@ -353,3 +360,8 @@ fn strange() -> Refusal {
     Refusal::new(RefusalCode::Other, words)
 }
 
+/// Those of other algorithms than BLAKE3, which every inbox computes. A new upload does not claim that one before its
+/// commit: the inbox would look for a file that is here already.
+fn others<T: Clone>(all: &[T], algorithm: impl Fn(&T) -> Algorithm) -> Vec<T> {
+    all.iter().filter(|one| algorithm(one) != Algorithm::Blake3).cloned().collect()
+}

@@ -77,12 +77,7 @@ pub(super) const KNOWN: [Interop; 8] = [
     // -01: iOS 17.
     OLDEST,
     // -02. Its example of an append leaves `Upload-Complete` away, and does not complete by that.
-    Interop {
-        number: Some(4),
-        is_inverted: false,
-        completes_silently: Some(false),
-        ..OLDEST
-    },
+    Interop { number: Some(4), is_inverted: false, completes_silently: Some(false), ..OLDEST },
     // -03: iOS 18.0, tus-js-client `ietf-draft-03`.
     Interop {
         number: Some(5),

@@ -218,7 +218,8 @@ mod tests {
             assert_eq!(number(&fields, "upload-offset"), Ok(Some(number_is)), "{text}");
         }
         assert_eq!(number(&fields(&[]), "upload-offset"), Ok(None));
-        for text in ["", "-1", "+1", "1.0", "1e3", "0x1", "18446744073709551616", "1 2", "1,1", "\u{661}"]
+        for text in
+            ["", "-1", "+1", "1.0", "1e3", "0x1", "18446744073709551616", "1 2", "1,1", "\u{661}"]
         {
             let fields = fields(&[("Upload-Offset", text)]);
             let found = code(number(&fields, "upload-offset"));
@@ -262,9 +263,17 @@ mod tests {
         let of = |text| checksum(&fields(&[("Upload-Checksum", text)]), &[Algorithm::Sha1]);
         let found = of("sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").ok().flatten();
         assert_eq!(found.map(|digest| digest.algorithm), Some(Algorithm::Sha1));
-        assert_eq!(code(of("md5 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")), Some(RefusalCode::UnsupportedVersion));
-        assert_eq!(code(of("SHA1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")), Some(RefusalCode::UnsupportedVersion));
-        for bad in ["", "sha1", "sha1 ", "sha1 Kq5s", "sha1 !", "sha1  Kq5sNclPz7QV2+lfQIuc6R7oRu0="] {
+        assert_eq!(
+            code(of("md5 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")),
+            Some(RefusalCode::UnsupportedVersion)
+        );
+        assert_eq!(
+            code(of("SHA1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")),
+            Some(RefusalCode::UnsupportedVersion)
+        );
+        for bad in
+            ["", "sha1", "sha1 ", "sha1 Kq5s", "sha1 !", "sha1  Kq5sNclPz7QV2+lfQIuc6R7oRu0="]
+        {
             assert_eq!(code(of(bad)), Some(RefusalCode::Malformed), "{bad:?}");
         }
     }
@@ -279,7 +288,9 @@ mod tests {
         assert_eq!(metadata.value("is_confidential"), None);
         assert_eq!(of("a ,b Yg==, c Yw").map(|metadata| metadata.pairs.len()), Ok(3));
         assert_eq!(of(""), Ok(Metadata::default()));
-        for bad in [",", "a,", "a YQ==,a YQ==", "a !", " YQ==,b", "\u{e4} YQ==", "a Y", "a YQ==  Yg=="] {
+        for bad in
+            [",", "a,", "a YQ==,a YQ==", "a !", " YQ==,b", "\u{e4} YQ==", "a Y", "a YQ==  Yg=="]
+        {
             assert_eq!(code(of(bad)), Some(RefusalCode::Malformed), "{bad:?}");
         }
         let long = format!("a {}", "YWFh".repeat(UPLOAD_METADATA_BYTES_MAX / 4));
@@ -289,11 +300,12 @@ mod tests {
     #[test]
     fn a_name_is_the_first_that_is_said() {
         let of = |pairs: &[(&str, &str)]| {
-            let pairs = pairs.iter().map(|(key, value)| {
-                format!("{key} {}", base64::encode(value.as_bytes()))
-            });
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| format!("{key} {}", base64::encode(value.as_bytes())));
             let text = pairs.collect::<Vec<_>>().join(",");
-            Metadata::of(&fields(&[("Upload-Metadata", &text)])).and_then(|metadata| metadata.name())
+            Metadata::of(&fields(&[("Upload-Metadata", &text)]))
+                .and_then(|metadata| metadata.name())
         };
         let is = |name: &str| Ok(Some(name.to_owned()));
         assert_eq!(of(&[("name", "c"), ("filename", "b"), ("relativePath", "a/b")]), is("a/b"));
