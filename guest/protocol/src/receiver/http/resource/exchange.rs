@@ -326,10 +326,9 @@ impl Exchange for Resource {
         }
     }
 
-    fn handle_cut(&mut self, io: &mut Io, _why: &Refusal) {
+    fn handle_cut(&mut self, io: &mut Io, why: &Refusal) {
         if matches!(self.stage, Stage::Body { .. }) {
-            self.let_go(io);
-            self.stage = Stage::Done;
+            self.give_up(io, Trouble::Refused(why.clone()));
         }
     }
 }
