@@ -256,7 +256,12 @@ impl Upload {
 
     /// The next thing that others are to hear.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        if effect.is_none() && self.effects.capacity() > 0 {
+            // Thousands of uploads may be open to which nothing happens.
+            self.effects = VecDeque::new();
+        }
+        effect
     }
 
     /// What is to be done where the bytes lie.
