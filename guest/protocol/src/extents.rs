@@ -1,4 +1,5 @@
-//! How far the payload of an upload has come. Both ends keep the same account.
+//! How far the payload of an upload has come. Both ends keep the same account; but where payload may come in any order,
+//! the receiving end leaves the list of what is missing to its inbox.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,6 +21,73 @@ pub(crate) struct Cursor {
     position: u64,
     /// Whether the one that begins there is begun. No other is.
     goes_on: bool,
+}
+
+/// What a receiving end keeps of the payload of an upload.
+#[derive(Debug)]
+pub(crate) enum Account {
+    /// Payload in ascending order: what is missing.
+    Listed(Cursor),
+    /// In any order: where the last payload ended. The inbox has the list of what is missing, and refuses what is here;
+    /// a sender may cut that into hundreds of parts for a byte each, so it is not kept twice.
+    Loose { size: Option<u64>, position: u64, goes_on: bool },
+}
+
+impl Account {
+    /// One of a file of `size` bytes where that is known, of which the inbox says that this is missing.
+    pub(crate) fn new(
+        missing: &[Extent],
+        size: Option<u64>,
+        order: Order,
+    ) -> Result<Self, InvalidExtents> {
+        let cursor = Cursor::new(missing, size, order)?;
+        Ok(match order {
+            Order::Ascending => Self::Listed(cursor),
+            Order::Any => Self::Loose { size, position: 0, goes_on: false },
+        })
+    }
+
+    /// As [`Cursor::place`]. In any order, an extent goes up to the end of the file, and what is here within is for the
+    /// inbox to refuse.
+    pub(crate) fn place(&mut self, offset: u64, length: u64) -> Result<Placed, OutOfOrder> {
+        match self {
+            Self::Listed(cursor) => cursor.place(offset, length),
+            Self::Loose { size, position, goes_on } => {
+                let end = offset.checked_add(length);
+                let fits = |end: &u64| size.is_none_or(|size| *end <= size);
+                let Some(end) = end.filter(fits) else {
+                    return Err(OutOfOrder { expected: Some(*position) });
+                };
+                if length == 0 {
+                    return Ok(Placed::GoesOn);
+                }
+                if *goes_on && *position == offset {
+                    *position = end;
+                    return Ok(Placed::GoesOn);
+                }
+                (*position, *goes_on) = (end, true);
+                let length = size.map(|size| size - offset);
+                Ok(Placed::Begins(Extent { offset, length }))
+            }
+        }
+    }
+
+    /// In which order payload may come.
+    pub(crate) fn order(&self) -> Order {
+        match self {
+            Self::Listed(_) => Order::Ascending,
+            Self::Loose { .. } => Order::Any,
+        }
+    }
+
+    /// As [`Cursor::is_complete`].
+    pub(crate) fn is_complete(&self, offered: Option<u64>, size: u64) -> bool {
+        match self {
+            Self::Listed(cursor) => cursor.is_complete(offered, size),
+            // Another connection may have brought what this one has not.
+            Self::Loose { .. } => offered.is_none_or(|offered| offered == size),
+        }
+    }
 }
 
 /// In which order payload may come.
@@ -105,11 +173,6 @@ impl Cursor {
             }
         }
         Ok(Self { order, rest, position: 0, goes_on: false })
-    }
-
-    /// In which order payload may come.
-    pub(crate) fn order(&self) -> Order {
-        self.order
     }
 
     /// A cursor over all of a file of `size` bytes, where that is known.
@@ -237,6 +300,26 @@ mod tests {
         }
         assert_eq!(cursor.place(10, 20), begins(10, 20));
         assert!(cursor.place(10, 20).is_err(), "a second time");
+    }
+
+    #[test]
+    fn an_account_in_any_order_knows_no_more_than_where_the_last_payload_ended() {
+        let missing = [extent(10, 20), extent(50, 50)];
+        let account = Account::new(&missing, Some(100), Order::Any);
+        let Ok(mut account) = account else { panic!("these extents ascend") };
+        assert_eq!(account.place(70, 10), begins(70, 30));
+        assert_eq!(account.place(80, 5), Ok(Placed::GoesOn));
+        assert_eq!(account.place(10, 5), begins(10, 90));
+        // Where another came between, the body is another.
+        assert_eq!(account.place(85, 5), begins(85, 15));
+        assert_eq!(account.place(90, 0), Ok(Placed::GoesOn));
+        assert_eq!(account.place(90, 10), Ok(Placed::GoesOn));
+        for (offset, length) in [(90, 11), (100, 1), (u64::MAX, 2)] {
+            assert!(account.place(offset, length).is_err(), "{length} at {offset}");
+        }
+        assert!(account.is_complete(Some(100), 100) && !account.is_complete(Some(100), 99));
+        assert!(Account::new(&missing, Some(60), Order::Any).is_err());
+        assert!(size_of::<Account>() <= 48);
     }
 
     #[test]
