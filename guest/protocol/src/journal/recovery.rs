@@ -21,7 +21,7 @@ pub struct Recovered {
     pub kept: Ranges,
     /// The group that is begun; not one of those.
     pub tail: Option<Tail>,
-    /// Whether some of it holds for this boot of the system alone: it was not synced.
+    /// Whether some of it was not synced, and so holds for this boot of the system alone.
     pub is_of_boot: bool,
     /// Whether a sync of that was begun, of which nobody wrote down that it went well ([`Kept::syncing`]).
     pub is_being_synced: bool,
@@ -217,7 +217,8 @@ impl Recovered {
         if entry.boot.is_some_and(|named| named != boot || boot == 0) {
             return;
         }
-        self.is_of_boot |= entry.boot.is_some();
+        // Before one without a boot is written, all that was written before is synced.
+        self.is_of_boot = entry.boot.is_some();
         self.is_being_synced = entry.boot.is_some() && (self.is_being_synced || entry.is_empty());
         for (group, value) in (entry.first..).zip(&entry.groups) {
             let (start, end) = group_range(group, self.begun.size);
