@@ -15,7 +15,6 @@ use super::copiers::Copiers;
 use super::health::Loss;
 use super::latch::Latch;
 use super::publish::{FileWork, Uncopied, publish};
-use super::stage::StagedFile;
 use super::threads::{is_of_inbox, start_thread};
 use super::{Core, Durability};
 
@@ -155,8 +154,6 @@ pub(super) enum Request {
     Copy(Uncopied),
     /// Write receipts down in a while.
     Flush,
-    /// Remove a staged file.
-    Remove(StagedFile),
     /// Nothing more is asked for, but by who copies.
     Stop,
 }
@@ -186,11 +183,6 @@ impl Committer {
     pub(super) fn submit(&self, core: &Core, job: Job) {
         self.queue.submit(core, job);
     }
-
-    /// Removes a staged file without making the caller wait for the disk.
-    pub(super) fn remove(&self, staged: StagedFile) {
-        self.queue.send(Request::Remove(staged));
-    }
 }
 
 /// Where commits go, for those who do not keep the inbox open. It ends with the [`Committer`].
@@ -216,7 +208,7 @@ impl CommitQueue {
     fn send(&self, request: Request) {
         let sender = self.0.read().unwrap_or_else(PoisonError::into_inner);
         // It fails only if the thread is gone; then the request is dropped, which tells whoever
-        // waits for it, or removes the file here.
+        // waits for it.
         let unsent = match sender.as_ref() {
             Some(sender) => sender.send(request).err(),
             None => None,
@@ -271,7 +263,7 @@ impl Worker {
     #[expect(clippy::disallowed_methods, reason = "the end of the inbox ends it")]
     fn commit_batches(&mut self) {
         while let Ok(first) = self.queue.recv() {
-            // Bounded by requests, so that files to be removed do not keep a batch waiting either.
+            // Bounded by requests, so that files to be copied do not keep a batch waiting either.
             let requests = std::iter::once(first).chain(self.queue.try_iter()).take(BATCH_MAX);
             let mut jobs = Vec::new();
             let mut stops = false;
@@ -280,7 +272,6 @@ impl Worker {
                     Request::Do(job) => jobs.push(job),
                     Request::Copy(uncopied) => self.copiers.copy(&self.core, uncopied),
                     Request::Flush => {}
-                    Request::Remove(staged) => drop(staged),
                     Request::Stop => stops = true,
                 }
             }
@@ -315,7 +306,6 @@ impl Worker {
                 }
                 Ok(Request::Copy(uncopied)) => self.copiers.copy(&self.core, uncopied),
                 Ok(Request::Flush) => wants_flush = true,
-                Ok(Request::Remove(removed)) => drop(removed),
                 Ok(Request::Stop) => self.copiers.close(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -7,7 +7,8 @@
 //! Staging and hashing happen in the caller's thread ([`Body::write`]). Unless the durability is
 //! [`Durability::None`], files are synced and published in one thread of the inbox, which takes whatever
 //! commits are queued as a batch; [`Pending`] tells the outcome. What uploads that can be resumed have
-//! so far is made durable by a second one, and others copy what cannot be moved to its folder.
+//! so far is made durable by others, and others still copy what cannot be moved to its folder, and remove what nobody
+//! needs.
 
 mod capabilities;
 pub mod care;
@@ -30,6 +31,7 @@ mod placement;
 mod publish;
 mod receipts;
 mod recognition;
+mod removal;
 mod space;
 mod stage;
 mod storage;
@@ -81,7 +83,7 @@ use health::Loss;
 use latch::Latch;
 use layout::Layout;
 use modes::Inheritances;
-use partial::{Asked, Directory, Opened, Partials, Pool};
+use partial::{Asked, Directory, Opened, Partials, Pool, RemovedJournals, Runtime};
 use receipts::{Receipts, Record};
 use recognition::{Recognition, Seen};
 use space::{Claim, Space};
@@ -140,6 +142,9 @@ struct Core {
     space: Space,
     /// Uploads that can be resumed: those that give way when there is no space.
     partials: OnceLock<Weak<Partials>>,
+    /// The threads that remove files, as long as there are any.
+    runtime: OnceLock<Arc<dyn Runtime>>,
+    removed_journals: RemovedJournals,
     /// Tells this boot of the system from others; 0: not known.
     boot: u64,
     /// Where nothing is synced: where the last file went.
@@ -247,6 +252,8 @@ impl Inbox {
             usage,
             space: Space::default(),
             partials: OnceLock::new(),
+            runtime: OnceLock::new(),
+            removed_journals: RemovedJournals::default(),
             boot,
             recent_folder: RecentFolder::default(),
             naming,
@@ -276,6 +283,7 @@ impl Inbox {
             }
         });
         let pool = pool.map_err(no_thread)?;
+        let _ = core.runtime.set(pool.runtime());
         let volume = Directory::new(&core);
         let partials = Partials::new(volume, pool.runtime(), &core.options, core.boot);
         let _ = core.partials.set(Arc::downgrade(&partials));
@@ -342,6 +350,7 @@ impl Inbox {
         wishes: &Wishes,
     ) -> Result<Verdict, Refusal> {
         let core = &self.handle.core;
+        core.removals_come_along().await?;
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
             None => self.name_for_unnamed()?,
@@ -383,6 +392,7 @@ impl Inbox {
             return Err(partial::unknown());
         }
         let bytes = plan.with_copy(offer.size);
+        core.make_room_for_small(bytes).await;
         core.check_space(bytes, None)?;
         let reservation = core.reserve_soon(sender, offer.size).await?;
         core.check_new_folders(plan.name.parent()).await?;
@@ -413,7 +423,9 @@ impl Inbox {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;
                 let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
-                if let Err(refusal) = session.claim().check(plan.with_copy(missing)) {
+                let missing = plan.with_copy(missing);
+                core.make_room_for_small(missing).await;
+                if let Err(refusal) = session.claim().check(missing) {
                     // What is here of a stream stays: its sender has not lost anything so far.
                     if offer.size.is_some() {
                         session.fail(&refusal);

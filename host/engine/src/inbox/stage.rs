@@ -16,9 +16,10 @@ use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::modes::Inheritance;
 use super::partial::PublishEnd;
+use super::space::BeingFreed;
 use super::tree::Folder;
 
-/// A staged file. Dropping it removes it, unless it was published.
+/// A staged file. Dropping it has it removed, unless it was published, and does not wait for that.
 pub(super) struct StagedFile {
     core: Arc<Core>,
     name: Name,
@@ -28,6 +29,8 @@ pub(super) struct StagedFile {
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
     published: bool,
+    /// How much was written into it.
+    bytes: u64,
     /// Where it is the data of an upload that can be resumed: who hears what became of it.
     partial: Option<PublishEnd>,
     /// How many syncs of everything had failed when its first byte was still to come.
@@ -79,6 +82,7 @@ impl StagedFile {
             data: None,
             whole: true,
             published: false,
+            bytes: 0,
             partial: None,
             failures_before: core.sync_failures.load(Ordering::Relaxed),
             is_left: false,
@@ -105,14 +109,19 @@ impl StagedFile {
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
     pub(super) fn is_superfluous(&mut self) {
         if let Some(end) = self.partial.take() {
-            // First: when it is forgotten, somebody else may make a file of that name.
-            if let Name::Given(name) = &self.name
-                && let Err(errno) = self.core.disk.remove(&self.core.layout.partials, name)
-            {
-                tracing::warn!(error = %errno, name, "could not remove a partial file");
-            }
-            end.published();
             self.is_left = true;
+            let Name::Given(name) = &self.name else { return end.published() };
+            end.is_decided();
+            let (core, name) = (Arc::clone(&self.core), name.clone());
+            let freed = BeingFreed::new(&core, self.bytes);
+            self.core.remove_later(move || {
+                // First: when it is forgotten, somebody else may make a file of that name.
+                if let Err(errno) = core.disk.remove(&core.layout.partials, &name) {
+                    tracing::warn!(error = %errno, name, "could not remove a partial file");
+                }
+                drop(freed);
+                end.published();
+            });
         }
     }
 
@@ -125,6 +134,7 @@ impl StagedFile {
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
         let core = Arc::clone(&self.core);
         core.disk.write(Step::Write, self.open()?, bytes, offset)?;
+        self.bytes = self.bytes.max(offset + bytes.len() as u64);
         self.close_if_many();
         Ok(())
     }
@@ -137,6 +147,7 @@ impl StagedFile {
             tv_nsec: modified_ns.rem_euclid(NS_PER_S),
         });
         let stat = core.give_attributes(self.open()?, modified, executable)?;
+        self.bytes = u64::try_from(stat.st_size).unwrap_or(0);
         self.close_if_many();
         Ok(stat)
     }
@@ -260,16 +271,39 @@ impl StagedFile {
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        self.drop_descriptor();
-        if self.partial.take().is_some() || self.is_left {
-            return;
+        let stays = self.partial.is_some() || self.is_left || self.published;
+        let core = Arc::clone(&self.core);
+        match &mut self.name {
+            Name::Given(name) if !stays => {
+                let name = std::mem::take(name);
+                self.drop_descriptor();
+                let freed = BeingFreed::new(&core, self.bytes);
+                self.core.remove_later(move || {
+                    core.remove_staged(&name);
+                    drop(freed);
+                });
+            }
+            // It goes with its descriptor.
+            Name::None(_) if !stays => {
+                if let Some(file) = self.file.take() {
+                    let freed = BeingFreed::new(&core, self.bytes);
+                    self.core.remove_later(move || {
+                        drop((file, freed));
+                        core.files_open.fetch_sub(1, Ordering::Relaxed);
+                    });
+                }
+            }
+            Name::Given(_) | Name::None(_) => self.drop_descriptor(),
         }
-        if !self.published
-            && let Name::Given(name) = &self.name
-            && let Err(errno) = self.core.disk.remove(self.dir(), name)
+    }
+}
+
+impl Core {
+    fn remove_staged(&self, name: &str) {
+        if let Err(errno) = self.disk.remove(&self.layout.staging, name)
             && errno != Errno::NOENT
-            && self.core.loss().is_none()
-            && !self.core.left_staged.swap(true, Ordering::Relaxed)
+            && self.loss().is_none()
+            && !self.left_staged.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
                 error = %errno,

@@ -269,8 +269,9 @@ impl UploadWatch {
 /// are swallowed.
 ///
 /// An upload that can be resumed takes as much as [`InboxOptions`](super::InboxOptions) allows to be lost
-/// by a crash, and no more before that is kept. [`room`](Self::room) says how much it is,
-/// [`has_room`](Self::has_room) waits, and [`reserve`](Self::reserve) takes it.
+/// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota and
+/// what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room) waits, and
+/// [`reserve`](Self::reserve) takes it.
 pub struct Body(BodyKind);
 
 enum BodyKind {
@@ -311,6 +312,7 @@ impl Body {
     pub fn room(&self) -> usize {
         match &self.0 {
             BodyKind::Resumable(lane) => lane.room(),
+            BodyKind::Transient(body) if !body.has_room() => 0,
             BodyKind::Transient(_) | BodyKind::Stored(_) => usize::MAX,
         }
     }
@@ -319,7 +321,8 @@ impl Body {
     pub async fn has_room(&self) {
         match &self.0 {
             BodyKind::Resumable(lane) => lane.has_room().await,
-            BodyKind::Transient(_) | BodyKind::Stored(_) => {}
+            BodyKind::Transient(body) => body.room().await,
+            BodyKind::Stored(_) => {}
         }
     }
 
@@ -328,7 +331,8 @@ impl Body {
     pub fn reserve(&mut self, most: usize) -> usize {
         match &mut self.0 {
             BodyKind::Resumable(lane) => lane.reserve(most),
-            BodyKind::Transient(_) | BodyKind::Stored(_) => most,
+            BodyKind::Transient(body) => body.reserve(most),
+            BodyKind::Stored(_) => most,
         }
     }
 }

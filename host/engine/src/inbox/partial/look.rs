@@ -90,7 +90,7 @@ impl Partials {
                 }
                 Err(Some(busy)) => self.freed(id, &busy).await,
                 Err(None) => {
-                    let busy = Busy { partials: Arc::clone(self), id };
+                    let busy = Busy::new(self, id);
                     if let Some(ended) = self.ended(id) {
                         drop(busy);
                         return Ok(ended.status().await);
@@ -113,7 +113,7 @@ impl Partials {
     fn see(&self, busy: Busy) -> Result<Seen, Refusal> {
         let id = busy.id;
         let seen = match self.volume().load(id)? {
-            None => return Err(unknown()),
+            None | Some(Loaded::Unusable) => return Err(unknown()),
             Some(Loaded::Published(name)) => Seen::Published(name),
             Some(Loaded::Partial { size, found, notes, blob, .. }) => {
                 let options = self.options_of(size, true, notes.keeps_empty);
@@ -134,22 +134,31 @@ impl Partials {
     /// # Errors
     /// `invalid-state`: there is no such upload.
     pub(in crate::inbox) async fn abandon(self: &Arc<Self>, id: Id) -> Result<(), Refusal> {
+        let (waiting, mut was_there) = (self.restarts.enter(id), false);
         loop {
+            // What was meant is gone, and this was begun by somebody else.
+            if waiting.is_late() {
+                return if was_there { Ok(()) } else { Err(unknown()) };
+            }
             match self.find(id) {
                 Ok(partial) => {
                     partial.act(|state, now| state.upload.abandon(now));
+                    was_there = true;
                     partial.gone().await;
-                    self.endings().forget(id);
+                    if !waiting.is_late() {
+                        self.endings().forget(id);
+                    }
                     return Ok(());
                 }
                 Err(Some(busy)) => self.freed(id, &busy).await,
                 Err(None) => {
-                    let busy = Busy { partials: Arc::clone(self), id };
+                    let busy = Busy::new(self, id);
                     let was_known = self.endings().forget(id);
                     let partials = Arc::clone(self);
                     let removed = move || {
                         let is_there = partials.volume().is_there(busy.id);
                         partials.volume().remove(busy.id);
+                        drop(busy);
                         Ok(is_there)
                     };
                     let was_there = self.on_pool(removed).await?;
@@ -194,7 +203,8 @@ impl Partial {
             match upload.is_gone() {
                 true => Looked::Gone,
                 false if waits && !upload.is_certain() => Looked::Later,
-                false if upload.is_ending() => Looked::Later,
+                // What is in the file is no upload any more, and how it has ended is said when it is gone.
+                false if state.is_decided || upload.is_ending() => Looked::Later,
                 false => Looked::Goes(upload.progress()),
             }
         })

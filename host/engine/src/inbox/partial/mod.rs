@@ -26,11 +26,13 @@
 //! Under the other rules nothing is synced while it goes on, and an entry names the boot of the system: it counts
 //! after the end of the server, and not after a power cut, which may have kept entries and lost data.
 
+mod asked;
 mod cell;
 mod directory;
 mod empties;
 mod ended;
 mod lane;
+mod loading;
 mod look;
 mod opening;
 mod restarts;
@@ -41,6 +43,7 @@ mod simulation;
 mod volume;
 mod work;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,8 +54,9 @@ use tokio::sync::Notify;
 
 use super::{Durability, InboxOptions};
 use crate::Identity;
+pub(super) use asked::Asked;
 use cell::Partial;
-pub(super) use directory::{Directory, clean, data_name, is_id};
+pub(super) use directory::{Directory, RemovedJournals, clean, data_name, is_id};
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 use empties::Empties;
@@ -60,8 +64,10 @@ use ended::{Ended, Endings};
 pub(super) use lane::{Lane, not_checked};
 pub use look::Status;
 pub(super) use look::unknown;
-pub(super) use opening::{Asked, Opened};
+pub(super) use opening::Opened;
 use restarts::Restarts;
+#[cfg(test)]
+pub(super) use runtime::REMOVER;
 pub(super) use runtime::{Pool, Runtime};
 pub(super) use session::{Session, Signals, Submit};
 pub(super) use volume::{Room, Volume};
@@ -169,13 +175,13 @@ impl Partials {
     /// the key. One that another connection is at goes on.
     pub(super) fn discard_left(self: &Arc<Self>, sender: &Identity, resume: &Resume) {
         let (partials, id) = (Arc::clone(self), Id::of(sender.name(), &resume.key));
-        self.runtime.spawn(Box::new(move || {
+        self.runtime.remove(Box::new(move || {
             partials.discard_waiting(id);
         }));
     }
 
-    /// Removes an upload that waits to be resumed; whether there was one, and it is gone by now. One that a
-    /// connection is at goes on.
+    /// Removes an upload that waits to be resumed, on this thread; whether there was one, and it is gone by now. One
+    /// that a connection is at goes on.
     pub(super) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
         match self.find(id) {
             Ok(partial) => {
@@ -184,7 +190,7 @@ impl Partials {
             }
             Err(Some(_)) => false,
             Err(None) => {
-                let _busy = Busy { partials: Arc::clone(self), id };
+                let _busy = Busy::new(self, id);
                 self.volume.remove(id)
             }
         }
@@ -249,16 +255,25 @@ impl Partials {
 struct Busy {
     partials: Arc<Partials>,
     id: Id,
+    /// It was given up, and somebody else may have it by now.
+    is_over: Cell<bool>,
 }
 
 impl Busy {
+    fn new(partials: &Arc<Partials>, id: Id) -> Self {
+        Self { partials: Arc::clone(partials), id, is_over: Cell::new(false) }
+    }
+
     /// The upload is open now, and whoever wants it gets that.
-    fn open(self, partial: &Arc<Partial>) {
+    fn open(&self, partial: &Arc<Partial>) {
         let entry = Entry::Open(Arc::clone(partial));
         self.free(Some(entry));
     }
 
     fn free(&self, entry: Option<Entry>) {
+        if self.is_over.replace(true) {
+            return;
+        }
         let mut entries = self.partials.entries();
         if !matches!(entries.get(&self.id), Some(Entry::Busy(_))) {
             return;

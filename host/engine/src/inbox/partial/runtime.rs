@@ -1,7 +1,8 @@
-//! Where the work of uploads is done, and their clock.
+//! Where the work of uploads is done, where files are removed, and a clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +17,13 @@ use crate::inbox::threads::{is_of_inbox, start_thread};
 /// upload asks for one thing at a time.
 const THREADS: usize = 4;
 
+/// How many threads remove files. A file system that frees a large one keeps a thread busy for seconds, and a directory
+/// that hangs for as long as it does. Whoever waits for them waits for these files alone.
+const REMOVERS: usize = 2;
+
+/// The name of each of these threads.
+pub(in crate::inbox) const REMOVER: &str = "sandport-remove";
+
 /// Something to be done.
 pub(in crate::inbox) type Task = Box<dyn FnOnce() + Send>;
 
@@ -29,6 +37,13 @@ pub(in crate::inbox) trait Runtime: Send + Sync {
 
     /// Has it done at that time. What is not due when the inbox ends is left out.
     fn wake(&self, at: Millis, task: Task);
+
+    /// Has something removed soon, by threads that do nothing else: nobody who writes, keeps or publishes waits for
+    /// that. All of it is done before the inbox has ended.
+    fn remove(&self, task: Task);
+
+    /// How much waits to be removed, or is being removed.
+    fn removals(&self) -> usize;
 }
 
 /// The threads of an inbox. Dropping it waits until all has been done that was spawned.
@@ -37,26 +52,49 @@ pub(in crate::inbox) struct Pool {
     threads: Vec<JoinHandle<()>>,
 }
 
+#[derive(Default)]
 struct Queue {
-    since: Instant,
+    since: Since,
     waiting: Mutex<Waiting>,
+    /// Told of what is ready, and of timers.
     changed: Condvar,
+    /// Told of what is to be removed.
+    removing: Condvar,
     /// Told when nothing is ready or under way.
     idle: Condvar,
+    /// How much waits to be removed, or is being removed.
+    removals: AtomicUsize,
 }
+
+/// When the clock was started.
+struct Since(Instant);
 
 #[derive(Default)]
 struct Waiting {
-    ready: VecDeque<Task>,
+    ready: Line,
+    removals: Line,
     timers: BinaryHeap<Reverse<Timer>>,
     timers_made: u64,
     /// How many tasks are under way, each of which may bring others.
     running: usize,
-    /// How many threads there are still.
-    threads: usize,
     ends: bool,
-    /// All threads have ended: what comes now is not done.
+    /// All threads have ended: what comes now is not done, but for removals.
     has_ended: bool,
+}
+
+/// What waits for threads of one kind.
+#[derive(Default)]
+struct Line {
+    tasks: VecDeque<Task>,
+    /// How many of them there are still.
+    threads: usize,
+}
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Works,
+    Removes,
 }
 
 /// By its time, and then by its number.
@@ -71,15 +109,15 @@ impl Pool {
         core: &Arc<Core>,
         after: impl Fn(Loss) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (since, waiting) = (Instant::now(), Mutex::default());
-        let (changed, idle) = (Condvar::new(), Condvar::new());
-        let queue = Arc::new(Queue { since, waiting, changed, idle });
-        let mut pool = Self { queue: Arc::clone(&queue), threads: Vec::with_capacity(THREADS) };
-        for _ in 0..THREADS {
-            queue.waiting().threads += 1;
+        let queue = Arc::<Queue>::default();
+        let threads = Vec::with_capacity(THREADS + REMOVERS);
+        let mut pool = Self { queue: Arc::clone(&queue), threads };
+        let works = [(Kind::Works, "sandport-upload"); THREADS];
+        for (kind, name) in works.into_iter().chain([(Kind::Removes, REMOVER); REMOVERS]) {
+            queue.waiting().line(kind).threads += 1;
             let (of_thread, after) = (Arc::clone(&queue), after.clone());
-            let work = move || of_thread.run();
-            pool.threads.push(start_thread(core, "sandport-upload", work, after)?);
+            let work = move || of_thread.run(kind);
+            pool.threads.push(start_thread(core, name, work, after)?);
         }
         Ok(pool)
     }
@@ -87,7 +125,7 @@ impl Pool {
     /// Waits until nothing is ready or under way.
     pub(in crate::inbox) fn wait_idle(&self) {
         let mut waiting = self.queue.waiting();
-        while waiting.threads > 0 && (!waiting.ready.is_empty() || waiting.running > 0) {
+        while !waiting.is_idle() {
             // Whoever is last tells.
             #[expect(clippy::disallowed_methods, reason = "each task ends")]
             let woken = self.queue.idle.wait(waiting);
@@ -103,7 +141,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.queue.waiting().ends = true;
-        self.queue.changed.notify_all();
+        self.queue.notify_all();
         for thread in self.threads.drain(..) {
             if !is_of_inbox() {
                 // Its panics are told by the inbox.
@@ -120,13 +158,13 @@ impl Drop for Pool {
 
 impl Runtime for Queue {
     fn now(&self) -> Millis {
-        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.since.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn spawn(&self, task: Task) {
         let mut waiting = self.waiting();
         if !waiting.has_ended {
-            waiting.ready.push_back(task);
+            waiting.ready.tasks.push_back(task);
             drop(waiting);
             self.changed.notify_one();
         }
@@ -140,47 +178,80 @@ impl Runtime for Queue {
         drop(waiting);
         self.changed.notify_one();
     }
+
+    fn remove(&self, task: Task) {
+        let mut waiting = self.waiting();
+        if waiting.has_ended {
+            drop(waiting);
+            return task();
+        }
+        waiting.removals.tasks.push_back(task);
+        self.removals.fetch_add(1, Ordering::Relaxed);
+        drop(waiting);
+        self.removing.notify_one();
+    }
+
+    fn removals(&self) -> usize {
+        self.removals.load(Ordering::Relaxed)
+    }
+}
+
+impl Waiting {
+    fn line(&mut self, kind: Kind) -> &mut Line {
+        match kind {
+            Kind::Works => &mut self.ready,
+            Kind::Removes => &mut self.removals,
+        }
+    }
+
+    /// Whether nothing is under way or about to be.
+    fn is_idle(&self) -> bool {
+        // Of what waits for threads that have panicked, nothing is ever done.
+        let waits = |line: &Line| line.threads > 0 && !line.tasks.is_empty();
+        self.running == 0 && !waits(&self.ready) && !waits(&self.removals)
+    }
 }
 
 impl Queue {
+    fn notify_all(&self) {
+        self.changed.notify_all();
+        self.removing.notify_all();
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
-        let _alive = Alive(self);
-        while let Some(task) = self.next() {
-            let _running = Running(self);
+    fn run(&self, kind: Kind) {
+        let _alive = Alive(self, kind);
+        while let Some(task) = self.next(kind) {
+            let _running = Running(self, kind);
             task();
         }
     }
 
     /// The next thing to be done; `None`: the inbox ends, and nothing is left.
-    fn next(&self) -> Option<Task> {
+    fn next(&self, kind: Kind) -> Option<Task> {
         let mut waiting = self.waiting();
         loop {
-            let now = self.now();
-            let due = waiting.timers.peek().map(|Reverse(Timer(at, ..))| *at);
-            // Timers that are due first: what is ready may never run dry.
-            if due.is_some_and(|at| at <= now)
-                && let Some(Reverse(Timer(_, _, task))) = waiting.timers.pop()
-            {
+            let task = match kind {
+                Kind::Works => self.ready(&mut waiting),
+                Kind::Removes => waiting.removals.tasks.pop_front(),
+            };
+            if let Some(task) = task {
                 waiting.running += 1;
                 return Some(task);
             }
-            if let Some(task) = waiting.ready.pop_front() {
-                waiting.running += 1;
-                return Some(task);
-            }
-            if waiting.ends && waiting.running == 0 {
-                self.changed.notify_all();
+            if waiting.ends && waiting.is_idle() {
+                self.notify_all();
                 return None;
             }
-            let woken = match due.filter(|_| !waiting.ends) {
+            let due = waiting.timers.peek().map(|Reverse(Timer(at, ..))| *at);
+            let woken = match due.filter(|_| !waiting.ends && kind == Kind::Works) {
                 #[expect(clippy::disallowed_methods, reason = "the end of the inbox ends it")]
-                None => self.changed.wait(waiting),
+                None => self.condition(kind).wait(waiting),
                 Some(at) => {
-                    let wait = Duration::from_millis(at - now);
+                    let wait = Duration::from_millis(at.saturating_sub(self.now()));
                     match self.changed.wait_timeout(waiting, wait) {
                         Ok((waiting, _)) => Ok(waiting),
                         Err(poisoned) => Ok(poisoned.into_inner().0),
@@ -190,34 +261,63 @@ impl Queue {
             waiting = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    fn condition(&self, kind: Kind) -> &Condvar {
+        match kind {
+            Kind::Works => &self.changed,
+            Kind::Removes => &self.removing,
+        }
+    }
+
+    /// What is due, and else what is ready: that may never run dry.
+    fn ready(&self, waiting: &mut Waiting) -> Option<Task> {
+        let now = self.now();
+        if waiting.timers.peek().is_some_and(|Reverse(Timer(at, ..))| *at <= now)
+            && let Some(Reverse(Timer(_, _, task))) = waiting.timers.pop()
+        {
+            return Some(task);
+        }
+        waiting.ready.tasks.pop_front()
+    }
 }
 
 /// A thread, until it ends or panics.
-struct Alive<'a>(&'a Queue);
+struct Alive<'a>(&'a Queue, Kind);
 
 impl Drop for Alive<'_> {
     fn drop(&mut self) {
-        self.0.waiting().threads -= 1;
-        self.0.idle.notify_all();
+        let Self(queue, kind) = self;
+        queue.waiting().line(*kind).threads -= 1;
+        queue.idle.notify_all();
+        // Those of the other kind may wait for what is not done any more.
+        queue.notify_all();
     }
 }
 
 /// A task under way, also where it panics: then the others are to end all the same.
-struct Running<'a>(&'a Queue);
+struct Running<'a>(&'a Queue, Kind);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        if self.1 == Kind::Removes {
+            self.0.removals.fetch_sub(1, Ordering::Relaxed);
+        }
         let mut waiting = self.0.waiting();
         waiting.running -= 1;
-        let is_idle = waiting.running == 0 && waiting.ready.is_empty();
-        let ends = waiting.ends;
+        let (is_idle, ends) = (waiting.is_idle(), waiting.ends);
         drop(waiting);
         if is_idle {
             self.0.idle.notify_all();
             if ends {
-                self.0.changed.notify_all();
+                self.0.notify_all();
             }
         }
+    }
+}
+
+impl Default for Since {
+    fn default() -> Self {
+        Self(Instant::now())
     }
 }
 
@@ -242,60 +342,4 @@ impl Ord for Timer {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-    use crate::patience::{Watchdog, until};
-
-    fn queue() -> Arc<Queue> {
-        let (since, waiting) =
-            (Instant::now(), Mutex::new(Waiting { threads: 1, ..Waiting::default() }));
-        Arc::new(Queue { since, waiting, changed: Condvar::new(), idle: Condvar::new() })
-    }
-
-    /// Comes again as soon as it has run, until it is to stop.
-    fn again(queue: &Arc<Queue>, stops: &Arc<AtomicBool>) {
-        let (next, until) = (Arc::clone(queue), Arc::clone(stops));
-        queue.spawn(Box::new(move || {
-            if !until.load(Ordering::Relaxed) {
-                again(&next, &until);
-            }
-        }));
-    }
-
-    #[test]
-    fn what_is_due_is_done_though_something_is_always_ready() {
-        let _watchdog = Watchdog::start();
-        let (queue, stops) = (queue(), Arc::new(AtomicBool::new(false)));
-        again(&queue, &stops);
-        let (is_done, done) = (Arc::clone(&stops), Arc::clone(&stops));
-        queue.wake(queue.now() + 20, Box::new(move || is_done.store(true, Ordering::Relaxed)));
-        queue.waiting().ends = true;
-        // It ends when nothing is ready any more.
-        std::thread::scope(|scope| {
-            scope.spawn(|| queue.run());
-            until("what was due", || done.load(Ordering::Relaxed));
-        });
-    }
-
-    #[test]
-    fn what_is_due_first_is_done_first() {
-        let _watchdog = Watchdog::start();
-        let (queue, order) = (queue(), Arc::<Mutex<Vec<u64>>>::default());
-        for at in [3, 1, 2] {
-            let order = Arc::clone(&order);
-            let done = move || order.lock().unwrap_or_else(PoisonError::into_inner).push(at);
-            queue.wake(at, Box::new(done));
-        }
-        std::thread::scope(|scope| {
-            scope.spawn(|| queue.run());
-            until("all that was due", || {
-                order.lock().unwrap_or_else(PoisonError::into_inner).len() == 3
-            });
-            queue.waiting().ends = true;
-            queue.changed.notify_all();
-        });
-        assert_eq!(*order.lock().unwrap_or_else(PoisonError::into_inner), [1, 2, 3]);
-    }
-}
+mod tests;

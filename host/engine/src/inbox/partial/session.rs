@@ -179,7 +179,7 @@ impl Session {
             return Err(fault.clone());
         }
         let begun = self.partial.act(|state, _| state.upload.body(self.id, extent));
-        self.lane(begun, None)
+        self.lane(begun, extent.offset, None)
     }
 
     /// The same for bytes that do not count before they are found to be what they should be.
@@ -196,17 +196,18 @@ impl Session {
         }
         let hasher = CheckHasher::new(algorithm)?;
         let begun = self.partial.act(|state, _| state.upload.body_checked(self.id, extent));
-        self.lane(begun, Some(hasher))
+        self.lane(begun, extent.offset, Some(hasher))
     }
 
     fn lane(
         &self,
         begun: Result<BodyId, Refusal>,
+        position: u64,
         check: Option<CheckHasher>,
     ) -> Result<Lane, Refusal> {
         let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
-        Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim, check))
+        Ok(Lane::new(Arc::clone(&self.partial), body, position, signals, claim, check))
     }
 
     /// What the upload is found by.

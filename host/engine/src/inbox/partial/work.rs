@@ -44,7 +44,15 @@ impl Partial {
             (state.commit.take(), state.claim.upgrade())
         };
         let Some(commit) = commit else { return };
-        let reservation = self.reservation().take();
+        let owner = Arc::downgrade(self);
+        let reservation = self.reservation().take().map(|reservation| {
+            reservation.returning_to(move |reservation| {
+                // Where it is gone, that is given up.
+                if let Some(owner) = owner.upgrade() {
+                    owner.take_back(reservation);
+                }
+            })
+        });
         // A stream claims what it would bring next.
         let claim = claim.filter(|_| self.facts().size.is_some());
         let publication = Publication { size, digest, commit, reservation, claim, end };
@@ -92,11 +100,26 @@ impl Drop for Answer {
 pub(in crate::inbox) struct PublishEnd(Option<Answer>);
 
 impl PublishEnd {
+    /// It is certain that the file has its name, or that nobody needs it: nobody who comes from now on is answered by
+    /// this commit.
+    pub(in crate::inbox) fn is_decided(&mut self) {
+        if let Some(Answer { partial, done }) = &mut self.0 {
+            *done = Some(Done::Published);
+            partial.state().is_decided = true;
+            partial.blob().close();
+        }
+    }
+
     /// The file has its name, or nobody needs it.
     pub(in crate::inbox) fn published(mut self) {
+        self.is_decided();
         if let Some(answer) = self.0.take() {
-            answer.partial.blob().published(answer.partial.facts());
-            answer.is(Done::Published);
+            let runtime = Arc::clone(answer.partial.runtime());
+            // Not here: it removes the journal, and other files are being published.
+            runtime.remove(Box::new(move || {
+                answer.partial.blob().published(answer.partial.facts());
+                answer.is(Done::Published);
+            }));
         }
     }
 

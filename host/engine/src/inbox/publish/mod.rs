@@ -51,10 +51,11 @@ pub(super) struct FileWork {
     pub(super) identity: Identity,
     /// What the sender called it.
     pub(super) name: EntryName,
+    /// Its part of the quota, where there is one. Where it gets no name, given back first: what is staged may be gone on
+    /// with.
+    pub(super) reservation: Option<Reservation>,
     pub(super) staged: StagedFile,
     pub(super) record: Record,
-    /// Its part of the quota, where there is one.
-    pub(super) reservation: Option<Reservation>,
     /// What is claimed of the disk for a copy of it, until it is published.
     pub(super) claim: Option<Arc<dyn Room>>,
     pub(super) way: Way,

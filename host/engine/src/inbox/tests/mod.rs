@@ -31,6 +31,7 @@ mod paths;
 mod power;
 mod quota;
 mod recognition;
+mod removals;
 mod resend;
 mod resent;
 mod resume;
@@ -44,6 +45,7 @@ mod stored;
 mod suite;
 mod superseded;
 mod threads;
+mod unsynced;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -130,10 +132,17 @@ impl Bench {
         self.published().into_iter().map(|(name, _)| name).collect()
     }
 
-    /// How many files are staged.
+    /// How many files are staged, when all is removed that is to be.
     fn staged(&self) -> usize {
+        self.inbox.as_ref().inspect(|inbox| settle(inbox));
         fs::read_dir(self.path(".sandport/staging")).unwrap().count()
     }
+}
+
+/// Waits until all is removed that is to be.
+fn settle(inbox: &Inbox) {
+    let runtime = inbox.handle.pool.runtime();
+    until("all to be removed", || runtime.removals() == 0);
 }
 
 /// What `verify` says of an inbox.

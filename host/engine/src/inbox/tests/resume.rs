@@ -64,8 +64,20 @@ pub(super) fn wait_durable(upload: &Upload, bytes: usize) {
 
 /// What a server that is killed now leaves behind, opened by another one.
 pub(super) fn killed(bench: &Bench) -> Bench {
+    killed_now(bench, |_, _| ())
+}
+
+/// The same, of whose files `change` says what the disk made of them, by their names.
+pub(super) fn killed_now(bench: &Bench, change: impl Fn(&str, &mut [u8])) -> Bench {
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    copy(&bench.dir(), &folder.path().join("inbox"));
+    let inbox = folder.path().join("inbox");
+    copy(&bench.dir(), &inbox);
+    for entry in fs::read_dir(inbox.join(".sandport/partials")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        change(path.file_name().unwrap().to_str().unwrap(), &mut bytes);
+        fs::write(path, bytes).unwrap();
+    }
     Bench::in_folder(folder, bench.options.clone())
 }
 
@@ -82,8 +94,9 @@ pub(super) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The names in `.sandport/partials`.
+/// The names in `.sandport/partials`, when all is removed that is to be.
 pub(super) fn partials(bench: &Bench) -> Vec<String> {
+    bench.inbox.as_ref().inspect(|inbox| settle(inbox));
     let mut names: Vec<String> = fs::read_dir(bench.path(".sandport/partials"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use blake3::hazmat::HasherExt;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use sandport_protocol::journal::{GROUP_BYTES, Recovered, Tree, group_hasher};
 use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use crate::Identity;
@@ -236,7 +238,16 @@ pub(super) fn remove_files(core: &Core, id: Id) -> bool {
 }
 
 pub(super) fn remove_journal(core: &Core, id: Id) {
-    remove_file(core, &journal_name(id));
+    if remove_file(core, &journal_name(id)) {
+        core.removed_journals.add(core, id);
+    }
+}
+
+/// Whether there is data that has no journal, and so says nothing: its removal has failed once. It would be in the way of
+/// whoever begins the upload anew.
+pub(super) fn is_orphan(core: &Core, id: Id) -> bool {
+    let stat = rustix::fs::statat(&core.layout.partials, data_name(id), AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
 fn remove_file(core: &Core, name: &str) -> bool {
@@ -246,6 +257,29 @@ fn remove_file(core: &Core, name: &str) -> bool {
         Err(errno) => tracing::warn!(error = %errno, name, "could not remove a partial file"),
     }
     false
+}
+
+/// Whether the bytes of whole groups are on the disk as a journal says. All of them are read.
+pub(super) fn are_there(
+    core: &Core,
+    data: &OwnedFd,
+    recovered: &Recovered,
+) -> rustix::io::Result<bool> {
+    // What a failed write has left in memory is not what is there.
+    core.disk.forget_cached(data);
+    let mut tree = Tree::default();
+    let mut content = vec![0; usize::try_from(GROUP_BYTES).unwrap_or(0)];
+    for (mut start, end) in recovered.kept.iter() {
+        while start < end {
+            let group = start / GROUP_BYTES;
+            let length = (end - start).min(GROUP_BYTES);
+            let bytes = &mut content[..usize::try_from(length).unwrap_or(0)];
+            core.disk.read(data, bytes, start)?;
+            tree.insert(group, group_hasher(group).update(bytes).finalize_non_root());
+            start += length;
+        }
+    }
+    Ok(tree == recovered.tree)
 }
 
 /// The refusal where what was kept is not in the file any more.

@@ -84,6 +84,14 @@ impl Runtime for Tasks {
         waiting.ready.push_back(task);
     }
 
+    fn remove(&self, task: Task) {
+        self.spawn(task);
+    }
+
+    fn removals(&self) -> usize {
+        0
+    }
+
     fn wake(&self, at: Millis, task: Task) {
         let mut waiting = self.waiting.lock().unwrap();
         if waiting.has_ended {
