@@ -17,6 +17,7 @@ mod health;
 mod identities;
 mod intake;
 mod keeps;
+mod killed;
 mod leftovers;
 mod locations;
 mod looks;
