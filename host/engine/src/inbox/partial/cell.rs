@@ -202,6 +202,10 @@ impl Partial {
         let is_same_name = !is_named || plan.name == self.facts.name;
         let keeps_empty = self.facts.notes.keeps_empty;
         self.act(|state, now| {
+            // Its sender has been told, and may begin another under the key, also one that is not the same.
+            if state.is_decided && !state.upload.is_gone() {
+                return Offered::Later;
+            }
             let is_same_size = match (state.upload.size(), plan.size) {
                 // A stream whose end was seen meanwhile has a size now.
                 (None, _) => true,
@@ -228,8 +232,7 @@ impl Partial {
                     Offered::Session(Session::new(Arc::clone(self), session, signals, claim, asked))
                 }
                 Admission::Commits => {
-                    let pending = state.pending.clone().filter(|_| !state.is_decided);
-                    pending.map_or(Offered::Later, Offered::Commits)
+                    state.pending.clone().map_or(Offered::Later, Offered::Commits)
                 }
                 Admission::Later if state.upload.is_gone() => Offered::Gone,
                 Admission::Later => Offered::Later,

@@ -134,16 +134,15 @@ impl Partials {
     /// # Errors
     /// `invalid-state`: there is no such upload.
     pub(in crate::inbox) async fn abandon(self: &Arc<Self>, id: Id) -> Result<(), Refusal> {
-        let (waiting, mut was_there) = (self.restarts.enter(id), false);
+        let waiting = self.restarts.enter(id);
         loop {
-            // What was meant is gone, and this was begun by somebody else.
+            // What was meant is gone, and what is there was begun by somebody else.
             if waiting.is_late() {
-                return if was_there { Ok(()) } else { Err(unknown()) };
+                return Err(unknown());
             }
             match self.find(id) {
                 Ok(partial) => {
                     partial.act(|state, now| state.upload.abandon(now));
-                    was_there = true;
                     partial.gone().await;
                     if !waiting.is_late() {
                         self.endings().forget(id);
@@ -159,9 +158,15 @@ impl Partials {
                         let is_there = partials.volume().is_there(busy.id);
                         partials.volume().remove(busy.id);
                         drop(busy);
-                        Ok(is_there)
+                        is_there
                     };
-                    let was_there = self.on_pool(removed).await?;
+                    let (answer, answered) = oneshot::channel();
+                    self.runtime().remove(Box::new(move || {
+                        // Whoever has gone meanwhile has lost nothing by that.
+                        let _ = answer.send(removed());
+                    }));
+                    // The threads end after all who could wait.
+                    let was_there = answered.await.map_err(|_| Refusal::from(RefusalCode::Io))?;
                     return if was_known || was_there { Ok(()) } else { Err(unknown()) };
                 }
             }

@@ -172,6 +172,36 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
 }
 
 #[test]
+fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_removed_yet() {
+    let bench = Bench::in_memory(options(GROUP as u64 / 2));
+    let (old, new) = (content(2 * GROUP + 5), vec![7; GROUP + 5]);
+    let inbox = bench.inbox();
+    let stored = begun(inbox, 1, &old);
+    let hang = Hang::of(inbox);
+    bring(&stored, &old);
+    let receipt = finish(stored, &old);
+    hang.reached(1);
+    // Another file under the key, and a look at what the key leads to.
+    let other = Offer { name: Some("other".into()), ..keyed(1, new.len(), ResumeMode::TakeOver) };
+    let anonymous = Identity::ANONYMOUS;
+    let mut opened = Box::pin(inbox.open_as(&anonymous, &other));
+    let mut looked = Box::pin(inbox.look(&anonymous, &[1; 32], false));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(opened.as_mut().poll(&mut context).is_pending());
+    assert!(looked.as_mut().poll(&mut context).is_pending());
+    drop(hang);
+    let status = block_on("a look", looked).unwrap();
+    assert_eq!(status.outcome, Some(Ok(receipt)));
+    let Ok(Verdict::Accepted(upload)) = block_on("another upload under the key", opened) else {
+        panic!("it is refused")
+    };
+    assert_eq!(upload.missing(), [extent(0, new.len())]);
+    bring(&upload, &new);
+    finish(upload, &new);
+    assert_eq!(bench.published(), [("big1".to_owned(), old), ("other".to_owned(), new)]);
+}
+
+#[test]
 fn an_inbox_that_ends_removes_what_is_to_be_removed_before() {
     let mut bench = Bench::in_memory(options(GROUP as u64 / 2));
     let content = content(2 * GROUP + 5);
