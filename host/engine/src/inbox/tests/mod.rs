@@ -55,9 +55,9 @@ use tempfile::TempDir;
 
 use super::care::{Verdict as Checked, verify};
 use super::*;
-use crate::namespace;
 use crate::patience::{Watchdog, block_on, joined, receive, until};
-use sandport_protocol::{Digest, Extent};
+use crate::{Identity, namespace};
+use sandport_protocol::{Digest, EntryKind, Extent, Offer, Refusal, RefusalCode};
 
 /// An inbox in a folder of its own.
 struct Bench {
