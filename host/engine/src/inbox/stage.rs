@@ -108,7 +108,7 @@ impl StagedFile {
 
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
     pub(super) fn is_superfluous(&mut self) {
-        if let Some(end) = self.partial.take() {
+        if let Some(mut end) = self.partial.take() {
             self.is_left = true;
             let Name::Given(name) = &self.name else { return end.published() };
             end.is_decided();
