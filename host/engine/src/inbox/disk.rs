@@ -243,7 +243,7 @@ impl Disk {
     #[cfg(not(test))]
     #[expect(clippy::unused_self, reason = "tests start the system anew")]
     pub(super) fn boot(&self) -> u64 {
-        super::receipts::boot()
+        super::boot::boot()
     }
 
     /// Whether inode numbers and times stay as they are, as far as they seem to.

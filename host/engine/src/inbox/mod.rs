@@ -11,6 +11,7 @@
 //! needs.
 
 mod admission;
+mod boot;
 mod capabilities;
 pub mod care;
 mod commit;

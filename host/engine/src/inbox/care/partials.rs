@@ -15,8 +15,8 @@ use super::look::open_state;
 use super::sweep::open_regular;
 use crate::Identity;
 use crate::inbox::InboxError;
+use crate::inbox::boot::boot;
 use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, is_id};
-use crate::inbox::receipts::boot;
 
 /// How much of a journal is read at a time. Bytes.
 const JOURNAL_PIECE_BYTES: usize = 256 * 1024;

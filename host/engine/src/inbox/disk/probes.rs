@@ -172,6 +172,6 @@ impl Disk {
     }
 
     pub(in crate::inbox) fn boot(&self) -> u64 {
-        crate::inbox::receipts::boot().wrapping_add(self.probes.boots.load(Ordering::Relaxed))
+        crate::inbox::boot::boot().wrapping_add(self.probes.boots.load(Ordering::Relaxed))
     }
 }
