@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::copiers::Copiers;
-use super::health::Loss;
+use super::loss::Loss;
 use super::latch::Latch;
 use super::publish::{FileWork, Uncopied, publish};
 use super::threads::{is_of_inbox, start_thread};

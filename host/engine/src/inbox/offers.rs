@@ -8,9 +8,10 @@ use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resum
 
 use super::commit::{Job, Work};
 use super::partial::{self, Asked, Opened};
+use super::plan::Plan;
 use super::space::Claim;
 use super::transient::Transient;
-use super::upload::{Plan, Upload};
+use super::upload::Upload;
 use super::wishes::Wishes;
 use super::{Handle, Inbox, Verdict, unnamed};
 use crate::Identity;

@@ -2,7 +2,7 @@
 //!
 //! A file system that frees a large file takes seconds for it, and a directory that hangs takes as long as it likes. So
 //! neither who discards an upload removes what is left of it, nor who publishes others, but threads that do nothing
-//! else ([`Runtime::remove`](super::partial::Runtime::remove)).
+//! else ([`Runtime::remove`](super::runtime::Runtime::remove)).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use sandport_protocol::{Millis, Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
 use super::Core;
-use super::partial::Runtime;
+use super::runtime::Runtime;
 
 /// How much may wait to be removed before uploads wait to be accepted. Each takes a few hundred bytes. The threads remove
 /// as much in less than a second, unless the directory hangs.
@@ -22,9 +22,6 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How long between two looks. Milliseconds.
 const LOOK_MS: Millis = 20;
-
-/// From which size on a file that is replaced is freed by those threads too. Bytes. Less is freed in no time.
-pub(super) const FREED_ELSEWHERE_BYTES_MIN: u64 = 1024 * 1024;
 
 impl Core {
     /// Has something removed by a thread that may wait for the disk.

@@ -15,9 +15,21 @@ use super::Core;
 use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::modes::Inheritance;
-use super::partial::PublishEnd;
 use super::space::BeingFreed;
 use super::tree::Folder;
+
+/// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
+pub(super) trait PublishEnd: Send + Sync {
+    /// It is certain that the file has its name, or that nobody needs it: nobody who comes from now on is answered by
+    /// this commit.
+    fn is_decided(&mut self);
+
+    /// The file has its name, or nobody needs it.
+    fn published(self: Box<Self>);
+
+    /// The disk has failed: nobody is to go on with what it was given since the last watermark.
+    fn lost(self: Box<Self>, fault: &Refusal);
+}
 
 /// A staged file. Dropping it has it removed, unless it was published, and does not wait for that.
 pub(super) struct StagedFile {
@@ -32,7 +44,7 @@ pub(super) struct StagedFile {
     /// How much was written into it.
     bytes: u64,
     /// Where it is the data of an upload that can be resumed: who hears what became of it.
-    partial: Option<PublishEnd>,
+    partial: Option<Box<dyn PublishEnd>>,
     /// How many syncs of everything had failed when its first byte was still to come.
     failures_before: u64,
     /// It was such data, and is not to be removed: it stays, or is gone.
@@ -97,7 +109,7 @@ impl StagedFile {
         name: String,
         data: Option<Arc<OwnedFd>>,
         failures_before: u64,
-        end: PublishEnd,
+        end: Box<dyn PublishEnd>,
     ) -> Self {
         let mut staged = Self::new(core, Name::Given(name), None);
         (staged.whole, staged.data) = (data.is_some(), data);

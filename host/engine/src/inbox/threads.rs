@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::Core;
-use super::health::Loss;
+use super::loss::Loss;
 
 thread_local! {
     static IS_OF_INBOX: Cell<bool> = const { Cell::new(false) };

@@ -7,12 +7,11 @@ use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
 use super::commit::{Job, Pending, Work};
 use super::latch::Latch;
-use super::partial::Room;
+use super::plan::Plan;
 use super::publish::FileWork;
 use super::receipts;
-use super::space::{Claim, FLOOR_STEP_BYTES};
+use super::space::{Claim, FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
-use super::upload::Plan;
 use super::usage::Reservation;
 use super::{Core, Inbox};
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::{Algorithm, Digest, EntryName, Extent, Refusal, RefusalCode};
+use sandport_protocol::{Algorithm, Digest, Extent, Refusal, RefusalCode};
 
 use super::Inbox;
 use super::commit::{Committer, Job, Pending, Work};
@@ -15,27 +15,6 @@ use super::latch::Latch;
 use super::partial::{Lane, Session, Signals, not_checked};
 use super::storage::{StorageBody, StorageUpload};
 use super::transient::{Transient, TransientBody};
-use crate::Identity;
-
-/// What was accepted, as far as it matters after the verdict.
-#[derive(Clone)]
-pub(super) struct Plan {
-    pub(super) identity: Identity,
-    pub(super) name: EntryName,
-    pub(super) size: Option<u64>,
-    pub(super) digest: Option<Digest>,
-    pub(super) modified_ns: Option<i64>,
-    pub(super) executable: bool,
-    /// What a copy of it takes of the disk beside it, where one is due on the same disk. Bytes.
-    pub(super) copy: u64,
-}
-
-impl Plan {
-    /// What the disk needs of room for so many bytes that are to come, where it is known how many.
-    pub(super) fn with_copy(&self, bytes: Option<u64>) -> Option<u64> {
-        bytes.map(|bytes| bytes.saturating_add(self.copy))
-    }
-}
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key:
 /// then it is kept for the next offer with that key.

@@ -3,7 +3,7 @@
 use sandport_protocol::Resume;
 use sandport_protocol::journal::Notes;
 
-use crate::inbox::upload::Plan;
+use crate::inbox::plan::Plan;
 
 /// An offer of an upload that has a key.
 #[derive(Clone)]

@@ -9,12 +9,13 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::ended::Ended;
-use super::runtime::Runtime;
 use super::session::{Commit, Progress, Session, Signals};
-use super::volume::{Blob, Facts, Room, Volume};
+use super::volume::{Blob, Facts, Volume};
 use super::{Asked, Partials};
 use crate::inbox::commit::Pending;
 use crate::inbox::finishing::{Finish, Finishing};
+use crate::inbox::runtime::Runtime;
+use crate::inbox::space::Room;
 use crate::inbox::usage::{Reservation, Usage};
 
 /// An upload under a resume key.

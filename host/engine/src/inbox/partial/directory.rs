@@ -16,22 +16,20 @@ use sandport_protocol::upload::{Done, Held};
 use sandport_protocol::{Digest, Refusal};
 
 use files::{Data, ToSync, remove_files, remove_journal};
-pub(in crate::inbox) use files::{clean, data_name, is_id};
 use journal::Journal;
 pub(in crate::inbox) use removed::RemovedJournals;
 
-use super::DATA_SUFFIX;
 use super::Id;
-use super::volume::{Blob, Facts, Loaded, Publication, Room, Volume};
-use super::work::PublishEnd;
+use super::volume::{Blob, Facts, Loaded, Publication, Volume};
 use crate::Identity;
 use crate::inbox::Core;
 use crate::inbox::commit::{Job, Work};
 use crate::inbox::disk::Step;
+use crate::inbox::partial_files::{DATA_SUFFIX, data_name, journal_name};
 use crate::inbox::publish::{FileWork, is_large, sync_ahead};
 use crate::inbox::receipts;
-use crate::inbox::space::{Claim, FLOOR_STEP_BYTES};
-use crate::inbox::stage::StagedFile;
+use crate::inbox::space::{Claim, FLOOR_STEP_BYTES, Room};
+use crate::inbox::stage::{PublishEnd, StagedFile};
 use crate::inbox::usage::{Reservation, Usage};
 
 /// `.sandport/partials` of an inbox.
@@ -233,7 +231,7 @@ impl Files {
         (modified_ns, executable): (Option<i64>, bool),
         reservation: Option<Reservation>,
         claim: Option<Arc<dyn Room>>,
-        end: PublishEnd,
+        end: Box<dyn PublishEnd>,
     ) -> Result<FileWork, Refusal> {
         let core = &self.core;
         let failed = |errno| core.refusal("finish a file", errno);
@@ -398,20 +396,6 @@ impl Blob for Files {
         if is_starved {
             core.refused_for_space(self.id);
         }
-    }
-}
-
-impl Room for Claim {
-    fn check(&self, missing: Option<u64>) -> Result<(), Refusal> {
-        self.core().check_space(missing, Some(self))
-    }
-
-    fn bring(&self, bytes: u64) -> Result<(), Refusal> {
-        Self::bring(self, bytes)
-    }
-
-    fn release(&self) {
-        Self::release(self);
     }
 }
 

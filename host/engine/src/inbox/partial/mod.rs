@@ -18,7 +18,7 @@
 //! - [`Partials`] knows those that are open, and opens others;
 //! - [`cell::Partial`] is one of them: its machine under a mutex that is held for no longer than a call of it;
 //! - [`session::Session`] is what a connection has of it, and [`lane::Lane`] what a body writes through;
-//! - [`runtime::Runtime`] are threads that may wait for the disk, one work of an upload at a time, and the clock;
+//! - [`Runtime`] are threads that may wait for the disk, one work of an upload at a time, and the clock;
 //! - [`volume::Volume`] is where the bytes lie: [`directory`].
 //!
 //! **What is reported is kept.** A byte counts as durable when the entry about it is in the journal; and
@@ -36,7 +36,6 @@ mod loading;
 mod look;
 mod opening;
 mod restarts;
-mod runtime;
 mod session;
 #[cfg(test)]
 mod simulation;
@@ -52,11 +51,12 @@ use sandport_protocol::upload::Options;
 use sandport_protocol::{Refusal, Resume};
 use tokio::sync::Notify;
 
+use super::runtime::Runtime;
 use super::{Durability, InboxOptions};
 use crate::Identity;
 pub(super) use asked::Asked;
 use cell::Partial;
-pub(super) use directory::{Directory, RemovedJournals, clean, data_name, is_id};
+pub(super) use directory::{Directory, RemovedJournals};
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 use empties::Empties;
@@ -66,21 +66,8 @@ pub use look::Status;
 pub(super) use look::unknown;
 pub(super) use opening::Opened;
 use restarts::Restarts;
-#[cfg(test)]
-pub(super) use runtime::REMOVER;
-pub(super) use runtime::{Pool, Runtime};
 pub(super) use session::{Session, Signals, Submit};
-pub(super) use volume::{Room, Volume};
-pub(super) use work::PublishEnd;
-
-/// Where they are, in `.sandport`.
-pub(super) const FOLDER: &str = "partials";
-
-/// What the names of data files end with.
-pub(super) const DATA_SUFFIX: &str = ".data";
-
-/// And those of journals.
-pub(super) const JOURNAL_SUFFIX: &str = ".journal";
+use volume::Volume;
 
 /// The uploads of an inbox that are open under a resume key.
 pub(super) struct Partials {

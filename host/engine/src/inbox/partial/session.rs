@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use super::Asked;
 use super::cell::Partial;
 use super::lane::{CheckHasher, Lane};
-use super::volume::Room;
 use crate::inbox::commit::{Job, Pending, Ticket, Work};
 use crate::inbox::finishing::Finishing;
 use crate::inbox::latch::Latch;
+use crate::inbox::space::Room;
 
 /// How far an upload is kept.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use sandport_protocol::{Digest, EntryName, Refusal};
 
 use super::Id;
 use super::session::Commit;
-use super::work::PublishEnd;
 use crate::Identity;
+use crate::inbox::space::Room;
+use crate::inbox::stage::PublishEnd;
 use crate::inbox::usage::{Reservation, Usage};
 
 /// What an upload is.
@@ -157,23 +158,5 @@ pub(in crate::inbox) struct Publication {
     pub(in crate::inbox) reservation: Option<Reservation>,
     /// What it claims of the free space, until it is published.
     pub(in crate::inbox) claim: Option<Arc<dyn Room>>,
-    pub(in crate::inbox) end: PublishEnd,
-}
-
-/// What an upload under way claims of the free space.
-pub(in crate::inbox) trait Room: Send + Sync {
-    /// Whether `missing` bytes fit beside what others claim.
-    ///
-    /// # Errors
-    /// `insufficient-space`.
-    fn check(&self, missing: Option<u64>) -> Result<(), Refusal>;
-
-    /// So many bytes are about to be written.
-    ///
-    /// # Errors
-    /// `insufficient-space`.
-    fn bring(&self, bytes: u64) -> Result<(), Refusal>;
-
-    /// Nothing more comes.
-    fn release(&self);
+    pub(in crate::inbox) end: Box<dyn PublishEnd>,
 }

@@ -7,6 +7,7 @@ use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use super::cell::Partial;
 use super::volume::Publication;
+use crate::inbox::stage::PublishEnd;
 
 impl Partial {
     /// Does it, and tells the machine how that has ended, whatever happens.
@@ -38,7 +39,7 @@ impl Partial {
     }
 
     fn publish(self: &Arc<Self>, answer: Answer, size: u64, digest: Digest) {
-        let end = PublishEnd(Some(answer));
+        let end = Box::new(Publishing(Some(answer)));
         let (commit, claim) = {
             let mut state = self.state();
             (state.commit.take(), state.claim.upgrade())
@@ -96,13 +97,11 @@ impl Drop for Answer {
     }
 }
 
-/// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
-pub(in crate::inbox) struct PublishEnd(Option<Answer>);
+/// That of a publication.
+struct Publishing(Option<Answer>);
 
-impl PublishEnd {
-    /// It is certain that the file has its name, or that nobody needs it: nobody who comes from now on is answered by
-    /// this commit.
-    pub(in crate::inbox) fn is_decided(&mut self) {
+impl PublishEnd for Publishing {
+    fn is_decided(&mut self) {
         if let Some(Answer { partial, done }) = &mut self.0 {
             *done = Some(Done::Published);
             partial.state().is_decided = true;
@@ -110,8 +109,7 @@ impl PublishEnd {
         }
     }
 
-    /// The file has its name, or nobody needs it.
-    pub(in crate::inbox) fn published(mut self) {
+    fn published(mut self: Box<Self>) {
         self.is_decided();
         if let Some(answer) = self.0.take() {
             let runtime = Arc::clone(answer.partial.runtime());
@@ -123,8 +121,7 @@ impl PublishEnd {
         }
     }
 
-    /// The disk has failed: nobody is to go on with what it was given since the last watermark.
-    pub(in crate::inbox) fn lost(mut self, fault: &Refusal) {
+    fn lost(mut self: Box<Self>, fault: &Refusal) {
         if let Some(answer) = self.0.take() {
             answer.is(Done::Lost(fault.clone()));
         }

@@ -34,8 +34,8 @@ use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::commit::{Job, Ticket, Work};
 use super::folders::Folders;
-use super::partial::Room;
 use super::receipts::{Publication, Record};
+use super::space::Room;
 use super::stage::StagedFile;
 use super::tree::Folder;
 use super::usage::Reservation;

@@ -10,9 +10,11 @@ use super::{Batch, Choice, FileWork, State, Way};
 use crate::Identity;
 use crate::inbox::disk::Publish;
 use crate::inbox::folders::Folders;
-use crate::inbox::removal::FREED_ELSEWHERE_BYTES_MIN;
 use crate::inbox::tree::{self, Folder};
 use crate::inbox::{Conflict, Core};
+
+/// From which size on a file that is replaced is freed by threads that nobody waits for. Bytes. Less is freed in no time.
+const FREED_ELSEWHERE_BYTES_MIN: u64 = 1024 * 1024;
 
 /// A file that had the name of another before.
 struct Replaced {

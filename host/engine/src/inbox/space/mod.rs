@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::AtFlags;
+use sandport_protocol::journal::PartialId as Id;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::Core;
-use super::partial::{self, Id};
+use super::partial_files::data_name;
 use ledger::{Ledger, Obstacle, STEP_BYTES, Shortage, fits};
 pub(super) use room::BeingFreed;
 use room::Freeing;
@@ -86,7 +87,7 @@ impl Space {
 
     /// Uploads are gone whose data had these names.
     pub(super) fn forget_removed(&self, names: &[&str]) {
-        let is_gone = |refused: &Refused| names.contains(&partial::data_name(refused.id).as_str());
+        let is_gone = |refused: &Refused| names.contains(&data_name(refused.id).as_str());
         self.refused().retain(|refused| !is_gone(refused));
     }
 
@@ -197,6 +198,38 @@ impl Drop for Claim {
     }
 }
 
+/// What an upload under way claims of the free space.
+pub(super) trait Room: Send + Sync {
+    /// Whether `missing` bytes fit beside what others claim.
+    ///
+    /// # Errors
+    /// `insufficient-space`.
+    fn check(&self, missing: Option<u64>) -> Result<(), Refusal>;
+
+    /// So many bytes are about to be written.
+    ///
+    /// # Errors
+    /// `insufficient-space`.
+    fn bring(&self, bytes: u64) -> Result<(), Refusal>;
+
+    /// Nothing more comes.
+    fn release(&self);
+}
+
+impl Room for Claim {
+    fn check(&self, missing: Option<u64>) -> Result<(), Refusal> {
+        self.core().check_space(missing, Some(self))
+    }
+
+    fn bring(&self, bytes: u64) -> Result<(), Refusal> {
+        Self::bring(self, bytes)
+    }
+
+    fn release(&self) {
+        Self::release(self);
+    }
+}
+
 impl Core {
     /// Refuses what cannot fit on the disk as it is now, beside what uploads under way are still to bring.
     /// `claim`: that of the upload itself, where it is under way already.
@@ -231,7 +264,7 @@ impl Core {
 
     /// An upload was refused for want of space and waits to be resumed: when somebody needs the room, it goes.
     pub(super) fn refused_for_space(&self, id: Id) {
-        let name = partial::data_name(id);
+        let name = data_name(id);
         let stat = rustix::fs::statat(&self.layout.partials, name, AtFlags::SYMLINK_NOFOLLOW);
         // Nothing came of it.
         let Ok(stat) = stat else { return };

@@ -13,8 +13,7 @@ use walkdir::WalkDir;
 use super::Usage;
 use super::account::{Account, Amount, Counting, Tally, Waiting};
 use crate::Identity;
-use crate::inbox::care::sender_of;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER};
+use crate::inbox::partial_files::{DATA_SUFFIX, FOLDER, sender_of};
 use crate::inbox::recognition::Seen;
 use crate::inbox::space::STAT_BLOCK_BYTES;
 

@@ -1,7 +1,6 @@
 //! The files of uploads: what they are called, how they are opened and removed.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,10 +12,10 @@ use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use crate::Identity;
 use crate::inbox::Core;
-use crate::inbox::care::sender_of;
-use crate::inbox::error::InboxError;
-use crate::inbox::layout::failed;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER, Id, JOURNAL_SUFFIX};
+use crate::inbox::partial::Id;
+use crate::inbox::partial_files::{
+    DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, data_name, is_id, journal_name, sender_of,
+};
 
 /// How files of ours are opened, whatever lies in their place.
 pub(super) const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -127,19 +126,6 @@ impl Data {
             core.files_open.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
-
-pub(in crate::inbox) fn data_name(id: Id) -> String {
-    format!("{id}{DATA_SUFFIX}")
-}
-
-/// Whether a name without its suffix is that of an upload.
-pub(in crate::inbox) fn is_id(name: &str) -> bool {
-    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-pub(super) fn journal_name(id: Id) -> String {
-    format!("{id}{JOURNAL_SUFFIX}")
 }
 
 /// Makes the data file, in place of one that nobody can resume.
@@ -285,44 +271,4 @@ pub(super) fn are_there(
 /// The refusal where what was kept is not in the file any more.
 pub(super) fn lost() -> Refusal {
     Refusal::new(RefusalCode::Io, "the inbox lost bytes of a partial file")
-}
-/// Removes data that has no journal. What does not look like ours is left alone.
-pub(in crate::inbox) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), InboxError> {
-    let entries = rustix::fs::Dir::read_from(partials)
-        .map_err(|errno| failed("read", path, errno))?
-        .collect::<rustix::io::Result<Vec<_>>>()
-        .map_err(|errno| failed("read", path, errno))?;
-    let mut removed = 0_u64;
-    for entry in &entries {
-        let Some(id) =
-            entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(DATA_SUFFIX))
-        else {
-            continue;
-        };
-        let is_ours = is_id(id);
-        let journal = rustix::fs::statat(
-            partials,
-            format!("{id}{JOURNAL_SUFFIX}"),
-            AtFlags::SYMLINK_NOFOLLOW,
-        );
-        // An empty one has room for its first entry, which did not come.
-        let has_none = matches!(journal, Err(Errno::NOENT))
-            || journal.is_ok_and(|stat| {
-                stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-            });
-        if is_ours && has_none {
-            let journal_name = format!("{id}{JOURNAL_SUFFIX}");
-            for name in [journal_name.as_str(), &format!("{id}{DATA_SUFFIX}")] {
-                match rustix::fs::unlinkat(partials, name, AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => {}
-                    Err(errno) => return Err(failed("clean", path, errno)),
-                }
-            }
-            removed += 1;
-        }
-    }
-    if removed > 0 {
-        tracing::info!(removed, "removed partial files that had not come far enough to be resumed");
-    }
-    Ok(())
 }

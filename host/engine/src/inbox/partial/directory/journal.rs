@@ -4,10 +4,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, Entry, Writer};
 
-use super::files::{OPEN, journal_name};
+use super::files::OPEN;
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::partial::Id;
+use crate::inbox::partial_files::journal_name;
 
 /// How much room a journal takes ahead of what is written. Bytes: a block, which it would take with its first byte.
 /// It has room for the longest name, or for a hundred chunk groups.

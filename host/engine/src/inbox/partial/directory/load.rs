@@ -6,12 +6,13 @@ use sandport_protocol::journal::{GROUP_BYTES, Kept, Recovery, group_hasher};
 use sandport_protocol::upload::Found;
 use sandport_protocol::{EntryName, Refusal};
 
-use super::files::{self, Data, data_name, journal_name, open_regular};
+use super::files::{self, Data, open_regular};
 use super::journal::Journal;
 use super::{Directory, size_of};
 use crate::inbox::Durability;
 use crate::inbox::partial::Id;
 use crate::inbox::partial::volume::Loaded;
+use crate::inbox::partial_files::{data_name, journal_name};
 
 /// How much of a journal is read at a time. Bytes.
 const JOURNAL_PIECE_BYTES: usize = 1024 * 1024;

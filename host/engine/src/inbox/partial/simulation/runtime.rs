@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use sandport_protocol::Millis;
 
 use super::chance::Chance;
-use crate::inbox::partial::runtime::{Runtime, Task};
+use crate::inbox::runtime::{Runtime, Task};
 
 /// How many tasks may be under way at a time: so many of the next ones may come first.
 const THREADS: u64 = 4;

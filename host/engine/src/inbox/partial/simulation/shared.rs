@@ -13,7 +13,7 @@ use super::quota::Quota;
 use super::runtime::Tasks;
 use super::world::World;
 use crate::inbox::partial::Id;
-use crate::inbox::partial::runtime::Runtime;
+use crate::inbox::runtime::Runtime;
 use crate::inbox::partial::session::Signals;
 
 /// What the disk and the connections share.

@@ -13,7 +13,8 @@ use super::content::{Pieces, content};
 use super::shared::{Shared, meanwhile};
 use crate::Identity;
 use crate::inbox::partial::Id;
-use crate::inbox::partial::volume::{Blob, Loaded, Room, Volume};
+use crate::inbox::partial::volume::{Blob, Loaded, Volume};
+use crate::inbox::space::Room;
 use crate::inbox::usage::Reservation;
 use files::{Files, Journal, io};
 

@@ -22,7 +22,7 @@ use super::variable;
 use super::volume::Model;
 use super::watching::Watcher;
 use crate::Identity;
-use crate::inbox::partial::runtime::Runtime;
+use crate::inbox::runtime::Runtime;
 use crate::inbox::partial::volume::Volume;
 use crate::inbox::partial::{Id, Partials};
 use crate::inbox::{Durability, InboxOptions};

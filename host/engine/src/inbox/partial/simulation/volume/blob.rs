@@ -10,7 +10,7 @@ use sandport_protocol::{Digest, Refusal};
 use super::super::content::digest;
 use super::super::shared::{checked_from, meanwhile, writer_has_lost};
 use super::files::{Files, Journal, io};
-use crate::inbox::partial::runtime::Runtime;
+use crate::inbox::runtime::Runtime;
 use crate::inbox::partial::volume::{Blob, Facts, Publication};
 
 impl Drop for Files {

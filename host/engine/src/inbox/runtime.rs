@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use sandport_protocol::Millis;
 
-use crate::inbox::Core;
-use crate::inbox::health::Loss;
-use crate::inbox::threads::{is_of_inbox, start_thread};
+use super::Core;
+use super::loss::Loss;
+use super::threads::{is_of_inbox, start_thread};
 
 /// How many threads there are. A disk that syncs a large file keeps one of them busy for seconds, and each
 /// upload asks for one thing at a time.
@@ -22,13 +22,13 @@ const THREADS: usize = 4;
 const REMOVERS: usize = 2;
 
 /// The name of each of these threads.
-pub(in crate::inbox) const REMOVER: &str = "sandport-remove";
+pub(super) const REMOVER: &str = "sandport-remove";
 
 /// Something to be done.
-pub(in crate::inbox) type Task = Box<dyn FnOnce() + Send>;
+pub(super) type Task = Box<dyn FnOnce() + Send>;
 
 /// Threads that may wait for a disk, and a clock. Tests have one that is simulated.
-pub(in crate::inbox) trait Runtime: Send + Sync {
+pub(super) trait Runtime: Send + Sync {
     /// Milliseconds since any fixed moment, never going back.
     fn now(&self) -> Millis;
 
@@ -47,7 +47,7 @@ pub(in crate::inbox) trait Runtime: Send + Sync {
 }
 
 /// The threads of an inbox. Dropping it waits until all has been done that was spawned.
-pub(in crate::inbox) struct Pool {
+pub(super) struct Pool {
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -105,7 +105,7 @@ impl Pool {
     ///
     /// # Errors
     /// The system starts no further thread.
-    pub(in crate::inbox) fn start(
+    pub(super) fn start(
         core: &Arc<Core>,
         after: impl Fn(Loss) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -123,7 +123,7 @@ impl Pool {
     }
 
     /// Waits until nothing is ready or under way.
-    pub(in crate::inbox) fn wait_idle(&self) {
+    pub(super) fn wait_idle(&self) {
         let mut waiting = self.queue.waiting();
         while !waiting.is_idle() {
             // Whoever is last tells.
@@ -133,7 +133,7 @@ impl Pool {
         }
     }
 
-    pub(in crate::inbox) fn runtime(&self) -> Arc<dyn Runtime> {
+    pub(super) fn runtime(&self) -> Arc<dyn Runtime> {
         Arc::clone(&self.queue) as Arc<dyn Runtime>
     }
 }
