@@ -16,7 +16,6 @@ use super::Core;
 use super::disk::Disk;
 use super::folders::RECENT_MS;
 use super::placement::Place;
-use super::stage::StagedFile;
 use super::tree;
 
 /// The attribute with the default ACL of a folder.
@@ -81,6 +80,26 @@ pub(super) struct Inheritances {
     tried: Mutex<Option<(Arc<Inheritance>, bool)>>,
 }
 
+impl Inheritances {
+    /// Whether this user can give that to a file: as it was last, or as `tried` finds; `None`: it cannot be tried, and
+    /// the upload will tell.
+    pub(super) fn can_give(
+        &self,
+        inheritance: &Arc<Inheritance>,
+        tried: impl FnOnce() -> Option<bool>,
+    ) -> bool {
+        let mut known = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, can_give)) = &*known
+            && of == inheritance
+        {
+            return *can_give;
+        }
+        let Some(can_give) = tried() else { return true };
+        *known = Some((Arc::clone(inheritance), can_give));
+        can_give
+    }
+}
+
 struct Recent {
     parent: String,
     inheritance: Option<Arc<Inheritance>>,
@@ -101,32 +120,10 @@ impl Core {
         self.of_recent(parent, |recent| recent.place != Place::Here).unwrap_or(false)
     }
 
-    /// Whether a file has to be copied into the folder `parent` on the disk that it is staged on, as far as can be
-    /// told before there is a file: then it takes its room twice.
-    pub(super) fn takes_room_twice(self: &Arc<Self>, parent: Option<&str>) -> bool {
-        let known = self.of_recent(parent, |recent| (recent.place, recent.inheritance.clone()));
-        match known {
-            Some((Place::Here, Some(inheritance))) => !self.can_give(&inheritance),
-            Some((Place::OtherMount, _)) => true,
-            Some((Place::Here | Place::OtherDisk, _)) | None => false,
-        }
-    }
-
-    /// Whether this user can give a staged file what it inherits: tried, since group, capabilities, user namespace
-    /// and file system decide.
-    fn can_give(self: &Arc<Self>, inheritance: &Arc<Inheritance>) -> bool {
-        let mut tried = self.inheritances.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, can_give)) = &*tried
-            && of == inheritance
-        {
-            return *can_give;
-        }
-        // Where no file can be made, the upload will tell.
-        let Ok(mut file) = StagedFile::create(self) else { return true };
-        file.inherit(inheritance);
-        let can_give = !file.needs_copy();
-        *tried = Some((Arc::clone(inheritance), can_give));
-        can_give
+    /// Where files for the folder `parent` go, as seen from staging, and what they inherit there; `None`: that cannot
+    /// be told.
+    pub(super) fn goes_to(&self, parent: Option<&str>) -> Option<(Place, Option<Arc<Inheritance>>)> {
+        self.of_recent(parent, |recent| (recent.place, recent.inheritance.clone()))
     }
 
     fn of_recent<T>(&self, parent: Option<&str>, of: impl FnOnce(&Recent) -> T) -> Option<T> {

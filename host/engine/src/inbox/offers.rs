@@ -6,9 +6,9 @@ use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
 
-use super::commit::{Job, Work};
 use super::partial::{self, Asked, Opened};
 use super::plan::Plan;
+use super::publish::{Job, Work};
 use super::space::Claim;
 use super::transient::Transient;
 use super::upload::Upload;

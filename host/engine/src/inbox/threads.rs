@@ -8,6 +8,9 @@ use std::thread::JoinHandle;
 use super::Core;
 use super::loss::Loss;
 
+/// The name of the thread that publishes.
+pub(super) const COMMITTER: &str = "sandport-inbox";
+
 thread_local! {
     static IS_OF_INBOX: Cell<bool> = const { Cell::new(false) };
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use sandport_protocol::{Algorithm, Digest, Extent, Refusal, RefusalCode};
 
 use super::Inbox;
-use super::commit::{Committer, Job, Pending, Work};
+use super::commit::Committer;
+use super::publish::{Job, Work};
+use super::ticket::Pending;
 use super::finishing::Finishing;
 use super::latch::Latch;
 use super::partial::{Lane, Session, Signals, not_checked};

@@ -12,10 +12,10 @@ use super::ended::Ended;
 use super::session::{Commit, Progress, Session, Signals};
 use super::volume::{Blob, Facts, Volume};
 use super::{Asked, Partials};
-use crate::inbox::commit::Pending;
 use crate::inbox::finishing::{Finish, Finishing};
 use crate::inbox::runtime::Runtime;
 use crate::inbox::space::Room;
+use crate::inbox::ticket::Pending;
 use crate::inbox::usage::{Reservation, Usage};
 
 /// An upload under a resume key.

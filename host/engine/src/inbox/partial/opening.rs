@@ -14,7 +14,7 @@ use super::session::Session;
 use super::{Busy, Id, Partials};
 use crate::Identity;
 use crate::inbox::Verdict;
-use crate::inbox::commit::Pending;
+use crate::inbox::ticket::Pending;
 
 /// What becomes of an offer with a resume key.
 pub(in crate::inbox) enum Opened {

@@ -10,10 +10,11 @@ use tokio::sync::Notify;
 use super::Asked;
 use super::cell::Partial;
 use super::lane::{CheckHasher, Lane};
-use crate::inbox::commit::{Job, Pending, Ticket, Work};
 use crate::inbox::finishing::Finishing;
 use crate::inbox::latch::Latch;
+use crate::inbox::publish::{Job, Work};
 use crate::inbox::space::Room;
+use crate::inbox::ticket::{Pending, Ticket};
 
 /// How far an upload is kept.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use sandport_protocol::inbox::{folder_receipt, receipt};
 use sandport_protocol::{Receipt, Refusal, RefusalCode};
 
 use super::{Batch, State, Uncopied};
-use crate::inbox::commit::Ticket;
+use crate::inbox::ticket::Ticket;
 use crate::inbox::receipts::Publication;
 
 /// How a job leaves its batch.

@@ -21,11 +21,12 @@ use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use super::FileWork;
 use super::content::sync_files;
+use super::job::{Job, Work};
 use super::notes::Note;
 use crate::inbox::Core;
-use crate::inbox::commit::{Job, Ticket, Work};
 use crate::inbox::disk::{Publish, Step};
 use crate::inbox::receipts::{self, Record};
+use crate::inbox::ticket::Ticket;
 use crate::inbox::tree::{self, Folder};
 
 /// Most copies that are made of one file. Another one is due where somebody replaces the directory before the file

@@ -21,6 +21,7 @@
 mod answers;
 mod content;
 mod copying;
+mod job;
 mod naming;
 mod notes;
 mod placing;
@@ -32,11 +33,11 @@ use std::sync::{Arc, PoisonError, RwLockReadGuard};
 use sandport_protocol::inbox::{RACES_MAX, taken_again};
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
-use super::commit::{Job, Ticket, Work};
 use super::folders::Folders;
 use super::receipts::{Publication, Record};
 use super::space::Room;
 use super::stage::StagedFile;
+use super::ticket::Ticket;
 use super::tree::Folder;
 use super::usage::Reservation;
 use super::{Conflict, Core};
@@ -44,6 +45,7 @@ use crate::Identity;
 use content::sync_files;
 pub(super) use content::{is_large, sync_ahead};
 pub(super) use copying::{Uncopied, Way};
+pub(super) use job::{Job, Work};
 pub(super) use notes::{is_note, remove_copies};
 
 /// A file that is whole and verified.

@@ -9,6 +9,7 @@ use sandport_protocol::{Digest, EntryName, Refusal};
 
 use crate::Identity;
 
+pub(super) use inbox::Answer;
 pub(crate) use inbox::StorageInbox;
 pub(super) use upload::{StorageBody, StorageUpload};
 

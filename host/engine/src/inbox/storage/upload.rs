@@ -7,8 +7,8 @@ use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::inbox::{Complete, StorageInbox};
 use super::{Announced, Arrived, Incoming};
-use crate::inbox::commit::Pending;
 use crate::inbox::latch::Latch;
+use crate::inbox::ticket::Pending;
 
 /// One file on its way in. Dropping it discards it.
 pub(in crate::inbox) struct StorageUpload(Arc<Shared>);

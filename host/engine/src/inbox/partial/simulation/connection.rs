@@ -15,7 +15,7 @@ use super::body::Body;
 use super::disk::Stored;
 use super::world::World;
 use crate::inbox::Verdict;
-use crate::inbox::commit::Pending;
+use crate::inbox::ticket::Pending;
 use crate::inbox::partial::Opened;
 use holding::Holding;
 pub(super) use wish::Key;

@@ -8,7 +8,7 @@ use super::super::body::{Body, Wrote};
 use super::super::content::{LONGEST, digest};
 use super::super::world::World;
 use super::{State, Waiting, Wish};
-use crate::inbox::commit::{Job, Work};
+use crate::inbox::publish::{Job, Work};
 use crate::inbox::partial::{Session, Signals};
 
 /// What a session hears that has lost its upload to a later run.
