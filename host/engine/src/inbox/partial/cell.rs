@@ -8,10 +8,12 @@ use sandport_protocol::{Digest, Millis, Refusal};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::asked::Asked;
+use super::commit::Commit;
 use super::ended::Ended;
-use super::session::{Commit, Progress, Session, Signals};
+use super::signals::{Progress, Signals};
 use super::volume::{Blob, Facts, Volume};
-use super::{Asked, Partials};
+use super::Partials;
 use crate::inbox::finishing::{Finish, Finishing};
 use crate::inbox::runtime::Runtime;
 use crate::inbox::space::Room;
@@ -52,8 +54,8 @@ pub(super) struct State {
 }
 
 /// What becomes of an offer.
-pub(super) enum Offered {
-    Session(Session),
+pub(super) enum Offered<S> {
+    Session(S),
     Commits(Pending),
     /// When the upload has changed.
     Later,
@@ -197,8 +199,12 @@ impl Partial {
         self.runtime.wake(at, Box::new(wake));
     }
 
-    /// A connection wants the upload.
-    pub(super) fn offer(self: &Arc<Self>, asked: &Asked) -> Offered {
+    /// A connection wants the upload. `holds`: what it has of it then.
+    pub(super) fn offer<S>(
+        self: &Arc<Self>,
+        asked: &Asked,
+        holds: impl FnOnce(SessionId, Arc<Signals>, Arc<dyn Room>) -> S,
+    ) -> Offered<S> {
         let Asked { plan, is_named, resume, .. } = asked;
         let is_same_name = !is_named || plan.name == self.facts.name;
         let keeps_empty = self.facts.notes.keeps_empty;
@@ -230,7 +236,7 @@ impl Partial {
                         self.volume.claim(plan.with_copy(missing))
                     });
                     state.claim = Arc::downgrade(&claim);
-                    Offered::Session(Session::new(Arc::clone(self), session, signals, claim, asked))
+                    Offered::Session(holds(session, signals, claim))
                 }
                 Admission::Commits => {
                     state.pending.clone().map_or(Offered::Later, Offered::Commits)

@@ -6,7 +6,7 @@ use sandport_protocol::upload::{BodyId, Grant};
 use sandport_protocol::{Algorithm, Digest, Refusal, RefusalCode};
 
 use super::cell::Partial;
-use super::session::Signals;
+use super::signals::Signals;
 use crate::inbox::space::Room;
 
 /// A body: bytes of one extent, in ascending order. It hashes and writes with nothing locked, by a grant for each

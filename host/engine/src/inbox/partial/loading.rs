@@ -10,11 +10,12 @@ use super::Busy;
 use super::asked::Asked;
 use super::cell::{Offered, Partial};
 use super::look::unknown;
+use super::session::Session;
 use super::volume::{Facts, Loaded, Volume};
 
 /// What it has come to.
 pub(super) enum Loading {
-    Offered(Offered),
+    Offered(Offered<Session>),
     /// It was published under this name.
     Published(EntryName),
 }
@@ -97,7 +98,7 @@ impl Loader {
     /// The upload is open now.
     fn open(&self, partial: &Arc<Partial>) -> Loading {
         self.busy.open(partial);
-        Loading::Offered(partial.offer(&self.asked))
+        Loading::Offered(Session::offer(partial, &self.asked))
     }
 
     fn volume(&self) -> &Arc<dyn Volume> {

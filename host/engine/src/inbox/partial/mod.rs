@@ -28,6 +28,7 @@
 
 mod asked;
 mod cell;
+mod commit;
 mod directory;
 mod empties;
 mod ended;
@@ -37,8 +38,10 @@ mod look;
 mod opening;
 mod restarts;
 mod session;
+mod signals;
 #[cfg(test)]
 mod simulation;
+mod status;
 mod volume;
 mod work;
 
@@ -62,11 +65,13 @@ pub(super) use empties::EMPTY_UPLOADS_MAX;
 use empties::Empties;
 use ended::{Ended, Endings};
 pub(super) use lane::{Lane, not_checked};
-pub use look::Status;
 pub(super) use look::unknown;
 pub(super) use opening::Opened;
 use restarts::Restarts;
-pub(super) use session::{Session, Signals, Submit};
+pub(super) use commit::Submit;
+pub(super) use session::Session;
+pub(super) use signals::Signals;
+pub use status::Status;
 use volume::Volume;
 
 /// The uploads of an inbox that are open under a resume key.

@@ -65,7 +65,7 @@ impl Partials {
             let offered = match self.find(id) {
                 Ok(partial) => {
                     let changed = partial.changed();
-                    let offered = partial.offer(&asked);
+                    let offered = Session::offer(&partial, &asked);
                     if let Offered::Later | Offered::Anew = offered {
                         changed.await;
                     }

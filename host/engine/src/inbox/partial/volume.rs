@@ -9,7 +9,7 @@ use sandport_protocol::upload::{Done, Found, Held};
 use sandport_protocol::{Digest, EntryName, Refusal};
 
 use super::Id;
-use super::session::Commit;
+use super::commit::Commit;
 use crate::Identity;
 use crate::inbox::space::Room;
 use crate::inbox::stage::PublishEnd;

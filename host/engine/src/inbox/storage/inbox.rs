@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sandport_protocol::inbox::{folder_receipt, folder_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
-use super::{Announced, Arrived, Found, Incoming, Storage, StorageUpload};
+use super::ending::receipt;
+use super::{Announced, Found, Storage, StorageUpload};
 use crate::Identity;
-use crate::inbox::ticket::{Pending, Ticket};
 use crate::inbox::unnamed;
 
 /// An inbox whose files go into a [`Storage`].
@@ -90,31 +90,6 @@ impl StorageInbox {
         folders.make(sender, &name)?;
         Ok(Answer::Stored(folder_receipt(&name)))
     }
-
-    /// Publishes what is complete, or says why it is not.
-    pub(super) fn end(complete: Result<Complete, Refusal>) -> Pending {
-        let (ticket, pending) = Ticket::new();
-        tokio::spawn(async move {
-            let outcome = match complete {
-                Ok(Complete { incoming, file }) => {
-                    incoming.publish(file).await.map(|name| receipt(&name, file))
-                }
-                Err(refusal) => Err(refusal),
-            };
-            ticket.resolve(outcome);
-        });
-        pending
-    }
-}
-
-/// A file that is to be published.
-pub(super) struct Complete {
-    pub(super) incoming: Box<dyn Incoming>,
-    pub(super) file: Arrived,
-}
-
-fn receipt(name: &EntryName, file: Arrived) -> Receipt {
-    Receipt { name: name.as_str().to_owned(), size: file.size, digest: file.digest, proof: None }
 }
 
 impl fmt::Debug for StorageInbox {

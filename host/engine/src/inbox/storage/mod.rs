@@ -1,5 +1,6 @@
 //! Storage of one's own: files that go somewhere else than into a folder.
 
+mod ending;
 mod inbox;
 mod upload;
 

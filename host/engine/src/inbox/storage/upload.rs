@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
-use super::inbox::{Complete, StorageInbox};
+use super::ending::{Complete, end};
 use super::{Announced, Arrived, Incoming};
 use crate::inbox::latch::Latch;
 use crate::inbox::ticket::Pending;
@@ -68,7 +68,7 @@ impl StorageUpload {
 
     pub(in crate::inbox) fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
         let complete = self.0.finish(size, digest);
-        StorageInbox::end(complete)
+        end(complete)
     }
 }
 

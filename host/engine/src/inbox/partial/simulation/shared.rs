@@ -14,7 +14,7 @@ use super::runtime::Tasks;
 use super::world::World;
 use crate::inbox::partial::Id;
 use crate::inbox::runtime::Runtime;
-use crate::inbox::partial::session::Signals;
+use crate::inbox::partial::signals::Signals;
 
 /// What the disk and the connections share.
 pub(super) struct Shared {
