@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use sandport_protocol::inbox::{Failure, no_folder};
 use sandport_protocol::Refusal;
+use sandport_protocol::inbox::{Failure, no_folder};
 
 use super::error::{Subject, failure};
 use super::layout::Layout;

@@ -122,7 +122,10 @@ impl Core {
 
     /// Where files for the folder `parent` go, as seen from staging, and what they inherit there; `None`: that cannot
     /// be told.
-    pub(super) fn goes_to(&self, parent: Option<&str>) -> Option<(Place, Option<Arc<Inheritance>>)> {
+    pub(super) fn goes_to(
+        &self,
+        parent: Option<&str>,
+    ) -> Option<(Place, Option<Arc<Inheritance>>)> {
         self.of_recent(parent, |recent| (recent.place, recent.inheritance.clone()))
     }
 

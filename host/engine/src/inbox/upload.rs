@@ -10,12 +10,12 @@ use sandport_protocol::{Algorithm, Digest, Extent, Refusal, RefusalCode};
 
 use super::Inbox;
 use super::commit::Committer;
-use super::publish::{Job, Work};
-use super::ticket::Pending;
 use super::finishing::Finishing;
 use super::latch::Latch;
 use super::partial::{Lane, Session, Signals, not_checked};
+use super::publish::{Job, Work};
 use super::storage::{StorageBody, StorageUpload};
+use super::ticket::Pending;
 use super::transient::{Transient, TransientBody};
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key:

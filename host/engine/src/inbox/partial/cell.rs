@@ -8,12 +8,12 @@ use sandport_protocol::{Digest, Millis, Refusal};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::Partials;
 use super::asked::Asked;
 use super::commit::Commit;
 use super::ended::Ended;
 use super::signals::{Progress, Signals};
 use super::volume::{Blob, Facts, Volume};
-use super::Partials;
 use crate::inbox::finishing::{Finish, Finishing};
 use crate::inbox::runtime::Runtime;
 use crate::inbox::space::Room;

@@ -59,6 +59,7 @@ use super::{Durability, InboxOptions};
 use crate::Identity;
 pub(super) use asked::Asked;
 use cell::Partial;
+pub(super) use commit::Submit;
 pub(super) use directory::{Directory, RemovedJournals};
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
@@ -68,7 +69,6 @@ pub(super) use lane::{Lane, not_checked};
 pub(super) use look::unknown;
 pub(super) use opening::Opened;
 use restarts::Restarts;
-pub(super) use commit::Submit;
 pub(super) use session::Session;
 pub(super) use signals::Signals;
 pub use status::Status;

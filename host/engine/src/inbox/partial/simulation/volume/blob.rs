@@ -10,8 +10,8 @@ use sandport_protocol::{Digest, Refusal};
 use super::super::content::digest;
 use super::super::shared::{checked_from, meanwhile, writer_has_lost};
 use super::files::{Files, Journal, io};
-use crate::inbox::runtime::Runtime;
 use crate::inbox::partial::volume::{Blob, Facts, Publication};
+use crate::inbox::runtime::Runtime;
 
 impl Drop for Files {
     /// One that was never used is closed by that.
