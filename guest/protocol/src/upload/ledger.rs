@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::checked::Checked;
 use super::keeping::Keeping;
-use super::keeps::several_begun;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
 use super::{Found, Held};
@@ -380,6 +379,11 @@ impl Ledger {
 fn held(group: u64, prefix: &Prefix) -> Option<Held> {
     let bytes = prefix.held().filter(|bytes| !bytes.is_empty())?.to_vec();
     Some(Held { at: group * GROUP_BYTES, bytes })
+}
+
+pub(super) fn several_begun() -> Refusal {
+    let words = "several chunk groups are begun, and only the first of them can be kept";
+    Refusal::new(RefusalCode::InvalidState, words)
 }
 
 fn mismatch(words: &str) -> Refusal {

@@ -75,7 +75,7 @@ pub use bringing::{Grant, Write};
 pub use checked::{CHECKED_BYTES_MAX, CHECKED_MAX};
 use keeping::Keeping;
 use keeps::Waits;
-pub use keeps::{KEEPS_MAX, KeepId};
+pub use keeps::KEEPS_MAX;
 use ledger::Ledger;
 pub use ledger::{BEGUN_MAX, RANGES_MAX};
 use life::Phase;
@@ -96,6 +96,10 @@ pub struct SessionId(u64);
 /// A body: bytes of one extent, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BodyId(u64);
+
+/// One who waits until all is kept that was here. Numbers are not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeepId(u64);
 
 /// What does not change in the life of an upload.
 #[derive(Clone, Debug)]
