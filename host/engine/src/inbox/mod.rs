@@ -36,6 +36,7 @@ mod placement;
 mod plan;
 mod publish;
 mod receipts;
+mod recent;
 mod recognition;
 mod removal;
 mod runtime;
@@ -54,7 +55,7 @@ mod usage;
 mod wishes;
 
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
@@ -82,7 +83,6 @@ use comparison::Comparisons;
 use disk::nameless::Naming;
 use disk::{Disk, FreeName};
 use expiry::Expiry;
-use folders::RecentFolder;
 use latch::Latch;
 use layout::Layout;
 use loss::Loss;
@@ -90,6 +90,7 @@ use modes::Inheritances;
 use partial::{Directory, Partials, RemovedJournals};
 use publish::{Job, Work};
 use receipts::Receipts;
+use recent::Recent;
 use recognition::Recognition;
 use runtime::{Pool, Runtime};
 use space::Space;
@@ -145,8 +146,8 @@ struct Core {
     removed_journals: RemovedJournals,
     /// Tells this boot of the system from others; 0: not known.
     boot: u64,
-    /// Where nothing is synced: where the last file went.
-    recent_folder: RecentFolder,
+    /// Where nothing is synced: where the last files went.
+    recent_folders: Recent<Arc<OwnedFd>>,
     /// How files do without a name until they are whole; `None`: they have one in staging.
     naming: Option<Naming>,
     /// How many staged files there were; it makes their names.
@@ -253,7 +254,7 @@ impl Inbox {
             runtime: OnceLock::new(),
             removed_journals: RemovedJournals::default(),
             boot,
-            recent_folder: RecentFolder::default(),
+            recent_folders: Recent::default(),
             naming,
             staged_count: AtomicU64::new(0),
             left_staged: AtomicBool::new(false),

@@ -7,15 +7,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::fs::Gid;
 use rustix::io::Result;
 
 use super::Core;
 use super::disk::Disk;
-use super::folders::RECENT_MS;
 use super::placement::Place;
+use super::recent::Recent;
 use super::tree;
 
 /// The attribute with the default ACL of a folder.
@@ -72,10 +71,10 @@ impl Inheritance {
     }
 }
 
-/// What the folder of the last file had to inherit, for the next one.
+/// What the folders of the last files had to inherit, for the next ones.
 #[derive(Default)]
 pub(super) struct Inheritances {
-    recent: Mutex<Option<Recent>>,
+    recent: Recent<Destination>,
     /// What was asked about last, and whether this user can give a file that.
     tried: Mutex<Option<(Arc<Inheritance>, bool)>>,
 }
@@ -100,50 +99,27 @@ impl Inheritances {
     }
 }
 
-struct Recent {
-    parent: String,
-    inheritance: Option<Arc<Inheritance>>,
+/// Where files for a folder go.
+#[derive(Clone)]
+pub(super) struct Destination {
     /// As seen from staging.
-    place: Place,
-    since: Instant,
+    pub(super) place: Place,
+    /// What they inherit there. A folder that does not exist yet will itself inherit from the one above it.
+    pub(super) inheritance: Option<Arc<Inheritance>>,
 }
 
 impl Core {
-    /// What a file inherits in the folder `parent`. One that does not exist yet will itself inherit from the one
-    /// above it.
-    pub(super) fn inheritance(&self, parent: Option<&str>) -> Option<Arc<Inheritance>> {
-        self.of_recent(parent, |recent| recent.inheritance.clone()).flatten()
-    }
-
-    /// Whether a file has to be copied into the folder `parent`, as far as can be told.
-    pub(super) fn is_copied_into(&self, parent: Option<&str>) -> bool {
-        self.of_recent(parent, |recent| recent.place != Place::Here).unwrap_or(false)
-    }
-
-    /// Where files for the folder `parent` go, as seen from staging, and what they inherit there; `None`: that cannot
-    /// be told.
-    pub(super) fn goes_to(
-        &self,
-        parent: Option<&str>,
-    ) -> Option<(Place, Option<Arc<Inheritance>>)> {
-        self.of_recent(parent, |recent| (recent.place, recent.inheritance.clone()))
-    }
-
-    fn of_recent<T>(&self, parent: Option<&str>, of: impl FnOnce(&Recent) -> T) -> Option<T> {
+    /// Where files for the folder `parent` go; `None`: that cannot be told, and is when one is published.
+    pub(super) fn goes_to(&self, parent: Option<&str>) -> Option<Destination> {
         let path = parent.unwrap_or_default();
-        let mut recent = self.inheritances.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(recent) = &*recent
-            && recent.parent == path
-            && recent.since.elapsed() < Duration::from_millis(RECENT_MS)
-        {
-            return Some(of(recent));
+        if let Some(recent) = self.inheritances.recent.get(path) {
+            return Some(recent);
         }
-        // What is in the way is said when the file is published.
         let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
         let inheritance = Inheritance::of(&folder).map(Arc::new);
-        let (parent, since) = (path.to_owned(), Instant::now());
-        let place = self.place(&folder);
-        Some(of(recent.insert(Recent { parent, inheritance, place, since })))
+        let destination = Destination { place: self.place(&folder), inheritance };
+        self.inheritances.recent.set(path, destination.clone());
+        Some(destination)
     }
 }
 

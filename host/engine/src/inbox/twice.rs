@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Core;
+use super::modes::Destination;
 use super::placement::Place;
 use super::stage::StagedFile;
 
@@ -12,15 +13,15 @@ impl Core {
     pub(super) fn takes_room_twice(self: &Arc<Self>, parent: Option<&str>) -> bool {
         match self.goes_to(parent) {
             // Group, capabilities, user namespace and file system decide.
-            Some((Place::Here, Some(inheritance))) => {
+            Some(Destination { place: Place::Here, inheritance: Some(inheritance) }) => {
                 !self.inheritances.can_give(&inheritance, || {
                     let mut file = StagedFile::create(self).ok()?;
                     file.inherit(&inheritance);
                     Some(!file.needs_copy())
                 })
             }
-            Some((Place::OtherMount, _)) => true,
-            Some((Place::Here | Place::OtherDisk, _)) | None => false,
+            Some(Destination { place: Place::OtherMount, .. }) => true,
+            Some(Destination { .. }) | None => false,
         }
     }
 }

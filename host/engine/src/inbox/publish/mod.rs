@@ -34,6 +34,8 @@ use sandport_protocol::inbox::{RACES_MAX, taken_again};
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::folders::Folders;
+use super::modes::Destination;
+use super::placement::Place;
 use super::receipts::{Publication, Record};
 use super::space::Room;
 use super::stage::StagedFile;
@@ -216,10 +218,12 @@ impl<'a> Batch<'a> {
                 continue;
             }
             let parent = file.name.parent();
-            if let Some(inheritance) = self.core.inheritance(parent) {
-                file.staged.inherit(&inheritance);
+            let destination = self.core.goes_to(parent);
+            if let Some(Destination { inheritance: Some(inheritance), .. }) = &destination {
+                file.staged.inherit(inheritance);
             }
-            if file.staged.needs_copy() || self.core.is_copied_into(parent) {
+            let is_elsewhere = destination.is_some_and(|it| it.place != Place::Here);
+            if file.staged.needs_copy() || is_elsewhere {
                 file.way = Way::Copy;
             }
         }
