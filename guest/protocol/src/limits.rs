@@ -1,5 +1,11 @@
 //! The bounds that both ends of a dialect must agree on. What an operator sets is in [`Limits`].
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::Algorithm;
+
 /// The port that `sandport` and the tutorial's scripts use.
 pub const DEFAULT_PORT: u16 = 6542;
 
@@ -53,10 +59,18 @@ pub const LARGE_DATA_BYTES: u64 = 64 * 1024;
 pub const HEADER_READ_BYTES_MAX: usize = 64;
 
 /// The limits in force for one connection: `gate.limits` of the WIT package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Whether the classic dialect is served.
     pub classic: bool,
+    /// Whether HTTP is served.
+    pub http: bool,
+    /// The origins whose pages may send requests from a browser, besides this server's own: each as the header
+    /// `Origin` has it (RFC 6454, section 6.2).
+    pub http_origins: Vec<String>,
+    /// The names of this server that a browser's request may have in `Host`, besides IP addresses and
+    /// `localhost`: in lower case, without a port.
+    pub hosts: Vec<String>,
     /// Silence after digits that makes them the size. Milliseconds.
     pub settle_ms: u32,
     /// Silence from the sender that ends a connection. Milliseconds, at least 1.
@@ -67,12 +81,22 @@ pub struct Limits {
     pub uploads_ahead_max: u32,
     /// Most bytes of payload ahead of the verdicts on their offers.
     pub bytes_ahead_max: u64,
+    /// The most that one request may add to an upload, in bytes; `None`: any number.
+    pub append_max: Option<u64>,
+    /// How long an upload is kept that nobody holds, in seconds; `None`: for as long as nobody removes it. A host
+    /// tells what its inbox does.
+    pub expires_s: Option<u64>,
+    /// What digests the inbox computes, BLAKE3 among them.
+    pub algorithms: Vec<Algorithm>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             classic: true,
+            http: true,
+            http_origins: Vec::new(),
+            hosts: Vec::new(),
             // A person types slower, a client's own segments follow faster; the tutorial's client
             // waits for the `ack`, so this is its latency.
             settle_ms: 50,
@@ -82,6 +106,9 @@ impl Default for Limits {
             // Enough that thousands of small files share their syncs, little enough memory.
             uploads_ahead_max: 1_024,
             bytes_ahead_max: 16 * 1024 * 1024,
+            append_max: None,
+            expires_s: None,
+            algorithms: vec![Algorithm::Blake3],
         }
     }
 }

@@ -12,11 +12,17 @@ const NS_PER_S: i64 = 1_000_000_000;
 pub(crate) fn limits(limits: gate::Limits) -> protocol::Limits {
     protocol::Limits {
         classic: limits.classic,
+        http: limits.http,
+        http_origins: limits.http_origins,
+        hosts: limits.hosts,
         settle_ms: limits.settle_ms,
         idle_timeout_ms: limits.idle_timeout_ms,
         size_max: limits.size_max,
         uploads_ahead_max: limits.uploads_ahead_max,
         bytes_ahead_max: limits.bytes_ahead_max,
+        append_max: limits.append_max,
+        expires_s: limits.expires_s,
+        algorithms: limits.algorithms.into_iter().map(from_algorithm).collect(),
     }
 }
 

@@ -97,7 +97,8 @@ impl Connection {
         let Accepted { input, output, socket, peer } = accepted;
         let agent = concat!("sandport-standalone/", env!("CARGO_PKG_VERSION")).to_owned();
         let now = now_ms();
-        let machine = Receiver::new(shared.limits, get_random_bytes(CHALLENGE_BYTES), agent, now);
+        let machine =
+            Receiver::new(shared.limits.clone(), get_random_bytes(CHALLENGE_BYTES), agent, now);
         let link = Link {
             shared: Rc::clone(shared),
             // Subscribed once: a pollable can be polled any number of times.

@@ -210,6 +210,8 @@ impl Settings {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             classic: !self.no_classic,
+            // A sandbox for each connection is what HTTP is served in so far.
+            http: false,
             settle_ms: self.settle_ms,
             // As the protocol counts it, as far as that goes: 49 days.
             idle_timeout_ms: u32::try_from(self.idle_timeout.as_millis()).unwrap_or(u32::MAX),

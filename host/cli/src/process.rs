@@ -1,4 +1,4 @@
-//! What the system lets this process have, looked at once: descriptors, threads, the size of files.
+//! What the system lets this process have, looked at once: descriptors, threads, the size of files; and what the machine is called.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -23,6 +23,12 @@ pub(crate) fn descriptors() -> Option<u64> {
 /// The largest file that the process may write, in bytes; `None`: there is no limit.
 pub(crate) fn file_bytes_max() -> Option<u64> {
     getrlimit(Resource::Fsize).current
+}
+
+/// What the machine is called; `None`: the system does not tell.
+pub(crate) fn machine_name() -> Option<String> {
+    // proc_sys_kernel(5). As `uname` has it: of the container, where there is one.
+    std::fs::read_to_string("/proc/sys/kernel/hostname").ok()
 }
 
 /// How many threads compute at once: as many as there are processors for this process.

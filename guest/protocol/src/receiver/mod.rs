@@ -69,6 +69,7 @@ mod output;
 mod questions;
 
 use classic::Classic;
+use http::Http;
 use io::Io;
 use native::Native;
 pub use output::{LogLevel, Opened, Output, Want};
@@ -87,6 +88,7 @@ pub struct Receiver {
 enum Machine {
     Undecided,
     Classic(Classic),
+    Http(Http),
     Native(Native),
 }
 
@@ -111,6 +113,7 @@ impl Receiver {
         match &mut self.machine {
             Machine::Undecided => {}
             Machine::Classic(classic) => classic.process(&mut self.io),
+            Machine::Http(http) => http.process(&mut self.io),
             Machine::Native(native) => native.process(&mut self.io),
         }
     }
@@ -125,6 +128,7 @@ impl Receiver {
             // Nothing was asked, so nothing failed: a probe of the port, say.
             Machine::Undecided => self.io.out.close(Ok(())),
             Machine::Classic(classic) => classic.handle_eof(&mut self.io),
+            Machine::Http(http) => http.handle_eof(&mut self.io),
             Machine::Native(native) => native.handle_eof(&mut self.io),
         }
     }
@@ -142,6 +146,7 @@ impl Receiver {
         match &mut self.machine {
             Machine::Undecided => {}
             Machine::Classic(classic) => classic.handle_spliced(&mut self.io, count),
+            Machine::Http(http) => http.handle_spliced(&mut self.io, count),
             Machine::Native(native) => native.handle_spliced(&mut self.io, count),
         }
     }
@@ -166,6 +171,7 @@ impl Receiver {
                 }
             }
             Machine::Classic(classic) => classic.handle_timeout(&mut self.io),
+            Machine::Http(http) => http.handle_timeout(&mut self.io),
             Machine::Native(native) => native.handle_timeout(&mut self.io),
         }
     }
@@ -179,6 +185,7 @@ impl Receiver {
         match &mut self.machine {
             Machine::Undecided => {}
             Machine::Classic(classic) => classic.handle_opened(&mut self.io, opened),
+            Machine::Http(http) => http.handle_opened(&mut self.io, id, opened),
             Machine::Native(native) => native.handle_opened(&mut self.io, id, opened),
         }
     }
@@ -192,6 +199,7 @@ impl Receiver {
         match &mut self.machine {
             Machine::Undecided => {}
             Machine::Classic(classic) => classic.handle_fault(&mut self.io, fault),
+            Machine::Http(http) => http.handle_fault(&mut self.io, id, fault),
             Machine::Native(native) => native.handle_fault(&mut self.io, id, fault),
         }
     }
@@ -199,8 +207,10 @@ impl Receiver {
     /// This many bytes of an open upload are durable.
     pub fn handle_progress(&mut self, now: Millis, id: UploadId, durable: u64) {
         self.io.tick(now);
-        if let Machine::Native(native) = &mut self.machine {
-            native.handle_progress(&mut self.io, id, durable);
+        match &mut self.machine {
+            Machine::Undecided | Machine::Classic(_) => {}
+            Machine::Http(http) => http.handle_progress(&mut self.io, id, durable),
+            Machine::Native(native) => native.handle_progress(&mut self.io, id, durable),
         }
     }
 
@@ -218,6 +228,7 @@ impl Receiver {
         match &mut self.machine {
             Machine::Undecided => {}
             Machine::Classic(classic) => classic.handle_committed(&mut self.io, outcome.map(drop)),
+            Machine::Http(http) => http.handle_committed(&mut self.io, id, outcome),
             Machine::Native(native) => {
                 let outcome = outcome.map(|committed| committed.receipt);
                 native.handle_committed(&mut self.io, id, outcome);
@@ -228,34 +239,51 @@ impl Receiver {
     /// The answer to [`Output::Authenticate`].
     pub fn handle_authenticated(&mut self, now: Millis, outcome: Result<Identity, Refusal>) {
         self.io.heard(now);
-        if let Machine::Native(native) = &mut self.machine {
-            native.handle_authenticated(&mut self.io, outcome);
+        match &mut self.machine {
+            Machine::Undecided | Machine::Classic(_) => {}
+            Machine::Http(http) => http.handle_authenticated(&mut self.io, outcome),
+            Machine::Native(native) => native.handle_authenticated(&mut self.io, outcome),
         }
     }
 
     /// The answer to [`Output::Look`]. The inner `None`: no upload has this key.
-    pub fn handle_looked(&mut self, now: Millis, _looked: Result<Option<Status>, Refusal>) {
+    pub fn handle_looked(&mut self, now: Millis, looked: Result<Option<Status>, Refusal>) {
         self.io.heard(now);
+        if let Machine::Http(http) = &mut self.machine {
+            http.handle_looked(&mut self.io, looked);
+        }
     }
 
     /// The answer to [`Output::Abandon`]: whether there was an upload with this key.
-    pub fn handle_abandoned(&mut self, now: Millis, _abandoned: Result<bool, Refusal>) {
+    pub fn handle_abandoned(&mut self, now: Millis, abandoned: Result<bool, Refusal>) {
         self.io.heard(now);
+        if let Machine::Http(http) = &mut self.machine {
+            http.handle_abandoned(&mut self.io, abandoned);
+        }
     }
 
     /// The answer to [`Output::Keep`].
-    pub fn handle_kept(&mut self, now: Millis, _id: UploadId, _kept: Result<(), Refusal>) {
+    pub fn handle_kept(&mut self, now: Millis, id: UploadId, kept: Result<(), Refusal>) {
         self.io.heard(now);
+        if let Machine::Http(http) = &mut self.machine {
+            http.handle_kept(&mut self.io, id, kept);
+        }
     }
 
     /// The answer to [`Output::Finish`].
-    pub fn handle_finished(&mut self, now: Millis, _id: UploadId, _finished: Result<(), Refusal>) {
+    pub fn handle_finished(&mut self, now: Millis, id: UploadId, finished: Result<(), Refusal>) {
         self.io.heard(now);
+        if let Machine::Http(http) = &mut self.machine {
+            http.handle_finished(&mut self.io, id, finished);
+        }
     }
 
     /// The answer to [`Output::SetSize`].
-    pub fn handle_sized(&mut self, now: Millis, _id: UploadId, _sized: Result<(), Refusal>) {
+    pub fn handle_sized(&mut self, now: Millis, id: UploadId, sized: Result<(), Refusal>) {
         self.io.heard(now);
+        if let Machine::Http(http) = &mut self.machine {
+            http.handle_sized(&mut self.io, id, sized);
+        }
     }
 
     /// What to do next, in order.
@@ -277,6 +305,7 @@ impl Receiver {
         match &self.machine {
             Machine::Undecided => Want::Read { max: READ_BYTES_MAX },
             Machine::Classic(classic) => classic.want(),
+            Machine::Http(http) => http.want(&self.io),
             Machine::Native(native) => native.want(),
         }
     }
@@ -289,6 +318,7 @@ impl Receiver {
         match &self.machine {
             Machine::Undecided => Some(self.io.idle_at()),
             Machine::Classic(classic) => classic.poll_timeout(&self.io),
+            Machine::Http(http) => http.poll_timeout(&self.io),
             Machine::Native(native) => native.poll_timeout(&self.io),
         }
     }
@@ -310,9 +340,13 @@ impl Receiver {
             Some(Dialect::Classic) => {
                 Refusal::new(RefusalCode::NotPermitted, "the classic dialect is not served here")
             }
+            Some(Dialect::Http) if self.io.limits.http => {
+                self.machine = Machine::Http(Http::new(&self.io));
+                return;
+            }
             Some(Dialect::Http) => {
-                self.io.out.send(http::response(first).as_bytes());
-                Refusal::new(RefusalCode::UnsupportedVersion, "HTTP is not spoken here yet")
+                self.io.out.send(http::not_served_response(first).as_bytes());
+                http::not_served()
             }
             Some(Dialect::Tls) => {
                 Refusal::new(RefusalCode::UnsupportedVersion, "TLS is not spoken here yet")

@@ -208,6 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn http_is_served_unless_it_is_switched_off_and_pages_of_others_are_named() {
+        assert!(serve("sandport serve").limits().http);
+        let args = serve(
+            "sandport serve --http off --http-origin https://A.example --http-origin http://b:99,http://c",
+        );
+        assert!(!args.limits().http);
+        let origins: Vec<String> = args.http_origin.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example", "http://b:99", "http://c"]);
+        for wrong in ["--http maybe", "--http-origin files.example", "--http-origin null"] {
+            let error = parse(&format!("sandport serve {wrong}")).unwrap_err();
+            let kinds = [ErrorKind::ValueValidation, ErrorKind::InvalidValue];
+            assert!(kinds.contains(&error.kind()), "{wrong}: {error}");
+        }
+        let error = parse("sandport serve --http-origin files.example").unwrap_err().to_string();
+        assert!(error.contains("as https://files.example does"), "{error}");
+    }
+
+    #[test]
     fn connections_are_a_number_or_as_many_as_pay() {
         let connections =
             |arguments: &str| send(&format!("sandport send a host{arguments}")).connections;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use sandport::inbox::{Conflict, Durability, InboxOptions, Quota, Records};
-use sandport::net::Address;
+use sandport::net::{Address, Origin};
 use sandport::protocol::Limits;
 
 use super::care::EXPIRE_PARTIAL;
@@ -143,6 +143,31 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "SANDPORT_ALLOW_EXECUTABLE", value_parser = FalseyValueParser::new())]
     pub(crate) allow_executable: bool,
 
+    /// Whether HTTP is served: to browsers, to `curl -T`, to upload clients
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "on",
+        env = "SANDPORT_HTTP",
+        help_heading = "HTTP"
+    )]
+    pub(super) http: Switch,
+
+    /// An origin whose pages may upload from a browser, such as https://files.example; may be given several
+    /// times [default: the pages of this server alone]
+    ///
+    /// Behind a proxy with a name of its own, that name has to be given so: browsers may use it for this server
+    /// then. IP addresses, `localhost`, the name of this machine and those to listen on need not be given.
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "SANDPORT_HTTP_ORIGIN",
+        value_delimiter = ',',
+        help_heading = "HTTP"
+    )]
+    pub(crate) http_origin: Vec<Origin>,
+
     /// Do not serve the classic protocol (size in decimal, `ack`, bytes)
     #[arg(
         long,
@@ -230,6 +255,15 @@ pub(super) enum DurabilityRule {
     None,
 }
 
+/// `--http`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    /// It is
+    On,
+    /// It is not
+    Off,
+}
+
 /// `--records`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum RecordsRule {
@@ -275,6 +309,7 @@ impl ServeArgs {
         let set = [
             ("--allow-executable", self.allow_executable),
             ("--records", self.records != RecordsRule::Log),
+            ("--http-origin", !self.http_origin.is_empty()),
         ];
         set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect()
     }
@@ -283,6 +318,7 @@ impl ServeArgs {
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             classic: !self.no_classic,
+            http: self.http == Switch::On,
             settle_ms: self.settle_ms,
             idle_timeout_ms: millis(self.idle_timeout),
             size_max: self.max_file,

@@ -19,6 +19,7 @@ use form::Form;
 mod claims;
 mod events;
 mod form;
+mod host_names;
 mod lines;
 mod next;
 
@@ -71,6 +72,8 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .receiver(args.receiver.clone().map_or_else(ReceiverSource::default, ReceiverSource::File))
         .cache(cache(args))
         .limits(args.limits())
+        .http_origins(args.http_origin.iter().cloned())
+        .host_names(host_names::of(process::machine_name(), &args.listen))
         .connections_max(args.max_connections)
         .drain_timeout(args.drain_timeout)
         .on_event(move |event| match event {

@@ -4,11 +4,13 @@ mod address;
 mod bind;
 mod error;
 mod listener;
+mod origin;
 mod peer;
 mod stream;
 
 pub use address::{Address, AddressError};
 pub use error::BindError;
 pub use listener::Listener;
+pub use origin::{HostName, HostNameError, Origin, OriginError};
 pub use peer::Peer;
 pub(crate) use stream::Stream;

@@ -11,6 +11,7 @@ use super::connection::Shared;
 use super::resident::ResidentServer;
 use crate::event::{self, EventSink, Events, ServerEvent};
 use crate::inbox::{Destination, Inbox, Storage, StorageInbox};
+use crate::net::{HostName, Origin};
 use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
@@ -65,6 +66,8 @@ pub struct ServerBuilder {
     receiver: ReceiverSource,
     cache: Cache,
     limits: Limits,
+    http_origins: Vec<Origin>,
+    host_names: Vec<HostName>,
     sandbox: Option<SandboxLimits>,
     memory_bytes_max: Option<usize>,
     connections_max: u32,
@@ -79,6 +82,8 @@ impl ServerBuilder {
             receiver: ReceiverSource::default(),
             cache: Cache::default(),
             limits: Limits::default(),
+            http_origins: Vec::new(),
+            host_names: Vec::new(),
             sandbox: None,
             memory_bytes_max: None,
             connections_max: CONNECTIONS_MAX,
@@ -102,6 +107,20 @@ impl ServerBuilder {
     /// The limits of each connection. `size_max` should be the inbox's, which enforces it.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Origins whose pages may send requests from a browser, besides the pages of this server; none by default.
+    /// They are added to those of the [limits](Self::limits), and their names to the host names.
+    pub fn http_origins(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        self.http_origins.extend(origins);
+        self
+    }
+
+    /// Names of this server that a browser's request may have in `Host`, besides IP addresses and `localhost`; none
+    /// by default. They are added to those of the [limits](Self::limits).
+    pub fn host_names(mut self, names: impl IntoIterator<Item = HostName>) -> Self {
+        self.host_names.extend(names);
         self
     }
 
@@ -172,16 +191,17 @@ impl ServerBuilder {
         let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
         let sandbox =
             AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max, slow)?;
-        let context = |destination| Arc::new(Context::new(destination, self.limits, self.events));
+        let size_max = self.limits.size_max;
+        let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
+        let context = |destination| Arc::new(Context::new(destination, limits, self.events));
         let connections_max = self.connections_max;
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {
                 let context = context(match place {
                     Place::Folder(inbox) => Destination::Folder(inbox),
-                    Place::Storage(storage) => Destination::Storage(Arc::new(StorageInbox::new(
-                        storage,
-                        self.limits.size_max,
-                    ))),
+                    Place::Storage(storage) => {
+                        Destination::Storage(Arc::new(StorageInbox::new(storage, size_max)))
+                    }
                 });
                 let accepting = Accepting {
                     shared: Arc::new(Shared { sandbox, context }),
@@ -204,10 +224,44 @@ impl ServerBuilder {
     }
 }
 
+/// The limits with what browsers are allowed, each once.
+fn for_browsers(mut limits: Limits, origins: &[Origin], names: &[HostName]) -> Limits {
+    let add = |list: &mut Vec<String>, text: String| {
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    };
+    for origin in origins {
+        add(&mut limits.http_origins, origin.to_string());
+    }
+    for name in names.iter().chain(origins.iter().filter_map(Origin::name)) {
+        add(&mut limits.hosts, name.as_str().to_owned());
+    }
+    limits
+}
+
 /// A server for whatever the receiver is.
 pub enum AnyServer {
     /// Each connection gets a sandbox.
     PerConnection(Server),
     /// The component listens and serves by itself.
     Resident(ResidentServer),
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn browsers_may_use_the_names_of_the_server_and_of_the_origins_that_are_allowed() {
+        let limits = Limits { hosts: vec![String::from("box")], ..Limits::default() };
+        let origins = ["https://Files.Example", "http://[::1]:99", "https://files.example:443"];
+        let origins = origins.map(|text| text.parse().unwrap());
+        let names = ["box", "box.local"].map(|text| text.parse().unwrap());
+        let limits = for_browsers(limits, &origins, &names);
+        assert_eq!(limits.http_origins, ["https://files.example", "http://[::1]:99"]);
+        assert_eq!(limits.hosts, ["box", "box.local", "files.example"]);
+    }
 }

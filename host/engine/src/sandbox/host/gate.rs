@@ -25,13 +25,15 @@ impl Host for State {
         let limits = &self.connection.context.limits;
         Ok(Limits {
             classic: limits.classic,
-            http: false,
+            http: limits.http,
+            http_origins: limits.http_origins.clone(),
+            hosts: limits.hosts.clone(),
             settle_ms: limits.settle_ms,
             idle_timeout_ms: limits.idle_timeout_ms,
             size_max: limits.size_max,
             uploads_ahead_max: limits.uploads_ahead_max,
             bytes_ahead_max: limits.bytes_ahead_max,
-            append_max: None,
+            append_max: limits.append_max,
             expires_s: self.connection.context.inbox.expires_after().map(|after| after.as_secs()),
             algorithms: vec![Algorithm::Blake3],
         })

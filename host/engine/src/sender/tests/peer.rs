@@ -77,6 +77,7 @@ impl Peer {
                 tell.notify_waiters();
                 if !is_full {
                     let (shared, tell) = (Arc::clone(&shared), Arc::clone(&tell));
+                    let limits = limits.clone();
                     tokio::spawn(async move {
                         serve(stream, limits, number, shared).await;
                         tell.notify_waiters();
