@@ -17,15 +17,30 @@ pub(super) struct Io {
     pub(super) now: Millis,
     /// Since when the peer has been silent while it was its turn.
     pub(super) quiet_since: Millis,
+    /// What time of day it was at some moment, in seconds since 1970-01-01T00:00:00Z.
+    pub(super) date: Option<(Millis, i64)>,
 }
 
 impl Io {
     pub(super) fn new(limits: Limits, now: Millis) -> Self {
-        Self { limits, out: Outbox::default(), input: Bytes::new(), now, quiet_since: now }
+        Self {
+            limits,
+            out: Outbox::default(),
+            input: Bytes::new(),
+            now,
+            quiet_since: now,
+            date: None,
+        }
     }
 
     pub(super) fn tick(&mut self, now: Millis) {
         self.now = self.now.max(now);
+    }
+
+    /// The time of day, in seconds since 1970-01-01T00:00:00Z; `None`: nobody has said.
+    pub(super) fn unix_s(&self) -> Option<i64> {
+        let (at, unix_s) = self.date?;
+        unix_s.checked_add_unsigned(self.now.saturating_sub(at) / 1_000)
     }
 
     /// The peer, or someone it had to wait for, gave a sign.

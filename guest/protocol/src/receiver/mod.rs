@@ -99,6 +99,13 @@ impl Receiver {
         Self { io: Io::new(limits, now), challenge, agent, machine: Machine::Undecided }
     }
 
+    /// Says what time of day it is: `unix_s` seconds since 1970-01-01T00:00:00Z. Answers that name a moment leave it
+    /// out where nobody has said.
+    pub fn set_date(&mut self, now: Millis, unix_s: i64) {
+        self.io.tick(now);
+        self.io.date = Some((self.io.now, unix_s));
+    }
+
     /// Bytes arrived: the answer to [`Want::Read`].
     pub fn handle_input(&mut self, now: Millis, bytes: Bytes) {
         self.io.tick(now);

@@ -125,6 +125,14 @@ pub(in crate::receiver::http) fn write(digests: &[ContentDigest]) -> String {
     structured::write_bytes(members)
 }
 
+/// A field that wants digests of these algorithms: what [`wanted`] reads.
+pub(in crate::receiver::http) fn write_wanted(algorithms: &[Algorithm]) -> String {
+    structured::write_integers(algorithms.iter().filter_map(|algorithm| {
+        let (name, _) = NAMES.iter().find(|(_, one)| one == algorithm)?;
+        Some((*name, PREFERENCE_MAX.unsigned_abs()))
+    }))
+}
+
 fn algorithm(name: &str) -> Option<Algorithm> {
     NAMES.iter().find(|(one, _)| *one == name).map(|(_, algorithm)| *algorithm)
 }

@@ -15,7 +15,7 @@ use crate::{Millis, Refusal, UploadId};
 pub(in crate::receiver::http) mod fixed;
 pub(in crate::receiver::http) mod form;
 pub(in crate::receiver::http) mod put;
-mod results;
+pub(in crate::receiver::http) mod results;
 
 /// What the payload of the body is for, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,14 +68,13 @@ impl Put {
         let claimed = digests::claimed(fields, &io.limits.algorithms)?;
         let wanted = digests::wanted(fields, &io.limits.algorithms);
         let of_client = fields.get("x-oc-mtime").and_then(mtime);
-        let modified = of_client.or_else(|| fields.get("last-modified").and_then(date::parse));
         let size = request.content.length();
         let offer = Offer {
             name: name.clone(),
             kind: EntryKind::File,
             size,
             digest: claimed.iter().find_map(blake3),
-            modified_ns: modified.and_then(|seconds| seconds.checked_mul(NS_PER_S)),
+            modified_ns: modified_ns(fields),
             executable: false,
             resume: None,
         };
@@ -273,6 +272,13 @@ fn check(request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(412, RefusalCode::InvalidState, detail));
     }
     Ok(())
+}
+
+/// When the file was modified, as the fields of a request say: in nanoseconds since 1970-01-01T00:00:00Z.
+pub(in crate::receiver::http) fn modified_ns(fields: &Fields) -> Option<i64> {
+    let of_client = fields.get("x-oc-mtime").and_then(mtime);
+    let modified = of_client.or_else(|| fields.get("last-modified").and_then(date::parse));
+    modified.and_then(|seconds| seconds.checked_mul(NS_PER_S))
 }
 
 /// A modification time of ownCloud: seconds since 1970 in decimal, with a fraction or without, which is dropped.

@@ -11,14 +11,14 @@ use crate::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Receipt, Refusal};
 
 /// What became of one file.
 #[derive(Debug)]
-pub(super) struct FileResult {
+pub(in crate::receiver::http) struct FileResult {
     /// The name that the client offered. `None`: it offered none.
-    pub(super) offered: Option<String>,
-    pub(super) outcome: Outcome,
+    pub(in crate::receiver::http) offered: Option<String>,
+    pub(in crate::receiver::http) outcome: Outcome,
 }
 
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(in crate::receiver::http) enum Outcome {
     /// Its commit is under way.
     Pending,
     /// It is stored now.
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
 /// A file in JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct FileJson {
+pub(in crate::receiver::http) struct FileJson {
     /// `stored`, `already-stored` or `refused`.
     result: &'static str,
     /// The name under which it is stored, or the offered one of a refused file.
@@ -54,7 +54,7 @@ pub(super) struct FileJson {
 
 impl FileResult {
     /// In a line, with its line end.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::receiver::http) fn line(&self) -> String {
         match &self.outcome {
             Outcome::Stored(receipt) => stored_line("stored", self.renamed_from(receipt), receipt),
             Outcome::AlreadyStored(receipt) => {
@@ -73,7 +73,7 @@ impl FileResult {
     }
 
     /// In JSON.
-    pub(super) fn json(&self) -> FileJson {
+    pub(in crate::receiver::http) fn json(&self) -> FileJson {
         let stored = |result, receipt: &Receipt| FileJson {
             result,
             name: Some(receipt.name.clone()),

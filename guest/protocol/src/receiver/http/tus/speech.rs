@@ -1,0 +1,171 @@
+//! How tus says what has come of a request.
+//!
+//! Clients try again after 409, 423 and 5xx, and after nothing else: what no repetition mends gets none of these.
+
+use alloc::string::ToString;
+
+use super::{VERSION, fields, unknown};
+use crate::receiver::Committed;
+use crate::receiver::http::answer::Answer;
+use crate::receiver::http::audience::Audience;
+use crate::receiver::http::date;
+use crate::receiver::http::fields::Fields;
+use crate::receiver::http::key;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::resource::{Append, Notes, Speech, Standing, Trouble};
+use crate::{Algorithm, ContentDigest, Receipt, Refusal, RefusalCode};
+
+/// The name under which is kept what `Upload-Metadata` said.
+const NOTE_METADATA: &str = "upload-metadata";
+
+/// What is kept with an upload of tus. `metadata`: as it came.
+pub(super) fn notes(metadata: &str) -> Notes {
+    Notes::default().with(Notes::PROTOCOL, "tus").with(NOTE_METADATA, metadata)
+}
+
+/// Whether tus has begun the upload.
+pub(in crate::receiver::http) fn is_of_tus(standing: &Standing) -> bool {
+    standing.notes.get(Notes::PROTOCOL).as_deref() == Some("tus")
+}
+
+/// A client of tus.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::receiver::http) struct Tus {
+    audience: Audience,
+}
+
+impl Tus {
+    pub(in crate::receiver::http) fn new(audience: Audience) -> Self {
+        Self { audience }
+    }
+
+    /// What every answer has.
+    pub(super) fn sign(self, answer: Answer) -> Answer {
+        answer.with("Tus-Resumable", VERSION)
+    }
+
+    fn problem(self, problem: Problem) -> Answer {
+        self.sign(problem.answer(self.audience))
+    }
+
+    fn standing(self, status: u16, standing: &Standing) -> Answer {
+        let mut answer = self.sign(Answer::new(status));
+        answer = answer.with("Upload-Offset", standing.offset.to_string());
+        if let Some(expires) = standing.expires_unix_s {
+            answer = answer.with("Upload-Expires", date::format(expires));
+        }
+        answer
+    }
+}
+
+/// Adds how far an upload is to the answer to who asks for it.
+pub(in crate::receiver::http) fn add_state(answer: Answer, standing: &Standing) -> Answer {
+    let mut answer = answer.with("Upload-Offset", standing.offset.to_string());
+    answer = match standing.size {
+        Some(size) => answer.with("Upload-Length", size.to_string()),
+        None => answer.with("Upload-Defer-Length", "1"),
+    };
+    if let Some(metadata) = standing.notes.get(NOTE_METADATA) {
+        answer = answer.with("Upload-Metadata", metadata);
+    }
+    if let Some(expires) = standing.expires_unix_s {
+        answer = answer.with("Upload-Expires", date::format(expires));
+    }
+    answer
+}
+
+impl Speech for Tus {
+    fn found(&self, standing: &Standing, _is_complete: bool) -> Answer {
+        self.sign(add_state(Answer::new(200), standing))
+    }
+
+    fn created(&self, standing: &Standing) -> Answer {
+        self.standing(201, standing).with("Location", key::path(&standing.key))
+    }
+
+    fn appended(&self, standing: &Standing) -> Answer {
+        self.standing(204, standing)
+    }
+
+    fn completed(&self, standing: &Standing, _committed: &Committed, is_new: bool) -> Answer {
+        if is_new { self.created(standing) } else { self.appended(standing) }
+    }
+
+    fn was_complete(&self, standing: &Standing, _receipt: &Receipt, append: &Append) -> Answer {
+        let trouble = match append.content {
+            _ if append.offset != standing.offset => Trouble::Offset { provided: append.offset },
+            Some(0) => return self.appended(standing),
+            _ => Trouble::Excess,
+        };
+        self.failed(trouble, Some(standing))
+    }
+
+    fn cancelled(&self) -> Answer {
+        self.sign(Answer::new(204))
+    }
+
+    fn failed(&self, trouble: Trouble, standing: Option<&Standing>) -> Answer {
+        let ours = |status, code, words: &str| Problem::new(status, code, words);
+        self.problem(match trouble {
+            Trouble::Unknown => unknown(),
+            Trouble::Ended(refusal) => Problem::of(refusal).heard_of().status(410),
+            Trouble::Busy => ours(423, RefusalCode::Locked, "the upload is being stored"),
+            Trouble::Foreign => {
+                ours(400, RefusalCode::InvalidState, "the upload was not begun by tus")
+            }
+            Trouble::Offset { .. } => {
+                let words = "the content does not belong where the upload ends";
+                let problem = ours(409, RefusalCode::OffsetMismatch, words);
+                match standing {
+                    Some(standing) => problem.field("Upload-Offset", standing.offset.to_string()),
+                    None => problem,
+                }
+            }
+            Trouble::Length => {
+                let words = "the upload has another length, or its length cannot be this one";
+                ours(400, RefusalCode::InvalidState, words)
+            }
+            Trouble::Excess => {
+                ours(413, RefusalCode::TooLarge, "there is more content than the upload is long")
+            }
+            Trouble::AppendTooLarge(most) => {
+                let words = alloc::format!("a request brings {most} bytes at most");
+                ours(413, RefusalCode::TooLarge, &words)
+            }
+            Trouble::Mismatch(refusal) => Problem::of(refusal).status(460),
+            Trouble::Uncommitted(refusal) | Trouble::Refused(refusal) => refused(refusal),
+        })
+    }
+
+    fn owns(&self, standing: &Standing) -> bool {
+        is_of_tus(standing)
+    }
+
+    fn ends_at_size(&self) -> bool {
+        true
+    }
+
+    fn discards_excess(&self) -> bool {
+        false
+    }
+
+    fn trailer(&self, fields: &Fields, of: Algorithm) -> Result<ContentDigest, Refusal> {
+        match fields::checksum(fields, &[of])? {
+            Some(digest) => Ok(digest),
+            None => {
+                let words = "the checksum that was promised did not come";
+                Err(Refusal::new(RefusalCode::Malformed, words))
+            }
+        }
+    }
+}
+
+/// A refusal of the inbox, by a status that makes a client try again where that may help.
+fn refused(refusal: Refusal) -> Problem {
+    let status = match refusal.code {
+        RefusalCode::Exists | RefusalCode::InvalidState | RefusalCode::UnsupportedVersion => 400,
+        RefusalCode::TooMany => 503,
+        _ => return Problem::of(refusal),
+    };
+    Problem::of(refusal).status(status)
+}
