@@ -124,7 +124,12 @@ impl Inbox {
     }
 
     pub fn ask(&mut self, question: Question<'_, Upload>) -> Asking {
-        panic!("no one asks {question:?}")
+        match question {
+            // Whoever asks for an upload by its key finds none.
+            Question::Look { .. } => Some(Reply::Looked(Ok(None))),
+            Question::Abandon { .. } => Some(Reply::Abandoned(Ok(false))),
+            other => panic!("no one asks {other:?}"),
+        }
     }
 
     pub fn set_size(&mut self, _: &mut Upload, size: u64) -> Result<(), Refusal> {

@@ -115,9 +115,14 @@ impl HttpEnd {
     }
 
     /// Sends bytes and ends this side of the connection.
-    pub fn send_and_end(mut self, bytes: impl AsRef<[u8]>) -> Self {
+    pub fn send_and_end(self, bytes: impl AsRef<[u8]>) -> Self {
+        self.send_pieces_and_end([bytes.as_ref().to_vec()])
+    }
+
+    /// Sends bytes one piece after the other and ends this side of the connection.
+    pub fn send_pieces_and_end(mut self, pieces: impl IntoIterator<Item = Vec<u8>>) -> Self {
         self.wire.ends = true;
-        self.send(bytes)
+        self.send_pieces(pieces)
     }
 
     /// Sends a head, and the body when it is told to continue.
@@ -202,7 +207,11 @@ impl HttpEnd {
         self.receivers += 1;
         self.wire.last_read.clear();
         let now = self.wire.now;
-        let machine = Receiver::new(self.limits.clone(), vec![7; 32], "receiver/1".into(), now);
+        let limits = self.limits.clone();
+        let machine = match self.receivers {
+            1 => Receiver::new(limits, vec![7; 32], "receiver/1".into(), now),
+            _ => Receiver::after_http(limits, now),
+        };
         let mut driver = Driver::new(machine);
         for _ in 0..1_000_000 {
             match driver.step(&mut self.wire) {
