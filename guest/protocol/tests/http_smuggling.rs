@@ -243,7 +243,7 @@ fn a_body_that_is_not_taken() {
         ("OPTIONS * HTTP/1.1\r\nHost: h\r\n", 204),
         ("DELETE / HTTP/1.1\r\nHost: h\r\n", 405),
         ("BREW / HTTP/1.1\r\nHost: h\r\n", 501),
-        ("PATCH /files/AAAA HTTP/1.1\r\nHost: h\r\n", 400),
+        ("PATCH /files/AAAA HTTP/1.1\r\nHost: h\r\n", 415),
     ] {
         let length = SMUGGLED.len();
         let end =
