@@ -1,22 +1,93 @@
-//! How far the payload of an upload has come. Both ends keep the same account.
+//! How far the payload of an upload has come. Both ends keep the same account; but where payload may come in any order,
+//! the receiving end leaves the list of what is missing to its inbox.
 
-use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{Extent, Offer};
 
 /// Most spans that a sender can cut what is missing into. Twice what an inbox lists in one answer; each
-/// takes 40 bytes.
+/// takes 16 bytes.
 const SPANS_MAX: usize = 4_096;
 
 /// What is missing of a file, used up in ascending order, or in any.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
     order: Order,
-    /// What is missing, first to last; none of them empty. At most one is begun.
-    rest: VecDeque<Span>,
+    /// What is missing, first to last; none of them empty.
+    rest: Vec<Span>,
     /// Where the last payload ended.
     position: u64,
+    /// Whether the one that begins there is begun. No other is.
+    goes_on: bool,
+}
+
+/// What a receiving end keeps of the payload of an upload.
+#[derive(Debug)]
+pub(crate) enum Account {
+    /// Payload in ascending order: what is missing.
+    Listed(Cursor),
+    /// In any order: where the last payload ended. The inbox has the list of what is missing, and refuses what is here;
+    /// a sender may cut that into hundreds of parts for a byte each, so it is not kept twice.
+    Loose { size: Option<u64>, position: u64, goes_on: bool },
+}
+
+impl Account {
+    /// One of a file of `size` bytes where that is known, of which the inbox says that this is missing.
+    pub(crate) fn new(
+        missing: &[Extent],
+        size: Option<u64>,
+        order: Order,
+    ) -> Result<Self, InvalidExtents> {
+        let cursor = Cursor::new(missing, size, order)?;
+        Ok(match order {
+            Order::Ascending => Self::Listed(cursor),
+            Order::Any => Self::Loose { size, position: 0, goes_on: false },
+        })
+    }
+
+    /// As [`Cursor::place`]. In any order, an extent goes up to the end of the file, and what is here within is for the
+    /// inbox to refuse.
+    pub(crate) fn place(&mut self, offset: u64, length: u64) -> Result<Placed, OutOfOrder> {
+        match self {
+            Self::Listed(cursor) => cursor.place(offset, length),
+            Self::Loose { size, position, goes_on } => {
+                let end = offset.checked_add(length);
+                let fits = |end: &u64| size.is_none_or(|size| *end <= size);
+                let Some(end) = end.filter(fits) else {
+                    return Err(OutOfOrder { expected: Some(*position) });
+                };
+                if length == 0 {
+                    return Ok(Placed::GoesOn);
+                }
+                if *goes_on && *position == offset {
+                    *position = end;
+                    return Ok(Placed::GoesOn);
+                }
+                (*position, *goes_on) = (end, true);
+                let length = size.map(|size| size - offset);
+                Ok(Placed::Begins(Extent { offset, length }))
+            }
+        }
+    }
+
+    /// In which order payload may come.
+    pub(crate) fn order(&self) -> Order {
+        match self {
+            Self::Listed(_) => Order::Ascending,
+            Self::Loose { .. } => Order::Any,
+        }
+    }
+
+    /// As [`Cursor::is_complete`].
+    pub(crate) fn is_complete(&self, offered: Option<u64>, size: u64) -> bool {
+        match self {
+            Self::Listed(cursor) => cursor.is_complete(offered, size),
+            // Another connection may have brought what this one has not.
+            Self::Loose { .. } => offered.is_none_or(|offered| offered == size),
+        }
+    }
 }
 
 /// In which order payload may come.
@@ -34,12 +105,26 @@ impl Order {
     }
 }
 
+/// A sender may cut an upload into thousands of them, with a byte for each.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     offset: u64,
-    /// One past the last byte; `None` where the size is not known.
-    end: Option<u64>,
-    begun: bool,
+    /// One past the last byte; [`OPEN`] where the size is not known.
+    end: u64,
+}
+
+/// Where a span ends whose end is not known. No file is so long.
+const OPEN: u64 = u64::MAX;
+
+impl Span {
+    fn new(offset: u64, end: Option<u64>) -> Self {
+        Self { offset, end: end.unwrap_or(OPEN) }
+    }
+
+    fn extent(self) -> Extent {
+        let length = (self.end != OPEN).then(|| self.end - self.offset);
+        Extent { offset: self.offset, length }
+    }
 }
 
 /// Where payload was placed.
@@ -69,7 +154,7 @@ impl Cursor {
         size: Option<u64>,
         order: Order,
     ) -> Result<Self, InvalidExtents> {
-        let mut rest = VecDeque::new();
+        let mut rest = Vec::with_capacity(missing.len());
         let mut last_end = Some(0);
         for extent in missing {
             let end = match extent.length {
@@ -84,29 +169,24 @@ impl Cursor {
             }
             last_end = end;
             if end != Some(extent.offset) {
-                rest.push_back(Span { offset: extent.offset, end, begun: false });
+                rest.push(Span::new(extent.offset, end));
             }
         }
-        Ok(Self { order, rest, position: 0 })
-    }
-
-    /// In which order payload may come.
-    pub(crate) fn order(&self) -> Order {
-        self.order
+        Ok(Self { order, rest, position: 0, goes_on: false })
     }
 
     /// A cursor over all of a file of `size` bytes, where that is known.
     pub(crate) fn whole(size: Option<u64>) -> Self {
         let rest = match size {
-            Some(0) => VecDeque::new(),
-            end => VecDeque::from([Span { offset: 0, end, begun: false }]),
+            Some(0) => Vec::new(),
+            end => vec![Span::new(0, end)],
         };
-        Self { order: Order::Ascending, rest, position: 0 }
+        Self { order: Order::Ascending, rest, position: 0, goes_on: false }
     }
 
     /// Places `length` bytes at `offset` and moves on behind them. Nothing changes on an error.
     pub(crate) fn place(&mut self, offset: u64, length: u64) -> Result<Placed, OutOfOrder> {
-        let out_of_order = OutOfOrder { expected: self.rest.front().map(|span| span.offset) };
+        let out_of_order = OutOfOrder { expected: self.rest.first().map(|span| span.offset) };
         if length == 0 {
             let expected = out_of_order.expected.unwrap_or(self.position);
             return if offset == expected { Ok(Placed::GoesOn) } else { Err(out_of_order) };
@@ -117,48 +197,42 @@ impl Cursor {
             Order::Any => self.part_at(offset, end).ok_or(out_of_order)?,
         };
         let Some(span) = self.rest.get_mut(index) else { return Err(out_of_order) };
-        if offset != span.offset || span.end.is_some_and(|span_end| end > span_end) {
+        if offset != span.offset || end > span.end {
             return Err(out_of_order);
         }
-        let placed = if span.begun {
-            Placed::GoesOn
-        } else {
-            Placed::Begins(Extent { offset, length: span.end.map(|span_end| span_end - offset) })
-        };
-        span.begun = true;
+        let goes_on = self.goes_on && self.position == offset;
+        let placed = if goes_on { Placed::GoesOn } else { Placed::Begins(span.extent()) };
         span.offset = end;
-        self.position = end;
-        if span.end == Some(end) {
+        (self.position, self.goes_on) = (end, span.end != end);
+        if span.end == end {
             self.rest.remove(index);
             if self.rest.is_empty() {
                 // Its room too: there may be thousands of cursors that wait for their outcomes.
-                self.rest = VecDeque::new();
+                self.rest = Vec::new();
             }
         }
         Ok(placed)
     }
 
-    /// The number of the span that begins at `offset`, made of one that has it within. The span that
-    /// was begun is given up where this is another.
+    /// The number of the span that begins at `offset`, made of one that has it within.
     fn part_at(&mut self, offset: u64, end: u64) -> Option<usize> {
         let index = self.rest.partition_point(|span| span.offset <= offset).checked_sub(1)?;
-        let span = self.rest.get_mut(index)?;
-        if span.end.is_some_and(|span_end| end > span_end) {
+        let span = self.rest.get(index).copied()?;
+        if end > span.end {
             return None;
         }
         if span.offset == offset {
-            if !span.begun {
-                self.rest.iter_mut().for_each(|span| span.begun = false);
-            }
             return Some(index);
         }
         if self.rest.len() >= SPANS_MAX {
             return None;
         }
-        self.rest.iter_mut().for_each(|span| span.begun = false);
-        let span = self.rest.get_mut(index)?;
-        let span_end = span.end.replace(offset);
-        self.rest.insert(index + 1, Span { offset, end: span_end, begun: false });
+        // Room for a quarter more, where doubling would leave half of it empty.
+        if self.rest.len() == self.rest.capacity() {
+            self.rest.reserve_exact(self.rest.len() / 4 + 1);
+        }
+        self.rest[index].end = offset;
+        self.rest.insert(index + 1, Span { offset, ..span });
         Some(index + 1)
     }
 
@@ -172,10 +246,10 @@ impl Cursor {
         if self.order == Order::Any {
             return true;
         }
-        match self.rest.front() {
+        match self.rest.first() {
             None => offered.is_some() || self.position <= size,
             // The extent that ends where the file does.
-            Some(span) => span.end.is_none() && span.offset == size,
+            Some(span) => span.end == OPEN && span.offset == size,
         }
     }
 }
@@ -226,6 +300,26 @@ mod tests {
         }
         assert_eq!(cursor.place(10, 20), begins(10, 20));
         assert!(cursor.place(10, 20).is_err(), "a second time");
+    }
+
+    #[test]
+    fn an_account_in_any_order_knows_no_more_than_where_the_last_payload_ended() {
+        let missing = [extent(10, 20), extent(50, 50)];
+        let account = Account::new(&missing, Some(100), Order::Any);
+        let Ok(mut account) = account else { panic!("these extents ascend") };
+        assert_eq!(account.place(70, 10), begins(70, 30));
+        assert_eq!(account.place(80, 5), Ok(Placed::GoesOn));
+        assert_eq!(account.place(10, 5), begins(10, 90));
+        // Where another came between, the body is another.
+        assert_eq!(account.place(85, 5), begins(85, 15));
+        assert_eq!(account.place(90, 0), Ok(Placed::GoesOn));
+        assert_eq!(account.place(90, 10), Ok(Placed::GoesOn));
+        for (offset, length) in [(90, 11), (100, 1), (u64::MAX, 2)] {
+            assert!(account.place(offset, length).is_err(), "{length} at {offset}");
+        }
+        assert!(account.is_complete(Some(100), 100) && !account.is_complete(Some(100), 99));
+        assert!(Account::new(&missing, Some(60), Order::Any).is_err());
+        assert!(size_of::<Account>() <= 48);
     }
 
     #[test]

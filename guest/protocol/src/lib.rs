@@ -16,6 +16,7 @@ mod extents;
 mod limits;
 mod metadata;
 mod name;
+mod sorted;
 mod types;
 
 pub mod driver;

@@ -307,3 +307,31 @@ fn begun_bytes(journal: &[u8]) -> usize {
     let length = u32::from_le_bytes(journal[8..12].try_into().unwrap());
     20 + length as usize
 }
+
+#[test]
+fn a_sync_that_was_begun_is_open_until_something_is_said_that_outlives_a_power_cut() {
+    let values = values(&content(2 * GROUP_BYTES as usize));
+    let kept = |boot, first: u64| {
+        let groups = vec![values[first as usize]];
+        Kept { boot, first, groups, tail: None }
+    };
+    let of_boot = kept(Some(BOOT), 0);
+    let cases = [
+        (vec![], false),
+        (vec![Kept::syncing(BOOT)], true),
+        (vec![Kept::syncing(BOOT), Kept::synced()], false),
+        (vec![Kept::syncing(BOOT), kept(None, 1)], false),
+        // What came beside it says nothing of it.
+        (vec![Kept::syncing(BOOT), kept(Some(BOOT), 1)], true),
+        (vec![Kept::syncing(BOOT), Kept::synced(), Kept::syncing(BOOT)], true),
+        // What it was to make durable is lost in any case.
+        (vec![Kept::syncing(BOOT + 1)], false),
+    ];
+    for (later, is_open) in cases {
+        let entries = [vec![of_boot.clone()], later].concat();
+        let (journal, _) = journal(SIZE, &entries);
+        let recovered = recover(ID, &journal, BOOT, SIZE).unwrap();
+        assert_eq!(recovered.is_being_synced, is_open, "{entries:?}");
+        assert!(recovered.kept.contains(0));
+    }
+}

@@ -19,13 +19,19 @@ use crate::pending::{self, Commit};
 const NS_PER_MS: u64 = 1_000_000;
 
 /// Serves one connection, or one request on it: `receiver.serve` of the WIT package.
-pub(crate) fn serve(input: &InputStream, output: &OutputStream) -> Result<Ending, types::Refusal> {
-    let machine = Receiver::new(
-        convert::limits(gate::get_limits()),
-        gate::challenge(),
-        String::from(concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"))),
-        now_ms(),
-    );
+pub(crate) fn serve(
+    peer: &types::Peer,
+    input: &InputStream,
+    output: &OutputStream,
+) -> Result<Ending, types::Refusal> {
+    let limits = convert::limits(gate::get_limits());
+    // HTTP alone hands a connection on.
+    let machine = if peer.continued {
+        Receiver::after_http(limits, now_ms())
+    } else {
+        let agent = concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"));
+        Receiver::new(limits, gate::challenge(), String::from(agent), now_ms())
+    };
     let mut link = Link::new(input, output);
     let mut waiting = Waiting {
         // Subscribed once: a pollable can be polled any number of times.

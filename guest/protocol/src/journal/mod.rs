@@ -24,6 +24,10 @@
 //! [`Entry::Noted`] and [`Entry::Sized`]. An entry is appended when the
 //! bytes that it speaks of are in the data file, and (unless it names a boot) durable there.
 //!
+//! Before what entries with a boot speak of is made durable, an entry with a boot and nothing else is appended, and
+//! after it one without a boot. Where that is missing, a write may have failed of which the system told a server that is
+//! gone: the bytes are to be compared with their chaining values.
+//!
 //! ## Recovery
 //!
 //! The first frame that is cut short, does not match its check, does not decode, or speaks of bytes

@@ -1,6 +1,5 @@
 //! Which bytes of a file are there.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::Extent;
@@ -8,41 +7,47 @@ use crate::Extent;
 /// A set of ranges of bytes that do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges {
-    /// Ends by starts.
-    ranges: BTreeMap<u64, u64>,
+    /// The first byte of each and the one after its last, in ascending order. Mostly there is one, and it grows.
+    ranges: Vec<(u64, u64)>,
 }
 
 impl Ranges {
     /// Takes the bytes from `start` up to `end` in.
-    pub fn insert(&mut self, mut start: u64, mut end: u64) {
+    pub fn insert(&mut self, start: u64, end: u64) {
         if start >= end {
             return;
         }
-        // Each turn takes a range away that touches the new one.
-        while let Some((&other_start, &other_end)) = self.ranges.range(..=end).next_back()
-            && other_end >= start
-        {
-            self.ranges.remove(&other_start);
-            start = start.min(other_start);
-            end = end.max(other_end);
+        // Those that touch the new one become a part of it.
+        let first = self.ranges.partition_point(|&(_, other_end)| other_end < start);
+        let last = self.ranges.partition_point(|&(other_start, _)| other_start <= end);
+        let touching = &self.ranges[first..last];
+        let start = touching.first().map_or(start, |&(other, _)| other.min(start));
+        let end = touching.last().map_or(end, |&(_, other)| other.max(end));
+        match self.ranges.get_mut(first..last) {
+            Some([only]) => *only = (start, end),
+            _ => drop(self.ranges.splice(first..last, [(start, end)])),
         }
-        self.ranges.insert(start, end);
     }
 
     /// Whether the byte at `offset` is there.
     pub fn contains(&self, offset: u64) -> bool {
-        self.ranges.range(..=offset).next_back().is_some_and(|(_, &end)| offset < end)
+        self.before(offset.saturating_add(1)).is_some_and(|(_, end)| offset < end)
     }
 
     /// Whether any byte from `start` up to `end` is there.
     pub fn overlaps(&self, start: u64, end: u64) -> bool {
-        start < end
-            && self.ranges.range(..end).next_back().is_some_and(|(_, &other_end)| other_end > start)
+        start < end && self.before(end).is_some_and(|(_, other_end)| other_end > start)
+    }
+
+    /// The last range that begins before `offset`.
+    fn before(&self, offset: u64) -> Option<(u64, u64)> {
+        let after = self.ranges.partition_point(|&(start, _)| start < offset);
+        self.ranges[..after].last().copied()
     }
 
     /// How many bytes from the first one on are there without a gap.
     pub fn prefix(&self) -> u64 {
-        self.ranges.get(&0).copied().unwrap_or(0)
+        self.ranges.first().map_or(0, |&(start, end)| if start == 0 { end } else { 0 })
     }
 
     /// Whether all of `size` bytes are there, and none beyond.
@@ -52,7 +57,7 @@ impl Ranges {
 
     /// One past the last byte.
     pub fn end(&self) -> u64 {
-        self.ranges.last_key_value().map_or(0, |(_, &end)| end)
+        self.ranges.last().map_or(0, |&(_, end)| end)
     }
 
     /// How many ranges there are.
@@ -62,26 +67,29 @@ impl Ranges {
 
     /// How many bytes there are.
     pub fn bytes(&self) -> u64 {
-        self.ranges.iter().map(|(start, end)| end - start).sum()
+        self.iter().map(|(start, end)| end - start).sum()
     }
 
-    /// The ranges, in ascending order: where each begins, and where it ends.
+    /// The first byte of each range and the one after its last, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.ranges.iter().map(|(&start, &end)| (start, end))
+        self.ranges.iter().copied()
     }
 
     /// What a range has beside these, in ascending order.
     pub fn gaps_within(&self, (start, end): (u64, u64)) -> Vec<(u64, u64)> {
         let (mut gaps, mut at) = (Vec::new(), start);
-        while at < end {
-            let here = self.ranges.range(..=at).next_back();
-            if let Some((_, &to)) = here.filter(|&(_, &to)| to > at) {
-                at = to;
-                continue;
+        let first = self.ranges.partition_point(|&(_, other_end)| other_end <= start);
+        for &(other_start, other_end) in &self.ranges[first..] {
+            if other_start >= end {
+                break;
             }
-            let next = self.ranges.range(at..).next().map_or(end, |(&next, _)| next.min(end));
-            gaps.push((at, next));
-            at = next;
+            if other_start > at {
+                gaps.push((at, other_start));
+            }
+            at = other_end;
+        }
+        if at < end {
+            gaps.push((at, end));
         }
         gaps
     }
@@ -90,7 +98,7 @@ impl Ranges {
     pub fn gaps(&self, size: Option<u64>) -> Vec<Extent> {
         let mut gaps = Vec::with_capacity(self.ranges.len() + 1);
         let mut offset = 0;
-        for (&start, &end) in &self.ranges {
+        for (start, end) in self.iter() {
             if start > offset {
                 gaps.push(Extent { offset, length: Some(start - offset) });
             }

@@ -21,8 +21,10 @@ pub struct Recovered {
     pub kept: Ranges,
     /// The group that is begun; not one of those.
     pub tail: Option<Tail>,
-    /// Whether some of it holds for this boot of the system alone: it was not synced.
+    /// Whether some of it was not synced, and so holds for this boot of the system alone.
     pub is_of_boot: bool,
+    /// Whether a sync of that was begun, of which nobody wrote down that it went well ([`Kept::syncing`]).
+    pub is_being_synced: bool,
     /// Where the journal ends; what lies behind has to be cut off.
     pub end: u64,
     /// Goes on from there.
@@ -126,10 +128,18 @@ impl Recovery {
                 match postcard::take_from_bytes(payload) {
                     Ok((Entry::Begun(begun), [])) if is_its => {
                         let (tree, kept, tail) = (Tree::default(), Ranges::default(), None);
-                        let (is_of_boot, end) = (false, 0);
-                        let notes = Notes::default();
-                        let recovered =
-                            Recovered { begun, notes, tree, kept, tail, is_of_boot, end, writer };
+                        let (is_of_boot, is_being_synced, end) = (false, false, 0);
+                        let recovered = Recovered {
+                            begun,
+                            notes: Notes::default(),
+                            tree,
+                            kept,
+                            tail,
+                            is_of_boot,
+                            is_being_synced,
+                            end,
+                            writer,
+                        };
                         (Reading::Entries(recovered), rest)
                     }
                     _ => (Reading::Ended(Err(JournalError::NoBeginning)), bytes),
@@ -207,7 +217,9 @@ impl Recovered {
         if entry.boot.is_some_and(|named| named != boot || boot == 0) {
             return;
         }
-        self.is_of_boot |= entry.boot.is_some();
+        // Before one without a boot is written, all that was written before is synced.
+        self.is_of_boot = entry.boot.is_some();
+        self.is_being_synced = entry.boot.is_some() && (self.is_being_synced || entry.is_empty());
         for (group, value) in (entry.first..).zip(&entry.groups) {
             let (start, end) = group_range(group, self.begun.size);
             if end <= data_bytes && !self.kept.contains(start) {
@@ -253,6 +265,22 @@ pub struct Inspected {
 }
 
 impl Kept {
+    /// The entry that comes before what was said of this boot alone is synced. The system tells a failed write once: where
+    /// no entry without a boot follows, nobody knows whether that was told.
+    pub fn syncing(boot: u64) -> Self {
+        Self { boot: Some(boot), ..Self::default() }
+    }
+
+    /// The entry that comes after that, where there is nothing else to be said.
+    pub fn synced() -> Self {
+        Self::default()
+    }
+
+    /// Whether it says nothing of any byte.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.tail.is_none()
+    }
+
     /// Whether it speaks of bytes that a file of that size has.
     fn fits(&self, size: Option<u64>) -> bool {
         let groups_max = size.unwrap_or(u64::MAX).div_ceil(GROUP_BYTES);

@@ -23,13 +23,13 @@ pub fn group_hasher(group: u64) -> blake3::Hasher {
 ///
 /// Neighbours are merged as they come, so it stays small where groups come in order: some forty values
 /// for any size, however many groups there are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     /// Complete subtrees, none of which overlap, by their first group.
     nodes: BTreeMap<u64, Node>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Node {
     /// It covers two to this power groups.
     height: u32,

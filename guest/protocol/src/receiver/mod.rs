@@ -99,6 +99,14 @@ impl Receiver {
         Self { io: Io::new(limits, now), challenge, agent, machine: Machine::Undecided }
     }
 
+    /// A receiver for a connection that another one has handed on by [`Output::Next`]: what comes is a request of HTTP
+    /// and of no other dialect, whatever its first byte is (`peer.continued` of the WIT package).
+    pub fn after_http(limits: Limits, now: Millis) -> Self {
+        let io = Io::new(limits, now);
+        let machine = Machine::Http(Http::new(&io));
+        Self { io, challenge: Vec::new(), agent: String::new(), machine }
+    }
+
     /// Says what time of day it is: `unix_s` seconds since 1970-01-01T00:00:00Z. Answers that name a moment leave it
     /// out where nobody has said.
     pub fn set_date(&mut self, now: Millis, unix_s: i64) {

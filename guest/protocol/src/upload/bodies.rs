@@ -1,11 +1,11 @@
 //! Where the bodies of an upload have come to.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::checked::Checked;
 use super::mutation::{Mutant, is};
 use super::{BodyId, SessionId};
+use crate::sorted::SortedMap;
 
 /// A body: bytes of one extent, in ascending order.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Left {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bodies {
-    bodies: BTreeMap<BodyId, Body>,
+    bodies: SortedMap<BodyId, Body>,
     made: u64,
     /// How many have a grant.
     lent: usize,
@@ -67,7 +67,7 @@ impl Bodies {
 
     /// What this one brings is to be checked.
     pub(super) fn check(&mut self, id: BodyId, checked: Checked) {
-        if let Some(body) = self.bodies.get_mut(&id) {
+        if let Some(body) = self.bodies.get_mut(id) {
             body.check = Some(checked);
         }
     }
@@ -88,12 +88,12 @@ impl Bodies {
 
     /// One that may bring more.
     pub(super) fn open(&mut self, id: BodyId) -> Option<&mut Body> {
-        self.bodies.get_mut(&id).filter(|body| !body.is_sealed)
+        self.bodies.get_mut(id).filter(|body| !body.is_sealed)
     }
 
     /// Gives a grant to a body.
     pub(super) fn lend(&mut self, id: BodyId, to: u64) {
-        if let Some(body) = self.bodies.get_mut(&id)
+        if let Some(body) = self.bodies.get_mut(id)
             && !core::mem::replace(&mut body.is_lent, true)
         {
             body.lent_to = to;
@@ -103,7 +103,7 @@ impl Bodies {
 
     /// Takes the grant of a body back.
     pub(super) fn take_back(&mut self, id: BodyId) -> Option<&mut Body> {
-        let body = self.bodies.get_mut(&id)?;
+        let body = self.bodies.get_mut(id)?;
         if core::mem::take(&mut body.is_lent) {
             self.lent -= 1;
         }
@@ -112,7 +112,7 @@ impl Bodies {
 
     /// Whether it is sealed, and there is something of it still.
     pub(super) fn is_sealed(&self, id: BodyId) -> bool {
-        self.bodies.get(&id).is_some_and(|body| body.is_sealed)
+        self.bodies.get(id).is_some_and(|body| body.is_sealed)
     }
 
     /// How many have a grant.
@@ -123,18 +123,18 @@ impl Bodies {
     /// Seals a body, and forgets it where it has no grant: then what it leaves behind is given. One that has a
     /// grant is to be sealed again when that has come back.
     pub(super) fn seal(&mut self, id: BodyId) -> Option<Left> {
-        let body = self.bodies.get_mut(&id)?;
+        let body = self.bodies.get_mut(id)?;
         body.is_sealed = true;
         if body.is_lent {
             return None;
         }
-        let Body { group, credit, check, .. } = self.bodies.remove(&id)?;
+        let Body { group, credit, check, .. } = self.bodies.remove(id)?;
         Some(Left { group, credit, checked: check })
     }
 
     /// Those of a session, or all.
     pub(super) fn of(&self, session: Option<SessionId>) -> Vec<BodyId> {
         let is_of = |body: &Body| session.is_none_or(|session| body.session == session);
-        self.bodies.iter().filter(|(_, body)| is_of(body)).map(|(&id, _)| id).collect()
+        self.bodies.iter().filter(|(_, body)| is_of(body)).map(|(id, _)| id).collect()
     }
 }

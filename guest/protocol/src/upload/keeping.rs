@@ -1,17 +1,17 @@
 //! What is being written into the journal of an upload.
 
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Held;
 use crate::journal::{ChainingValue, GROUPS_PER_ENTRY_MAX, Kept, Tail};
+use crate::sorted::SortedMap;
 
 /// What is being written into the journal.
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
     pub(super) held: Option<Held>,
-    pub(super) groups: BTreeMap<u64, ChainingValue>,
+    pub(super) groups: SortedMap<u64, ChainingValue>,
     pub(super) tail: Option<Tail>,
 }
 
@@ -33,7 +33,7 @@ impl Keeping {
     /// As journal entries; `boot`: as of [`Kept`].
     pub(super) fn entries(&self, boot: Option<u64>) -> Vec<Kept> {
         let mut entries: Vec<Kept> = Vec::new();
-        for (&group, &value) in &self.groups {
+        for (group, &value) in self.groups.iter() {
             match entries.last_mut() {
                 Some(last)
                     if last.first + last.groups.len() as u64 == group

@@ -3,18 +3,15 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::ledger::several_begun;
 use super::life::Phase;
 use super::mutation::{Mutant, is};
 use super::work::Ending;
-use super::{Effect, SessionId, Upload, lost};
+use super::{Effect, KeepId, SessionId, Upload, lost};
 use crate::{Millis, Refusal, RefusalCode};
 
 /// Most who wait at a time for what came of one upload to be kept. Twice as many as one sender's connections.
 pub const KEEPS_MAX: usize = 128;
-
-/// One who waits. Numbers are not used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeepId(u64);
 
 #[derive(Clone, Debug)]
 struct Wait {
@@ -138,9 +135,4 @@ impl Upload {
         }
         self.effects.push_back(Effect::Gone(ending));
     }
-}
-
-pub(super) fn several_begun() -> Refusal {
-    let words = "several chunk groups are begun, and only the first of them can be kept";
-    Refusal::new(RefusalCode::InvalidState, words)
 }

@@ -1,15 +1,14 @@
 //! Which bytes of an upload are here, and which of them are kept.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::checked::Checked;
 use super::keeping::Keeping;
-use super::keeps::several_begun;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
 use super::{Found, Held};
 use crate::journal::{ChainingValue, GROUP_BYTES, Ranges, Tail, Tree};
+use crate::sorted::SortedMap;
 use crate::{Digest, Extent, Refusal, RefusalCode};
 
 /// Most separate ranges that an upload may consist of: what is missing between them has to fit one
@@ -27,15 +26,15 @@ pub(super) struct Ledger {
     /// The bytes of whole groups.
     whole: Ranges,
     /// The first bytes of groups that are not whole, as they were when the last grant came back.
-    begun: BTreeMap<u64, Prefix>,
+    begun: SortedMap<u64, Prefix>,
     /// Groups that a body is at.
-    claimed: BTreeSet<u64>,
+    claimed: SortedMap<u64, ()>,
     /// Groups that a body has brought whole, and that are not checked.
-    aside: BTreeSet<u64>,
+    aside: SortedMap<u64, ()>,
     /// What was brought and never found to be what it should be.
     worthless: Ranges,
     /// Whole groups that the journal does not know.
-    unkept: BTreeMap<u64, ChainingValue>,
+    unkept: SortedMap<u64, ChainingValue>,
     /// The begun group that the journal knows: its number, and how many bytes.
     kept_tail: Option<(u64, u64)>,
     /// The bytes that the journal knows.
@@ -57,11 +56,11 @@ impl Ledger {
             size,
             tree: Tree::default(),
             whole: Ranges::default(),
-            begun: BTreeMap::new(),
-            claimed: BTreeSet::new(),
-            aside: BTreeSet::new(),
+            begun: SortedMap::default(),
+            claimed: SortedMap::default(),
+            aside: SortedMap::default(),
             worthless: Ranges::default(),
-            unkept: BTreeMap::new(),
+            unkept: SortedMap::default(),
             kept_tail: None,
             kept: Ranges::default(),
         }
@@ -92,34 +91,34 @@ impl Ledger {
         if self.whole.contains(start) {
             return Err(mismatch("nothing is missing there"));
         }
-        let is_taken = self.claimed.contains(&group) || self.aside.contains(&group);
+        let is_taken = self.claimed.contains(group) || self.aside.contains(group);
         if is_taken && !is(Mutant::LendsTwice) {
             return Err(mismatch("another connection brings these bytes"));
         }
-        let begun = self.begun.get(&group);
+        let begun = self.begun.get(group);
         if start + begun.map_or(0, Prefix::length) != position {
             return Err(mismatch(
                 "bytes have to begin where some are missing, or at a chunk group within",
             ));
         }
-        let left = self.begun.keys().filter(|other| !self.claimed.contains(other)).count();
+        let left = self.begun.keys().filter(|&other| !self.claimed.contains(other)).count();
         let others = self.claimed.len() + left - usize::from(begun.is_some());
         if others >= BEGUN_MAX || self.whole.count() + others >= RANGES_MAX {
             let words = "the upload is in too many pieces";
             return Err(Refusal::new(RefusalCode::TooMany, words));
         }
-        self.claimed.insert(group);
+        self.claimed.insert(group, ());
         Ok(group)
     }
 
     /// The body is not at the group any more. What came of it stays.
     pub(super) fn give_back(&mut self, group: u64) {
-        self.claimed.remove(&group);
+        self.claimed.remove(group);
     }
 
     /// What is here of a group that is not whole.
     pub(super) fn prefix(&self, group: u64) -> Prefix {
-        self.begun.get(&group).cloned().unwrap_or_else(Prefix::new)
+        self.begun.get(group).cloned().unwrap_or_else(Prefix::new)
     }
 
     /// More of a group is here: now so much, and by that all of it where it `is_whole`. One that was begun before its
@@ -130,22 +129,22 @@ impl Ledger {
             return;
         }
         let (_, end) = self.range(group);
-        self.claimed.remove(&group);
-        self.begun.remove(&group);
+        self.claimed.remove(group);
+        self.begun.remove(group);
         self.add(group, end, prefix.value(group));
     }
 
     /// A checked body has brought all of a group, and is at the next.
     pub(super) fn set_aside(&mut self, group: u64) {
-        self.claimed.remove(&group);
-        self.aside.insert(group);
+        self.claimed.remove(group);
+        self.aside.insert(group, ());
     }
 
     /// What a checked body has brought is here. The group that it is at is given back apart.
     pub(super) fn accept(&mut self, checked: Checked) {
         for (group, value) in checked.whole {
-            self.aside.remove(&group);
-            self.begun.remove(&group);
+            self.aside.remove(group);
+            self.begun.remove(group);
             let (_, end) = self.range(group);
             self.add(group, end, value);
         }
@@ -165,7 +164,7 @@ impl Ledger {
             return;
         }
         for group in checked.whole.keys() {
-            self.aside.remove(group);
+            self.aside.remove(*group);
         }
         self.worthless.insert(checked.start, checked.end);
     }
@@ -207,7 +206,7 @@ impl Ledger {
 
     fn bytes_here(&self) -> Ranges {
         let mut here = self.whole.clone();
-        for (group, prefix) in &self.begun {
+        for (group, prefix) in self.begun.iter() {
             let start = group * GROUP_BYTES;
             here.insert(start, start + prefix.length());
         }
@@ -217,8 +216,8 @@ impl Ledger {
     /// What nobody has brought and nobody is bringing.
     pub(super) fn missing(&self) -> Vec<Extent> {
         let mut here = self.bytes_here();
-        for group in self.claimed.iter().chain(&self.aside) {
-            let (start, end) = self.range(*group);
+        for group in self.claimed.keys().chain(self.aside.keys()) {
+            let (start, end) = self.range(group);
             here.insert(start, end);
         }
         here.gaps(self.size)
@@ -241,10 +240,10 @@ impl Ledger {
             let tail = self.kept_tail.filter(|&(known, _)| known == group);
             (group * GROUP_BYTES + tail.map_or(0, |(_, length)| length), end)
         };
-        let groups = self.unkept.keys().map(|&group| unkept(group, self.range(group).1));
+        let groups = self.unkept.keys().map(|group| unkept(group, self.range(group).1));
         let begun = self.begun.iter().filter(|(_, prefix)| prefix.held().is_none());
         let begun =
-            begun.map(|(&group, prefix)| unkept(group, group * GROUP_BYTES + prefix.length()));
+            begun.map(|(group, prefix)| unkept(group, group * GROUP_BYTES + prefix.length()));
         let here = self.bytes_here();
         let worthless = self.worthless.iter().flat_map(|range| here.gaps_within(range));
         groups.chain(begun.filter(|(start, end)| start < end)).chain(worthless).collect()
@@ -258,19 +257,19 @@ impl Ledger {
     /// Whether all of a file of `size` bytes is here, and what of it was held back. The last group of a stream is whole
     /// when the stream is. It stays begun all the same: where the file gets no name, the next session may go on.
     pub(super) fn end(&self, size: u64) -> Option<Option<Held>> {
-        let last = self.begun.first_key_value();
-        let whole_end = last.map_or(size, |(&group, _)| group * GROUP_BYTES);
+        let last = self.begun.first();
+        let whole_end = last.map_or(size, |(group, _)| group * GROUP_BYTES);
         let is_end =
-            |(group, prefix): (&u64, &Prefix)| group * GROUP_BYTES + prefix.length() == size;
+            |(group, prefix): (u64, &Prefix)| group * GROUP_BYTES + prefix.length() == size;
         let is_all =
             self.whole.is_whole(whole_end) && self.begun.len() < 2 && last.is_none_or(is_end);
-        is_all.then(|| last.and_then(|(&group, prefix)| held(group, prefix)))
+        is_all.then(|| last.and_then(|(group, prefix)| held(group, prefix)))
     }
 
     /// The digest of a file that [is all here](Self::end); `None`: it is no longer than a group, and has to be read.
     pub(super) fn root(&self, size: u64) -> Option<Digest> {
         let mut tree = self.tree.clone();
-        for (&group, prefix) in &self.begun {
+        for (group, prefix) in self.begun.iter() {
             tree.insert(group, prefix.value(group));
         }
         tree.root(size)
@@ -285,9 +284,9 @@ impl Ledger {
 
     /// How many bytes of the first begun group the journal does not know.
     pub(super) fn tail_growth(&self) -> u64 {
-        match self.begun.first_key_value() {
+        match self.begun.first() {
             None => 0,
-            Some((&group, prefix)) => match self.kept_tail {
+            Some((group, prefix)) => match self.kept_tail {
                 Some((known, length)) if known == group => prefix.length().saturating_sub(length),
                 _ => prefix.length(),
             },
@@ -299,7 +298,7 @@ impl Ledger {
     /// # Errors
     /// `invalid-state`: there are several.
     pub(super) fn only_begun(&self) -> Result<Option<(u64, u64)>, Refusal> {
-        let begun = self.begun.iter().map(|(&group, prefix)| (group, prefix.length()));
+        let begun = self.begun.iter().map(|(group, prefix)| (group, prefix.length()));
         let mut begun = begun.filter(|&(_, length)| length > 0);
         let first = begun.next();
         if begun.next().is_some() { Err(several_begun()) } else { Ok(first) }
@@ -309,7 +308,7 @@ impl Ledger {
     pub(super) fn knows(&self, (group, length): (u64, u64)) -> bool {
         let is_whole = self.whole.contains(group * GROUP_BYTES);
         let is_tail = |(known, most)| known == group && most >= length;
-        (is_whole && !self.unkept.contains_key(&group)) || self.kept_tail.is_some_and(is_tail)
+        (is_whole && !self.unkept.contains(group)) || self.kept_tail.is_some_and(is_tail)
     }
 
     /// What is to be written into the journal, and is on its way there by this; `None`: it knows everything
@@ -319,12 +318,12 @@ impl Ledger {
         if self.unkept.is_empty() && self.tail_growth() == 0 {
             return None;
         }
-        let first = self.begun.first_key_value();
-        let tail = first.map(|(&group, prefix)| {
+        let first = self.begun.first();
+        let tail = first.map(|(group, prefix)| {
             let (length, value) = (prefix.length(), prefix.value(group));
             Tail { group, length, value }
         });
-        let held = first.and_then(|(&group, prefix)| held(group, prefix));
+        let held = first.and_then(|(group, prefix)| held(group, prefix));
         let groups = if is(Mutant::KeepsTwice) {
             self.unkept.clone()
         } else {
@@ -337,14 +336,14 @@ impl Ledger {
     pub(super) fn kept(&mut self, keeping: Keeping) -> Moved {
         let Keeping { groups, tail, .. } = keeping;
         let mut moved = Moved::default();
-        for &group in groups.keys() {
+        for group in groups.keys() {
             let (start, end) = self.range(group);
             self.kept.insert(start, end);
             moved.kept += end - start;
         }
         // A journal knows one tail: a later one takes the place of the last, and so does its group.
         if let Some((group, length)) = self.kept_tail
-            && (tail.is_some() || groups.contains_key(&group))
+            && (tail.is_some() || groups.contains(group))
         {
             moved.forgotten = length;
             self.kept_tail = None;
@@ -360,7 +359,7 @@ impl Ledger {
 
     /// It could not be written: it is to be tried again.
     pub(super) fn not_kept(&mut self, keeping: Keeping) {
-        self.unkept.extend(keeping.groups);
+        self.unkept.append(keeping.groups);
     }
 }
 
@@ -380,6 +379,11 @@ impl Ledger {
 fn held(group: u64, prefix: &Prefix) -> Option<Held> {
     let bytes = prefix.held().filter(|bytes| !bytes.is_empty())?.to_vec();
     Some(Held { at: group * GROUP_BYTES, bytes })
+}
+
+pub(super) fn several_begun() -> Refusal {
+    let words = "several chunk groups are begun, and only the first of them can be kept";
+    Refusal::new(RefusalCode::InvalidState, words)
 }
 
 fn mismatch(words: &str) -> Refusal {

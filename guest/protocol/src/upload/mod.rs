@@ -74,8 +74,8 @@ use bodies::{Bodies, Left};
 pub use bringing::{Grant, Write};
 pub use checked::{CHECKED_BYTES_MAX, CHECKED_MAX};
 use keeping::Keeping;
+pub use keeps::KEEPS_MAX;
 use keeps::Waits;
-pub use keeps::{KEEPS_MAX, KeepId};
 use ledger::Ledger;
 pub use ledger::{BEGUN_MAX, RANGES_MAX};
 use life::Phase;
@@ -96,6 +96,10 @@ pub struct SessionId(u64);
 /// A body: bytes of one extent, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BodyId(u64);
+
+/// One who waits until all is kept that was here. Numbers are not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeepId(u64);
 
 /// What does not change in the life of an upload.
 #[derive(Clone, Debug)]
@@ -256,7 +260,12 @@ impl Upload {
 
     /// The next thing that others are to hear.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        if effect.is_none() && self.effects.capacity() > 0 {
+            // Thousands of uploads may be open to which nothing happens.
+            self.effects = VecDeque::new();
+        }
+        effect
     }
 
     /// What is to be done where the bytes lie.

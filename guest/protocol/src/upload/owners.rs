@@ -3,18 +3,18 @@
 //! A session is what one connection has of the upload. Of two runs, the one with the higher number gets it.
 //! Whoever loses it is told so and brings nothing more.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::mem;
 
 use super::mutation::{Mutant, is};
 use super::{Claimant, SessionId};
+use crate::sorted::SortedMap;
 use crate::{Digest, Refusal, RefusalCode, ResumeMode};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owners {
     /// With the fault that a session has met, if it has met one.
-    sessions: BTreeMap<SessionId, Option<RefusalCode>>,
+    sessions: SortedMap<SessionId, Option<RefusalCode>>,
     made: u64,
     /// Which run they are of.
     run: u64,
@@ -61,12 +61,12 @@ impl Owners {
 
     /// Whether a session has it.
     pub(super) fn has(&self, session: SessionId) -> bool {
-        self.sessions.contains_key(&session)
+        self.sessions.contains(session)
     }
 
     /// Whether a session has it that has met no fault.
     pub(super) fn is_sound(&self, session: SessionId) -> bool {
-        self.sessions.get(&session).is_some_and(Option::is_none)
+        self.sessions.get(session).is_some_and(Option::is_none)
     }
 
     /// Decides who gets the upload, where a session of `claimant` wants it.
@@ -106,7 +106,7 @@ impl Owners {
 
     /// A session has met a fault; `false`: it has lost the upload, or met one before.
     pub(super) fn fail(&mut self, session: SessionId, code: RefusalCode) -> bool {
-        match self.sessions.get_mut(&session) {
+        match self.sessions.get_mut(session) {
             Some(fault @ None) => {
                 *fault = Some(code);
                 true
@@ -117,7 +117,7 @@ impl Owners {
 
     /// A session is gone: the fault that it had met. `None`: it had lost the upload before.
     pub(super) fn leave(&mut self, session: SessionId) -> Option<Option<RefusalCode>> {
-        self.sessions.remove(&session)
+        self.sessions.remove(session)
     }
 
     /// A session is through; `false`: it had lost the upload before.
@@ -127,7 +127,7 @@ impl Owners {
         size: u64,
         digests: impl IntoIterator<Item = Digest>,
     ) -> bool {
-        if self.sessions.remove(&session).is_none() {
+        if self.sessions.remove(session).is_none() {
             return false;
         }
         let new = || Barrier { size, is_split: false, digests: Vec::new() };
@@ -145,9 +145,9 @@ impl Owners {
     /// Takes the upload from all who have it: those who were not told of a fault before, and whether others
     /// were through.
     pub(super) fn evict(&mut self) -> (Vec<SessionId>, bool) {
-        let sessions = mem::take(&mut self.sessions).into_iter();
-        let told = sessions.filter(|(_, fault)| fault.is_none()).map(|(session, _)| session);
-        (told.collect(), self.barrier.take().is_some())
+        let sessions = mem::take(&mut self.sessions);
+        let told = sessions.iter().filter(|(_, fault)| fault.is_none());
+        (told.map(|(session, _)| session).collect(), self.barrier.take().is_some())
     }
 }
 

@@ -1,151 +1,24 @@
-//! Ends of uploads: the queue of commits, the thread that makes them durable together, and what a
-//! connection waits with.
+//! Ends of uploads: the queue of commits, and the thread that makes them durable together.
 
-use std::fmt;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sandport_protocol::{EntryName, Receipt, Refusal};
-
 use super::copiers::Copiers;
-use super::health::Loss;
-use super::latch::Latch;
-use super::publish::{FileWork, Uncopied, publish};
-use super::stage::StagedFile;
-use super::threads::{is_of_inbox, start_thread};
+use super::publish::{Job, Uncopied, publish};
+use super::threads::{COMMITTER, is_of_inbox, start_thread};
 use super::{Core, Durability};
 
 /// Most commits that share their syncs. A batch is what came while the last one was synced; the bound
 /// keeps the first of it from waiting for too many others.
 const BATCH_MAX: usize = 512;
 
-/// The name of the thread.
-const THREAD: &str = "sandport-inbox";
-
 /// How long receipts of small files may wait in memory when nothing is made durable anyway. Milliseconds. A
 /// crash of the process loses those of the last moment, which costs second copies.
 const FLUSH_MS: u64 = 200;
-
-/// Something that ends an upload.
-pub(super) struct Job {
-    pub(super) work: Work,
-    pub(super) ticket: Ticket,
-}
-
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are files, and one more allocation each costs"
-)]
-pub(super) enum Work {
-    /// Publish a file.
-    File(FileWork),
-    /// Make a folder.
-    Folder(EntryName),
-    /// Say no, in turn.
-    Refused(Refusal),
-}
-
-impl Job {
-    pub(super) fn new(work: Work) -> (Self, Pending) {
-        let (ticket, pending) = Ticket::new();
-        (Self { work, ticket }, pending)
-    }
-}
-
-/// The duty to say how a commit ended.
-pub(super) struct Ticket {
-    end: Arc<End>,
-    /// Of those who wait for the same file.
-    others: Vec<Ticket>,
-}
-
-type Outcome = Result<Receipt, Refusal>;
-
-/// How a commit ended, for all who wait for it.
-struct End {
-    outcome: Latch<Outcome>,
-    /// Whether the operator heard of it.
-    told: AtomicBool,
-}
-
-impl Ticket {
-    pub(super) fn new() -> (Self, Pending) {
-        let end = Arc::new(End { outcome: Latch::new(), told: AtomicBool::new(false) });
-        (Self { end: Arc::clone(&end), others: Vec::new() }, Pending(end))
-    }
-
-    /// From now on `other` ends as this one does.
-    pub(super) fn join(&mut self, other: Self) {
-        self.others.push(other);
-    }
-
-    pub(super) fn resolve(mut self, outcome: Outcome) {
-        for other in std::mem::take(&mut self.others) {
-            other.resolve(outcome.clone());
-        }
-        self.end.outcome.set(outcome);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        // Whatever happened to the committer, nobody waits forever.
-        if self.end.outcome.get().is_none() {
-            self.end.outcome.set(Err(Loss::Thread(THREAD).refusal()));
-        }
-    }
-}
-
-/// A commit on its way. Dropping it does not undo the commit.
-#[derive(Clone)]
-pub struct Pending(Arc<End>);
-
-impl Pending {
-    /// Whether the outcome is known.
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.outcome.get().is_some()
-    }
-
-    /// The outcome, or `None` while it is not known. It stays.
-    pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
-        self.0.outcome.get().cloned()
-    }
-
-    /// Whether the operator is to hear of the outcome from whoever asks: one of all that wait for it,
-    /// since several connections may carry one file.
-    pub(crate) fn take_news(&self) -> bool {
-        !self.0.told.swap(true, Ordering::Relaxed)
-    }
-
-    /// A commit that somebody else makes, and what ends it. It ends as lost where that is dropped.
-    pub(crate) fn begun() -> (Self, impl FnOnce(Outcome)) {
-        let (ticket, pending) = Ticket::new();
-        (pending, |outcome| ticket.resolve(outcome))
-    }
-
-    /// Returns once the outcome is known. In which order commits end is not said.
-    pub async fn ready(&self) {
-        self.0.outcome.wait().await;
-    }
-}
-
-#[cfg(test)]
-impl Pending {
-    /// Whether it is the same commit.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl fmt::Debug for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pending").field(&self.0.outcome.get()).finish()
-    }
-}
 
 /// What the thread of an inbox is asked for.
 pub(super) enum Request {
@@ -155,8 +28,6 @@ pub(super) enum Request {
     Copy(Uncopied),
     /// Write receipts down in a while.
     Flush,
-    /// Remove a staged file.
-    Remove(StagedFile),
     /// Nothing more is asked for, but by who copies.
     Stop,
 }
@@ -173,7 +44,7 @@ impl Committer {
         let (sender, queue) = channel();
         let worker = Worker::new(core, queue, sender.clone());
         // Whoever waits is told when the queue goes.
-        let thread = start_thread(core, THREAD, move || worker.run(), |_| ())?;
+        let thread = start_thread(core, COMMITTER, move || worker.run(), |_| ())?;
         let queue = CommitQueue(Arc::new(RwLock::new(Some(sender))));
         Ok(Self { queue, thread: Some(thread) })
     }
@@ -185,11 +56,6 @@ impl Committer {
     /// As [`CommitQueue::submit`].
     pub(super) fn submit(&self, core: &Core, job: Job) {
         self.queue.submit(core, job);
-    }
-
-    /// Removes a staged file without making the caller wait for the disk.
-    pub(super) fn remove(&self, staged: StagedFile) {
-        self.queue.send(Request::Remove(staged));
     }
 }
 
@@ -216,7 +82,7 @@ impl CommitQueue {
     fn send(&self, request: Request) {
         let sender = self.0.read().unwrap_or_else(PoisonError::into_inner);
         // It fails only if the thread is gone; then the request is dropped, which tells whoever
-        // waits for it, or removes the file here.
+        // waits for it.
         let unsent = match sender.as_ref() {
             Some(sender) => sender.send(request).err(),
             None => None,
@@ -250,7 +116,9 @@ struct Worker {
 
 impl Worker {
     fn new(core: &Arc<Core>, queue: Receiver<Request>, requests: Sender<Request>) -> Self {
-        let (copiers, compaction) = (Copiers::new(requests), CompactionThread::default());
+        // It fails only if this thread is gone; then whoever waits is told.
+        let copied = Arc::new(move |job| drop(requests.send(Request::Do(job))));
+        let (copiers, compaction) = (Copiers::new(copied), CompactionThread::default());
         Self { queue, core: Arc::clone(core), copiers, compaction }
     }
 
@@ -271,7 +139,7 @@ impl Worker {
     #[expect(clippy::disallowed_methods, reason = "the end of the inbox ends it")]
     fn commit_batches(&mut self) {
         while let Ok(first) = self.queue.recv() {
-            // Bounded by requests, so that files to be removed do not keep a batch waiting either.
+            // Bounded by requests, so that files to be copied do not keep a batch waiting either.
             let requests = std::iter::once(first).chain(self.queue.try_iter()).take(BATCH_MAX);
             let mut jobs = Vec::new();
             let mut stops = false;
@@ -280,7 +148,6 @@ impl Worker {
                     Request::Do(job) => jobs.push(job),
                     Request::Copy(uncopied) => self.copiers.copy(&self.core, uncopied),
                     Request::Flush => {}
-                    Request::Remove(staged) => drop(staged),
                     Request::Stop => stops = true,
                 }
             }
@@ -315,7 +182,6 @@ impl Worker {
                 }
                 Ok(Request::Copy(uncopied)) => self.copiers.copy(&self.core, uncopied),
                 Ok(Request::Flush) => wants_flush = true,
-                Ok(Request::Remove(removed)) => drop(removed),
                 Ok(Request::Stop) => self.copiers.close(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

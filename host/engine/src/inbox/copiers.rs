@@ -9,8 +9,7 @@ use std::thread::JoinHandle;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::Core;
-use super::commit::Request;
-use super::publish::Uncopied;
+use super::publish::{Job, Uncopied};
 use super::threads::start_thread;
 
 /// Most threads that copy. All that is for one device goes to the same one: a copy has the same name as every other in
@@ -20,10 +19,13 @@ const COPIERS_MAX: usize = 4;
 /// The name of each thread.
 const THREAD: &str = "sandport-copy";
 
+/// Does the rest with what was copied. Whoever publishes waits for copies as long as there is one of these.
+pub(super) type Copied = Arc<dyn Fn(Job) + Send + Sync>;
+
 /// The threads of an inbox, each of which is started when there is something to copy.
 pub(super) struct Copiers {
-    /// Where what is copied goes; `None`: nothing is copied any more.
-    requests: Option<Sender<Request>>,
+    /// `None`: nothing is copied any more.
+    copied: Option<Copied>,
     /// Never fewer, so that a device stays with its thread.
     threads: Vec<Copier>,
     ending: Vec<JoinHandle<()>>,
@@ -37,9 +39,9 @@ struct Copier {
 }
 
 impl Copiers {
-    /// What they have copied comes as a request to do the rest.
-    pub(super) fn new(requests: Sender<Request>) -> Self {
-        Self { requests: Some(requests), threads: Vec::new(), ending: Vec::new() }
+    /// What they have copied is given to `copied`.
+    pub(super) fn new(copied: Copied) -> Self {
+        Self { copied: Some(copied), threads: Vec::new(), ending: Vec::new() }
     }
 
     /// Has a file copied, or tells whoever waits for it why not.
@@ -47,7 +49,7 @@ impl Copiers {
         let refuse = |uncopied: Uncopied, words: &str| {
             uncopied.refuse(Refusal::new(RefusalCode::Io, words));
         };
-        let Some(requests) = &self.requests else {
+        let Some(copied) = &self.copied else {
             return refuse(uncopied, "the folder of the file was replaced as the inbox closed");
         };
         let device = uncopied.device();
@@ -57,7 +59,7 @@ impl Copiers {
             None if self.threads.len() == COPIERS_MAX => {
                 usize::try_from(device % COPIERS_MAX as u64).unwrap_or(0)
             }
-            None => match Copier::start(core, device, requests.clone()) {
+            None => match Copier::start(core, device, Arc::clone(copied)) {
                 Ok(copier) => {
                     self.threads.push(copier);
                     self.threads.len() - 1
@@ -74,7 +76,7 @@ impl Copiers {
 
     /// Lets the threads end when they have copied what they were given, and each of it has been published.
     pub(super) fn close(&mut self) {
-        self.requests = None;
+        self.copied = None;
         self.ending.extend(self.threads.drain(..).map(|copier| copier.thread));
     }
 
@@ -89,10 +91,10 @@ impl Copiers {
 }
 
 impl Copier {
-    fn start(core: &Arc<Core>, device: u64, requests: Sender<Request>) -> std::io::Result<Self> {
+    fn start(core: &Arc<Core>, device: u64, copied: Copied) -> std::io::Result<Self> {
         let (queue, uncopied) = channel();
         let of_thread = Arc::clone(core);
-        let work = move || copy_all(&of_thread, &uncopied, &requests);
+        let work = move || copy_all(&of_thread, &uncopied, &copied);
         // Whoever waits is told when the queue goes.
         let thread = start_thread(core, THREAD, work, |_| ())?;
         Ok(Self { device, queue, thread })
@@ -100,7 +102,7 @@ impl Copier {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the committer ends both waits, also by its own end")]
-fn copy_all(core: &Arc<Core>, queue: &Receiver<Uncopied>, requests: &Sender<Request>) {
+fn copy_all(core: &Arc<Core>, queue: &Receiver<Uncopied>, copied: &Copied) {
     while let Ok(uncopied) = queue.recv() {
         if let Some(loss) = core.loss() {
             uncopied.refuse(loss.refusal());
@@ -108,8 +110,7 @@ fn copy_all(core: &Arc<Core>, queue: &Receiver<Uncopied>, requests: &Sender<Requ
         }
         let (in_use, released) = channel::<Infallible>();
         if let Some(job) = uncopied.copy(core, in_use) {
-            // It fails only if the committer is gone; then whoever waits is told.
-            drop(requests.send(Request::Do(job)));
+            copied(job);
         }
         // The next copy in the directory has the same name: until the end of this one, nothing comes.
         let _ = released.recv();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sandport_protocol::{Offer, Refusal, RefusalCode};
 
-use super::storage::StorageInbox;
-use super::{Inbox, InboxError, Status, Verdict, Wishes};
+use super::storage::{Answer, StorageInbox};
+use super::{Inbox, InboxError, Status, Upload, Verdict, Wishes};
 use crate::Identity;
 
 /// Where the files of a server go: into a folder, or into a storage of its owner's.
@@ -29,7 +29,7 @@ impl Destination {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
             }
-            Self::Storage(inbox) => inbox.open_as(sender, offer),
+            Self::Storage(inbox) => inbox.open_as(sender, offer).map(Verdict::from),
         }
     }
 
@@ -83,6 +83,16 @@ impl Destination {
         match self {
             Self::Folder(inbox) => inbox.is_of_loss(refusal),
             Self::Storage(_) => false,
+        }
+    }
+}
+
+impl From<Answer> for Verdict {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Stored(receipt) => Self::Stored(receipt),
+            Answer::DigestFirst => Self::DigestFirst,
+            Answer::Accepted(upload) => Self::Accepted(Upload::stored(upload)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, OnceLock};
 
-use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags, Timestamps, XattrFlags};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, Gid, Mode, OFlags, Timestamps, XattrFlags};
 use rustix::io::{Errno, Result};
 
 pub(super) use naming::{FreeName, Publish};
@@ -123,6 +123,13 @@ impl Disk {
         let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes);
     }
 
+    /// Lets the system forget what it holds of a file in memory, as far as it has written that: then it is read from the
+    /// disk. Where it cannot do that, it is left.
+    #[expect(clippy::unused_self, reason = "it is one of the calls that concern the disk")]
+    pub(super) fn forget_cached(&self, file: impl AsFd) {
+        let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+    }
+
     /// Gives the room back that a part of a file takes: it reads as zeros then. Where the file system cannot do
     /// that, it is left.
     #[expect(clippy::unused_self, reason = "it is one of the calls that change the disk")]
@@ -176,6 +183,8 @@ impl Disk {
     #[expect(clippy::disallowed_methods, reason = "it is the one place for it")]
     pub(super) fn sync(&self, step: Step, file: impl AsFd) -> Result<()> {
         self.step(step)?;
+        #[cfg(test)]
+        self.probes.hold(step, Some(file.as_fd()));
         if matches!(step, Step::SyncLog | Step::SyncPartial | Step::SyncJournal) {
             // Their times matter to nobody.
             rustix::fs::fdatasync(&file)?;
@@ -225,6 +234,8 @@ impl Disk {
     /// Removes a file.
     pub(super) fn remove(&self, dir: impl AsFd, name: &str) -> Result<()> {
         self.step(Step::Remove)?;
+        #[cfg(test)]
+        self.probes.hold(Step::Remove, None);
         rustix::fs::unlinkat(dir, name, AtFlags::empty())
     }
 
@@ -232,7 +243,7 @@ impl Disk {
     #[cfg(not(test))]
     #[expect(clippy::unused_self, reason = "tests start the system anew")]
     pub(super) fn boot(&self) -> u64 {
-        super::receipts::boot()
+        super::boot::boot()
     }
 
     /// Whether inode numbers and times stay as they are, as far as they seem to.

@@ -1,6 +1,6 @@
 //! Why an inbox cannot be used, and how a system error becomes a refusal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use sandport_protocol::NameError;
@@ -204,6 +204,21 @@ pub(super) fn failure(errno: Errno, subject: Subject) -> Failure {
         | Errno::SPIPE
         | Errno::MLINK => Failure::Unsupported,
         _ => Failure::Other,
+    }
+}
+
+/// The error for a system call that failed on `path`, of who does not want to write.
+pub(super) fn failed_to_look(doing: &'static str, path: &Path, errno: Errno) -> InboxError {
+    InboxError::Io { doing, path: path.to_path_buf(), source: std::io::Error::from(errno) }
+}
+
+/// The error for a system call that failed on `path`.
+pub(super) fn failed(doing: &'static str, path: &Path, errno: Errno) -> InboxError {
+    let path = path.to_path_buf();
+    let source = std::io::Error::from(errno);
+    match errno {
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => InboxError::NotWritable { path, source },
+        _ => InboxError::Io { doing, path, source },
     }
 }
 

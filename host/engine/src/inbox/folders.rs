@@ -2,10 +2,9 @@
 //! together at its end.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -16,42 +15,6 @@ use super::tree::{self, Folder, Obstacle};
 
 /// Most folders that are synced one by one; with more, one `syncfs` does it.
 const FOLDER_SYNCS_MAX: usize = 8;
-
-/// How long the folder of the last file serves for the next one, where each file is a batch of its own.
-/// A tree of small files saves a look-up for each. It is as long as a batch that syncs takes: a folder
-/// that someone moves away should not get new files. Milliseconds.
-pub(super) const RECENT_MS: u64 = 5;
-
-/// The folder beneath the inbox that was opened last, by its path, and when.
-#[derive(Default)]
-pub(super) struct RecentFolder(Mutex<Option<(String, Arc<OwnedFd>, Instant)>>);
-
-impl RecentFolder {
-    fn get(&self, path: &str) -> Option<Arc<OwnedFd>> {
-        match &*self.recent() {
-            Some((at, folder, since))
-                if at == path && since.elapsed() < Duration::from_millis(RECENT_MS) =>
-            {
-                Some(Arc::clone(folder))
-            }
-            _ => None,
-        }
-    }
-
-    fn set(&self, path: &str, folder: &Folder<'_>) {
-        if let Folder::Below(folder) = folder {
-            *self.recent() = Some((path.to_owned(), Arc::clone(folder), Instant::now()));
-        }
-    }
-
-    fn forget(&self) {
-        *self.recent() = None;
-    }
-
-    fn recent(&self) -> MutexGuard<'_, Option<(String, Arc<OwnedFd>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 pub(super) struct Folders<'a> {
     core: &'a Core,
@@ -91,7 +54,7 @@ impl<'a> Folders<'a> {
             return Ok(folder.clone());
         }
         if !self.durable
-            && let Some(folder) = self.core.recent_folder.get(path)
+            && let Some(folder) = self.core.recent_folders.get(path)
         {
             return Ok(Folder::Below(folder));
         }
@@ -123,8 +86,8 @@ impl<'a> Folders<'a> {
                 self.open.clear();
             }
             self.open.insert(path.to_owned(), folder.clone());
-        } else {
-            self.core.recent_folder.set(path, &folder);
+        } else if let Folder::Below(folder) = &folder {
+            self.core.recent_folders.set(path, Arc::clone(folder));
         }
         Ok(folder)
     }
@@ -157,7 +120,7 @@ impl<'a> Folders<'a> {
     /// Opens all folders anew from here on.
     pub(super) fn forget(&mut self) {
         self.open.clear();
-        self.core.recent_folder.forget();
+        self.core.recent_folders.forget();
     }
 
     /// Makes all new entries durable, and those of earlier batches where that failed.

@@ -1,19 +1,18 @@
 //! Whether the inbox as a whole can go on: it may have been removed, unmounted or made read-only under the
 //! server, and a thread of it may have panicked. That is the matter of the operator, said once, and not of each file that meets it.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
+use sandport_protocol::Refusal;
 use sandport_protocol::inbox::{Failure, no_folder};
-use sandport_protocol::{Refusal, RefusalCode};
 
 use super::error::{Subject, failure};
 use super::layout::Layout;
+use super::loss::Loss;
 use super::tree::{self, Obstacle};
 use super::{Core, Inbox, InboxError};
 
@@ -24,41 +23,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The name of a file in staging that is made to see whether one can be. No staged file is called so, and what
 /// a crash leaves of it goes with them.
 const PROBE: &str = "probe";
-
-/// Why the inbox cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
-    /// It was removed or unmounted.
-    Gone,
-    /// It may not be written.
-    Closed(Errno),
-    /// This thread of it has panicked.
-    Thread(&'static str),
-}
-
-impl Loss {
-    /// What senders are told.
-    pub(super) fn refusal(self) -> Refusal {
-        match self {
-            Self::Gone => Failure::Gone.refusal("write to the inbox", &Errno::NOENT),
-            Self::Closed(errno) => {
-                failure(errno, Subject::Content).refusal("write to the inbox", &errno)
-            }
-            Self::Thread(_) => Refusal::new(RefusalCode::Io, "the inbox has stopped"),
-        }
-    }
-
-    /// What the operator is told.
-    fn error(self, dir: &Path) -> InboxError {
-        match self {
-            Self::Gone => InboxError::Gone { dir: dir.to_path_buf() },
-            Self::Closed(errno) => {
-                InboxError::NotWritable { path: dir.to_path_buf(), source: io::Error::from(errno) }
-            }
-            Self::Thread(thread) => InboxError::Stopped { dir: dir.to_path_buf(), thread },
-        }
-    }
-}
 
 impl Core {
     /// What a sender is told where the inbox could not `doing`. If that is because of the inbox as a whole, it

@@ -21,9 +21,9 @@ use sandport_protocol::RESERVED_NAME;
 use sandport_protocol::inbox::{LAYOUT_FILE, LAYOUT_VERSION};
 
 use super::disk::{Disk, Step};
-use super::error::InboxError;
+use super::error::{InboxError, failed, failed_to_look};
 use super::modes;
-use super::partial;
+use super::partial_files;
 use super::placement::Whereabouts;
 use super::publish;
 use super::tree;
@@ -75,9 +75,9 @@ impl Layout {
         unpublished.add(&staging);
         publish::remove_copies(&root, &staging, &mut unpublished);
         clean(&staging, &state_path.join("staging"))?;
-        let (partials, made_partials) = open_own(&state, &state_path, partial::FOLDER)?;
+        let (partials, made_partials) = open_own(&state, &state_path, partial_files::FOLDER)?;
         unpublished.add(&partials);
-        partial::clean(&partials, &state_path.join(partial::FOLDER))?;
+        partial_files::clean(&partials, &state_path.join(partial_files::FOLDER))?;
 
         for folder in [&state, &staging, &partials] {
             // Where the kernel does not tell, publishing does.
@@ -316,19 +316,4 @@ fn clean(staging: &OwnedFd, path: &Path) -> Result<(), InboxError> {
 #[cfg_attr(test, track_caller)]
 fn sync(disk: &Disk, file: &OwnedFd, path: &Path) -> Result<(), InboxError> {
     disk.sync(Step::SyncLayout, file).map_err(|errno| failed("sync", path, errno))
-}
-
-/// The error for a system call that failed on `path`, of who does not want to write.
-pub(super) fn failed_to_look(doing: &'static str, path: &Path, errno: Errno) -> InboxError {
-    InboxError::Io { doing, path: path.to_path_buf(), source: io::Error::from(errno) }
-}
-
-/// The error for a system call that failed on `path`.
-pub(super) fn failed(doing: &'static str, path: &Path, errno: Errno) -> InboxError {
-    let path = path.to_path_buf();
-    let source = io::Error::from(errno);
-    match errno {
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => InboxError::NotWritable { path, source },
-        _ => InboxError::Io { doing, path, source },
-    }
 }

@@ -7,8 +7,11 @@
 //! Staging and hashing happen in the caller's thread ([`Body::write`]). Unless the durability is
 //! [`Durability::None`], files are synced and published in one thread of the inbox, which takes whatever
 //! commits are queued as a batch; [`Pending`] tells the outcome. What uploads that can be resumed have
-//! so far is made durable by a second one, and others copy what cannot be moved to its folder.
+//! so far is made durable by others, and others still copy what cannot be moved to its folder, and remove what nobody
+//! needs.
 
+mod admission;
+mod boot;
 mod capabilities;
 pub mod care;
 mod commit;
@@ -23,19 +26,28 @@ mod folders;
 mod health;
 mod latch;
 mod layout;
+mod loss;
 mod modes;
+mod offers;
 mod options;
 mod partial;
+mod partial_files;
 mod placement;
+mod plan;
 mod publish;
 mod receipts;
+mod recent;
 mod recognition;
+mod removal;
+mod runtime;
 mod space;
 mod stage;
 mod storage;
 mod threads;
+mod ticket;
 mod transient;
 mod tree;
+mod twice;
 mod unnamed;
 mod unpublished;
 mod upload;
@@ -43,20 +55,14 @@ mod usage;
 mod wishes;
 
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
-use rustix::fs::Stat;
-use sandport_protocol::inbox::{
-    self as rules, taken, taken_by_other, taken_by_other_name, too_large,
-};
-use sandport_protocol::journal::Notes;
-use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode, Resume};
+use sandport_protocol::{EntryName, Receipt};
 
 pub use capabilities::Limitation;
-pub use commit::Pending;
 pub use comparison::Comparison;
 pub(crate) use destination::Destination;
 pub use error::InboxError;
@@ -66,35 +72,30 @@ pub use partial::Status;
 pub use sandport_protocol::inbox::Conflict;
 pub(crate) use storage::StorageInbox;
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
+pub use ticket::Pending;
 pub use upload::{Body, Upload, UploadWatch};
 pub use usage::Quota;
 pub use wishes::{KEY_BYTES_MAX, Wishes};
 
 use capabilities::Capabilities;
-use commit::{Committer, Job, Work};
+use commit::Committer;
 use comparison::Comparisons;
 use disk::nameless::Naming;
 use disk::{Disk, FreeName};
 use expiry::Expiry;
-use folders::RecentFolder;
-use health::Loss;
 use latch::Latch;
 use layout::Layout;
+use loss::Loss;
 use modes::Inheritances;
-use partial::{Asked, Directory, Opened, Partials, Pool};
-use receipts::{Receipts, Record};
-use recognition::{Recognition, Seen};
-use space::{Claim, Space};
+use partial::{Directory, Partials, RemovedJournals};
+use publish::{Job, Work};
+use receipts::Receipts;
+use recent::Recent;
+use recognition::Recognition;
+use runtime::{Pool, Runtime};
+use space::Space;
 use stage::LostTimes;
-use transient::Transient;
-use upload::Plan;
-use usage::{Reservation, Usage};
-
-use crate::Identity;
-
-/// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
-/// is checked when the file is published in any case; for a small file, that is early enough.
-const PATH_CHECK_BYTES_MIN: u64 = 64 * 1024;
+use usage::Usage;
 
 /// A folder that receives files. Cloning gives another handle to the same one.
 ///
@@ -140,10 +141,13 @@ struct Core {
     space: Space,
     /// Uploads that can be resumed: those that give way when there is no space.
     partials: OnceLock<Weak<Partials>>,
+    /// The threads that remove files, as long as there are any.
+    runtime: OnceLock<Arc<dyn Runtime>>,
+    removed_journals: RemovedJournals,
     /// Tells this boot of the system from others; 0: not known.
     boot: u64,
-    /// Where nothing is synced: where the last file went.
-    recent_folder: RecentFolder,
+    /// Where nothing is synced: where the last files went.
+    recent_folders: Recent<Arc<OwnedFd>>,
     /// How files do without a name until they are whole; `None`: they have one in staging.
     naming: Option<Naming>,
     /// How many staged files there were; it makes their names.
@@ -212,7 +216,7 @@ impl Inbox {
         let state_path = dir.join(sandport_protocol::RESERVED_NAME);
         let (staging, partials) = (layout.staging.as_fd(), layout.partials.as_fd());
         let capabilities = capabilities::probe(&disk, staging, partials)
-            .map_err(|errno| layout::failed("move files in", &state_path, errno))?;
+            .map_err(|errno| error::failed("move files in", &state_path, errno))?;
         disk.set_free_name(capabilities.free_name);
         let limitations = capabilities.limitations(capabilities::mounts(dir));
         let recognition = Recognition::of(root, Some(capabilities.attributes_stable));
@@ -247,8 +251,10 @@ impl Inbox {
             usage,
             space: Space::default(),
             partials: OnceLock::new(),
+            runtime: OnceLock::new(),
+            removed_journals: RemovedJournals::default(),
             boot,
-            recent_folder: RecentFolder::default(),
+            recent_folders: Recent::default(),
             naming,
             staged_count: AtomicU64::new(0),
             left_staged: AtomicBool::new(false),
@@ -276,6 +282,7 @@ impl Inbox {
             }
         });
         let pool = pool.map_err(no_thread)?;
+        let _ = core.runtime.set(pool.runtime());
         let volume = Directory::new(&core);
         let partials = Partials::new(volume, pool.runtime(), &core.options, core.boot);
         let _ = core.partials.set(Arc::downgrade(&partials));
@@ -297,145 +304,6 @@ impl Inbox {
     /// The settings.
     pub fn options(&self) -> &InboxOptions {
         &self.handle.core.options
-    }
-
-    /// Answers an offer of `sender`. On the thread of the caller it does not wait for the disk beyond looking names
-    /// up, and making folders where nothing is durable. The journal of an upload that is resumed is read by threads
-    /// of the inbox, with up to a megabyte of its data.
-    ///
-    /// # Errors
-    ///
-    /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
-    /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
-    pub async fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_with(sender, offer, &Wishes::default()).await
-    }
-
-    /// The same, where more is wanted than an offer says. An upload that is accepted with a new key is kept when this
-    /// returns.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
-    /// not. `too-many`: `sender` has very many uploads with keys of which nothing came.
-    pub async fn open_with(
-        &self,
-        sender: &Identity,
-        offer: &Offer,
-        wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
-        self.check_health()?;
-        let made = wishes.make_key(offer)?;
-        match offer.kind {
-            EntryKind::File => self.open_file(sender, offer, made, wishes).await,
-            EntryKind::Directory => self.open_folder(offer).await,
-            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
-        }
-    }
-
-    /// `made`: the key that the inbox has made for it.
-    async fn open_file(
-        &self,
-        sender: &Identity,
-        offer: &Offer,
-        made: Option<Resume>,
-        wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
-        let core = &self.handle.core;
-        let name = match &offer.name {
-            Some(name) => EntryName::parse(name)?,
-            None => self.name_for_unnamed()?,
-        };
-        if offer.name.is_some()
-            && let Some(verdict) = core.already_here(sender, &name, offer)
-        {
-            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
-                self.handle.partials.discard_left(sender, resume);
-            }
-            return Ok(verdict);
-        }
-        let size_max = core.options.size_max;
-        if let (Some(size), Some(most)) = (offer.size, size_max)
-            && size > most
-        {
-            return Err(too_large(size_max));
-        }
-        core.check_name(&name)?;
-        core.check_path(sender, &name, offer.size)?;
-        let copy = core.bytes_of_copy(&name, offer.size);
-        let plan = Plan {
-            identity: sender.clone(),
-            name,
-            size: offer.size,
-            digest: offer.digest,
-            modified_ns: offer.modified_ns,
-            executable: offer.executable,
-            copy,
-        };
-        let resumable = || self.handle.partials.resumable(sender, offer);
-        if let Some(resume) = made.or_else(resumable) {
-            let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
-            let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
-            let asked = Asked { plan, is_named, resume, notes, begins };
-            return self.open_resumable(offer, asked).await;
-        }
-        if wishes.existing {
-            return Err(partial::unknown());
-        }
-        let bytes = plan.with_copy(offer.size);
-        core.check_space(bytes, None)?;
-        let reservation = core.reserve_soon(sender, offer.size).await?;
-        core.check_new_folders(plan.name.parent()).await?;
-        let claim = Claim::of_transient(core, bytes);
-        let upload = Transient::new(self, core, plan, reservation, claim);
-        Ok(Verdict::Accepted(Upload::transient(upload)))
-    }
-
-    /// An offer with a key that leads to an upload, or is to.
-    async fn open_resumable(&self, offer: &Offer, asked: Asked) -> Result<Verdict, Refusal> {
-        let Handle { core, partials, .. } = &*self.handle;
-        let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
-        core.check_new_folders(plan.name.parent()).await?;
-        let published = |name: &EntryName| {
-            // Under its made-up name, which the sender does not know.
-            core.already_here(&plan.identity, name, offer)
-        };
-        let news = core.usage.as_ref().map(|usage| usage.count_news());
-        let opened = match (partials.open(asked.clone(), &published).await, news) {
-            (Err(refusal), Some(Some(news))) if refusal.code == RefusalCode::InsufficientSpace => {
-                news.await;
-                partials.open(asked, &published).await
-            }
-            (opened, _) => opened,
-        };
-        Ok(match opened? {
-            Opened::Session(session) => {
-                // Who finds it lost tells those that hold an upload by then.
-                self.check_health()?;
-                let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
-                if let Err(refusal) = session.claim().check(plan.with_copy(missing)) {
-                    // What is here of a stream stays: its sender has not lost anything so far.
-                    if offer.size.is_some() {
-                        session.fail(&refusal);
-                    }
-                    return Err(refusal);
-                }
-                if session.keeps_empty()
-                    && let Some(size) = offer.size
-                {
-                    session.set_size(size)?;
-                }
-                // Whoever is told the key finds the upload, whatever happens from now on.
-                if is_new && let Err(refusal) = session.keep().ready().await {
-                    session.discard();
-                    return Err(refusal);
-                }
-                Verdict::Accepted(Upload::resumable(self, session))
-            }
-            Opened::Committing(pending) => Verdict::Making(pending),
-            Opened::DigestFirst => Verdict::DigestFirst,
-            Opened::Published(verdict) => verdict,
-        })
     }
 
     /// What does the same as [`Self::submit`] and does not keep the inbox open.
@@ -466,28 +334,6 @@ impl Inbox {
     fn submit(&self, job: Job) {
         self.handle.committer.submit(&self.handle.core, job);
     }
-
-    async fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
-        let Some(name) = &offer.name else {
-            return Err(rules::folder_without_name());
-        };
-        let name = EntryName::parse(name)?;
-        let core = &self.handle.core;
-        core.check_name(&name)?;
-        core.check_new_folders(Some(name.as_str())).await?;
-        let (job, pending) = Job::new(Work::Folder(name));
-        self.handle.committer.submit(&self.handle.core, job);
-        // Also where it is made by now: the operator hears of each from whoever takes the outcome.
-        Ok(Verdict::Making(pending))
-    }
-
-    fn name_for_unnamed(&self) -> Result<EntryName, Refusal> {
-        match &self.handle.classic_name {
-            Some(name) => Ok(name.clone()),
-            None => unnamed::made_up_name()
-                .ok_or_else(|| Refusal::new(RefusalCode::Io, "the inbox could not make up a name")),
-        }
-    }
 }
 
 impl Core {
@@ -508,89 +354,6 @@ impl Core {
         let synced = self.disk.sync_all(&self.layout.root);
         let failures = u64::from(synced.is_err());
         (synced, self.sync_failures.fetch_add(failures, Ordering::Relaxed) + failures)
-    }
-
-    /// Room in the quota, where there is one.
-    fn reserve(
-        &self,
-        sender: &Identity,
-        size: Option<u64>,
-    ) -> Result<Option<Reservation>, Refusal> {
-        self.usage.as_ref().map(|usage| usage.reserve(sender, size.unwrap_or(0))).transpose()
-    }
-
-    /// The same, where a count is waited for and no thread waits.
-    async fn reserve_soon(
-        &self,
-        sender: &Identity,
-        size: Option<u64>,
-    ) -> Result<Option<Reservation>, Refusal> {
-        let Some(usage) = &self.usage else { return Ok(None) };
-        usage.counted(|| self.reserve(sender, size)).await
-    }
-
-    /// The verdict on a file that this sender has stored before and that is still as it was.
-    fn already_here(
-        self: &Arc<Self>,
-        sender: &Identity,
-        name: &EntryName,
-        offer: &Offer,
-    ) -> Option<Verdict> {
-        let fits = |record: &Record| rules::fits(offer, record);
-        let root = self.layout.root.as_fd();
-        let found = self.receipts.find(root, sender, name, fits)?;
-        Some(match offer.digest {
-            Some(_) if found.is_certain => {
-                Verdict::Stored(rules::receipt(&found.name, &found.record))
-            }
-            Some(_) => Verdict::Comparing(Comparison::begin(self, found)),
-            None => Verdict::DigestFirst,
-        })
-    }
-
-    /// Refuses what needs more new folders at `path` than the quota allows.
-    async fn check_new_folders(&self, path: Option<&str>) -> Result<(), Refusal> {
-        let Some(usage) = &self.usage else { return Ok(()) };
-        let missing = tree::missing(self.layout.root.as_fd(), path)
-            .map_err(|obstacle| self.refusal_of_path(obstacle))?;
-        match missing {
-            0 => Ok(()),
-            // Given back at once: it is asked again when they are made.
-            missing => usage.counted(|| usage.reserve_folders(missing).map(drop)).await,
-        }
-    }
-
-    /// Refuses early what could not be published under its name.
-    fn check_path(
-        &self,
-        sender: &Identity,
-        name: &EntryName,
-        size: Option<u64>,
-    ) -> Result<(), Refusal> {
-        let refuse = self.options.conflict == Conflict::Refuse;
-        if !refuse && size.is_some_and(|size| size < PATH_CHECK_BYTES_MIN) {
-            return Ok(());
-        }
-        let failed = |obstacle| self.refusal_of_path(obstacle);
-        match tree::look_up(self.layout.root.as_fd(), name).map_err(failed)? {
-            Some(_) if refuse => Err(taken()),
-            Some(stat) if self.is_other_name(name, &stat).map_err(failed)? => {
-                Err(taken_by_other_name())
-            }
-            Some(stat) if self.is_foreign(sender, name, &stat) => Err(taken_by_other()),
-            _ => self.check_folder(name, size),
-        }
-    }
-
-    /// Whether what has the name is a file that is not to be replaced by this sender: another has sent it.
-    fn is_foreign(&self, sender: &Identity, name: &EntryName, stat: &Stat) -> bool {
-        self.options.conflict == Conflict::Replace
-            && self.owner(name, stat).is_some_and(|owner| owner != *sender)
-    }
-
-    /// Whose the file with this status is that has the name; `None`: there is no record of it as it is.
-    fn owner(&self, name: &EntryName, stat: &Stat) -> Option<Identity> {
-        self.receipts.owner(name.as_str(), &Seen::from(stat))
     }
 }
 

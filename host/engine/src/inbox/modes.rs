@@ -7,16 +7,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rustix::fs::Gid;
 use rustix::io::Result;
 
 use super::Core;
 use super::disk::Disk;
-use super::folders::RECENT_MS;
 use super::placement::Place;
-use super::stage::StagedFile;
+use super::recent::Recent;
 use super::tree;
 
 /// The attribute with the default ACL of a folder.
@@ -73,77 +71,55 @@ impl Inheritance {
     }
 }
 
-/// What the folder of the last file had to inherit, for the next one.
+/// What the folders of the last files had to inherit, for the next ones.
 #[derive(Default)]
 pub(super) struct Inheritances {
-    recent: Mutex<Option<Recent>>,
+    recent: Recent<Destination>,
     /// What was asked about last, and whether this user can give a file that.
     tried: Mutex<Option<(Arc<Inheritance>, bool)>>,
 }
 
-struct Recent {
-    parent: String,
-    inheritance: Option<Arc<Inheritance>>,
-    /// As seen from staging.
-    place: Place,
-    since: Instant,
-}
-
-impl Core {
-    /// What a file inherits in the folder `parent`. One that does not exist yet will itself inherit from the one
-    /// above it.
-    pub(super) fn inheritance(&self, parent: Option<&str>) -> Option<Arc<Inheritance>> {
-        self.of_recent(parent, |recent| recent.inheritance.clone()).flatten()
-    }
-
-    /// Whether a file has to be copied into the folder `parent`, as far as can be told.
-    pub(super) fn is_copied_into(&self, parent: Option<&str>) -> bool {
-        self.of_recent(parent, |recent| recent.place != Place::Here).unwrap_or(false)
-    }
-
-    /// Whether a file has to be copied into the folder `parent` on the disk that it is staged on, as far as can be
-    /// told before there is a file: then it takes its room twice.
-    pub(super) fn takes_room_twice(self: &Arc<Self>, parent: Option<&str>) -> bool {
-        let known = self.of_recent(parent, |recent| (recent.place, recent.inheritance.clone()));
-        match known {
-            Some((Place::Here, Some(inheritance))) => !self.can_give(&inheritance),
-            Some((Place::OtherMount, _)) => true,
-            Some((Place::Here | Place::OtherDisk, _)) | None => false,
-        }
-    }
-
-    /// Whether this user can give a staged file what it inherits: tried, since group, capabilities, user namespace
-    /// and file system decide.
-    fn can_give(self: &Arc<Self>, inheritance: &Arc<Inheritance>) -> bool {
-        let mut tried = self.inheritances.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, can_give)) = &*tried
+impl Inheritances {
+    /// Whether this user can give that to a file: as it was last, or as `tried` finds; `None`: it cannot be tried, and
+    /// the upload will tell.
+    pub(super) fn can_give(
+        &self,
+        inheritance: &Arc<Inheritance>,
+        tried: impl FnOnce() -> Option<bool>,
+    ) -> bool {
+        let mut known = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, can_give)) = &*known
             && of == inheritance
         {
             return *can_give;
         }
-        // Where no file can be made, the upload will tell.
-        let Ok(mut file) = StagedFile::create(self) else { return true };
-        file.inherit(inheritance);
-        let can_give = !file.needs_copy();
-        *tried = Some((Arc::clone(inheritance), can_give));
+        let Some(can_give) = tried() else { return true };
+        *known = Some((Arc::clone(inheritance), can_give));
         can_give
     }
+}
 
-    fn of_recent<T>(&self, parent: Option<&str>, of: impl FnOnce(&Recent) -> T) -> Option<T> {
+/// Where files for a folder go.
+#[derive(Clone)]
+pub(super) struct Destination {
+    /// As seen from staging.
+    pub(super) place: Place,
+    /// What they inherit there. A folder that does not exist yet will itself inherit from the one above it.
+    pub(super) inheritance: Option<Arc<Inheritance>>,
+}
+
+impl Core {
+    /// Where files for the folder `parent` go; `None`: that cannot be told, and is when one is published.
+    pub(super) fn goes_to(&self, parent: Option<&str>) -> Option<Destination> {
         let path = parent.unwrap_or_default();
-        let mut recent = self.inheritances.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(recent) = &*recent
-            && recent.parent == path
-            && recent.since.elapsed() < Duration::from_millis(RECENT_MS)
-        {
-            return Some(of(recent));
+        if let Some(recent) = self.inheritances.recent.get(path) {
+            return Some(recent);
         }
-        // What is in the way is said when the file is published.
         let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
         let inheritance = Inheritance::of(&folder).map(Arc::new);
-        let (parent, since) = (path.to_owned(), Instant::now());
-        let place = self.place(&folder);
-        Some(of(recent.insert(Recent { parent, inheritance, place, since })))
+        let destination = Destination { place: self.place(&folder), inheritance };
+        self.inheritances.recent.set(path, destination.clone());
+        Some(destination)
     }
 }
 

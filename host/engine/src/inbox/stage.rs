@@ -15,10 +15,23 @@ use super::Core;
 use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::modes::Inheritance;
-use super::partial::PublishEnd;
+use super::space::BeingFreed;
 use super::tree::Folder;
 
-/// A staged file. Dropping it removes it, unless it was published.
+/// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
+pub(super) trait PublishEnd: Send + Sync {
+    /// It is certain that the file has its name, or that nobody needs it: nobody who comes from now on is answered by
+    /// this commit.
+    fn is_decided(&mut self);
+
+    /// The file has its name, or nobody needs it.
+    fn published(self: Box<Self>);
+
+    /// The disk has failed: nobody is to go on with what it was given since the last watermark.
+    fn lost(self: Box<Self>, fault: &Refusal);
+}
+
+/// A staged file. Dropping it has it removed, unless it was published, and does not wait for that.
 pub(super) struct StagedFile {
     core: Arc<Core>,
     name: Name,
@@ -28,8 +41,10 @@ pub(super) struct StagedFile {
     /// Whether its one descriptor saw all of its writes.
     whole: bool,
     published: bool,
+    /// How much was written into it.
+    bytes: u64,
     /// Where it is the data of an upload that can be resumed: who hears what became of it.
-    partial: Option<PublishEnd>,
+    partial: Option<Box<dyn PublishEnd>>,
     /// How many syncs of everything had failed when its first byte was still to come.
     failures_before: u64,
     /// It was such data, and is not to be removed: it stays, or is gone.
@@ -79,6 +94,7 @@ impl StagedFile {
             data: None,
             whole: true,
             published: false,
+            bytes: 0,
             partial: None,
             failures_before: core.sync_failures.load(Ordering::Relaxed),
             is_left: false,
@@ -93,7 +109,7 @@ impl StagedFile {
         name: String,
         data: Option<Arc<OwnedFd>>,
         failures_before: u64,
-        end: PublishEnd,
+        end: Box<dyn PublishEnd>,
     ) -> Self {
         let mut staged = Self::new(core, Name::Given(name), None);
         (staged.whole, staged.data) = (data.is_some(), data);
@@ -104,15 +120,20 @@ impl StagedFile {
 
     /// Nobody needs it: it goes when it is dropped, also where it could be resumed.
     pub(super) fn is_superfluous(&mut self) {
-        if let Some(end) = self.partial.take() {
-            // First: when it is forgotten, somebody else may make a file of that name.
-            if let Name::Given(name) = &self.name
-                && let Err(errno) = self.core.disk.remove(&self.core.layout.partials, name)
-            {
-                tracing::warn!(error = %errno, name, "could not remove a partial file");
-            }
-            end.published();
+        if let Some(mut end) = self.partial.take() {
             self.is_left = true;
+            let Name::Given(name) = &self.name else { return end.published() };
+            end.is_decided();
+            let (core, name) = (Arc::clone(&self.core), name.clone());
+            let freed = BeingFreed::new(&core, self.bytes);
+            self.core.remove_later(move || {
+                // First: when it is forgotten, somebody else may make a file of that name.
+                if let Err(errno) = core.disk.remove(&core.layout.partials, &name) {
+                    tracing::warn!(error = %errno, name, "could not remove a partial file");
+                }
+                drop(freed);
+                end.published();
+            });
         }
     }
 
@@ -125,6 +146,7 @@ impl StagedFile {
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
         let core = Arc::clone(&self.core);
         core.disk.write(Step::Write, self.open()?, bytes, offset)?;
+        self.bytes = self.bytes.max(offset + bytes.len() as u64);
         self.close_if_many();
         Ok(())
     }
@@ -137,6 +159,7 @@ impl StagedFile {
             tv_nsec: modified_ns.rem_euclid(NS_PER_S),
         });
         let stat = core.give_attributes(self.open()?, modified, executable)?;
+        self.bytes = u64::try_from(stat.st_size).unwrap_or(0);
         self.close_if_many();
         Ok(stat)
     }
@@ -260,16 +283,39 @@ impl StagedFile {
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        self.drop_descriptor();
-        if self.partial.take().is_some() || self.is_left {
-            return;
+        let stays = self.partial.is_some() || self.is_left || self.published;
+        let core = Arc::clone(&self.core);
+        match &mut self.name {
+            Name::Given(name) if !stays => {
+                let name = std::mem::take(name);
+                self.drop_descriptor();
+                let freed = BeingFreed::new(&core, self.bytes);
+                self.core.remove_later(move || {
+                    core.remove_staged(&name);
+                    drop(freed);
+                });
+            }
+            // It goes with its descriptor.
+            Name::None(_) if !stays => {
+                if let Some(file) = self.file.take() {
+                    let freed = BeingFreed::new(&core, self.bytes);
+                    self.core.remove_later(move || {
+                        drop((file, freed));
+                        core.files_open.fetch_sub(1, Ordering::Relaxed);
+                    });
+                }
+            }
+            Name::Given(_) | Name::None(_) => self.drop_descriptor(),
         }
-        if !self.published
-            && let Name::Given(name) = &self.name
-            && let Err(errno) = self.core.disk.remove(self.dir(), name)
+    }
+}
+
+impl Core {
+    fn remove_staged(&self, name: &str) {
+        if let Err(errno) = self.disk.remove(&self.layout.staging, name)
             && errno != Errno::NOENT
-            && self.core.loss().is_none()
-            && !self.core.left_staged.swap(true, Ordering::Relaxed)
+            && self.loss().is_none()
+            && !self.left_staged.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
                 error = %errno,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::Core;
-use super::health::Loss;
+use super::loss::Loss;
+
+/// The name of the thread that publishes.
+pub(super) const COMMITTER: &str = "sandport-inbox";
 
 thread_local! {
     static IS_OF_INBOX: Cell<bool> = const { Cell::new(false) };

@@ -5,21 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
-use super::commit::{Job, Pending, Work};
 use super::latch::Latch;
-use super::partial::Room;
-use super::publish::FileWork;
+use super::plan::Plan;
+use super::publish::{FileWork, Job, Work};
 use super::receipts;
-use super::space::{Claim, FLOOR_STEP_BYTES};
+use super::space::{Claim, FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
-use super::upload::Plan;
+use super::ticket::Pending;
 use super::usage::Reservation;
 use super::{Core, Inbox};
-
-/// From which size on a discarded file is removed by the thread of the inbox and not by the one that
-/// discards. Bytes. A file system that frees gigabytes takes a moment that other connections would wait
-/// for.
-const REMOVED_ELSEWHERE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// One file on its way in. Dropping it discards what was staged.
 pub(super) struct Transient {
@@ -42,6 +36,7 @@ struct Receiving {
 }
 
 /// Where it lies, and the room that it takes there.
+#[derive(Default)]
 struct Stage {
     /// Made with the first byte.
     staged: Option<StagedFile>,
@@ -51,6 +46,8 @@ struct Stage {
     claim: Option<Claim>,
     /// How many bytes there are when the free space is looked at again, where a floor is kept.
     floor_checked_at: u64,
+    /// It has found no room in the quota, and what is stored is being counted.
+    waits_for_count: bool,
 }
 
 impl Transient {
@@ -63,7 +60,7 @@ impl Transient {
     ) -> Self {
         let receiving = Receiving {
             upload: InOrder::new(plan.size, plan.digest, core.options.size_max),
-            stage: Stage { staged: None, reservation, claim, floor_checked_at: 0 },
+            stage: Stage { reservation, claim, ..Stage::default() },
         };
         let shared = Shared {
             core: Arc::clone(core),
@@ -120,12 +117,7 @@ impl Transient {
 impl Drop for Transient {
     fn drop(&mut self) {
         // A body may outlive the upload; what is staged does not.
-        let receiving = self.shared.receiving().take();
-        if let Some(Receiving { upload, stage: Stage { staged: Some(staged), .. } }) = receiving
-            && upload.bytes() >= REMOVED_ELSEWHERE_BYTES_MIN
-        {
-            self.inbox.handle.committer.remove(staged);
-        }
+        drop(self.shared.receiving().take());
     }
 }
 
@@ -136,6 +128,31 @@ pub(super) struct TransientBody {
 }
 
 impl TransientBody {
+    /// Whether there is room. There is none while a stream waits for a count.
+    pub(super) fn has_room(&self) -> bool {
+        let waits = self.shared.receiving().as_ref().is_some_and(|it| it.stage.waits_for_count);
+        !waits || self.shared.core.usage.as_ref().is_none_or(|usage| !usage.is_being_counted())
+    }
+
+    /// Returns once there is room.
+    pub(super) async fn room(&self) {
+        if let (false, Some(usage)) = (self.has_room(), &self.shared.core.usage) {
+            usage.count_end().await;
+        }
+    }
+
+    /// Takes room in the quota for the next `most` bytes of a stream; how many. 0: what is stored is being counted. What
+    /// the quota has no room for is let in, and refused when it is written.
+    pub(super) fn reserve(&mut self, most: usize) -> usize {
+        if self.shared.plan.size.is_some() || self.shared.fault.get().is_some() {
+            return most;
+        }
+        let mut guard = self.shared.receiving();
+        let Some(Receiving { upload, stage }) = guard.as_mut() else { return most };
+        stage.waits_for_count = stage.finds_count(upload.bytes().saturating_add(most as u64));
+        if stage.waits_for_count { 0 } else { most }
+    }
+
     /// Hashes and stages `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         let mut guard = self.shared.receiving();
@@ -147,7 +164,7 @@ impl TransientBody {
             return;
         };
         // The upload cannot be committed any more, so the disk gets its room back now.
-        *stage = Stage { staged: None, reservation: None, claim: None, floor_checked_at: 0 };
+        *stage = Stage::default();
         drop(guard);
         self.shared.fault.set(fault);
     }
@@ -196,6 +213,12 @@ impl Shared {
 }
 
 impl Stage {
+    /// Takes room up to `end` ahead; whether there is none, and there may be some when what is stored is counted.
+    fn finds_count(&mut self, end: u64) -> bool {
+        let grown = self.reservation.as_mut().map(|reservation| reservation.grow(end));
+        matches!(grown, Some(Err(refusal)) if refusal.code == RefusalCode::InsufficientSpace)
+    }
+
     /// Writes bytes to their place, if there may be that many.
     fn keep(&mut self, core: &Arc<Core>, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let length = bytes.len() as u64;
@@ -211,7 +234,7 @@ impl Stage {
     }
 
     /// Whether there may be `length` more bytes, up to `end`, which are not too many for a file.
-    fn check_room(&mut self, core: &Core, end: u64, length: u64) -> Result<(), Refusal> {
+    fn check_room(&mut self, core: &Arc<Core>, end: u64, length: u64) -> Result<(), Refusal> {
         if let Some(reservation) = &mut self.reservation {
             reservation.grow(end)?;
         }

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, FileType, Stat};
+use sandport_protocol::inbox::Record;
 
-use super::receipts::{Record, describe};
+use super::recognition::Seen;
 
 /// How such files look.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl Unpublished {
 
     /// Adds the file with this status.
     pub(super) fn add_file(&mut self, stat: &Stat) {
-        self.0.insert(looks(&describe([0; 32], stat)));
+        self.0.insert(looks(&Seen::from(stat).record([0; 32])));
     }
 
     /// Whether it is one of them that `record` describes.

@@ -6,36 +6,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::{Algorithm, Digest, EntryName, Extent, Refusal, RefusalCode};
+use sandport_protocol::{Algorithm, Digest, Extent, Refusal, RefusalCode};
 
 use super::Inbox;
-use super::commit::{Committer, Job, Pending, Work};
+use super::commit::Committer;
 use super::finishing::Finishing;
 use super::latch::Latch;
 use super::partial::{Lane, Session, Signals, not_checked};
+use super::publish::{Job, Work};
 use super::storage::{StorageBody, StorageUpload};
+use super::ticket::Pending;
 use super::transient::{Transient, TransientBody};
-use crate::Identity;
-
-/// What was accepted, as far as it matters after the verdict.
-#[derive(Clone)]
-pub(super) struct Plan {
-    pub(super) identity: Identity,
-    pub(super) name: EntryName,
-    pub(super) size: Option<u64>,
-    pub(super) digest: Option<Digest>,
-    pub(super) modified_ns: Option<i64>,
-    pub(super) executable: bool,
-    /// What a copy of it takes of the disk beside it, where one is due on the same disk. Bytes.
-    pub(super) copy: u64,
-}
-
-impl Plan {
-    /// What the disk needs of room for so many bytes that are to come, where it is known how many.
-    pub(super) fn with_copy(&self, bytes: Option<u64>) -> Option<u64> {
-        bytes.map(|bytes| bytes.saturating_add(self.copy))
-    }
-}
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key:
 /// then it is kept for the next offer with that key.
@@ -269,8 +250,9 @@ impl UploadWatch {
 /// are swallowed.
 ///
 /// An upload that can be resumed takes as much as [`InboxOptions`](super::InboxOptions) allows to be lost
-/// by a crash, and no more before that is kept. [`room`](Self::room) says how much it is,
-/// [`has_room`](Self::has_room) waits, and [`reserve`](Self::reserve) takes it.
+/// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota and
+/// what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room) waits, and
+/// [`reserve`](Self::reserve) takes it.
 pub struct Body(BodyKind);
 
 enum BodyKind {
@@ -311,6 +293,7 @@ impl Body {
     pub fn room(&self) -> usize {
         match &self.0 {
             BodyKind::Resumable(lane) => lane.room(),
+            BodyKind::Transient(body) if !body.has_room() => 0,
             BodyKind::Transient(_) | BodyKind::Stored(_) => usize::MAX,
         }
     }
@@ -319,7 +302,8 @@ impl Body {
     pub async fn has_room(&self) {
         match &self.0 {
             BodyKind::Resumable(lane) => lane.has_room().await,
-            BodyKind::Transient(_) | BodyKind::Stored(_) => {}
+            BodyKind::Transient(body) => body.room().await,
+            BodyKind::Stored(_) => {}
         }
     }
 
@@ -328,7 +312,8 @@ impl Body {
     pub fn reserve(&mut self, most: usize) -> usize {
         match &mut self.0 {
             BodyKind::Resumable(lane) => lane.reserve(most),
-            BodyKind::Transient(_) | BodyKind::Stored(_) => most,
+            BodyKind::Transient(body) => body.reserve(most),
+            BodyKind::Stored(_) => most,
         }
     }
 }

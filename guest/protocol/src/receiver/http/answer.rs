@@ -24,6 +24,8 @@ pub(in crate::receiver::http) struct Answer {
     pub(super) refusal: Option<Refusal>,
     /// Whether the operator hears of that refusal from the inbox.
     pub(super) is_heard_of: bool,
+    /// The connection ends with it, also where the body was whole.
+    pub(super) closes: bool,
 }
 
 /// An interim answer (RFC 9110, section 15.2).
@@ -44,7 +46,14 @@ const SAFE: [(&str, &str); 3] = [
 impl Answer {
     /// An answer without a body.
     pub(super) fn new(status: u16) -> Self {
-        Self { status, fields: Vec::new(), body: Vec::new(), refusal: None, is_heard_of: false }
+        Self {
+            status,
+            fields: Vec::new(),
+            body: Vec::new(),
+            refusal: None,
+            is_heard_of: false,
+            closes: false,
+        }
     }
 
     /// An answer in words. A line end follows each line of them.

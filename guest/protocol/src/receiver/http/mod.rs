@@ -105,6 +105,8 @@ impl Http {
 
     pub(super) fn handle_eof(&mut self, io: &mut Io) {
         match &mut self.stage {
+            // Nothing was asked, so nothing failed.
+            Stage::Head if io.input.is_empty() => io.out.close(Ok(())),
             Stage::Head => io.out.close(Err(cut_off("within the head of a request"))),
             // The answer comes before anything else, and the end will be seen again.
             Stage::Authenticating(_) => {}

@@ -149,7 +149,7 @@ impl Serving {
     /// Sends the answer. The connection goes on if all of the body was taken from it: what is left of it would be
     /// taken for the next request.
     fn finish(&mut self, io: &mut Io, answer: &Answer) {
-        let goes_on = self.reply.keeps_alive && self.body.is_over();
+        let goes_on = self.reply.keeps_alive && self.body.is_over() && !answer.closes;
         io.out.send(&answer.encode(&self.reply.cors, !goes_on, self.reply.is_head));
         if !goes_on {
             return io.out.close(answer.refusal.clone().map_or(Ok(()), Err));

@@ -57,8 +57,8 @@ impl Native {
             .map(|(&id, _)| id)
             .collect();
         for id in open {
-            if let Some(Upload::Receiving { cursor, .. }) = self.uploads.remove(&id) {
-                io.out.push(match cursor.order() {
+            if let Some(Upload::Receiving { account, .. }) = self.uploads.remove(&id) {
+                io.out.push(match account.order() {
                     Order::Ascending => Output::Discard { id, reason: None },
                     Order::Any => Output::Release { id },
                 });

@@ -129,9 +129,9 @@ impl Native {
             if length >= LARGE_DATA_BYTES { HEADER_READ_BYTES_MAX } else { READ_BYTES_MAX };
         let mut target = None;
         match self.uploads.get_mut(&id) {
-            Some(Upload::Receiving { cursor, offered }) => {
+            Some(Upload::Receiving { account, offered }) => {
                 let size_max = io.limits.size_max.unwrap_or(u64::MAX);
-                match cursor.place(offset, length) {
+                match account.place(offset, length) {
                     _ if offset.saturating_add(length) > size_max => {
                         self.discard(io, id, too_large(size_max));
                     }
@@ -170,8 +170,8 @@ impl Native {
         }
         match self.uploads.get_mut(&id) {
             Some(upload @ Upload::Receiving { .. }) => {
-                if matches!(upload, Upload::Receiving { offered, cursor }
-                    if cursor.is_complete(*offered, size))
+                if matches!(upload, Upload::Receiving { offered, account }
+                    if account.is_complete(*offered, size))
                 {
                     *upload = Upload::Committing;
                     self.commits += 1;

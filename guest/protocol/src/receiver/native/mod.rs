@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::io::{Io, cut_off};
 use super::{Opened, Output, Want};
-use crate::extents::{Cursor, Order};
+use crate::extents::{Account, Order};
 use crate::wire::{
     Accepted, DecodeError, FrameDecoder, PREFACE, PrefaceMatcher, Progress, ReceiverMessage,
     Refused, SenderMessage, Stored,
@@ -73,7 +73,7 @@ enum Upload {
     /// It has to be offered again with its digest.
     DigestFirst,
     /// The inbox has accepted it.
-    Receiving { offered: Option<u64>, cursor: Cursor },
+    Receiving { offered: Option<u64>, account: Account },
     /// The inbox commits it.
     Committing,
 }
@@ -172,9 +172,9 @@ impl Native {
         }
         self.stage = Stage::Messages;
         match opened {
-            Ok(Opened::Accepted(missing)) => match Cursor::new(&missing, size, order) {
-                Ok(cursor) => {
-                    self.uploads.insert(id, Upload::Receiving { offered: size, cursor });
+            Ok(Opened::Accepted(missing)) => match Account::new(&missing, size, order) {
+                Ok(account) => {
+                    self.uploads.insert(id, Upload::Receiving { offered: size, account });
                     self.send(io, &ReceiverMessage::Accepted(Accepted { id, missing }));
                 }
                 Err(_) => {
@@ -310,8 +310,8 @@ impl Native {
         // What is wrong with one `data` says nothing against those before it. A wrong size does, and a
         // stream that is too long is never let in, whoever goes on with it.
         let keeps = !matches!(refusal.code, RefusalCode::DigestMismatch | RefusalCode::TooLarge)
-            && matches!(self.uploads.get(&id), Some(Upload::Receiving { cursor, .. })
-                if cursor.order() == Order::Any);
+            && matches!(self.uploads.get(&id), Some(Upload::Receiving { account, .. })
+                if account.order() == Order::Any);
         io.out.push(match keeps {
             true => Output::Release { id },
             false => Output::Discard { id, reason: Some(presentable(refusal.clone())) },

@@ -12,9 +12,9 @@ use super::clock::now;
 use super::files::Unreadable;
 use super::look::open_state;
 use super::sweep::{Leftover, LeftoverKind, Rule, Swept, sweep};
-use crate::inbox::partial::FOLDER;
+use crate::inbox::partial_files::FOLDER;
 use crate::inbox::publish::is_note;
-use crate::inbox::{InboxError, layout};
+use crate::inbox::{InboxError, error};
 
 /// What was removed, or would be.
 #[derive(Debug)]
@@ -66,11 +66,11 @@ fn lock(state: &OwnedFd, state_path: &Path) -> Result<Option<OwnedFd>, InboxErro
     let path = state_path.join("lock");
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::CREATE;
     let file = rustix::fs::openat(state, "lock", flags, Mode::from_raw_mode(0o600))
-        .map_err(|errno| layout::failed("open", &path, errno))?;
+        .map_err(|errno| error::failed("open", &path, errno))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(Errno::WOULDBLOCK) => Ok(None),
-        Err(errno) => Err(layout::failed("lock", &path, errno)),
+        Err(errno) => Err(error::failed("lock", &path, errno)),
     }
 }
 
@@ -79,7 +79,7 @@ fn open_own(state: &OwnedFd, state_path: &Path, name: &str) -> Result<Option<Own
     match rustix::fs::openat(state, name, flags, Mode::empty()) {
         Ok(folder) => Ok(Some(folder)),
         Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(layout::failed("open", &state_path.join(name), errno)),
+        Err(errno) => Err(error::failed("open", &state_path.join(name), errno)),
     }
 }
 
@@ -90,7 +90,7 @@ fn clean_staging(
     rule: Rule,
     swept: &mut Swept,
 ) -> Result<(), InboxError> {
-    let failed = |errno| layout::failed("read", path, errno);
+    let failed = |errno| error::failed("read", path, errno);
     for entry in rustix::fs::Dir::read_from(staging).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 
 use crate::inbox::InboxError;
+use crate::inbox::error;
 use crate::inbox::layout;
 use crate::inbox::receipts::{self, Recorded, Records};
 use crate::inbox::recognition::Recognition;
@@ -68,7 +69,7 @@ pub(super) fn open_state(dir: &Path) -> Result<(OwnedFd, OwnedFd), InboxError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let failed = |path: &Path, errno| match errno {
         Errno::NOTDIR | Errno::LOOP => InboxError::NotADirectory { path: path.to_path_buf() },
-        errno => layout::failed_to_look("open", path, errno),
+        errno => error::failed_to_look("open", path, errno),
     };
     let root = rustix::fs::open(dir, flags, Mode::empty()).map_err(|errno| failed(dir, errno))?;
     let path = dir.join(RESERVED_NAME);

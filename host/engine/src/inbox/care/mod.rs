@@ -15,7 +15,6 @@ mod sweep;
 mod verify;
 
 pub(super) use clock::now;
-pub(super) use partials::sender_of;
 pub(super) use sweep::{Rule, sweep};
 
 pub use clean::{Cleaned, clean};

@@ -8,15 +8,14 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
-use sandport_protocol::journal::{BEGINNING_BYTES_MAX, Inspected, Recovered, Recovery, beginning};
+use sandport_protocol::journal::{Inspected, Recovered, Recovery};
 
 use super::files::Unreadable;
 use super::look::open_state;
-use super::sweep::open_regular;
 use crate::Identity;
 use crate::inbox::InboxError;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, is_id};
-use crate::inbox::receipts::boot;
+use crate::inbox::boot::boot;
+use crate::inbox::partial_files::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, is_id, open_regular};
 
 /// How much of a journal is read at a time. Bytes.
 const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
@@ -136,16 +135,6 @@ fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
         active: seconds(data.st_mtime.max(found.st_mtime)),
         identity: Some(Identity::recorded(inspected.begun.identity.map(Into::into))),
     }))
-}
-
-/// Who sends the upload that is called `id` in `folder`; `None`: it has no journal that can be read.
-pub(in crate::inbox) fn sender_of(folder: impl AsFd, id: &str) -> io::Result<Option<Identity>> {
-    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::with_capacity(BEGINNING_BYTES_MAX);
-    std::fs::File::from(journal).take(BEGINNING_BYTES_MAX as u64).read_to_end(&mut bytes)?;
-    Ok(beginning(&bytes).ok().map(|begun| Identity::recorded(begun.identity.map(Into::into))))
 }
 
 /// What a journal says; `None`: it is none.

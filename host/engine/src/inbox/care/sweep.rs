@@ -14,7 +14,7 @@ use sandport_protocol::RESERVED_NAME;
 
 use super::files::Unreadable;
 use super::partials::inspect_file;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX};
+use crate::inbox::partial_files::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, open_regular};
 
 /// How many hexadecimal digits an upload is called by.
 const ID_DIGITS: usize = 32;
@@ -193,20 +193,6 @@ fn has_name(folder: BorrowedFd<'_>, name: &str, inode: u64) -> io::Result<bool> 
 fn remove(folder: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// Opens a regular file for reading; `None`: there is none. Links are not followed, and nobody is
-/// waited for.
-pub(super) fn open_regular(folder: impl AsFd, name: &str) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
-        Ok(file) => {
-            let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
-            Ok((kind == FileType::RegularFile).then_some(file))
-        }
-        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }

@@ -28,6 +28,9 @@ pub(in crate::inbox) type SyncProbe =
 /// Called before each copy, while other steps go on; an error of it is the result of the copy.
 pub(in crate::inbox) type CopyProbe = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
+/// Called before each sync of a file and each removal, while other steps go on, with what is synced.
+pub(in crate::inbox) type HoldProbe = Arc<dyn Fn(Step, Option<BorrowedFd<'_>>) + Send + Sync>;
+
 #[derive(Default)]
 pub(super) struct Probes {
     steps: Mutex<Option<Probe>>,
@@ -35,6 +38,7 @@ pub(super) struct Probes {
     syncs: Mutex<Option<SyncProbe>>,
     names: Mutex<Option<NameProbe>>,
     copies: Mutex<Option<CopyProbe>>,
+    holds: Mutex<Option<HoldProbe>>,
     /// How often the system was started anew.
     boots: AtomicU64,
     /// Inode numbers and times change by themselves.
@@ -52,6 +56,13 @@ impl Probes {
 }
 
 impl Probes {
+    pub(super) fn hold(&self, step: Step, file: Option<BorrowedFd<'_>>) {
+        let probe = self.holds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(probe) = probe {
+            probe(step, file);
+        }
+    }
+
     pub(super) fn copying(&self) -> Result<()> {
         let probe = self.copies.lock().unwrap_or_else(PoisonError::into_inner).clone();
         probe.map_or(Ok(()), |probe| probe())
@@ -100,6 +111,11 @@ impl Disk {
     /// Watches the copies. Unlike another probe, this one may wait for what the inbox does meanwhile.
     pub(in crate::inbox) fn watch_copies(&self, probe: CopyProbe) {
         *self.probes.copies.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
+    }
+
+    /// Watches syncs of files and removals. This probe too may wait for what the inbox does meanwhile.
+    pub(in crate::inbox) fn watch_holds(&self, probe: HoldProbe) {
+        *self.probes.holds.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
     }
 
     pub(super) fn quirk(&self, call: Call, from: Place<'_>, to: Place<'_>) -> Result<()> {
@@ -156,6 +172,6 @@ impl Disk {
     }
 
     pub(in crate::inbox) fn boot(&self) -> u64 {
-        crate::inbox::receipts::boot().wrapping_add(self.probes.boots.load(Ordering::Relaxed))
+        crate::inbox::boot::boot().wrapping_add(self.probes.boots.load(Ordering::Relaxed))
     }
 }

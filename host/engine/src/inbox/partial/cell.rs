@@ -1,6 +1,5 @@
 //! One upload that can be resumed: its machine, and what carries out what that asks for.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sandport_protocol::upload::mutation::{Mutant, is};
@@ -9,14 +8,17 @@ use sandport_protocol::{Digest, Millis, Refusal};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::Partials;
+use super::asked::Asked;
+use super::commit::Commit;
 use super::ended::Ended;
-use super::runtime::Runtime;
-use super::session::{Commit, Progress, Session, Signals};
-use super::volume::{Blob, Facts, Room, Volume};
-use super::{Asked, Partials};
-use crate::inbox::commit::Pending;
+use super::signals::{Progress, Signals};
+use super::volume::{Blob, Facts, Volume};
 use crate::inbox::finishing::{Finish, Finishing};
-use crate::inbox::usage::Reservation;
+use crate::inbox::runtime::Runtime;
+use crate::inbox::space::Room;
+use crate::inbox::ticket::Pending;
+use crate::inbox::usage::{Reservation, Usage};
 
 /// An upload under a resume key.
 pub(in crate::inbox) struct Partial {
@@ -38,19 +40,22 @@ pub(in crate::inbox) struct Partial {
 
 pub(super) struct State {
     pub(super) upload: Upload,
-    sessions: BTreeMap<SessionId, Arc<Signals>>,
+    /// Few, and mostly one.
+    sessions: Vec<(SessionId, Arc<Signals>)>,
     /// Who waits until all is kept that was here.
-    keeps: BTreeMap<KeepId, Finish>,
+    keeps: Vec<(KeepId, Finish)>,
     /// What sessions want that are through.
     pub(super) commit: Option<Commit>,
     pending: Option<Pending>,
+    /// It is certain what becomes of the file: nobody who comes from now on is answered by this commit.
+    pub(super) is_decided: bool,
     /// What it is still to bring of the free space, while a session has it.
     pub(super) claim: Weak<dyn Room>,
 }
 
 /// What becomes of an offer.
-pub(super) enum Offered {
-    Session(Session),
+pub(super) enum Offered<S> {
+    Session(S),
     Commits(Pending),
     /// When the upload has changed.
     Later,
@@ -73,10 +78,11 @@ impl Partial {
         let nothing: Weak<NoRoom> = Weak::new();
         let state = State {
             upload,
-            sessions: BTreeMap::new(),
-            keeps: BTreeMap::new(),
+            sessions: Vec::new(),
+            keeps: Vec::new(),
             commit: None,
             pending: None,
+            is_decided: false,
             claim: nothing,
         };
         Arc::new(Self {
@@ -95,6 +101,15 @@ impl Partial {
 
     pub(in crate::inbox) fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The account of the quota, where there is one.
+    pub(super) fn usage(&self) -> Option<&Arc<Usage>> {
+        self.volume.usage()
+    }
+
+    pub(super) fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
     }
 
     pub(super) fn blob(&self) -> &Arc<dyn Blob> {
@@ -121,12 +136,12 @@ impl Partial {
     }
 
     fn carry_out(self: &Arc<Self>, mut guard: MutexGuard<'_, State>) {
-        let (mut refused, mut kept, mut is_gone) = (None, Vec::new(), false);
+        let (mut refused, mut kept) = (None, Vec::new());
         let state = &mut *guard;
         while let Some(effect) = state.upload.poll_effect() {
             match effect {
                 Effect::Fault { session, refusal } => {
-                    if let Some(signals) = state.sessions.get(&session) {
+                    if let Some((_, signals)) = state.sessions.iter().find(|it| it.0 == session) {
                         signals.fail(refusal);
                     }
                 }
@@ -138,10 +153,12 @@ impl Partial {
                 }
                 Effect::Wake(at) => self.wake(at),
                 Effect::Kept { keep, outcome } => {
-                    kept.extend(state.keeps.remove(&keep).map(|finish| (finish, outcome)));
+                    let at = state.keeps.iter().position(|it| it.0 == keep);
+                    kept.extend(at.map(|at| (state.keeps.swap_remove(at).1, outcome)));
                 }
                 Effect::Gone(ending) => {
-                    is_gone = true;
+                    // First: who begins the same upload anew finds its room.
+                    self.release_quota();
                     let (metadata, size) = (&self.facts.notes.metadata, state.upload.size());
                     let ended = Ended::of(ending, state.pending.as_ref(), metadata, size);
                     // Still locked, so that nobody finds one here that is gone.
@@ -154,9 +171,6 @@ impl Partial {
         }
         let work = state.upload.poll_work();
         drop(guard);
-        if is_gone {
-            self.release_quota();
-        }
         for (finish, outcome) in kept {
             finish.end(outcome);
         }
@@ -166,7 +180,11 @@ impl Partial {
         }
         if let Some(work) = work {
             let partial = Arc::clone(self);
-            self.runtime.spawn(Box::new(move || partial.perform(work)));
+            // What nothing is kept of is removed too.
+            let is_empty = matches!(work, Work::Park { kept_bytes: 0, .. });
+            let removes = work == Work::Remove || (is_empty && !self.facts.notes.keeps_empty);
+            let task = Box::new(move || partial.perform(work));
+            if removes { self.runtime.remove(task) } else { self.runtime.spawn(task) }
         }
     }
 
@@ -181,12 +199,20 @@ impl Partial {
         self.runtime.wake(at, Box::new(wake));
     }
 
-    /// A connection wants the upload.
-    pub(super) fn offer(self: &Arc<Self>, asked: &Asked) -> Offered {
+    /// A connection wants the upload. `holds`: what it has of it then.
+    pub(super) fn offer<S>(
+        self: &Arc<Self>,
+        asked: &Asked,
+        holds: impl FnOnce(SessionId, Arc<Signals>, Arc<dyn Room>) -> S,
+    ) -> Offered<S> {
         let Asked { plan, is_named, resume, .. } = asked;
         let is_same_name = !is_named || plan.name == self.facts.name;
         let keeps_empty = self.facts.notes.keeps_empty;
         self.act(|state, now| {
+            // Its sender has been told, and may begin another under the key, also one that is not the same.
+            if state.is_decided && !state.upload.is_gone() {
+                return Offered::Later;
+            }
             let is_same_size = match (state.upload.size(), plan.size) {
                 // A stream whose end was seen meanwhile has a size now.
                 (None, _) => true,
@@ -203,14 +229,14 @@ impl Partial {
             match state.upload.offer(&claimant, now) {
                 Admission::Holds(session) => {
                     let signals = Arc::new(Signals::new(&self.progress));
-                    state.sessions.insert(session, Arc::clone(&signals));
+                    state.sessions.push((session, Arc::clone(&signals)));
                     let claim = state.claim.upgrade().unwrap_or_else(|| {
                         let here = state.upload.whole_bytes();
                         let missing = state.upload.size().map(|size| size.saturating_sub(here));
                         self.volume.claim(plan.with_copy(missing))
                     });
                     state.claim = Arc::downgrade(&claim);
-                    Offered::Session(Session::new(Arc::clone(self), session, signals, claim, asked))
+                    Offered::Session(holds(session, signals, claim))
                 }
                 Admission::Commits => {
                     state.pending.clone().map_or(Offered::Later, Offered::Commits)
@@ -233,7 +259,7 @@ impl Partial {
         pending: Pending,
     ) -> Option<Pending> {
         self.act(|state, now| {
-            state.sessions.remove(&session);
+            state.sessions.retain(|it| it.0 != session);
             state.upload.commit(session, size, digests, now).ok()?;
             match &mut state.commit {
                 // The last one says what becomes of the file, and all wait for the same.
@@ -255,14 +281,14 @@ impl Partial {
         self.act(|state, now| {
             let keep = state.upload.keep(session, now)?;
             let (finish, finishing) = Finishing::begun();
-            state.keeps.insert(keep, finish);
+            state.keeps.push((keep, finish));
             Ok(finishing)
         })
     }
 
     pub(super) fn release(self: &Arc<Self>, session: SessionId) {
         self.act(|state, now| {
-            state.sessions.remove(&session);
+            state.sessions.retain(|it| it.0 != session);
             state.upload.release(session, now);
         });
     }
@@ -281,6 +307,14 @@ impl Partial {
                 *none = self.volume.reserve(&self.facts.identity, Some(bytes))?;
                 Ok(())
             }
+        }
+    }
+
+    /// The file that was to be published got no name: what is here of it counts on.
+    pub(super) fn take_back(&self, reservation: Reservation) {
+        let state = self.state();
+        if !state.upload.is_gone() {
+            self.reservation().get_or_insert(reservation);
         }
     }
 

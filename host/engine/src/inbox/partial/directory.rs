@@ -2,39 +2,34 @@
 
 mod files;
 mod journal;
+mod load;
+mod removed;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use blake3::hazmat::HasherExt;
-use rustix::fs::OFlags;
 use rustix::io::Errno;
-use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Recovery, group_hasher};
-use sandport_protocol::upload::{Done, Found, Held};
-use sandport_protocol::{Digest, EntryName, Refusal};
+use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept};
+use sandport_protocol::upload::{Done, Held};
+use sandport_protocol::{Digest, Refusal};
 
-use files::{Data, ToSync, journal_name, open_regular, remove_files, remove_journal};
-pub(in crate::inbox) use files::{clean, data_name, is_id};
+use files::{Data, ToSync, remove_files, remove_journal};
 use journal::Journal;
+pub(in crate::inbox) use removed::RemovedJournals;
 
-use super::DATA_SUFFIX;
 use super::Id;
-use super::volume::{Blob, Facts, Loaded, Publication, Room, Volume};
-use super::work::PublishEnd;
+use super::volume::{Blob, Facts, Loaded, Publication, Volume};
 use crate::Identity;
-use crate::inbox::commit::{Job, Work};
+use crate::inbox::Core;
 use crate::inbox::disk::Step;
-use crate::inbox::publish::{FileWork, is_large, sync_ahead};
+use crate::inbox::partial_files::{DATA_SUFFIX, data_name, journal_name};
+use crate::inbox::publish::{FileWork, Job, Work, is_large, sync_ahead};
 use crate::inbox::receipts;
-use crate::inbox::space::{Claim, FLOOR_STEP_BYTES};
-use crate::inbox::stage::StagedFile;
-use crate::inbox::usage::Reservation;
-use crate::inbox::{Core, Durability};
-
-/// How much of a journal is read at a time. Bytes.
-const JOURNAL_PIECE_BYTES: usize = 1024 * 1024;
+use crate::inbox::space::{Claim, FLOOR_STEP_BYTES, Room};
+use crate::inbox::stage::{PublishEnd, StagedFile};
+use crate::inbox::usage::{Reservation, Usage};
 
 /// `.sandport/partials` of an inbox.
 pub(in crate::inbox) struct Directory {
@@ -73,89 +68,15 @@ impl Directory {
 }
 
 impl Volume for Directory {
-    fn begin(&self, id: Id) -> Arc<dyn Blob> {
-        self.files(id, Data::new(&self.core), Journal::new())
+    fn begin(&self, id: Id) -> Result<Arc<dyn Blob>, Refusal> {
+        // A journal that comes back would speak of the bytes that come now.
+        let settled = self.core.removed_journals.settle(&self.core, id);
+        settled.map_err(|errno| self.core.refusal("remove an old partial file", errno))?;
+        Ok(self.files(id, Data::new(&self.core), Journal::new()))
     }
 
-    /// What cannot be used is removed: its sender has the bytes still.
     fn load(&self, id: Id) -> Result<Option<Loaded>, Refusal> {
-        let core = &self.core;
-        let failed = |errno| core.refusal("read a partial file", errno);
-        let journal = open_regular(core, &journal_name(id), OFlags::RDWR).map_err(failed)?;
-        let Some(journal) = journal else { return Ok(None) };
-        let data = open_regular(core, &data_name(id), OFlags::RDWR).map_err(failed)?;
-        if let Some(data) = &data
-            && !files::hold(data).map_err(failed)?
-        {
-            return Ok(None);
-        }
-        let data_bytes = match &data {
-            Some(data) => size_of(data).map_err(failed)?,
-            None => 0,
-        };
-        let journal_bytes = size_of(&journal).map_err(failed)?;
-        let mut recovery = Recovery::new(id.journal(), core.boot, data_bytes);
-        let mut offset = 0;
-        while offset < journal_bytes {
-            let length = (journal_bytes - offset).min(JOURNAL_PIECE_BYTES as u64);
-            let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
-            core.disk.read(&journal, &mut piece, offset).map_err(failed)?;
-            if !recovery.push(&piece) {
-                break;
-            }
-            offset += length;
-        }
-        let recovered = match recovery.finish() {
-            Ok(recovered) => recovered,
-            Err(error) => {
-                tracing::warn!(%id, %error, "a partial file cannot be resumed");
-                remove_files(core, id);
-                return Ok(None);
-            }
-        };
-        let Ok(name) = EntryName::parse(&recovered.begun.name) else {
-            remove_files(core, id);
-            return Ok(None);
-        };
-        let Some(data) = data else {
-            return Ok(Some(Loaded::Published(name)));
-        };
-        if recovered.end < journal_bytes {
-            let torn = journal_bytes - recovered.end;
-            tracing::warn!(%id, bytes = torn, "cut a torn end off the journal of a partial file");
-            // What is left there fails its check in any case.
-            let _ = core.disk.cut(&journal, recovered.end);
-        }
-        let mut tail = None;
-        if let Some(found) = recovered.tail {
-            let start = found.group * GROUP_BYTES;
-            let mut content = vec![0; usize::try_from(found.length).unwrap_or(0)];
-            core.disk.read(&data, &mut content, start).map_err(failed)?;
-            let mut hasher = group_hasher(found.group);
-            hasher.update(&content);
-            if hasher.finalize_non_root() == found.value {
-                tail = Some((found.group, found.length, hasher));
-            } else {
-                tracing::warn!(%id, "the last bytes of a partial file are not what was kept");
-            }
-        }
-        let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
-        let journal = Journal::found(recovered.writer, recovered.end);
-        let size = recovered.begun.size;
-        let files = self.files(id, Data::found(core, data), journal);
-        // A write that failed after the last server had gone is told now, or never.
-        if recovered.is_of_boot
-            && core.options.durability == Durability::Commit
-            && let Err(errno) = files.sync()
-        {
-            tracing::warn!(%id, error = %errno, "what was kept of a partial file is lost");
-            files.remove_all();
-            return Ok(None);
-        }
-        // Nothing of it waits to be written.
-        files.data().close_clean_if_many(core);
-        let notes = recovered.notes;
-        Ok(Some(Loaded::Partial { name, size, notes, found, blob: files }))
+        self.find(id)
     }
 
     fn remove(&self, id: Id) -> bool {
@@ -202,6 +123,10 @@ impl Volume for Directory {
     ) -> Result<Option<Reservation>, Refusal> {
         let Some(usage) = &self.core.usage else { return Ok(None) };
         usage.reserve_waiting(sender, &data_name(id), bytes).map(Some)
+    }
+
+    fn usage(&self) -> Option<&Arc<Usage>> {
+        self.core.usage.as_ref()
     }
 
     fn claim(&self, missing: Option<u64>) -> Arc<dyn Room> {
@@ -267,6 +192,22 @@ impl Files {
         }
     }
 
+    /// Says in the journal that what it says is about to be synced, where that was not done when it was said. Whether it
+    /// was said.
+    fn tell_sync(&self, facts: &Facts) -> rustix::io::Result<bool> {
+        let is_due = self.journal().is_of_boot();
+        if is_due {
+            self.say(&self.begun(facts), Kept::syncing(self.core.boot))?;
+        }
+        Ok(is_due)
+    }
+
+    /// Appends an entry to the journal, and does not sync that.
+    fn say(&self, begun: &Begun, entry: Kept) -> rustix::io::Result<()> {
+        let entries = std::iter::once(Entry::Kept(entry));
+        self.journal().append(&self.core, self.id, || begun.clone(), entries, false)
+    }
+
     fn remove_all(&self) {
         self.data().close(&self.core);
         remove_files(&self.core, self.id);
@@ -289,7 +230,7 @@ impl Files {
         (modified_ns, executable): (Option<i64>, bool),
         reservation: Option<Reservation>,
         claim: Option<Arc<dyn Room>>,
-        end: PublishEnd,
+        end: Box<dyn PublishEnd>,
     ) -> Result<FileWork, Refusal> {
         let core = &self.core;
         let failed = |errno| core.refusal("finish a file", errno);
@@ -353,7 +294,7 @@ impl Blob for Files {
         facts: &Facts,
         held: Option<&Held>,
         size: Option<u64>,
-        entries: Vec<Kept>,
+        mut entries: Vec<Kept>,
         is_synced: bool,
     ) -> Done {
         let core = &self.core;
@@ -368,11 +309,21 @@ impl Blob for Files {
         {
             return Done::Unwritten(refusal);
         }
+        let unwritten =
+            |errno| Done::Unwritten(core.refusal("write the journal of a partial file", errno));
         let exists = self.journal().exists();
         let says_something = !entries.is_empty() || exists || facts.notes.keeps_empty;
-        let synced = if is_synced && says_something { self.sync() } else { Ok(()) };
-        if let Err(errno) = synced {
-            return Done::Unsynced(core.refusal("make a partial file durable", errno));
+        if is_synced && says_something {
+            let is_told = match self.tell_sync(facts) {
+                Ok(is_told) => is_told,
+                Err(errno) => return unwritten(errno),
+            };
+            if let Err(errno) = self.sync() {
+                return Done::Unsynced(core.refusal("make a partial file durable", errno));
+            }
+            if is_told && entries.is_empty() {
+                entries.push(Kept::synced());
+            }
         }
         let begun = || self.begun(facts);
         let notes = (!exists && facts.has_notes()).then(|| Entry::Noted(facts.notes.clone()));
@@ -380,9 +331,7 @@ impl Blob for Files {
         let entries = before.chain(entries.into_iter().map(Entry::Kept));
         match self.journal().append(core, self.id, begun, entries, is_synced) {
             Ok(()) => Done::Kept,
-            Err(errno) => {
-                Done::Unwritten(core.refusal("write the journal of a partial file", errno))
-            }
+            Err(errno) => unwritten(errno),
         }
     }
 
@@ -398,14 +347,23 @@ impl Blob for Files {
     fn publish(&self, facts: &Facts, publication: Publication) {
         let Publication { size, digest, commit, reservation, claim, end } = publication;
         let attributes = (commit.modified_ns, commit.executable);
+        if self.core.options.durability.syncs_commits()
+            && let Err(errno) = self.tell_sync(facts)
+        {
+            let failed = self.core.refusal("write the journal of a partial file", errno);
+            return commit.refuse(failed);
+        }
         match self.file_work(facts, (size, digest), attributes, reservation, claim, end) {
             Ok(work) => (commit.submit)(Job { work: Work::File(work), ticket: commit.ticket }),
             Err(refusal) => commit.refuse(refusal),
         }
     }
 
-    fn published(&self, facts: &Facts) {
+    fn close(&self) {
         self.data().close(&self.core);
+    }
+
+    fn published(&self, facts: &Facts) {
         if facts.is_named {
             remove_journal(&self.core, self.id);
         }
@@ -437,20 +395,6 @@ impl Blob for Files {
         if is_starved {
             core.refused_for_space(self.id);
         }
-    }
-}
-
-impl Room for Claim {
-    fn check(&self, missing: Option<u64>) -> Result<(), Refusal> {
-        self.core().check_space(missing, Some(self))
-    }
-
-    fn bring(&self, bytes: u64) -> Result<(), Refusal> {
-        Self::bring(self, bytes)
-    }
-
-    fn release(&self) {
-        Self::release(self);
     }
 }
 

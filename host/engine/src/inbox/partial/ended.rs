@@ -6,8 +6,8 @@ use sandport_protocol::upload::Ending;
 use sandport_protocol::{Metadata, Millis, Refusal};
 
 use super::Id;
-use super::look::Status;
-use crate::inbox::commit::Pending;
+use super::status::Status;
+use crate::inbox::ticket::Pending;
 
 /// Most that are remembered. Each takes the room of a receipt with its name, two kilobytes at most, and its metadata.
 const ENDED_MAX: usize = 1_024;

@@ -6,8 +6,8 @@ use sandport_protocol::upload::{BodyId, Grant};
 use sandport_protocol::{Algorithm, Digest, Refusal, RefusalCode};
 
 use super::cell::Partial;
-use super::session::Signals;
-use super::volume::Room;
+use super::signals::Signals;
+use crate::inbox::space::Room;
 
 /// A body: bytes of one extent, in ascending order. It hashes and writes with nothing locked, by a grant for each
 /// piece of a chunk group.
@@ -16,8 +16,12 @@ pub(in crate::inbox) struct Lane {
     body: BodyId,
     signals: Arc<Signals>,
     claim: Arc<dyn Room>,
+    /// Where the next byte goes.
+    position: u64,
     /// Bytes that it has taken room for and has not brought.
     reserved: u64,
+    /// It has found no room in the quota, and what is stored is being counted.
+    waits_for_count: bool,
     /// The hash of what it has brought, where that is to be checked.
     check: Option<CheckHasher>,
 }
@@ -53,11 +57,13 @@ impl Lane {
     pub(super) fn new(
         partial: Arc<Partial>,
         body: BodyId,
+        position: u64,
         signals: Arc<Signals>,
         claim: Arc<dyn Room>,
         check: Option<CheckHasher>,
     ) -> Self {
-        Self { partial, body, signals, claim, reserved: 0, check }
+        let (reserved, waits_for_count) = (0, false);
+        Self { partial, body, signals, claim, position, reserved, waits_for_count, check }
     }
 
     /// It has brought all. What is to be checked is here by that, if it is what it should be.
@@ -85,6 +91,9 @@ impl Lane {
 
     /// How many bytes there is room for; 0: [`Self::has_room`] waits. What is swallowed needs none.
     pub(in crate::inbox) fn room(&self) -> usize {
+        if self.waits_for_count() {
+            return 0;
+        }
         let room = self.partial.act(|state, now| state.upload.room(self.body, now));
         usize::try_from(room).unwrap_or(usize::MAX)
     }
@@ -92,6 +101,9 @@ impl Lane {
     /// Returns once there is room, or nothing is to come any more.
     pub(in crate::inbox) async fn has_room(&self) {
         loop {
+            if let (true, Some(usage)) = (self.waits_for_count(), self.partial.usage()) {
+                usage.count_end().await;
+            }
             let changed = self.partial.room_changed();
             if self.room() > 0 {
                 return;
@@ -105,13 +117,33 @@ impl Lane {
         let reserve =
             |state: &mut super::cell::State, now| state.upload.reserve(self.body, most as u64, now);
         self.reserved = self.partial.act(reserve);
+        self.waits_for_count = self.finds_count();
+        if self.waits_for_count {
+            self.reserved = 0;
+            self.partial.act(|state, now| state.upload.pause(self.body, now));
+        }
         usize::try_from(self.reserved).unwrap_or(usize::MAX)
+    }
+
+    /// Takes room in the quota for what is reserved of a stream; whether there is none, and there may be some when what is
+    /// stored is counted.
+    fn finds_count(&self) -> bool {
+        if self.partial.facts().size.is_some() || self.signals.fault().is_some() {
+            return false;
+        }
+        let grown = self.partial.grow(self.position.saturating_add(self.reserved));
+        grown.is_err_and(|refusal| refusal.code == RefusalCode::InsufficientSpace)
+    }
+
+    fn waits_for_count(&self) -> bool {
+        self.waits_for_count && self.partial.usage().is_some_and(|usage| usage.is_being_counted())
     }
 
     /// Stages and hashes `bytes`, whether or not there is room for them.
     pub(in crate::inbox) fn write(&mut self, bytes: &[u8]) {
         if self.signals.fault().is_none() {
             self.stage(bytes);
+            self.position = self.position.saturating_add(bytes.len() as u64);
         }
         if std::mem::take(&mut self.reserved) != bytes.len() as u64 {
             self.partial.act(|state, now| state.upload.pause(self.body, now));

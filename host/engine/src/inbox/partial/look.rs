@@ -3,52 +3,13 @@
 use std::sync::Arc;
 
 use sandport_protocol::upload::{Progress, Upload};
-use sandport_protocol::{EntryName, Extent, Metadata, Receipt, Refusal, RefusalCode};
+use sandport_protocol::{EntryName, Metadata, Receipt, Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
 use super::cell::Partial;
+use super::status::Status;
 use super::volume::{Facts, Loaded};
 use super::{Busy, Id, Partials};
-
-/// How far an upload is, or how it has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// How long the file will be, or is; `None`: not known. Bytes.
-    pub size: Option<u64>,
-    /// How many bytes from the start are here.
-    pub received: u64,
-    /// How many bytes from the start are kept: see [`Upload::durable`](crate::inbox::Upload::durable).
-    pub durable: u64,
-    /// What is not here, in ascending order. Nothing, where it has ended.
-    pub missing: Vec<Extent>,
-    /// How it has ended, if it has, a short while ago; `None`: it goes on.
-    pub outcome: Option<Result<Receipt, Refusal>>,
-    /// How long it is kept if nobody comes with more of it; `None`: for ever, or it has ended. Seconds.
-    pub expires_in_s: Option<u64>,
-    /// What its sender has said of it.
-    pub metadata: Metadata,
-}
-
-impl Status {
-    /// Of one that goes on.
-    fn of(progress: Progress, expires_in_s: Option<u64>, metadata: Metadata) -> Self {
-        let Progress { size, received, durable, missing } = progress;
-        Self { size, received, durable, missing, outcome: None, expires_in_s, metadata }
-    }
-
-    /// Of one that has ended.
-    pub(super) fn ended(
-        outcome: Option<Result<Receipt, Refusal>>,
-        size: Option<u64>,
-        metadata: Metadata,
-    ) -> Self {
-        let stored = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
-        let (size, here) = (stored.map(|it| it.size).or(size), stored.map_or(0, |it| it.size));
-        let (missing, expires_in_s) = (Vec::new(), None);
-        Self { size, received: here, durable: here, missing, outcome, expires_in_s, metadata }
-    }
-}
 
 /// What the files of an upload say that nobody has open.
 enum Seen {
@@ -90,7 +51,7 @@ impl Partials {
                 }
                 Err(Some(busy)) => self.freed(id, &busy).await,
                 Err(None) => {
-                    let busy = Busy { partials: Arc::clone(self), id };
+                    let busy = Busy::new(self, id);
                     if let Some(ended) = self.ended(id) {
                         drop(busy);
                         return Ok(ended.status().await);
@@ -113,7 +74,7 @@ impl Partials {
     fn see(&self, busy: Busy) -> Result<Seen, Refusal> {
         let id = busy.id;
         let seen = match self.volume().load(id)? {
-            None => return Err(unknown()),
+            None | Some(Loaded::Unusable) => return Err(unknown()),
             Some(Loaded::Published(name)) => Seen::Published(name),
             Some(Loaded::Partial { size, found, notes, blob, .. }) => {
                 let options = self.options_of(size, true, notes.keeps_empty);
@@ -134,25 +95,39 @@ impl Partials {
     /// # Errors
     /// `invalid-state`: there is no such upload.
     pub(in crate::inbox) async fn abandon(self: &Arc<Self>, id: Id) -> Result<(), Refusal> {
+        let waiting = self.restarts.enter(id);
         loop {
+            // What was meant is gone, and what is there was begun by somebody else.
+            if waiting.is_late() {
+                return Err(unknown());
+            }
             match self.find(id) {
                 Ok(partial) => {
                     partial.act(|state, now| state.upload.abandon(now));
                     partial.gone().await;
-                    self.endings().forget(id);
+                    if !waiting.is_late() {
+                        self.endings().forget(id);
+                    }
                     return Ok(());
                 }
                 Err(Some(busy)) => self.freed(id, &busy).await,
                 Err(None) => {
-                    let busy = Busy { partials: Arc::clone(self), id };
+                    let busy = Busy::new(self, id);
                     let was_known = self.endings().forget(id);
                     let partials = Arc::clone(self);
                     let removed = move || {
                         let is_there = partials.volume().is_there(busy.id);
                         partials.volume().remove(busy.id);
-                        Ok(is_there)
+                        drop(busy);
+                        is_there
                     };
-                    let was_there = self.on_pool(removed).await?;
+                    let (answer, answered) = oneshot::channel();
+                    self.runtime().remove(Box::new(move || {
+                        // Whoever has gone meanwhile has lost nothing by that.
+                        let _ = answer.send(removed());
+                    }));
+                    // The threads end after all who could wait.
+                    let was_there = answered.await.map_err(|_| Refusal::from(RefusalCode::Io))?;
                     return if was_known || was_there { Ok(()) } else { Err(unknown()) };
                 }
             }
@@ -194,7 +169,8 @@ impl Partial {
             match upload.is_gone() {
                 true => Looked::Gone,
                 false if waits && !upload.is_certain() => Looked::Later,
-                false if upload.is_ending() => Looked::Later,
+                // What is in the file is no upload any more, and how it has ended is said when it is gone.
+                false if state.is_decided || upload.is_ending() => Looked::Later,
                 false => Looked::Goes(upload.progress()),
             }
         })

@@ -18,7 +18,7 @@
 //! - [`Partials`] knows those that are open, and opens others;
 //! - [`cell::Partial`] is one of them: its machine under a mutex that is held for no longer than a call of it;
 //! - [`session::Session`] is what a connection has of it, and [`lane::Lane`] what a body writes through;
-//! - [`runtime::Runtime`] are threads that may wait for the disk, one work of an upload at a time, and the clock;
+//! - [`Runtime`] are threads that may wait for the disk, one work of an upload at a time, and the clock;
 //! - [`volume::Volume`] is where the bytes lie: [`directory`].
 //!
 //! **What is reported is kept.** A byte counts as durable when the entry about it is in the journal; and
@@ -26,21 +26,26 @@
 //! Under the other rules nothing is synced while it goes on, and an entry names the boot of the system: it counts
 //! after the end of the server, and not after a power cut, which may have kept entries and lost data.
 
+mod asked;
 mod cell;
+mod commit;
 mod directory;
 mod empties;
 mod ended;
 mod lane;
+mod loading;
 mod look;
 mod opening;
 mod restarts;
-mod runtime;
 mod session;
+mod signals;
 #[cfg(test)]
 mod simulation;
+mod status;
 mod volume;
 mod work;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,32 +54,25 @@ use sandport_protocol::upload::Options;
 use sandport_protocol::{Refusal, Resume};
 use tokio::sync::Notify;
 
+use super::runtime::Runtime;
 use super::{Durability, InboxOptions};
 use crate::Identity;
+pub(super) use asked::Asked;
 use cell::Partial;
-pub(super) use directory::{Directory, clean, data_name, is_id};
+pub(super) use commit::Submit;
+pub(super) use directory::{Directory, RemovedJournals};
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 use empties::Empties;
 use ended::{Ended, Endings};
 pub(super) use lane::{Lane, not_checked};
-pub use look::Status;
 pub(super) use look::unknown;
-pub(super) use opening::{Asked, Opened};
+pub(super) use opening::Opened;
 use restarts::Restarts;
-pub(super) use runtime::{Pool, Runtime};
-pub(super) use session::{Session, Signals, Submit};
-pub(super) use volume::{Room, Volume};
-pub(super) use work::PublishEnd;
-
-/// Where they are, in `.sandport`.
-pub(super) const FOLDER: &str = "partials";
-
-/// What the names of data files end with.
-pub(super) const DATA_SUFFIX: &str = ".data";
-
-/// And those of journals.
-pub(super) const JOURNAL_SUFFIX: &str = ".journal";
+pub(super) use session::Session;
+pub(super) use signals::Signals;
+pub use status::Status;
+use volume::Volume;
 
 /// The uploads of an inbox that are open under a resume key.
 pub(super) struct Partials {
@@ -169,13 +167,13 @@ impl Partials {
     /// the key. One that another connection is at goes on.
     pub(super) fn discard_left(self: &Arc<Self>, sender: &Identity, resume: &Resume) {
         let (partials, id) = (Arc::clone(self), Id::of(sender.name(), &resume.key));
-        self.runtime.spawn(Box::new(move || {
+        self.runtime.remove(Box::new(move || {
             partials.discard_waiting(id);
         }));
     }
 
-    /// Removes an upload that waits to be resumed; whether there was one, and it is gone by now. One that a
-    /// connection is at goes on.
+    /// Removes an upload that waits to be resumed, on this thread; whether there was one, and it is gone by now. One
+    /// that a connection is at goes on.
     pub(super) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
         match self.find(id) {
             Ok(partial) => {
@@ -184,7 +182,7 @@ impl Partials {
             }
             Err(Some(_)) => false,
             Err(None) => {
-                let _busy = Busy { partials: Arc::clone(self), id };
+                let _busy = Busy::new(self, id);
                 self.volume.remove(id)
             }
         }
@@ -249,16 +247,25 @@ impl Partials {
 struct Busy {
     partials: Arc<Partials>,
     id: Id,
+    /// It was given up, and somebody else may have it by now.
+    is_over: Cell<bool>,
 }
 
 impl Busy {
+    fn new(partials: &Arc<Partials>, id: Id) -> Self {
+        Self { partials: Arc::clone(partials), id, is_over: Cell::new(false) }
+    }
+
     /// The upload is open now, and whoever wants it gets that.
-    fn open(self, partial: &Arc<Partial>) {
+    fn open(&self, partial: &Arc<Partial>) {
         let entry = Entry::Open(Arc::clone(partial));
         self.free(Some(entry));
     }
 
     fn free(&self, entry: Option<Entry>) {
+        if self.is_over.replace(true) {
+            return;
+        }
         let mut entries = self.partials.entries();
         if !matches!(entries.get(&self.id), Some(Entry::Busy(_))) {
             return;

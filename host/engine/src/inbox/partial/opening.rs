@@ -2,33 +2,19 @@
 
 use std::sync::Arc;
 
-use sandport_protocol::journal::Notes;
-use sandport_protocol::upload::{self, Upload};
-use sandport_protocol::{EntryName, Offer, Refusal, Resume, ResumeMode};
+use sandport_protocol::upload;
+use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMode};
+use tokio::sync::oneshot;
 
-use super::cell::{Offered, Partial};
-use super::look::unknown;
+use super::asked::Asked;
+use super::cell::Offered;
+use super::loading::{Loader, Loading};
 use super::restarts::Restart;
 use super::session::Session;
-use super::volume::{Facts, Loaded};
 use super::{Busy, Id, Partials};
 use crate::Identity;
 use crate::inbox::Verdict;
-use crate::inbox::commit::Pending;
-use crate::inbox::upload::Plan;
-
-/// An offer of an upload that has a key.
-#[derive(Clone)]
-pub(in crate::inbox) struct Asked {
-    pub(in crate::inbox) plan: Plan,
-    /// Whether the sender chose the name.
-    pub(in crate::inbox) is_named: bool,
-    pub(in crate::inbox) resume: Resume,
-    /// What is to be known of it, where it is begun.
-    pub(in crate::inbox) notes: Notes,
-    /// Whether it is begun where there is none.
-    pub(in crate::inbox) begins: bool,
-}
+use crate::inbox::ticket::Pending;
 
 /// What becomes of an offer with a resume key.
 pub(in crate::inbox) enum Opened {
@@ -40,12 +26,6 @@ pub(in crate::inbox) enum Opened {
     DigestFirst,
     /// It was published; what is to be said of that.
     Published(Verdict),
-}
-
-/// What a look at the files of an upload has come to.
-enum Looked {
-    Offered(Offered),
-    Published(EntryName),
 }
 
 impl Partials {
@@ -85,7 +65,7 @@ impl Partials {
             let offered = match self.find(id) {
                 Ok(partial) => {
                     let changed = partial.changed();
-                    let offered = partial.offer(&asked);
+                    let offered = Session::offer(&partial, &asked);
                     if let Offered::Later | Offered::Anew = offered {
                         changed.await;
                     }
@@ -95,9 +75,9 @@ impl Partials {
                     self.freed(id, &busy).await;
                     continue;
                 }
-                Err(None) => match self.look(id, &asked, heeds_published).await? {
-                    Looked::Offered(offered) => offered,
-                    Looked::Published(name) => match published(&name) {
+                Err(None) => match self.load(id, &asked, heeds_published).await? {
+                    Loading::Offered(offered) => offered,
+                    Loading::Published(name) => match published(&name) {
                         Some(verdict) => return Ok(Opened::Published(verdict)),
                         None => {
                             heeds_published = false;
@@ -128,76 +108,22 @@ impl Partials {
 
     /// Looks at the files of an upload that is not open, opens or begins it, and offers it what there is to be
     /// offered. All in one go, so that it is closed again also where nobody waits any more.
-    async fn look(
+    async fn load(
         self: &Arc<Self>,
         id: Id,
         asked: &Asked,
         heeds_published: bool,
-    ) -> Result<Looked, Refusal> {
-        let (partials, asked) = (Arc::clone(self), asked.clone());
-        let busy = Busy { partials: Arc::clone(self), id };
-        self.on_pool(move || partials.look_now(busy, &asked, heeds_published)).await
-    }
-
-    fn look_now(
-        self: &Arc<Self>,
-        busy: Busy,
-        asked: &Asked,
-        heeds_published: bool,
-    ) -> Result<Looked, Refusal> {
-        let (id, plan) = (busy.id, &asked.plan);
-        let restarts = asked.resume.mode == ResumeMode::Restart;
-        let found = match self.volume.load(id)? {
-            // Before there is any room asked for: what is there may be in the way.
-            Some(Loaded::Partial { blob, .. }) if restarts => {
-                drop(blob);
-                self.volume.remove(id);
-                None
-            }
-            Some(Loaded::Published(name)) if heeds_published => {
-                return Ok(Looked::Published(name));
-            }
-            // Its journal would speak of the bytes that come now, where a crash comes before the first entry.
-            Some(Loaded::Published(_)) => {
-                self.volume.remove(id);
-                None
-            }
-            found => found,
-        };
-        let (identity, is_named) = (plan.identity.clone(), asked.is_named);
-        let partial = match found {
-            Some(Loaded::Partial { name, size, notes, found, blob }) => {
-                let is_named = is_named && !notes.keeps_empty;
-                let options = self.options_of(size, is_named, notes.keeps_empty);
-                let facts = Facts { id, identity, name, is_named, size, notes };
-                let upload = Upload::resume(options, found);
-                let bytes = size.unwrap_or_else(|| upload.whole_bytes());
-                let reservation = self.volume.reserve_found(&plan.identity, id, bytes)?;
-                Partial::new(self, facts, blob, upload, reservation)
-            }
-            Some(Loaded::Published(_)) | None if !asked.begins => return Err(unknown()),
-            Some(Loaded::Published(_)) | None => {
-                let (name, size, notes) = (plan.name.clone(), plan.size, asked.notes.clone());
-                let reservation = self.volume.reserve(&identity, size)?;
-                if notes.keeps_empty {
-                    let is_open = |name: &str| self.is_open(name);
-                    self.empties.enter(&*self.volume, &identity, id, is_open)?;
-                }
-                // Whoever comes with the key after the end is told of that.
-                let is_named = is_named && !notes.keeps_empty;
-                let upload = Upload::begin(self.options_of(size, is_named, notes.keeps_empty));
-                let facts = Facts { id, identity, name, is_named, size, notes };
-                self.endings().forget(id);
-                self.restarts.begun(id);
-                Partial::new(self, facts, self.volume.begin(id), upload, reservation)
-            }
-        };
-        busy.open(&partial);
-        Ok(Looked::Offered(partial.offer(asked)))
+    ) -> Result<Loading, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let (busy, asked) = (Busy::new(self, id), asked.clone());
+        let loader = Loader { busy, asked, heeds_published };
+        self.runtime.spawn(Box::new(move || loader.load(answer)));
+        // The threads end after all who could wait.
+        answered.await.unwrap_or_else(|_| Err(RefusalCode::Io.into()))
     }
 
     /// Whether an upload is open whose files are called so.
-    fn is_open(&self, name: &str) -> bool {
+    pub(super) fn is_open(&self, name: &str) -> bool {
         self.entries().keys().any(|id| id.to_string() == name)
     }
 }

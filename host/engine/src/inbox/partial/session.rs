@@ -1,74 +1,20 @@
 //! What a connection has of an upload that can be resumed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sandport_protocol::upload::{self, BodyId, SessionId};
 use sandport_protocol::{Algorithm, Digest, Extent, RESUME_KEY_BYTES, Refusal, RefusalCode};
-use tokio::sync::Notify;
 
-use super::Asked;
-use super::cell::Partial;
+use super::asked::Asked;
+use super::cell::{Offered, Partial};
+use super::commit::{Commit, Submit};
 use super::lane::{CheckHasher, Lane};
-use super::volume::Room;
-use crate::inbox::commit::{Job, Pending, Ticket, Work};
+use super::signals::Signals;
 use crate::inbox::finishing::Finishing;
-use crate::inbox::latch::Latch;
-
-/// How far an upload is kept.
-#[derive(Debug)]
-pub(super) struct Progress {
-    durable: AtomicU64,
-    /// Told of more, and of faults.
-    news: Notify,
-}
-
-impl Progress {
-    pub(super) fn new(durable: u64) -> Arc<Self> {
-        Arc::new(Self { durable: AtomicU64::new(durable), news: Notify::new() })
-    }
-
-    pub(super) fn advance(&self, durable: u64) {
-        if self.durable.fetch_max(durable, Ordering::Relaxed) < durable {
-            self.news.notify_waiters();
-        }
-    }
-}
-
-/// What a connection hears of its upload.
-#[derive(Debug)]
-pub(in crate::inbox) struct Signals {
-    fault: Latch<Refusal>,
-    progress: Arc<Progress>,
-    /// What was last said of it.
-    told: AtomicU64,
-}
-
-impl Signals {
-    pub(super) fn new(progress: &Arc<Progress>) -> Self {
-        let progress = Arc::clone(progress);
-        Self { fault: Latch::new(), progress, told: AtomicU64::new(0) }
-    }
-
-    pub(super) fn fail(&self, fault: Refusal) {
-        self.fault.set(fault);
-        self.progress.news.notify_waiters();
-    }
-
-    pub(in crate::inbox) fn fault(&self) -> Option<&Refusal> {
-        self.fault.get()
-    }
-
-    /// Returns once there is a fault, or more is durable than was last asked for.
-    pub(in crate::inbox) async fn news(&self) {
-        // Made before the check: `notify_waiters` reaches every `Notified` that exists by then.
-        let news = self.progress.news.notified();
-        let told = self.told.load(Ordering::Relaxed);
-        if self.fault.get().is_none() && self.progress.durable.load(Ordering::Relaxed) == told {
-            news.await;
-        }
-    }
-}
+use crate::inbox::publish::{Job, Work};
+use crate::inbox::space::Room;
+use crate::inbox::ticket::{Pending, Ticket};
 
 /// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
 pub(in crate::inbox) struct Session {
@@ -86,26 +32,15 @@ pub(in crate::inbox) struct Session {
     has_ended: AtomicBool,
 }
 
-/// Gives a job to the thread that publishes.
-pub(in crate::inbox) type Submit = Box<dyn FnOnce(Job) + Send>;
-
-/// What sessions want to be published.
-pub(in crate::inbox) struct Commit {
-    pub(in crate::inbox) ticket: Ticket,
-    pub(in crate::inbox) submit: Submit,
-    pub(in crate::inbox) modified_ns: Option<i64>,
-    pub(in crate::inbox) executable: bool,
-}
-
-impl Commit {
-    /// Says no, in turn.
-    pub(in crate::inbox) fn refuse(self, refusal: Refusal) {
-        (self.submit)(Job { work: Work::Refused(refusal), ticket: self.ticket });
-    }
-}
-
 impl Session {
-    pub(super) fn new(
+    /// Offers an upload to a connection.
+    pub(super) fn offer(partial: &Arc<Partial>, asked: &Asked) -> Offered<Self> {
+        partial.offer(asked, |id, signals, claim| {
+            Self::new(Arc::clone(partial), id, signals, claim, asked)
+        })
+    }
+
+    fn new(
         partial: Arc<Partial>,
         id: SessionId,
         signals: Arc<Signals>,
@@ -167,9 +102,7 @@ impl Session {
 
     /// How many bytes from the start are kept.
     pub(in crate::inbox) fn durable(&self) -> u64 {
-        let durable = self.signals.progress.durable.load(Ordering::Relaxed);
-        self.signals.told.store(durable, Ordering::Relaxed);
-        durable
+        self.signals.durable()
     }
 
     /// # Errors
@@ -179,7 +112,7 @@ impl Session {
             return Err(fault.clone());
         }
         let begun = self.partial.act(|state, _| state.upload.body(self.id, extent));
-        self.lane(begun, None)
+        self.lane(begun, extent.offset, None)
     }
 
     /// The same for bytes that do not count before they are found to be what they should be.
@@ -196,17 +129,18 @@ impl Session {
         }
         let hasher = CheckHasher::new(algorithm)?;
         let begun = self.partial.act(|state, _| state.upload.body_checked(self.id, extent));
-        self.lane(begun, Some(hasher))
+        self.lane(begun, extent.offset, Some(hasher))
     }
 
     fn lane(
         &self,
         begun: Result<BodyId, Refusal>,
+        position: u64,
         check: Option<CheckHasher>,
     ) -> Result<Lane, Refusal> {
         let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
-        Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim, check))
+        Ok(Lane::new(Arc::clone(&self.partial), body, position, signals, claim, check))
     }
 
     /// What the upload is found by.

@@ -9,10 +9,11 @@ use sandport_protocol::upload::{Done, Found, Held};
 use sandport_protocol::{Digest, EntryName, Refusal};
 
 use super::Id;
-use super::session::Commit;
-use super::work::PublishEnd;
+use super::commit::Commit;
 use crate::Identity;
-use crate::inbox::usage::Reservation;
+use crate::inbox::space::Room;
+use crate::inbox::stage::PublishEnd;
+use crate::inbox::usage::{Reservation, Usage};
 
 /// What an upload is.
 pub(in crate::inbox) struct Facts {
@@ -36,12 +37,18 @@ pub(in crate::inbox) enum Loaded {
     Partial { name: EntryName, size: Option<u64>, notes: Notes, found: Found, blob: Arc<dyn Blob> },
     /// One that was published, under this offered name.
     Published(EntryName),
+    /// Nothing of it can be used. It is to be removed: its sender has the bytes still.
+    Unusable,
 }
 
 /// A place for uploads.
 pub(in crate::inbox) trait Volume: Send + Sync {
-    /// One of which nothing is there. It takes no room before its first byte.
-    fn begin(&self, id: Id) -> Arc<dyn Blob>;
+    /// One of which nothing is there, and nothing that was there before comes back, whatever happens. It takes no
+    /// room before its first byte.
+    ///
+    /// # Errors
+    /// `io` and the like: what was there before may come back.
+    fn begin(&self, id: Id) -> Result<Arc<dyn Blob>, Refusal>;
 
     /// Finds what is there of an upload that nobody has open.
     ///
@@ -82,6 +89,11 @@ pub(in crate::inbox) trait Volume: Send + Sync {
         id: Id,
         bytes: u64,
     ) -> Result<Option<Reservation>, Refusal>;
+
+    /// The account of the quota, where there is one.
+    fn usage(&self) -> Option<&Arc<Usage>> {
+        None
+    }
 
     /// What an upload is still to bring of the free space: `missing` bytes; `None`: not known.
     fn claim(&self, missing: Option<u64>) -> Arc<dyn Room>;
@@ -124,6 +136,9 @@ pub(in crate::inbox) trait Blob: Send + Sync {
     /// Has the file published, and everybody told, in a while.
     fn publish(&self, facts: &Facts, publication: Publication);
 
+    /// Gives up what it has open: nothing is read or written any more.
+    fn close(&self) {}
+
     /// The file has its name: nothing of the upload is needed any more.
     fn published(&self, facts: &Facts);
 
@@ -143,23 +158,5 @@ pub(in crate::inbox) struct Publication {
     pub(in crate::inbox) reservation: Option<Reservation>,
     /// What it claims of the free space, until it is published.
     pub(in crate::inbox) claim: Option<Arc<dyn Room>>,
-    pub(in crate::inbox) end: PublishEnd,
-}
-
-/// What an upload under way claims of the free space.
-pub(in crate::inbox) trait Room: Send + Sync {
-    /// Whether `missing` bytes fit beside what others claim.
-    ///
-    /// # Errors
-    /// `insufficient-space`.
-    fn check(&self, missing: Option<u64>) -> Result<(), Refusal>;
-
-    /// So many bytes are about to be written.
-    ///
-    /// # Errors
-    /// `insufficient-space`.
-    fn bring(&self, bytes: u64) -> Result<(), Refusal>;
-
-    /// Nothing more comes.
-    fn release(&self);
+    pub(in crate::inbox) end: Box<dyn PublishEnd>,
 }

@@ -7,6 +7,7 @@ use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use super::cell::Partial;
 use super::volume::Publication;
+use crate::inbox::stage::PublishEnd;
 
 impl Partial {
     /// Does it, and tells the machine how that has ended, whatever happens.
@@ -38,13 +39,21 @@ impl Partial {
     }
 
     fn publish(self: &Arc<Self>, answer: Answer, size: u64, digest: Digest) {
-        let end = PublishEnd(Some(answer));
+        let end = Box::new(Publishing(Some(answer)));
         let (commit, claim) = {
             let mut state = self.state();
             (state.commit.take(), state.claim.upgrade())
         };
         let Some(commit) = commit else { return };
-        let reservation = self.reservation().take();
+        let owner = Arc::downgrade(self);
+        let reservation = self.reservation().take().map(|reservation| {
+            reservation.returning_to(move |reservation| {
+                // Where it is gone, that is given up.
+                if let Some(owner) = owner.upgrade() {
+                    owner.take_back(reservation);
+                }
+            })
+        });
         // A stream claims what it would bring next.
         let claim = claim.filter(|_| self.facts().size.is_some());
         let publication = Publication { size, digest, commit, reservation, claim, end };
@@ -88,20 +97,31 @@ impl Drop for Answer {
     }
 }
 
-/// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
-pub(in crate::inbox) struct PublishEnd(Option<Answer>);
+/// That of a publication.
+struct Publishing(Option<Answer>);
 
-impl PublishEnd {
-    /// The file has its name, or nobody needs it.
-    pub(in crate::inbox) fn published(mut self) {
-        if let Some(answer) = self.0.take() {
-            answer.partial.blob().published(answer.partial.facts());
-            answer.is(Done::Published);
+impl PublishEnd for Publishing {
+    fn is_decided(&mut self) {
+        if let Some(Answer { partial, done }) = &mut self.0 {
+            *done = Some(Done::Published);
+            partial.state().is_decided = true;
+            partial.blob().close();
         }
     }
 
-    /// The disk has failed: nobody is to go on with what it was given since the last watermark.
-    pub(in crate::inbox) fn lost(mut self, fault: &Refusal) {
+    fn published(mut self: Box<Self>) {
+        self.is_decided();
+        if let Some(answer) = self.0.take() {
+            let runtime = Arc::clone(answer.partial.runtime());
+            // Not here: it removes the journal, and other files are being published.
+            runtime.remove(Box::new(move || {
+                answer.partial.blob().published(answer.partial.facts());
+                answer.is(Done::Published);
+            }));
+        }
+    }
+
+    fn lost(mut self: Box<Self>, fault: &Refusal) {
         if let Some(answer) = self.0.take() {
             answer.is(Done::Lost(fault.clone()));
         }

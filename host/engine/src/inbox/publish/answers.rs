@@ -4,8 +4,8 @@ use sandport_protocol::inbox::{folder_receipt, receipt};
 use sandport_protocol::{Receipt, Refusal, RefusalCode};
 
 use super::{Batch, State, Uncopied};
-use crate::inbox::commit::Ticket;
 use crate::inbox::receipts::Publication;
+use crate::inbox::ticket::Ticket;
 
 /// How a job leaves its batch.
 enum End {

@@ -21,11 +21,12 @@ use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use super::FileWork;
 use super::content::sync_files;
+use super::job::{Job, Work};
 use super::notes::Note;
 use crate::inbox::Core;
-use crate::inbox::commit::{Job, Ticket, Work};
 use crate::inbox::disk::{Publish, Step};
 use crate::inbox::receipts::{self, Record};
+use crate::inbox::ticket::Ticket;
 use crate::inbox::tree::{self, Folder};
 
 /// Most copies that are made of one file. Another one is due where somebody replaces the directory before the file
@@ -122,15 +123,15 @@ fn copyable(core: &Core, file: &mut FileWork) -> Result<(), Refusal> {
     sync_files(core, vec![file]).pop().unwrap_or(Ok(()))
 }
 
-/// A copy of a staged file in the directory that the file is for. Dropping it removes it, unless it was published.
+/// A copy of a staged file in the directory that the file is for. Dropping it has it removed, unless it was published.
 pub(in crate::inbox) struct Copy {
     core: Arc<Core>,
     directory: Arc<OwnedFd>,
     record: Record,
     note: Option<Note>,
     published: bool,
-    /// All copies in a directory have the same name.
-    _in_use: Sender<Infallible>,
+    /// All copies in a directory have the same name. Taken when it is dropped.
+    in_use: Option<Sender<Infallible>>,
 }
 
 impl Copy {
@@ -148,7 +149,7 @@ impl Copy {
             record: file.record,
             note,
             published: false,
-            _in_use: in_use,
+            in_use: Some(in_use),
         };
         let failed = |errno| core.refusal("copy a file to where it belongs", errno);
         let target = core.disk.create(&copy.directory, RESERVED_NAME).map_err(failed)?;
@@ -188,21 +189,23 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        let removed = match self.published {
-            true => Ok(()),
-            false => self.core.disk.remove(&self.directory, RESERVED_NAME),
-        };
-        match removed {
-            Ok(()) | Err(Errno::NOENT) => {}
-            // The note stays too: the next start tries again.
-            Err(errno) => {
-                tracing::warn!(error = %errno, "could not remove the copy of a staged file");
-                return;
+        let (core, directory) = (Arc::clone(&self.core), Arc::clone(&self.directory));
+        let (note, published, in_use) = (self.note.take(), self.published, self.in_use.take());
+        self.core.remove_later(move || {
+            let removed = match published {
+                true => Ok(()),
+                false => core.disk.remove(&directory, RESERVED_NAME),
+            };
+            match (removed, note) {
+                (Ok(()) | Err(Errno::NOENT), Some(note)) => note.remove(&core),
+                (Ok(()) | Err(Errno::NOENT), None) => {}
+                // The note stays too: the next start tries again.
+                (Err(errno), _) => {
+                    tracing::warn!(error = %errno, "could not remove the copy of a staged file");
+                }
             }
-        }
-        if let Some(note) = self.note.take() {
-            note.remove(&self.core);
-        }
+            drop(in_use);
+        });
     }
 }
 

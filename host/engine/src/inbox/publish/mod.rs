@@ -21,6 +21,7 @@
 mod answers;
 mod content;
 mod copying;
+mod job;
 mod naming;
 mod notes;
 mod placing;
@@ -32,11 +33,13 @@ use std::sync::{Arc, PoisonError, RwLockReadGuard};
 use sandport_protocol::inbox::{RACES_MAX, taken_again};
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
-use super::commit::{Job, Ticket, Work};
 use super::folders::Folders;
-use super::partial::Room;
+use super::modes::Destination;
+use super::placement::Place;
 use super::receipts::{Publication, Record};
+use super::space::Room;
 use super::stage::StagedFile;
+use super::ticket::Ticket;
 use super::tree::Folder;
 use super::usage::Reservation;
 use super::{Conflict, Core};
@@ -44,6 +47,7 @@ use crate::Identity;
 use content::sync_files;
 pub(super) use content::{is_large, sync_ahead};
 pub(super) use copying::{Uncopied, Way};
+pub(super) use job::{Job, Work};
 pub(super) use notes::{is_note, remove_copies};
 
 /// A file that is whole and verified.
@@ -51,10 +55,11 @@ pub(super) struct FileWork {
     pub(super) identity: Identity,
     /// What the sender called it.
     pub(super) name: EntryName,
+    /// Its part of the quota, where there is one. Where it gets no name, given back first: what is staged may be gone on
+    /// with.
+    pub(super) reservation: Option<Reservation>,
     pub(super) staged: StagedFile,
     pub(super) record: Record,
-    /// Its part of the quota, where there is one.
-    pub(super) reservation: Option<Reservation>,
     /// What is claimed of the disk for a copy of it, until it is published.
     pub(super) claim: Option<Arc<dyn Room>>,
     pub(super) way: Way,
@@ -213,10 +218,12 @@ impl<'a> Batch<'a> {
                 continue;
             }
             let parent = file.name.parent();
-            if let Some(inheritance) = self.core.inheritance(parent) {
-                file.staged.inherit(&inheritance);
+            let destination = self.core.goes_to(parent);
+            if let Some(Destination { inheritance: Some(inheritance), .. }) = &destination {
+                file.staged.inherit(inheritance);
             }
-            if file.staged.needs_copy() || self.core.is_copied_into(parent) {
+            let is_elsewhere = destination.is_some_and(|it| it.place != Place::Here);
+            if file.staged.needs_copy() || is_elsewhere {
                 file.way = Way::Copy;
             }
         }

@@ -1,7 +1,8 @@
 //! How a file of a batch gets its name.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::inbox::{taken_by_folder, taken_by_other_name};
 
@@ -11,6 +12,9 @@ use crate::inbox::disk::Publish;
 use crate::inbox::folders::Folders;
 use crate::inbox::tree::{self, Folder};
 use crate::inbox::{Conflict, Core};
+
+/// From which size on a file that is replaced is freed by threads that nobody waits for. Bytes. Less is freed in no time.
+const FREED_ELSEWHERE_BYTES_MIN: u64 = 1024 * 1024;
 
 /// A file that had the name of another before.
 struct Replaced {
@@ -90,6 +94,7 @@ fn place(
         // Also where the folder is another one by now.
         Way::Copy | Way::Copied(_) => return leave(file, &folder),
     }
+    let old = (how == Publish::Replace).then(|| large(&folder, leaf)).flatten();
     let placed = give_name(core, &mut file, replaced.as_ref(), |file| match &mut file.way {
         Way::Copied(copy) => {
             copy.publish(how, leaf)?;
@@ -98,6 +103,10 @@ fn place(
         }
         Way::Move | Way::Copy => file.staged.publish(how, &folder, leaf),
     });
+    if let Some(old) = old {
+        // Where it was replaced, this frees it.
+        core.remove_later(move || drop(old));
+    }
     match placed {
         Ok(()) => {
             folders.changed(parent.unwrap_or_default(), &folder);
@@ -117,6 +126,16 @@ fn place(
         }
         Err(errno) => State::Done(Err(core.refusal_of_name("publish a file", errno))),
     }
+}
+
+/// A large file that has this name. As long as it is held, to replace it frees nothing.
+fn large(folder: &Folder<'_>, leaf: &str) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let old = rustix::fs::openat(folder, leaf, flags, Mode::empty()).ok()?;
+    let stat = rustix::fs::fstat(&old).ok()?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let bytes = u64::try_from(stat.st_size).unwrap_or(0);
+    (is_file && bytes >= FREED_ELSEWHERE_BYTES_MIN).then_some(old)
 }
 
 /// The state of a file that leaves the batch to be copied.

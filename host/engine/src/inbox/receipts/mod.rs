@@ -367,14 +367,6 @@ fn seen(root: BorrowedFd<'_>, name: &EntryName) -> Option<Seen> {
     Some(Seen::from(&tree::look_up(root, name).ok()??))
 }
 
-/// A number for this boot of the system; 0: the system does not tell.
-pub(super) fn boot() -> u64 {
-    std::fs::read("/proc/sys/kernel/random/boot_id").map_or(0, |id| {
-        let digest = blake3::hash(&id);
-        digest.as_bytes()[..8].iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
-    })
-}
-
 /// A lock whose data is whole even if a thread panicked while it held it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,18 +7,21 @@
 //! room ([`Core::refused_for_space`]).
 
 mod ledger;
+mod room;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::AtFlags;
-use rustix::io::Errno;
+use sandport_protocol::journal::PartialId as Id;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::Core;
-use super::partial::{self, Id};
+use super::partial_files::data_name;
 use ledger::{Ledger, Obstacle, STEP_BYTES, Shortage, fits};
+pub(super) use room::BeingFreed;
+use room::Freeing;
 
 /// From which announced size on it is compared with the free space at once, and claimed. Bytes. Under it the
 /// question costs more than finding out, where no floor is to be kept and nobody claims anything.
@@ -46,6 +49,8 @@ pub(super) struct Space {
     ledger: Mutex<Ledger>,
     /// Uploads that were refused for want of space and wait to be resumed, the oldest first.
     refused: Mutex<Vec<Refused>>,
+    /// Room that is being made of them.
+    freeing: Freeing,
 }
 
 struct Refused {
@@ -61,6 +66,7 @@ impl Default for Space {
             claims_made: AtomicU64::new(0),
             ledger: Mutex::default(),
             refused: Mutex::default(),
+            freeing: Freeing::default(),
         }
     }
 }
@@ -81,15 +87,19 @@ impl Space {
 
     /// Uploads are gone whose data had these names.
     pub(super) fn forget_removed(&self, names: &[&str]) {
-        let is_gone = |refused: &Refused| names.contains(&partial::data_name(refused.id).as_str());
+        let is_gone = |refused: &Refused| names.contains(&data_name(refused.id).as_str());
         self.refused().retain(|refused| !is_gone(refused));
     }
 
-    /// The upload that was refused first, where all of them would free so many bytes.
-    fn take_refused(&self, bytes: u64) -> Option<Refused> {
+    /// The uploads that were refused first, as many as free so many bytes; none, where all of them would not.
+    fn take_refused(&self, bytes: u64) -> Vec<Refused> {
         let mut refused = self.refused();
-        let all = refused.iter().fold(0_u64, |all, refused| all.saturating_add(refused.bytes));
-        (!refused.is_empty() && all >= bytes).then(|| refused.remove(0))
+        let mut sum = 0_u64;
+        let enough = refused.iter().position(|refused| {
+            sum = sum.saturating_add(refused.bytes);
+            sum >= bytes
+        });
+        enough.map_or_else(Vec::new, |last| refused.drain(..=last).collect())
     }
 
     fn refused(&self) -> MutexGuard<'_, Vec<Refused>> {
@@ -170,7 +180,7 @@ impl Claim {
         Ok(())
     }
 
-    pub(super) fn core(&self) -> &Core {
+    pub(super) fn core(&self) -> &Arc<Core> {
         &self.core
     }
 
@@ -188,6 +198,38 @@ impl Drop for Claim {
     }
 }
 
+/// What an upload under way claims of the free space.
+pub(super) trait Room: Send + Sync {
+    /// Whether `missing` bytes fit beside what others claim.
+    ///
+    /// # Errors
+    /// `insufficient-space`.
+    fn check(&self, missing: Option<u64>) -> Result<(), Refusal>;
+
+    /// So many bytes are about to be written.
+    ///
+    /// # Errors
+    /// `insufficient-space`.
+    fn bring(&self, bytes: u64) -> Result<(), Refusal>;
+
+    /// Nothing more comes.
+    fn release(&self);
+}
+
+impl Room for Claim {
+    fn check(&self, missing: Option<u64>) -> Result<(), Refusal> {
+        self.core().check_space(missing, Some(self))
+    }
+
+    fn bring(&self, bytes: u64) -> Result<(), Refusal> {
+        Self::bring(self, bytes)
+    }
+
+    fn release(&self) {
+        Self::release(self);
+    }
+}
+
 impl Core {
     /// Refuses what cannot fit on the disk as it is now, beside what uploads under way are still to bring.
     /// `claim`: that of the upload itself, where it is under way already.
@@ -201,26 +243,17 @@ impl Core {
         let own = claim.map(|claim| claim.id);
         let others = self.space.ledger().claimed_by_others(self.space.now(), own);
         let refused: u64 = self.space.refused().iter().map(|refused| refused.bytes).sum();
-        let is_small = size < CHECK_BYTES_MIN;
+        let is_small = is_small(size);
         if floor == 0 && is_small && others == 0 && refused == 0 {
             return Ok(());
         }
         let Some(free) = self.free() else { return Ok(()) };
-        if refused > 0 && is_small {
-            // It claims nothing with its first byte, when others make room for themselves.
-            let wanted = fits(size.saturating_add(BESIDE_BYTES), free, floor, others);
-            if let Err(shortage) = wanted
-                && self.make_room(shortage.bytes)
-            {
-                return Ok(());
-            }
-        }
         let free = if is_small { free } else { free.saturating_add(refused) };
         fits(size, free, floor, others).map_err(|shortage| self.refusal_of_shortage(shortage))
     }
 
     /// Refuses the next bytes of an upload where they would go under the floor.
-    pub(super) fn check_floor(&self) -> Result<(), Refusal> {
+    pub(super) fn check_floor(self: &Arc<Self>) -> Result<(), Refusal> {
         let floor = self.options.free_min;
         match self.free() {
             Some(free) if free < floor && !self.make_room(floor - free) => Err(self
@@ -229,21 +262,9 @@ impl Core {
         }
     }
 
-    /// Does what writes `bytes`; where the disk is full, once more after room was made.
-    pub(super) fn with_room<T>(
-        &self,
-        bytes: u64,
-        mut write: impl FnMut() -> rustix::io::Result<T>,
-    ) -> rustix::io::Result<T> {
-        match write() {
-            Err(Errno::NOSPC) if self.make_room(bytes.saturating_add(BESIDE_BYTES)) => write(),
-            written => written,
-        }
-    }
-
     /// An upload was refused for want of space and waits to be resumed: when somebody needs the room, it goes.
     pub(super) fn refused_for_space(&self, id: Id) {
-        let name = partial::data_name(id);
+        let name = data_name(id);
         let stat = rustix::fs::statat(&self.layout.partials, name, AtFlags::SYMLINK_NOFOLLOW);
         // Nothing came of it.
         let Ok(stat) = stat else { return };
@@ -256,29 +277,12 @@ impl Core {
         refused.push(Refused { id, bytes });
     }
 
-    /// Removes uploads that were refused for want of space, the oldest first, until they have freed `bytes`. Whether
-    /// it came to that; where all of them would not do, none is removed.
-    fn make_room(&self, bytes: u64) -> bool {
-        let Some(partials) = self.partials() else { return false };
-        let mut freed = 0_u64;
-        while freed < bytes {
-            let Some(Refused { id, bytes }) = self.space.take_refused(bytes - freed) else {
-                return false;
-            };
-            // Somebody may have come back for it just now, or another program has removed it.
-            if partials.discard_waiting(id) {
-                tracing::info!(%id, bytes, "removed an upload that was refused for want of space: others need the room");
-                freed = freed.saturating_add(bytes);
-            }
-        }
-        true
-    }
-
-    /// Bytes that may still be written; `None`: there is no limit, or it cannot be told.
+    /// Bytes that may still be written, with those that are being freed; `None`: there is no limit, or it cannot be told.
     fn free(&self) -> Option<u64> {
         let space = rustix::fs::fstatvfs(&self.layout.staging).ok()?;
         // A file system without blocks has no limit: tmpfs, where none was set.
-        (space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize))
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        (space.f_blocks > 0).then(|| free.saturating_add(self.space.freeing.bytes()))
     }
 
     fn refusal_of_shortage(&self, shortage: Shortage) -> Refusal {
@@ -293,6 +297,11 @@ impl Core {
         };
         Refusal::new(RefusalCode::InsufficientSpace, words)
     }
+}
+
+/// Whether an upload is so small that it claims nothing.
+fn is_small(size: u64) -> bool {
+    size < CHECK_BYTES_MIN
 }
 
 /// The refusal of a file that is larger than what is free on the disk that it is for.

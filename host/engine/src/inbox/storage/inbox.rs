@@ -6,15 +6,22 @@ use std::sync::Arc;
 use sandport_protocol::inbox::{folder_receipt, folder_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
-use super::{Announced, Arrived, Found, Incoming, Storage, StorageUpload};
+use super::ending::receipt;
+use super::{Announced, Found, Storage, StorageUpload};
 use crate::Identity;
-use crate::inbox::commit::{Pending, Ticket};
-use crate::inbox::{Upload, Verdict, unnamed};
+use crate::inbox::unnamed;
 
 /// An inbox whose files go into a [`Storage`].
 pub(crate) struct StorageInbox {
     storage: Box<dyn Storage>,
     size_max: Option<u64>,
+}
+
+/// What becomes of an offer: as of [`Verdict`](crate::inbox::Verdict).
+pub(in crate::inbox) enum Answer {
+    Stored(Receipt),
+    DigestFirst,
+    Accepted(StorageUpload),
 }
 
 impl StorageInbox {
@@ -23,11 +30,11 @@ impl StorageInbox {
     }
 
     /// As [`Inbox::open_as`](crate::inbox::Inbox::open_as).
-    pub(crate) fn open_as(
+    pub(in crate::inbox) fn open_as(
         self: &Arc<Self>,
         sender: &Identity,
         offer: &Offer,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Answer, Refusal> {
         match offer.kind {
             EntryKind::File => self.open_file(sender, offer),
             EntryKind::Directory => self.open_folder(sender, offer),
@@ -35,15 +42,15 @@ impl StorageInbox {
         }
     }
 
-    fn open_file(self: &Arc<Self>, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn open_file(self: &Arc<Self>, sender: &Identity, offer: &Offer) -> Result<Answer, Refusal> {
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
             None => unnamed::made_up_name().ok_or(RefusalCode::Io)?,
         };
         if let Some(Found { name, file }) = self.already_here(sender, &name, offer) {
             return Ok(match offer.digest {
-                Some(_) => Verdict::Stored(receipt(&name, file)),
-                None => Verdict::DigestFirst,
+                Some(_) => Answer::Stored(receipt(&name, file)),
+                None => Answer::DigestFirst,
             });
         }
         if let (Some(size), Some(most)) = (offer.size, self.size_max)
@@ -60,7 +67,7 @@ impl StorageInbox {
         };
         let incoming = self.storage.begin(&announced)?;
         let upload = StorageUpload::new(announced, offer.digest, self.size_max, incoming);
-        Ok(Verdict::Accepted(Upload::stored(upload)))
+        Ok(Answer::Accepted(upload))
     }
 
     pub(super) fn already_here(
@@ -74,40 +81,15 @@ impl StorageInbox {
         lookup.find(sender, name, offer.size, offer.digest)
     }
 
-    fn open_folder(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn open_folder(&self, sender: &Identity, offer: &Offer) -> Result<Answer, Refusal> {
         let name = EntryName::parse(offer.name.as_ref().ok_or_else(folder_without_name)?)?;
         let Some(folders) = self.storage.folders() else {
             let words = "empty folders are not kept here";
             return Err(Refusal::new(RefusalCode::Other, words));
         };
         folders.make(sender, &name)?;
-        Ok(Verdict::Stored(folder_receipt(&name)))
+        Ok(Answer::Stored(folder_receipt(&name)))
     }
-
-    /// Publishes what is complete, or says why it is not.
-    pub(super) fn end(complete: Result<Complete, Refusal>) -> Pending {
-        let (ticket, pending) = Ticket::new();
-        tokio::spawn(async move {
-            let outcome = match complete {
-                Ok(Complete { incoming, file }) => {
-                    incoming.publish(file).await.map(|name| receipt(&name, file))
-                }
-                Err(refusal) => Err(refusal),
-            };
-            ticket.resolve(outcome);
-        });
-        pending
-    }
-}
-
-/// A file that is to be published.
-pub(super) struct Complete {
-    pub(super) incoming: Box<dyn Incoming>,
-    pub(super) file: Arrived,
-}
-
-fn receipt(name: &EntryName, file: Arrived) -> Receipt {
-    Receipt { name: name.as_str().to_owned(), size: file.size, digest: file.digest, proof: None }
 }
 
 impl fmt::Debug for StorageInbox {

@@ -1,5 +1,6 @@
 //! Storage of one's own: files that go somewhere else than into a folder.
 
+mod ending;
 mod inbox;
 mod upload;
 
@@ -9,6 +10,7 @@ use sandport_protocol::{Digest, EntryName, Refusal};
 
 use crate::Identity;
 
+pub(super) use inbox::Answer;
 pub(crate) use inbox::StorageInbox;
 pub(super) use upload::{StorageBody, StorageUpload};
 

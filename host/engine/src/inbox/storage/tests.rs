@@ -119,7 +119,7 @@ fn owner() -> Identity {
 
 impl StorageInbox {
     fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_as(&owner(), offer)
+        self.open_as(&owner(), offer).map(Verdict::from)
     }
 }
 

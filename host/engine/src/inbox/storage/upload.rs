@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
-use super::inbox::{Complete, StorageInbox};
+use super::ending::{Complete, end};
 use super::{Announced, Arrived, Incoming};
-use crate::inbox::commit::Pending;
 use crate::inbox::latch::Latch;
+use crate::inbox::ticket::Pending;
 
 /// One file on its way in. Dropping it discards it.
 pub(in crate::inbox) struct StorageUpload(Arc<Shared>);
@@ -68,7 +68,7 @@ impl StorageUpload {
 
     pub(in crate::inbox) fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
         let complete = self.0.finish(size, digest);
-        StorageInbox::end(complete)
+        end(complete)
     }
 }
 

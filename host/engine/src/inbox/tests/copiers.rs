@@ -77,6 +77,7 @@ fn other_senders_are_answered_while_a_file_is_copied() {
         slow.go();
         assert_eq!(wait(&copied).unwrap().name, "mount/large");
         assert_eq!(fs::read(bench.path("mount/large")).unwrap(), content);
+        settle(bench.inbox());
         assert!(!bench.path("mount/.sandport").exists());
         assert_eq!(bench.staged(), 0);
     }
@@ -105,6 +106,7 @@ fn a_slow_mount_does_not_hold_up_another() {
             assert!(!on_slow.is_over());
             slow.go();
             wait(&on_slow).unwrap();
+            settle(&inbox);
             assert!(!top.join("inbox/slow/.sandport").exists());
         }
     });
@@ -146,6 +148,7 @@ fn a_copy_that_finds_no_room_is_refused_alone() {
         bench.send("small", b"small").unwrap();
         assert_eq!(code(wait(&failed)), RefusalCode::InsufficientSpace);
         assert_eq!(bench.names(), ["mount/", "small"]);
+        settle(bench.inbox());
         assert!(!bench.path("mount/.sandport").exists());
         bench.inbox().handle.core.disk.watch_copies(Arc::new(|| Ok(())));
         let (upload, content) = large(&bench, "mount/large");
@@ -181,6 +184,7 @@ fn a_file_follows_its_folder_that_was_replaced_meanwhile() {
         let names = ["away/", "mount/", "mount/a", "other/", "other/b"];
         assert_eq!(bench.names(), names, "{durability:?}");
         for folder in ["away", "mount", "other"] {
+            settle(bench.inbox());
             assert!(!bench.path(folder).join(".sandport").exists());
         }
     }
@@ -201,6 +205,7 @@ fn a_copy_that_a_killed_server_left_is_gone_after_the_next_start() {
         wait(&pending).unwrap_err();
         assert!(bench.path("mount/sub/.sandport").exists(), "{durability:?}");
         bench.restart();
+        settle(bench.inbox());
         assert!(!bench.path("mount/sub/.sandport").exists(), "{durability:?}");
         assert_eq!(
             (bench.names(), bench.staged()),

@@ -72,6 +72,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
                     list(&dir.join(mount), "", &mut found);
                     let files = if conflict == Conflict::Rename { 6 } else { 5 };
                     assert_eq!(found.len(), files, "{found:?}");
+                    settle(&inbox);
                     assert!(!dir.join(mount).join(".sandport").exists());
                     assert_eq!(fs::read(dir.join(name("large"))).unwrap(), content);
                     let time = fs::metadata(dir.join(name("timed"))).unwrap().modified().unwrap();
@@ -192,6 +193,7 @@ fn an_upload_whose_copy_fails_can_be_resumed() {
         }));
         let outcome = store_large(bench.inbox(), "d/large");
         assert_eq!(code(outcome), RefusalCode::InsufficientSpace);
+        settle(bench.inbox());
         assert!(!bench.path("d/.sandport").exists());
         // All of it is here.
         let (offer, content) = large("d/large");
@@ -199,6 +201,7 @@ fn an_upload_whose_copy_fails_can_be_resumed() {
         assert_eq!(upload.missing(), []);
         wait(&upload.commit(content.len() as u64, None)).unwrap();
         assert_eq!(bench.names(), ["d/", "d/large"]);
+        settle(bench.inbox());
         assert_eq!(leftovers(&bench.dir()), 0);
     }
 }
@@ -211,6 +214,7 @@ fn a_copy_that_a_crash_left_is_in_nobodys_way() {
         fs::write(bench.path("d/.sandport"), b"half a fi").unwrap();
         assert_eq!(stored_files(&bench.dir()).unwrap().count(), 0);
         bench.send("d/a", b"hello").unwrap();
+        settle(bench.inbox());
         assert!(!bench.path("d/.sandport").exists());
         assert_eq!(bench.names(), ["d/", "d/a"]);
     }
@@ -229,6 +233,7 @@ fn someone_outside_who_takes_the_name_of_a_copy_is_not_replaced() {
         }));
         assert_eq!(bench.send("d/report.pdf", b"ours").unwrap().name, "d/report-1.pdf");
         assert_eq!(fs::read(bench.path("d/report.pdf")).unwrap(), b"theirs");
+        settle(bench.inbox());
         assert!(!bench.path("d/.sandport").exists());
     }
 }

@@ -28,6 +28,7 @@ fn a_full_disk_refuses_the_upload_gives_its_room_back_and_the_inbox_goes_on() {
                 body.write(&[7; 64 * 1024]);
             }
             assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
+            settle(&inbox);
             assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
             drop(body);
             let outcome = wait(&upload.commit(40 * 64 * 1024, None));

@@ -17,6 +17,7 @@ mod health;
 mod identities;
 mod intake;
 mod keeps;
+mod killed;
 mod leftovers;
 mod locations;
 mod looks;
@@ -31,6 +32,7 @@ mod paths;
 mod power;
 mod quota;
 mod recognition;
+mod removals;
 mod resend;
 mod resent;
 mod resume;
@@ -44,6 +46,7 @@ mod stored;
 mod suite;
 mod superseded;
 mod threads;
+mod unsynced;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,9 +55,9 @@ use tempfile::TempDir;
 
 use super::care::{Verdict as Checked, verify};
 use super::*;
-use crate::namespace;
 use crate::patience::{Watchdog, block_on, joined, receive, until};
-use sandport_protocol::{Digest, Extent};
+use crate::{Identity, namespace};
+use sandport_protocol::{Digest, EntryKind, Extent, Offer, Refusal, RefusalCode};
 
 /// An inbox in a folder of its own.
 struct Bench {
@@ -130,10 +133,17 @@ impl Bench {
         self.published().into_iter().map(|(name, _)| name).collect()
     }
 
-    /// How many files are staged.
+    /// How many files are staged, when all is removed that is to be.
     fn staged(&self) -> usize {
+        self.inbox.as_ref().inspect(|inbox| settle(inbox));
         fs::read_dir(self.path(".sandport/staging")).unwrap().count()
     }
+}
+
+/// Waits until all is removed that is to be.
+fn settle(inbox: &Inbox) {
+    let runtime = inbox.handle.pool.runtime();
+    until("all to be removed", || runtime.removals() == 0);
 }
 
 /// What `verify` says of an inbox.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sandport_protocol::ResumeMode;
 use sandport_protocol::journal::GROUP_BYTES;
+use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{bring, content, resumable, wait_durable};
 use super::simulated_disk::{Cut, IMAGES, SimulatedDisk, Site};
@@ -22,6 +22,8 @@ struct Promised {
     /// How many bytes of a file are durable.
     durable: BTreeMap<usize, u64>,
     folders: Vec<&'static str>,
+    /// An upload of another content under the same key was begun anew: nothing of that comes back.
+    is_anew: bool,
 }
 
 /// What senders do, until they are done.
@@ -43,6 +45,7 @@ const SCENARIOS: &[Scenario] = &[
         files: large,
         careless_before: false,
     },
+    Scenario { name: "begun anew", run: begun_anew, files: changed, careless_before: false },
     Scenario { name: "copied", run: copied, files: elsewhere, careless_before: false },
     Scenario { name: "long log", run: long_log, files: small, careless_before: false },
     Scenario { name: "log in use", run: log_in_use, files: small, careless_before: false },
@@ -68,6 +71,13 @@ fn large() -> Vec<(Offer, Vec<u8>)> {
     let content = content(3 * GROUP + 9);
     let size = Some(content.len() as u64);
     let offer = resumable("big", size, ResumeMode::TakeOver);
+    vec![(Offer { digest: Some(digest(&content)), ..offer }, content)]
+}
+
+/// What another content is followed by under the same key.
+fn changed() -> Vec<(Offer, Vec<u8>)> {
+    let content: Vec<u8> = content(3 * GROUP + 9).iter().map(|byte| !byte).collect();
+    let (offer, _) = large().remove(0);
     vec![(Offer { digest: Some(digest(&content)), ..offer }, content)]
 }
 
@@ -159,6 +169,27 @@ fn send_large(world: &World, durability: Durability) {
     world.promise_stored(0, receipt);
 }
 
+/// A large file that is changed when a part of it is durable, and sent anew.
+fn begun_anew(world: &World) {
+    let inbox = world.disk.start(options());
+    let (offer, new) = &world.files[0];
+    let (old_offer, old) = large().remove(0);
+    let upload = accept(&inbox, &old_offer);
+    upload.body(ALL).unwrap().write(&old[..GROUP + GROUP / 2]);
+    wait_durable(&upload, GROUP);
+    drop(upload);
+    let upload = accept(&inbox, &from_the_start(offer));
+    world.disk.promise(|promised| promised.is_anew = true);
+    bring(&upload, new);
+    world.promise_stored(0, wait(&upload.commit(new.len() as u64, None)).unwrap());
+}
+
+/// An offer by which an upload is begun anew.
+fn from_the_start(offer: &Offer) -> Offer {
+    let resume = offer.resume.map(|resume| Resume { mode: ResumeMode::Restart, ..resume });
+    Offer { resume, ..offer.clone() }
+}
+
 /// Most entries of the log are of files that are gone, so that it is written anew.
 fn long_log(world: &World) {
     world.store(&world.disk.start(options()), 0);
@@ -230,7 +261,7 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
     let dir = world.disk.dir();
     let inbox = Inbox::create_on(Disk::rebooted(), &dir, options())
         .map_err(|error| format!("the inbox does not open: {error}"))?;
-    let Promised { stored, durable, folders } = &cut.promised;
+    let Promised { stored, durable, folders, is_anew } = &cut.promised;
     if let Some(missing) = folders.iter().find(|folder| !dir.join(folder).is_dir()) {
         return Err(format!("the folder {missing} is not there"));
     }
@@ -259,6 +290,9 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
         return Ok(());
     }
     for (which, (offer, content)) in world.files.iter().enumerate() {
+        // Until it is accepted, the sender goes on to begin it anew.
+        let begins = scenario.name == "begun anew" && !is_anew;
+        let offer = &if begins { from_the_start(offer) } else { offer.clone() };
         match (inbox.open(offer).map_err(|refusal| refusal.to_string())?, stored.get(&which)) {
             (Verdict::Stored(receipt), Some(told)) if receipt == *told => {}
             (_, Some(told)) => return Err(format!("{} would be stored twice", told.name)),

@@ -1,13 +1,18 @@
 //! Limits on what an inbox holds.
 
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use sandport_protocol::ResumeMode;
 use sandport_protocol::journal::GROUP_BYTES;
 
 use super::resume::{content, resumable};
 use super::*;
 use crate::inbox::care::clean;
+use crate::inbox::disk::Step;
+use crate::patience::PATIENCE;
 
 fn with_quota(
     bytes_max: impl Into<Option<u64>>,
@@ -108,11 +113,73 @@ fn a_stream_is_stopped_where_the_quota_ends_and_gives_its_room_back() {
         assert_eq!(bench.staged(), 0);
         upload.fault().unwrap().code
     };
-    // Somebody may have taken files out, and a body does not wait until that is known.
+    // Somebody may have taken files out, and a body whose bytes come without room does not wait until that is known.
     assert_eq!(stopped(), RefusalCode::InsufficientSpace);
     bench.inbox().handle.core.usage.as_ref().unwrap().count_now();
     assert_eq!(stopped(), RefusalCode::QuotaExceeded);
     bench.send("b", &vec![0; 1 << 20]).unwrap();
+}
+
+#[test]
+fn an_upload_that_got_no_name_counts_on_while_somebody_has_it() {
+    let options = with_quota(10 << 20, None);
+    let bench = Bench::in_memory(InboxOptions { watermark_bytes: u64::MAX, ..options });
+    let inbox = bench.inbox();
+    let content = content(2 * super::resume::GROUP + 5);
+    let offer = super::resume::offer_of(&content);
+    let first = accept(inbox, &offer);
+    super::resume::bring(&first, &content);
+    // What came is about to be kept, for as long as this says.
+    let (let_go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    inbox.handle.core.disk.watch_holds(Arc::new(move |step, _| {
+        if step == Step::SyncPartial {
+            let _ = gate.lock().unwrap().recv_timeout(PATIENCE);
+        }
+    }));
+    inbox.handle.core.disk.watch(Box::new(|step| match step {
+        Step::WriteLog => Err(Errno::NOSPC),
+        _ => Ok(()),
+    }));
+    let pending = first.commit(content.len() as u64, None);
+    assert_eq!(code(wait(&pending)), RefusalCode::InsufficientSpace);
+    inbox.handle.core.disk.watch(Box::new(|_| Ok(())));
+    let next = accept(inbox, &offer);
+    assert_eq!(next.missing(), []);
+    assert_eq!(totals(&bench)[2..], [content.len() as u64, 1]);
+    drop(let_go);
+    super::resume::finish(next, &content);
+    assert_eq!(totals(&bench)[2..], [0, 0]);
+}
+
+/// Writes as those do who wait for room.
+fn write_in_time(body: &mut Body, bytes: &[u8]) {
+    while body.reserve(bytes.len()) < bytes.len() {
+        block_on("room for a body", body.has_room());
+    }
+    body.write(bytes);
+}
+
+#[test]
+fn a_stream_that_meets_the_quota_waits_for_the_count_and_goes_on() {
+    const MIB: usize = 1 << 20;
+    let resume = super::resume::resumable("stream", None, ResumeMode::TakeOver).resume;
+    for resume in [None, resume] {
+        let bench = Bench::in_memory(with_quota(3 * MIB as u64, None));
+        bench.send("in the way", &vec![0; 2 * MIB]).unwrap();
+        let upload = accept(bench.inbox(), &Offer { size: None, resume, ..offer("stream", b"") });
+        let mut body = upload.body(ALL).unwrap();
+        write_in_time(&mut body, &vec![1; MIB]);
+        // Nobody tells the inbox.
+        fs::remove_file(bench.path("in the way")).unwrap();
+        assert_eq!(body.reserve(MIB), 0, "it waits for a count");
+        write_in_time(&mut body, &vec![1; MIB]);
+        write_in_time(&mut body, &vec![1; MIB]);
+        assert_eq!(upload.fault(), None);
+        // What was counted just now is believed.
+        write_in_time(&mut body, b"1");
+        assert_eq!(upload.fault().unwrap().code, RefusalCode::QuotaExceeded);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Resume, ResumeMode};
 
+pub(super) use super::killed::{killed, killed_now};
 use super::*;
 use crate::inbox::disk::Step;
 
@@ -62,28 +63,9 @@ pub(super) fn wait_durable(upload: &Upload, bytes: usize) {
     }
 }
 
-/// What a server that is killed now leaves behind, opened by another one.
-pub(super) fn killed(bench: &Bench) -> Bench {
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    copy(&bench.dir(), &folder.path().join("inbox"));
-    Bench::in_folder(folder, bench.options.clone())
-}
-
-pub(super) fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
-
-/// The names in `.sandport/partials`.
+/// The names in `.sandport/partials`, when all is removed that is to be.
 pub(super) fn partials(bench: &Bench) -> Vec<String> {
+    bench.inbox.as_ref().inspect(|inbox| settle(inbox));
     let mut names: Vec<String> = fs::read_dir(bench.path(".sandport/partials"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

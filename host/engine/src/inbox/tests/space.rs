@@ -45,6 +45,7 @@ fn finish(upload: Upload, content: &[u8]) -> Result<Receipt, Refusal> {
 }
 
 fn partials(inbox: &Inbox) -> usize {
+    settle(inbox);
     fs::read_dir(inbox.dir().join(".sandport/partials")).unwrap().count()
 }
 

@@ -20,7 +20,9 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
 }
 
 impl Subject for Bench {
+    /// When all is removed that is to be: whoever asks looks what is there.
     fn dir(&self) -> &Path {
+        settle(self.inbox());
         self.inbox().dir()
     }
 

@@ -151,15 +151,20 @@ impl Account {
         Some(waiting)
     }
 
-    /// Looks at all that waits again: `bytes` says how much there is now; `None`: it is gone.
-    pub(super) fn look_at_waiting(&mut self, bytes: impl Fn(&str, u64) -> Option<u64>) {
-        let mut waits = Tally::default();
-        self.waiting.retain(|name, waiting| {
-            let Some(bytes) = bytes(name, waiting.bytes) else { return false };
-            waiting.bytes = bytes;
-            waits.add(waiting.owner.as_ref(), Amount::file(bytes));
-            true
-        });
-        self.waits = waits;
+    /// All that waits, by the names of the data files, with their bytes.
+    pub(super) fn waiting(&self) -> Vec<(String, u64)> {
+        self.waiting.iter().map(|(name, waiting)| (name.clone(), waiting.bytes)).collect()
+    }
+
+    /// What was found of an upload that waited with `before` bytes: how many there are now; `None`: it is gone. If it
+    /// does not wait so any more, that is older than what is known.
+    pub(super) fn look_again(&mut self, name: &str, before: u64, now: Option<u64>) {
+        if now == Some(before) || self.waiting.get(name).is_none_or(|it| it.bytes != before) {
+            return;
+        }
+        let waited = self.stop_waiting(name);
+        if let (Some(waited), Some(bytes)) = (waited, now) {
+            self.wait(name.to_owned(), Waiting { bytes, ..waited });
+        }
     }
 }

@@ -13,8 +13,7 @@ use walkdir::WalkDir;
 use super::Usage;
 use super::account::{Account, Amount, Counting, Tally, Waiting};
 use crate::Identity;
-use crate::inbox::care::sender_of;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER};
+use crate::inbox::partial_files::{DATA_SUFFIX, FOLDER, sender_of};
 use crate::inbox::recognition::Seen;
 use crate::inbox::space::STAT_BLOCK_BYTES;
 
@@ -97,13 +96,11 @@ impl Usage {
                 found.add(None, Amount::file(0));
             }
         }
-        let partials = self.partials();
+        let looked = self.look_at_waiting();
         let mut account = self.account();
-        // Somebody may have removed some.
-        account.look_at_waiting(|name, bytes| match std::fs::metadata(partials.join(name)) {
-            Ok(metadata) => Some(held_bytes(&metadata)),
-            Err(error) => (error.kind() != std::io::ErrorKind::NotFound).then_some(bytes),
-        });
+        for (name, before, now) in looked {
+            account.look_again(&name, before, now);
+        }
         let meanwhile = account.counting.take().unwrap_or_default();
         if account.making > 0 {
             account.met_late.extend(&meanwhile.folders);
@@ -111,6 +108,21 @@ impl Usage {
         found.add_all(&meanwhile.added);
         account.stored = found;
         account.last = Some((Instant::now(), started.elapsed()));
+    }
+
+    /// What waits now of each upload that waits, with what did before: somebody may have removed some. Nothing is locked
+    /// while the disk is asked.
+    fn look_at_waiting(&self) -> Vec<(String, u64, Option<u64>)> {
+        let partials = self.partials();
+        let waiting = self.account().waiting();
+        let look = |(name, before): (String, u64)| {
+            let now = match std::fs::metadata(partials.join(&name)) {
+                Ok(metadata) => Some(held_bytes(&metadata)),
+                Err(error) => (error.kind() != std::io::ErrorKind::NotFound).then_some(before),
+            };
+            (name, before, now)
+        };
+        waiting.into_iter().map(look).collect()
     }
 
     /// Whose share a file is in that the count meets. What somebody has changed, or put there, and what

@@ -9,6 +9,7 @@
 
 mod account;
 mod count;
+mod reservation;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tokio::sync::futures::Notified;
 use super::receipts::Receipts;
 use crate::Identity;
 use account::{Account, Amount, Counting, Waiting};
+pub(super) use reservation::Reservation;
 
 /// How much an inbox may hold, or an identity in it. Default: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,14 +84,6 @@ pub(super) struct Making<'a> {
     usage: &'a Usage,
 }
 
-/// A part of the quota that an upload holds until its file has a name, or until this is dropped.
-pub(super) struct Reservation {
-    usage: Arc<Usage>,
-    /// In whose share it is, where shares are counted.
-    owner: Option<Identity>,
-    amount: Amount,
-}
-
 impl Usage {
     /// Counts what is in the inbox at `dir`, with what waits in `partials`; `None`: there is no limit, so
     /// nobody has to know. `share` is the quota of each identity.
@@ -132,7 +126,7 @@ impl Usage {
     ) -> Result<Reservation, Refusal> {
         let (owner, amount) = (self.owner_of(sender), Amount::file(bytes));
         self.add(owner.as_ref(), amount)?;
-        Ok(Reservation { usage: Arc::clone(self), owner, amount })
+        Ok(Reservation::new(self, owner, amount))
     }
 
     /// Does what reserves, and once more where the first answer was that what is stored is being counted.
@@ -159,6 +153,23 @@ impl Usage {
         // Made before the look: `notify_waiters` reaches every `Notified` that exists by then.
         let news = self.count_news.notified();
         (!self.count_takes_long.load(Ordering::Relaxed)).then_some(news)
+    }
+
+    /// Whether what is stored is being counted: until that has ended, who finds no room may find some.
+    pub(super) fn is_being_counted(&self) -> bool {
+        self.account().counting.is_some()
+    }
+
+    /// Returns when no count is under way, however long it takes.
+    pub(super) async fn count_end(&self) {
+        loop {
+            // As above.
+            let news = self.count_news.notified();
+            if !self.is_being_counted() {
+                return;
+            }
+            news.await;
+        }
     }
 
     /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
@@ -200,7 +211,7 @@ impl Usage {
     pub(super) fn reserve_folders(self: &Arc<Self>, count: u64) -> Result<Reservation, Refusal> {
         let amount = Amount { bytes: 0, files: count };
         self.add(None, amount)?;
-        Ok(Reservation { usage: Arc::clone(self), owner: None, amount })
+        Ok(Reservation::new(self, None, amount))
     }
 
     /// Folders are about to be made. Which, is said by [`Making::made`].
@@ -333,53 +344,5 @@ impl Drop for Making<'_> {
         if account.making == 0 {
             account.met_late.clear();
         }
-    }
-}
-
-impl Reservation {
-    /// Makes sure that it is for `bytes` at least.
-    ///
-    /// # Errors
-    ///
-    /// `quota-exceeded`; then it is as it was.
-    pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
-        let more = bytes.saturating_sub(self.amount.bytes);
-        if more > 0 {
-            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 })?;
-            self.amount.bytes = bytes;
-        }
-        Ok(())
-    }
-
-    /// The file is about to get its name. It is followed by [`Reservation::settle`] or
-    /// [`Reservation::not_published`].
-    pub(super) fn publishing(&self, inode: u64) {
-        self.usage.account().publishing.insert(inode);
-    }
-
-    /// It did not.
-    pub(super) fn not_published(&self, inode: u64) {
-        self.usage.account().publishing.remove(&inode);
-    }
-
-    /// The file has its name and is of `bytes`. [`Usage::recorded`] follows.
-    pub(super) fn settle(mut self, inode: u64, bytes: u64) {
-        let owner = self.owner.take();
-        let mut account = self.usage.account();
-        account.publishing.remove(&inode);
-        account.reserved.remove(owner.as_ref(), self.amount);
-        account.store(owner.as_ref(), Amount::file(bytes), inode);
-        if let Some(owner) = owner {
-            account.unrecorded.insert(inode, owner);
-        }
-        drop(account);
-        self.amount = Amount::default();
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let mut account = self.usage.account();
-        account.reserved.remove(self.owner.as_ref(), self.amount);
     }
 }

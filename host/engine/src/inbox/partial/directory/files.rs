@@ -1,20 +1,21 @@
 //! The files of uploads: what they are called, how they are opened and removed.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use blake3::hazmat::HasherExt;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use sandport_protocol::journal::{GROUP_BYTES, Recovered, Tree, group_hasher};
 use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use crate::Identity;
 use crate::inbox::Core;
-use crate::inbox::care::sender_of;
-use crate::inbox::error::InboxError;
-use crate::inbox::layout::failed;
-use crate::inbox::partial::{DATA_SUFFIX, FOLDER, Id, JOURNAL_SUFFIX};
+use crate::inbox::partial::Id;
+use crate::inbox::partial_files::{
+    DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, data_name, is_id, journal_name, sender_of,
+};
 
 /// How files of ours are opened, whatever lies in their place.
 pub(super) const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -127,19 +128,6 @@ impl Data {
     }
 }
 
-pub(in crate::inbox) fn data_name(id: Id) -> String {
-    format!("{id}{DATA_SUFFIX}")
-}
-
-/// Whether a name without its suffix is that of an upload.
-pub(in crate::inbox) fn is_id(name: &str) -> bool {
-    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-pub(super) fn journal_name(id: Id) -> String {
-    format!("{id}{JOURNAL_SUFFIX}")
-}
-
 /// Makes the data file, in place of one that nobody can resume.
 ///
 /// # Errors
@@ -236,7 +224,16 @@ pub(super) fn remove_files(core: &Core, id: Id) -> bool {
 }
 
 pub(super) fn remove_journal(core: &Core, id: Id) {
-    remove_file(core, &journal_name(id));
+    if remove_file(core, &journal_name(id)) {
+        core.removed_journals.add(core, id);
+    }
+}
+
+/// Whether there is data that has no journal, and so says nothing: its removal has failed once. It would be in the way of
+/// whoever begins the upload anew.
+pub(super) fn is_orphan(core: &Core, id: Id) -> bool {
+    let stat = rustix::fs::statat(&core.layout.partials, data_name(id), AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
 fn remove_file(core: &Core, name: &str) -> bool {
@@ -248,47 +245,30 @@ fn remove_file(core: &Core, name: &str) -> bool {
     false
 }
 
+/// Whether the bytes of whole groups are on the disk as a journal says. All of them are read.
+pub(super) fn are_there(
+    core: &Core,
+    data: &OwnedFd,
+    recovered: &Recovered,
+) -> rustix::io::Result<bool> {
+    // What a failed write has left in memory is not what is there.
+    core.disk.forget_cached(data);
+    let mut tree = Tree::default();
+    let mut content = vec![0; usize::try_from(GROUP_BYTES).unwrap_or(0)];
+    for (mut start, end) in recovered.kept.iter() {
+        while start < end {
+            let group = start / GROUP_BYTES;
+            let length = (end - start).min(GROUP_BYTES);
+            let bytes = &mut content[..usize::try_from(length).unwrap_or(0)];
+            core.disk.read(data, bytes, start)?;
+            tree.insert(group, group_hasher(group).update(bytes).finalize_non_root());
+            start += length;
+        }
+    }
+    Ok(tree == recovered.tree)
+}
+
 /// The refusal where what was kept is not in the file any more.
 pub(super) fn lost() -> Refusal {
     Refusal::new(RefusalCode::Io, "the inbox lost bytes of a partial file")
-}
-/// Removes data that has no journal. What does not look like ours is left alone.
-pub(in crate::inbox) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), InboxError> {
-    let entries = rustix::fs::Dir::read_from(partials)
-        .map_err(|errno| failed("read", path, errno))?
-        .collect::<rustix::io::Result<Vec<_>>>()
-        .map_err(|errno| failed("read", path, errno))?;
-    let mut removed = 0_u64;
-    for entry in &entries {
-        let Some(id) =
-            entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(DATA_SUFFIX))
-        else {
-            continue;
-        };
-        let is_ours = is_id(id);
-        let journal = rustix::fs::statat(
-            partials,
-            format!("{id}{JOURNAL_SUFFIX}"),
-            AtFlags::SYMLINK_NOFOLLOW,
-        );
-        // An empty one has room for its first entry, which did not come.
-        let has_none = matches!(journal, Err(Errno::NOENT))
-            || journal.is_ok_and(|stat| {
-                stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-            });
-        if is_ours && has_none {
-            let journal_name = format!("{id}{JOURNAL_SUFFIX}");
-            for name in [journal_name.as_str(), &format!("{id}{DATA_SUFFIX}")] {
-                match rustix::fs::unlinkat(partials, name, AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => {}
-                    Err(errno) => return Err(failed("clean", path, errno)),
-                }
-            }
-            removed += 1;
-        }
-    }
-    if removed > 0 {
-        tracing::info!(removed, "removed partial files that had not come far enough to be resumed");
-    }
-    Ok(())
 }

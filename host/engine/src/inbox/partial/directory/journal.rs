@@ -4,10 +4,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, Entry, Writer};
 
-use super::files::{OPEN, journal_name};
+use super::files::OPEN;
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::partial::Id;
+use crate::inbox::partial_files::journal_name;
 
 /// How much room a journal takes ahead of what is written. Bytes: a block, which it would take with its first byte.
 /// It has room for the longest name, or for a hundred chunk groups.
@@ -23,21 +24,28 @@ pub(super) struct Journal {
     end: u64,
     /// Whether something may lie there of an append that has failed.
     is_torn: bool,
+    /// Whether it speaks of bytes that were not synced.
+    is_of_boot: bool,
 }
 
 impl Journal {
     /// One that has no file yet.
     pub(super) fn new() -> Self {
-        Self { writer: None, has_room: false, end: 0, is_torn: false }
+        Self { writer: None, has_room: false, end: 0, is_torn: false, is_of_boot: false }
     }
 
     /// One that was read up to `end`.
-    pub(super) fn found(writer: Writer, end: u64) -> Self {
-        Self { writer: Some(writer), has_room: false, end, is_torn: false }
+    pub(super) fn found(writer: Writer, end: u64, is_of_boot: bool) -> Self {
+        Self { writer: Some(writer), has_room: false, end, is_torn: false, is_of_boot }
     }
 
     pub(super) fn exists(&self) -> bool {
         self.writer.is_some()
+    }
+
+    /// Whether it speaks of bytes that were not synced.
+    pub(super) fn is_of_boot(&self) -> bool {
+        self.is_of_boot
     }
 
     /// Makes the file and takes room for what is to be written into it. Where that does not work, it is made later.
@@ -65,7 +73,13 @@ impl Journal {
             Some(writer) => (writer.clone(), Vec::new()),
             None => Writer::begin(id.journal(), begun()),
         };
-        entries.for_each(|entry| writer.push(&mut bytes, &entry));
+        let mut is_of_boot = self.is_of_boot;
+        for entry in entries {
+            if let Entry::Kept(kept) = &entry {
+                is_of_boot = kept.boot.is_some();
+            }
+            writer.push(&mut bytes, &entry);
+        }
         if bytes.is_empty() {
             return Ok(());
         }
@@ -93,6 +107,7 @@ impl Journal {
         }
         self.is_torn = false;
         self.writer = Some(writer);
+        self.is_of_boot = is_of_boot;
         self.end += bytes.len() as u64;
         core.disk.take_room(&file, self.end + ROOM_AHEAD_BYTES);
         Ok(())

@@ -108,9 +108,15 @@ impl<'a> User<'a> {
     fn open(&mut self) {
         let id = self.facts.id;
         (self.written, self.said) = ([0; 3], [0; 3]);
-        let loaded = self.volume.load(id).unwrap();
+        let loaded = match self.volume.load(id).unwrap() {
+            Some(Loaded::Unusable) => {
+                self.volume.remove(id);
+                None
+            }
+            loaded => loaded,
+        };
         self.answers.push(match &loaded {
-            None => "nothing".to_owned(),
+            None | Some(Loaded::Unusable) => "nothing".to_owned(),
             Some(Loaded::Published(name)) => format!("published {name:?}"),
             Some(Loaded::Partial { name, size, found, .. }) => {
                 let tail = found.tail.as_ref().map(|(group, length, _)| (group, length));
@@ -118,7 +124,7 @@ impl<'a> User<'a> {
             }
         });
         let Some(Loaded::Partial { found, blob, .. }) = loaded else {
-            self.blob = Some(self.volume.begin(id));
+            self.blob = Some(self.volume.begin(id).unwrap());
             return;
         };
         for group in 0..3 {

@@ -76,9 +76,6 @@ pub(super) struct Slot {
     pub(super) asked: u64,
     /// When there was the last one about more.
     pub(super) small_since: Millis,
-    /// A sync has failed, and entries that were not synced speak of what it gave up. A kill before it is removed is not
-    /// simulated: nobody could tell what is lost.
-    pub(super) is_lost: bool,
     /// Somebody was cut off who had said that the file is through. That counts.
     pub(super) is_through: bool,
     /// A stream was left by a session that had met a fault, and by all others.
@@ -114,7 +111,6 @@ impl Slot {
             small_entries: [0; 2],
             asked: 0,
             small_since: 0,
-            is_lost: false,
             is_through: false,
             is_over: false,
             is_promised: false,
@@ -197,7 +193,7 @@ impl Slot {
         self.said.clear();
         self.forgotten.clear();
         (self.told, self.tail, self.whole_since) = (0, None, None);
-        (self.is_lost, self.is_through, self.is_over) = (false, false, false);
+        (self.is_through, self.is_over) = (false, false);
         (self.is_promised, self.checked_bytes) = (false, 0);
         self.provisional = Pieces::default();
     }
@@ -261,9 +257,6 @@ impl Disk {
             (slot.user, slot.work, slot.whole_since) = (None, None, None);
             slot.writing.clear();
             (slot.provisional, slot.checked_bytes) = (Pieces::default(), 0);
-            if slot.is_lost {
-                slot.clear();
-            }
             if crash == Crash::PowerCut {
                 slot.cut_power(chance);
                 if !syncs {

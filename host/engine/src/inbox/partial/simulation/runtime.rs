@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use sandport_protocol::Millis;
 
 use super::chance::Chance;
-use crate::inbox::partial::runtime::{Runtime, Task};
+use crate::inbox::runtime::{Runtime, Task};
 
 /// How many tasks may be under way at a time: so many of the next ones may come first.
 const THREADS: u64 = 4;
@@ -82,6 +82,14 @@ impl Runtime for Tasks {
             return drop(task);
         }
         waiting.ready.push_back(task);
+    }
+
+    fn remove(&self, task: Task) {
+        self.spawn(task);
+    }
+
+    fn removals(&self) -> usize {
+        0
     }
 
     fn wake(&self, at: Millis, task: Task) {

@@ -13,8 +13,8 @@ use super::quota::Quota;
 use super::runtime::Tasks;
 use super::world::World;
 use crate::inbox::partial::Id;
-use crate::inbox::partial::runtime::Runtime;
-use crate::inbox::partial::session::Signals;
+use crate::inbox::partial::signals::Signals;
+use crate::inbox::runtime::Runtime;
 
 /// What the disk and the connections share.
 pub(super) struct Shared {

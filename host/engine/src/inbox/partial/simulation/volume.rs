@@ -13,7 +13,8 @@ use super::content::{Pieces, content};
 use super::shared::{Shared, meanwhile};
 use crate::Identity;
 use crate::inbox::partial::Id;
-use crate::inbox::partial::volume::{Blob, Loaded, Room, Volume};
+use crate::inbox::partial::volume::{Blob, Loaded, Volume};
+use crate::inbox::space::Room;
 use crate::inbox::usage::Reservation;
 use files::{Files, Journal, io};
 
@@ -48,7 +49,7 @@ impl Model {
 }
 
 impl Volume for Model {
-    fn begin(&self, id: Id) -> Arc<dyn Blob> {
+    fn begin(&self, id: Id) -> Result<Arc<dyn Blob>, Refusal> {
         let mut disk = self.shared.disk.lock().unwrap();
         if disk.run == self.run {
             let slot = disk.slot(id);
@@ -66,7 +67,7 @@ impl Volume for Model {
             (slot.told, slot.is_promised) = (0, false);
         }
         drop(disk);
-        self.files(id, Journal { writer: None, end: 0 })
+        Ok(self.files(id, Journal::new()))
     }
 
     fn load(&self, id: Id) -> Result<Option<Loaded>, Refusal> {
@@ -89,6 +90,9 @@ impl Volume for Model {
             let recovered = slot.recover(boot, false);
             slot.data = None;
             let name = recovered.and_then(|it| EntryName::parse(&it.begun.name).ok());
+            if name.is_none() {
+                slot.clear();
+            }
             return Ok(name.map(Loaded::Published));
         }
         let Some(recovered) = slot.recover(boot, false) else {
@@ -97,6 +101,13 @@ impl Volume for Model {
             return Ok(None);
         };
         let data = slot.data.clone().unwrap_or_default();
+        // The bytes are compared with what the journal says of them.
+        let is_there = complement(&recovered.kept).iter().all(|&(start, end)| data.has(start, end));
+        if recovered.is_being_synced && !is_there {
+            slot.clear();
+            shared.quota().removed(id);
+            return Ok(None);
+        }
         let mut here = recovered.kept.clone();
         for gap in complement(&recovered.kept) {
             if !data.has(gap.0, gap.1) {
@@ -128,7 +139,8 @@ impl Volume for Model {
         let Ok(name) = EntryName::parse(&recovered.begun.name) else { return Ok(None) };
         let (size, notes) = (recovered.begun.size, recovered.notes);
         drop(disk);
-        let journal = Journal { writer: Some(recovered.writer), end: recovered.end as usize };
+        let (end, is_of_boot) = (recovered.end as usize, recovered.is_of_boot);
+        let journal = Journal { writer: Some(recovered.writer), end, is_of_boot };
         let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
         let blob = self.files(id, journal);
         Ok(Some(Loaded::Partial { name, size, notes, found, blob }))

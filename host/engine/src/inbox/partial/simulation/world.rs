@@ -22,9 +22,9 @@ use super::variable;
 use super::volume::Model;
 use super::watching::Watcher;
 use crate::Identity;
-use crate::inbox::partial::runtime::Runtime;
 use crate::inbox::partial::volume::Volume;
 use crate::inbox::partial::{Id, Partials};
+use crate::inbox::runtime::Runtime;
 use crate::inbox::{Durability, InboxOptions};
 
 /// How deep steps are taken in the middle of others. The threads of a runtime are one more.

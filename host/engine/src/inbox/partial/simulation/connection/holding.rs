@@ -8,8 +8,8 @@ use super::super::body::{Body, Wrote};
 use super::super::content::{LONGEST, digest};
 use super::super::world::World;
 use super::{State, Waiting, Wish};
-use crate::inbox::commit::{Job, Work};
 use crate::inbox::partial::{Session, Signals};
+use crate::inbox::publish::{Job, Work};
 
 /// What a session hears that has lost its upload to a later run.
 const TAKEN_OVER: &str = "a later run that sends the same upload has taken it over";

@@ -13,7 +13,7 @@ use super::Waiting;
 use crate::Identity;
 use crate::inbox::Verdict;
 use crate::inbox::partial::{Asked, Id, Opened};
-use crate::inbox::upload::Plan;
+use crate::inbox::plan::Plan;
 
 /// A file that senders have.
 pub(in super::super) struct Key {

@@ -10,8 +10,8 @@ use sandport_protocol::{Digest, Refusal};
 use super::super::content::digest;
 use super::super::shared::{checked_from, meanwhile, writer_has_lost};
 use super::files::{Files, Journal, io};
-use crate::inbox::partial::runtime::Runtime;
 use crate::inbox::partial::volume::{Blob, Facts, Publication};
+use crate::inbox::runtime::Runtime;
 
 impl Drop for Files {
     /// One that was never used is closed by that.
@@ -61,7 +61,7 @@ impl Blob for Files {
         facts: &Facts,
         held: Option<&Held>,
         size: Option<u64>,
-        entries: Vec<Kept>,
+        mut entries: Vec<Kept>,
         is_synced: bool,
     ) -> Done {
         if !self.begin_work(facts, "a keep") {
@@ -78,8 +78,20 @@ impl Blob for Files {
                 break 'done Done::Unwritten(refusal);
             }
             meanwhile();
-            if is_synced && !entries.is_empty() && !self.sync(facts) {
-                break 'done Done::Unsynced(io());
+            let says_something =
+                !entries.is_empty() || self.journal.lock().unwrap().writer.is_some();
+            if is_synced && says_something {
+                let is_told = match self.tell_sync(facts) {
+                    Ok(is_told) => is_told,
+                    Err(refusal) => break 'done Done::Unwritten(refusal),
+                };
+                meanwhile();
+                if !self.sync(facts) {
+                    break 'done Done::Unsynced(io());
+                }
+                if is_told && entries.is_empty() {
+                    entries.push(Kept::synced());
+                }
             }
             meanwhile();
             let appended = self.append(facts, size, &entries, is_synced);
@@ -112,13 +124,17 @@ impl Blob for Files {
         if !self.begin_work(facts, "a publication") {
             return;
         }
+        if let Err(refusal) = self.tell_sync(facts) {
+            self.end_work(facts);
+            return publication.commit.ticket.resolve(Err(refusal));
+        }
         let files = Self {
             shared: Arc::clone(&self.shared),
             run: self.run,
             number: self.number,
             is_begun: AtomicBool::new(true),
             is_second: true,
-            journal: Mutex::new(Journal { writer: None, end: 0 }),
+            journal: Mutex::new(Journal::new()),
         };
         let facts = Facts {
             id: facts.id,

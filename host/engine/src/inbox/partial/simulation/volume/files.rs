@@ -26,6 +26,15 @@ pub(super) struct Files {
 pub(super) struct Journal {
     pub(super) writer: Option<Writer>,
     pub(super) end: usize,
+    /// Whether it speaks of bytes that were not synced.
+    pub(super) is_of_boot: bool,
+}
+
+impl Journal {
+    /// One that has no file yet.
+    pub(super) fn new() -> Self {
+        Self { writer: None, end: 0, is_of_boot: false }
+    }
 }
 
 pub(super) fn io() -> Refusal {
@@ -187,8 +196,17 @@ impl Files {
             }
         }
         slot.forgiven += u32::from(gives_up);
-        slot.is_lost |= !self.shared.syncs;
         false
+    }
+
+    /// Says that what the journal says is about to be synced, where that was not done when it was said. `Err`: that could
+    /// not be written; `Ok`: whether it was.
+    pub(super) fn tell_sync(&self, facts: &Facts) -> Result<bool, Refusal> {
+        if !self.journal.lock().unwrap().is_of_boot {
+            return Ok(false);
+        }
+        let boot = self.shared.disk.lock().unwrap().boot;
+        if self.append(facts, None, &[Kept::syncing(boot)], false) { Ok(true) } else { Err(io()) }
     }
 
     pub(super) fn append(
@@ -246,10 +264,11 @@ impl Files {
         file.extend_from_slice(&bytes);
         journal.end += bytes.len();
         journal.writer = Some(writer);
+        journal.is_of_boot = entries.last().map_or(journal.is_of_boot, |last| last.boot.is_some());
         if is_synced {
             slot.journal_synced = file.len();
         }
-        for kept in entries {
+        for kept in entries.iter().filter(|kept| !kept.is_empty()) {
             for group in kept.first..kept.first + kept.groups.len() as u64 {
                 if !slot.said.insert(group) {
                     shared.violate("5: the journal says a group twice");

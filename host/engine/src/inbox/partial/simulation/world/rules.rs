@@ -5,7 +5,7 @@ use sandport_protocol::{Millis, RefusalCode};
 use super::super::connection::Connection;
 use super::super::disk::Sickness;
 use super::{INTERVAL_MS, NO_QUOTA, World};
-use crate::inbox::partial::runtime::Runtime;
+use crate::inbox::runtime::Runtime;
 
 /// How long a body may wait for a watermark that fails: intervals.
 const INTERVALS_TO_WAIT_MAX: u32 = 5;

@@ -1,0 +1,184 @@
+//! Offers of files and folders, and what becomes of them.
+
+use std::sync::Arc;
+
+use sandport_protocol::inbox::{self as rules, too_large};
+use sandport_protocol::journal::Notes;
+use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
+
+use super::partial::{self, Asked, Opened};
+use super::plan::Plan;
+use super::publish::{Job, Work};
+use super::space::Claim;
+use super::transient::Transient;
+use super::upload::Upload;
+use super::wishes::Wishes;
+use super::{Handle, Inbox, Verdict, unnamed};
+use crate::Identity;
+
+impl Inbox {
+    /// Answers an offer of `sender`. On the thread of the caller it does not wait for the disk beyond looking names
+    /// up, and making folders where nothing is durable. The journal of an upload that is resumed is read by threads
+    /// of the inbox, with up to a megabyte of its data.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
+    /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
+    pub async fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.open_with(sender, offer, &Wishes::default()).await
+    }
+
+    /// The same, where more is wanted than an offer says. An upload that is accepted with a new key is kept when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
+    /// not. `too-many`: `sender` has very many uploads with keys of which nothing came.
+    pub async fn open_with(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+        wishes: &Wishes,
+    ) -> Result<Verdict, Refusal> {
+        self.check_health()?;
+        let made = wishes.make_key(offer)?;
+        match offer.kind {
+            EntryKind::File => self.open_file(sender, offer, made, wishes).await,
+            EntryKind::Directory => self.open_folder(offer).await,
+            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
+        }
+    }
+
+    /// `made`: the key that the inbox has made for it.
+    async fn open_file(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+        made: Option<Resume>,
+        wishes: &Wishes,
+    ) -> Result<Verdict, Refusal> {
+        let core = &self.handle.core;
+        core.removals_come_along().await?;
+        let name = match &offer.name {
+            Some(name) => EntryName::parse(name)?,
+            None => self.name_for_unnamed()?,
+        };
+        if offer.name.is_some()
+            && let Some(verdict) = core.already_here(sender, &name, offer)
+        {
+            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
+                self.handle.partials.discard_left(sender, resume);
+            }
+            return Ok(verdict);
+        }
+        let size_max = core.options.size_max;
+        if let (Some(size), Some(most)) = (offer.size, size_max)
+            && size > most
+        {
+            return Err(too_large(size_max));
+        }
+        core.check_name(&name)?;
+        core.check_path(sender, &name, offer.size)?;
+        let copy = core.bytes_of_copy(&name, offer.size);
+        let plan = Plan {
+            identity: sender.clone(),
+            name,
+            size: offer.size,
+            digest: offer.digest,
+            modified_ns: offer.modified_ns,
+            executable: offer.executable,
+            copy,
+        };
+        let resumable = || self.handle.partials.resumable(sender, offer);
+        if let Some(resume) = made.or_else(resumable) {
+            let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
+            let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
+            let asked = Asked { plan, is_named, resume, notes, begins };
+            return self.open_resumable(offer, asked).await;
+        }
+        if wishes.existing {
+            return Err(partial::unknown());
+        }
+        let bytes = plan.with_copy(offer.size);
+        core.make_room_for_small(bytes).await;
+        core.check_space(bytes, None)?;
+        let reservation = core.reserve_soon(sender, offer.size).await?;
+        core.check_new_folders(plan.name.parent()).await?;
+        let claim = Claim::of_transient(core, bytes);
+        let upload = Transient::new(self, core, plan, reservation, claim);
+        Ok(Verdict::Accepted(Upload::transient(upload)))
+    }
+
+    /// An offer with a key that leads to an upload, or is to.
+    async fn open_resumable(&self, offer: &Offer, asked: Asked) -> Result<Verdict, Refusal> {
+        let Handle { core, partials, .. } = &*self.handle;
+        let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
+        core.check_new_folders(plan.name.parent()).await?;
+        let published = |name: &EntryName| {
+            // Under its made-up name, which the sender does not know.
+            core.already_here(&plan.identity, name, offer)
+        };
+        let news = core.usage.as_ref().map(|usage| usage.count_news());
+        let opened = match (partials.open(asked.clone(), &published).await, news) {
+            (Err(refusal), Some(Some(news))) if refusal.code == RefusalCode::InsufficientSpace => {
+                news.await;
+                partials.open(asked, &published).await
+            }
+            (opened, _) => opened,
+        };
+        Ok(match opened? {
+            Opened::Session(session) => {
+                // Who finds it lost tells those that hold an upload by then.
+                self.check_health()?;
+                let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
+                let missing = plan.with_copy(missing);
+                core.make_room_for_small(missing).await;
+                if let Err(refusal) = session.claim().check(missing) {
+                    // What is here of a stream stays: its sender has not lost anything so far.
+                    if offer.size.is_some() {
+                        session.fail(&refusal);
+                    }
+                    return Err(refusal);
+                }
+                if session.keeps_empty()
+                    && let Some(size) = offer.size
+                {
+                    session.set_size(size)?;
+                }
+                // Whoever is told the key finds the upload, whatever happens from now on.
+                if is_new && let Err(refusal) = session.keep().ready().await {
+                    session.discard();
+                    return Err(refusal);
+                }
+                Verdict::Accepted(Upload::resumable(self, session))
+            }
+            Opened::Committing(pending) => Verdict::Making(pending),
+            Opened::DigestFirst => Verdict::DigestFirst,
+            Opened::Published(verdict) => verdict,
+        })
+    }
+
+    async fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+        let Some(name) = &offer.name else {
+            return Err(rules::folder_without_name());
+        };
+        let name = EntryName::parse(name)?;
+        let core = &self.handle.core;
+        core.check_name(&name)?;
+        core.check_new_folders(Some(name.as_str())).await?;
+        let (job, pending) = Job::new(Work::Folder(name));
+        self.handle.committer.submit(&self.handle.core, job);
+        // Also where it is made by now: the operator hears of each from whoever takes the outcome.
+        Ok(Verdict::Making(pending))
+    }
+
+    fn name_for_unnamed(&self) -> Result<EntryName, Refusal> {
+        match &self.handle.classic_name {
+            Some(name) => Ok(name.clone()),
+            None => unnamed::made_up_name()
+                .ok_or_else(|| Refusal::new(RefusalCode::Io, "the inbox could not make up a name")),
+        }
+    }
+}

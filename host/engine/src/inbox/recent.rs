@@ -1,0 +1,99 @@
+//! What was found out about the folders of the last files, for the next ones: where each file is a batch of its own a
+//! tree of small files would have its folders looked at once for each.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long it serves. As long as a batch that syncs takes: a folder that someone moves away should not get new files.
+/// Milliseconds.
+const RECENT_MS: u64 = 5;
+
+/// How many folders are remembered. A sender's connections bring files of different folders at the same time, up to
+/// eight of them.
+const FOLDERS_MAX: usize = 8;
+
+/// By the path of a folder what was found out about it, and when.
+pub(super) struct Recent<T>(Mutex<Vec<Finding<T>>>);
+
+struct Finding<T> {
+    path: String,
+    found: T,
+    since: Instant,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T: Clone> Recent<T> {
+    /// What was found out of late.
+    pub(super) fn get(&self, path: &str) -> Option<T> {
+        let mut findings = self.findings();
+        let at = findings.iter().position(|finding| finding.path == path)?;
+        if findings[at].since.elapsed() >= Duration::from_millis(RECENT_MS) {
+            findings.swap_remove(at);
+            return None;
+        }
+        Some(findings[at].found.clone())
+    }
+
+    /// Remembers it, in the place of what was found out first.
+    pub(super) fn set(&self, path: &str, found: T) {
+        let finding = Finding { path: path.to_owned(), found, since: Instant::now() };
+        let mut findings = self.findings();
+        findings.retain(|earlier| earlier.path != path);
+        if findings.len() == FOLDERS_MAX
+            && let Some(first) = (0..FOLDERS_MAX).min_by_key(|at| findings[*at].since)
+        {
+            findings.swap_remove(first);
+        }
+        findings.push(finding);
+    }
+
+    /// Forgets all.
+    pub(super) fn forget(&self) {
+        self.findings().clear();
+    }
+
+    fn findings(&self) -> MutexGuard<'_, Vec<Finding<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_remembered_beside_each_other_and_the_first_gives_way() {
+        let recent = Recent::default();
+        let paths: Vec<String> = (0..=FOLDERS_MAX).map(|number| number.to_string()).collect();
+        for path in &paths {
+            recent.set(path, path.clone());
+        }
+        let remembered = recent.findings().iter().map(|it| it.path.clone()).collect::<Vec<_>>();
+        assert_eq!(remembered.len(), FOLDERS_MAX);
+        assert!(!remembered.contains(&paths[0]), "{remembered:?}");
+    }
+
+    #[test]
+    fn a_folder_is_remembered_once() {
+        let recent = Recent::default();
+        recent.set("a", 1);
+        recent.set("a", 2);
+        assert_eq!(recent.findings().len(), 1);
+        assert_eq!(recent.findings()[0].found, 2);
+    }
+
+    #[test]
+    fn what_is_old_is_found_out_anew() {
+        let recent = Recent::default();
+        let since = Instant::now().checked_sub(Duration::from_millis(RECENT_MS));
+        let since = since.unwrap_or_else(Instant::now);
+        recent.findings().push(Finding { path: "a".to_owned(), found: (), since });
+        assert_eq!(recent.get("a"), None);
+        assert!(recent.findings().is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! How a commit ends, for whoever has to say so and for whoever waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sandport_protocol::{Receipt, Refusal};
+
+use super::latch::Latch;
+use super::loss::Loss;
+use super::threads::COMMITTER;
+
+/// The duty to say how a commit ended.
+pub(super) struct Ticket {
+    end: Arc<End>,
+    /// Of those who wait for the same file.
+    others: Vec<Ticket>,
+}
+
+type Outcome = Result<Receipt, Refusal>;
+
+/// How a commit ended, for all who wait for it.
+struct End {
+    outcome: Latch<Outcome>,
+    /// Whether the operator heard of it.
+    told: AtomicBool,
+}
+
+impl Ticket {
+    pub(super) fn new() -> (Self, Pending) {
+        let end = Arc::new(End { outcome: Latch::new(), told: AtomicBool::new(false) });
+        (Self { end: Arc::clone(&end), others: Vec::new() }, Pending(end))
+    }
+
+    /// From now on `other` ends as this one does.
+    pub(super) fn join(&mut self, other: Self) {
+        self.others.push(other);
+    }
+
+    pub(super) fn resolve(mut self, outcome: Outcome) {
+        for other in std::mem::take(&mut self.others) {
+            other.resolve(outcome.clone());
+        }
+        self.end.outcome.set(outcome);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // Whatever happened to the committer, nobody waits forever.
+        if self.end.outcome.get().is_none() {
+            self.end.outcome.set(Err(Loss::Thread(COMMITTER).refusal()));
+        }
+    }
+}
+
+/// A commit on its way. Dropping it does not undo the commit.
+#[derive(Clone)]
+pub struct Pending(Arc<End>);
+
+impl Pending {
+    /// Whether the outcome is known.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.outcome.get().is_some()
+    }
+
+    /// The outcome, or `None` while it is not known. It stays.
+    pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
+        self.0.outcome.get().cloned()
+    }
+
+    /// Whether the operator is to hear of the outcome from whoever asks: one of all that wait for it,
+    /// since several connections may carry one file.
+    pub(crate) fn take_news(&self) -> bool {
+        !self.0.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// A commit that somebody else makes, and what ends it. It ends as lost where that is dropped.
+    pub(crate) fn begun() -> (Self, impl FnOnce(Outcome)) {
+        let (ticket, pending) = Ticket::new();
+        (pending, |outcome| ticket.resolve(outcome))
+    }
+
+    /// Returns once the outcome is known. In which order commits end is not said.
+    pub async fn ready(&self) {
+        self.0.outcome.wait().await;
+    }
+}
+
+#[cfg(test)]
+impl Pending {
+    /// Whether it is the same commit.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pending").field(&self.0.outcome.get()).finish()
+    }
+}
