@@ -311,3 +311,27 @@ fn a_digest_of_the_content_is_one_of_the_file_where_that_is_all_of_it() {
     let fields = format!("Upload-Complete: ?1\r\n{both}");
     assert_eq!(send(&server, "PUT /a", &fields, b"hello").status, 201);
 }
+
+#[test]
+fn a_part_is_never_taken_for_a_file() {
+    let server = Server::default();
+    for (number, fields, status) in [
+        ("8", "Upload-Incomplete: ?1\r\n", 400),
+        ("x", "Upload-Incomplete: ?1\r\n", 400),
+        ("3", "Upload-Incomplete: ?1\r\n", 201),
+        ("3", "Upload-Complete: ?0\r\n", 201),
+        ("8", "Upload-Complete: ?0\r\nUpload-Offset: 0\r\n", 201),
+        ("8", "Upload-Complete: ?0\r\nUpload-Offset: 5\r\n", 400),
+        ("8", "Upload-Complete: ?1\r\nUpload-Offset: 5\r\n", 400),
+    ] {
+        for method in ["PUT", "POST"] {
+            let head = format!(
+                "{method} /a HTTP/1.1\r\nHost: h\r\nUpload-Draft-Interop-Version: {number}\r\n\
+                 {fields}Content-Length: 5\r\n\r\n"
+            );
+            let answer = server.request(&head, b"hello");
+            assert_eq!(answer.status, status, "{head}");
+        }
+    }
+    assert!(server.inbox().published.is_empty());
+}

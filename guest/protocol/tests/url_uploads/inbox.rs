@@ -380,6 +380,7 @@ impl Upload {
             let others = algorithms.iter().filter(|one| **one != Algorithm::Blake3);
             let digests = others.map(|one| digest_of(*one, &kept.content)).collect();
             kept.holder = None;
+            kept.durable = kept.content.len();
             kept.outcome = Some(Ok(receipt.clone()));
             Ok((Committed { receipt, digests }, kept.content.clone()))
         });
