@@ -21,10 +21,8 @@ mod fields;
 mod speech;
 
 use fields::{Length, Metadata};
-use speech::Tus;
+use speech::{Tus, VERSION, unknown};
 pub(super) use speech::{add_state, is_of_tus};
-
-const VERSION: &str = "1.0.0";
 
 /// The media type of what is appended.
 pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
@@ -172,10 +170,6 @@ fn check(request: &Request, io: &Io) -> Result<Check, Problem> {
             Err(Problem::new(400, RefusalCode::UnsupportedVersion, words))
         }
     }
-}
-
-fn unknown() -> Problem {
-    Problem::new(404, RefusalCode::InvalidState, "there is no such upload")
 }
 
 /// Adds to an answer to `OPTIONS` what is served.
