@@ -123,11 +123,10 @@ impl Resource {
 
     /// Tells how much is durable, if there is something new and it was not told just now.
     fn tell_progress(&mut self, io: &Io) {
-        let is_due = self.progress_at().is_some_and(|at| io.now >= at);
-        if is_due && let Some(interim) = self.speech.progressed(self.progress.durable) {
+        if self.progress_at().is_some_and(|at| io.now >= at) {
             self.progress.told = self.progress.durable;
             self.progress.told_at = Some(io.now);
-            self.interims.push_back(interim);
+            self.interims.extend(self.speech.progressed(self.progress.durable));
         }
     }
 
@@ -326,10 +325,9 @@ impl Exchange for Resource {
         }
     }
 
-    fn handle_cut(&mut self, io: &mut Io, _why: &Refusal) {
+    fn handle_cut(&mut self, io: &mut Io, why: &Refusal) {
         if matches!(self.stage, Stage::Body { .. }) {
-            self.let_go(io);
-            self.stage = Stage::Done;
+            self.give_up(io, Trouble::Refused(why.clone()));
         }
     }
 }
