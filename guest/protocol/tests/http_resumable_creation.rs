@@ -4,7 +4,7 @@
 mod url_uploads;
 
 use sandport_protocol::{Algorithm, Limits, Refusal, RefusalCode};
-use url_uploads::inbox::digest_of;
+use url_uploads::session::digest_of;
 use url_uploads::{Answered, Exchanged, Server, base64, chunked};
 
 fn request(line: &str, fields: &str) -> String {

@@ -4,7 +4,7 @@
 mod url_uploads;
 
 use sandport_protocol::{Algorithm, Limits};
-use url_uploads::inbox::digest_of;
+use url_uploads::session::digest_of;
 use url_uploads::{Exchanged, Server, base64, chunked};
 
 const TYPED: &str = "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n";

@@ -5,7 +5,7 @@ mod url_uploads;
 
 use proptest::prelude::*;
 use sandport_protocol::Algorithm;
-use url_uploads::inbox::digest_of;
+use url_uploads::session::digest_of;
 use url_uploads::{Answered, Server, base64, chunked};
 
 const CONTENT: &[u8] = b"hello world";

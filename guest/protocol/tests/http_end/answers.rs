@@ -18,6 +18,11 @@ impl Answered {
         value
     }
 
+    /// The path of an upload.
+    pub fn location(&self) -> String {
+        self.field("location").expect("a location").to_owned()
+    }
+
     pub fn closes(&self) -> bool {
         self.field("connection") == Some("close")
     }

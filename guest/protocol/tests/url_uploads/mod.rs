@@ -3,7 +3,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../http_end/answers.rs"]
+pub mod answers;
 pub mod inbox;
+pub mod session;
 
 use std::cell::{Cell, Ref, RefMut};
 use std::collections::VecDeque;
@@ -18,7 +21,9 @@ use sandport_protocol::{
     Algorithm, ContentDigest, Credential, Extent, Identity, Limits, Millis, Offer, Refusal,
 };
 
-use inbox::{Asking, Commit, Kept, Shared, State, Upload};
+pub use answers::Answered;
+use inbox::{Asking, Kept, Shared, State};
+use session::{Commit, Upload};
 
 /// What time of day it is at the beginning: Sun, 06 Nov 1994 08:49:37 GMT.
 const UNIX_S: i64 = 784_111_777;
@@ -44,34 +49,6 @@ pub enum End {
     Closed,
     /// The next request may come.
     Next,
-}
-
-/// An answer, final or interim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
-    pub status: u16,
-    /// Names in lower case.
-    fields: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl Answered {
-    /// A field, which is there once at most.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        let mut values = self.fields.iter().filter(|(one, _)| one == name);
-        let value = values.next().map(|(_, value)| value.as_str());
-        assert_eq!(values.next(), None, "{name} is there twice");
-        value
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).expect("JSON")
-    }
-
-    /// The path of the upload.
-    pub fn location(&self) -> String {
-        self.field("location").expect("a location").to_owned()
-    }
 }
 
 /// What came back of one request.
@@ -209,7 +186,7 @@ impl Connection {
     }
 
     pub fn answers(&self, is_head: bool) -> Vec<Answered> {
-        parse(&self.wire.sent, is_head)
+        answers::parse(&self.wire.sent, |_| is_head)
     }
 
     /// What came back of a request that is over.
@@ -222,32 +199,6 @@ impl Connection {
         assert_eq!(end == End::Closed, answer.field("connection") == Some("close"));
         Exchanged { interims: answers, answer, end }
     }
-}
-
-fn parse(sent: &[u8], is_head: bool) -> Vec<Answered> {
-    let mut rest = std::str::from_utf8(sent).expect("answers are UTF-8");
-    let mut answers = vec![];
-    while !rest.is_empty() {
-        let (head, after) = rest.split_once("\r\n\r\n").expect("a whole head");
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 "));
-        let status: u16 = status.and_then(|line| line.get(..3)?.parse().ok()).expect("a status");
-        let field = |line: &str| {
-            let (name, value) = line.split_once(": ").expect("a field");
-            (name.to_ascii_lowercase(), value.to_owned())
-        };
-        let fields = lines.map(field).collect();
-        let mut answer = Answered { status, fields, body: String::new() };
-        rest = after;
-        let length = answer.field("content-length").map(|length| length.parse().unwrap());
-        if let (Some(length), false) = (length, is_head) {
-            let (body, after) = rest.split_at(length);
-            answer.body = body.to_owned();
-            rest = after;
-        }
-        answers.push(answer);
-    }
-    answers
 }
 
 /// What a driver runs on.
