@@ -20,12 +20,13 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// Serves one connection, or one request on it: `receiver.serve` of the WIT package.
 pub(crate) fn serve(input: &InputStream, output: &OutputStream) -> Result<Ending, types::Refusal> {
-    let machine = Receiver::new(
+    let mut machine = Receiver::new(
         convert::limits(gate::get_limits()),
         gate::challenge(),
         String::from(concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"))),
         now_ms(),
     );
+    machine.set_date(now_ms(), gate::now().seconds);
     let mut link = Link::new(input, output);
     let mut waiting = Waiting {
         // Subscribed once: a pollable can be polled any number of times.
