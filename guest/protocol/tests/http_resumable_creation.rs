@@ -59,6 +59,9 @@ fn the_name_is_the_target_or_else_what_the_disposition_says() {
         ("POST /", disposition, Some("file name.jpg")),
         ("POST /files/", disposition, Some("file name.jpg")),
         ("POST /files", "", None),
+        // tus-js-client gives the name so in each protocol.
+        ("POST /files/", "Upload-Metadata: filename YQ==\r\n", Some("a")),
+        ("POST /files/", "Upload-Metadata: !\r\n", None),
         ("PUT /files/a", "", Some("files/a")),
     ] {
         let fields = format!("Upload-Complete: ?0\r\n{fields}");

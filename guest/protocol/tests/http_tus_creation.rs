@@ -37,7 +37,6 @@ fn a_creation_tells_where_the_upload_is() {
     let server = Server::default();
     let created = create(&server, "Upload-Length: 100\r\n");
     assert_eq!((created.status, &created.end), (201, &End::Next));
-    assert!(created.location().starts_with("/files/"));
     assert_eq!(server.inbox().offers[0].1.lifetime, Lifetime::NewKey);
     assert_eq!(server.inbox().offers[0].0.size, Some(100));
     let other = create(&server, "Upload-Length: 100\r\n");
@@ -252,4 +251,23 @@ fn uploads_that_are_to_be_joined_are_refused() {
         assert_eq!(create(&server, &fields).status, 400, "{concat}");
     }
     assert!(server.inbox().offers.is_empty(), "a part would be published");
+}
+
+#[test]
+fn the_url_is_whole_where_it_is_the_same_outside() {
+    let mut server = Server::default();
+    server.limits.hosts = vec!["h".into()];
+    let of = |server: &Server, fields: &str| {
+        let created = create(server, &format!("Upload-Length: 1\r\n{fields}"));
+        assert_eq!(created.status, 201, "{fields}");
+        let location = created.field("location").unwrap();
+        location.split_once("/files/").unwrap().0.to_owned()
+    };
+    assert_eq!(of(&server, ""), "http://h");
+    assert_eq!(of(&server, "Origin: http://h\r\n"), "", "browsers take a path");
+    for proxy in ["Via: 1.1 proxy", "Forwarded: for=192.0.2.7", "X-Forwarded-Proto: https"] {
+        assert_eq!(of(&server, &format!("{proxy}\r\n")), "", "{proxy}");
+    }
+    server.is_encrypted = true;
+    assert_eq!(of(&server, ""), "https://h");
 }

@@ -32,6 +32,7 @@ pub(crate) fn serve(
         let agent = concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"));
         Receiver::new(limits, gate::challenge(), String::from(agent), now_ms())
     };
+    machine.set_encrypted(peer.encrypted);
     machine.set_date(now_ms(), gate::now().seconds);
     let mut link = Link::new(input, output);
     let mut waiting = Waiting {

@@ -114,6 +114,11 @@ impl Receiver {
         self.io.date = Some((self.io.now, unix_s));
     }
 
+    /// Says that the bytes cross the network encrypted: URLs that are told to the peer begin with `https` then.
+    pub fn set_encrypted(&mut self, is_encrypted: bool) {
+        self.io.is_encrypted = is_encrypted;
+    }
+
     /// Bytes arrived: the answer to [`Want::Read`].
     pub fn handle_input(&mut self, now: Millis, bytes: Bytes) {
         self.io.tick(now);

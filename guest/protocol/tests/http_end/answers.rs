@@ -20,7 +20,9 @@ impl Answered {
 
     /// The path of an upload.
     pub fn location(&self) -> String {
-        self.field("location").expect("a location").to_owned()
+        let location = self.field("location").expect("a location");
+        let path = location.find("/files/").expect("the URL of an upload");
+        location[path..].to_owned()
     }
 
     pub fn closes(&self) -> bool {

@@ -87,6 +87,8 @@ pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upl
             };
             kept.lose(RefusalCode::Locked);
             kept.holder = Some(session);
+            kept.wishes.digests.clone_from(&wishes.digests);
+            kept.wishes.want.clone_from(&wishes.want);
             let here = kept.content.len() as u64;
             let missing = match kept.size {
                 Some(size) if size == here => vec![],

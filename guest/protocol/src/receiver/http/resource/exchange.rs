@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::{Append, Check, Ends, Goal, Speech, Standing, Trouble};
+use super::{Append, Check, Goal, Speech, Standing, Trouble};
 use crate::receiver::http::answer::{Answer, Interim};
 use crate::receiver::http::exchange::{Exchange, Intake};
 use crate::receiver::http::fields::Fields;
@@ -346,14 +346,5 @@ impl Append {
     /// Where its content is to go.
     pub(super) fn extent(&self) -> Extent {
         Extent { offset: self.offset, length: self.content }
-    }
-
-    /// Whether an upload of this size is complete with `end` bytes.
-    pub(super) fn completes(&self, size: Option<u64>, end: u64) -> bool {
-        match self.ends {
-            Ends::AtSize => size == Some(end),
-            Ends::Here => true,
-            Ends::Later => false,
-        }
     }
 }

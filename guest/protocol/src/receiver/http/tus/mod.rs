@@ -52,11 +52,27 @@ pub(super) fn begin(
     target: &UploadTarget,
     io: &Io,
 ) -> Result<(Box<dyn Speech>, Goal), Answer> {
-    let tus = Tus::new(request.audience);
+    let tus = Tus::new(request.audience, origin(request, io));
     match goal(request, target, io) {
         Ok(goal) => Ok((Box::new(tus), goal)),
         Err(problem) => Err(tus.sign(problem.answer(request.audience))),
     }
+}
+
+/// Fields that proxies add.
+const OF_PROXIES: [&str; 6] =
+    ["via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/// What the path of an upload is told with. A path alone is right behind any proxy, and every browser takes it; but
+/// some programs want a whole URL, and get it where nothing shows that it would be another one outside. Empty: a path
+/// alone.
+fn origin(request: &Request, io: &Io) -> String {
+    let is_inside = OF_PROXIES.iter().any(|name| request.fields.has(name));
+    if request.audience.is_browser || is_inside || request.authority.is_empty() {
+        return String::new();
+    }
+    let scheme = if io.is_encrypted { "https" } else { "http" };
+    format!("{scheme}://{}", request.authority)
 }
 
 fn goal(request: &Request, target: &UploadTarget, io: &Io) -> Result<Goal, Problem> {
@@ -170,6 +186,11 @@ fn check(request: &Request, io: &Io) -> Result<Check, Problem> {
             Err(Problem::new(400, RefusalCode::UnsupportedVersion, words))
         }
     }
+}
+
+/// The name that `Upload-Metadata` gives a file. Programs that speak tus send it with other uploads, too.
+pub(super) fn offered_name(fields: &Fields) -> Option<String> {
+    Metadata::of(fields).ok()?.name().ok()?
 }
 
 /// Adds to an answer to `OPTIONS` what is served.

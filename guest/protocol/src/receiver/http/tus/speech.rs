@@ -2,7 +2,7 @@
 //!
 //! Clients try again after 409, 423 and 5xx, and after nothing else: what no repetition mends gets none of these.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use super::fields;
 use crate::receiver::Committed;
@@ -31,26 +31,28 @@ pub(in crate::receiver::http) fn is_of_tus(standing: &Standing) -> bool {
 }
 
 /// A client of tus.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::receiver::http) struct Tus {
     audience: Audience,
+    /// What the path of an upload is told with. Empty: nothing.
+    origin: String,
 }
 
 impl Tus {
-    pub(in crate::receiver::http) fn new(audience: Audience) -> Self {
-        Self { audience }
+    pub(in crate::receiver::http) fn new(audience: Audience, origin: String) -> Self {
+        Self { audience, origin }
     }
 
     /// What every answer has.
-    pub(super) fn sign(self, answer: Answer) -> Answer {
+    pub(super) fn sign(&self, answer: Answer) -> Answer {
         answer.with("Tus-Resumable", VERSION)
     }
 
-    fn problem(self, problem: Problem) -> Answer {
+    fn problem(&self, problem: Problem) -> Answer {
         self.sign(problem.answer(self.audience))
     }
 
-    fn standing(self, status: u16, standing: &Standing) -> Answer {
+    fn standing(&self, status: u16, standing: &Standing) -> Answer {
         let mut answer = self.sign(Answer::new(status));
         answer = answer.with("Upload-Offset", standing.offset.to_string());
         if let Some(expires) = standing.expires_unix_s {
@@ -82,7 +84,8 @@ impl Speech for Tus {
     }
 
     fn created(&self, standing: &Standing) -> Answer {
-        self.standing(201, standing).with("Location", key::path(&standing.key))
+        self.standing(201, standing)
+            .with("Location", self.origin.clone() + &key::path(&standing.key))
     }
 
     fn appended(&self, standing: &Standing) -> Answer {
