@@ -26,12 +26,13 @@ pub(crate) fn serve(
 ) -> Result<Ending, types::Refusal> {
     let limits = convert::limits(gate::get_limits());
     // HTTP alone hands a connection on.
-    let machine = if peer.continued {
+    let mut machine = if peer.continued {
         Receiver::after_http(limits, now_ms())
     } else {
         let agent = concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"));
         Receiver::new(limits, gate::challenge(), String::from(agent), now_ms())
     };
+    machine.set_date(now_ms(), gate::now().seconds);
     let mut link = Link::new(input, output);
     let mut waiting = Waiting {
         // Subscribed once: a pollable can be polled any number of times.

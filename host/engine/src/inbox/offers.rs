@@ -65,7 +65,9 @@ impl Inbox {
             Some(name) => EntryName::parse(name)?,
             None => self.name_for_unnamed()?,
         };
+        // Whoever wants a new key goes on with that; the commit finds out whether the file was here.
         if offer.name.is_some()
+            && made.is_none()
             && let Some(verdict) = core.already_here(sender, &name, offer)
         {
             if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
