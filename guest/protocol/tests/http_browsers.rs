@@ -101,6 +101,10 @@ fn origins_that_the_operator_names_may_upload_and_read_the_answer() {
             assert_eq!(answer.field("vary"), Some("Origin"));
         }
     }
+    let fields = format!("Origin: {origin}\r\nAuthorization: Bearer wrong\r\n");
+    let unknown = put_with(limits(origin), "up.example", &fields).answer();
+    assert_eq!(unknown.status, 401);
+    assert_eq!(unknown.field("access-control-allow-origin"), Some(origin));
     let null = put_with(limits("*"), "up.example", "Origin: null\r\n");
     assert_eq!(null.answer().status, 403);
 }

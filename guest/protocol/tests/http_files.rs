@@ -357,6 +357,17 @@ fn a_body_that_fails_is_refused_at_once() {
 }
 
 #[test]
+fn a_body_that_cannot_be_begun_is_refused_and_not_committed() {
+    let mut end = HttpEnd::default();
+    end.wire.inbox.no_body = true;
+    let end = end.send(put("/a", "", "hello"));
+    assert_eq!(end.answer().status, 500);
+    assert!(end.names().is_empty());
+    let told = end.wire.inbox.discarded[0].as_ref().map(|refusal| refusal.code);
+    assert_eq!(told, Some(RefusalCode::Io));
+}
+
+#[test]
 fn a_stream_over_the_limit_is_refused_as_soon_as_it_is() {
     let limits = Limits { size_max: Some(10), ..Limits::default() };
     let head = "PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -232,6 +232,17 @@ fn a_file_that_fails_is_refused_and_the_next_one_comes() {
 }
 
 #[test]
+fn a_file_whose_body_cannot_be_begun_is_refused_and_not_committed() {
+    let mut end = HttpEnd::default();
+    end.wire.inbox.no_body = true;
+    let end = end.send(post("/", "", &form(&[file("a", "x"), file("b", "y")])));
+    assert_eq!(end.answer().status, 500);
+    assert_eq!(end.answer().body.matches("refused: io").count(), 2);
+    assert_eq!(end.wire.inbox.discarded.len(), 2);
+    assert!(end.is_idle());
+}
+
+#[test]
 fn a_file_over_the_limit_is_refused_and_the_next_one_comes() {
     let limits = Limits { size_max: Some(10), ..Limits::default() };
     let parts = [file("a", &"x".repeat(100)), file("b", "y")];

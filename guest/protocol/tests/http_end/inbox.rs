@@ -56,6 +56,8 @@ pub struct Inbox {
     pub slowness: usize,
     /// A body fails once an upload has more bytes than this.
     pub fault_at: Option<usize>,
+    /// The body of an upload cannot be begun.
+    pub no_body: bool,
     /// The outcome of every commit.
     pub commit_fails: Option<Refusal>,
     /// A name that is taken gets this suffix.
@@ -143,6 +145,9 @@ impl Inbox {
         check: Option<Algorithm>,
     ) -> Result<(), Refusal> {
         assert_eq!(check, None, "only uploads with a key are checked");
+        if self.no_body {
+            return Err(Refusal::new(RefusalCode::Io, "no body can be begun"));
+        }
         assert!(upload.body.is_none(), "a body with room");
         assert_eq!(extent.offset, 0);
         assert!(upload.offer.size.is_none() || extent.length == upload.offer.size);

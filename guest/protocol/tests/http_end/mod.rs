@@ -1,6 +1,6 @@
 //! A client of HTTP and a server with its driver, in memory and with fake time: what a client sends comes in pieces,
 //! and each request has a receiver of its own.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses a part")]
 
 pub mod answers;
 pub mod inbox;
@@ -31,6 +31,8 @@ pub struct HttpEnd {
     pub limits: Limits,
     pub wire: Wire,
     pub end: Option<End>,
+    /// The time of day that receivers are told, in seconds since 1970.
+    pub unix_s: Option<i64>,
     /// Requests that were handed to a receiver of their own.
     pub receivers: usize,
 }
@@ -45,7 +47,13 @@ impl HttpEnd {
     pub fn with(limits: Limits) -> Self {
         let algorithms = vec![Algorithm::Blake3, Algorithm::Sha256, Algorithm::Sha512];
         let wire = Wire::new(START);
-        Self { limits: Limits { algorithms, ..limits }, wire, end: None, receivers: 0 }
+        Self {
+            limits: Limits { algorithms, ..limits },
+            wire,
+            end: None,
+            unix_s: None,
+            receivers: 0,
+        }
     }
 
     /// With a file that this client has stored before.
@@ -160,10 +168,13 @@ impl HttpEnd {
         self.wire.last_read.clear();
         let now = self.wire.now;
         let limits = self.limits.clone();
-        let machine = match self.receivers {
+        let mut machine = match self.receivers {
             1 => Receiver::new(limits, vec![7; 32], "receiver/1".into(), now),
             _ => Receiver::after_http(limits, now),
         };
+        if let Some(unix_s) = self.unix_s {
+            machine.set_date(now, unix_s);
+        }
         let mut driver = Driver::new(machine);
         for _ in 0..1_000_000 {
             match driver.step(&mut self.wire) {

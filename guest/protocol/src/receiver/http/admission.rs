@@ -42,7 +42,16 @@ pub(super) struct Reply {
 pub(super) struct Rejected {
     pub(super) problem: Problem,
     pub(super) audience: Audience,
+    /// Fields of CORS.
+    pub(super) cors: Vec<(&'static str, Cow<'static, str>)>,
     pub(super) is_head: bool,
+}
+
+impl Rejected {
+    /// One whose head is not whole, or is none.
+    pub(super) fn unread(problem: Problem) -> Self {
+        Self { problem, audience: Audience::default(), cors: Vec::new(), is_head: false }
+    }
 }
 
 /// Checks a head.
@@ -52,7 +61,11 @@ pub(super) struct Rejected {
 pub(super) fn admit(head: Head, limits: &Limits) -> Result<Admitted, Rejected> {
     let audience = Audience::of(&head.fields);
     let is_head = head.method == "HEAD";
-    check(head, limits, audience).map_err(|problem| Rejected { problem, audience, is_head })
+    check(head, limits, audience).map_err(|problem| Rejected {
+        audience,
+        is_head,
+        ..Rejected::unread(problem)
+    })
 }
 
 fn check(head: Head, limits: &Limits, audience: Audience) -> Result<Admitted, Problem> {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
+use super::date;
 use crate::Refusal;
 
 /// Plain text, which no browser takes for anything else.
@@ -73,6 +74,14 @@ impl Answer {
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.fields.push((name, value.into()));
         self
+    }
+
+    /// With the time of day, in seconds since 1970-01-01T00:00:00Z, if there is a clock (RFC 9110, section 6.6.1).
+    pub(super) fn dated(self, unix_s: Option<i64>) -> Self {
+        match unix_s {
+            Some(unix_s) => self.with("Date", date::format(unix_s)),
+            None => self,
+        }
     }
 
     /// The bytes of it. `more` are the fields that depend on the request alone; `closes` says that the connection ends
