@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sandport_protocol::upload::mutation::{Mutant, is};
-use sandport_protocol::upload::{Admission, Claimant, Effect, KeepId, SessionId, Upload};
+use sandport_protocol::upload::{Admission, Claimant, Effect, KeepId, SessionId, Upload, Work};
 use sandport_protocol::{Digest, Millis, Refusal};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
