@@ -10,6 +10,7 @@ mod bindings;
 mod honest;
 mod keys;
 mod power;
+mod proxy;
 mod refusal;
 mod resources;
 mod trouble;
@@ -51,6 +52,12 @@ impl Guest for Component {
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
+            Some(b'F') => proxy::lie(&peer, &output),
+            Some(b'G') => proxy::lie_late(&peer, &output),
+            Some(b'H') => {
+                proxy::lie_and_go(&peer, &output);
+                return Ok(Ending::Again(0));
+            }
             Some(b'e') => power::report(&input, &output),
             Some(b'K') => keys::go_through(&input, &output)?,
             Some(b'r') => return again::serve(&peer, &input, &output),

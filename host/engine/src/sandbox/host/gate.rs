@@ -57,18 +57,34 @@ impl Host for State {
         Ok(timestamp(SystemTime::now()))
     }
 
+    fn forwarded(&mut self, address: String) -> wasmtime::Result<Result<(), Refusal>> {
+        let sender = &self.connection.sender;
+        let asked = &mut self.asked;
+        if sender.is_trusted_proxy() && (asked.forwarded || asked.credential || asked.inbox) {
+            let words = "an address comes once, and before a credential and the first offer";
+            let refusal = protocol::Refusal::new(RefusalCode::InvalidState, words);
+            return Ok(Err(convert::to_refusal(refusal)));
+        }
+        if let Err(refusal) = sender.forward(&address) {
+            return Ok(Err(convert::to_refusal(refusal)));
+        }
+        asked.forwarded = true;
+        self.console.set_peer(sender.peer());
+        Ok(Ok(()))
+    }
+
     /// This host knows no identities, so no credential holds.
     fn authenticate(
         &mut self,
         _credential: Credential,
     ) -> wasmtime::Result<Resource<AuthenticatingHandle>> {
-        let refusal = if self.asked.gate || self.asked.inbox {
+        let refusal = if self.asked.credential || self.asked.inbox {
             let words = "a credential comes once, and before the first offer";
             protocol::Refusal::new(RefusalCode::InvalidState, words)
         } else {
             RefusalCode::NotPermitted.into()
         };
-        self.asked.gate = true;
+        self.asked.credential = true;
         let answer = Later::here(Err(convert::to_refusal(refusal)));
         Ok(self.table.push(AuthenticatingHandle(answer))?)
     }

@@ -12,6 +12,7 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use super::upload::UploadHandle;
 use crate::event::ServerEvent;
 use crate::inbox;
+use crate::net::Peer;
 use crate::sandbox::bindings::sandport::upload::inbox::HostCommitting;
 use crate::sandbox::bindings::sandport::upload::types::{Digest, Receipt, Refusal};
 use crate::sandbox::connection::Connection;
@@ -32,6 +33,8 @@ struct Commit {
     name: Option<String>,
     kind: EntryKind,
     connection: Arc<Connection>,
+    /// Who has sent it. The connection may serve somebody else by the time that it is over.
+    peer: Peer,
     /// Its place among the commits of the connection, which are over in this order. `None`: an answer to an offer
     /// waits for no commit.
     number: Option<u64>,
@@ -89,6 +92,7 @@ impl CommittingHandle {
             name,
             kind,
             connection: Arc::clone(connection),
+            peer: connection.peer(),
             number: None,
             reported: std::sync::Once::new(),
         })
@@ -100,9 +104,9 @@ impl CommittingHandle {
         connection: &Arc<Connection>,
     ) -> Self {
         let number = Some(connection.commit_started(pending.as_ref().ok()));
-        let (connection, reported) = (Arc::clone(connection), std::sync::Once::new());
-        let kind = EntryKind::File;
-        Self::of(Commit { pending, name, kind, connection, number, reported })
+        let (peer, connection) = (connection.peer(), Arc::clone(connection));
+        let (kind, reported) = (EntryKind::File, std::sync::Once::new());
+        Self::of(Commit { pending, name, kind, connection, peer, number, reported })
     }
 
     fn of(commit: Commit) -> Self {
@@ -181,7 +185,7 @@ impl Commit {
             if self.pending.as_ref().is_ok_and(|pending| !pending.take_news()) {
                 return;
             }
-            let peer = self.connection.peer.clone();
+            let peer = self.peer.clone();
             self.connection.emit(match outcome.clone() {
                 Ok(receipt) if self.kind == EntryKind::Directory => {
                     ServerEvent::Folder { peer, name: receipt.name }

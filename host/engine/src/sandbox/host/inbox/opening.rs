@@ -60,7 +60,7 @@ async fn open(
         // Whoever waits for the inbox is not idle.
         let _waits = connection.wait_for_disk();
         // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.open(&connection.peer.identity, &offer, &wishes);
+        let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
         return match opening.await {
             Ok(inbox::Verdict::Comparing(comparison)) => {
                 comparison.ready().await;
@@ -88,7 +88,7 @@ async fn open(
 }
 
 fn tell(connection: &Connection, name: Option<String>, refusal: &protocol::Refusal) {
-    let (peer, refusal) = (connection.peer.clone(), refusal.clone());
+    let (peer, refusal) = (connection.peer(), refusal.clone());
     connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
 }
 

@@ -39,7 +39,7 @@ impl State {
     }
 
     fn tell_refused(&self, name: Option<String>, refusal: protocol::Refusal) {
-        let peer = self.connection.peer.clone();
+        let peer = self.connection.peer();
         self.connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
     }
 
