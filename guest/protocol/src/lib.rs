@@ -11,6 +11,7 @@ extern crate alloc;
 mod conflict;
 mod deceptive;
 mod dialect;
+mod digest;
 mod extents;
 mod limits;
 mod metadata;
@@ -28,6 +29,7 @@ pub mod wire;
 
 pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
 pub use dialect::Dialect;
+pub use digest::{Algorithm, ContentDigest};
 pub use limits::*;
 pub use metadata::{
     METADATA_BYTES_MAX, METADATA_NAME_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX,

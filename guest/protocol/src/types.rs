@@ -167,14 +167,6 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What computes a digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// BLAKE3 with its default output length.
-    Blake3,
-}
-
 /// `list<u8>` of one fixed length. serde writes `[u8; 32]` as a tuple, without its length.
 mod bytes_32 {
     use super::BLAKE3_BYTES;

@@ -5,15 +5,16 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sandport_protocol::{EntryName, Receipt, Refusal};
+use sandport_protocol::{ContentDigest, EntryName, Receipt, Refusal};
 
 use super::copiers::Copiers;
 use super::health::Loss;
 use super::latch::Latch;
+use super::meter::Bill;
 use super::publish::{FileWork, Uncopied, publish};
 use super::stage::StagedFile;
 use super::threads::{is_of_inbox, start_thread};
@@ -70,11 +71,47 @@ struct End {
     outcome: Latch<Outcome>,
     /// Whether the operator heard of it.
     told: AtomicBool,
+    sums: Mutex<KnownSums>,
+}
+
+/// What was found out beside the outcome.
+#[derive(Default)]
+struct KnownSums {
+    /// Digests besides BLAKE3.
+    digests: Vec<ContentDigest>,
+    /// What it took to find them out.
+    bills: Vec<Bill>,
+}
+
+impl End {
+    fn begun() -> Arc<Self> {
+        Arc::new(Self {
+            outcome: Latch::new(),
+            told: AtomicBool::new(false),
+            sums: Mutex::default(),
+        })
+    }
+
+    fn set(&self, outcome: Outcome) {
+        let bills = std::mem::take(&mut self.sums().bills);
+        bills.into_iter().for_each(|bill| bill.settle(&outcome));
+        self.outcome.set(outcome);
+    }
+
+    fn sums(&self) -> MutexGuard<'_, KnownSums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, digests: Vec<ContentDigest>) {
+        let known = &mut self.sums().digests;
+        let news: Vec<_> = digests.into_iter().filter(|digest| !known.contains(digest)).collect();
+        known.extend(news);
+    }
 }
 
 impl Ticket {
     pub(super) fn new() -> (Self, Pending) {
-        let end = Arc::new(End { outcome: Latch::new(), told: AtomicBool::new(false) });
+        let end = End::begun();
         (Self { end: Arc::clone(&end), others: Vec::new() }, Pending(end))
     }
 
@@ -83,11 +120,21 @@ impl Ticket {
         self.others.push(other);
     }
 
+    /// The file has these digests too: to be said before it ends.
+    pub(super) fn tell(&self, digests: Vec<ContentDigest>) {
+        self.end.tell(digests);
+    }
+
+    /// Finding them out took this.
+    pub(super) fn owes(&self, bill: Bill) {
+        self.end.sums().bills.push(bill);
+    }
+
     pub(super) fn resolve(mut self, outcome: Outcome) {
         for other in std::mem::take(&mut self.others) {
             other.resolve(outcome.clone());
         }
-        self.end.outcome.set(outcome);
+        self.end.set(outcome);
     }
 }
 
@@ -95,7 +142,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         // Whatever happened to the committer, nobody waits forever.
         if self.end.outcome.get().is_none() {
-            self.end.outcome.set(Err(Loss::Thread(THREAD).refusal()));
+            self.end.set(Err(Loss::Thread(THREAD).refusal()));
         }
     }
 }
@@ -113,6 +160,17 @@ impl Pending {
     /// The outcome, or `None` while it is not known. It stays.
     pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
         self.0.outcome.get().cloned()
+    }
+
+    /// The digests besides BLAKE3 that its file was found to have: those that somebody has claimed or wanted. Complete
+    /// when it is [ready](Self::ready).
+    pub fn digests(&self) -> Vec<ContentDigest> {
+        self.0.sums().digests.clone()
+    }
+
+    /// Its file has these digests too.
+    pub(crate) fn tell(&self, digests: Vec<ContentDigest>) {
+        self.0.tell(digests);
     }
 
     /// Whether the operator is to hear of the outcome from whoever asks: one of all that wait for it,

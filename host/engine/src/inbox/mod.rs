@@ -23,16 +23,20 @@ mod folders;
 mod health;
 mod latch;
 mod layout;
+mod meter;
 mod modes;
 mod options;
 mod partial;
 mod placement;
 mod publish;
+mod reading;
 mod receipts;
 mod recognition;
+mod reread;
 mod space;
 mod stage;
 mod storage;
+mod sums;
 mod threads;
 mod transient;
 mod tree;
@@ -61,6 +65,7 @@ pub use comparison::Comparison;
 pub(crate) use destination::Destination;
 pub use error::InboxError;
 pub use finishing::Finishing;
+pub(crate) use meter::Meter;
 pub use options::{Durability, InboxOptions, Records};
 pub use partial::Status;
 pub use sandport_protocol::inbox::Conflict;
@@ -327,7 +332,12 @@ impl Inbox {
         self.check_health()?;
         let made = wishes.make_key(offer)?;
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer, made, wishes).await,
+            EntryKind::File => match self.open_file(sender, offer, made, wishes).await? {
+                Verdict::Accepted(upload) => {
+                    Ok(Verdict::Accepted(upload.expecting(wishes.claims())?))
+                }
+                verdict => Ok(verdict),
+            },
             EntryKind::Directory => self.open_folder(offer).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
@@ -348,6 +358,8 @@ impl Inbox {
         };
         if offer.name.is_some()
             && let Some(verdict) = core.already_here(sender, &name, offer)
+            // Who has a digest, of whatever kind, has no other to show.
+            && (wishes.digests.is_empty() || !matches!(verdict, Verdict::DigestFirst))
         {
             if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
                 self.handle.partials.discard_left(sender, resume);

@@ -17,7 +17,7 @@ use super::replay::{NotRead, Replay};
 use super::sender::Sender;
 use super::writers::Writers;
 use crate::event::{EventSink, ServerEvent};
-use crate::inbox::{Destination, Pending};
+use crate::inbox::{Destination, Meter, Pending};
 use crate::net::{Peer, Proxies, Stream};
 
 /// What all connections of a server share.
@@ -109,6 +109,8 @@ pub(crate) struct Connection {
     since: Instant,
     /// Bytes that arrived so far.
     pub(super) arrived: Arc<AtomicU64>,
+    /// Processor time that others than its own thread have used for it.
+    pub(super) elsewhere: Meter,
     /// When bytes last moved in either direction: milliseconds since `since`.
     moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
@@ -145,6 +147,7 @@ impl Connection {
             context,
             since: Instant::now(),
             arrived: Arc::default(),
+            elsewhere: Meter::default(),
             moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
             awaited: Mutex::default(),

@@ -92,7 +92,8 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources_max);
         let arrived = Arc::clone(&connection.arrived);
-        let mut budget = Budget::new(limits, Arc::clone(stopwatch), arrived);
+        let elsewhere = connection.elsewhere.clone();
+        let mut budget = Budget::new(limits, Arc::clone(stopwatch), arrived, elsewhere);
         let accounts = connection.take_accounts();
         let continued = accounts.is_some();
         if let Some(accounts) = accounts {

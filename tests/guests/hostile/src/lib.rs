@@ -13,6 +13,7 @@ mod power;
 mod proxy;
 mod refusal;
 mod resources;
+mod sums;
 mod trouble;
 mod words;
 
@@ -52,6 +53,9 @@ impl Guest for Component {
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
+            Some(b'S') => sums::go_through(&output)?,
+            Some(b'T') => sums::read_forever()?,
+            Some(b'U') => sums::write_forever()?,
             Some(b'F') => proxy::lie(&peer, &output),
             Some(b'G') => proxy::lie_late(&peer, &output),
             Some(b'H') => {

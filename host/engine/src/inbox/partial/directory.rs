@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Recovery, group_hasher};
 use sandport_protocol::upload::{Done, Found, Held};
-use sandport_protocol::{Digest, EntryName, Refusal};
+use sandport_protocol::{Digest, EntryName, Refusal, RefusalCode};
 
 use files::{Data, ToSync, journal_name, open_regular, remove_files, remove_journal};
 pub(in crate::inbox) use files::{clean, data_name, is_id};
@@ -24,9 +24,10 @@ use super::Id;
 use super::volume::{Blob, Facts, Loaded, Publication, Room, Volume};
 use super::work::PublishEnd;
 use crate::Identity;
-use crate::inbox::commit::{Job, Work};
+use crate::inbox::commit::{Job, Ticket, Work};
 use crate::inbox::disk::Step;
 use crate::inbox::publish::{FileWork, is_large, sync_ahead};
+use crate::inbox::reading::Reading;
 use crate::inbox::receipts;
 use crate::inbox::space::{Claim, FLOOR_STEP_BYTES};
 use crate::inbox::stage::StagedFile;
@@ -281,6 +282,15 @@ impl Files {
         }
     }
 
+    /// Finds out what is to be known of the file before it is published.
+    fn read_again(&self, reading: &Reading, size: u64, ticket: &Ticket) -> Result<(), Refusal> {
+        let data = self.open_data()?;
+        let (digests, bill) = reading.read(&self.core, &data, size);
+        ticket.owes(bill);
+        ticket.tell(digests?);
+        Ok(())
+    }
+
     /// Makes the file ready to be published.
     fn file_work(
         &self,
@@ -398,6 +408,15 @@ impl Blob for Files {
     fn publish(&self, facts: &Facts, publication: Publication) {
         let Publication { size, digest, commit, reservation, claim, end } = publication;
         let attributes = (commit.modified_ns, commit.executable);
+        if let Some(reading) = &commit.reading
+            && let Err(refusal) = self.read_again(reading, size, &commit.ticket)
+        {
+            if refusal.code == RefusalCode::DigestMismatch {
+                // Before anybody hears of it: who comes then begins anew.
+                end.mismatched(&refusal);
+            }
+            return commit.refuse(refusal);
+        }
         match self.file_work(facts, (size, digest), attributes, reservation, claim, end) {
             Ok(work) => (commit.submit)(Job { work: Work::File(work), ticket: commit.ticket }),
             Err(refusal) => commit.refuse(refusal),

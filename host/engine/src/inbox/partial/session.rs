@@ -9,11 +9,13 @@ use tokio::sync::Notify;
 
 use super::Asked;
 use super::cell::Partial;
-use super::lane::{CheckHasher, Lane};
+use super::lane::Lane;
 use super::volume::Room;
 use crate::inbox::commit::{Job, Pending, Ticket, Work};
 use crate::inbox::finishing::Finishing;
 use crate::inbox::latch::Latch;
+use crate::inbox::reading::Reading;
+use crate::inbox::sums::Hasher;
 
 /// How far an upload is kept.
 #[derive(Debug)]
@@ -95,9 +97,20 @@ pub(in crate::inbox) struct Commit {
     pub(in crate::inbox) submit: Submit,
     pub(in crate::inbox) modified_ns: Option<i64>,
     pub(in crate::inbox) executable: bool,
+    /// What is to be found out of the file first, where anything is.
+    pub(in crate::inbox) reading: Option<Reading>,
 }
 
 impl Commit {
+    /// Another session is through too, and it is the last so far: what it says of the file holds.
+    pub(super) fn join(&mut self, last: Self) {
+        (self.modified_ns, self.executable) = (last.modified_ns, last.executable);
+        match (&mut self.reading, last.reading) {
+            (Some(reading), Some(more)) => reading.join(more),
+            (reading, more) => *reading = reading.take().or(more),
+        }
+    }
+
     /// Says no, in turn.
     pub(in crate::inbox) fn refuse(self, refusal: Refusal) {
         (self.submit)(Job { work: Work::Refused(refusal), ticket: self.ticket });
@@ -194,16 +207,12 @@ impl Session {
         if let Some(fault) = self.signals.fault() {
             return Err(fault.clone());
         }
-        let hasher = CheckHasher::new(algorithm)?;
+        let hasher = Hasher::new(algorithm)?;
         let begun = self.partial.act(|state, _| state.upload.body_checked(self.id, extent));
         self.lane(begun, Some(hasher))
     }
 
-    fn lane(
-        &self,
-        begun: Result<BodyId, Refusal>,
-        check: Option<CheckHasher>,
-    ) -> Result<Lane, Refusal> {
+    fn lane(&self, begun: Result<BodyId, Refusal>, check: Option<Hasher>) -> Result<Lane, Refusal> {
         let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
         Ok(Lane::new(Arc::clone(&self.partial), body, signals, claim, check))
@@ -258,7 +267,8 @@ impl Session {
         self.signals.fault().cloned().unwrap_or_else(taken)
     }
 
-    /// It is through. `submit`: where a refusal waits for its turn.
+    /// It is through. `submit`: where a refusal waits for its turn. `reading`: what is to be found out of the file
+    /// before it is published.
     ///
     /// # Errors
     /// It has lost the upload, or met a fault.
@@ -267,6 +277,7 @@ impl Session {
         submit: Submit,
         size: u64,
         digest: Option<Digest>,
+        reading: Option<Reading>,
     ) -> Result<Pending, Refusal> {
         if let Some(fault) = self.signals.fault() {
             return Err(fault.clone());
@@ -274,7 +285,7 @@ impl Session {
         self.has_ended.store(true, Ordering::Relaxed);
         let (ticket, pending) = Ticket::new();
         let (modified_ns, executable) = (self.modified_ns, self.executable);
-        let commit = Commit { ticket, submit, modified_ns, executable };
+        let commit = Commit { ticket, submit, modified_ns, executable, reading };
         let digests = [digest, self.offered].into_iter().flatten();
         self.partial.commit(self.id, size, digests, commit, pending).ok_or_else(|| self.lost())
     }

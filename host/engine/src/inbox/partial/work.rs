@@ -100,6 +100,13 @@ impl PublishEnd {
         }
     }
 
+    /// It is not what somebody has said that it is: nothing of it stays.
+    pub(in crate::inbox) fn mismatched(mut self, refusal: &Refusal) {
+        if let Some(answer) = self.0.take() {
+            answer.is(Done::Mismatched(refusal.clone()));
+        }
+    }
+
     /// The disk has failed: nobody is to go on with what it was given since the last watermark.
     pub(in crate::inbox) fn lost(mut self, fault: &Refusal) {
         if let Some(answer) = self.0.take() {

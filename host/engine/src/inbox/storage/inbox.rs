@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::inbox::{folder_receipt, folder_without_name, too_large};
+use sandport_protocol::inbox::{Claims, folder_receipt, folder_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
 use super::{Announced, Arrived, Found, Incoming, Storage, StorageUpload};
 use crate::Identity;
 use crate::inbox::commit::{Pending, Ticket};
-use crate::inbox::{Upload, Verdict, unnamed};
+use crate::inbox::{Upload, Verdict, Wishes, unnamed};
 
 /// An inbox whose files go into a [`Storage`].
 pub(crate) struct StorageInbox {
@@ -22,25 +22,34 @@ impl StorageInbox {
         Self { storage, size_max }
     }
 
-    /// As [`Inbox::open_as`](crate::inbox::Inbox::open_as).
-    pub(crate) fn open_as(
+    /// As [`Inbox::open_with`](crate::inbox::Inbox::open_with), but that there are no keys.
+    pub(crate) fn open_with(
         self: &Arc<Self>,
         sender: &Identity,
         offer: &Offer,
+        wishes: &Wishes,
     ) -> Result<Verdict, Refusal> {
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer),
+            EntryKind::File => self.open_file(sender, offer, wishes.claims()),
             EntryKind::Directory => self.open_folder(sender, offer),
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
-    fn open_file(self: &Arc<Self>, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn open_file(
+        self: &Arc<Self>,
+        sender: &Identity,
+        offer: &Offer,
+        claims: Claims,
+    ) -> Result<Verdict, Refusal> {
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
             None => unnamed::made_up_name().ok_or(RefusalCode::Io)?,
         };
-        if let Some(Found { name, file }) = self.already_here(sender, &name, offer) {
+        // A storage cannot be asked for more of a file than its BLAKE3.
+        if claims.is_empty()
+            && let Some(Found { name, file }) = self.already_here(sender, &name, offer)
+        {
             return Ok(match offer.digest {
                 Some(_) => Verdict::Stored(receipt(&name, file)),
                 None => Verdict::DigestFirst,
@@ -60,7 +69,7 @@ impl StorageInbox {
         };
         let incoming = self.storage.begin(&announced)?;
         let upload = StorageUpload::new(announced, offer.digest, self.size_max, incoming);
-        Ok(Verdict::Accepted(Upload::stored(upload)))
+        Ok(Verdict::Accepted(Upload::stored(upload).expecting(claims)?))
     }
 
     pub(super) fn already_here(

@@ -30,7 +30,9 @@ fn limits() -> SandboxLimits {
 
 impl Guest {
     fn new() -> Self {
-        Self::with(Budget::new, limits())
+        let make: Make =
+            |limits, stopwatch, arrived| Budget::new(limits, stopwatch, arrived, Meter::default());
+        Self::with(make, limits())
     }
 
     fn with(make: Make, limits: SandboxLimits) -> Self {
@@ -197,6 +199,15 @@ fn memory_that_a_host_call_asks_for_is_the_guests_time() {
     };
     (0..100).for_each(|_| asked().unwrap());
     expect_guest((0..10).try_for_each(|_| asked()));
+}
+
+#[test]
+fn what_other_threads_do_for_the_guest_is_the_hosts_time() {
+    let mut guest = Guest::new();
+    guest.budget.elsewhere.add(Duration::from_millis(50));
+    guest.budget.handle_hook(CallHook::CallingHost).unwrap();
+    guest.budget.elsewhere.add(Duration::from_millis(11));
+    expect_host(guest.budget.handle_hook(CallHook::ReturningFromHost));
 }
 
 #[test]

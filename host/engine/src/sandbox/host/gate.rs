@@ -13,7 +13,7 @@ use super::later::Later;
 use crate::sandbox::bindings::sandport::upload::gate::{
     Credential, Host, HostAuthenticating, Limits,
 };
-use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Identity, Refusal, Timestamp};
+use crate::sandbox::bindings::sandport::upload::types::{Identity, Refusal, Timestamp};
 use crate::sandbox::convert;
 use crate::sandbox::state::State;
 
@@ -35,7 +35,10 @@ impl Host for State {
             bytes_ahead_max: limits.bytes_ahead_max,
             append_max: limits.append_max,
             expires_s: self.connection.context.inbox.expires_after().map(|after| after.as_secs()),
-            algorithms: vec![Algorithm::Blake3],
+            algorithms: protocol::Algorithm::ALL
+                .into_iter()
+                .filter_map(convert::to_algorithm)
+                .collect(),
         })
     }
 

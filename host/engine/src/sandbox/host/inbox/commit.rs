@@ -50,9 +50,9 @@ impl CommittingHandle {
         connection: &Arc<Connection>,
     ) -> Self {
         let UploadHandle { upload, name, writes } = handle;
-        let pending = convert::digests(digests).map(|digest| match writes.any() {
-            false => upload.commit(size, digest),
-            true => commit_after(writes, upload, size, digest),
+        let pending = convert::digests(digests).map(|(digest, claimed)| match writes.any() {
+            false => upload.commit_with(size, digest, &claimed),
+            true => commit_after(writes, upload, size, digest, claimed),
         });
         Self::new(pending, name, connection)
     }
@@ -67,11 +67,11 @@ impl CommittingHandle {
         let UploadHandle { upload, name, .. } = handle;
         let size = content.len() as u64;
         let stored = match convert::digests(digests) {
-            Ok(digest) if size == 0 => Ok(upload.commit(0, digest)),
-            Ok(digest) => {
+            Ok((digest, claimed)) if size == 0 => Ok(upload.commit_with(0, digest, &claimed)),
+            Ok((digest, claimed)) => {
                 upload.body(protocol::Extent { offset: 0, length: Some(size) }).map(|mut body| {
                     body.write(content);
-                    upload.commit(size, digest)
+                    upload.commit_with(size, digest, &claimed)
                 })
             }
             Err(refusal) => Err(refusal),
@@ -129,7 +129,10 @@ impl CommittingHandle {
         let Commit { kind, name, .. } = &*self.commit;
         Some(
             outcome
-                .map(|receipt| convert::to_receipt(receipt, *kind, name.as_deref()))
+                .map(|receipt| {
+                    let digests = self.commit.digests();
+                    convert::to_receipt(receipt, digests, *kind, name.as_deref())
+                })
                 .map_err(convert::to_refusal),
         )
     }
@@ -141,13 +144,15 @@ fn commit_after(
     upload: inbox::Upload,
     size: u64,
     digest: Option<protocol::Digest>,
+    claimed: Vec<protocol::ContentDigest>,
 ) -> inbox::Pending {
     let (pending, end) = inbox::Pending::begun();
     let outer = pending.clone();
     tokio::spawn(async move {
         writes.done().await;
-        let commit = upload.commit(size, digest);
+        let commit = upload.commit_with(size, digest, &claimed);
         commit.ready().await;
+        outer.tell(commit.digests());
         // Of several connections that carry the file, another one tells of it.
         if !commit.take_news() {
             outer.take_news();
@@ -158,6 +163,11 @@ fn commit_after(
 }
 
 impl Commit {
+    /// The digests besides BLAKE3 that were asked for.
+    fn digests(&self) -> Vec<protocol::ContentDigest> {
+        self.pending.as_ref().map(inbox::Pending::digests).unwrap_or_default()
+    }
+
     /// The commit of this connection that has to be over before this one is.
     fn before(&self) -> Option<inbox::Pending> {
         self.connection.commit_before(self.number?)
