@@ -38,7 +38,7 @@ fn exchange(server: &Server, bytes: impl AsRef<[u8]>) -> (String, String) {
 
 #[test]
 fn a_receiver_cannot_say_where_the_sender_is_without_a_trusted_proxy() {
-    for flags in [&[][..], &["--trusted-proxy", "192.0.2.0/24,unix"]] {
+    for flags in [&[][..], &["--trusted-proxy", "192.0.2.0/24,unix"][..]] {
         let mut server = Setup::new(flags).receiver(artifacts::hostile()).start();
         let (name, answer) = exchange(&server, "F");
         assert_eq!(answer, "false NotPermitted NotPermitted NotPermitted NotPermitted\n");

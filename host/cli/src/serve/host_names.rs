@@ -16,7 +16,8 @@ pub(super) fn of(machine: Option<String>, listen: &[Address]) -> Vec<HostName> {
         Address::Tcp { host, .. } => Some(host.as_str()),
         Address::Unix(_) => None,
     });
-    let names = [machine, first, &format!("{first}{LOCAL}")].into_iter().chain(listened);
+    let local = format!("{first}{LOCAL}");
+    let names = [machine, first, &local].into_iter().chain(listened);
     let mut known: Vec<HostName> = Vec::new();
     for name in names.filter_map(|name| name.parse().ok()) {
         if !known.contains(&name) {

@@ -126,19 +126,25 @@ fn what_is_claimed_at_the_end_is_found_out_by_reading_the_file() {
 }
 
 #[test]
-fn a_large_file_has_its_digests_in_order_out_of_order_and_by_two_connections() {
+fn a_large_file_has_its_digests_in_order_and_out_of_order() {
+    let content = content(3 * GROUP + 99);
+    for in_order in [true, false] {
+        let bench = bench();
+        let upload = accept_with(bench.inbox(), &offer_of(&content), &claiming(&sums(&content)));
+        if !in_order {
+            upload.body(extent(2 * GROUP, GROUP + 99)).unwrap().write(&content[2 * GROUP..]);
+        }
+        bring(&upload, &content);
+        assert_eq!(commit(upload, content.len(), &[]), Ok(sums(&content)), "{in_order}");
+        assert_eq!(bench.published(), [("big".to_owned(), content.clone())]);
+    }
+}
+
+#[test]
+fn a_file_that_two_connections_bring_has_what_each_of_them_wants() {
     let content = content(3 * GROUP + 99);
     let size = content.len();
     let bench = bench();
-    let upload = accept_with(bench.inbox(), &offer_of(&content), &wanting(&OTHERS));
-    bring(&upload, &content);
-    assert_eq!(commit(upload, size, &[]), Ok(sums(&content)));
-
-    let upload = accept_with(bench.inbox(), &offer_of(&content), &claiming(&sums(&content)));
-    upload.body(extent(2 * GROUP, GROUP + 99)).unwrap().write(&content[2 * GROUP..]);
-    bring(&upload, &content);
-    assert_eq!(commit(upload, size, &[]), Ok(sums(&content)));
-
     let first = accept_with(bench.inbox(), &offer_of(&content), &wanting(&[Algorithm::Sha256]));
     let joined = accept_with(bench.inbox(), &join_of(&content), &wanting(&[Algorithm::Sha1]));
     first.body(extent(0, 2 * GROUP)).unwrap().write(&content[..2 * GROUP]);
@@ -152,20 +158,19 @@ fn a_large_file_has_its_digests_in_order_out_of_order_and_by_two_connections() {
 
 #[test]
 fn a_file_that_was_begun_by_another_connection_has_its_digests() {
-    let content = content(3 * GROUP);
-    let bench = bench();
-    let first = accept_with(bench.inbox(), &offer_of(&content), &wanting(&OTHERS));
-    first.body(extent(0, content.len())).unwrap().write(&content[..GROUP + 17]);
-    drop(first);
-    let after = killed(&bench);
-    let second = accept_with(after.inbox(), &offer_of(&content), &wanting(&OTHERS));
+    let (bench, content) = cut_off();
+    let second = accept_with(bench.inbox(), &offer_of(&content), &wanting(&OTHERS));
     assert!(second.missing()[0].offset > 0, "some of it was kept");
     bring(&second, &content);
     assert_eq!(commit(second, content.len(), &[]), Ok(sums(&content)));
-    // Of a file of which all was here when the connection came.
-    let third = accept(bench.inbox(), &offer_of(&content));
-    bring(&third, &content);
-    drop(third);
+}
+
+#[test]
+fn a_file_that_was_here_when_the_connection_came_has_its_digests() {
+    let (bench, content) = cut_off();
+    let second = accept(bench.inbox(), &offer_of(&content));
+    bring(&second, &content);
+    drop(second);
     let last = accept(bench.inbox(), &offer_of(&content));
     assert_eq!(last.missing(), []);
     let claimed = sums(&content);

@@ -85,7 +85,7 @@ async fn read(pieces: &[&[u8]]) -> (Result<Told, HeaderError>, Vec<u8>) {
 #[tokio::test]
 async fn a_header_says_where_the_connection_comes_from_and_what_follows_is_left() {
     for (header, expected) in headers() {
-        let (told, rest) = read(&[&[&header, BEHIND].concat()]).await;
+        let (told, rest) = read(&[&[&header[..], BEHIND].concat()]).await;
         assert_eq!((told.unwrap(), &rest[..]), (expected, BEHIND), "{header:?}");
     }
 }
@@ -93,7 +93,7 @@ async fn a_header_says_where_the_connection_comes_from_and_what_follows_is_left(
 #[tokio::test]
 async fn a_header_may_come_in_pieces() {
     for (header, expected) in headers() {
-        let whole = [&header, BEHIND].concat();
+        let whole = [&header[..], BEHIND].concat();
         // Byte by byte, and cut once anywhere in what tells versions and lengths.
         let bytes: Vec<&[u8]> = whole.chunks(1).collect();
         let cuts = (1..header.len().min(64) + 2).map(|at| {
