@@ -214,7 +214,7 @@ mod tests {
             ("https://files.example:65536", E::Port),
         ];
         for (text, expected) in cases {
-            assert_eq!(text.parse::<Origin>(), Err(expected(text.to_owned())), "{text}");
+            assert_eq!(text.parse::<Origin>(), Err(expected((*text).to_owned())), "{text}");
         }
     }
 
