@@ -200,7 +200,7 @@ impl Holding {
             ticket.resolve(Err(refusal));
         });
         let digest = digest(version, length);
-        match session.commit(submit, size, Some(digest)) {
+        match session.commit(submit, size, Some(digest), None) {
             Ok(pending) => {
                 let of_it = pending.clone();
                 let future = Waiting::new(async move { of_it.ready().await });
