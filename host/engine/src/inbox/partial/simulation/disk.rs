@@ -9,8 +9,10 @@ use super::chance::Chance;
 use super::content::{Pieces, VERSIONS, Version, content};
 use crate::inbox::partial::Id;
 
-/// For how many entries there may be a reason at a time. Whoever comes, leaves or asks has one written, or two; and those
-/// who ask at once share it.
+/// How many entries in a row may be about few bytes because somebody asks for them.
+const ASKED_MAX: u64 = 32;
+
+/// For how many entries there may be other reasons at a time. Whoever comes or leaves has one written, or two.
 const REASONS_MAX: u64 = 6;
 
 /// How a server ends.
@@ -78,7 +80,9 @@ pub(super) struct Slot {
     pub(super) small_entries: u64,
     /// How many more there may be for a reason.
     reasons: u64,
-    /// How many times in a row somebody has asked for one.
+    /// Somebody has asked for one since the last.
+    pub(super) is_asked: bool,
+    /// How many there were in a row because somebody had asked.
     pub(super) asked: u64,
     /// When there was the last one about more.
     pub(super) small_since: Millis,
@@ -116,6 +120,7 @@ impl Slot {
             forgotten: BTreeMap::new(),
             small_entries: 0,
             reasons: 0,
+            is_asked: false,
             asked: 0,
             small_since: 0,
             is_through: false,
@@ -174,6 +179,10 @@ impl Slot {
 
     /// An entry about few bytes is written.
     pub(super) fn has_small_entry(&mut self) {
+        if std::mem::take(&mut self.is_asked) && self.asked < ASKED_MAX {
+            self.asked += 1;
+            return;
+        }
         match self.reasons.checked_sub(1) {
             Some(left) => self.reasons = left,
             None => self.small_entries += 1,

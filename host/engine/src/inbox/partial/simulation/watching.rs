@@ -7,9 +7,6 @@ use super::connection::Waiting;
 use super::world::World;
 use crate::inbox::partial::{Session, Status};
 
-/// How many entries in a row may be about few bytes because somebody asks for them.
-const ASKED_MAX: u64 = 32;
-
 /// Somebody who waits.
 pub(super) struct Watcher {
     key: usize,
@@ -53,10 +50,7 @@ impl World {
         let (user, forgiven) = {
             let mut disk = self.shared.disk.lock().unwrap();
             let slot = disk.slot(self.id(key));
-            if slot.asked < ASKED_MAX {
-                slot.asked += 1;
-                slot.allow_entries(1);
-            }
+            slot.is_asked = true;
             (slot.user, slot.forgiven)
         };
         let here = Here { received: progress.received, size, keeps_empty, user, forgiven };

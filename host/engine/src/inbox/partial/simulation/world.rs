@@ -30,7 +30,10 @@ use crate::inbox::{Durability, InboxOptions};
 /// How deep steps are taken in the middle of others. The threads of a runtime are one more.
 const DEPTH_MAX: u32 = 3;
 
-/// How many steps more it takes to see that drops are not kept for ever because somebody asks.
+/// How many steps more it takes to see that drops are kept ever seldomer.
+const DRIPPING_STEPS: u64 = 500;
+
+/// And that they are not kept for ever because somebody asks.
 const ASKING_STEPS: u64 = 2_000;
 
 /// More than anybody sends.
@@ -152,7 +155,11 @@ impl World {
     }
 
     fn run_now(&self) -> Result<(), String> {
-        let longer = if self.asks { ASKING_STEPS } else { 0 };
+        let longer = match self.drips.get() {
+            true if self.asks => ASKING_STEPS,
+            true => DRIPPING_STEPS,
+            false => 0,
+        };
         let steps = 60 + longer + self.shared.chance.below(240);
         for _ in 0..steps {
             self.step();

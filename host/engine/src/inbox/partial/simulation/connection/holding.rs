@@ -63,7 +63,9 @@ impl Holding {
             world.keep(self.wish.key, &self.session);
             return State::Holding(self);
         }
-        match chance.below(1_000) {
+        // Whoever brings drops seldom leaves.
+        let first = if world.drips.get() && chance.per_mille(900) { 28 } else { 0 };
+        match first + chance.below(1_000 - first) {
             0..12 => {
                 self.leave(world);
                 return State::Idle;
