@@ -30,7 +30,7 @@ impl Destination {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
             }
-            Self::Storage(inbox) => inbox.open_with(sender, offer, wishes),
+            Self::Storage(inbox) => inbox.open_with(sender, offer, wishes.claims()),
         }
     }
 

@@ -9,7 +9,7 @@ use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCo
 use super::{Announced, Arrived, Found, Incoming, Storage, StorageUpload};
 use crate::Identity;
 use crate::inbox::commit::{Pending, Ticket};
-use crate::inbox::{Upload, Verdict, Wishes, unnamed};
+use crate::inbox::{Upload, Verdict, unnamed};
 
 /// An inbox whose files go into a [`Storage`].
 pub(crate) struct StorageInbox {
@@ -22,15 +22,15 @@ impl StorageInbox {
         Self { storage, size_max }
     }
 
-    /// As [`Inbox::open_with`](crate::inbox::Inbox::open_with), but that there are no keys.
+    /// As [`Inbox::open_as`](crate::inbox::Inbox::open_as), with `claims` of digests that the offer does not have.
     pub(crate) fn open_with(
         self: &Arc<Self>,
         sender: &Identity,
         offer: &Offer,
-        wishes: &Wishes,
+        claims: Claims,
     ) -> Result<Verdict, Refusal> {
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer, wishes.claims()),
+            EntryKind::File => self.open_file(sender, offer, claims),
             EntryKind::Directory => self.open_folder(sender, offer),
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use sandport_protocol::inbox::Claims;
 use sandport_protocol::{
     Algorithm, Digest, EntryKind, EntryName, Extent, Offer, Receipt, Refusal, RefusalCode,
 };
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::Identity;
 use crate::inbox::sums::Hasher;
-use crate::inbox::{Pending, Upload, Verdict, Wishes};
+use crate::inbox::{Pending, Upload, Verdict};
 use crate::patience::within;
 
 /// Notes all that it is told.
@@ -120,7 +121,7 @@ fn owner() -> Identity {
 
 impl StorageInbox {
     fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_with(&owner(), offer, &Wishes::default())
+        self.open_with(&owner(), offer, Claims::default())
     }
 }
 
@@ -324,25 +325,22 @@ async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
         hasher.digest()
     };
     let notebook = Notebook::new();
-    let open = |wishes: &Wishes| match notebook.inbox().open_with(&owner(), &offer("file"), wishes)
-    {
+    let open = |claims: Claims| match notebook.inbox().open_with(&owner(), &offer("file"), claims) {
         Ok(Verdict::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     };
-    let wanting = Wishes { want: vec![Algorithm::Sha256], ..Wishes::default() };
-    let upload = open(&wanting);
+    let upload = open(Claims::new(&[], &[Algorithm::Sha256]));
     write(&upload, b"hello");
     let pending = upload.commit_with(5, None, &[digest(b"hello")]);
     outcome(pending.clone()).await.unwrap();
     assert_eq!(pending.digests(), [digest(b"hello")]);
 
-    let claiming = Wishes { digests: vec![digest(b"hello")], ..Wishes::default() };
-    let upload = open(&claiming);
+    let upload = open(Claims::new(&[digest(b"hello")], &[]));
     write(&upload, b"jello");
     assert_code(outcome(upload.commit(5, None)).await, RefusalCode::DigestMismatch);
 
     // What went into a storage cannot be read from it.
-    let upload = open(&Wishes::default());
+    let upload = open(Claims::default());
     write(&upload, b"hello");
     let late = upload.commit_with(5, None, &[digest(b"hello")]);
     assert_code(outcome(late).await, RefusalCode::UnsupportedVersion);
