@@ -7,7 +7,6 @@ use sandport_protocol::inbox::Claims;
 use sandport_protocol::{ContentDigest, Refusal};
 
 use super::Core;
-use super::disk::Disk;
 use super::meter::{Bill, Cost};
 use super::sums::Hasher;
 
@@ -42,7 +41,7 @@ impl Reading {
     ) -> (Result<Vec<ContentDigest>, Refusal>, Bill) {
         self.cost.of(size, || {
             let hashers = self.claims.algorithms().map(Hasher::new).collect::<Result<_, _>>()?;
-            let digests = digests_of(&core.disk, file, size, hashers)
+            let digests = digests_of(core, file, size, hashers)
                 .map_err(|errno| core.refusal("read a file", errno))?;
             self.claims.check(&digests)?;
             Ok(digests)
@@ -51,7 +50,7 @@ impl Reading {
 }
 
 fn digests_of(
-    disk: &Disk,
+    core: &Core,
     file: impl AsFd,
     size: u64,
     mut hashers: Vec<Hasher>,
@@ -62,7 +61,7 @@ fn digests_of(
     let mut offset = 0;
     while offset < size {
         let piece = &mut buffer[..length_of(size - offset)];
-        disk.read(&file, piece, offset)?;
+        core.disk.read(&file, piece, offset)?;
         hashers.iter_mut().for_each(|hasher| hasher.update(piece));
         offset += piece.len() as u64;
     }
