@@ -1,7 +1,5 @@
 //! Offers of files and folders, and what becomes of them.
 
-use std::sync::Arc;
-
 use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};

@@ -12,7 +12,6 @@ use super::commit::{Commit, Submit};
 use super::lane::{CheckHasher, Lane};
 use super::signals::Signals;
 use crate::inbox::finishing::Finishing;
-use crate::inbox::publish::{Job, Work};
 use crate::inbox::space::Room;
 use crate::inbox::ticket::{Pending, Ticket};
 

@@ -206,6 +206,7 @@ impl World {
         if self.has_crashed.get() || self.shared.violated().is_some() {
             return;
         }
+        self.hear_looks();
         let (chance, tasks) = (&self.shared.chance, self.shared.tasks());
         match chance.below(if self.is_calm.get() { 35 } else { 100 }) {
             0..35 if tasks.has_ready() => {
@@ -330,6 +331,6 @@ impl World {
     /// There is a reason for an entry or two, however little they say.
     pub(super) fn allow_entries(&self, key: usize) {
         let id = self.id(key);
-        self.shared.disk.lock().unwrap().slot(id).small_entries[1] += 2;
+        self.shared.disk.lock().unwrap().slot(id).allow_entries(2);
     }
 }
