@@ -144,8 +144,7 @@ fn the_root_says_how_to_upload_and_nothing_is_served() {
 
 #[test]
 fn answers_have_a_date_where_there_is_a_clock() {
-    let mut end = HttpEnd::default();
-    end.unix_s = Some(784_111_777);
+    let end = HttpEnd { unix_s: Some(784_111_777), ..HttpEnd::default() };
     let end = end.send([GET, "GET / HTTP/1.1\r\n\r\n"].concat());
     for answer in end.answers() {
         assert_eq!(answer.field("date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));

@@ -1,6 +1,7 @@
 //! What is checked of every request before anything is done for it.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -58,14 +59,11 @@ impl Rejected {
 ///
 /// # Errors
 /// What is answered instead.
-pub(super) fn admit(head: Head, limits: &Limits) -> Result<Admitted, Rejected> {
+pub(super) fn admit(head: Head, limits: &Limits) -> Result<Admitted, Box<Rejected>> {
     let audience = Audience::of(&head.fields);
     let is_head = head.method == "HEAD";
-    check(head, limits, audience).map_err(|problem| Rejected {
-        audience,
-        is_head,
-        ..Rejected::unread(problem)
-    })
+    check(head, limits, audience)
+        .map_err(|problem| Box::new(Rejected { audience, is_head, ..Rejected::unread(problem) }))
 }
 
 fn check(head: Head, limits: &Limits, audience: Audience) -> Result<Admitted, Problem> {

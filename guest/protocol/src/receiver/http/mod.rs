@@ -83,7 +83,7 @@ impl Http {
                     io.input.advance(length);
                     match admission::admit(head, &io.limits) {
                         Ok(admitted) => self.admitted(io, admitted),
-                        Err(rejected) => reject(io, rejected),
+                        Err(rejected) => reject(io, *rejected),
                     }
                 }
                 Err(problem) => reject(io, Rejected::unread(problem)),
