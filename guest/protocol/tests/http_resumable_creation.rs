@@ -338,3 +338,20 @@ fn a_part_is_never_taken_for_a_file() {
     }
     assert!(server.inbox().published.is_empty());
 }
+
+#[test]
+fn where_nothing_goes_on_a_whole_file_is_stored_and_a_part_is_refused() {
+    let server = Server::default();
+    server.inbox().has_no_keys = true;
+    let right = digest(Algorithm::Sha256, "sha-256", b"hello");
+    let fields = format!("Upload-Complete: ?1\r\nContent-Digest: {right}\r\n");
+    let stored = send(&server, "PUT /a", &fields, b"hello");
+    assert_eq!((stored.status, stored.field("upload-complete")), (201, Some("?1")));
+    assert_eq!((stored.interims.len(), stored.field("location")), (0, None));
+    assert_eq!(server.file("a").unwrap(), b"hello");
+    assert_eq!(send(&server, "PUT /b", &fields, b"hallo").status, 400);
+    assert_eq!(send(&server, "PUT /b", "Upload-Complete: ?0\r\n", b"hello").status, 409);
+    let fields = "Upload-Complete: ?1\r\nUpload-Length: 9\r\nTransfer-Encoding: chunked\r\n";
+    assert_eq!(server.request(&request("PUT /b", fields), &chunked(b"hello", "")).status, 400);
+    assert_eq!(server.file("b"), None);
+}

@@ -26,6 +26,8 @@ pub struct State {
     pub refuse_offers: Option<Refusal>,
     pub refuse_commits: Option<Refusal>,
     pub refuse_keeps: Option<Refusal>,
+    /// Uploads end with their connections.
+    pub has_no_keys: bool,
     /// A body fails when the upload has more bytes than this.
     pub fault_at: Option<usize>,
     /// Questions and commits are not answered.
@@ -103,6 +105,9 @@ pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upl
             Metadata::new(wishes.metadata.clone())?;
             assert!(offer.resume.is_none());
             let is_new = *lifetime == Lifetime::NewKey;
+            if is_new && inbox.has_no_keys {
+                return Err(refusal(RefusalCode::InvalidState));
+            }
             assert!(!is_new || offer.digest.is_none(), "nothing is compared");
             let mut key = vec![0xfb; 32];
             key[..8].copy_from_slice(&session.to_be_bytes());

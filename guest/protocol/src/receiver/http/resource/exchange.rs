@@ -36,6 +36,8 @@ pub(in crate::receiver::http) struct Resource {
     pub(super) moved: u64,
     /// Somebody knows the URL.
     pub(super) is_told: bool,
+    /// The inbox keeps no uploads, and this one ends with its request.
+    pub(super) is_plain: bool,
     pub(super) interims: VecDeque<Interim>,
     pub(super) answer: Option<Answer>,
     /// When waiting is over.
@@ -103,6 +105,7 @@ impl Resource {
             received: 0,
             moved: 0,
             is_told: !matches!(goal, Goal::Create(..)),
+            is_plain: false,
             interims: VecDeque::new(),
             answer: None,
             until: None,

@@ -132,6 +132,7 @@ impl Resource {
                 }
                 self.take_content(io);
             }
+            (Ok(Opened::Accepted(_)), Goal::Create(..)) if self.is_plain => self.take_content(io),
             (Ok(Opened::Accepted(missing)), Goal::Append(..) | Goal::Look { .. }) => {
                 self.accepted(io, &missing);
             }
@@ -141,6 +142,24 @@ impl Resource {
             }
             (Ok(Opened::Stored(_) | Opened::DigestFirst), _) => {
                 self.fail(Trouble::Refused(strange()));
+            }
+            // A whole file is stored also where nothing goes on.
+            (Err(refusal), Goal::Create(creation, append))
+                if refusal.code == RefusalCode::InvalidState
+                    && append.ends == Ends::Here
+                    && !self.is_plain =>
+            {
+                let (digests, want) = append.for_offer();
+                let wishes = Wishes { digests, want, ..Wishes::default() };
+                // Without a size: the inbox would rather compare than receive.
+                let offer = Offer {
+                    name: creation.name.clone(),
+                    modified_ns: creation.modified_ns,
+                    ..nameless()
+                };
+                io.out.push(Output::Open { id: UPLOAD, offer, wishes });
+                self.is_plain = true;
+                self.stage = Stage::Opening;
             }
             // It has ended meanwhile.
             (Err(refusal), Goal::Append(..) | Goal::Look { .. })
@@ -199,7 +218,10 @@ impl Resource {
         let Some(append) = self.append() else { return };
         let (end, size) = (self.end(), self.standing.size);
         let completes = append.completes(size, end);
-        if append.ends == Ends::Here && size.is_some_and(|size| size != end) {
+        let is_short = append.ends == Ends::Here && size.is_some_and(|size| size != end);
+        if is_short && self.is_plain {
+            self.give_up(io, Trouble::Length);
+        } else if is_short {
             io.out.push(Output::Keep { id: UPLOAD });
             self.stage = Stage::Keeping(After::Failed(Trouble::Length));
         } else if completes {
