@@ -28,6 +28,7 @@ pub mod embedded;
 pub mod events;
 pub mod files;
 mod gate;
+pub mod http;
 pub mod middlebox;
 pub mod namespace;
 pub mod native;
@@ -39,6 +40,7 @@ pub mod server;
 
 pub use connection::Connection;
 pub use embedded::Embedded;
+pub use http::Http;
 pub use middlebox::{Fate, Middlebox};
 pub use native::Native;
 pub use random::Random;
