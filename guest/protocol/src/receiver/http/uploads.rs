@@ -37,7 +37,10 @@ pub(super) fn begin(request: &Request, io: &mut Io) -> Result<Option<Box<dyn Exc
         }
         None | Some(UploadTarget::Collection) if resumable::begins(request) => {
             let name = match (target, request.method) {
-                (Some(_), _) => disposed_name(request)?,
+                (Some(_), _) => match disposed_name(request)? {
+                    Some(name) => Some(name),
+                    None => tus::name(&request.fields)?,
+                },
                 (None, Method::Put) => target_name(request)?,
                 (None, _) => posted_name(request)?,
             };

@@ -54,7 +54,7 @@ pub(super) fn begin(
     target: &UploadTarget,
     io: &Io,
 ) -> Result<(Box<dyn Speech>, Goal), Answer> {
-    let tus = Tus::new(request.audience);
+    let tus = Tus::new(request.audience, request.target.is_directory());
     match goal(request, target, io) {
         Ok(goal) => Ok((Box::new(tus), goal)),
         Err(problem) => Err(tus.sign(problem.answer(request.audience))),
@@ -110,10 +110,7 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
             return Err(Problem::new(400, RefusalCode::Malformed, words));
         }
     };
-    let metadata = Metadata::of(fields).map_err(|refusal| match refusal.code {
-        RefusalCode::TooLarge => Problem::ours(refusal).status(431),
-        _ => Problem::ours(refusal),
-    })?;
+    let metadata = metadata(fields)?;
     let content = request.content.length();
     if content != Some(0) {
         check_media_type(request)?;
@@ -125,6 +122,21 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
     };
     let check = check(request, io)?;
     Ok(Goal::Create(creation, bringing(0, content, size, check)))
+}
+
+fn metadata(fields: &Fields) -> Result<Metadata, Problem> {
+    Metadata::of(fields).map_err(|refusal| match refusal.code {
+        RefusalCode::TooLarge => Problem::ours(refusal).status(431),
+        _ => Problem::ours(refusal),
+    })
+}
+
+/// The name that a client of tus gives to its file. tus-js-client says it so in the protocol of the IETF too.
+///
+/// # Errors
+/// The answer to what is no name, or says none as tus does.
+pub(super) fn name(fields: &Fields) -> Result<Option<String>, Problem> {
+    metadata(fields)?.name().map_err(Problem::ours)
 }
 
 fn append(request: &Request, io: &Io) -> Result<Append, Problem> {

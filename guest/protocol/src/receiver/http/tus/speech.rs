@@ -32,11 +32,14 @@ pub(in crate::receiver::http) fn is_of_tus(standing: &Standing) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::receiver::http) struct Tus {
     audience: Audience,
+    /// The request went to a target that ends in `/`.
+    is_below: bool,
 }
 
 impl Tus {
-    pub(in crate::receiver::http) fn new(audience: Audience) -> Self {
-        Self { audience }
+    /// For a client whose request went to `/files/` (`is_below`), or to `/files` or an upload.
+    pub(in crate::receiver::http) fn new(audience: Audience, is_below: bool) -> Self {
+        Self { audience, is_below }
     }
 
     /// What every answer has.
@@ -79,8 +82,14 @@ impl Speech for Tus {
         self.sign(add_state(Answer::new(200), standing))
     }
 
+    /// The URL is told relative to that of the request where that can be done without a `/` at the beginning. So it is
+    /// right behind a proxy that has `/files/` under another path, and for aiotus, which takes no such `/`.
     fn created(&self, standing: &Standing) -> Answer {
-        self.standing(201, standing).with("Location", key::path(&standing.key))
+        let location = match self.is_below {
+            true => key::segment(&standing.key),
+            false => key::path(&standing.key),
+        };
+        self.standing(201, standing).with("Location", location)
     }
 
     fn appended(&self, standing: &Standing) -> Answer {
