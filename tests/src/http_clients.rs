@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::connection::connect;
 use crate::deadline::until;
 use crate::process::{self, Ended, Input, Running};
-use crate::{Middlebox, Server, clients};
+use crate::{Fate, Middlebox, Server, clients};
 
 /// Names the folder with the packages.
 const CLIENTS: &str = "SANDPORT_TEST_HTTP_CLIENTS";
@@ -166,9 +166,9 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one, and waits until it listens.
+    /// Starts one, and waits until it listens. `fates` are those of the first connections of clients.
     #[track_caller]
-    pub fn before(server: &Server, kind: Kind) -> Self {
+    pub fn before(server: &Server, kind: Kind, fates: impl IntoIterator<Item = Fate>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().to_str().expect("a path of text");
         let socket = format!("{path}/socket");
@@ -199,7 +199,7 @@ impl Proxy {
             assert!(!process.has_ended(), "{kind:?} has ended");
             connect(&address).is_ok()
         });
-        let front = Middlebox::before(&address, []);
+        let front = Middlebox::before(&address, fates);
         Self { front, _process: process, _folder: folder }
     }
 }
