@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod bindings;
+mod clock;
 mod convert;
 mod driver;
 mod link;

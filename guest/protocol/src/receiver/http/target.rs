@@ -83,6 +83,11 @@ impl Target {
         matches!(self, Self::Path { segments, .. } if segments.is_empty())
     }
 
+    /// Whether it ends in a `/`, so that what is relative to it lies below it.
+    pub(super) fn is_directory(&self) -> bool {
+        matches!(self, Self::Path { is_directory: true, .. })
+    }
+
     /// What it is among the URLs of uploads. `None`: not one of them.
     pub(super) fn upload(&self) -> Option<UploadTarget> {
         let Self::Path { segments, is_directory, .. } = self else { return None };

@@ -52,27 +52,11 @@ pub(super) fn begin(
     target: &UploadTarget,
     io: &Io,
 ) -> Result<(Box<dyn Speech>, Goal), Answer> {
-    let tus = Tus::new(request.audience, origin(request, io));
+    let tus = Tus::new(request.audience, request.target.is_directory());
     match goal(request, target, io) {
         Ok(goal) => Ok((Box::new(tus), goal)),
         Err(problem) => Err(tus.sign(problem.answer(request.audience))),
     }
-}
-
-/// Fields that proxies add.
-const OF_PROXIES: [&str; 6] =
-    ["via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
-
-/// What the path of an upload is told with. A path alone is right behind any proxy, and every browser takes it; but
-/// some programs want a whole URL, and get it where nothing shows that it would be another one outside. Empty: a path
-/// alone.
-fn origin(request: &Request, io: &Io) -> String {
-    let is_inside = OF_PROXIES.iter().any(|name| request.fields.has(name));
-    if request.audience.is_browser || is_inside || request.authority.is_empty() {
-        return String::new();
-    }
-    let scheme = if io.is_encrypted { "https" } else { "http" };
-    format!("{scheme}://{}", request.authority)
 }
 
 fn goal(request: &Request, target: &UploadTarget, io: &Io) -> Result<Goal, Problem> {
@@ -124,10 +108,7 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
             return Err(Problem::new(400, RefusalCode::Malformed, words));
         }
     };
-    let metadata = Metadata::of(fields).map_err(|refusal| match refusal.code {
-        RefusalCode::TooLarge => Problem::ours(refusal).status(431),
-        _ => Problem::ours(refusal),
-    })?;
+    let metadata = metadata(fields)?;
     let content = request.content.length();
     if content != Some(0) {
         check_media_type(request)?;
@@ -139,6 +120,13 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
     };
     let check = check(request, io)?;
     Ok(Goal::Create(creation, bringing(0, content, size, check)))
+}
+
+fn metadata(fields: &Fields) -> Result<Metadata, Problem> {
+    Metadata::of(fields).map_err(|refusal| match refusal.code {
+        RefusalCode::TooLarge => Problem::ours(refusal).status(431),
+        _ => Problem::ours(refusal),
+    })
 }
 
 fn append(request: &Request, io: &Io) -> Result<Append, Problem> {

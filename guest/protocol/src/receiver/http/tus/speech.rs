@@ -2,7 +2,7 @@
 //!
 //! Clients try again after 409, 423 and 5xx, and after nothing else: what no repetition mends gets none of these.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
 use super::fields;
 use crate::receiver::Committed;
@@ -31,28 +31,29 @@ pub(in crate::receiver::http) fn is_of_tus(standing: &Standing) -> bool {
 }
 
 /// A client of tus.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::receiver::http) struct Tus {
     audience: Audience,
-    /// What the path of an upload is told with. Empty: nothing.
-    origin: String,
+    /// The request went to a target that ends in `/`.
+    is_below: bool,
 }
 
 impl Tus {
-    pub(in crate::receiver::http) fn new(audience: Audience, origin: String) -> Self {
-        Self { audience, origin }
+    /// For a client whose request went to `/files/` (`is_below`), or to `/files` or an upload.
+    pub(in crate::receiver::http) fn new(audience: Audience, is_below: bool) -> Self {
+        Self { audience, is_below }
     }
 
     /// What every answer has.
-    pub(super) fn sign(&self, answer: Answer) -> Answer {
+    pub(super) fn sign(self, answer: Answer) -> Answer {
         answer.with("Tus-Resumable", VERSION)
     }
 
-    fn problem(&self, problem: Problem) -> Answer {
+    fn problem(self, problem: Problem) -> Answer {
         self.sign(problem.answer(self.audience))
     }
 
-    fn standing(&self, status: u16, standing: &Standing) -> Answer {
+    fn standing(self, status: u16, standing: &Standing) -> Answer {
         let mut answer = self.sign(Answer::new(status));
         answer = answer.with("Upload-Offset", standing.offset.to_string());
         if let Some(expires) = standing.expires_unix_s {
@@ -83,9 +84,14 @@ impl Speech for Tus {
         self.sign(add_state(Answer::new(200), standing))
     }
 
+    /// The URL is told relative to that of the request where that can be done without a `/` at the beginning. So it is
+    /// right behind a proxy that has `/files/` under another path, and for aiotus, which takes no such `/`.
     fn created(&self, standing: &Standing) -> Answer {
-        self.standing(201, standing)
-            .with("Location", self.origin.clone() + &key::path(&standing.key))
+        let location = match self.is_below {
+            true => key::segment(&standing.key),
+            false => key::path(&standing.key),
+        };
+        self.standing(201, standing).with("Location", location)
     }
 
     fn appended(&self, standing: &Standing) -> Answer {
