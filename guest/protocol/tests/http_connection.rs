@@ -3,7 +3,9 @@
 
 mod http_end;
 
+use bytes::Bytes;
 use http_end::{End, HttpEnd, answers};
+use sandport_protocol::receiver::{Output, Receiver};
 use sandport_protocol::{Limits, Refusal, RefusalCode};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -185,11 +187,19 @@ fn methods_that_are_not_served_are_named() {
 
 #[test]
 fn a_head_that_comes_byte_by_byte_has_as_long_as_a_silent_one() {
-    // Each byte comes when the last wait is over, and so no byte may put the end off.
     let limits = Limits { idle_timeout_ms: 1_000, ..Limits::default() };
-    let end = HttpEnd::with(limits).send("GET / HTTP/1.1\r\nHost: ");
-    assert_eq!(end.answer().status, 408);
-    assert_eq!(end.wire.now, 5_000 + 1_000);
+    let mut receiver = Receiver::new(limits, vec![], String::new(), 0);
+    // Each byte comes well before the timeout, and none of them puts the end off.
+    for (number, byte) in (0..).zip(GET.bytes()).take(4) {
+        receiver.handle_input(number * 300, Bytes::copy_from_slice(&[byte]));
+        assert_eq!(receiver.poll_timeout(), Some(1_000), "after byte {number}");
+    }
+    receiver.handle_timeout(999);
+    assert_eq!(receiver.poll_output(), None);
+    receiver.handle_timeout(1_000);
+    let Some(Output::Send(sent)) = receiver.poll_output() else { panic!("no answer") };
+    assert!(sent.starts_with(b"HTTP/1.1 408 "), "{sent:?}");
+    assert!(matches!(receiver.poll_output(), Some(Output::Close(Err(_)))));
 }
 
 #[test]
