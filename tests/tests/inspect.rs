@@ -149,7 +149,7 @@ fn receiver_with(core: &str) -> Vec<u8> {
         {core}
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
         (func (export "sandport:upload/receiver@0.2.0#serve")
-          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
     );
     components::of_module(&[world], &module)
 }

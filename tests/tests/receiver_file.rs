@@ -157,7 +157,7 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
           unreachable)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
         (func (export "sandport:upload/receiver@0.2.0#serve")
-          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
     let text = refused(&components::of_module(&[stderr, world], module));
     assert_says(&text, "fails when it is instantiated");
     assert_says(&text, "; its last words: panicked: / no table of \\u{1b}[31mnames");
