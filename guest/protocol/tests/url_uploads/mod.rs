@@ -31,7 +31,6 @@ const UNIX_S: i64 = 784_111_777;
 /// A server.
 pub struct Server {
     pub limits: Limits,
-    pub is_encrypted: bool,
     state: Shared,
     now: Rc<Cell<Millis>>,
 }
@@ -78,12 +77,7 @@ impl Server {
     pub fn with(limits: Limits) -> Self {
         let algorithms = Algorithm::ALL.to_vec();
         let limits = Limits { algorithms, ..limits };
-        Self {
-            limits,
-            is_encrypted: false,
-            state: Shared::default(),
-            now: Rc::new(Cell::new(5_000)),
-        }
+        Self { limits, state: Shared::default(), now: Rc::new(Cell::new(5_000)) }
     }
 
     pub fn inbox(&self) -> RefMut<'_, State> {
@@ -121,7 +115,6 @@ impl Server {
         };
         let now = self.now.get();
         let mut machine = Receiver::new(self.limits.clone(), vec![7; 32], "receiver/1".into(), now);
-        machine.set_encrypted(self.is_encrypted);
         machine.set_date(now, UNIX_S + (now / 1_000) as i64);
         Connection { driver: Driver::new(machine), wire, end: None }
     }
