@@ -11,8 +11,8 @@ use sandport_protocol::{Algorithm, ContentDigest, Credential, Extent, Identity, 
 use crate::bindings::sandport::upload::{gate, inbox, log};
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
+use crate::clock::now_ms;
 use crate::convert;
-use crate::driver::now_ms;
 use crate::live::Live;
 use crate::outgoing::Outgoing;
 use crate::pending::{Asking, Authenticating, Commit, Opening};

@@ -19,6 +19,8 @@ pub(super) struct Io {
     pub(super) quiet_since: Millis,
     /// What time of day it was at some moment, in seconds since 1970-01-01T00:00:00Z.
     pub(super) date: Option<(Millis, i64)>,
+    /// The bytes cross the network encrypted.
+    pub(super) is_encrypted: bool,
 }
 
 impl Io {
@@ -30,6 +32,7 @@ impl Io {
             now,
             quiet_since: now,
             date: None,
+            is_encrypted: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is checked of every request before anything is done for it.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -42,17 +43,27 @@ pub(super) struct Reply {
 pub(super) struct Rejected {
     pub(super) problem: Problem,
     pub(super) audience: Audience,
+    /// Fields of CORS.
+    pub(super) cors: Vec<(&'static str, Cow<'static, str>)>,
     pub(super) is_head: bool,
+}
+
+impl Rejected {
+    /// One whose head is not whole, or is none.
+    pub(super) fn unread(problem: Problem) -> Self {
+        Self { problem, audience: Audience::default(), cors: Vec::new(), is_head: false }
+    }
 }
 
 /// Checks a head.
 ///
 /// # Errors
 /// What is answered instead.
-pub(super) fn admit(head: Head, limits: &Limits) -> Result<Admitted, Rejected> {
+pub(super) fn admit(head: Head, limits: &Limits) -> Result<Admitted, Box<Rejected>> {
     let audience = Audience::of(&head.fields);
     let is_head = head.method == "HEAD";
-    check(head, limits, audience).map_err(|problem| Rejected { problem, audience, is_head })
+    check(head, limits, audience)
+        .map_err(|problem| Box::new(Rejected { audience, is_head, ..Rejected::unread(problem) }))
 }
 
 fn check(head: Head, limits: &Limits, audience: Audience) -> Result<Admitted, Problem> {

@@ -38,6 +38,9 @@ const PREFLIGHT_AGE_S: &str = "86400";
 /// Every method that is served anywhere.
 pub(super) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/// Those of them that are served where the target is the name of a file.
+pub(super) const METHODS_OF_NAMES: &str = "GET, HEAD, POST, PUT, OPTIONS";
+
 /// The host and the port that the request is for: of the target where that is a URL, else of `Host`.
 ///
 /// # Errors

@@ -102,19 +102,6 @@ impl Target {
     }
 }
 
-/// The key in the URL of an upload, which is absolute or a path: a client sends back what it was told, or what a
-/// proxy made of that. `None`: it is not the URL of an upload.
-pub(in crate::receiver::http) fn key_of_url(url: &str) -> Option<Vec<u8>> {
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.get(rest.find('/')?..)?,
-        None => url,
-    };
-    match Target::parse(path).ok()?.upload()? {
-        UploadTarget::Key(key) => Some(key),
-        UploadTarget::Collection | UploadTarget::Unknown => None,
-    }
-}
-
 fn decoded(segment: &str) -> Result<String, Refusal> {
     if segment.is_empty() {
         return Err(empty_segment());

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept};
 use sandport_protocol::upload::{Done, Held};
-use sandport_protocol::{Digest, Refusal};
+use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use files::{Data, ToSync, remove_files, remove_journal};
 use journal::Journal;
@@ -26,9 +26,11 @@ use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::partial_files::{DATA_SUFFIX, data_name, journal_name};
 use crate::inbox::publish::{FileWork, Job, Work, is_large, sync_ahead};
+use crate::inbox::reading::Reading;
 use crate::inbox::receipts;
 use crate::inbox::space::{Claim, FLOOR_STEP_BYTES, Room};
 use crate::inbox::stage::{PublishEnd, StagedFile};
+use crate::inbox::ticket::Ticket;
 use crate::inbox::usage::{Reservation, Usage};
 
 /// `.sandport/partials` of an inbox.
@@ -222,6 +224,15 @@ impl Files {
         }
     }
 
+    /// Finds out what is to be known of the file before it is published.
+    fn read_again(&self, reading: &Reading, size: u64, ticket: &Ticket) -> Result<(), Refusal> {
+        let data = self.open_data()?;
+        let (digests, bill) = reading.read(&self.core, &data, size);
+        ticket.owes(bill);
+        ticket.tell(digests?);
+        Ok(())
+    }
+
     /// Makes the file ready to be published.
     fn file_work(
         &self,
@@ -347,6 +358,15 @@ impl Blob for Files {
     fn publish(&self, facts: &Facts, publication: Publication) {
         let Publication { size, digest, commit, reservation, claim, end } = publication;
         let attributes = (commit.modified_ns, commit.executable);
+        if let Some(reading) = &commit.reading
+            && let Err(refusal) = self.read_again(reading, size, &commit.ticket)
+        {
+            if refusal.code == RefusalCode::DigestMismatch {
+                // Before anybody hears of it: who comes then begins anew.
+                end.mismatched(&refusal);
+            }
+            return commit.refuse(refusal);
+        }
         if self.core.options.durability.syncs_commits()
             && let Err(errno) = self.tell_sync(facts)
         {

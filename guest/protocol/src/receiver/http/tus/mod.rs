@@ -21,10 +21,8 @@ mod fields;
 mod speech;
 
 use fields::{Length, Metadata};
-use speech::Tus;
+use speech::{Tus, VERSION, unknown};
 pub(super) use speech::{add_state, is_of_tus};
-
-const VERSION: &str = "1.0.0";
 
 /// The media type of what is appended.
 pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
@@ -131,14 +129,6 @@ fn metadata(fields: &Fields) -> Result<Metadata, Problem> {
     })
 }
 
-/// The name that a client of tus gives to its file. tus-js-client says it so in the protocol of the IETF too.
-///
-/// # Errors
-/// The answer to what is no name, or says none as tus does.
-pub(super) fn name(fields: &Fields) -> Result<Option<String>, Problem> {
-    metadata(fields)?.name().map_err(Problem::ours)
-}
-
 fn append(request: &Request, io: &Io) -> Result<Append, Problem> {
     check_media_type(request)?;
     let fields = &request.fields;
@@ -186,8 +176,9 @@ fn check(request: &Request, io: &Io) -> Result<Check, Problem> {
     }
 }
 
-fn unknown() -> Problem {
-    Problem::new(404, RefusalCode::InvalidState, "there is no such upload")
+/// The name that `Upload-Metadata` gives a file. Programs that speak tus send it with other uploads, too.
+pub(super) fn offered_name(fields: &Fields) -> Option<String> {
+    Metadata::of(fields).ok()?.name().ok()?
 }
 
 /// Adds to an answer to `OPTIONS` what is served.

@@ -4,7 +4,7 @@
 
 use alloc::string::ToString;
 
-use super::{VERSION, fields, unknown};
+use super::fields;
 use crate::receiver::Committed;
 use crate::receiver::http::answer::Answer;
 use crate::receiver::http::audience::Audience;
@@ -14,6 +14,8 @@ use crate::receiver::http::key;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::resource::{Append, Notes, Speech, Standing, Trouble};
 use crate::{Algorithm, ContentDigest, Receipt, Refusal, RefusalCode};
+
+pub(super) const VERSION: &str = "1.0.0";
 
 /// The name under which is kept what `Upload-Metadata` said.
 const NOTE_METADATA: &str = "upload-metadata";
@@ -167,6 +169,11 @@ impl Speech for Tus {
             }
         }
     }
+}
+
+/// The answer to who asks for an upload that is not there.
+pub(super) fn unknown() -> Problem {
+    Problem::new(404, RefusalCode::InvalidState, "there is no such upload")
 }
 
 /// A refusal of the inbox, by a status that makes a client try again where that may help.
