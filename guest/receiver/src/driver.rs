@@ -31,6 +31,7 @@ pub(crate) fn serve(
         Receiver::new(limits, gate::challenge(), String::from(agent), now_ms())
     };
     machine.set_encrypted(peer.encrypted);
+    machine.set_trusted_proxy(peer.trusted_proxy);
     machine.set_date(now_ms(), gate::now().seconds);
     let mut link = Link::new(input, output);
     let mut waiting = Waiting {

@@ -114,9 +114,16 @@ impl Receiver {
         self.io.date = Some((self.io.now, unix_s));
     }
 
-    /// Says that the bytes cross the network encrypted: URLs that are told to the peer begin with `https` then.
+    /// Says whether the bytes cross the network encrypted (`peer.encrypted` of the WIT package): pages of this server are
+    /// of `https` then, and no others.
     pub fn set_encrypted(&mut self, is_encrypted: bool) {
-        self.io.is_encrypted = is_encrypted;
+        self.io.crossing.is_encrypted = is_encrypted;
+    }
+
+    /// Says whether the connection comes from a proxy whose words about a request count (`peer.trusted-proxy` of the WIT
+    /// package). By default none do.
+    pub fn set_trusted_proxy(&mut self, is_trusted: bool) {
+        self.io.crossing.is_of_trusted_proxy = is_trusted;
     }
 
     /// Bytes arrived: the answer to [`Want::Read`].

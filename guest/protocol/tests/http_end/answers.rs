@@ -18,11 +18,13 @@ impl Answered {
         value
     }
 
-    /// The path of an upload.
+    /// The path of an upload, which is told relative to `/files/` or as a path.
     pub fn location(&self) -> String {
         let location = self.field("location").expect("a location");
-        let path = location.find("/files/").expect("the URL of an upload");
-        location[path..].to_owned()
+        match location.starts_with('/') {
+            true => location.to_owned(),
+            false => format!("/files/{location}"),
+        }
     }
 
     pub fn closes(&self) -> bool {

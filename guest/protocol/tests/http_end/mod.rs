@@ -33,6 +33,8 @@ pub struct HttpEnd {
     pub end: Option<End>,
     /// The time of day that receivers are told, in seconds since 1970.
     pub unix_s: Option<i64>,
+    /// Whether the connection comes from a proxy that is trusted.
+    pub is_of_trusted_proxy: bool,
     /// Requests that were handed to a receiver of their own.
     pub receivers: usize,
 }
@@ -52,6 +54,7 @@ impl HttpEnd {
             wire,
             end: None,
             unix_s: None,
+            is_of_trusted_proxy: false,
             receivers: 0,
         }
     }
@@ -172,6 +175,7 @@ impl HttpEnd {
             1 => Receiver::new(limits, vec![7; 32], "receiver/1".into(), now),
             _ => Receiver::after_http(limits, now),
         };
+        machine.set_trusted_proxy(self.is_of_trusted_proxy);
         if let Some(unix_s) = self.unix_s {
             machine.set_date(now, unix_s);
         }

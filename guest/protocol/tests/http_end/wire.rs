@@ -23,6 +23,8 @@ pub struct Wire {
     pub logs: Vec<(LogLevel, String)>,
     /// Credentials that were shown.
     pub credentials: Vec<Credential>,
+    /// Where trusted proxies have said that the client is.
+    pub forwarded: Vec<String>,
     /// How many bytes were spliced into bodies, written into them, and skipped.
     pub spliced: u64,
     pub written: u64,
@@ -47,6 +49,7 @@ impl Wire {
             sent: vec![],
             logs: vec![],
             credentials: vec![],
+            forwarded: vec![],
             spliced: 0,
             written: 0,
             skipped: 0,
@@ -200,6 +203,12 @@ impl Shell for Wire {
 
     fn discard(&mut self, upload: Upload, reason: Option<Refusal>) {
         self.inbox.discard(upload, reason);
+    }
+
+    fn forwarded(&mut self, address: &str) {
+        assert_eq!(self.inbox.opened, 0, "the address comes before the first offer");
+        assert_eq!(self.credentials, [], "and before credentials");
+        self.forwarded.push(address.into());
     }
 
     fn authenticate(&mut self, credential: Credential) -> Option<Credential> {

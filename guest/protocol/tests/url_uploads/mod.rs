@@ -329,6 +329,8 @@ impl Shell for Wire {
         upload.discard();
     }
 
+    fn forwarded(&mut self, _address: &str) {}
+
     fn authenticate(&mut self, _credential: Credential) {}
 
     fn authenticated(&mut self, _authenticating: &mut ()) -> Option<Result<Identity, Refusal>> {

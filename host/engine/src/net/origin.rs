@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_refused_with_its_reason() {
         use OriginError as E;
-        let cases: &[(&str, fn(String) -> E)] = &[
+        type Kind = fn(String) -> E;
+        let cases: &[(&str, Kind)] = &[
             ("", E::Scheme),
             ("null", E::Scheme),
             ("files.example", E::Scheme),

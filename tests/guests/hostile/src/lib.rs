@@ -9,6 +9,7 @@ mod again;
 mod bindings;
 mod honest;
 mod keys;
+mod limits;
 mod power;
 mod proxy;
 mod refusal;
@@ -53,6 +54,7 @@ impl Guest for Component {
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
+            Some(b'L') => limits::tell(&output),
             Some(b'S') => sums::go_through(&output)?,
             Some(b'T') => sums::read_forever()?,
             Some(b'U') => sums::write_forever()?,

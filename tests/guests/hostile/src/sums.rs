@@ -54,7 +54,7 @@ fn tell(text: &mut String) -> Result<(), Refusal> {
     // Claimed when all is here.
     let upload = accepted(&file("late", CONTENT.len()))?;
     bring(&upload, CONTENT)?;
-    let late = outcome(&Upload::commit(upload, 3, &[md5.clone()]))?;
+    let late = outcome(&Upload::commit(upload, 3, std::slice::from_ref(&md5)))?;
     let _ = writeln!(text, "late: {}", kinds(&late));
 
     // A file that is here already, by its BLAKE3.

@@ -25,6 +25,7 @@ mod date;
 mod digests;
 mod exchange;
 mod fields;
+mod forwarded;
 mod head;
 mod key;
 mod multipart;
@@ -81,7 +82,7 @@ impl Http {
                 Ok(None) => {}
                 Ok(Some((head, length))) => {
                     io.input.advance(length);
-                    match admission::admit(head, &io.limits) {
+                    match admission::admit(head, &io.limits, io.crossing) {
                         Ok(admitted) => self.admitted(io, admitted),
                         Err(rejected) => reject(io, *rejected),
                     }
@@ -208,6 +209,9 @@ impl Http {
     }
 
     fn admitted(&mut self, io: &mut Io, mut admitted: Admitted) {
+        if let Some(address) = admitted.forwarded_for.take() {
+            io.out.push(Output::Forwarded(address));
+        }
         match admitted.credential.take() {
             Some(credential) => {
                 io.out.push(Output::Authenticate(credential));

@@ -63,6 +63,10 @@ impl World {
         let (partials, id) = (self.partials(), self.id(key));
         self.shared.trace(|| format!("{id} is looked at, settles: {settles}"));
         self.allow_entries(key);
+        if settles {
+            // As one more that takes it over: who leaves after that had lost it, whatever fault it had met.
+            self.count_session(key);
+        }
         let receipt = |_: &EntryName| -> Option<Receipt> { None };
         let status = Waiting::new(async move { partials.status(id, settles, receipt).await });
         self.watch(key, Awaited::Seen { settles, status });
