@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use sandport_protocol::driver::{Answer, Question, Reply};
 use sandport_protocol::receiver::{Lifetime, Status, Wishes};
-use sandport_protocol::{Extent, Metadata, Offer, Receipt, Refusal, RefusalCode};
+use sandport_protocol::{Digest, Extent, Metadata, Offer, Receipt, Refusal, RefusalCode};
 
 use super::session::Upload;
 
@@ -32,6 +32,8 @@ pub struct State {
     pub fault_at: Option<usize>,
     /// Questions and commits are not answered.
     pub is_busy: bool,
+    /// Somebody else commits an upload when it is opened again, and this is the rest of it.
+    pub committed_meanwhile: Option<Vec<u8>>,
     /// What is received is durable at once.
     pub syncs_always: bool,
     sessions: u64,
@@ -84,9 +86,18 @@ pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upl
     };
     match &wishes.lifetime {
         Lifetime::Existing(key) => {
+            let meanwhile = inbox.committed_meanwhile.take();
             let Some(kept) = inbox.kept.get_mut(key).filter(|kept| kept.outcome.is_none()) else {
                 return Err(refusal(RefusalCode::InvalidState));
             };
+            if let Some(rest) = meanwhile {
+                kept.content.extend(rest);
+                let (name, size) = (String::from("meanwhile"), kept.content.len() as u64);
+                let digest = Digest::Blake3(*blake3::hash(&kept.content).as_bytes());
+                kept.durable = kept.content.len();
+                kept.outcome = Some(Ok(Receipt { name, size, digest, proof: None }));
+                return Ok(Answer::DigestFirst);
+            }
             kept.lose(RefusalCode::Locked);
             kept.holder = Some(session);
             kept.wishes.digests.clone_from(&wishes.digests);
