@@ -5,13 +5,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::audience::Audience;
-use super::base64;
 use super::fields::Fields;
 use super::head::{self, Head};
 use super::origin;
 use super::problem::Problem;
 use super::request::{Content, Method, Request, Version};
 use super::target::Target;
+use crate::http::base64;
 use crate::{Credential, Limits, Refusal, RefusalCode};
 
 /// A request that may be served, once its credential holds.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Bare;
-use crate::receiver::http::base64;
+use crate::http::base64;
 
 /// What is left of a field's value.
 pub(super) struct Parser<'a> {
