@@ -204,16 +204,10 @@ impl HttpUpload {
         self.pause = Some(Pause { refusal: None, at_least_ms: 0 });
     }
 
-    /// It is given up: the request that ends what the server has of it, if it has something.
-    pub fn abandon(&mut self) -> Option<Request> {
-        let url = self.url.take()?;
-        self.events.push_back(Event::Forgotten);
-        self.server.takes_deletes.then(|| speech::cancel(&self.server, &url))
-    }
-
-    /// Whether the server has a URL for it.
-    pub fn has_url(&self) -> bool {
-        self.url.is_some()
+    /// The request that ends what the server has of it, if it has something: for who gives the upload up.
+    pub fn cancel(&self) -> Option<Request> {
+        let url = self.url.as_ref().filter(|_| self.server.takes_deletes)?;
+        Some(speech::cancel(&self.server, url))
     }
 
     // ---------------------------------------------------------------- answers

@@ -7,6 +7,8 @@ use core::fmt;
 use core::net::Ipv6Addr;
 use core::str::FromStr;
 
+use percent_encoding::percent_decode_str;
+
 use super::encode;
 
 /// What an address begins with.
@@ -91,6 +93,12 @@ impl HttpUrl {
     /// Whether it is where files go, under their own names; else it is the name of one.
     pub fn is_collection(&self) -> bool {
         self.path.ends_with('/')
+    }
+
+    /// The name that it gives to a single file. `None`: it gives none.
+    pub fn file_name(&self) -> Option<String> {
+        let last = self.path.rsplit('/').next().filter(|last| !last.is_empty())?;
+        Some(percent_decode_str(last).decode_utf8_lossy().into_owned())
     }
 
     /// The target of a request to it.
