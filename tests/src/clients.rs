@@ -12,7 +12,7 @@ use crate::process::{self, Ended, Running};
 /// Names a Python that has the packages which the native client needs.
 const PYTHON: &str = "SANDPORT_TEST_PYTHON";
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 

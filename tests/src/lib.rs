@@ -13,6 +13,7 @@
 //! - `SANDPORT_TEST_EXAMPLES=FOLDER` takes the examples of `guest/examples` from there and builds none.
 //! - `SANDPORT_TEST_STANDALONE=FILE.wasm` runs another build of the standalone component.
 //! - `SANDPORT_TEST_WASMTIME=FILE` runs it with that `wasmtime`, and not with `src/bin/stock.rs`.
+//! - `SANDPORT_TEST_HTTP_CLIENTS=FOLDER` has clients of HTTP from npm and PyPI, as lane `http-clients` installs them.
 //! - `SANDPORT_TEST_PYTHON=FILE` runs the native client in Python with it; it has the package `blake3`.
 //! - `SANDPORT_TEST_SEED=N` repeats a run with the seed that a failed test printed.
 //! - `SANDPORT_TEST_WITHOUT_NAMESPACES=1` leaves out the tests that mount something, where the machine
@@ -28,6 +29,8 @@ pub mod embedded;
 pub mod events;
 pub mod files;
 mod gate;
+pub mod http;
+pub mod http_clients;
 pub mod middlebox;
 pub mod namespace;
 pub mod native;
@@ -39,6 +42,7 @@ pub mod server;
 
 pub use connection::Connection;
 pub use embedded::Embedded;
+pub use http::Http;
 pub use middlebox::{Fate, Middlebox};
 pub use native::Native;
 pub use random::Random;

@@ -49,34 +49,6 @@ fn a_tls_hello_is_refused_in_words() {
 }
 
 #[test]
-fn an_http_request_gets_a_correct_response_that_says_what_to_use() {
-    let mut server = Server::start([]);
-    for request in
-        ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PUT /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"]
-    {
-        let mut client = Connection::open(&server);
-        client.say(request);
-        let response = String::from_utf8(client.hear_all()).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
-        let mut lines = head.split("\r\n");
-        assert_eq!(lines.next(), Some("HTTP/1.1 501 Not Implemented"));
-        let length = lines
-            .filter_map(|line| line.split_once(": "))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .expect("the length of the body");
-        assert_eq!(length.1.parse(), Ok(body.len()));
-        assert!(body.contains("HTTP is not spoken") && body.contains("sandport send"), "{body}");
-        server.wait_refused("unsupported-version");
-    }
-    let mut client = Connection::open(&server);
-    client.say("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
-    let response = String::from_utf8(client.hear_all()).unwrap();
-    assert!(response.starts_with("HTTP/1.1 501 ") && response.ends_with("\r\n\r\n"), "{response}");
-    server.wait_refused("unsupported-version");
-    server.stop_and_expect_nothing();
-}
-
-#[test]
 fn a_name_that_no_inbox_takes_is_told_up_to_the_length_of_one_that_it_takes() {
     let mut server = Server::start([]);
     let mut sender = Native::open(&server);

@@ -83,6 +83,16 @@ fn output_without_end_is_cut() {
 }
 
 #[test]
+fn a_file_that_is_read_for_its_digests_again_and_again_is_charged_for() {
+    expect_cut("T", &["kept the host busy for more than 300 ms"]);
+}
+
+#[test]
+fn digests_of_bytes_that_never_came_are_charged_for() {
+    expect_cut("U", &["kept the host busy for more than 300 ms", "compute budget"]);
+}
+
+#[test]
 fn many_endless_loops_at_once_do_not_keep_an_upload_from_finishing() {
     let server = server();
     let loops: Vec<_> = ["l", "c", "y", "o"].iter().map(|first| begin(&server, first)).collect();

@@ -298,6 +298,7 @@ impl<S: Shell> Driver<S> {
                     shell.discard(upload, reason);
                 }
             }
+            Output::Forwarded(address) => shell.forwarded(&address),
             Output::Authenticate(credential) => {
                 self.asked = Some(Asked::Authenticating(shell.authenticate(credential)));
                 self.collect_answer(shell);

@@ -216,8 +216,8 @@ fn twenty_digits_are_a_size_and_more_are_not() {
 #[test]
 fn a_size_over_the_limit_is_refused_without_a_byte() {
     let limits = Limits { size_max: Some(4), ..Limits::default() };
-    assert_nothing(&session(limits, &[(0, "5\nhello")], None), RefusalCode::TooLarge, "");
-    assert_nothing(&session(limits, &[(0, "5")], None), RefusalCode::TooLarge, "");
+    assert_nothing(&session(limits.clone(), &[(0, "5\nhello")], None), RefusalCode::TooLarge, "");
+    assert_nothing(&session(limits.clone(), &[(0, "5")], None), RefusalCode::TooLarge, "");
     assert_stored(&session(limits, &[(0, "4\nfour")], None), "four");
 }
 

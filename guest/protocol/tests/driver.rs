@@ -152,6 +152,8 @@ impl Shell for Bench {
 
     fn discard(&mut self, _: (), _: Option<Refusal>) {}
 
+    fn forwarded(&mut self, _: &str) {}
+
     fn authenticate(&mut self, _: Credential) {}
 
     fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {

@@ -37,10 +37,12 @@ fn a_byte_of_no_dialect_is_malformed_and_named() {
 }
 
 #[test]
-fn http_gets_a_whole_response_that_says_what_to_use() {
+fn http_where_it_is_off_gets_a_whole_response_that_says_what_to_use() {
     for request in ["GET / HTTP/1.1\r\nHost: here\r\n\r\n", "P", "OPTIONS"] {
-        let receiver = first(request.as_bytes());
-        assert_eq!(receiver.code(), Some(RefusalCode::UnsupportedVersion));
+        let limits = Limits { http: false, ..Limits::default() };
+        let pieces = [(0, request.as_bytes().to_vec())];
+        let receiver = play(ReceiverEnd::new(limits, 0), 0, &pieces, None);
+        assert_eq!(receiver.code(), Some(RefusalCode::NotPermitted));
         let response = String::from_utf8(receiver.sent).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
         let mut lines = head.split("\r\n");

@@ -19,7 +19,7 @@ fn assert_goodbye(script: Script, code: RefusalCode) -> ReceiverEnd {
 #[test]
 fn the_welcome_says_version_limits_and_challenge() {
     let limits = Limits { size_max: Some(99), uploads_ahead_max: 5, ..Limits::default() };
-    let receiver = Script::hello().play_with(ReceiverEnd::new(limits, START));
+    let receiver = Script::hello().play_with(ReceiverEnd::new(limits.clone(), START));
     assert_eq!(receiver.closed, Some(Ok(())));
     let messages = messages(&receiver.sent);
     let [ReceiverMessage::Welcome(welcome)] = messages.as_slice() else {

@@ -4,8 +4,8 @@
 mod upload_bench;
 
 use sandport_protocol::journal::GROUP_BYTES;
-use sandport_protocol::upload::{Done, Options, Work};
-use sandport_protocol::{Digest, RefusalCode, ResumeMode};
+use sandport_protocol::upload::{Done, Ending, Options, Work};
+use sandport_protocol::{Digest, Refusal, RefusalCode, ResumeMode};
 use upload_bench::{Bench, digest_of_zeros, from, io};
 
 const TAKE_OVER: ResumeMode = ResumeMode::TakeOver;
@@ -51,6 +51,19 @@ fn a_file_that_is_not_what_was_to_be_sent_is_removed() {
     bench.upload.commit(session, size, [Digest::Blake3([7; 32])], 0).unwrap();
     assert_eq!(bench.refusals(), [RefusalCode::DigestMismatch]);
     assert_eq!(bench.work(), Work::Remove);
+}
+
+#[test]
+fn a_file_that_its_inbox_finds_to_be_another_is_removed_and_says_why() {
+    let size = GROUP_BYTES + 5_000;
+    let (mut bench, session) = whole_stream(size);
+    bench.commit(session, size);
+    assert!(matches!(bench.work(), Work::Publish { .. }));
+    let refusal = Refusal::from(RefusalCode::DigestMismatch);
+    bench.done(Done::Mismatched(refusal.clone()));
+    assert_eq!(bench.work(), Work::Remove);
+    bench.done(Done::Removed);
+    assert_eq!(bench.ending(), Some(Ending::Removed(Some(refusal))));
 }
 
 #[test]

@@ -8,24 +8,31 @@ use sandport_protocol::receiver::Receiver;
 
 use crate::bindings::exports::sandport::upload::receiver::Ending;
 use crate::bindings::sandport::upload::{gate, types};
-use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
+use crate::clock::{now_ms, timer};
 use crate::convert;
 use crate::link::Link;
 use crate::live::Live;
 use crate::pending::{self, Commit};
 
-const NS_PER_MS: u64 = 1_000_000;
-
 /// Serves one connection, or one request on it: `receiver.serve` of the WIT package.
-pub(crate) fn serve(input: &InputStream, output: &OutputStream) -> Result<Ending, types::Refusal> {
-    let machine = Receiver::new(
-        convert::limits(gate::get_limits()),
-        gate::challenge(),
-        String::from(concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"))),
-        now_ms(),
-    );
+pub(crate) fn serve(
+    peer: &types::Peer,
+    input: &InputStream,
+    output: &OutputStream,
+) -> Result<Ending, types::Refusal> {
+    let limits = convert::limits(gate::get_limits());
+    // HTTP alone hands a connection on.
+    let mut machine = if peer.continued {
+        Receiver::after_http(limits, now_ms())
+    } else {
+        let agent = concat!("sandport-receiver/", env!("CARGO_PKG_VERSION"));
+        Receiver::new(limits, gate::challenge(), String::from(agent), now_ms())
+    };
+    machine.set_encrypted(peer.encrypted);
+    machine.set_trusted_proxy(peer.trusted_proxy);
+    machine.set_date(now_ms(), gate::now().seconds);
     let mut link = Link::new(input, output);
     let mut waiting = Waiting {
         // Subscribed once: a pollable can be polled any number of times.
@@ -73,7 +80,7 @@ impl Waiting {
             // A timer that fires too early only wakes the loop once for nothing. So an old one is
             // kept while the deadline moves away, as it does with every byte.
             if self.timer.as_ref().is_none_or(|timer| timer.at_ms > at_ms) {
-                let ready = monotonic_clock::subscribe_instant(at_ms.saturating_mul(NS_PER_MS));
+                let ready = timer(at_ms);
                 self.timer = Some(Timer { at_ms, ready });
             }
         } else {
@@ -111,9 +118,4 @@ impl Waiting {
         }
         hears_news
     }
-}
-
-/// A reading of the clock.
-pub(crate) fn now_ms() -> u64 {
-    monotonic_clock::now() / NS_PER_MS
 }

@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod bindings;
+mod clock;
 mod convert;
 mod driver;
 mod link;
@@ -67,14 +68,14 @@ struct Component;
 
 impl bindings::exports::sandport::upload::receiver::Guest for Component {
     fn serve(
-        _peer: bindings::sandport::upload::types::Peer,
+        peer: bindings::sandport::upload::types::Peer,
         input: bindings::exports::sandport::upload::receiver::InputStream,
         output: bindings::exports::sandport::upload::receiver::OutputStream,
     ) -> Result<
         bindings::exports::sandport::upload::receiver::Ending,
         bindings::sandport::upload::types::Refusal,
     > {
-        driver::serve(&input, &output)
+        driver::serve(&peer, &input, &output)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The connection of this instance, and the inbox behind it, as the driver of the protocol crate sees them.
 
+use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -11,8 +12,8 @@ use sandport_protocol::{Algorithm, ContentDigest, Credential, Extent, Identity, 
 use crate::bindings::sandport::upload::{gate, inbox, log};
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
+use crate::clock::now_ms;
 use crate::convert;
-use crate::driver::now_ms;
 use crate::live::Live;
 use crate::outgoing::Outgoing;
 use crate::pending::{Asking, Authenticating, Commit, Opening};
@@ -177,6 +178,13 @@ impl Shell for Link<'_> {
 
     fn discard(&mut self, live: Live, reason: Option<Refusal>) {
         live.discard(reason);
+    }
+
+    fn forwarded(&mut self, address: &str) {
+        if let Err(refusal) = gate::forwarded(address) {
+            let words = refusal.detail.unwrap_or_default();
+            log::emit(log::Level::Warn, &format!("the address of a proxy's client: {words}"));
+        }
     }
 
     fn authenticate(&mut self, credential: Credential) -> Authenticating {

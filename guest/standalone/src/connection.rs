@@ -388,6 +388,9 @@ impl Shell for Link {
         offered.upload.discard();
     }
 
+    /// No proxies are known here.
+    fn forwarded(&mut self, _: &str) {}
+
     fn authenticate(&mut self, _: Credential) {}
 
     fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {

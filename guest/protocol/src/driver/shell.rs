@@ -182,6 +182,9 @@ pub trait Shell {
     /// `inbox.upload.discard`.
     fn discard(&mut self, upload: Self::Upload, reason: Option<Refusal>);
 
+    /// `gate.forwarded`. A gate that does not believe it goes by what it knows, and says so to its operator.
+    fn forwarded(&mut self, address: &str);
+
     /// `gate.authenticate`.
     fn authenticate(&mut self, credential: Credential) -> Self::Authenticating;
 

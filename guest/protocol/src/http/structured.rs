@@ -15,20 +15,11 @@ mod parser;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use parser::Bare;
 use parser::Parser;
 
 /// The largest Integer: fifteen digits (section 3.3.1).
 pub(crate) const INTEGER_MAX: u64 = 999_999_999_999_999;
-
-/// A value without its parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Bare {
-    Integer(i64),
-    Boolean(bool),
-    Bytes(Vec<u8>),
-    /// A Decimal, String, Token, Date, Display String or Inner List: no field that is read here has one.
-    Other,
-}
 
 /// An Item that is a Boolean.
 pub(crate) fn boolean(field: &[u8]) -> Option<bool> {

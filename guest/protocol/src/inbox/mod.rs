@@ -6,6 +6,7 @@
 
 mod arrival;
 mod choice;
+mod claims;
 #[cfg(feature = "std")]
 mod compaction;
 mod even_clock;
@@ -21,6 +22,7 @@ pub mod suite;
 
 pub use arrival::{Body, check_digest};
 pub use choice::{Chosen, Conflict, Occupant, choose_name};
+pub use claims::{Claims, split_digests};
 #[cfg(feature = "std")]
 pub use compaction::{COMPACT_ENTRIES_MIN, Compaction, is_compaction_due};
 pub use even_clock::{EvenClock, Reading};

@@ -19,6 +19,16 @@ pub(super) struct Io {
     pub(super) quiet_since: Millis,
     /// What time of day it was at some moment, in seconds since 1970-01-01T00:00:00Z.
     pub(super) date: Option<(Millis, i64)>,
+    pub(super) crossing: Crossing,
+}
+
+/// How the bytes of a connection came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Crossing {
+    /// They crossed the network encrypted.
+    pub(super) is_encrypted: bool,
+    /// They come from a proxy whose words about the request count.
+    pub(super) is_of_trusted_proxy: bool,
 }
 
 impl Io {
@@ -30,6 +40,7 @@ impl Io {
             now,
             quiet_since: now,
             date: None,
+            crossing: Crossing::default(),
         }
     }
 

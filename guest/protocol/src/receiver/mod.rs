@@ -99,11 +99,31 @@ impl Receiver {
         Self { io: Io::new(limits, now), challenge, agent, machine: Machine::Undecided }
     }
 
+    /// A receiver for a connection that another one has handed on by [`Output::Next`]: what comes is a request of HTTP
+    /// and of no other dialect, whatever its first byte is (`peer.continued` of the WIT package).
+    pub fn after_http(limits: Limits, now: Millis) -> Self {
+        let io = Io::new(limits, now);
+        let machine = Machine::Http(Http::new(&io));
+        Self { io, challenge: Vec::new(), agent: String::new(), machine }
+    }
+
     /// Says what time of day it is: `unix_s` seconds since 1970-01-01T00:00:00Z. Answers that name a moment leave it
     /// out where nobody has said.
     pub fn set_date(&mut self, now: Millis, unix_s: i64) {
         self.io.tick(now);
         self.io.date = Some((self.io.now, unix_s));
+    }
+
+    /// Says whether the bytes cross the network encrypted (`peer.encrypted` of the WIT package): pages of this server are
+    /// of `https` then, and no others.
+    pub fn set_encrypted(&mut self, is_encrypted: bool) {
+        self.io.crossing.is_encrypted = is_encrypted;
+    }
+
+    /// Says whether the connection comes from a proxy whose words about a request count (`peer.trusted-proxy` of the WIT
+    /// package). By default none do.
+    pub fn set_trusted_proxy(&mut self, is_trusted: bool) {
+        self.io.crossing.is_of_trusted_proxy = is_trusted;
     }
 
     /// Bytes arrived: the answer to [`Want::Read`].

@@ -110,6 +110,8 @@ pub enum Output {
         /// The upload.
         id: UploadId,
     },
+    /// Tell the gate where a trusted proxy says that the sender is: `gate.forwarded` of the WIT package.
+    Forwarded(String),
     /// Ask the gate, and answer with [`Receiver::handle_authenticated`] when it has. Until then
     /// [`Receiver::want`] wants nothing.
     Authenticate(Credential),

@@ -11,7 +11,7 @@ use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
 use super::{BodyId, SessionId, Upload, lost};
 use crate::journal::ChainingValue;
-use crate::{Digest, Extent, Millis, Refusal, RefusalCode};
+use crate::{Extent, Millis, Refusal, RefusalCode};
 
 /// Longest checked body. Bytes. All of it is sent again where one bit is wrong, and nothing of it is kept before its
 /// end; a group of it takes some fifty bytes of memory.
@@ -93,17 +93,17 @@ impl Upload {
     }
 
     /// A checked body has ended, and all grants of it have come back. Its bytes are here if the digest of what it has
-    /// brought is the `expected` one.
+    /// brought, by whatever algorithm, is the `expected` one.
     ///
     /// # Errors
     /// `digest-mismatch`: it is another; nothing of it has come, and the upload goes on. `locked`: the session has
     /// lost the upload, or met a fault. `invalid-state`: nobody has said that it is to be checked. What the body has
     /// met.
-    pub fn end_checked(
+    pub fn end_checked<D: PartialEq>(
         &mut self,
         id: BodyId,
-        found: Digest,
-        expected: Digest,
+        found: D,
+        expected: D,
         now: Millis,
     ) -> Result<(), Refusal> {
         let ended = self.take_checked(id, found, expected, now);
@@ -111,11 +111,11 @@ impl Upload {
         ended
     }
 
-    fn take_checked(
+    fn take_checked<D: PartialEq>(
         &mut self,
         id: BodyId,
-        found: Digest,
-        expected: Digest,
+        found: D,
+        expected: D,
         now: Millis,
     ) -> Result<(), Refusal> {
         let Some(body) = self.bodies.open(id) else { return Err(lost()) };

@@ -112,6 +112,8 @@ impl Upload {
             Done::Written(Err(refusal)) => self.refuse(refusal),
             Done::Hashed(hashed) => self.hashed(hashed),
             Done::NotPublished => self.phase = Phase::Open,
+            // Its committers hear it from whoever has found out.
+            Done::Mismatched(refusal) => self.remove(Some(refusal)),
             // Somebody said so while it was being closed.
             Done::Parked if self.is_unwanted => self.start(Work::Remove),
             Done::Published => self.end_as(Ending::Published),

@@ -26,7 +26,7 @@ enum State {
         length: u8,
         bytes: [u8; INLINE_BYTES_MAX],
     },
-    /// In a box: most have fewer bytes, and would have to have room for its length.
+    #[expect(clippy::box_collection, reason = "most have fewer bytes, and would need its room")]
     Held(Box<Vec<u8>>),
     Hashed {
         length: u32,

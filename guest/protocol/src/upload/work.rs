@@ -30,7 +30,8 @@ pub enum Work {
         /// Its size. Bytes.
         size: u64,
     },
-    /// Give the file its name. Answered by [`Done::Published`], [`Done::NotPublished`] or [`Done::Lost`].
+    /// Give the file its name. Answered by [`Done::Published`], [`Done::NotPublished`], [`Done::Mismatched`] or
+    /// [`Done::Lost`].
     Publish {
         /// Its size. Bytes.
         size: u64,
@@ -77,6 +78,8 @@ pub enum Done {
     Published,
     /// The file did not get a name. All is as it was.
     NotPublished,
+    /// The file did not get a name, because it has not the digests that somebody has said that it has.
+    Mismatched(Refusal),
     /// The file did not get a name, because the data could not be made durable.
     Lost(Refusal),
     /// Nothing is left.

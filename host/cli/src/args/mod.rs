@@ -225,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_networks_addresses_or_local_sockets() {
+        let args = serve(
+            "sandport serve --trusted-proxy 10.0.0.0/8,unix --trusted-proxy ::1 --proxy-protocol 192.0.2.7",
+        );
+        let written: Vec<String> = args.trusted_proxy.iter().map(ToString::to_string).collect();
+        assert_eq!(written, ["10.0.0.0/8", "unix", "::1/128"]);
+        assert_eq!(args.proxy_protocol[0].to_string(), "192.0.2.7/32");
+        let error = parse("sandport serve --proxy-protocol proxy.example").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");
+        assert!(error.to_string().contains("write 10.0.0.0/8"), "{error}");
+    }
+
+    #[test]
     fn connections_are_a_number_or_as_many_as_pay() {
         let connections =
             |arguments: &str| send(&format!("sandport send a host{arguments}")).connections;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use sandport::inbox::{Conflict, Durability, InboxOptions, Quota, Records};
-use sandport::net::{Address, Origin};
+use sandport::net::{Address, Origin, PeerRange};
 use sandport::protocol::Limits;
 
 use super::care::EXPIRE_PARTIAL;
@@ -168,6 +168,30 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) http_origin: Vec<Origin>,
 
+    /// A proxy that is believed when it says in a request where the sender is (Forwarded, X-Forwarded-For): a network, an
+    /// address, or `unix` for all that connect by a local socket; may be given several times
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "SANDPORT_TRUSTED_PROXY",
+        value_delimiter = ',',
+        help_heading = "Behind a proxy"
+    )]
+    pub(crate) trusted_proxy: Vec<PeerRange>,
+
+    /// A proxy whose connections begin with a header of the PROXY protocol (version 1 or 2), written as for
+    /// --trusted-proxy; may be given several times
+    ///
+    /// Without the header its connections are refused.
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "SANDPORT_PROXY_PROTOCOL",
+        value_delimiter = ',',
+        help_heading = "Behind a proxy"
+    )]
+    pub(crate) proxy_protocol: Vec<PeerRange>,
+
     /// Do not serve the classic protocol (size in decimal, `ack`, bytes)
     #[arg(
         long,
@@ -310,6 +334,8 @@ impl ServeArgs {
             ("--allow-executable", self.allow_executable),
             ("--records", self.records != RecordsRule::Log),
             ("--http-origin", !self.http_origin.is_empty()),
+            ("--trusted-proxy", !self.trusted_proxy.is_empty()),
+            ("--proxy-protocol", !self.proxy_protocol.is_empty()),
         ];
         set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect()
     }

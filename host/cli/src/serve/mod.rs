@@ -73,6 +73,8 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .cache(cache(args))
         .limits(args.limits())
         .http_origins(args.http_origin.iter().cloned())
+        .trusted_proxies(args.trusted_proxy.iter().copied())
+        .proxy_protocol(args.proxy_protocol.iter().copied())
         .host_names(host_names::of(process::machine_name(), &args.listen))
         .connections_max(args.max_connections)
         .drain_timeout(args.drain_timeout)

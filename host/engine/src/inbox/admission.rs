@@ -16,7 +16,7 @@ use crate::Identity;
 
 /// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
 /// is checked when the file is published in any case; for a small file, that is early enough.
-const PATH_CHECK_BYTES_MIN: u64 = 64 * 1024;
+pub(super) const PATH_CHECK_BYTES_MIN: u64 = 64 * 1024;
 
 impl Core {
     /// Room in the quota, where there is one.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandport_protocol::{Offer, Refusal, RefusalCode};
+use sandport_protocol::inbox::Claims;
+use sandport_protocol::{ContentDigest, Offer, Receipt, Refusal, RefusalCode};
 
 use super::storage::{Answer, StorageInbox};
-use super::{Inbox, InboxError, Status, Upload, Verdict, Wishes};
+use super::{Inbox, InboxError, Meter, Status, Upload, Verdict, Wishes};
 use crate::Identity;
 
 /// Where the files of a server go: into a folder, or into a storage of its owner's.
@@ -29,7 +30,28 @@ impl Destination {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
             }
-            Self::Storage(inbox) => inbox.open_as(sender, offer).map(Verdict::from),
+            Self::Storage(inbox) => {
+                let claims = wishes.claims();
+                verdict(inbox.open_as(sender, offer, &claims)?, claims)
+            }
+        }
+    }
+
+    /// The digests of a file that is stored and has this receipt, besides BLAKE3. `meter`: who pays for the reading.
+    ///
+    /// # Errors
+    /// `digest-mismatch`: it is not what was claimed. `io`: it is not there any more as it was.
+    pub(crate) async fn digests_of_stored(
+        &self,
+        receipt: &Receipt,
+        claims: Claims,
+        meter: &Meter,
+    ) -> Result<Vec<ContentDigest>, Refusal> {
+        match self {
+            _ if claims.is_empty() => Ok(Vec::new()),
+            Self::Folder(inbox) => inbox.digests_of_stored(receipt, claims, meter).await,
+            // It does not say that a file is there where more is asked than it can tell.
+            Self::Storage(_) => Err(RefusalCode::Io.into()),
         }
     }
 
@@ -87,12 +109,11 @@ impl Destination {
     }
 }
 
-impl From<Answer> for Verdict {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Stored(receipt) => Self::Stored(receipt),
-            Answer::DigestFirst => Self::DigestFirst,
-            Answer::Accepted(upload) => Self::Accepted(Upload::stored(upload)),
-        }
-    }
+/// What a storage answers, where that is to be found out of the file.
+pub(super) fn verdict(answer: Answer, claims: Claims) -> Result<Verdict, Refusal> {
+    Ok(match answer {
+        Answer::Stored(receipt) => Verdict::Stored(receipt),
+        Answer::DigestFirst => Verdict::DigestFirst,
+        Answer::Accepted(upload) => Verdict::Accepted(Upload::stored(upload).expecting(claims)?),
+    })
 }

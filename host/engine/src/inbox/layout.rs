@@ -48,6 +48,8 @@ pub(super) struct Layout {
     pub(super) staging: OwnedFd,
     /// `.sandport/partials`.
     pub(super) partials: OwnedFd,
+    /// Whether an earlier server has left uploads there.
+    pub(super) has_partials: bool,
     pub(super) lock: OwnedFd,
     /// What a killed server was still to publish.
     pub(super) unpublished: Unpublished,
@@ -77,7 +79,8 @@ impl Layout {
         clean(&staging, &state_path.join("staging"))?;
         let (partials, made_partials) = open_own(&state, &state_path, partial_files::FOLDER)?;
         unpublished.add(&partials);
-        partial_files::clean(&partials, &state_path.join(partial_files::FOLDER))?;
+        let has_partials =
+            partial_files::clean(&partials, &state_path.join(partial_files::FOLDER))?;
 
         for folder in [&state, &staging, &partials] {
             // Where the kernel does not tell, publishing does.
@@ -101,7 +104,7 @@ impl Layout {
             sync(disk, &root, dir)?;
             sync(disk, &state, &state_path)?;
         }
-        Ok(Self { root, state, staging, partials, lock, unpublished })
+        Ok(Self { root, state, staging, partials, has_partials, lock, unpublished })
     }
 }
 

@@ -27,6 +27,7 @@ mod health;
 mod latch;
 mod layout;
 mod loss;
+mod meter;
 mod modes;
 mod offers;
 mod options;
@@ -35,14 +36,17 @@ mod partial_files;
 mod placement;
 mod plan;
 mod publish;
+mod reading;
 mod receipts;
 mod recent;
 mod recognition;
 mod removal;
+mod reread;
 mod runtime;
 mod space;
 mod stage;
 mod storage;
+mod sums;
 mod threads;
 mod ticket;
 mod transient;
@@ -67,6 +71,7 @@ pub use comparison::Comparison;
 pub(crate) use destination::Destination;
 pub use error::InboxError;
 pub use finishing::Finishing;
+pub(crate) use meter::Meter;
 pub use options::{Durability, InboxOptions, Records};
 pub use partial::Status;
 pub use sandport_protocol::inbox::Conflict;
@@ -219,6 +224,10 @@ impl Inbox {
             .map_err(|errno| error::failed("move files in", &state_path, errno))?;
         disk.set_free_name(capabilities.free_name);
         let limitations = capabilities.limitations(capabilities::mounts(dir));
+        // A server that was killed may have written more into a journal than it has synced.
+        if options.durability == Durability::Full && layout.has_partials {
+            disk.sync_all(root).map_err(|errno| error::failed("sync", &state_path, errno))?;
+        }
         let recognition = Recognition::of(root, Some(capabilities.attributes_stable));
         let receipts = match options.records {
             Records::Log => {

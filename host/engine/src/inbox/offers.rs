@@ -1,7 +1,5 @@
 //! Offers of files and folders, and what becomes of them.
 
-use std::sync::Arc;
-
 use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
@@ -45,7 +43,12 @@ impl Inbox {
         self.check_health()?;
         let made = wishes.make_key(offer)?;
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer, made, wishes).await,
+            EntryKind::File => match self.open_file(sender, offer, made, wishes).await? {
+                Verdict::Accepted(upload) => {
+                    Ok(Verdict::Accepted(upload.expecting(wishes.claims())?))
+                }
+                verdict => Ok(verdict),
+            },
             EntryKind::Directory => self.open_folder(offer).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
@@ -65,8 +68,12 @@ impl Inbox {
             Some(name) => EntryName::parse(name)?,
             None => self.name_for_unnamed()?,
         };
+        // Whoever wants a new key goes on with that; the commit finds out whether the file was here.
         if offer.name.is_some()
+            && made.is_none()
             && let Some(verdict) = core.already_here(sender, &name, offer)
+            // Who has a digest, of whatever kind, has no other to show.
+            && (wishes.digests.is_empty() || !matches!(verdict, Verdict::DigestFirst))
         {
             if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
                 self.handle.partials.discard_left(sender, resume);

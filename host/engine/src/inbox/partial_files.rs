@@ -58,13 +58,13 @@ pub(super) fn sender_of(folder: impl AsFd, id: &str) -> io::Result<Option<Identi
     Ok(beginning(&bytes).ok().map(|begun| Identity::recorded(begun.identity.map(Into::into))))
 }
 
-/// Removes data that has no journal. What does not look like ours is left alone.
-pub(super) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), InboxError> {
+/// Removes data that has no journal; whether uploads are left. What does not look like ours is left alone.
+pub(super) fn clean(partials: &OwnedFd, path: &Path) -> Result<bool, InboxError> {
     let entries = rustix::fs::Dir::read_from(partials)
         .map_err(|errno| failed("read", path, errno))?
         .collect::<rustix::io::Result<Vec<_>>>()
         .map_err(|errno| failed("read", path, errno))?;
-    let mut removed = 0_u64;
+    let (mut removed, mut are_left) = (0_u64, false);
     for entry in &entries {
         let Some(id) =
             entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(DATA_SUFFIX))
@@ -91,10 +91,12 @@ pub(super) fn clean(partials: &OwnedFd, path: &Path) -> Result<(), InboxError> {
                 }
             }
             removed += 1;
+        } else {
+            are_left |= is_ours;
         }
     }
     if removed > 0 {
         tracing::info!(removed, "removed partial files that had not come far enough to be resumed");
     }
-    Ok(())
+    Ok(are_left)
 }

@@ -27,6 +27,9 @@ pub(super) trait PublishEnd: Send + Sync {
     /// The file has its name, or nobody needs it.
     fn published(self: Box<Self>);
 
+    /// It is not what somebody has said that it is: nothing of it stays.
+    fn mismatched(self: Box<Self>, refusal: &Refusal);
+
     /// The disk has failed: nobody is to go on with what it was given since the last watermark.
     fn lost(self: Box<Self>, fault: &Refusal);
 }

@@ -1,13 +1,14 @@
 //! How a commit ends, for whoever has to say so and for whoever waits.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sandport_protocol::{Receipt, Refusal};
+use sandport_protocol::{ContentDigest, Receipt, Refusal};
 
 use super::latch::Latch;
 use super::loss::Loss;
+use super::meter::Bill;
 use super::threads::COMMITTER;
 
 /// The duty to say how a commit ended.
@@ -24,11 +25,47 @@ struct End {
     outcome: Latch<Outcome>,
     /// Whether the operator heard of it.
     told: AtomicBool,
+    sums: Mutex<KnownSums>,
+}
+
+/// What was found out beside the outcome.
+#[derive(Default)]
+struct KnownSums {
+    /// Digests besides BLAKE3.
+    digests: Vec<ContentDigest>,
+    /// What it took to find them out.
+    bills: Vec<Bill>,
+}
+
+impl End {
+    fn begun() -> Arc<Self> {
+        Arc::new(Self {
+            outcome: Latch::new(),
+            told: AtomicBool::new(false),
+            sums: Mutex::default(),
+        })
+    }
+
+    fn set(&self, outcome: Outcome) {
+        let bills = std::mem::take(&mut self.sums().bills);
+        bills.into_iter().for_each(|bill| bill.settle(&outcome));
+        self.outcome.set(outcome);
+    }
+
+    fn sums(&self) -> MutexGuard<'_, KnownSums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, digests: Vec<ContentDigest>) {
+        let known = &mut self.sums().digests;
+        let news: Vec<_> = digests.into_iter().filter(|digest| !known.contains(digest)).collect();
+        known.extend(news);
+    }
 }
 
 impl Ticket {
     pub(super) fn new() -> (Self, Pending) {
-        let end = Arc::new(End { outcome: Latch::new(), told: AtomicBool::new(false) });
+        let end = End::begun();
         (Self { end: Arc::clone(&end), others: Vec::new() }, Pending(end))
     }
 
@@ -37,11 +74,21 @@ impl Ticket {
         self.others.push(other);
     }
 
+    /// The file has these digests too: to be said before it ends.
+    pub(super) fn tell(&self, digests: Vec<ContentDigest>) {
+        self.end.tell(digests);
+    }
+
+    /// Finding them out took this.
+    pub(super) fn owes(&self, bill: Bill) {
+        self.end.sums().bills.push(bill);
+    }
+
     pub(super) fn resolve(mut self, outcome: Outcome) {
         for other in std::mem::take(&mut self.others) {
             other.resolve(outcome.clone());
         }
-        self.end.outcome.set(outcome);
+        self.end.set(outcome);
     }
 }
 
@@ -49,7 +96,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         // Whatever happened to the committer, nobody waits forever.
         if self.end.outcome.get().is_none() {
-            self.end.outcome.set(Err(Loss::Thread(COMMITTER).refusal()));
+            self.end.set(Err(Loss::Thread(COMMITTER).refusal()));
         }
     }
 }
@@ -67,6 +114,17 @@ impl Pending {
     /// The outcome, or `None` while it is not known. It stays.
     pub fn try_get(&self) -> Option<Result<Receipt, Refusal>> {
         self.0.outcome.get().cloned()
+    }
+
+    /// The digests besides BLAKE3 that its file was found to have: those that somebody has claimed or wanted. Complete
+    /// when it is [ready](Self::ready).
+    pub fn digests(&self) -> Vec<ContentDigest> {
+        self.0.sums().digests.clone()
+    }
+
+    /// Its file has these digests too.
+    pub(crate) fn tell(&self, digests: Vec<ContentDigest>) {
+        self.0.tell(digests);
     }
 
     /// Whether the operator is to hear of the outcome from whoever asks: one of all that wait for it,

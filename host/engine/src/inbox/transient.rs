@@ -8,6 +8,7 @@ use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 use super::latch::Latch;
 use super::plan::Plan;
 use super::publish::{FileWork, Job, Work};
+use super::reading::Reading;
 use super::receipts;
 use super::space::{Claim, FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
@@ -100,14 +101,30 @@ impl Transient {
         self.shared.plan.name.as_str()
     }
 
-    /// Checks what arrived and publishes it. Bodies that are still alive swallow what they get from now on.
-    pub(super) fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
+    /// Checks what arrived and publishes it, once `reading` has found out what it is to. Bodies that are still alive
+    /// swallow what they get from now on.
+    pub(super) fn commit(
+        self,
+        size: u64,
+        digest: Option<Digest>,
+        reading: Option<Reading>,
+    ) -> Pending {
         let receiving = self.shared.receiving().take();
-        let work = match self.shared.finish(receiving, size, digest) {
-            Ok(work) => Work::File(work),
+        let work = match (self.shared.finish(receiving, size, digest), reading) {
+            (Ok(work), Some(reading)) => return self.inbox.submit_read(work, reading),
+            (Ok(work), None) => Work::File(work),
             // Queued too: outcomes come in the order of the commits.
-            Err(refusal) => Work::Refused(refusal),
+            (Err(refusal), _) => Work::Refused(refusal),
         };
+        self.submit(work)
+    }
+
+    /// Discards it, and says why in turn.
+    pub(super) fn refuse(self, refusal: Refusal) -> Pending {
+        self.submit(Work::Refused(refusal))
+    }
+
+    fn submit(&self, work: Work) -> Pending {
         let (job, pending) = Job::new(work);
         self.inbox.submit_ahead(job);
         pending

@@ -6,21 +6,30 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::{Algorithm, Digest, Extent, Refusal, RefusalCode};
+use sandport_protocol::inbox::Claims;
+use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Refusal, RefusalCode};
 
 use super::Inbox;
 use super::commit::Committer;
 use super::finishing::Finishing;
 use super::latch::Latch;
+use super::meter::{Cost, Meter};
 use super::partial::{Lane, Session, Signals, not_checked};
 use super::publish::{Job, Work};
+use super::reading::Reading;
 use super::storage::{StorageBody, StorageUpload};
+use super::sums::{Due, Feed, Sums};
 use super::ticket::Pending;
 use super::transient::{Transient, TransientBody};
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key:
 /// then it is kept for the next offer with that key.
-pub struct Upload(Kind);
+pub struct Upload {
+    kind: Kind,
+    /// Digests besides BLAKE3 that the offer has asked for.
+    sums: Option<Arc<Sums>>,
+    cost: Cost,
+}
 
 enum Kind {
     Transient(Transient),
@@ -32,20 +41,41 @@ enum Kind {
 
 impl Upload {
     pub(super) fn transient(upload: Transient) -> Self {
-        Self(Kind::Transient(upload))
+        Self::of(Kind::Transient(upload), 0)
     }
 
     pub(super) fn resumable(inbox: &Inbox, session: Session) -> Self {
-        Self(Kind::Resumable(session, inbox.clone()))
+        let here = session.bytes();
+        Self::of(Kind::Resumable(session, inbox.clone()), here)
     }
 
     pub(super) fn stored(upload: StorageUpload) -> Self {
-        Self(Kind::Stored(upload))
+        Self::of(Kind::Stored(upload), 0)
+    }
+
+    fn of(kind: Kind, here_before: u64) -> Self {
+        Self { kind, sums: None, cost: Cost { meter: None, here_before } }
+    }
+
+    /// The same, of which these digests are claimed and wanted. No byte has come so far.
+    ///
+    /// # Errors
+    /// `unsupported-version`: one of them is not computed here.
+    pub(super) fn expecting(mut self, claims: Claims) -> Result<Self, Refusal> {
+        if !claims.is_empty() {
+            self.sums = Some(Sums::new(claims)?);
+        }
+        Ok(self)
+    }
+
+    /// Who pays where the file has to be read once more.
+    pub(crate) fn charge(&mut self, meter: &Meter) {
+        self.cost.meter = Some(meter.clone());
     }
 
     /// What is not here yet, in ascending order. Empty: all of it is.
     pub fn missing(&self) -> Vec<Extent> {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(upload) => upload.missing(),
             Kind::Resumable(session, _) => session.missing(),
             Kind::Stored(upload) => upload.missing(),
@@ -61,11 +91,17 @@ impl Upload {
     /// it begins neither where something is missing nor at a chunk group within. `invalid-state`: an
     /// earlier body still has room, without a resume key. The fault that an earlier body latched.
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
-        Ok(Body(match &self.0 {
+        let kind = match &self.kind {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
             Kind::Resumable(session, _) => BodyKind::Resumable(session.body(extent)?),
             Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
-        }))
+        };
+        Ok(self.feeding(kind, extent, false))
+    }
+
+    fn feeding(&self, kind: BodyKind, extent: Extent, is_checked: bool) -> Body {
+        let feed = self.sums.as_ref().map(|sums| sums.feed(extent.offset, is_checked));
+        Body { kind, feed: feed.map(|feed| (extent.offset, feed)) }
     }
 
     /// The same for bytes that do not count before they are found to be what they should be: [`Body::finish`] says what
@@ -78,13 +114,14 @@ impl Upload {
     /// # Errors
     ///
     /// As of [`Self::body`]. `too-large`: the extent is longer than that. `too-many`: as many of the upload are being
-    /// checked as may be. `invalid-state`: the upload cannot be resumed. `other`: nothing here computes the
-    /// `algorithm`.
+    /// checked as may be. `invalid-state`: the upload cannot be resumed. `unsupported-version`: nothing here computes
+    /// the `algorithm`.
     pub fn body_checked(&self, extent: Extent, algorithm: Algorithm) -> Result<Body, Refusal> {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => {
-                Ok(Body(BodyKind::Resumable(session.body_checked(extent, algorithm)?)))
+                let lane = session.body_checked(extent, algorithm)?;
+                Ok(self.feeding(BodyKind::Resumable(lane), extent, true))
             }
         }
     }
@@ -92,7 +129,7 @@ impl Upload {
     /// What the upload is found by, and whoever has it can do all with it that its sender can: opaque, and at most
     /// [`KEY_BYTES_MAX`](super::KEY_BYTES_MAX) long. `None`: it ends with its connection.
     pub fn key(&self) -> Option<&[u8]> {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => None,
             Kind::Resumable(session, _) => Some(session.key()),
         }
@@ -105,7 +142,7 @@ impl Upload {
     /// `invalid-state`: another size is known; or the upload cannot be resumed. `offset-mismatch`: more is here than
     /// that. `too-large`, `quota-exceeded`, `insufficient-space`. The fault that a body latched.
     pub fn set_size(&self, size: u64) -> Result<(), Refusal> {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => session.set_size(size),
         }
@@ -122,7 +159,7 @@ impl Upload {
     /// only one can be kept; with `too-many` where very many wait; with why it cannot be kept; or with the fault of the
     /// upload.
     pub fn keep(&self) -> Finishing {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Finishing::ended(Err(without_key())),
             Kind::Resumable(session, _) => session.keep(),
         }
@@ -133,7 +170,7 @@ impl Upload {
         &self,
         written: W,
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<W> {
-        let keeper = match &self.0 {
+        let keeper = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => Ok(session.keeper()),
         };
@@ -147,7 +184,7 @@ impl Upload {
     /// and of the server, and with [`Durability::Full`](super::Durability::Full) a power cut. An
     /// upload that cannot be resumed keeps nothing.
     pub fn durable(&self) -> u64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => 0,
             Kind::Resumable(session, _) => session.durable(),
         }
@@ -155,7 +192,7 @@ impl Upload {
 
     /// The fault that a body latched, if one did, or that another connection caused.
     pub fn fault(&self) -> Option<Refusal> {
-        match &self.0 {
+        match &self.kind {
             Kind::Transient(upload) => upload.fault().get().cloned(),
             Kind::Resumable(session, _) => session.signals().fault().cloned(),
             Kind::Stored(upload) => upload.fault().get().cloned(),
@@ -164,7 +201,7 @@ impl Upload {
 
     /// A handle that waits for news, wherever the upload and its bodies are.
     pub fn watch(&self) -> UploadWatch {
-        UploadWatch(match &self.0 {
+        UploadWatch(match &self.kind {
             Kind::Transient(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
             Kind::Resumable(session, _) => WatchKind::Signals(Arc::clone(session.signals())),
             Kind::Stored(upload) => WatchKind::Fault(Arc::clone(upload.fault())),
@@ -177,27 +214,87 @@ impl Upload {
     /// With [`Durability::None`](super::Durability::None) a file whose offer had no resume key is published when
     /// this returns, unless it has to be copied to its folder.
     pub fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
-        match self.0 {
-            Kind::Transient(upload) => upload.commit(size, digest),
-            Kind::Stored(upload) => upload.commit(size, digest),
-            Kind::Resumable(session, inbox) => {
-                session.commit(inbox.submitter(), size, digest).unwrap_or_else(|refusal| {
-                    let (job, pending) = Job::new(Work::Refused(refusal));
-                    inbox.submit(job);
+        self.commit_with(size, digest, &[])
+    }
+
+    /// The same, where digests of other algorithms are `claimed` besides those of the offer:
+    /// [`Pending::digests`] has all of them then, and those that were wanted. What the offer has not named costs one more
+    /// reading of the file, and so does all of a file whose bytes did not come in order over this connection.
+    ///
+    /// Where one of them does not hold the outcome is `digest-mismatch`, and nothing is published.
+    pub fn commit_with(
+        self,
+        size: u64,
+        digest: Option<Digest>,
+        claimed: &[ContentDigest],
+    ) -> Pending {
+        let Self { kind, sums, cost } = self;
+        let due = match sums {
+            Some(sums) => sums.end(size, claimed),
+            None if claimed.is_empty() => return kind.commit(size, digest, None),
+            None => Due::Read(Claims::new(claimed, &[])),
+        };
+        match due {
+            Due::Known(claims, digests) => match claims.check(&digests) {
+                Ok(()) => {
+                    let pending = kind.commit(size, digest, None);
+                    pending.tell(digests);
                     pending
-                })
-            }
+                }
+                Err(refusal) => kind.refuse(refusal),
+            },
+            Due::Read(claims) => kind.commit(size, digest, Some(Reading::new(claims, cost))),
         }
     }
 
     /// Ends the upload and removes what was staged, also where there is a resume key.
     pub fn discard(self) {
-        match self.0 {
-            Kind::Transient(upload) => drop(upload),
-            Kind::Stored(upload) => drop(upload),
-            Kind::Resumable(session, _) => session.discard(),
+        self.kind.discard();
+    }
+}
+
+impl Kind {
+    /// `reading`: what is to be found out of the file before it is published.
+    fn commit(self, size: u64, digest: Option<Digest>, reading: Option<Reading>) -> Pending {
+        match self {
+            Self::Transient(upload) => upload.commit(size, digest, reading),
+            Self::Stored(upload) if reading.is_some() => {
+                let words = "digests that the offer has not named are not computed here";
+                upload.refuse(Refusal::new(RefusalCode::UnsupportedVersion, words))
+            }
+            Self::Stored(upload) => upload.commit(size, digest),
+            Self::Resumable(session, inbox) => {
+                let committed = session.commit(inbox.submitter(), size, digest, reading);
+                committed.unwrap_or_else(|refusal| refused(&inbox, refusal))
+            }
         }
     }
+
+    /// Ends it as [`Upload::discard`] does, and says why in turn.
+    fn refuse(self, refusal: Refusal) -> Pending {
+        match self {
+            Self::Transient(upload) => upload.refuse(refusal),
+            Self::Stored(upload) => upload.refuse(refusal),
+            Self::Resumable(session, inbox) => {
+                session.discard();
+                refused(&inbox, refusal)
+            }
+        }
+    }
+
+    fn discard(self) {
+        match self {
+            Self::Transient(upload) => drop(upload),
+            Self::Stored(upload) => drop(upload),
+            Self::Resumable(session, _) => session.discard(),
+        }
+    }
+}
+
+fn refused(inbox: &Inbox, refusal: Refusal) -> Pending {
+    let (job, pending) = Job::new(Work::Refused(refusal));
+    inbox.submit(job);
+    pending
 }
 
 fn without_key() -> Refusal {
@@ -206,7 +303,7 @@ fn without_key() -> Refusal {
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match &self.0 {
+        let name = match &self.kind {
             Kind::Transient(upload) => upload.name(),
             Kind::Resumable(session, _) => session.name(),
             Kind::Stored(upload) => upload.name(),
@@ -253,7 +350,11 @@ impl UploadWatch {
 /// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota and
 /// what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room) waits, and
 /// [`reserve`](Self::reserve) takes it.
-pub struct Body(BodyKind);
+pub struct Body {
+    kind: BodyKind,
+    /// Where it began, and what computes the digests besides BLAKE3.
+    feed: Option<(u64, Feed)>,
+}
 
 enum BodyKind {
     Transient(TransientBody),
@@ -264,7 +365,11 @@ enum BodyKind {
 impl Body {
     /// Hashes and stages `bytes`. Writes synchronously, and does not wait for room.
     pub fn write(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
+        // What it swallows is of an upload that nobody can commit any more.
+        if let Some((_, feed)) = &mut self.feed {
+            feed.take(bytes);
+        }
+        match &mut self.kind {
             BodyKind::Transient(body) => body.write(bytes),
             BodyKind::Resumable(lane) => lane.write(bytes),
             BodyKind::Stored(body) => body.write(bytes),
@@ -280,18 +385,37 @@ impl Body {
     /// be checked at once. `invalid-state`: there is no digest and there should be one, or the other way round. The
     /// fault of the upload.
     pub fn finish(self, expected: Option<Digest>) -> Result<(), Refusal> {
-        match self.0 {
-            BodyKind::Resumable(lane) => lane.finish(expected),
-            BodyKind::Transient(_) | BodyKind::Stored(_) => match expected {
-                None => Ok(()),
-                Some(_) => Err(not_checked()),
-            },
+        self.finish_with(expected.map(ContentDigest::from))
+    }
+
+    /// The same for a body that is checked by any algorithm.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::finish`]. `unsupported-version`: the digest is of another algorithm than the body was begun with.
+    pub fn finish_with(self, expected: Option<ContentDigest>) -> Result<(), Refusal> {
+        match self.kind {
+            BodyKind::Resumable(lane) => lane.finish(expected)?,
+            BodyKind::Transient(_) | BodyKind::Stored(_) if expected.is_some() => {
+                return Err(not_checked());
+            }
+            BodyKind::Transient(_) | BodyKind::Stored(_) => {}
         }
+        if let Some((start, feed)) = self.feed {
+            feed.accept(start);
+        }
+        Ok(())
+    }
+
+    /// Whether its bytes are hashed by slower algorithms too: a large write takes longer than others on its thread would
+    /// like to wait.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.feed.is_some()
     }
 
     /// How many bytes there is room for. Other bodies of the upload may take it first.
     pub fn room(&self) -> usize {
-        match &self.0 {
+        match &self.kind {
             BodyKind::Resumable(lane) => lane.room(),
             BodyKind::Transient(body) if !body.has_room() => 0,
             BodyKind::Transient(_) | BodyKind::Stored(_) => usize::MAX,
@@ -300,7 +424,7 @@ impl Body {
 
     /// Returns once there is room.
     pub async fn has_room(&self) {
-        match &self.0 {
+        match &self.kind {
             BodyKind::Resumable(lane) => lane.has_room().await,
             BodyKind::Transient(body) => body.room().await,
             BodyKind::Stored(_) => {}
@@ -310,7 +434,7 @@ impl Body {
     /// Takes room for the next write, up to `most` bytes; how many. What that write does not need, others
     /// get.
     pub fn reserve(&mut self, most: usize) -> usize {
-        match &mut self.0 {
+        match &mut self.kind {
             BodyKind::Resumable(lane) => lane.reserve(most),
             BodyKind::Transient(body) => body.reserve(most),
             BodyKind::Stored(_) => most,

@@ -3,10 +3,10 @@
 use std::os::fd::AsFd;
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use sandport_protocol::inbox as rules;
+use sandport_protocol::inbox::{self as rules, Claims};
 use sandport_protocol::{
-    EntryKind, EntryName, Metadata, Offer, RESUME_KEY_BYTES, Receipt, Refusal, RefusalCode, Resume,
-    ResumeMode,
+    Algorithm, ContentDigest, EntryKind, EntryName, Metadata, Offer, RESUME_KEY_BYTES, Receipt,
+    Refusal, RefusalCode, Resume, ResumeMode,
 };
 
 use super::partial::{Id, Status};
@@ -27,9 +27,20 @@ pub struct Wishes {
     pub existing: bool,
     /// What is kept beside it, where it is begun and can be resumed.
     pub metadata: Metadata,
+    /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. An offer that has one is
+    /// not asked for another: its file is [accepted](super::Verdict::Accepted).
+    pub digests: Vec<ContentDigest>,
+    /// Algorithms whose digests are wanted: [`Pending::digests`](super::Pending::digests). Computing them may cost
+    /// another reading of the file.
+    pub want: Vec<Algorithm>,
 }
 
 impl Wishes {
+    /// What is to be found out of the file besides BLAKE3.
+    pub(crate) fn claims(&self) -> Claims {
+        Claims::new(&self.digests, &self.want)
+    }
+
     /// The key of a new upload, where the inbox is to make one.
     ///
     /// # Errors

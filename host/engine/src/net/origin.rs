@@ -191,8 +191,9 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_refused_with_its_reason() {
         use OriginError as E;
-        for (text, expected) in [
-            ("", E::Scheme as fn(String) -> E),
+        type Kind = fn(String) -> E;
+        let cases: &[(&str, Kind)] = &[
+            ("", E::Scheme),
             ("null", E::Scheme),
             ("files.example", E::Scheme),
             ("ftp://files.example", E::Scheme),
@@ -212,8 +213,9 @@ mod tests {
             ("https://files.example:0", E::Port),
             ("https://files.example:+1", E::Port),
             ("https://files.example:65536", E::Port),
-        ] {
-            assert_eq!(text.parse::<Origin>(), Err(expected(text.to_owned())), "{text}");
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse::<Origin>(), Err(expected((*text).to_owned())), "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One connection, with the calls that the sandbox's streams are made of.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{Address, Peer};
+use super::{Address, Peer, Place};
 use crate::Identity;
 
 /// A connected socket. All calls take `&self`: the two directions are used independently.
@@ -18,6 +19,7 @@ use crate::Identity;
 #[derive(Debug)]
 pub(crate) struct Stream {
     peer: Peer,
+    place: Place,
     state: Mutex<State>,
 }
 
@@ -47,6 +49,18 @@ impl Stream {
     /// The other end.
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Where the other end is.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The other end only passes on what comes from this address.
+    pub(crate) fn pass_on(&mut self, from: SocketAddr) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        self.peer.address = from.to_string().into();
+        self.place = Place::Ip(from.ip());
     }
 
     /// Waits until a read makes sense.
@@ -79,6 +93,14 @@ impl Stream {
         self.receive(buffer, RecvFlags::empty())
     }
 
+    /// Looks at what is there, and leaves it. 0 is the end.
+    ///
+    /// # Errors
+    /// As of [`Stream::try_read`].
+    pub(crate) fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(buffer, RecvFlags::PEEK)
+    }
+
     /// Writes what the socket takes.
     ///
     /// # Errors
@@ -103,7 +125,7 @@ impl Stream {
         let mut byte = [0_u8; 1];
         loop {
             self.readable().await?;
-            match self.receive(&mut byte, RecvFlags::PEEK) {
+            match self.try_peek(&mut byte) {
                 Ok(count) => return Ok(count > 0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -194,14 +216,14 @@ impl Stream {
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
-        let address = match stream.peer_addr() {
-            Ok(address) => Address::from(address).to_string().into(),
+        let (address, place) = match stream.peer_addr() {
+            Ok(address) => (Address::from(address).to_string().into(), Place::of(address.ip())),
             // It is gone already; reading will say so.
-            Err(_) => "unknown".into(),
+            Err(_) => ("unknown".into(), Place::Unknown),
         };
         let peer = Peer { address, identity: Identity::ANONYMOUS };
         let state = Mutex::new(State::Watched(Arc::new(Watched::Tcp(stream))));
-        Self { peer, state }
+        Self { peer, place, state }
     }
 }
 
@@ -211,7 +233,8 @@ impl From<UnixStream> for Stream {
         let identity =
             stream.peer_cred().map_or(Identity::ANONYMOUS, |it| Identity::user(it.uid()));
         let state = Mutex::new(State::Watched(Arc::new(Watched::Unix(stream))));
-        Self { peer: Peer { address: "unix".into(), identity }, state }
+        let peer = Peer { address: "unix".into(), identity };
+        Self { peer, place: Place::Local, state }
     }
 }
 

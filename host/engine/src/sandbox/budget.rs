@@ -10,6 +10,9 @@
 //! processor time. It says whose the time was; how much it was says the clock of the thread, which is asked
 //! every ten milliseconds. So a busy machine costs nobody a connection.
 //!
+//! What the host does for the guest on other threads, such as reading a file once more for a digest, is told to a meter,
+//! and charged to the host's account with the rest.
+//!
 //! A resident instance has a thread of its own, and one account: what the host does for it counts like
 //! what it does itself. Waiting fills its account as well, slowly: who computes without traffic and without a
 //! pause is stuck.
@@ -22,6 +25,7 @@ use wasmtime::CallHook;
 
 use super::engine::{EPOCH_TICK, SandboxLimits};
 use super::stopwatch::{Clock, Stopwatch, SystemClock};
+use crate::inbox::Meter;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -42,6 +46,8 @@ pub(super) struct Budget<C = SystemClock> {
     stopwatch: Arc<Stopwatch<C>>,
     /// Bytes that arrived on the connection so far.
     arrived: Arc<AtomicU64>,
+    /// Processor time that was used for the guest on other threads.
+    elsewhere: Meter,
     guest: Account,
     /// `None`: the guest pays for the host too.
     host: Option<Account>,
@@ -76,9 +82,10 @@ impl<C: Clock> Budget<C> {
         limits: &SandboxLimits,
         stopwatch: Arc<Stopwatch<C>>,
         arrived: Arc<AtomicU64>,
+        elsewhere: Meter,
     ) -> Self {
         let host = Account::new(limits.host_burst, limits.host_per_mib, Duration::ZERO);
-        Self { host: Some(host), ..Self::of_thread(limits, stopwatch, arrived) }
+        Self { host: Some(host), elsewhere, ..Self::of_thread(limits, stopwatch, arrived) }
     }
 
     /// For a guest that has a thread to itself.
@@ -97,6 +104,7 @@ impl<C: Clock> Budget<C> {
             charged_ns: stopwatch.processor_ns(),
             stopwatch,
             arrived,
+            elsewhere: Meter::default(),
             guest,
             host: None,
             guest_ns: 0,
@@ -137,7 +145,8 @@ impl<C: Clock> Budget<C> {
             CallHook::CallingHost | CallHook::ReturningFromWasm => self.guest_ns += passed_ns,
             CallHook::CallingWasm | CallHook::ReturningFromHost => self.host_ns += passed_ns,
         }
-        if self.guest_ns + self.host_ns < CHARGE_INTERVAL_NS { Ok(()) } else { self.settle() }
+        let due_ns = self.guest_ns + self.host_ns + self.elsewhere.running_ns();
+        if due_ns < CHARGE_INTERVAL_NS { Ok(()) } else { self.settle() }
     }
 
     /// The guest is still computing, and interrupted.
@@ -163,6 +172,7 @@ impl<C: Clock> Budget<C> {
         if !self.guest.charge(used_ns - host_ns, arrived, waited_ns) {
             return Err(BudgetExhausted::Guest { burst_ms: self.guest.burst_ms() });
         }
+        let host_ns = host_ns.saturating_add(self.elsewhere.take());
         if let Some(host) = &mut self.host
             && !host.charge(host_ns, arrived, waited_ns)
         {

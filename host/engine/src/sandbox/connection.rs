@@ -14,16 +14,18 @@ use super::budget::Accounts;
 use super::buffers::Buffers;
 use super::output::{Bucket, Rate};
 use super::replay::{NotRead, Replay};
+use super::sender::Sender;
 use super::writers::Writers;
 use crate::event::{EventSink, ServerEvent};
-use crate::inbox::{Destination, Pending};
-use crate::net::{Peer, Stream};
+use crate::inbox::{Destination, Meter, Pending};
+use crate::net::{Peer, Proxies, Stream};
 
 /// What all connections of a server share.
 pub(crate) struct Context {
     pub(crate) inbox: Destination,
     pub(crate) limits: Limits,
     pub(crate) events: EventSink,
+    pub(crate) proxies: Proxies,
     pub(super) buffers: Buffers,
     pub(super) disk: DiskPace,
     pub(super) writers: Writers,
@@ -37,8 +39,13 @@ const TRAP_DETAILS_RATE: Rate = Rate { burst: 16, per_second: 1 };
 impl Context {
     pub(crate) fn new(inbox: Destination, limits: Limits, events: EventSink) -> Self {
         let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
-        let (buffers, disk, writers) = Default::default();
-        Self { inbox, limits, events, buffers, disk, writers, trap_details }
+        let (proxies, buffers, disk, writers) = Default::default();
+        Self { inbox, limits, events, proxies, buffers, disk, writers, trap_details }
+    }
+
+    /// The same, behind proxies.
+    pub(crate) fn behind(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Whether more than the reason of a trap is to be told.
@@ -97,11 +104,13 @@ fn millis(duration: Duration) -> u64 {
 /// A connection that was accepted.
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
-    pub(crate) peer: Peer,
+    pub(super) sender: Sender,
     pub(crate) context: Arc<Context>,
     since: Instant,
     /// Bytes that arrived so far.
     pub(super) arrived: Arc<AtomicU64>,
+    /// Processor time that others than its own thread have used for it.
+    pub(super) elsewhere: Meter,
     /// When bytes last moved in either direction: milliseconds since `since`.
     moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
@@ -131,12 +140,14 @@ struct Awaited {
 
 impl Connection {
     pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
+        let is_trusted_proxy = context.proxies.trust(stream.place());
         Self {
-            peer: stream.peer().clone(),
+            sender: Sender::new(stream.peer().clone(), is_trusted_proxy),
             stream,
             context,
             since: Instant::now(),
             arrived: Arc::default(),
+            elsewhere: Meter::default(),
             moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
             awaited: Mutex::default(),
@@ -147,6 +158,11 @@ impl Connection {
             replay: Replay::default(),
             accounts: Mutex::default(),
         }
+    }
+
+    /// Who sends what is being served now, and from where.
+    pub(crate) fn peer(&self) -> Peer {
+        self.sender.peer()
     }
 
     /// Waits until there is something to read for the next instance. `false`: the peer has nothing more to
@@ -171,6 +187,7 @@ impl Connection {
     /// It did not read so many.
     pub(super) fn leave(&self, count: u32) -> Result<(), NotRead> {
         self.touch();
+        self.sender.forget_forwarded();
         self.replay.leave(count)
     }
 

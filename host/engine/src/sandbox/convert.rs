@@ -1,7 +1,8 @@
 //! Between the types that `bindgen!` generated and those of the protocol crate.
 
 use sandport_protocol as protocol;
-use sandport_protocol::{Refusal, RefusalCode};
+use sandport_protocol::inbox::split_digests;
+use sandport_protocol::{ContentDigest, Refusal, RefusalCode};
 
 use super::bindings::sandport::upload::{inbox, types};
 use crate::inbox::{Status, Wishes};
@@ -10,10 +11,9 @@ const NS_PER_S: i64 = 1_000_000_000;
 
 /// The offer, and what is wanted beyond it.
 pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, Wishes), Refusal> {
-    if offer.want.iter().any(|algorithm| *algorithm != types::Algorithm::Blake3) {
-        return Err(not_computed());
-    }
-    let mut wishes = Wishes::default();
+    let (digest, digests) = digests(offer.digests)?;
+    let want = offer.want.into_iter().map(algorithm).collect();
+    let mut wishes = Wishes { digests, want, ..Wishes::default() };
     let resume = match offer.lifetime {
         types::Lifetime::Connection => None,
         types::Lifetime::Key(key) => Some(resume(key)?),
@@ -34,7 +34,7 @@ pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, Wishes), Re
             types::EntryKind::Directory => protocol::EntryKind::Directory,
         },
         size: offer.size,
-        digest: digests(offer.digests)?,
+        digest,
         modified_ns: offer.modified.map(nanoseconds).transpose()?,
         executable: offer.executable,
         resume,
@@ -66,31 +66,51 @@ fn resume(resume: types::Resume) -> Result<protocol::Resume, Refusal> {
     Ok(protocol::Resume { key, epoch: resume.run, mode })
 }
 
-/// The one digest that an inbox checks, where there is one.
-pub(super) fn digests(digests: Vec<types::Digest>) -> Result<Option<protocol::Digest>, Refusal> {
-    let mut checked = None;
-    for one in digests {
-        if checked.replace(digest(one)?).is_some() {
-            let words = "a digest of each algorithm comes once";
-            return Err(Refusal::new(RefusalCode::Malformed, words));
-        }
-    }
-    Ok(checked)
+/// The digest of BLAKE3, where there is one, and the others.
+pub(super) fn digests(
+    digests: Vec<types::Digest>,
+) -> Result<(Option<protocol::Digest>, Vec<ContentDigest>), Refusal> {
+    split_digests(digests.into_iter().map(|digest| ContentDigest {
+        algorithm: algorithm(digest.algorithm),
+        value: digest.value,
+    }))
 }
 
-pub(super) fn digest(digest: types::Digest) -> Result<protocol::Digest, Refusal> {
-    if digest.algorithm != types::Algorithm::Blake3 {
-        return Err(not_computed());
-    }
-    let bytes = digest.value.try_into();
-    bytes
-        .map(protocol::Digest::Blake3)
-        .map_err(|_| Refusal::new(RefusalCode::Malformed, "a BLAKE3 digest has 32 bytes"))
+/// One digest of any algorithm.
+pub(super) fn digest(digest: types::Digest) -> Result<ContentDigest, Refusal> {
+    let (blake3, others) = digests(vec![digest])?;
+    let one = blake3.map(ContentDigest::from).or_else(|| others.into_iter().next());
+    one.ok_or_else(|| RefusalCode::Malformed.into())
 }
 
-/// A digest of an algorithm that is none of `gate.limits.algorithms`.
-pub(super) fn not_computed() -> Refusal {
-    Refusal::new(RefusalCode::UnsupportedVersion, "this inbox computes no digests of that kind")
+pub(super) fn algorithm(algorithm: types::Algorithm) -> protocol::Algorithm {
+    use types::Algorithm as From;
+    match algorithm {
+        From::Blake3 => protocol::Algorithm::Blake3,
+        From::Sha256 => protocol::Algorithm::Sha256,
+        From::Sha512 => protocol::Algorithm::Sha512,
+        From::Sha1 => protocol::Algorithm::Sha1,
+        From::Md5 => protocol::Algorithm::Md5,
+        From::Crc32 => protocol::Algorithm::Crc32,
+    }
+}
+
+/// What inboxes compute; `None`: the WIT package has no word for it.
+pub(super) fn to_algorithm(algorithm: protocol::Algorithm) -> Option<types::Algorithm> {
+    use types::Algorithm as To;
+    Some(match algorithm {
+        protocol::Algorithm::Blake3 => To::Blake3,
+        protocol::Algorithm::Sha256 => To::Sha256,
+        protocol::Algorithm::Sha512 => To::Sha512,
+        protocol::Algorithm::Sha1 => To::Sha1,
+        protocol::Algorithm::Md5 => To::Md5,
+        protocol::Algorithm::Crc32 => To::Crc32,
+        _ => return None,
+    })
+}
+
+fn to_digest(digest: ContentDigest) -> Option<types::Digest> {
+    Some(types::Digest { algorithm: to_algorithm(digest.algorithm)?, value: digest.value })
 }
 
 pub(super) fn extent(extent: types::Extent) -> protocol::Extent {
@@ -105,7 +125,7 @@ pub(super) fn to_status(status: Status) -> inbox::Status {
     // Of whoever asks, only the name under which the file is stored is known.
     let stored = |receipt: protocol::Receipt| {
         let name = receipt.name.clone();
-        to_receipt(receipt, protocol::EntryKind::File, Some(&name))
+        to_receipt(receipt, Vec::new(), protocol::EntryKind::File, Some(&name))
     };
     inbox::Status {
         size: status.size,
@@ -118,9 +138,10 @@ pub(super) fn to_status(status: Status) -> inbox::Status {
     }
 }
 
-/// `offered`: the name in the offer.
+/// `digests`: those besides BLAKE3. `offered`: the name in the offer.
 pub(super) fn to_receipt(
     receipt: protocol::Receipt,
+    digests: Vec<ContentDigest>,
     kind: protocol::EntryKind,
     offered: Option<&str>,
 ) -> types::Receipt {
@@ -132,10 +153,10 @@ pub(super) fn to_receipt(
             _ => types::EntryKind::File,
         },
         size: receipt.size,
-        digests: vec![types::Digest {
-            algorithm: types::Algorithm::Blake3,
-            value: receipt.digest.as_bytes().to_vec(),
-        }],
+        digests: std::iter::once(receipt.digest.into())
+            .chain(digests)
+            .filter_map(to_digest)
+            .collect(),
         proof: receipt.proof,
     }
 }

@@ -22,6 +22,7 @@ mod output;
 mod patience;
 mod replay;
 mod resident;
+mod sender;
 mod state;
 mod stopwatch;
 mod streams;
@@ -113,7 +114,7 @@ impl Sandbox {
     pub(crate) async fn serve(&self, connection: &Arc<Connection>) -> Outcome {
         let _ticking = self.ticker.tick();
         let stopwatch = Arc::new(Stopwatch::start());
-        let console = Arc::new(Console::new(connection.peer.clone()));
+        let console = Arc::new(Console::new(connection.peer()));
         let ended = stopwatch.measure(self.run(connection, &stopwatch, &console)).await;
         console.finish();
         match ended {
@@ -123,7 +124,7 @@ impl Sandbox {
             Err(error) => {
                 let told = connection.context.trap_details_wanted();
                 if told {
-                    backtrace::log(Some(&connection.peer), &error);
+                    backtrace::log(Some(&connection.peer()), &error);
                 }
                 let last_words = if told { console.last_words() } else { String::new() };
                 Outcome::Trapped { reason: backtrace::reason(&error), last_words }
@@ -143,8 +144,8 @@ impl Sandbox {
         state::confine(&mut store, &self.limits);
         let (peer, input, output) = store.data_mut().arguments()?;
         let instance = self.pre.instantiate_async(&mut store).await?;
-        let peer_name = connection.peer.clone();
-        connection.emit(ServerEvent::SandboxReady { peer: peer_name, setup: since.elapsed() });
+        let (other_end, setup) = (connection.peer(), since.elapsed());
+        connection.emit(ServerEvent::SandboxReady { peer: other_end, setup });
         let receiver = instance.sandport_upload_receiver();
         let outcome = receiver.call_serve(&mut store, &peer, input, output).await?;
         if let Ok(Ending::Again(left)) = outcome {

@@ -29,7 +29,7 @@ pub(super) struct State {
     continued: bool,
     /// Uploads that the guest holds, or has offered without an answer yet.
     pub(super) uploads: usize,
-    /// What the guest has asked the gate and the inbox: a credential comes once, and first.
+    /// What the guest has asked the gate and the inbox: an address comes once, then a credential, and first both.
     pub(super) asked: Asked,
     pub(super) challenge: Option<[u8; 32]>,
     pub(super) console: Arc<Console>,
@@ -43,8 +43,10 @@ pub(super) struct State {
 /// What a guest has asked for.
 #[derive(Default)]
 pub(super) struct Asked {
+    /// The gate, to believe an address.
+    pub(super) forwarded: bool,
     /// The gate, to accept a credential.
-    pub(super) gate: bool,
+    pub(super) credential: bool,
     /// The inbox, for anything.
     pub(super) inbox: bool,
 }
@@ -90,7 +92,8 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources_max);
         let arrived = Arc::clone(&connection.arrived);
-        let mut budget = Budget::new(limits, Arc::clone(stopwatch), arrived);
+        let elsewhere = connection.elsewhere.clone();
+        let mut budget = Budget::new(limits, Arc::clone(stopwatch), arrived, elsewhere);
         let accounts = connection.take_accounts();
         let continued = accounts.is_some();
         if let Some(accounts) = accounts {
@@ -115,11 +118,12 @@ impl State {
         &mut self,
     ) -> wasmtime::Result<(Peer, Resource<DynInputStream>, Resource<DynOutputStream>)> {
         let peer = Peer {
-            address: self.connection.peer.address.as_ref().to_owned(),
+            address: self.connection.sender.next_hop().address.as_ref().to_owned(),
             encrypted: false,
             alpn: None,
             binding: None,
             continued: self.continued,
+            trusted_proxy: self.connection.sender.is_trusted_proxy(),
         };
         let input: DynInputStream = Box::new(ConnectionInput(Arc::clone(&self.connection)));
         let output: DynOutputStream = Box::new(ConnectionOutput(Arc::clone(&self.connection)));

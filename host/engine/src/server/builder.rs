@@ -11,7 +11,7 @@ use super::connection::Shared;
 use super::resident::ResidentServer;
 use crate::event::{self, EventSink, Events, ServerEvent};
 use crate::inbox::{Destination, Inbox, Storage, StorageInbox};
-use crate::net::{HostName, Origin};
+use crate::net::{HostName, Origin, PeerRange, Proxies};
 use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
@@ -68,6 +68,7 @@ pub struct ServerBuilder {
     limits: Limits,
     http_origins: Vec<Origin>,
     host_names: Vec<HostName>,
+    proxies: Proxies,
     sandbox: Option<SandboxLimits>,
     memory_bytes_max: Option<usize>,
     connections_max: u32,
@@ -84,6 +85,7 @@ impl ServerBuilder {
             limits: Limits::default(),
             http_origins: Vec::new(),
             host_names: Vec::new(),
+            proxies: Proxies::default(),
             sandbox: None,
             memory_bytes_max: None,
             connections_max: CONNECTIONS_MAX,
@@ -121,6 +123,21 @@ impl ServerBuilder {
     /// by default. They are added to those of the [limits](Self::limits).
     pub fn host_names(mut self, names: impl IntoIterator<Item = HostName>) -> Self {
         self.host_names.extend(names);
+        self
+    }
+
+    /// Peers that are believed where a sender is, by what they say in a request (`X-Forwarded-For`); nobody by default.
+    ///
+    /// With the PROXY protocol, what counts is the address in its header.
+    pub fn trusted_proxies(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.trusted.extend(peers);
+        self
+    }
+
+    /// Peers whose connections begin with a header of the PROXY protocol, version 1 or 2, that says where they come
+    /// from; nobody by default. A connection of theirs without one is refused.
+    pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.announcing.extend(peers);
         self
     }
 
@@ -193,7 +210,9 @@ impl ServerBuilder {
             AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max, slow)?;
         let size_max = self.limits.size_max;
         let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
-        let context = |destination| Arc::new(Context::new(destination, limits, self.events));
+        let (proxies, events) = (self.proxies, self.events);
+        let context =
+            |destination| Arc::new(Context::new(destination, limits, events).behind(proxies));
         let connections_max = self.connections_max;
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {

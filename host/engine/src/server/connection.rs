@@ -7,6 +7,7 @@ use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
 
 use super::phase::{Phase, reached};
+use super::proxied;
 use crate::event::ServerEvent;
 use crate::net::Stream;
 use crate::sandbox::{Connection, Context, Outcome, Sandbox};
@@ -32,11 +33,14 @@ pub(super) struct Shared {
 #[expect(clippy::disallowed_methods, reason = "silence is a time")]
 pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch::Receiver<Phase>) {
     stream.set_nodelay();
+    let Some(stream) = proxied::strip_header(stream, &shared.context, &mut phase).await else {
+        return;
+    };
     let connection = Arc::new(Connection::new(stream, Arc::clone(&shared.context)));
     let idle_timeout = Duration::from_millis(shared.context.limits.idle_timeout_ms.into());
 
     let refuse = |code, words| {
-        let (peer, refusal) = (connection.peer.clone(), Refusal::new(code, words));
+        let (peer, refusal) = (connection.peer(), Refusal::new(code, words));
         connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
     };
     let mut is_first = true;
@@ -78,10 +82,10 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch:
 
 /// Whether another instance is to serve what follows.
 async fn run(shared: &Shared, connection: &Arc<Connection>) -> bool {
-    let peer = connection.peer.clone();
     match shared.sandbox.serve(connection).await {
         Outcome::Served(outcome) => {
             if let Err(refusal) = outcome {
+                let peer = connection.peer();
                 connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
             }
             linger(connection).await;
@@ -90,6 +94,7 @@ async fn run(shared: &Shared, connection: &Arc<Connection>) -> bool {
         // What the socket did not take is sent before more is read.
         Outcome::Again => connection.flushed().await.is_ok(),
         Outcome::Trapped { reason, last_words } => {
+            let peer = connection.peer();
             connection.emit(ServerEvent::Trapped { peer, reason, last_words });
             false
         }

@@ -5,6 +5,7 @@ mod builder;
 mod connection;
 mod descriptors;
 mod phase;
+mod proxied;
 mod resident;
 
 use std::sync::Arc;

@@ -9,9 +9,12 @@ mod again;
 mod bindings;
 mod honest;
 mod keys;
+mod limits;
 mod power;
+mod proxy;
 mod refusal;
 mod resources;
+mod sums;
 mod trouble;
 mod words;
 
@@ -51,6 +54,16 @@ impl Guest for Component {
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
+            Some(b'L') => limits::tell(&output),
+            Some(b'S') => sums::go_through(&output)?,
+            Some(b'T') => sums::read_forever()?,
+            Some(b'U') => sums::write_forever()?,
+            Some(b'F') => proxy::lie(&peer, &output),
+            Some(b'G') => proxy::lie_late(&peer, &output),
+            Some(b'H') => {
+                proxy::lie_and_go(&peer, &output);
+                return Ok(Ending::Again(0));
+            }
             Some(b'e') => power::report(&input, &output),
             Some(b'K') => keys::go_through(&input, &output)?,
             Some(b'r') => return again::serve(&peer, &input, &output),

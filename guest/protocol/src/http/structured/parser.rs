@@ -4,8 +4,17 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Bare;
 use crate::http::base64;
+
+/// A value without its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bare {
+    Integer(i64),
+    Boolean(bool),
+    Bytes(Vec<u8>),
+    /// A Decimal, String, Token, Date, Display String or Inner List: no field that is read here has one.
+    Other,
+}
 
 /// What is left of a field's value.
 pub(super) struct Parser<'a> {

@@ -1,13 +1,16 @@
 //! What is checked of every request before anything is done for it.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::super::io::Crossing;
 use super::audience::Audience;
 use super::fields::Fields;
+use super::forwarded::Forwarded;
 use super::head::{self, Head};
-use super::origin;
+use super::origin::{self, Site};
 use super::problem::Problem;
 use super::request::{Content, Method, Request, Version};
 use super::target::Target;
@@ -19,6 +22,8 @@ use crate::{Credential, Limits, Refusal, RefusalCode};
 pub(super) struct Admitted {
     pub(super) request: Request,
     pub(super) credential: Option<Credential>,
+    /// Where a trusted proxy says that the client is.
+    pub(super) forwarded_for: Option<String>,
     /// It waits for `100 Continue` before it sends its body.
     pub(super) expects_continue: bool,
     pub(super) reply: Reply,
@@ -42,20 +47,39 @@ pub(super) struct Reply {
 pub(super) struct Rejected {
     pub(super) problem: Problem,
     pub(super) audience: Audience,
+    /// Fields of CORS.
+    pub(super) cors: Vec<(&'static str, Cow<'static, str>)>,
     pub(super) is_head: bool,
+}
+
+impl Rejected {
+    /// One whose head is not whole, or is none.
+    pub(super) fn unread(problem: Problem) -> Self {
+        Self { problem, audience: Audience::default(), cors: Vec::new(), is_head: false }
+    }
 }
 
 /// Checks a head.
 ///
 /// # Errors
 /// What is answered instead.
-pub(super) fn admit(head: Head, limits: &Limits) -> Result<Admitted, Rejected> {
+pub(super) fn admit(
+    head: Head,
+    limits: &Limits,
+    crossing: Crossing,
+) -> Result<Admitted, Box<Rejected>> {
     let audience = Audience::of(&head.fields);
     let is_head = head.method == "HEAD";
-    check(head, limits, audience).map_err(|problem| Rejected { problem, audience, is_head })
+    check(head, limits, crossing, audience)
+        .map_err(|problem| Box::new(Rejected { audience, is_head, ..Rejected::unread(problem) }))
 }
 
-fn check(head: Head, limits: &Limits, audience: Audience) -> Result<Admitted, Problem> {
+fn check(
+    head: Head,
+    limits: &Limits,
+    crossing: Crossing,
+    audience: Audience,
+) -> Result<Admitted, Problem> {
     let Head { method: name, target, version, fields } = head;
     // Framing first: where it is not certain nothing else of the request is.
     let content = head::content(version, &fields)?;
@@ -66,9 +90,16 @@ fn check(head: Head, limits: &Limits, audience: Audience) -> Result<Admitted, Pr
         return Err(problem.field("Allow", origin::METHODS));
     }
     let (of_target, path) = split_absolute(&target).map_err(Problem::ours)?;
+    let forwarded = match crossing.is_of_trusted_proxy {
+        true => Forwarded::of(&fields),
+        false => Forwarded::default(),
+    };
     let authority = origin::authority(version, &fields, of_target)?;
+    let authority = origin::forwarded(forwarded.host, authority)?;
+    let is_encrypted = forwarded.is_encrypted.or(crossing.is_encrypted.then_some(true));
     let target = Target::parse(path).map_err(Problem::ours)?;
-    let cors = origin::check(method, &fields, &authority, limits)?;
+    let site = Site { authority: &authority, is_encrypted };
+    let cors = origin::check(method, &fields, site, limits)?;
     let expects_continue = expects_continue(version, &fields)?;
     let credential = match method {
         // A browser asks without one what it may send (the CORS protocol).
@@ -85,7 +116,8 @@ fn check(head: Head, limits: &Limits, audience: Audience) -> Result<Admitted, Pr
     let method = overridden(method, &fields)?;
     let request = Request { method, target, version, fields, content, authority, audience };
     let expects_continue = expects_continue && !matches!(content, Content::None);
-    Ok(Admitted { request, credential, expects_continue, reply })
+    let forwarded_for = forwarded.address;
+    Ok(Admitted { request, credential, forwarded_for, expects_continue, reply })
 }
 
 /// The authority of a target that is a URL, and its path. Proxies send such targets, and servers have to take them

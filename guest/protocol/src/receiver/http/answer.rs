@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
+use super::date;
 use crate::Refusal;
 
 /// Plain text, which no browser takes for anything else.
@@ -24,6 +25,8 @@ pub(in crate::receiver::http) struct Answer {
     pub(super) refusal: Option<Refusal>,
     /// Whether the operator hears of that refusal from the inbox.
     pub(super) is_heard_of: bool,
+    /// The connection ends with it, also where the body was whole.
+    pub(super) closes: bool,
 }
 
 /// An interim answer (RFC 9110, section 15.2).
@@ -44,7 +47,14 @@ const SAFE: [(&str, &str); 3] = [
 impl Answer {
     /// An answer without a body.
     pub(super) fn new(status: u16) -> Self {
-        Self { status, fields: Vec::new(), body: Vec::new(), refusal: None, is_heard_of: false }
+        Self {
+            status,
+            fields: Vec::new(),
+            body: Vec::new(),
+            refusal: None,
+            is_heard_of: false,
+            closes: false,
+        }
     }
 
     /// An answer in words. A line end follows each line of them.
@@ -64,6 +74,14 @@ impl Answer {
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.fields.push((name, value.into()));
         self
+    }
+
+    /// With the time of day, in seconds since 1970-01-01T00:00:00Z, if there is a clock (RFC 9110, section 6.6.1).
+    pub(super) fn dated(self, unix_s: Option<i64>) -> Self {
+        match unix_s {
+            Some(unix_s) => self.with("Date", date::format(unix_s)),
+            None => self,
+        }
     }
 
     /// The bytes of it. `more` are the fields that depend on the request alone; `closes` says that the connection ends

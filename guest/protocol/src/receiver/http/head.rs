@@ -32,7 +32,12 @@ pub(super) struct Head {
 /// # Errors
 /// The answer to what is no head of HTTP/1.0 or HTTP/1.1, or too long.
 pub(super) fn parse(input: &[u8]) -> Result<Option<(Head, usize)>, Problem> {
-    let window = &input[..input.len().min(HEAD_BYTES_MAX)];
+    // Some clients send a line end more than a body has, which may be ignored (RFC 9112, section 2.2).
+    let before = if input.starts_with(b"\r\n") { 2 } else { 0 };
+    let window = &input[before..input.len().min(HEAD_BYTES_MAX)];
+    if before > 0 && window.starts_with(b"\r") {
+        return Err(malformed("empty lines come before the request"));
+    }
     check_line_ends(window)?;
     let mut headers = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut headers);
@@ -53,7 +58,7 @@ pub(super) fn parse(input: &[u8]) -> Result<Option<(Head, usize)>, Problem> {
                 version: if version == 0 { Version::Http10 } else { Version::Http11 },
                 fields,
             };
-            Ok(Some((head, length)))
+            Ok(Some((head, before + length)))
         }
         Ok(httparse::Status::Partial) if input.len() >= HEAD_BYTES_MAX => Err(too_large()),
         Ok(httparse::Status::Partial) => Ok(None),
@@ -156,7 +161,8 @@ fn check_line_ends(head: &[u8]) -> Result<(), Problem> {
 /// A request of another version of HTTP, or of none.
 fn wrong_version(head: &[u8]) -> Problem {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    if memchr::memmem::find(line, b" HTTP/").is_some() {
+    let mut words = line.split(|&byte| byte == b' ');
+    if words.nth(2).is_some_and(|version| version.starts_with(b"HTTP/")) && words.next().is_none() {
         let detail = "HTTP/1.1 and HTTP/1.0 are spoken here";
         return Problem::new(505, RefusalCode::UnsupportedVersion, detail);
     }

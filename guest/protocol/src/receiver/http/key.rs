@@ -16,7 +16,12 @@ pub(super) const KEY_BYTES_MAX: usize = 64;
 
 /// The path of the upload with this key.
 pub(super) fn path(key: &[u8]) -> String {
-    String::from(FILES) + &base64::encode_url(key)
+    String::from(FILES) + &segment(key)
+}
+
+/// The last segment of that path: the URL of the upload relative to the one where uploads are begun.
+pub(super) fn segment(key: &[u8]) -> String {
+    base64::encode_url(key)
 }
 
 /// The key that the last segment of such a path spells; `None`: no key is spelled so.

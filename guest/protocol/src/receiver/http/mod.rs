@@ -24,6 +24,7 @@ mod date;
 mod digests;
 mod exchange;
 mod fields;
+mod forwarded;
 mod head;
 mod key;
 mod multipart;
@@ -41,8 +42,7 @@ mod target;
 mod tus;
 mod uploads;
 
-use admission::{Admitted, Rejected};
-use audience::Audience;
+use admission::{Admitted, Rejected, Reply};
 use exchange::Exchange;
 pub(super) use off::{refusal as not_served, response as not_served_response};
 use problem::Problem;
@@ -80,15 +80,12 @@ impl Http {
                 Ok(None) => {}
                 Ok(Some((head, length))) => {
                     io.input.advance(length);
-                    match admission::admit(head, &io.limits) {
+                    match admission::admit(head, &io.limits, io.crossing) {
                         Ok(admitted) => self.admitted(io, admitted),
-                        Err(rejected) => reject(io, rejected),
+                        Err(rejected) => reject(io, *rejected),
                     }
                 }
-                Err(problem) => {
-                    let audience = Audience::default();
-                    reject(io, Rejected { problem, audience, is_head: false });
-                }
+                Err(problem) => reject(io, Rejected::unread(problem)),
             },
             Stage::Authenticating(_) => {}
             Stage::Serving(serving) => serving.run(io),
@@ -103,6 +100,8 @@ impl Http {
 
     pub(super) fn handle_eof(&mut self, io: &mut Io) {
         match &mut self.stage {
+            // Nothing was asked, so nothing failed.
+            Stage::Head if io.input.is_empty() => io.out.close(Ok(())),
             Stage::Head => io.out.close(Err(cut_off("within the head of a request"))),
             // The answer comes before anything else, and the end will be seen again.
             Stage::Authenticating(_) => {}
@@ -114,7 +113,7 @@ impl Http {
         match &mut self.stage {
             Stage::Head if io.now >= self.head_until => {
                 let problem = Problem::ours(io.timeout());
-                reject(io, Rejected { problem, audience: Audience::default(), is_head: false });
+                reject(io, Rejected::unread(problem));
             }
             Stage::Head | Stage::Authenticating(_) => {}
             Stage::Serving(serving) => serving.handle_timeout(io),
@@ -134,8 +133,8 @@ impl Http {
             }
             Err(refusal) => {
                 let audience = admitted.request.audience;
-                let is_head = admitted.reply.is_head;
-                reject(io, Rejected { problem: Problem::of(refusal), audience, is_head });
+                let Reply { cors, is_head, .. } = admitted.reply;
+                reject(io, Rejected { problem: Problem::of(refusal), audience, cors, is_head });
             }
         }
     }
@@ -208,6 +207,9 @@ impl Http {
     }
 
     fn admitted(&mut self, io: &mut Io, mut admitted: Admitted) {
+        if let Some(address) = admitted.forwarded_for.take() {
+            io.out.push(Output::Forwarded(address));
+        }
         match admitted.credential.take() {
             Some(credential) => {
                 io.out.push(Output::Authenticate(credential));
@@ -237,8 +239,9 @@ impl Http {
 
 /// Answers a request that is not served, and ends the connection.
 fn reject(io: &mut Io, rejected: Rejected) {
-    let Rejected { problem, audience, is_head } = rejected;
+    let Rejected { problem, audience, cors, is_head } = rejected;
     let refusal = problem.refusal().clone();
-    io.out.send(&problem.answer(audience).encode(&[], true, is_head));
+    let answer = problem.answer(audience).dated(io.unix_s());
+    io.out.send(&answer.encode(&cors, true, is_head));
     io.out.close(Err(refusal));
 }

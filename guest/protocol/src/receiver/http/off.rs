@@ -17,6 +17,7 @@ pub(in crate::receiver) fn response(first: u8) -> String {
          Content-Type: text/plain; charset=utf-8\r\n\
          Content-Length: {}\r\n\
          X-Content-Type-Options: nosniff\r\n\
+         Referrer-Policy: same-origin\r\n\
          Connection: close\r\n\
          \r\n\
          {body}",

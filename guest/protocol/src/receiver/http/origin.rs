@@ -38,6 +38,9 @@ const PREFLIGHT_AGE_S: &str = "86400";
 /// Every method that is served anywhere.
 pub(super) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/// Those of them that are served where the target is the name of a file.
+pub(super) const METHODS_OF_NAMES: &str = "GET, HEAD, POST, PUT, OPTIONS";
+
 /// The host and the port that the request is for: of the target where that is a URL, else of `Host`.
 ///
 /// # Errors
@@ -65,6 +68,27 @@ pub(super) fn authority(
     Ok(String::from(host))
 }
 
+/// The same, where a trusted proxy says that the client sent it to another host.
+///
+/// # Errors
+/// The answer to a proxy that says what is no host.
+pub(super) fn forwarded(host: Option<String>, authority: String) -> Result<String, Problem> {
+    match host {
+        None => Ok(authority),
+        Some(host) if is_authority(&host) => Ok(host),
+        Some(_) => Err(malformed("the proxy forwards a request to what is not a host")),
+    }
+}
+
+/// What this server is to the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site<'a> {
+    /// The host and the port.
+    pub(super) authority: &'a str,
+    /// Whether its pages are of `https`; `None`: a proxy may end the encryption and not say so.
+    pub(super) is_encrypted: Option<bool>,
+}
+
 /// The fields of CORS that the answer to this request has.
 ///
 /// # Errors
@@ -72,14 +96,14 @@ pub(super) fn authority(
 pub(super) fn check(
     method: Method,
     fields: &Fields,
-    authority: &str,
+    site: Site<'_>,
     limits: &Limits,
 ) -> Result<Vec<(&'static str, Cow<'static, str>)>, Problem> {
     let mut origins = fields.bytes("origin");
     let Some(origin) = origins.next() else {
-        let site = fields.get("sec-fetch-site").unwrap_or("none");
+        let from = fields.get("sec-fetch-site").unwrap_or("none");
         let is_foreign =
-            site.eq_ignore_ascii_case("cross-site") || site.eq_ignore_ascii_case("same-site");
+            from.eq_ignore_ascii_case("cross-site") || from.eq_ignore_ascii_case("same-site");
         // A link to this server is followed without an Origin, and does no harm.
         return match is_foreign && method != Method::Get {
             true => Err(foreign()),
@@ -98,10 +122,10 @@ pub(super) fn check(
             ("Vary", Cow::Borrowed("Origin")),
         ]);
     }
-    if !is_same(origin, authority) {
+    if !is_same(origin, site) {
         return Err(foreign());
     }
-    if !is_known_host(host_of(authority), limits) {
+    if !is_known_host(host_of(site.authority), limits) {
         let detail =
             "a browser sent the request to a name that this server does not know as its own";
         return Err(Problem::new(421, RefusalCode::NotPermitted, detail));
@@ -125,20 +149,22 @@ pub(super) fn preflight(fields: &Fields, mut answer: Answer) -> Answer {
     answer
 }
 
-/// Whether an origin is the one of pages that this server would have under this authority. Where a proxy ends the
-/// encryption the origin is of `https` and this server does not know.
-fn is_same(origin: &str, authority: &str) -> bool {
+/// Whether an origin is the one of pages that this server would have.
+fn is_same(origin: &str, site: Site<'_>) -> bool {
     let Some((scheme, of_origin)) = origin.split_once("://") else { return false };
-    let default_port = match scheme {
-        "http" => ":80",
-        "https" => ":443",
+    let (default_port, is_encrypted) = match scheme {
+        "http" => (":80", false),
+        "https" => (":443", true),
         _ => return false,
     };
+    if site.is_encrypted.is_some_and(|of_site| of_site != is_encrypted) {
+        return false;
+    }
     let without = |authority: &str| {
         let authority = authority.to_ascii_lowercase();
         authority.strip_suffix(default_port).map(String::from).unwrap_or(authority)
     };
-    without(of_origin) == without(authority)
+    without(of_origin) == without(site.authority)
 }
 
 /// Whether it is a name that a stranger's page cannot have been loaded under.

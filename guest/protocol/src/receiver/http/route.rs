@@ -41,7 +41,7 @@ pub(super) fn begin(request: &Request, io: &mut Io) -> Box<dyn Exchange> {
 fn kind(request: &Request, io: &mut Io) -> Result<Box<dyn Exchange>, Problem> {
     let not_allowed = || {
         let problem = Problem::new(405, RefusalCode::Other, "this method is not allowed here");
-        problem.field("Allow", origin::METHODS)
+        problem.field("Allow", origin::METHODS_OF_NAMES)
     };
     if let Some(exchange) = uploads::begin(request, io)? {
         return Ok(exchange);

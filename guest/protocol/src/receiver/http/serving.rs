@@ -43,7 +43,7 @@ impl Serving {
                 self.send_interim(io, &interim);
             }
             if let Some(answer) = self.exchange.answer() {
-                return self.finish(io, &answer);
+                return self.finish(io, answer);
             }
             let intake = self.exchange.intake();
             if self.has_ended || intake == Intake::Wait {
@@ -141,6 +141,7 @@ impl Serving {
         let why = problem.refusal().clone();
         self.exchange.handle_cut(io, &why);
         let answer = self.exchange.answer().unwrap_or_else(|| problem.answer(self.audience));
+        let answer = answer.dated(io.unix_s());
         self.reply.keeps_alive = false;
         io.out.send(&answer.encode(&self.reply.cors, true, self.reply.is_head));
         io.out.close(Err(why));
@@ -148,11 +149,12 @@ impl Serving {
 
     /// Sends the answer. The connection goes on if all of the body was taken from it: what is left of it would be
     /// taken for the next request.
-    fn finish(&mut self, io: &mut Io, answer: &Answer) {
-        let goes_on = self.reply.keeps_alive && self.body.is_over();
+    fn finish(&mut self, io: &mut Io, answer: Answer) {
+        let answer = answer.dated(io.unix_s());
+        let goes_on = self.reply.keeps_alive && self.body.is_over() && !answer.closes;
         io.out.send(&answer.encode(&self.reply.cors, !goes_on, self.reply.is_head));
         if !goes_on {
-            return io.out.close(answer.refusal.clone().map_or(Ok(()), Err));
+            return io.out.close(answer.refusal.map_or(Ok(()), Err));
         }
         if let (Some(refusal), false) = (&answer.refusal, answer.is_heard_of) {
             io.out.log(LogLevel::Warn, refused(refusal));

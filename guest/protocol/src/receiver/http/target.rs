@@ -83,6 +83,11 @@ impl Target {
         matches!(self, Self::Path { segments, .. } if segments.is_empty())
     }
 
+    /// Whether it ends in a `/`, so that what is relative to it lies below it.
+    pub(super) fn is_directory(&self) -> bool {
+        matches!(self, Self::Path { is_directory: true, .. })
+    }
+
     /// What it is among the URLs of uploads. `None`: not one of them.
     pub(super) fn upload(&self) -> Option<UploadTarget> {
         let Self::Path { segments, is_directory, .. } = self else { return None };
@@ -94,19 +99,6 @@ impl Target {
             [first, ..] if first == UPLOADS => Some(UploadTarget::Unknown),
             _ => None,
         }
-    }
-}
-
-/// The key in the URL of an upload, which is absolute or a path: a client sends back what it was told, or what a
-/// proxy made of that. `None`: it is not the URL of an upload.
-pub(in crate::receiver::http) fn key_of_url(url: &str) -> Option<Vec<u8>> {
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.get(rest.find('/')?..)?,
-        None => url,
-    };
-    match Target::parse(path).ok()?.upload()? {
-        UploadTarget::Key(key) => Some(key),
-        UploadTarget::Collection | UploadTarget::Unknown => None,
     }
 }
 

@@ -35,9 +35,11 @@ pub(super) fn begin(request: &Request, io: &mut Io) -> Result<Option<Box<dyn Exc
             // Anywhere else there are no uploads of tus: what would be made of it is a file without content.
             tus::begin(request, &target.unwrap_or(UploadTarget::Unknown), io)
         }
-        None | Some(UploadTarget::Collection) if resumable::begins(request) => {
+        None | Some(UploadTarget::Collection) if resumable::begins(request)? => {
             let name = match (target, request.method) {
-                (Some(_), _) => disposed_name(request)?,
+                (Some(_), _) => {
+                    disposed_name(request)?.or_else(|| tus::offered_name(&request.fields))
+                }
                 (None, Method::Put) => target_name(request)?,
                 (None, _) => posted_name(request)?,
             };

@@ -1,7 +1,7 @@
 //! Uploads that can be resumed, as they lie in an inbox.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 

@@ -264,7 +264,7 @@ impl Partial {
             match &mut state.commit {
                 // The last one says what becomes of the file, and all wait for the same.
                 Some(first) => {
-                    (first.modified_ns, first.executable) = (commit.modified_ns, commit.executable);
+                    first.join(commit);
                     state.pending.clone()
                 }
                 none => {

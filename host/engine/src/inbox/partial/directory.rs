@@ -3,6 +3,7 @@
 mod files;
 mod journal;
 mod load;
+mod publishing;
 mod removed;
 
 use std::os::fd::OwnedFd;
@@ -13,7 +14,7 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept};
 use sandport_protocol::upload::{Done, Held};
-use sandport_protocol::{Digest, Refusal};
+use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use files::{Data, ToSync, remove_files, remove_journal};
 use journal::Journal;
@@ -25,10 +26,10 @@ use crate::Identity;
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::partial_files::{DATA_SUFFIX, data_name, journal_name};
-use crate::inbox::publish::{FileWork, Job, Work, is_large, sync_ahead};
-use crate::inbox::receipts;
+use crate::inbox::publish::{Job, Work};
+use crate::inbox::reading::Reading;
 use crate::inbox::space::{Claim, FLOOR_STEP_BYTES, Room};
-use crate::inbox::stage::{PublishEnd, StagedFile};
+use crate::inbox::ticket::Ticket;
 use crate::inbox::usage::{Reservation, Usage};
 
 /// `.sandport/partials` of an inbox.
@@ -222,46 +223,13 @@ impl Files {
         }
     }
 
-    /// Makes the file ready to be published.
-    fn file_work(
-        &self,
-        facts: &Facts,
-        (size, digest): (u64, Digest),
-        (modified_ns, executable): (Option<i64>, bool),
-        reservation: Option<Reservation>,
-        claim: Option<Arc<dyn Room>>,
-        end: Box<dyn PublishEnd>,
-    ) -> Result<FileWork, Refusal> {
-        let core = &self.core;
-        let failed = |errno| core.refusal("finish a file", errno);
-        // An empty stream had no first byte to be made with.
+    /// Finds out what is to be known of the file before it is published.
+    fn read_again(&self, reading: &Reading, size: u64, ticket: &Ticket) -> Result<(), Refusal> {
         let data = self.open_data()?;
-        // A server that was killed may have written more of a stream than it kept.
-        if size_of(&data).map_err(failed)? != size {
-            core.disk.cut(&data, size).map_err(failed)?;
-        }
-        let (was_closed, failures_before) = {
-            let data = self.data();
-            (data.was_closed(), data.failures_before())
-        };
-        let (data, name) = ((!was_closed).then_some(data), data_name(self.id));
-        let mut staged = StagedFile::of_partial(core, name, data, failures_before, end);
-        let executable = executable && core.options.allow_executable;
-        let stat = staged.finish(modified_ns, executable).map_err(failed)?;
-        let record = receipts::describe(*digest.as_bytes(), &stat);
-        let reservation = match reservation {
-            // It was given to an earlier commit, which failed.
-            None => core.reserve(&facts.identity, Some(size))?,
-            reservation => reservation,
-        };
-        let (identity, name) = (facts.identity.clone(), facts.name.clone());
-        let mut file = FileWork::new(identity, name, staged, record, reservation);
-        // The connection that brought the last of it gives it up now.
-        file.claim = claim;
-        if is_large(core, &file) {
-            sync_ahead(core, &mut file)?;
-        }
-        Ok(file)
+        let (digests, bill) = reading.read(&self.core, &data, size);
+        ticket.owes(bill);
+        ticket.tell(digests?);
+        Ok(())
     }
 }
 
@@ -347,6 +315,15 @@ impl Blob for Files {
     fn publish(&self, facts: &Facts, publication: Publication) {
         let Publication { size, digest, commit, reservation, claim, end } = publication;
         let attributes = (commit.modified_ns, commit.executable);
+        if let Some(reading) = &commit.reading
+            && let Err(refusal) = self.read_again(reading, size, &commit.ticket)
+        {
+            if refusal.code == RefusalCode::DigestMismatch {
+                // Before anybody hears of it: who comes then begins anew.
+                end.mismatched(&refusal);
+            }
+            return commit.refuse(refusal);
+        }
         if self.core.options.durability.syncs_commits()
             && let Err(errno) = self.tell_sync(facts)
         {

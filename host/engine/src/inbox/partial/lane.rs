@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use sandport_protocol::upload::{BodyId, Grant};
-use sandport_protocol::{Algorithm, Digest, Refusal, RefusalCode};
+use sandport_protocol::{ContentDigest, Refusal, RefusalCode};
 
 use super::cell::Partial;
 use super::signals::Signals;
 use crate::inbox::space::Room;
+use crate::inbox::sums::Hasher;
 
 /// A body: bytes of one extent, in ascending order. It hashes and writes with nothing locked, by a grant for each
 /// piece of a chunk group.
@@ -23,28 +24,7 @@ pub(in crate::inbox) struct Lane {
     /// It has found no room in the quota, and what is stored is being counted.
     waits_for_count: bool,
     /// The hash of what it has brought, where that is to be checked.
-    check: Option<CheckHasher>,
-}
-
-/// The hash of what a body brings. Apart from it: most have none, and it is large.
-pub(super) struct CheckHasher(Box<blake3::Hasher>);
-
-impl CheckHasher {
-    /// # Errors
-    /// `other`: nothing here computes that.
-    pub(super) fn new(algorithm: Algorithm) -> Result<Self, Refusal> {
-        match algorithm {
-            Algorithm::Blake3 => Ok(Self(Box::default())),
-            _ => {
-                let words = "the inbox does not check bodies by that algorithm";
-                Err(Refusal::new(RefusalCode::Other, words))
-            }
-        }
-    }
-
-    fn digest(&self) -> Digest {
-        Digest::Blake3(*self.0.finalize().as_bytes())
-    }
+    check: Option<Box<Hasher>>,
 }
 
 /// A grant that is given back whatever happens.
@@ -60,9 +40,11 @@ impl Lane {
         position: u64,
         signals: Arc<Signals>,
         claim: Arc<dyn Room>,
-        check: Option<CheckHasher>,
+        check: Option<Hasher>,
     ) -> Self {
         let (reserved, waits_for_count) = (0, false);
+        // Apart: most have none, and it is large.
+        let check = check.map(Box::new);
         Self { partial, body, signals, claim, position, reserved, waits_for_count, check }
     }
 
@@ -70,10 +52,18 @@ impl Lane {
     ///
     /// # Errors
     /// As of [`Body::finish`](crate::inbox::Body::finish).
-    pub(in crate::inbox) fn finish(self, expected: Option<Digest>) -> Result<(), Refusal> {
+    pub(in crate::inbox) fn finish(
+        mut self,
+        expected: Option<ContentDigest>,
+    ) -> Result<(), Refusal> {
+        let check = self.check.take();
         let fault = || self.signals.fault().cloned();
-        match (&self.check, expected) {
+        match (check, expected) {
             (None, None) => fault().map_or(Ok(()), Err),
+            (Some(check), Some(expected)) if check.algorithm() != expected.algorithm => {
+                let words = "the digest is of another algorithm than the body was begun with";
+                Err(Refusal::new(RefusalCode::UnsupportedVersion, words))
+            }
             (Some(check), Some(expected)) => {
                 let found = check.digest();
                 let ended = self
@@ -162,7 +152,7 @@ impl Lane {
             match self.bring(&mut lent, now) {
                 Ok(()) => {
                     lent.wrote();
-                    if let Some(CheckHasher(hasher)) = &mut self.check {
+                    if let Some(hasher) = &mut self.check {
                         hasher.update(now);
                     }
                 }

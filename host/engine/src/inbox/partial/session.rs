@@ -9,11 +9,12 @@ use sandport_protocol::{Algorithm, Digest, Extent, RESUME_KEY_BYTES, Refusal, Re
 use super::asked::Asked;
 use super::cell::{Offered, Partial};
 use super::commit::{Commit, Submit};
-use super::lane::{CheckHasher, Lane};
+use super::lane::Lane;
 use super::signals::Signals;
 use crate::inbox::finishing::Finishing;
-use crate::inbox::publish::{Job, Work};
+use crate::inbox::reading::Reading;
 use crate::inbox::space::Room;
+use crate::inbox::sums::Hasher;
 use crate::inbox::ticket::{Pending, Ticket};
 
 /// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
@@ -127,7 +128,7 @@ impl Session {
         if let Some(fault) = self.signals.fault() {
             return Err(fault.clone());
         }
-        let hasher = CheckHasher::new(algorithm)?;
+        let hasher = Hasher::new(algorithm)?;
         let begun = self.partial.act(|state, _| state.upload.body_checked(self.id, extent));
         self.lane(begun, extent.offset, Some(hasher))
     }
@@ -136,7 +137,7 @@ impl Session {
         &self,
         begun: Result<BodyId, Refusal>,
         position: u64,
-        check: Option<CheckHasher>,
+        check: Option<Hasher>,
     ) -> Result<Lane, Refusal> {
         let body = begun.map_err(|refusal| self.signals.fault().cloned().unwrap_or(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
@@ -192,7 +193,8 @@ impl Session {
         self.signals.fault().cloned().unwrap_or_else(taken)
     }
 
-    /// It is through. `submit`: where a refusal waits for its turn.
+    /// It is through. `submit`: where a refusal waits for its turn. `reading`: what is to be found out of the file
+    /// before it is published.
     ///
     /// # Errors
     /// It has lost the upload, or met a fault.
@@ -201,6 +203,7 @@ impl Session {
         submit: Submit,
         size: u64,
         digest: Option<Digest>,
+        reading: Option<Reading>,
     ) -> Result<Pending, Refusal> {
         if let Some(fault) = self.signals.fault() {
             return Err(fault.clone());
@@ -208,7 +211,7 @@ impl Session {
         self.has_ended.store(true, Ordering::Relaxed);
         let (ticket, pending) = Ticket::new();
         let (modified_ns, executable) = (self.modified_ns, self.executable);
-        let commit = Commit { ticket, submit, modified_ns, executable };
+        let commit = Commit { ticket, submit, modified_ns, executable, reading };
         let digests = [digest, self.offered].into_iter().flatten();
         self.partial.commit(self.id, size, digests, commit, pending).ok_or_else(|| self.lost())
     }

@@ -121,6 +121,12 @@ impl PublishEnd for Publishing {
         }
     }
 
+    fn mismatched(mut self: Box<Self>, refusal: &Refusal) {
+        if let Some(answer) = self.0.take() {
+            answer.is(Done::Mismatched(refusal.clone()));
+        }
+    }
+
     fn lost(mut self: Box<Self>, fault: &Refusal) {
         if let Some(answer) = self.0.take() {
             answer.is(Done::Lost(fault.clone()));

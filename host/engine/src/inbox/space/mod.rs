@@ -6,6 +6,7 @@
 //! it holds. An upload that was refused for want of space keeps what came of it until somebody needs the
 //! room ([`Core::refused_for_space`]).
 
+mod freeing;
 mod ledger;
 mod room;
 
@@ -19,9 +20,9 @@ use sandport_protocol::{Refusal, RefusalCode};
 
 use super::Core;
 use super::partial_files::data_name;
+use freeing::Freeing;
 use ledger::{Ledger, Obstacle, STEP_BYTES, Shortage, fits};
 pub(super) use room::BeingFreed;
-use room::Freeing;
 
 /// From which announced size on it is compared with the free space at once, and claimed. Bytes. Under it the
 /// question costs more than finding out, where no floor is to be kept and nobody claims anything.

@@ -4,129 +4,16 @@
 //! That is done by threads that may wait for the disk. What is being freed counts as free meanwhile, so nobody waits for
 //! it but whoever finds the disk full.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use rustix::io::Errno;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::freeing::WAIT_MAX;
 use super::ledger::fits;
 use super::{BESIDE_BYTES, Core, Refused, is_small};
 
-/// How long a write or an offer waits at most for room that is being made. A file system frees gigabytes in that time;
-/// where it does not, the sender is refused for now.
-const WAIT_MAX: Duration = Duration::from_secs(2);
-
 /// How often a write is tried that finds the disk full each time room was made: others may be faster.
 const TRIES_MAX: u32 = 4;
-
-/// How many writes wait at a time. Each takes a thread from those who serve connections, in whose place another is
-/// started.
-const WAITING_MAX: usize = 16;
-
-/// Room that is being made.
-#[derive(Default)]
-pub(super) struct Freeing {
-    state: Mutex<State>,
-    changed: Condvar,
-    waiting: AtomicUsize,
-}
-
-#[derive(Default)]
-struct State {
-    /// What it comes to.
-    bytes: u64,
-    /// How many are at it.
-    running: usize,
-    /// How often that has ended.
-    ended: u64,
-}
-
-impl Freeing {
-    pub(super) fn bytes(&self) -> u64 {
-        self.state().bytes
-    }
-
-    fn is_running(&self) -> bool {
-        self.state().running > 0
-    }
-
-    fn ended(&self) -> u64 {
-        self.state().ended
-    }
-
-    fn begin(&self, bytes: u64) {
-        let mut state = self.state();
-        state.bytes = state.bytes.saturating_add(bytes);
-        state.running += 1;
-    }
-
-    fn end(&self, bytes: u64) {
-        let mut state = self.state();
-        state.bytes = state.bytes.saturating_sub(bytes);
-        state.running -= 1;
-        state.ended += 1;
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Waits until more has ended than `seen`, if anything is under way; whether it has.
-    fn wait(&self, seen: u64) -> bool {
-        let deadline = Instant::now() + WAIT_MAX;
-        let mut state = self.state();
-        while state.ended == seen && state.running > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = match self.changed.wait_timeout(state, left) {
-                Ok((state, _)) => state,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
-        }
-        state.ended != seen
-    }
-
-    /// The same without keeping connections waiting that live on the same thread: another takes its place. `false` also
-    /// where there is none, or too many wait already.
-    fn wait_aside(&self, seen: u64) -> bool {
-        if !self.is_running() {
-            return self.ended() != seen;
-        }
-        let waiting = Waiting::of(&self.waiting);
-        if waiting.others >= WAITING_MAX {
-            return false;
-        }
-        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-            Err(_) => self.wait(seen),
-            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| self.wait(seen)),
-            Ok(_) => self.ended() != seen,
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One that waits, until this is dropped.
-struct Waiting<'a> {
-    count: &'a AtomicUsize,
-    others: usize,
-}
-
-impl<'a> Waiting<'a> {
-    fn of(count: &'a AtomicUsize) -> Self {
-        Self { count, others: count.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// So much is being freed, and counts as free, until this is dropped.
 pub(in crate::inbox) struct BeingFreed {
@@ -148,14 +35,14 @@ impl Drop for BeingFreed {
 }
 
 /// Uploads that are being removed, for the room that they take.
-struct Room {
+struct Clearing {
     freed: BeingFreed,
     refused: Vec<Refused>,
     /// How much is wanted.
     wanted: u64,
 }
 
-impl Room {
+impl Clearing {
     fn make(self) {
         let core = &self.freed.core;
         let Some(partials) = core.partials() else { return };
@@ -184,8 +71,8 @@ impl Core {
             return false;
         }
         let freed = refused.iter().fold(0_u64, |sum, refused| sum.saturating_add(refused.bytes));
-        let room = Room { freed: BeingFreed::new(self, freed), refused, wanted: bytes };
-        self.remove_later(move || room.make());
+        let clearing = Clearing { freed: BeingFreed::new(self, freed), refused, wanted: bytes };
+        self.remove_later(move || clearing.make());
         true
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::inbox::{folder_receipt, folder_without_name, too_large};
+use sandport_protocol::inbox::{Claims, folder_receipt, folder_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
 use super::ending::receipt;
@@ -29,25 +29,35 @@ impl StorageInbox {
         Self { storage, size_max }
     }
 
-    /// As [`Inbox::open_as`](crate::inbox::Inbox::open_as).
+    /// As [`Inbox::open_with`](crate::inbox::Inbox::open_with), but that there are no keys. `claims`: what is to be
+    /// found out of the file besides BLAKE3.
     pub(in crate::inbox) fn open_as(
         self: &Arc<Self>,
         sender: &Identity,
         offer: &Offer,
+        claims: &Claims,
     ) -> Result<Answer, Refusal> {
         match offer.kind {
-            EntryKind::File => self.open_file(sender, offer),
+            EntryKind::File => self.open_file(sender, offer, claims),
             EntryKind::Directory => self.open_folder(sender, offer),
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
 
-    fn open_file(self: &Arc<Self>, sender: &Identity, offer: &Offer) -> Result<Answer, Refusal> {
+    fn open_file(
+        self: &Arc<Self>,
+        sender: &Identity,
+        offer: &Offer,
+        claims: &Claims,
+    ) -> Result<Answer, Refusal> {
         let name = match &offer.name {
             Some(name) => EntryName::parse(name)?,
             None => unnamed::made_up_name().ok_or(RefusalCode::Io)?,
         };
-        if let Some(Found { name, file }) = self.already_here(sender, &name, offer) {
+        // A storage cannot be asked for more of a file than its BLAKE3.
+        if claims.is_empty()
+            && let Some(Found { name, file }) = self.already_here(sender, &name, offer)
+        {
             return Ok(match offer.digest {
                 Some(_) => Answer::Stored(receipt(&name, file)),
                 None => Answer::DigestFirst,

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use sandport_protocol::{
-    Digest, EntryKind, EntryName, Extent, Offer, Receipt, Refusal, RefusalCode,
+    Algorithm, Digest, EntryKind, EntryName, Extent, Offer, Receipt, Refusal, RefusalCode,
 };
 use tokio::sync::Semaphore;
 
@@ -12,7 +12,9 @@ use super::{
     Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage, StorageInbox,
 };
 use crate::Identity;
-use crate::inbox::{Pending, Upload, Verdict};
+use crate::inbox::destination::verdict;
+use crate::inbox::sums::Hasher;
+use crate::inbox::{Pending, Upload, Verdict, Wishes};
 use crate::patience::within;
 
 /// Notes all that it is told.
@@ -119,7 +121,12 @@ fn owner() -> Identity {
 
 impl StorageInbox {
     fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_as(&owner(), offer).map(Verdict::from)
+        self.open_with(offer, &Wishes::default())
+    }
+
+    fn open_with(self: &Arc<Self>, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
+        let claims = wishes.claims();
+        verdict(self.open_as(&owner(), offer, &claims)?, claims)
     }
 }
 
@@ -313,4 +320,37 @@ async fn powers_are_used_where_there_are_any() {
     assert_eq!(stranger, None);
     accepted(&inbox, &other).discard();
     accepted(&inbox, &offer("known")).discard();
+}
+
+#[tokio::test]
+async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
+    let digest = |content: &[u8]| {
+        let mut hasher = Hasher::new(Algorithm::Sha256).unwrap();
+        hasher.update(content);
+        hasher.digest()
+    };
+    let notebook = Notebook::new();
+    let open = |wishes: &Wishes| match notebook.inbox().open_with(&offer("file"), wishes) {
+        Ok(Verdict::Accepted(upload)) => upload,
+        other => panic!("{other:?}"),
+    };
+    let wanting = Wishes { want: vec![Algorithm::Sha256], ..Wishes::default() };
+    let upload = open(&wanting);
+    write(&upload, b"hello");
+    let pending = upload.commit_with(5, None, &[digest(b"hello")]);
+    outcome(pending.clone()).await.unwrap();
+    assert_eq!(pending.digests(), [digest(b"hello")]);
+
+    let claiming = Wishes { digests: vec![digest(b"hello")], ..Wishes::default() };
+    let upload = open(&claiming);
+    write(&upload, b"jello");
+    assert_code(outcome(upload.commit(5, None)).await, RefusalCode::DigestMismatch);
+
+    // What went into a storage cannot be read from it.
+    let upload = open(&Wishes::default());
+    write(&upload, b"hello");
+    let late = upload.commit_with(5, None, &[digest(b"hello")]);
+    assert_code(outcome(late).await, RefusalCode::UnsupportedVersion);
+    let published = notebook.notes().iter().filter(|note| note.starts_with("publish")).count();
+    assert_eq!(published, 1);
 }

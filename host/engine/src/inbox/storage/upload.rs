@@ -70,6 +70,12 @@ impl StorageUpload {
         let complete = self.0.finish(size, digest);
         end(complete)
     }
+
+    /// Discards it, and says why.
+    pub(in crate::inbox) fn refuse(self, refusal: Refusal) -> Pending {
+        drop(self);
+        end(Err(refusal))
+    }
 }
 
 impl Drop for StorageUpload {

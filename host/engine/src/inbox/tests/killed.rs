@@ -1,6 +1,11 @@
 //! Servers that are killed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::resume::{GROUP, content, offer_of, options, wait_durable};
 use super::*;
+use crate::inbox::disk::Step;
 
 /// What a server that is killed now leaves behind, opened by another one.
 pub(super) fn killed(bench: &Bench) -> Bench {
@@ -31,5 +36,31 @@ fn copy(from: &Path, to: &Path) {
         } else {
             fs::copy(entry.path(), to).unwrap();
         }
+    }
+}
+
+#[test]
+fn what_an_earlier_server_wrote_of_uploads_is_made_durable_before_it_is_believed() {
+    let content = content(3 * GROUP);
+    for (durability, is_begun) in
+        [(Durability::Full, true), (Durability::Full, false), (Durability::None, true)]
+    {
+        let options = InboxOptions { durability, ..options(GROUP as u64) };
+        let mut bench = Bench::in_memory(options.clone());
+        if is_begun {
+            let upload = accept(bench.inbox(), &offer_of(&content));
+            upload.body(ALL).unwrap().write(&content[..2 * GROUP]);
+            wait_durable(&upload, 2 * GROUP);
+        }
+        drop(bench.inbox.take());
+        let (disk, is_synced) = (Disk::default(), Arc::<AtomicBool>::default());
+        let noted = Arc::clone(&is_synced);
+        disk.watch(Box::new(move |step| {
+            noted.fetch_or(step == Step::SyncAll, Ordering::Relaxed);
+            Ok(())
+        }));
+        drop(Inbox::create_on(disk, &bench.dir(), options).unwrap());
+        let expected = durability == Durability::Full && is_begun;
+        assert_eq!(is_synced.load(Ordering::Relaxed), expected, "{durability:?} {is_begun}");
     }
 }

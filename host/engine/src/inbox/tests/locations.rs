@@ -199,7 +199,7 @@ fn capabilities_of_the_server_count_where_it_asks_what_it_may_write() {
     namespace::run_inside(namespace::CAPABLE_USER, setup, |top| {
         let inbox = create(&top.join("inbox")).unwrap();
         // So long that it is asked before the bytes come.
-        let content = vec![7; PATH_CHECK_BYTES_MIN as usize];
+        let content = vec![7; admission::PATH_CHECK_BYTES_MIN as usize];
         send(&inbox, "closed/a", &content).unwrap();
         assert!(inbox.loss().is_none());
     });

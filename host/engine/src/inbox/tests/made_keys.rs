@@ -69,6 +69,18 @@ fn an_empty_upload_of_any_size_is_found_again_after_a_kill() {
     }
 }
 
+/// Whoever creates an upload has no digest to tell, and gets its key all the same.
+#[test]
+fn a_file_that_is_here_already_is_taken_again_and_has_no_second_copy() {
+    let bench = bench();
+    let content = content(5_000);
+    commit(bench.inbox(), &offer("file", &content), &content).unwrap();
+    let upload = open_new(&bench, Some(5_000)).unwrap();
+    bring(&upload, &content);
+    assert_eq!(finish(upload, &content).name, "file");
+    assert_eq!(bench.published(), [("file".to_owned(), content)]);
+}
+
 #[test]
 fn a_few_bytes_are_kept_too() {
     let mut bench = bench();

@@ -44,6 +44,7 @@ mod simulation;
 mod space;
 mod stored;
 mod suite;
+mod sums;
 mod superseded;
 mod threads;
 mod unsynced;

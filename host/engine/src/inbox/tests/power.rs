@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sandport_protocol::inbox::Record;
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Resume, ResumeMode};
 

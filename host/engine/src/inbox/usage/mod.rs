@@ -114,21 +114,6 @@ impl Usage {
         Some(Arc::new(usage))
     }
 
-    /// Reserves room for a file of `bytes` that `sender` sends.
-    ///
-    /// # Errors
-    ///
-    /// `quota-exceeded`; `insufficient-space`, while what is stored is being counted.
-    pub(super) fn reserve(
-        self: &Arc<Self>,
-        sender: &Identity,
-        bytes: u64,
-    ) -> Result<Reservation, Refusal> {
-        let (owner, amount) = (self.owner_of(sender), Amount::file(bytes));
-        self.add(owner.as_ref(), amount)?;
-        Ok(Reservation::new(self, owner, amount))
-    }
-
     /// Does what reserves, and once more where the first answer was that what is stored is being counted.
     ///
     /// # Errors
@@ -172,25 +157,6 @@ impl Usage {
         }
     }
 
-    /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
-    ///
-    /// # Errors
-    ///
-    /// `quota-exceeded`; then it waits on.
-    pub(super) fn reserve_waiting(
-        self: &Arc<Self>,
-        sender: &Identity,
-        name: &str,
-        bytes: u64,
-    ) -> Result<Reservation, Refusal> {
-        let waited = self.account().stop_waiting(name);
-        let reserved = self.reserve(sender, bytes);
-        if let (Err(_), Some(waited)) = (&reserved, waited) {
-            self.account().wait(name.to_owned(), waited);
-        }
-        reserved
-    }
-
     /// An upload of `sender` is left to wait in the data file `name`, of `bytes`, until it is taken up again.
     pub(super) fn waits(&self, sender: &Identity, name: String, bytes: u64) {
         let owner = self.owner_of(sender);
@@ -200,18 +166,6 @@ impl Usage {
     /// What waited in the data file `name` was removed.
     pub(super) fn removed_waiting(&self, name: &str) {
         self.account().stop_waiting(name);
-    }
-
-    /// Reserves room for folders that are about to be made. Each is counted when it is there
-    /// ([`Making::made`]), and then the reservation is given up.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Self::reserve`].
-    pub(super) fn reserve_folders(self: &Arc<Self>, count: u64) -> Result<Reservation, Refusal> {
-        let amount = Amount { bytes: 0, files: count };
-        self.add(None, amount)?;
-        Ok(Reservation::new(self, None, amount))
     }
 
     /// Folders are about to be made. Which, is said by [`Making::made`].

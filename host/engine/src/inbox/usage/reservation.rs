@@ -18,8 +18,59 @@ pub(in crate::inbox) struct Reservation {
     returns_to: Option<Box<dyn FnOnce(Self) + Send + Sync>>,
 }
 
+impl Usage {
+    /// Reserves room for a file of `bytes` that `sender` sends.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`; `insufficient-space`, while what is stored is being counted.
+    pub(in crate::inbox) fn reserve(
+        self: &Arc<Self>,
+        sender: &Identity,
+        bytes: u64,
+    ) -> Result<Reservation, Refusal> {
+        let (owner, amount) = (self.owner_of(sender), Amount::file(bytes));
+        self.add(owner.as_ref(), amount)?;
+        Ok(Reservation::new(self, owner, amount))
+    }
+
+    /// Takes up an upload that waited in the data file `name`, and reserves room for all of its `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `quota-exceeded`; then it waits on.
+    pub(in crate::inbox) fn reserve_waiting(
+        self: &Arc<Self>,
+        sender: &Identity,
+        name: &str,
+        bytes: u64,
+    ) -> Result<Reservation, Refusal> {
+        let waited = self.account().stop_waiting(name);
+        let reserved = self.reserve(sender, bytes);
+        if let (Err(_), Some(waited)) = (&reserved, waited) {
+            self.account().wait(name.to_owned(), waited);
+        }
+        reserved
+    }
+
+    /// Reserves room for folders that are about to be made. Each is counted when it is there
+    /// ([`Making::made`](super::Making::made)), and then the reservation is given up.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::reserve`].
+    pub(in crate::inbox) fn reserve_folders(
+        self: &Arc<Self>,
+        count: u64,
+    ) -> Result<Reservation, Refusal> {
+        let amount = Amount { bytes: 0, files: count };
+        self.add(None, amount)?;
+        Ok(Reservation::new(self, None, amount))
+    }
+}
+
 impl Reservation {
-    pub(super) fn new(usage: &Arc<Usage>, owner: Option<Identity>, amount: Amount) -> Self {
+    fn new(usage: &Arc<Usage>, owner: Option<Identity>, amount: Amount) -> Self {
         Self { usage: Arc::clone(usage), owner, amount, returns_to: None }
     }
 

@@ -18,6 +18,10 @@ struct Guest {
 
 type Make = fn(&SandboxLimits, Arc<Stopwatch<FakeClock>>, Arc<AtomicU64>) -> Budget<FakeClock>;
 
+/// For which nobody else works so far.
+const WITH_A_HOST: Make =
+    |limits, stopwatch, arrived| Budget::new(limits, stopwatch, arrived, Meter::default());
+
 fn limits() -> SandboxLimits {
     SandboxLimits {
         compute_burst: Duration::from_millis(100),
@@ -30,7 +34,7 @@ fn limits() -> SandboxLimits {
 
 impl Guest {
     fn new() -> Self {
-        Self::with(Budget::new, limits())
+        Self::with(WITH_A_HOST, limits())
     }
 
     fn with(make: Make, limits: SandboxLimits) -> Self {
@@ -177,7 +181,7 @@ fn waiting_in_a_host_call_is_free() {
 
 #[test]
 fn honest_small_files_pay_for_themselves() {
-    let mut guest = Guest::with(Budget::new, SandboxLimits::default());
+    let mut guest = Guest::with(WITH_A_HOST, SandboxLimits::default());
     // A million files of a hundred bytes with their headers. A busy machine of two cores takes 12 µs of the
     // guest and 70 µs of the host for each; this one takes three times as much.
     for _ in 0..1_000_000 {
@@ -197,6 +201,15 @@ fn memory_that_a_host_call_asks_for_is_the_guests_time() {
     };
     (0..100).for_each(|_| asked().unwrap());
     expect_guest((0..10).try_for_each(|_| asked()));
+}
+
+#[test]
+fn what_other_threads_do_for_the_guest_is_the_hosts_time() {
+    let mut guest = Guest::new();
+    guest.budget.elsewhere.add(Duration::from_millis(50));
+    guest.budget.handle_hook(CallHook::CallingHost).unwrap();
+    guest.budget.elsewhere.add(Duration::from_millis(11));
+    expect_host(guest.budget.handle_hook(CallHook::ReturningFromHost));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::later::Later;
 use crate::sandbox::bindings::sandport::upload::gate::{
     Credential, Host, HostAuthenticating, Limits,
 };
-use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Identity, Refusal, Timestamp};
+use crate::sandbox::bindings::sandport::upload::types::{Identity, Refusal, Timestamp};
 use crate::sandbox::convert;
 use crate::sandbox::state::State;
 
@@ -35,7 +35,10 @@ impl Host for State {
             bytes_ahead_max: limits.bytes_ahead_max,
             append_max: limits.append_max,
             expires_s: self.connection.context.inbox.expires_after().map(|after| after.as_secs()),
-            algorithms: vec![Algorithm::Blake3],
+            algorithms: protocol::Algorithm::ALL
+                .into_iter()
+                .filter_map(convert::to_algorithm)
+                .collect(),
         })
     }
 
@@ -57,18 +60,34 @@ impl Host for State {
         Ok(timestamp(SystemTime::now()))
     }
 
+    fn forwarded(&mut self, address: String) -> wasmtime::Result<Result<(), Refusal>> {
+        let sender = &self.connection.sender;
+        let asked = &mut self.asked;
+        if sender.is_trusted_proxy() && (asked.forwarded || asked.credential || asked.inbox) {
+            let words = "an address comes once, and before a credential and the first offer";
+            let refusal = protocol::Refusal::new(RefusalCode::InvalidState, words);
+            return Ok(Err(convert::to_refusal(refusal)));
+        }
+        if let Err(refusal) = sender.forward(&address) {
+            return Ok(Err(convert::to_refusal(refusal)));
+        }
+        asked.forwarded = true;
+        self.console.set_peer(sender.peer());
+        Ok(Ok(()))
+    }
+
     /// This host knows no identities, so no credential holds.
     fn authenticate(
         &mut self,
         _credential: Credential,
     ) -> wasmtime::Result<Resource<AuthenticatingHandle>> {
-        let refusal = if self.asked.gate || self.asked.inbox {
+        let refusal = if self.asked.credential || self.asked.inbox {
             let words = "a credential comes once, and before the first offer";
             protocol::Refusal::new(RefusalCode::InvalidState, words)
         } else {
             RefusalCode::NotPermitted.into()
         };
-        self.asked.gate = true;
+        self.asked.credential = true;
         let answer = Later::here(Err(convert::to_refusal(refusal)));
         Ok(self.table.push(AuthenticatingHandle(answer))?)
     }

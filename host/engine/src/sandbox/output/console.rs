@@ -12,11 +12,11 @@ use crate::text::sanitise;
 
 /// Where a guest's words go.
 pub(in crate::sandbox) struct Console {
-    peer: Peer,
     state: Mutex<State>,
 }
 
 struct State {
+    peer: Peer,
     stdout: Line,
     stderr: Line,
     rate: Bucket,
@@ -26,12 +26,18 @@ struct State {
 impl Console {
     pub(in crate::sandbox) fn new(peer: Peer) -> Self {
         let state = State {
+            peer,
             stdout: Line::default(),
             stderr: Line::default(),
             rate: Bucket::new(LOG_RATE),
             last_words: LastWords::default(),
         };
-        Self { peer, state: Mutex::new(state) }
+        Self { state: Mutex::new(state) }
+    }
+
+    /// The lines to come are about this peer.
+    pub(in crate::sandbox) fn set_peer(&self, peer: Peer) {
+        self.lock().peer = peer;
     }
 
     /// Writes a line into the log, unless too many were written before.
@@ -46,8 +52,12 @@ impl Console {
         if !wanted {
             return;
         }
-        let Some(dropped) = self.lock().rate.admit(Instant::now()) else { return };
-        let (peer, line) = (&self.peer, sanitise(line, LOGGED_CHARS_MAX));
+        let (dropped, peer) = {
+            let mut state = self.lock();
+            let Some(dropped) = state.rate.admit(Instant::now()) else { return };
+            (dropped, state.peer.clone())
+        };
+        let line = sanitise(line, LOGGED_CHARS_MAX);
         match level {
             Level::ERROR => tracing::error!(target: "receiver", %peer, dropped, "{line}"),
             Level::WARN => tracing::warn!(target: "receiver", %peer, dropped, "{line}"),

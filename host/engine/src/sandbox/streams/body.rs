@@ -223,9 +223,10 @@ impl BodyStream {
 
     fn write_elsewhere(&self, mut lent: Lent, bytes: Bytes, guard: OwnedMutexGuard<()>) {
         // It comes back with `lent`, and nobody has to wait for the thread itself.
+        let elsewhere = self.0.connection.elsewhere.clone();
         drop(self.0.connection.context.writers.run(move || {
             if let Some(mut body) = lent.body.take() {
-                body.write(&bytes);
+                elsewhere.measure(|| body.write(&bytes));
                 lent.body = Some(body);
             }
             drop(lent);
@@ -240,8 +241,9 @@ async fn write_in_parts(mut lent: Lent, mut bytes: Bytes, guard: OwnedMutexGuard
     let _guard = guard;
     while let Some(mut body) = lent.body.take() {
         let part = bytes.split_to(body.reserve(bytes.len()));
+        let elsewhere = lent.shared.connection.elsewhere.clone();
         let write = lent.shared.connection.context.writers.run(move || {
-            body.write(&part);
+            elsewhere.measure(|| body.write(&part));
             body
         });
         lent.body = write.await.ok();
@@ -304,8 +306,10 @@ impl OutputStream for BodyStream {
             return Ok(());
         }
         // On this thread the bytes are still in the processor's cache. But other connections live on
-        // it, so large writes leave it while the disk makes writers wait.
-        if bytes.len() < HOP_BYTES_MIN || !self.0.connection.context.disk.is_slow() {
+        // it, so large writes leave it while the disk makes writers wait, or where they are hashed by slow algorithms.
+        let takes_long = self.0.connection.context.disk.is_slow()
+            || lent.body().is_some_and(|body| body.is_slow());
+        if bytes.len() < HOP_BYTES_MIN || !takes_long {
             self.write_here(lent, &bytes);
             return Ok(());
         }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use sandport_protocol::wire::{VERSION, Welcome};
 
 use super::*;
+use crate::net::Address;
 use crate::patience::PATIENCE;
 pub(super) use crate::patience::within;
 

@@ -250,6 +250,7 @@ impl Form {
             let of_form = if is_of_form { core::mem::take(&mut answer.body) } else { Vec::new() };
             answer.body = [lines.into_bytes(), of_form].concat();
         }
+        answer.closes = self.broken.is_some();
         answer
     }
 

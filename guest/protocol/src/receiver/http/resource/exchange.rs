@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::{Append, Check, Ends, Goal, Speech, Standing, Trouble};
+use super::{Append, Check, Goal, Speech, Standing, Trouble};
 use crate::receiver::http::answer::{Answer, Interim};
 use crate::receiver::http::exchange::{Exchange, Intake};
 use crate::receiver::http::fields::Fields;
@@ -36,6 +36,8 @@ pub(in crate::receiver::http) struct Resource {
     pub(super) moved: u64,
     /// Somebody knows the URL.
     pub(super) is_told: bool,
+    /// The inbox keeps no uploads, and this one ends with its request.
+    pub(super) is_plain: bool,
     pub(super) interims: VecDeque<Interim>,
     pub(super) answer: Option<Answer>,
     /// When waiting is over.
@@ -103,6 +105,7 @@ impl Resource {
             received: 0,
             moved: 0,
             is_told: !matches!(goal, Goal::Create(..)),
+            is_plain: false,
             interims: VecDeque::new(),
             answer: None,
             until: None,
@@ -123,11 +126,10 @@ impl Resource {
 
     /// Tells how much is durable, if there is something new and it was not told just now.
     fn tell_progress(&mut self, io: &Io) {
-        let is_due = self.progress_at().is_some_and(|at| io.now >= at);
-        if is_due && let Some(interim) = self.speech.progressed(self.progress.durable) {
+        if self.progress_at().is_some_and(|at| io.now >= at) {
             self.progress.told = self.progress.durable;
             self.progress.told_at = Some(io.now);
-            self.interims.push_back(interim);
+            self.interims.extend(self.speech.progressed(self.progress.durable));
         }
     }
 
@@ -326,10 +328,9 @@ impl Exchange for Resource {
         }
     }
 
-    fn handle_cut(&mut self, io: &mut Io, _why: &Refusal) {
+    fn handle_cut(&mut self, io: &mut Io, why: &Refusal) {
         if matches!(self.stage, Stage::Body { .. }) {
-            self.let_go(io);
-            self.stage = Stage::Done;
+            self.give_up(io, Trouble::Refused(why.clone()));
         }
     }
 }
@@ -348,14 +349,5 @@ impl Append {
     /// Where its content is to go.
     pub(super) fn extent(&self) -> Extent {
         Extent { offset: self.offset, length: self.content }
-    }
-
-    /// Whether an upload of this size is complete with `end` bytes.
-    pub(super) fn completes(&self, size: Option<u64>, end: u64) -> bool {
-        match self.ends {
-            Ends::AtSize => size == Some(end),
-            Ends::Here => true,
-            Ends::Later => false,
-        }
     }
 }

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use super::answer::{Answer, Interim};
 use super::fields::Fields;
 use crate::receiver::{Committed, Status};
-use crate::{Algorithm, ContentDigest, Receipt, Refusal, RefusalCode};
+use crate::{Algorithm, ContentDigest, Digest, Receipt, Refusal, RefusalCode};
 
 mod exchange;
 mod notes;
@@ -62,6 +62,31 @@ pub(super) struct Append {
     pub(super) digests: Vec<ContentDigest>,
     /// Digests of the whole file that the answer shall have.
     pub(super) want: Vec<Algorithm>,
+}
+
+impl Append {
+    /// Whether an upload of this size is complete with `end` bytes.
+    fn completes(&self, size: Option<u64>, end: u64) -> bool {
+        match self.ends {
+            Ends::AtSize => size == Some(end),
+            Ends::Here => true,
+            Ends::Later => false,
+        }
+    }
+
+    /// The digests that the inbox checks and those that it is to compute, as far as it wants to know them before the
+    /// content. It computes BLAKE3 of everything; and by that of an offer it would look for a file that is here already.
+    fn for_offer(&self) -> (Vec<ContentDigest>, Vec<Algorithm>) {
+        let digests = self.digests.iter().filter(|digest| digest.algorithm != Algorithm::Blake3);
+        let want = self.want.iter().filter(|algorithm| **algorithm != Algorithm::Blake3);
+        (digests.cloned().collect(), want.copied().collect())
+    }
+
+    /// The digest that the inbox is told at the end.
+    fn for_commit(&self) -> Option<Digest> {
+        let blake3 = self.digests.iter().find(|digest| digest.algorithm == Algorithm::Blake3)?;
+        blake3.value.as_slice().try_into().ok().map(Digest::Blake3)
+    }
 }
 
 /// How the content of a request is checked before it counts.

@@ -6,7 +6,7 @@ use super::exchange::{After, Resource, SETTLING_MS, Stage, UPLOAD};
 use super::{Append, Check, Ends, Goal, Standing, Trouble};
 use crate::receiver::io::Io;
 use crate::receiver::{Committed, Lifetime, Opened, Output, Status, Wishes};
-use crate::{Algorithm, EntryKind, Extent, Offer, Refusal, RefusalCode};
+use crate::{EntryKind, Extent, Offer, Refusal, RefusalCode};
 
 impl Resource {
     /// Asks the inbox the first thing.
@@ -22,12 +22,9 @@ impl Resource {
                     modified_ns: creation.modified_ns,
                     ..nameless()
                 };
-                let wishes = Wishes {
-                    lifetime: Lifetime::NewKey,
-                    digests: others(&append.digests, |digest| digest.algorithm),
-                    want: others(&append.want, |algorithm| *algorithm),
-                    metadata: creation.notes.clone().pairs(),
-                };
+                let (digests, want) = append.for_offer();
+                let metadata = creation.notes.clone().pairs();
+                let wishes = Wishes { lifetime: Lifetime::NewKey, digests, want, metadata };
                 self.standing.size = append.size;
                 self.standing.notes = creation.notes.clone();
                 self.standing.expires_in_s = io.limits.expires_s;
@@ -118,11 +115,9 @@ impl Resource {
     }
 
     fn push_existing(&mut self, io: &mut Io) {
-        let wishes = Wishes {
-            lifetime: Lifetime::Existing(self.standing.key.clone()),
-            want: self.append().map(|append| others(&append.want, |one| *one)).unwrap_or_default(),
-            ..Wishes::default()
-        };
+        let (digests, want) = self.append().map(Append::for_offer).unwrap_or_default();
+        let lifetime = Lifetime::Existing(self.standing.key.clone());
+        let wishes = Wishes { lifetime, digests, want, metadata: Vec::new() };
         io.out.push(Output::Open { id: UPLOAD, offer: nameless(), wishes });
     }
 
@@ -137,6 +132,7 @@ impl Resource {
                 }
                 self.take_content(io);
             }
+            (Ok(Opened::Accepted(_)), Goal::Create(..)) if self.is_plain => self.take_content(io),
             (Ok(Opened::Accepted(missing)), Goal::Append(..) | Goal::Look { .. }) => {
                 self.accepted(io, &missing);
             }
@@ -146,6 +142,24 @@ impl Resource {
             }
             (Ok(Opened::Stored(_) | Opened::DigestFirst), _) => {
                 self.fail(Trouble::Refused(strange()));
+            }
+            // A whole file is stored also where nothing goes on.
+            (Err(refusal), Goal::Create(creation, append))
+                if refusal.code == RefusalCode::InvalidState
+                    && append.ends == Ends::Here
+                    && !self.is_plain =>
+            {
+                let (digests, want) = append.for_offer();
+                let wishes = Wishes { digests, want, ..Wishes::default() };
+                // Without a size: the inbox would rather compare than receive.
+                let offer = Offer {
+                    name: creation.name.clone(),
+                    modified_ns: creation.modified_ns,
+                    ..nameless()
+                };
+                io.out.push(Output::Open { id: UPLOAD, offer, wishes });
+                self.is_plain = true;
+                self.stage = Stage::Opening;
             }
             // It has ended meanwhile.
             (Err(refusal), Goal::Append(..) | Goal::Look { .. })
@@ -204,7 +218,10 @@ impl Resource {
         let Some(append) = self.append() else { return };
         let (end, size) = (self.end(), self.standing.size);
         let completes = append.completes(size, end);
-        if append.ends == Ends::Here && size.is_some_and(|size| size != end) {
+        let is_short = append.ends == Ends::Here && size.is_some_and(|size| size != end);
+        if is_short && self.is_plain {
+            self.give_up(io, Trouble::Length);
+        } else if is_short {
             io.out.push(Output::Keep { id: UPLOAD });
             self.stage = Stage::Keeping(After::Failed(Trouble::Length));
         } else if completes {
@@ -220,8 +237,8 @@ impl Resource {
     }
 
     fn commit(&mut self, io: &mut Io, size: u64) {
-        let digests = self.append().map(|append| append.digests.clone()).unwrap_or_default();
-        io.out.push(Output::Commit { id: UPLOAD, size, digest: None, digests });
+        let digest = self.append().and_then(Append::for_commit);
+        io.out.push(Output::Commit { id: UPLOAD, size, digest, digests: Vec::new() });
         self.stage = Stage::Committing;
     }
 
@@ -358,10 +375,4 @@ fn nameless() -> Offer {
 fn strange() -> Refusal {
     let words = "the inbox gave an upload another way than it was asked for";
     Refusal::new(RefusalCode::Other, words)
-}
-
-/// Those of other algorithms than BLAKE3, which every inbox computes. A new upload does not claim that one before its
-/// commit: the inbox would look for a file that is here already.
-fn others<T: Clone>(all: &[T], algorithm: impl Fn(&T) -> Algorithm) -> Vec<T> {
-    all.iter().filter(|one| algorithm(one) != Algorithm::Blake3).cloned().collect()
 }

@@ -19,7 +19,7 @@ use super::resource::{Append, Check, Creation, Ends, Goal, Notes, Speech};
 use super::target::UploadTarget;
 use crate::http::structured;
 use crate::receiver::io::Io;
-use crate::{Algorithm, ContentDigest, Limits, RefusalCode};
+use crate::{Algorithm, ContentDigest, Limits, OFFERED_NAME_BYTES_MAX, RefusalCode};
 
 mod interop;
 mod limit;
@@ -42,15 +42,28 @@ pub(super) fn speaks(request: &Request) -> bool {
 }
 
 /// Whether a request, to what is no upload, is to begin one.
-pub(super) fn begins(request: &Request) -> bool {
-    let interop = Interop::of(&request.fields);
-    let says = interop.completes(&request.fields);
-    // In the example of -01 a request that is whole says nothing.
-    let is_silent = interop.is_inverted && request.content != Content::None;
-    matches!(request.method, Method::Post | Method::Put | Method::Patch)
-        && (says.is_some() || is_silent)
-        && request.media_type() != super::tus::MEDIA_TYPE
-        && !request.fields.has("upload-offset")
+///
+/// # Errors
+/// The answer to a request that says, in a way that is not the one of its draft, that more comes: what it brings must
+/// not be taken for all of the file.
+pub(super) fn begins(request: &Request) -> Result<bool, Problem> {
+    let fields = &request.fields;
+    let interop = Interop::of(fields);
+    if !matches!(request.method, Method::Post | Method::Put | Method::Patch) {
+        return Ok(false);
+    }
+    // What goes on with an upload has come to the wrong place.
+    if request.method == Method::Patch && fields.has("upload-offset") {
+        return Ok(false);
+    }
+    match interop.completes(fields) {
+        Some(_) => Ok(true),
+        None if fields.has("upload-incomplete") => {
+            Err(malformed("whether more comes is said by Upload-Complete"))
+        }
+        // In the example of -01 a request that is whole says nothing.
+        None => Ok(interop.is_inverted && request.content != Content::None),
+    }
 }
 
 /// Begins what a request to the URL of an upload is for.
@@ -145,6 +158,9 @@ fn creation(
     io: &Io,
 ) -> Result<Goal, Problem> {
     check_whole(&request.fields)?;
+    if unsigned(&request.fields, "upload-offset").is_some_and(|offset| offset > 0) {
+        return Err(malformed("what begins an upload belongs to its beginning"));
+    }
     let known = &io.limits.algorithms;
     let completes = interop.completes(&request.fields).unwrap_or(true);
     let mut append = bringing(request, 0, completes, io)?;
@@ -207,7 +223,8 @@ fn notes(
     if let Some(number) = interop.number {
         notes = notes.with(NOTE_NUMBER, &format!("{number}"));
     }
-    if let Some(name) = name {
+    // One that is too long is refused by the inbox.
+    if let Some(name) = name.filter(|name| name.len() <= OFFERED_NAME_BYTES_MAX) {
         notes = notes.with(NOTE_OFFERED, name);
     }
     for (note, field, bytes_max) in NOTE_FIELDS {

@@ -123,7 +123,7 @@ impl Speech for Resumable {
         if !found.is_empty() {
             answer = answer.with("Repr-Digest", digests::write(&found));
         }
-        if is_new {
+        if is_new && !standing.key.is_empty() {
             answer = self.with_limit(answer.with("Location", key::path(&standing.key)), standing);
         }
         answer

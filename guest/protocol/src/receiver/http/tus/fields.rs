@@ -288,8 +288,7 @@ mod tests {
         assert_eq!(metadata.value("is_confidential"), None);
         assert_eq!(of("a ,b Yg==, c Yw").map(|metadata| metadata.pairs.len()), Ok(3));
         assert_eq!(of(""), Ok(Metadata::default()));
-        for bad in
-            [",", "a,", "a YQ==,a YQ==", "a !", " YQ==,b", "\u{e4} YQ==", "a Y", "a YQ==  Yg=="]
+        for bad in [",", "a,", "a YQ==,a YQ==", "a !", " ,b", "\u{e4} YQ==", "a Y", "a YQ==  Yg=="]
         {
             assert_eq!(code(of(bad)), Some(RefusalCode::Malformed), "{bad:?}");
         }

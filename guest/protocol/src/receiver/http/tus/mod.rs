@@ -21,10 +21,8 @@ mod fields;
 mod speech;
 
 use fields::{Length, Metadata};
-use speech::Tus;
+use speech::{Tus, VERSION, unknown};
 pub(super) use speech::{add_state, is_of_tus};
-
-const VERSION: &str = "1.0.0";
 
 /// The media type of what is appended.
 pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
@@ -54,7 +52,7 @@ pub(super) fn begin(
     target: &UploadTarget,
     io: &Io,
 ) -> Result<(Box<dyn Speech>, Goal), Answer> {
-    let tus = Tus::new(request.audience);
+    let tus = Tus::new(request.audience, request.target.is_directory());
     match goal(request, target, io) {
         Ok(goal) => Ok((Box::new(tus), goal)),
         Err(problem) => Err(tus.sign(problem.answer(request.audience))),
@@ -110,10 +108,7 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
             return Err(Problem::new(400, RefusalCode::Malformed, words));
         }
     };
-    let metadata = Metadata::of(fields).map_err(|refusal| match refusal.code {
-        RefusalCode::TooLarge => Problem::ours(refusal).status(431),
-        _ => Problem::ours(refusal),
-    })?;
+    let metadata = metadata(fields)?;
     let content = request.content.length();
     if content != Some(0) {
         check_media_type(request)?;
@@ -125,6 +120,13 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
     };
     let check = check(request, io)?;
     Ok(Goal::Create(creation, bringing(0, content, size, check)))
+}
+
+fn metadata(fields: &Fields) -> Result<Metadata, Problem> {
+    Metadata::of(fields).map_err(|refusal| match refusal.code {
+        RefusalCode::TooLarge => Problem::ours(refusal).status(431),
+        _ => Problem::ours(refusal),
+    })
 }
 
 fn append(request: &Request, io: &Io) -> Result<Append, Problem> {
@@ -174,8 +176,9 @@ fn check(request: &Request, io: &Io) -> Result<Check, Problem> {
     }
 }
 
-fn unknown() -> Problem {
-    Problem::new(404, RefusalCode::InvalidState, "there is no such upload")
+/// The name that `Upload-Metadata` gives a file. Programs that speak tus send it with other uploads, too.
+pub(super) fn offered_name(fields: &Fields) -> Option<String> {
+    Metadata::of(fields).ok()?.name().ok()?
 }
 
 /// Adds to an answer to `OPTIONS` what is served.

@@ -4,7 +4,7 @@
 
 use alloc::string::ToString;
 
-use super::{VERSION, fields, unknown};
+use super::fields;
 use crate::receiver::Committed;
 use crate::receiver::http::answer::Answer;
 use crate::receiver::http::audience::Audience;
@@ -14,6 +14,8 @@ use crate::receiver::http::key;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::resource::{Append, Notes, Speech, Standing, Trouble};
 use crate::{Algorithm, ContentDigest, Receipt, Refusal, RefusalCode};
+
+pub(super) const VERSION: &str = "1.0.0";
 
 /// The name under which is kept what `Upload-Metadata` said.
 const NOTE_METADATA: &str = "upload-metadata";
@@ -32,11 +34,14 @@ pub(in crate::receiver::http) fn is_of_tus(standing: &Standing) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::receiver::http) struct Tus {
     audience: Audience,
+    /// The request went to a target that ends in `/`.
+    is_below: bool,
 }
 
 impl Tus {
-    pub(in crate::receiver::http) fn new(audience: Audience) -> Self {
-        Self { audience }
+    /// For a client whose request went to `/files/` (`is_below`), or to `/files` or an upload.
+    pub(in crate::receiver::http) fn new(audience: Audience, is_below: bool) -> Self {
+        Self { audience, is_below }
     }
 
     /// What every answer has.
@@ -79,8 +84,14 @@ impl Speech for Tus {
         self.sign(add_state(Answer::new(200), standing))
     }
 
+    /// The URL is told relative to that of the request where that can be done without a `/` at the beginning. So it is
+    /// right behind a proxy that has `/files/` under another path, and for aiotus, which takes no such `/`.
     fn created(&self, standing: &Standing) -> Answer {
-        self.standing(201, standing).with("Location", key::path(&standing.key))
+        let location = match self.is_below {
+            true => key::segment(&standing.key),
+            false => key::path(&standing.key),
+        };
+        self.standing(201, standing).with("Location", location)
     }
 
     fn appended(&self, standing: &Standing) -> Answer {
@@ -158,6 +169,11 @@ impl Speech for Tus {
             }
         }
     }
+}
+
+/// The answer to who asks for an upload that is not there.
+pub(super) fn unknown() -> Problem {
+    Problem::new(404, RefusalCode::InvalidState, "there is no such upload")
 }
 
 /// A refusal of the inbox, by a status that makes a client try again where that may help.

@@ -9,6 +9,12 @@ use super::chance::Chance;
 use super::content::{Pieces, VERSIONS, Version, content};
 use crate::inbox::partial::Id;
 
+/// How many entries in a row may be about few bytes because somebody asks for them.
+const ASKED_MAX: u64 = 32;
+
+/// For how many entries there may be other reasons at a time. Whoever comes or leaves has one written, or two.
+const REASONS_MAX: u64 = 6;
+
 /// How a server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Crash {
@@ -70,9 +76,13 @@ pub(super) struct Slot {
     pub(super) tail: Option<(u64, u64)>,
     /// How many bytes of begun groups it said once, and does not any more: it says one.
     pub(super) forgotten: BTreeMap<u64, u64>,
-    /// How many entries there were about few bytes in a row, and for how many there was a reason.
-    pub(super) small_entries: [u64; 2],
-    /// How many times in a row somebody has asked for one.
+    /// How many entries there were about few bytes in a row for which there was no reason.
+    pub(super) small_entries: u64,
+    /// How many more there may be for a reason.
+    reasons: u64,
+    /// Somebody has asked for one since the last.
+    pub(super) is_asked: bool,
+    /// How many there were in a row because somebody had asked.
     pub(super) asked: u64,
     /// When there was the last one about more.
     pub(super) small_since: Millis,
@@ -108,7 +118,9 @@ impl Slot {
             whole_since: None,
             tail: None,
             forgotten: BTreeMap::new(),
-            small_entries: [0; 2],
+            small_entries: 0,
+            reasons: 0,
+            is_asked: false,
             asked: 0,
             small_since: 0,
             is_through: false,
@@ -158,6 +170,23 @@ impl Slot {
         }
         let prefix = here.prefix();
         if data.has(0, prefix) { prefix } else { 0 }
+    }
+
+    /// There is a reason for so many entries, however little they say. What is not taken does not add up.
+    pub(super) fn allow_entries(&mut self, entries: u64) {
+        self.reasons = (self.reasons + entries).min(REASONS_MAX);
+    }
+
+    /// An entry about few bytes is written.
+    pub(super) fn has_small_entry(&mut self) {
+        if std::mem::take(&mut self.is_asked) && self.asked < ASKED_MAX {
+            self.asked += 1;
+            return;
+        }
+        match self.reasons.checked_sub(1) {
+            Some(left) => self.reasons = left,
+            None => self.small_entries += 1,
+        }
     }
 
     /// How many bytes of whole groups the journal does not say.
@@ -264,6 +293,10 @@ impl Disk {
                 }
             }
             // As when an inbox is opened.
+            if syncs {
+                slot.journal_synced = slot.journal.as_ref().map_or(0, Vec::len);
+                slot.synced = slot.data.clone().unwrap_or_default();
+            }
             if slot.journal.as_ref().is_none_or(Vec::is_empty) {
                 let (told, forgiven, is_promised) = (slot.told, slot.forgiven, slot.is_promised);
                 slot.clear();

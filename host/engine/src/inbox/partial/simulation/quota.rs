@@ -7,7 +7,8 @@ use sandport_protocol::Refusal;
 use tempfile::TempDir;
 
 use crate::Identity;
-use crate::inbox::partial::{Id, data_name};
+use crate::inbox::partial::Id;
+use crate::inbox::partial_files::data_name;
 use crate::inbox::receipts::Receipts;
 use crate::inbox::recognition::Recognition;
 use crate::inbox::usage::{self, Reservation, Usage};

@@ -132,7 +132,8 @@ impl Volume for Model {
         slot.read_again(&recovered.kept, tail.as_ref().map(|tail| (tail.0, tail.1)));
         slot.whole_since = None;
         slot.provisional = Pieces::default();
-        (slot.small_entries[1], slot.asked) = (slot.small_entries[1] + 2, 0);
+        slot.allow_entries(2);
+        slot.asked = 0;
         if slot.is_over {
             shared.violate("6: a stream that has met a fault is resumed");
         }

@@ -7,9 +7,6 @@ use super::connection::Waiting;
 use super::world::World;
 use crate::inbox::partial::{Session, Status};
 
-/// How many entries in a row may be about few bytes because somebody asks for them.
-const ASKED_MAX: u64 = 32;
-
 /// Somebody who waits.
 pub(super) struct Watcher {
     key: usize,
@@ -36,6 +33,9 @@ struct Here {
     size: Option<u64>,
     /// Whether it is kept however little that is.
     keeps_empty: bool,
+    /// Who had its files, and how many reasons there were by then to give it up.
+    user: Option<u64>,
+    forgiven: u32,
 }
 
 impl World {
@@ -44,18 +44,16 @@ impl World {
         let progress = session.progress();
         let keeps_empty = session.keeps_empty();
         let size = progress.size.filter(|_| keeps_empty);
-        let here = Here { received: progress.received, size, keeps_empty };
         let kept = session.keep();
         let outcome = Waiting::new(async move { kept.ready().await });
         self.shared.trace(|| format!("keeps {progress:?}"));
-        {
+        let (user, forgiven) = {
             let mut disk = self.shared.disk.lock().unwrap();
             let slot = disk.slot(self.id(key));
-            if slot.asked < ASKED_MAX {
-                slot.asked += 1;
-                slot.small_entries[1] += 1;
-            }
-        }
+            slot.is_asked = true;
+            (slot.user, slot.forgiven)
+        };
+        let here = Here { received: progress.received, size, keeps_empty, user, forgiven };
         self.watch(key, Awaited::Kept(here, outcome));
     }
 
@@ -65,6 +63,10 @@ impl World {
         let (partials, id) = (self.partials(), self.id(key));
         self.shared.trace(|| format!("{id} is looked at, settles: {settles}"));
         self.allow_entries(key);
+        if settles {
+            // As one more that takes it over: who leaves after that had lost it, whatever fault it had met.
+            self.count_session(key);
+        }
         let receipt = |_: &EntryName| -> Option<Receipt> { None };
         let status = Waiting::new(async move { partials.status(id, settles, receipt).await });
         self.watch(key, Awaited::Seen { settles, status });
@@ -81,6 +83,14 @@ impl World {
     fn watch(&self, key: usize, awaited: Awaited) {
         let (beginnings, _) = self.beginnings(key);
         self.watchers.borrow_mut().push(Watcher { key, beginnings, awaited });
+    }
+
+    /// Lets those go on who look at an upload: what is said of who holds it is out of date with the next step.
+    pub(super) fn hear_looks(&self) {
+        let is_look = |watcher: &mut Watcher| matches!(watcher.awaited, Awaited::Seen { .. });
+        let looks: Vec<_> = self.watchers.borrow_mut().extract_if(.., is_look).collect();
+        let left: Vec<_> = looks.into_iter().filter_map(|watcher| watcher.go_on(self)).collect();
+        self.watchers.borrow_mut().extend(left);
     }
 
     /// Lets those go on who wait, as far as they can; whether any could.
@@ -134,12 +144,18 @@ impl Watcher {
         if self.is_of_before(world) {
             return;
         }
-        let Here { received, size, keeps_empty } = here;
+        let Here { received, size, keeps_empty, user, forgiven } = here;
         let mut disk = world.shared.disk.lock().unwrap();
         let (boot, syncs) = (disk.boot, world.shared.syncs);
         let slot = disk.slot(world.id(self.key));
-        // It is being published.
-        if slot.data.is_none() {
+        // What was told before may be given up for a reason that came after it.
+        let reasons = if slot.user == user {
+            slot.forgiven - forgiven.min(slot.forgiven)
+        } else {
+            slot.forgiven
+        };
+        // Without data, it is being published.
+        if slot.data.is_none() || reasons > 0 {
             return;
         }
         if slot.recoverable(boot, syncs) < received {

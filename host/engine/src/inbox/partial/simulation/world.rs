@@ -30,7 +30,10 @@ use crate::inbox::{Durability, InboxOptions};
 /// How deep steps are taken in the middle of others. The threads of a runtime are one more.
 const DEPTH_MAX: u32 = 3;
 
-/// How many steps more it takes to see that drops are not kept for ever because somebody asks.
+/// How many steps more it takes to see that drops are kept ever seldomer.
+const DRIPPING_STEPS: u64 = 500;
+
+/// And that they are not kept for ever because somebody asks.
 const ASKING_STEPS: u64 = 2_000;
 
 /// More than anybody sends.
@@ -152,7 +155,11 @@ impl World {
     }
 
     fn run_now(&self) -> Result<(), String> {
-        let longer = if self.asks { ASKING_STEPS } else { 0 };
+        let longer = match self.drips.get() {
+            true if self.asks => ASKING_STEPS,
+            true => DRIPPING_STEPS,
+            false => 0,
+        };
         let steps = 60 + longer + self.shared.chance.below(240);
         for _ in 0..steps {
             self.step();
@@ -206,6 +213,7 @@ impl World {
         if self.has_crashed.get() || self.shared.violated().is_some() {
             return;
         }
+        self.hear_looks();
         let (chance, tasks) = (&self.shared.chance, self.shared.tasks());
         match chance.below(if self.is_calm.get() { 35 } else { 100 }) {
             0..35 if tasks.has_ready() => {
@@ -330,6 +338,6 @@ impl World {
     /// There is a reason for an entry or two, however little they say.
     pub(super) fn allow_entries(&self, key: usize) {
         let id = self.id(key);
-        self.shared.disk.lock().unwrap().slot(id).small_entries[1] += 2;
+        self.shared.disk.lock().unwrap().slot(id).allow_entries(2);
     }
 }

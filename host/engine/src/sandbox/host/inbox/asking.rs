@@ -26,7 +26,7 @@ impl LookingHandle {
         Self(Later::coming(async move {
             let _waits = connection.wait_for_disk();
             let inbox = &connection.context.inbox;
-            let found = inbox.look(&connection.peer.identity, &key, settle).await;
+            let found = inbox.look(connection.sender.identity(), &key, settle).await;
             there(found).map(|status| status.map(convert::to_status))
         }))
     }
@@ -37,7 +37,7 @@ impl AbandoningHandle {
         let connection = Arc::clone(connection);
         Self(Later::coming(async move {
             let _waits = connection.wait_for_disk();
-            let ended = connection.context.inbox.abandon(&connection.peer.identity, &key).await;
+            let ended = connection.context.inbox.abandon(connection.sender.identity(), &key).await;
             there(ended).map(|ended| ended.is_some())
         }))
     }

@@ -47,7 +47,7 @@ impl HostBody for State {
             let body = end.end().await;
             drop(stream);
             match body {
-                Some(body) => body.finish(expect?),
+                Some(body) => body.finish_with(expect?),
                 // It has ended with its stream, so there was nothing to check.
                 None if expect?.is_some() => {
                     let words = "a digest for a body that is not checked";

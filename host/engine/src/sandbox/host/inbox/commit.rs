@@ -12,6 +12,7 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use super::upload::UploadHandle;
 use crate::event::ServerEvent;
 use crate::inbox;
+use crate::net::Peer;
 use crate::sandbox::bindings::sandport::upload::inbox::HostCommitting;
 use crate::sandbox::bindings::sandport::upload::types::{Digest, Receipt, Refusal};
 use crate::sandbox::connection::Connection;
@@ -32,6 +33,8 @@ struct Commit {
     name: Option<String>,
     kind: EntryKind,
     connection: Arc<Connection>,
+    /// Who has sent it. The connection may serve somebody else by the time that it is over.
+    peer: Peer,
     /// Its place among the commits of the connection, which are over in this order. `None`: an answer to an offer
     /// waits for no commit.
     number: Option<u64>,
@@ -47,9 +50,9 @@ impl CommittingHandle {
         connection: &Arc<Connection>,
     ) -> Self {
         let UploadHandle { upload, name, writes } = handle;
-        let pending = convert::digests(digests).map(|digest| match writes.any() {
-            false => upload.commit(size, digest),
-            true => commit_after(writes, upload, size, digest),
+        let pending = convert::digests(digests).map(|(digest, claimed)| match writes.any() {
+            false => upload.commit_with(size, digest, &claimed),
+            true => commit_after(writes, upload, size, digest, claimed),
         });
         Self::new(pending, name, connection)
     }
@@ -64,11 +67,11 @@ impl CommittingHandle {
         let UploadHandle { upload, name, .. } = handle;
         let size = content.len() as u64;
         let stored = match convert::digests(digests) {
-            Ok(digest) if size == 0 => Ok(upload.commit(0, digest)),
-            Ok(digest) => {
+            Ok((digest, claimed)) if size == 0 => Ok(upload.commit_with(0, digest, &claimed)),
+            Ok((digest, claimed)) => {
                 upload.body(protocol::Extent { offset: 0, length: Some(size) }).map(|mut body| {
                     body.write(content);
-                    upload.commit(size, digest)
+                    upload.commit_with(size, digest, &claimed)
                 })
             }
             Err(refusal) => Err(refusal),
@@ -89,6 +92,7 @@ impl CommittingHandle {
             name,
             kind,
             connection: Arc::clone(connection),
+            peer: connection.peer(),
             number: None,
             reported: std::sync::Once::new(),
         })
@@ -100,9 +104,9 @@ impl CommittingHandle {
         connection: &Arc<Connection>,
     ) -> Self {
         let number = Some(connection.commit_started(pending.as_ref().ok()));
-        let (connection, reported) = (Arc::clone(connection), std::sync::Once::new());
-        let kind = EntryKind::File;
-        Self::of(Commit { pending, name, kind, connection, number, reported })
+        let (peer, connection) = (connection.peer(), Arc::clone(connection));
+        let (kind, reported) = (EntryKind::File, std::sync::Once::new());
+        Self::of(Commit { pending, name, kind, connection, peer, number, reported })
     }
 
     fn of(commit: Commit) -> Self {
@@ -125,7 +129,10 @@ impl CommittingHandle {
         let Commit { kind, name, .. } = &*self.commit;
         Some(
             outcome
-                .map(|receipt| convert::to_receipt(receipt, *kind, name.as_deref()))
+                .map(|receipt| {
+                    let digests = self.commit.digests();
+                    convert::to_receipt(receipt, digests, *kind, name.as_deref())
+                })
                 .map_err(convert::to_refusal),
         )
     }
@@ -137,13 +144,15 @@ fn commit_after(
     upload: inbox::Upload,
     size: u64,
     digest: Option<protocol::Digest>,
+    claimed: Vec<protocol::ContentDigest>,
 ) -> inbox::Pending {
     let (pending, end) = inbox::Pending::begun();
     let outer = pending.clone();
     tokio::spawn(async move {
         writes.done().await;
-        let commit = upload.commit(size, digest);
+        let commit = upload.commit_with(size, digest, &claimed);
         commit.ready().await;
+        outer.tell(commit.digests());
         // Of several connections that carry the file, another one tells of it.
         if !commit.take_news() {
             outer.take_news();
@@ -154,6 +163,11 @@ fn commit_after(
 }
 
 impl Commit {
+    /// The digests besides BLAKE3 that were asked for.
+    fn digests(&self) -> Vec<protocol::ContentDigest> {
+        self.pending.as_ref().map(inbox::Pending::digests).unwrap_or_default()
+    }
+
     /// The commit of this connection that has to be over before this one is.
     fn before(&self) -> Option<inbox::Pending> {
         self.connection.commit_before(self.number?)
@@ -181,7 +195,7 @@ impl Commit {
             if self.pending.as_ref().is_ok_and(|pending| !pending.take_news()) {
                 return;
             }
-            let peer = self.connection.peer.clone();
+            let peer = self.peer.clone();
             self.connection.emit(match outcome.clone() {
                 Ok(receipt) if self.kind == EntryKind::Directory => {
                     ServerEvent::Folder { peer, name: receipt.name }

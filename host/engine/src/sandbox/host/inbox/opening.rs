@@ -60,24 +60,31 @@ async fn open(
         // Whoever waits for the inbox is not idle.
         let _waits = connection.wait_for_disk();
         // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.open(&connection.peer.identity, &offer, &wishes);
+        let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
         return match opening.await {
             Ok(inbox::Verdict::Comparing(comparison)) => {
                 comparison.ready().await;
                 continue;
             }
             Ok(inbox::Verdict::Stored(receipt)) => {
-                Ok(Opened::Stored(convert::to_receipt(receipt, offer.kind, offer.name.as_deref())))
+                stored(&connection, &offer, &wishes, receipt).await.map(Opened::Stored)
             }
             Ok(inbox::Verdict::DigestFirst) => Ok(Opened::DigestFirst),
-            Ok(inbox::Verdict::Accepted(upload)) => {
+            Ok(inbox::Verdict::Accepted(mut upload)) => {
+                upload.charge(&connection.elsewhere);
                 Ok(Opened::Accepted(Box::new(UploadHandle::new(upload, offer.name))))
             }
             // A directory on its way to the disk, or a file that another connection commits.
             Ok(inbox::Verdict::Making(pending)) => {
-                let kind = offer.kind;
-                let making = CommittingHandle::of_offer(pending, offer.name, kind, &connection);
-                making.outcome().await.map(Opened::Stored)
+                let (name, kind) = (offer.name.clone(), offer.kind);
+                let making = CommittingHandle::of_offer(pending.clone(), name, kind, &connection);
+                match (making.outcome().await, pending.try_get()) {
+                    // That one wanted other digests.
+                    (Ok(_), Some(Ok(receipt))) if kind == protocol::EntryKind::File => {
+                        stored(&connection, &offer, &wishes, receipt).await.map(Opened::Stored)
+                    }
+                    (outcome, _) => outcome.map(Opened::Stored),
+                }
             }
             Err(refusal) => {
                 tell(&connection, offer.name, &refusal);
@@ -87,8 +94,26 @@ async fn open(
     }
 }
 
+/// The receipt of a file that is here already, with the digests that are wanted of it.
+async fn stored(
+    connection: &Connection,
+    offer: &protocol::Offer,
+    wishes: &inbox::Wishes,
+    receipt: protocol::Receipt,
+) -> Result<Receipt, Refusal> {
+    let inbox = &connection.context.inbox;
+    let claims = wishes.claims();
+    match inbox.digests_of_stored(&receipt, claims, &connection.elsewhere).await {
+        Ok(digests) => Ok(convert::to_receipt(receipt, digests, offer.kind, offer.name.as_deref())),
+        Err(refusal) => {
+            tell(connection, offer.name.clone(), &refusal);
+            Err(convert::to_refusal(refusal))
+        }
+    }
+}
+
 fn tell(connection: &Connection, name: Option<String>, refusal: &protocol::Refusal) {
-    let (peer, refusal) = (connection.peer.clone(), refusal.clone());
+    let (peer, refusal) = (connection.peer(), refusal.clone());
     connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
 }
 

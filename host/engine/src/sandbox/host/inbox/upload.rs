@@ -39,7 +39,7 @@ impl State {
     }
 
     fn tell_refused(&self, name: Option<String>, refusal: protocol::Refusal) {
-        let peer = self.connection.peer.clone();
+        let peer = self.connection.peer();
         self.connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
     }
 
@@ -73,10 +73,7 @@ impl HostUpload for State {
         let extent = convert::extent(extent);
         let body = match check {
             None => handle.upload.body(extent),
-            Some(Algorithm::Blake3) => {
-                handle.upload.body_checked(extent, protocol::Algorithm::Blake3)
-            }
-            Some(_) => Err(convert::not_computed()),
+            Some(algorithm) => handle.upload.body_checked(extent, convert::algorithm(algorithm)),
         };
         let body = match body {
             Ok(body) => body,

@@ -257,7 +257,7 @@ impl Files {
         file.truncate(journal.end);
         if fails {
             file.extend_from_slice(&bytes[..torn(&shared.chance, bytes.len())]);
-            slot.small_entries[1] += 1;
+            slot.allow_entries(1);
             return false;
         }
         slot.whole_since = None;
@@ -289,9 +289,9 @@ impl Files {
                 _ => tail.length,
             });
             if kept.groups.is_empty() && grown < 4_096 {
-                slot.small_entries[0] += 1;
+                slot.has_small_entry();
             } else {
-                (slot.small_entries, slot.small_since) = ([0; 2], now);
+                (slot.small_entries, slot.small_since) = (0, now);
                 slot.asked = 0;
             }
             if let (Some((group, length)), Some(tail)) = (slot.tail, kept.tail)

@@ -60,11 +60,10 @@ impl World {
             return Err("3: whole groups are not kept in time".into());
         }
         for slot in &disk.slots {
-            let [small, allowed] = slot.small_entries;
             let seconds = (tasks.now() - slot.small_since) / 1_000;
             // Ever seldomer, down to one a minute.
             let most = u64::from((seconds + 1).ilog2()) + seconds / 60;
-            if small > allowed + 3 + most {
+            if slot.small_entries > 3 + most {
                 return Err("3: a drip makes entries in the journal".into());
             }
         }

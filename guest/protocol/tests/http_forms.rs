@@ -1,0 +1,280 @@
+//! Forms with files, as browsers and `curl -F` send them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod http_end;
+
+use http_end::{End, HttpEnd};
+use sandport_protocol::{Limits, Refusal, RefusalCode};
+
+const BOUNDARY: &str = "------------------------d74496d66958873e";
+
+/// A part with these fields and this content.
+fn part(fields: &str, content: &str) -> String {
+    format!("--{BOUNDARY}\r\n{fields}\r\n\r\n{content}\r\n")
+}
+
+fn file(name: &str, content: &str) -> String {
+    let disposition = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+    part(&format!("{disposition}\r\nContent-Type: text/plain"), content)
+}
+
+fn form(parts: &[String]) -> String {
+    parts.concat() + &format!("--{BOUNDARY}--\r\n")
+}
+
+fn post(target: &str, fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\
+         Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n{fields}\r\n{body}"
+    )
+}
+
+fn send(parts: &[String]) -> HttpEnd {
+    HttpEnd::default().send(post("/", "", &form(parts)))
+}
+
+#[test]
+fn each_file_of_a_form_is_stored_and_has_its_line() {
+    let end = send(&[file("a.txt", "hello"), file("dir/b", ""), file("c", "\r\n--x\r\n")]);
+    let answer = end.answer();
+    assert_eq!(answer.status, 201);
+    let lines: Vec<_> = answer.body.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].starts_with("stored: a.txt, 5 bytes, blake3:"));
+    assert!(lines[1].starts_with("stored: dir/b, 0 bytes"));
+    assert_eq!(end.file("c"), Some(b"\r\n--x\r\n".as_slice()));
+    assert!(end.is_idle());
+}
+
+#[test]
+fn a_form_of_a_directory_goes_below_it() {
+    for target in ["/dir/sub", "/dir/sub/"] {
+        let end = HttpEnd::default().send(post(target, "", &form(&[file("a", "x")])));
+        assert_eq!(end.names(), ["dir/sub/a"]);
+    }
+}
+
+#[test]
+fn json_lists_the_files() {
+    let body = form(&[file("a", "x"), file("b", "yy")]);
+    let end = HttpEnd::default().send(post("/", "Accept: application/json\r\n", &body));
+    let json = end.answer().json();
+    assert_eq!(json["files"][0]["name"], "a");
+    assert_eq!(json["files"][1]["size"], 2);
+    assert_eq!(json["files"][1]["result"], "stored");
+}
+
+#[test]
+fn what_is_stored_stays_where_a_later_part_is_refused() {
+    for accept in ["", "Accept: application/json\r\n"] {
+        let mut end = HttpEnd::default();
+        let refusal = Refusal::new(RefusalCode::Exists, "it is taken");
+        end.wire.inbox.refused.insert("b".into(), refusal);
+        let body = form(&[file("a", "1"), file("b", "22"), file("c", "333")]);
+        let end = end.send(post("/", accept, &body));
+        let answer = end.answer();
+        assert_eq!(answer.status, 409, "curl --fail fails");
+        assert_eq!(end.names(), ["a", "c"]);
+        assert!(end.is_idle(), "the form was read whole");
+        if accept.is_empty() {
+            let lines: Vec<_> = answer.body.lines().collect();
+            assert!(lines[0].starts_with("stored: a,"));
+            assert_eq!(lines[1], "b: refused: exists: it is taken");
+            assert!(lines[2].starts_with("stored: c,"));
+        } else {
+            assert_eq!(answer.field("content-type"), Some("application/problem+json"));
+            let json = answer.json();
+            assert_eq!(json["code"], "exists");
+            assert_eq!(json["files"][0]["result"], "stored");
+            assert_eq!(json["files"][1]["result"], "refused");
+            assert_eq!(json["files"][1]["name"], "b");
+            assert_eq!(json["files"][1]["code"], "exists");
+        }
+    }
+}
+
+#[test]
+fn a_form_that_breaks_keeps_what_was_stored_before() {
+    let broken =
+        file("a", "1") + &format!("--{BOUNDARY}\r\nno field\r\n\r\nx\r\n--{BOUNDARY}--\r\n");
+    let cut =
+        file("a", "1") + &format!("--{BOUNDARY}\r\n{}", &file("b", "2")[BOUNDARY.len() + 4..]);
+    for (body, lines) in [(broken, 2), (cut, 3)] {
+        let end = HttpEnd::default().send(post("/", "", &body));
+        let answer = end.answer();
+        assert_eq!(answer.status, 400);
+        assert_eq!(end.names(), ["a"]);
+        let told: Vec<_> = answer.body.lines().collect();
+        assert!(told[0].starts_with("stored: a,"), "{told:?}");
+        assert!(told.last().unwrap().starts_with("refused: malformed"), "{told:?}");
+        assert_eq!(told.len(), lines, "{told:?}");
+    }
+}
+
+#[test]
+fn fields_without_files_are_passed_over() {
+    let text = part("Content-Disposition: form-data; name=\"comment\"", "hi");
+    let unchosen = file("", "");
+    let end = send(&[text.clone(), file("a", "x"), unchosen.clone()]);
+    assert_eq!(end.answer().status, 201);
+    assert_eq!(end.names(), ["a"]);
+    let none = send(&[text, unchosen]);
+    assert_eq!(none.answer().status, 400);
+    assert!(none.answer().body.contains("the form has no file"));
+}
+
+#[test]
+fn names_of_files_follow_the_rules_for_names() {
+    let mut end = HttpEnd::default();
+    for name in ["../a", "/a", "a//b"] {
+        end.wire.inbox.refused.insert(name.into(), RefusalCode::NameInvalid.into());
+    }
+    let parts = ["../a", "/a", "a//b", "C:\\a", "ok"].map(|name| file(name, "x"));
+    let end = end.send(post("/", "", &form(&parts)));
+    assert_eq!(end.answer().status, 400);
+    assert_eq!(end.names(), ["ok"]);
+    assert_eq!(end.answer().body.matches("refused: name-invalid").count(), 4);
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_refused_and_the_form_goes_on() {
+    let body = form(&[file("NAME", "x"), file("b", "y")]);
+    let request = post("/", "", &body).into_bytes();
+    let at = request.windows(4).position(|window| window == b"NAME").unwrap();
+    let mut request = request;
+    request[at..at + 4].copy_from_slice(b"\xff\xfe\xff\xfe");
+    let end = HttpEnd::default().send(request);
+    assert_eq!(end.answer().status, 400);
+    assert_eq!(end.names(), ["b"]);
+}
+
+#[test]
+fn parts_that_are_no_fields_of_a_form_break_it() {
+    for fields in [
+        "Content-Type: text/plain",
+        "Content-Disposition: attachment; filename=\"a\"",
+        "Content-Disposition: form-data; filename=\"a\"\r\nContent-Disposition: form-data; filename=\"b\"",
+        "Content-Disposition: form-data; filename=\"a\"; filename=\"b\"",
+        "Content-Disposition: form-data; name=\"f\"\r\nContent-Type: multipart/mixed; boundary=x",
+        "Content-Disposition : form-data; filename=\"a\"",
+    ] {
+        let end = send(&[part(fields, "x"), file("b", "y")]);
+        assert_eq!(end.answer().status, 400, "{fields}");
+        assert!(end.answer().closes(), "{fields}");
+        assert!(end.names().is_empty(), "{fields}");
+    }
+}
+
+#[test]
+fn an_encoded_part_is_refused_by_itself() {
+    let encoded =
+        "Content-Disposition: form-data; filename=\"a\"\r\nContent-Transfer-Encoding: base64";
+    let end = send(&[part(encoded, "eA=="), file("b", "y")]);
+    assert_eq!(end.names(), ["b"]);
+    assert_eq!(end.answer().status, 501);
+}
+
+#[test]
+fn a_form_without_a_boundary_is_refused_before_its_body() {
+    for content_type in [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=\"\"",
+        "multipart/form-data; boundary=a; boundary=b",
+    ] {
+        let end = HttpEnd::default().send(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Type: {content_type}\r\n\r\nhello"
+        ));
+        assert_eq!(end.answer().status, 400, "{content_type}");
+        assert!(end.answer().closes());
+    }
+}
+
+#[test]
+fn a_form_in_chunks_is_one_too() {
+    let body = form(&[file("a", "hello")]);
+    let (one, two) = body.split_at(body.len() - 30);
+    let end = HttpEnd::default().send(format!(
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/form-data; \
+         boundary={BOUNDARY}\r\n\r\n{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n",
+        one.len(),
+        two.len(),
+    ));
+    assert_eq!(end.file("a"), Some(b"hello".as_slice()));
+    assert!(end.is_idle());
+}
+
+#[test]
+fn commits_go_on_while_the_next_file_comes_as_many_as_are_granted() {
+    let parts: Vec<_> = (0..20).map(|number| file(&format!("{number}"), "x")).collect();
+    for granted in [1, 3, 100] {
+        let limits = Limits { uploads_ahead_max: granted, ..Limits::default() };
+        let mut end = HttpEnd::with(limits);
+        end.wire.inbox.slowness = 2;
+        let end = end.send(post("/", "", &form(&parts)));
+        assert_eq!(end.answer().status, 201);
+        assert_eq!(end.names().len(), 20);
+        assert!(end.wire.inbox.most_at_once <= granted as usize);
+    }
+}
+
+#[test]
+fn a_file_that_fails_is_refused_and_the_next_one_comes() {
+    let mut end = HttpEnd::default();
+    end.wire.inbox.fault_at = Some(10);
+    let parts = [file("a", "x"), file("b", &"x".repeat(100)), file("c", "y")];
+    let request = post("/", "", &form(&parts)).into_bytes();
+    let end = end.send_pieces(request.chunks(50).map(<[u8]>::to_vec));
+    assert_eq!(end.answer().status, 507);
+    assert_eq!(end.names(), ["a", "c"]);
+    assert!(end.is_idle());
+}
+
+#[test]
+fn a_file_whose_body_cannot_be_begun_is_refused_and_not_committed() {
+    let mut end = HttpEnd::default();
+    end.wire.inbox.no_body = true;
+    let end = end.send(post("/", "", &form(&[file("a", "x"), file("b", "y")])));
+    assert_eq!(end.answer().status, 500);
+    assert_eq!(end.answer().body.matches("refused: io").count(), 2);
+    assert_eq!(end.wire.inbox.discarded.len(), 2);
+    assert!(end.is_idle());
+}
+
+#[test]
+fn a_file_over_the_limit_is_refused_and_the_next_one_comes() {
+    let limits = Limits { size_max: Some(10), ..Limits::default() };
+    let parts = [file("a", &"x".repeat(100)), file("b", "y")];
+    let end = HttpEnd::with(limits).send(post("/", "", &form(&parts)));
+    assert_eq!(end.answer().status, 413);
+    assert_eq!(end.names(), ["b"]);
+}
+
+#[test]
+fn a_form_with_too_many_parts_is_ended() {
+    let parts: Vec<_> = (0..4_097).map(|number| file(&format!("{number}"), "")).collect();
+    let end = HttpEnd::default().send(post("/", "", &form(&parts)));
+    assert_eq!(end.answer().status, 429);
+    assert_eq!(end.names().len(), 4_096);
+    assert!(matches!(end.end, Some(End::Closed(Err(_)))));
+}
+
+#[test]
+fn a_cut_form_keeps_what_was_stored_and_nothing_else() {
+    let request = post("/", "", &form(&[file("a", "1"), file("b", "2")]));
+    let at = request.find("filename=\"b\"").unwrap();
+    let end = HttpEnd::default().send_and_end(&request[..at + 40]);
+    assert_eq!(end.code(), Some(RefusalCode::Cancelled));
+    assert_eq!(end.names(), ["a"]);
+}
+
+#[test]
+fn a_browser_waits_for_its_form_to_be_told_to_continue() {
+    let body = form(&[file("a", "x")]);
+    let head = post("/", "Expect: 100-continue\r\n", &body);
+    let head = &head[..head.len() - body.len()];
+    let end = HttpEnd::default().send_expecting(head, body.as_bytes());
+    let statuses: Vec<_> = end.answers().iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [100, 201]);
+}

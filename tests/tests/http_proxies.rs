@@ -1,0 +1,124 @@
+//! nginx, haproxy and caddy before the real server: what passes, and with which settings.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use sandport_tests::http_clients::{Kind, Proxy, run, tus_js};
+use sandport_tests::{Fate, Http, Random, Server};
+use serde_json::json;
+
+const MIB: usize = 1024 * 1024;
+
+/// More than the buffers on the way hold. Bytes.
+const LARGE_BYTES: usize = 12 * MIB + 9;
+
+/// Whether a proxy sends on what came of a request before it is whole. Where not, a cut costs all of the request, and
+/// nobody learns the URL of an upload in time.
+fn streams(kind: Kind) -> bool {
+    !matches!(kind, Kind::Nginx | Kind::CaddyBuffered)
+}
+
+/// Whether `104` passes. nginx speaks HTTP/1.0 to the server, which knows none, unless it is told not to.
+fn passes_104(kind: Kind) -> bool {
+    kind != Kind::Nginx
+}
+
+#[test]
+#[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
+fn files_pass_each_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(LARGE_BYTES);
+    fs::write(folder.path().join("large"), &content).unwrap();
+    for kind in Kind::ALL {
+        let server = Server::start([]);
+        let proxy = Proxy::before(&server, kind, []);
+        let url = format!("http://{}/", proxy.front.address());
+        let curl = |arguments: &[&str], stdin: &[u8]| {
+            let arguments = ["-q", "-sS", "--fail"].iter().chain(arguments);
+            let ended = run("curl", folder.path(), arguments, stdin);
+            assert_eq!(ended.code, Some(0), "{kind:?} {ended:?}");
+            ended.stdout
+        };
+        assert!(curl(&["-T", "large", &url], b"").starts_with("stored: large, "));
+        curl(&["-T", "-", &format!("{url}chunked")], &content);
+        curl(&["-F", "file=@large;filename=form", &url], b"");
+        for name in ["large", "chunked", "form"] {
+            assert!(server.content(name) == content, "{kind:?}: {name}");
+        }
+        let refused = ["-q", "-sS", "--fail", "-T", "large", &format!("{url}.sandport/a")];
+        let ended = run("curl", folder.path(), refused, b"");
+        assert_eq!(ended.code, Some(22), "{kind:?} {ended:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
+fn uploads_of_tus_and_of_the_ietf_pass_each_proxy_and_go_on_where_they_were_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(LARGE_BYTES);
+    let path = folder.path().join("large");
+    fs::write(&path, &content).unwrap();
+    for kind in Kind::ALL {
+        for (version, protocol) in [(4, "tus-v1"), (5, "ietf-draft-05")] {
+            let server = Server::start([]);
+            let cut = Fate::Cut(8 * MIB as u64);
+            let proxy = Proxy::before(&server, kind, [cut, cut]);
+            let told = tus_js(
+                version,
+                &json!({
+                    "endpoint": format!("http://{}/files/", proxy.front.address()),
+                    "file": path,
+                    "protocol": protocol,
+                    "metadata": { "filename": "large" },
+                }),
+            );
+            assert_eq!(told.code, Some(0), "{kind:?} {protocol}: {told:?}");
+            assert!(proxy.front.struck() > 0, "{kind:?} {protocol}: nothing was cut");
+            assert!(server.content("large") == content, "{kind:?} {protocol}");
+            let sent: u64 = proxy.front.bytes().iter().sum();
+            let goes_on = sent < (LARGE_BYTES + 6 * MIB) as u64;
+            assert_eq!(goes_on, streams(kind), "{kind:?} {protocol}: {sent} bytes were sent");
+        }
+    }
+}
+
+/// As the phone does: it goes on only where it has learnt the URL by an interim answer before it was cut.
+#[test]
+#[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
+fn the_url_of_an_upload_comes_through_early_where_requests_are_passed_on_as_they_come() {
+    let content = Random::seeded().bytes(3 * MIB);
+    let version = ("Upload-Draft-Interop-Version", "8");
+    let completes = ("Upload-Complete", "?1");
+    for kind in Kind::ALL {
+        let server = Server::start([]);
+        let proxy = Proxy::before(&server, kind, []);
+        let to = proxy.front.address();
+        let mut client = Http::to(to);
+        client.say_head("POST", "/phone", &[version, completes, ("Content-Length", "3145728")]);
+        client.say(&content[..MIB]);
+        if !streams(kind) {
+            client.say(&content[MIB..]);
+            let answer = client.answer();
+            let expected = if passes_104(kind) { vec![104] } else { vec![] };
+            assert_eq!((answer.status, answer.interim_statuses()), (201, expected), "{kind:?}");
+            continue;
+        }
+        let early = client.any_answer();
+        assert_eq!((early.status, early.need(version.0)), (104, "8"), "{kind:?}");
+        let url = early.location("/phone");
+        client.reset();
+        let answer = Http::to(to).ask("HEAD", &url, &[version]);
+        let here = answer.number("upload-offset") as usize;
+        assert!(here <= MIB, "{kind:?}: {here}");
+        let at_here = here.to_string();
+        let fields = [
+            version,
+            completes,
+            ("Upload-Offset", at_here.as_str()),
+            ("Content-Type", "application/partial-upload"),
+        ];
+        let answer = Http::to(to).send("PATCH", &url, &fields, &content[here..]);
+        assert_eq!(answer.status, 201, "{kind:?}: {}", answer.text());
+        assert!(server.content("phone") == content, "{kind:?}");
+    }
+}
