@@ -4,6 +4,7 @@
 mod classic;
 mod failures;
 mod hostile;
+mod http;
 mod inboxes;
 mod native;
 mod parallel;
@@ -12,6 +13,7 @@ mod peer;
 mod times;
 mod trees;
 mod unsized_files;
+mod web;
 mod wiretap;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +42,9 @@ impl Told {
             SendEvent::AlreadyStored { file, .. } => format!("already stored {}", named(file)),
             SendEvent::DirectoryStored { file, .. } => format!("directory {}", named(file)),
             SendEvent::Sent { file, size } => format!("sent {} {size}", named(file)),
+            SendEvent::StoredUnverified { file, name, .. } => {
+                format!("stored unverified {} as {name}", named(file))
+            }
             SendEvent::Refused { file, refusal } => {
                 format!("refused {} {}", named(file), refusal.code)
             }
