@@ -13,6 +13,7 @@ mod deceptive;
 mod dialect;
 mod digest;
 mod extents;
+mod http;
 mod limits;
 mod metadata;
 mod name;

@@ -17,6 +17,7 @@ pub mod classic;
 mod clock;
 mod course;
 mod error;
+pub mod http;
 mod outbox;
 mod output;
 mod upload;

@@ -148,8 +148,7 @@ mod tests {
 
     use clap::error::ErrorKind;
     use sandport::net::Address;
-
-    use sandport::sender::Connections;
+    use sandport::sender::{Connections, Destination};
 
     use super::*;
 
@@ -258,6 +257,11 @@ mod tests {
         let args = send("sandport send a b/ - files.example:99 -q");
         assert_eq!(args.operands.paths, ["a", "b/", "-"].map(PathBuf::from));
         assert_eq!(args.operands.to, "files.example:99".parse().unwrap());
+        let web = send("sandport send a http://files.example/in/");
+        assert!(matches!(web.operands.to, Destination::Http(_)), "{web:?}");
+        let error = parse("sandport send a https://files.example/").unwrap_err();
+        assert!(error.to_string().contains("https:// is not built yet"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::ValueValidation);
         let between = send("sandport send a --classic files.example:99");
         assert!(between.classic);
         assert_eq!(between.operands.to, "files.example:99".parse().unwrap());

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
-use sandport::net::{Address, AddressError};
+use sandport::net::AddressError;
+use sandport::sender::{Destination, DestinationError};
 
 /// The name of the list among the arguments.
 const LIST: &str = "operands";
@@ -20,7 +21,7 @@ pub(crate) struct Operands {
     /// Files and folders; `-` is standard input. At least one.
     pub(crate) paths: Vec<PathBuf>,
     /// Where to.
-    pub(crate) to: Address,
+    pub(crate) to: Destination,
 }
 
 impl Args for Operands {
@@ -33,7 +34,7 @@ impl Args for Operands {
                 .value_parser(value_parser!(PathBuf))
                 .help(
                     "Files and folders to send (`-` is standard input), and last where to: host, \
-                     host:port, [v6]:port, unix:/path or a sandport:// address",
+                     host:port, [v6]:port, unix:/path, a sandport:// address, or http://host/folder/",
                 ),
         )
     }
@@ -60,7 +61,7 @@ impl FromArgMatches for Operands {
         let exists = |path: &Path| path == Path::new(STDIN) || path.symlink_metadata().is_ok();
         let parsed = to.to_str().map_or_else(
             || Err(String::from("it is not UTF-8")),
-            |text| text.parse::<Address>().map_err(|error| reason(&error)),
+            |text| text.parse::<Destination>().map_err(|error| reason(&error)),
         );
         match parsed {
             Ok(address) if !is_swapped(&paths, &to, exists) => Ok(Self { paths, to: address }),
@@ -94,9 +95,11 @@ fn is_swapped(paths: &[PathBuf], to: &Path, exists: impl Fn(&Path) -> bool) -> b
 }
 
 /// What is wrong with an address, and what does what was meant.
-fn reason(error: &AddressError) -> String {
+fn reason(error: &DestinationError) -> String {
     match error {
-        AddressError::Remote(_) => format!("{error}; --name says what the file is called there"),
+        DestinationError::Address(AddressError::Remote(_)) => {
+            format!("{error}; --name says what the file is called there")
+        }
         _ => error.to_string(),
     }
 }

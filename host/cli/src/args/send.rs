@@ -16,6 +16,7 @@ Examples:
   sandport send photos/ notes.txt files.example:6542
   pg_dump db | sandport send - files.example --name db.sql
   sandport send photos/ files.example --exclude '*.tmp' --exclude /cache/ --dry-run
+  sandport send photos/ http://files.example/in/
   sandport send --classic report.pdf 192.0.2.7
 
 The names that the files got are written to standard output. A file counts as stored when the
@@ -62,7 +63,8 @@ pub(crate) struct SendArgs {
     ///
     /// Files are spread over them, and a large file is divided among those that have nothing else to do.
     /// `auto` begins with one, and opens a second for many small files. Where the server is 10 ms away and
-    /// more, it doubles their number every two seconds, up to 8, as long as that sends a fifth more.
+    /// more, it doubles their number every two seconds, up to 8, as long as that sends a fifth more. Over HTTP
+    /// no file is divided, and `auto` is 4 for files that wait.
     #[arg(
         short = 'j',
         long,

@@ -14,6 +14,15 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
     Some(match event {
         SendEvent::Stored { file, receipt } => stored("stored", file, receipt),
         SendEvent::AlreadyStored { file, receipt } => stored("already-stored", file, receipt),
+        SendEvent::StoredUnverified { file, name, size } => json!({
+            "type": "stored",
+            "path": path(&file.path),
+            "name": name,
+            "size": size,
+            "digest": null,
+            "verified": false,
+        }),
+        SendEvent::NotResumable => json!({"type": "not-resumable"}),
         SendEvent::DirectoryStored { file, receipt } => json!({
             "type": "directory",
             "path": path(&file.path),
@@ -70,6 +79,7 @@ pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
             "code": match reason {
                 RestartReason::Changed => "changed",
                 RestartReason::Damaged => "damaged",
+                RestartReason::Gone => "gone",
                 _ => "mixed",
             },
         }),
@@ -99,6 +109,7 @@ pub(super) fn of_summary(summary: &Summary, exit: Exit) -> Value {
         "type": "summary",
         "stored": summary.stored,
         "already_stored": summary.already_stored,
+        "unverified": summary.unverified,
         "directories": summary.directories,
         "sent": summary.sent,
         "planned": summary.planned,

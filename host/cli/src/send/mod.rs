@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use sandport::sender::{
-    Connections, Dialect, Exclude, SendError, SendOptions, Source, plan, send_until,
+    Connections, Destination, Dialect, Exclude, SendError, SendOptions, Source, plan, send_until,
 };
 
 use crate::args::{STDIN, SendArgs, Talk};
@@ -70,6 +70,12 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
         return Err(Failure::usage(
             "--connections is not for --classic, which sends one file after the other",
             "leave --connections out, or --classic",
+        ));
+    }
+    if args.classic && matches!(args.operands.to, Destination::Http(_)) {
+        return Err(Failure::usage(
+            "--classic is not for http:// addresses",
+            "leave --classic out, or write HOST:PORT",
         ));
     }
     options.retries = args.retries;
@@ -155,6 +161,7 @@ fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
         failure.hint =
             Some(format!("{host} is a file or a folder here: last comes where to send to"));
     } else if let SendError::Connect { source, .. } = error
+        && matches!(args.operands.to, Destination::Sandport(_))
         && matches!(source.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
     {
         failure.hint = Some(format!(
@@ -209,6 +216,14 @@ mod tests {
         let failure = options(&parsed("sandport send --classic -j 2 a host"), false).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.message.contains("--connections"), "{}", failure.message);
+    }
+
+    #[test]
+    fn the_classic_protocol_has_no_http() {
+        let args = parsed("sandport send --classic a http://host/");
+        let failure = options(&args, false).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("--classic"), "{}", failure.message);
     }
 
     #[test]

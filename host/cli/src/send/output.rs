@@ -125,6 +125,7 @@ impl Output {
             SendEvent::Planned { .. }
             | SendEvent::Stored { .. }
             | SendEvent::AlreadyStored { .. }
+            | SendEvent::StoredUnverified { .. }
             | SendEvent::DirectoryStored { .. }
             | SendEvent::Sent { .. } => {
                 self.tally.arrived();

@@ -77,6 +77,7 @@ impl Progress {
             SendEvent::Verifying { file } => self.verify(file),
             SendEvent::Stored { file, .. }
             | SendEvent::AlreadyStored { file, .. }
+            | SendEvent::StoredUnverified { file, .. }
             | SendEvent::Sent { file, .. } => {
                 self.stored += 1;
                 self.over(file);

@@ -17,6 +17,7 @@ pub(super) fn result_of(event: &SendEvent<'_>) -> Option<String> {
         SendEvent::Stored { receipt, .. } | SendEvent::AlreadyStored { receipt, .. } => {
             Some(clean(&receipt.name))
         }
+        SendEvent::StoredUnverified { name, .. } => Some(clean(name)),
         SendEvent::Sent { file, .. } => Some(shown(&file.path)),
         SendEvent::Planned { file } => Some(planned(file)),
         _ => None,
@@ -57,6 +58,7 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
             let why = match reason {
                 RestartReason::Changed => "it has changed since it was begun",
                 RestartReason::Damaged => "the server had something else of it",
+                RestartReason::Gone => "the server does not know the upload any more",
                 _ => "the server has another upload under its key",
             };
             format!("{}: {why}, so it is sent from its beginning", shown(&file.path))
@@ -70,6 +72,12 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
         SendEvent::Skipped { path, reason: SkipReason::OwnArrival } if !quiet => format!(
             "skipped {}: it lies in an inbox, where this command's own files would arrive",
             shown(path)
+        ),
+        SendEvent::Skipped { path, reason: SkipReason::EmptyDirectory } if !quiet => {
+            format!("skipped {}: an empty folder cannot be sent over HTTP", shown(path))
+        }
+        SendEvent::NotResumable if !quiet => String::from(
+            "warning: the server takes each file in one request: what is cut is sent from its beginning",
         ),
         SendEvent::ModifiedOmitted { file } if verbose => {
             format!("{}: its modification time cannot be sent", shown(&file.path))
@@ -159,8 +167,11 @@ pub(super) fn of_plan(summary: &Summary) -> String {
 /// The last line.
 pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
     let mut parts = Vec::new();
-    if summary.stored > 0 || summary.sent == 0 {
+    if summary.stored > 0 || (summary.sent == 0 && summary.unverified == 0) {
         parts.push(format!("{} stored and verified", count(summary.stored, "file")));
+    }
+    if summary.unverified > 0 {
+        parts.push(format!("{} stored, not verified", count(summary.unverified, "file")));
     }
     if summary.sent > 0 {
         parts.push(format!("{} sent, not verified", count(summary.sent, "file")));
@@ -226,6 +237,12 @@ mod tests {
         assert_eq!(
             of_plan(&planned),
             "2 files to send, 1 skipped, 2 without the modification time: 2.0 MiB; nothing was sent"
+        );
+        let mut other = Summary::default();
+        other.unverified = 1;
+        assert_eq!(
+            of_summary(&other, Duration::from_millis(100)),
+            "1 file stored, not verified: 0 B in 0.1 s"
         );
         let mut classic = Summary::default();
         classic.sent = 1;

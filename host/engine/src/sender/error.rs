@@ -70,6 +70,18 @@ pub enum SendError {
     /// The server has not answered a further connection: it serves as many as it wants to.
     #[error("the server serves no further connection at the moment: no answer within {0} ms")]
     Busy(Millis),
+    /// The other side does not speak HTTP, or breaks it.
+    #[error("the other side does not speak HTTP: {0}")]
+    NotHttp(String),
+    /// The server has answered that it cannot take anything at the moment.
+    #[error("the server cannot take it at the moment: {}", .0.detail.as_deref().unwrap_or("it does not say why"))]
+    NotNow(Refusal),
+    /// An address without a slash at its end is the name of one file.
+    #[error(
+        "{0} ends in no slash, so it is the name of a single file: of no folder, of no second file, and of \
+         none that has another name"
+    )]
+    OneName(String),
     /// The classic dialect sends files, not directories.
     #[error("{} is a directory: the classic dialect has no names, so it cannot send trees", .0.display())]
     ClassicDirectory(PathBuf),
@@ -97,9 +109,9 @@ impl SendError {
             | Self::Busy(_)
             | Self::NoProgress(_)
             | Self::Stalled(_) => SendErrorKind::Temporary,
-            Self::Goodbye(refusal) => refusal_kind(refusal.code),
-            Self::NotSandport(_) | Self::NotClassic => SendErrorKind::Refused,
-            Self::ClassicDirectory(_) => SendErrorKind::Usage,
+            Self::Goodbye(refusal) | Self::NotNow(refusal) => refusal_kind(refusal.code),
+            Self::NotSandport(_) | Self::NotClassic | Self::NotHttp(_) => SendErrorKind::Refused,
+            Self::ClassicDirectory(_) | Self::OneName(_) => SendErrorKind::Usage,
             Self::Local { .. } => SendErrorKind::Local,
             Self::Interrupted => SendErrorKind::Interrupted,
         }
@@ -111,7 +123,9 @@ impl SendError {
             Self::Resolve { .. } => "unresolved",
             Self::Connect { .. } => "unreachable",
             Self::ConnectTimeout { .. } => "connect-timeout",
-            Self::Goodbye(refusal) => refusal.code.as_str(),
+            Self::Goodbye(refusal) | Self::NotNow(refusal) => refusal.code.as_str(),
+            Self::NotHttp(_) => "not-http",
+            Self::OneName(_) => "one-name",
             Self::NotSandport(_) => "not-sandport",
             Self::NotClassic => "not-classic",
             Self::Cut => "cut",
@@ -153,11 +167,13 @@ impl SendError {
             Self::ConnectTimeout { .. } => {
                 "the host is down or a firewall drops the packets; --connect-timeout waits longer"
             }
-            Self::Goodbye(refusal) => match refusal_kind(refusal.code) {
+            Self::Goodbye(refusal) | Self::NotNow(refusal) => match refusal_kind(refusal.code) {
                 SendErrorKind::Temporary => "run the same command again later",
                 _ => "the person who runs the server can say what it takes",
             },
             Self::NotSandport(_) => "if it is an old upload service, --classic speaks its protocol",
+            Self::NotHttp(_) => "if it is a Sandport server, send to HOST:PORT without http://",
+            Self::OneName(_) => "add a slash at the end to send them into a folder of that name",
             Self::NotClassic => "if it is a Sandport server, send without --classic",
             Self::Busy(_) => "whoever serves can allow more with --max-connections",
             Self::Cut | Self::Stalled(_) => {
@@ -258,6 +274,8 @@ pub enum SkipReason {
     /// A directory within a tree that has the name under which an inbox keeps its own state. No inbox
     /// takes it.
     InboxState,
+    /// An empty directory, for which HTTP has no request.
+    EmptyDirectory,
     /// It lies in an inbox, under the name that this run sends something under. Where that inbox is the one
     /// that is sent to, this is what arrives: it would be sent again, one level deeper.
     OwnArrival,
@@ -270,6 +288,7 @@ impl SkipReason {
             Self::SymbolicLink => "symbolic-link",
             Self::Excluded => "excluded",
             Self::InboxState => "inbox-state",
+            Self::EmptyDirectory => "empty-directory",
             Self::OwnArrival => "own-arrival",
         }
     }

@@ -32,13 +32,14 @@ pub struct SendFile {
 }
 
 /// What happened. Each file that was `Started` comes to one of `Stored`, `AlreadyStored`,
-/// `DirectoryStored`, `Sent`, `Refused`, `Failed` or `Unanswered`.
+/// `StoredUnverified`, `DirectoryStored`, `Sent`, `Refused`, `Failed` or `Unanswered`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendEvent<'a> {
-    /// The server welcomed the sender, in the native dialect, on one connection.
+    /// The server welcomed the sender, in the native dialect, on one connection; or it has answered what it
+    /// speaks, over HTTP.
     Connected {
-        /// Its name and version; not sanitised.
+        /// Its name and version, as far as it tells them; not sanitised.
         agent: &'a str,
     },
     /// A connection was cut, and another will be made in its place.
@@ -135,6 +136,17 @@ pub enum SendEvent<'a> {
         /// How many bytes.
         size: u64,
     },
+    /// The server says that the file is stored, and nothing of what it has: it gave no digest.
+    StoredUnverified {
+        /// Which.
+        file: &'a SendFile,
+        /// The name under which it should be there. Not sanitised.
+        name: &'a str,
+        /// How many bytes were sent.
+        size: u64,
+    },
+    /// The server takes each file in one request: what is cut is sent from its beginning. Said once.
+    NotResumable,
     /// The server does not take the file.
     Refused {
         /// Which.
@@ -178,6 +190,8 @@ pub enum RestartReason {
     Damaged,
     /// The server has another upload under its key.
     Mixed,
+    /// The server does not know the upload any more.
+    Gone,
 }
 
 /// What became of all files.
@@ -193,6 +207,8 @@ pub struct Summary {
     pub directories: u64,
     /// Sent in the classic dialect, not verified.
     pub sent: u64,
+    /// Stored, by what a server over HTTP says that gave no digest.
+    pub unverified: u64,
     /// Refused by the server.
     pub refused: u64,
     /// Not sent, or not to the end.
@@ -235,6 +251,10 @@ impl Summary {
                 self.sent += 1;
                 self.bytes += size;
             }
+            SendEvent::StoredUnverified { size, .. } => {
+                self.unverified += 1;
+                self.bytes += size;
+            }
             SendEvent::Refused { .. } => self.refused += 1,
             SendEvent::Failed { .. } => self.failed += 1,
             SendEvent::Skipped { .. } => self.skipped += 1,
@@ -243,6 +263,7 @@ impl Summary {
             SendEvent::Connected { .. }
             | SendEvent::Reconnecting { .. }
             | SendEvent::ConnectionGivenUp { .. }
+            | SendEvent::NotResumable
             | SendEvent::Resumed { .. }
             | SendEvent::Restarted { .. }
             | SendEvent::Totals { .. }

@@ -9,19 +9,17 @@
 //! when the upload has its receipt.
 
 use std::cell::OnceCell;
-use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use sandport_protocol::{RESUME_KEY_BYTES, Resume, ResumeMode};
 
 use super::SendFile;
+use super::state::{self, Fingerprint, Trouble};
 
 /// First line of a file with a key; the number is its version.
 const HEADER: &str = "sandport upload 1";
@@ -54,22 +52,8 @@ pub(super) struct Key {
     path: Option<PathBuf>,
     /// What the file is like now, to be kept with the key once the server has begun it anew: until then
     /// what the server has under the key is of what the file was before.
-    renewed: Option<[i128; 5]>,
+    renewed: Option<Fingerprint>,
     trouble: Trouble,
-}
-
-/// That keys cannot be kept, or not well: said once for all files, which have one cause.
-#[derive(Clone, Debug, Default)]
-struct Trouble {
-    is_told: Arc<AtomicBool>,
-}
-
-impl Trouble {
-    fn tell(&self, dir: &Path, error: &io::Error, what: &str) {
-        if !self.is_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%error, dir = %dir.display(), "{what}");
-        }
-    }
 }
 
 impl Keys {
@@ -83,8 +67,8 @@ impl Keys {
         let Some(dir) = &self.dir else { return self.of_stream() };
         let locked = lock(dir);
         let epoch = *self.epoch.get_or_init(|| next_epoch(locked.as_ref().ok(), now_ms()));
-        let path = dir.join(self.file_name(file));
-        let print = fingerprint(metadata);
+        let path = dir.join(state::file_name(&self.to, file));
+        let print = state::fingerprint(metadata);
         let found = |key, mode| Key {
             resume: Resume { key, epoch, mode },
             changed: mode == ResumeMode::Restart,
@@ -123,17 +107,6 @@ impl Keys {
             trouble: self.trouble.clone(),
         })
     }
-
-    fn file_name(&self, file: &SendFile) -> String {
-        let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-        let name = file.name.as_deref().unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        for part in [self.to.as_bytes(), path.as_os_str().as_encoded_bytes(), name.as_bytes()] {
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-        }
-        let hex = hasher.finalize().to_hex();
-        format!("{}.upload", &hex[..32])
-    }
 }
 
 impl Key {
@@ -151,7 +124,7 @@ impl Key {
     }
 
     /// Keeps it for later runs. Where that cannot be done, the upload can be resumed within this run alone.
-    fn keep(&mut self, print: &[i128; 5]) {
+    fn keep(&mut self, print: &Fingerprint) {
         if let Some(path) = &self.path
             && let Err(error) = write(path, &self.resume.key, print)
         {
@@ -174,7 +147,7 @@ impl Key {
 
 /// Opens the file with the epoch and locks it, for as long as it is open.
 fn lock(dir: &Path) -> io::Result<File> {
-    make_folder(dir)?;
+    state::make_folder(dir)?;
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(dir.join(EPOCH_FILE))?;
@@ -205,56 +178,18 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What changes when a file does.
-fn fingerprint(metadata: &Metadata) -> [i128; 5] {
-    [
-        metadata.len().into(),
-        metadata.mtime().into(),
-        metadata.mtime_nsec().into(),
-        metadata.ino().into(),
-        metadata.dev().into(),
-    ]
-}
-
 /// A key that was kept, with its fingerprint. What is damaged counts as nothing.
-fn read(path: &Path) -> Option<([u8; RESUME_KEY_BYTES], [i128; 5])> {
-    if fs::symlink_metadata(path).ok()?.len() > STATE_BYTES_MAX {
-        return None;
-    }
-    let text = fs::read_to_string(path).ok()?;
-    let mut lines = text.lines();
-    if lines.next() != Some(HEADER) {
-        return None;
-    }
-    let hex = lines.next()?.strip_prefix("key ")?;
-    let key = *blake3::Hash::from_hex(hex).ok()?.as_bytes();
-    let mut print = [0; 5];
-    for number in &mut print {
-        *number = lines.next()?.parse().ok()?;
-    }
-    // The last line end shows that it is whole.
-    (text.ends_with('\n') && lines.next().is_none()).then_some((key, print))
+fn read(path: &Path) -> Option<([u8; RESUME_KEY_BYTES], Fingerprint)> {
+    let (lines, print) = state::read(path, HEADER, STATE_BYTES_MAX)?;
+    let [line] = &lines[..] else { return None };
+    let key = *blake3::Hash::from_hex(line.strip_prefix("key ")?).ok()?.as_bytes();
+    Some((key, print))
 }
 
 /// Keeps a key, in one step as seen after a crash.
-fn write(path: &Path, key: &[u8; RESUME_KEY_BYTES], print: &[i128; 5]) -> io::Result<()> {
-    // It was made of the state folder's.
-    let dir = path.parent().ok_or(io::ErrorKind::NotFound)?;
-    make_folder(dir)?;
-    let mut text = format!("{HEADER}\nkey {}\n", blake3::Hash::from_bytes(*key).to_hex());
-    for number in print {
-        let _ = writeln!(text, "{number}");
-    }
-    // For this user alone, as temporary files are.
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
-}
-
-/// For this user alone.
-fn make_folder(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+fn write(path: &Path, key: &[u8; RESUME_KEY_BYTES], print: &Fingerprint) -> io::Result<()> {
+    let line = format!("key {}", blake3::Hash::from_bytes(*key).to_hex());
+    state::write(path, HEADER, &[line], print)
 }
 
 fn random() -> Option<[u8; RESUME_KEY_BYTES]> {
@@ -265,6 +200,8 @@ fn random() -> Option<[u8; RESUME_KEY_BYTES]> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::io::Write as _;
 
     use sandport_protocol::EntryKind;
 

@@ -1,12 +1,13 @@
-//! The sending end: files, directory trees and streams, to a Sandport server or to a service that
-//! speaks the classic dialect.
+//! The sending end: files, directory trees and streams, to a Sandport server, to any server that takes uploads
+//! over HTTP, or to a service that speaks the classic dialect.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use sandport::sender::{SendEvent, SendOptions, Source, send};
+//! use sandport::sender::{Destination, SendEvent, SendOptions, Source, send};
 //!
 //! let sources = vec![Source::path("report.pdf"), Source::path("photos")];
-//! let summary = send(&"files.example".parse()?, sources, SendOptions::default(), |event| {
+//! let server: Destination = "files.example".parse()?;
+//! let summary = send(&server, sources, SendOptions::default(), |event| {
 //!     if let SendEvent::Stored { file, receipt } = event {
 //!         println!("{} is stored as {:?}", file.path.display(), receipt.name);
 //!     }
@@ -25,15 +26,15 @@
 
 use std::future::{Future, pending};
 
-use crate::net::Address;
-
 mod attempts;
 mod classic;
 mod clock;
 mod connect;
+mod destination;
 mod division;
 mod error;
 mod event;
+mod http;
 mod inboxes;
 mod keys;
 mod native;
@@ -41,12 +42,15 @@ mod options;
 mod plan;
 mod prepare;
 mod pump;
+mod retries;
 mod selection;
 mod source;
+mod state;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+pub use destination::{Destination, DestinationError};
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
 pub use event::{RestartReason, SendEvent, SendFile, Summary};
 pub use options::{CONNECTIONS_MAX, Connections, Dialect, SendOptions};
@@ -55,7 +59,8 @@ pub use selection::{Exclude, PatternError, Selection};
 pub use source::Source;
 
 /// Sends all sources to the server at `to`, over [`SendOptions::connections`], and over further ones where one
-/// is cut (in the classic dialect over one for each file), and tells `events` what becomes of each file. Where
+/// is cut (in the classic dialect over one for each file; over HTTP in a request for each file, and in further ones for
+/// what was cut), and tells `events` what becomes of each file. Where
 /// there are several connections, files get their outcomes in any order.
 ///
 /// # Errors
@@ -63,7 +68,7 @@ pub use source::Source;
 /// [`SendEvent::Unanswered`] before. What befell single files is not an error but an event, and
 /// counted in the summary.
 pub async fn send(
-    to: &Address,
+    to: impl Into<Destination>,
     sources: Vec<Source>,
     options: SendOptions,
     events: impl FnMut(SendEvent<'_>),
@@ -77,7 +82,7 @@ pub async fn send(
 /// # Errors
 /// As of [`send`].
 pub async fn send_until(
-    to: &Address,
+    to: impl Into<Destination>,
     sources: Vec<Source>,
     options: SendOptions,
     stop: impl Future<Output = ()>,
@@ -89,6 +94,14 @@ pub async fn send_until(
         .then(|| walk::count_in_background(&sources, &options.selection))
         .flatten();
     let selection = options.selection.clone();
+    let to = match to.into() {
+        Destination::Sandport(address) => address,
+        Destination::Http(url) => {
+            http::send(&url, sources, totals, &options, stop, &report).await?;
+            return Ok(report.summary());
+        }
+    };
+    let to = &to;
     match options.dialect {
         Dialect::Native => {
             let dir = options.state_dir.clone();

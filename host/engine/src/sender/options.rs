@@ -45,7 +45,7 @@ impl Connections {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SendOptions {
-    /// What to speak.
+    /// What to speak to an [`Address`](crate::net::Address). To an address of HTTP it is HTTP.
     pub dialect: Dialect,
     /// How long to try to connect, name resolution and all addresses of the host included.
     pub connect_timeout: Duration,
@@ -54,7 +54,7 @@ pub struct SendOptions {
     pub stall_timeout: Duration,
     /// How many connections to the server there are at once. Files are spread over them, and a large one
     /// that can be resumed is divided among those that have nothing else to do. The classic dialect has one
-    /// for each file, and one after the other.
+    /// for each file, and one after the other. Over HTTP no file is divided, and [`Connections::Auto`] means 4 at most.
     pub connections: Connections,
     /// How often to connect again after a connection that was cut, without anything having come further
     /// in between. 0: a cut is the end. A first connection that fails is never tried again.

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use super::super::io::Crossing;
 use super::audience::Audience;
-use super::base64;
 use super::fields::Fields;
 use super::forwarded::Forwarded;
 use super::head::{self, Head};
@@ -15,6 +14,7 @@ use super::origin::{self, Site};
 use super::problem::Problem;
 use super::request::{Content, Method, Request, Version};
 use super::target::Target;
+use crate::http::base64;
 use crate::{Credential, Limits, Refusal, RefusalCode};
 
 /// A request that may be served, once its credential holds.

@@ -6,20 +6,12 @@ use alloc::vec::Vec;
 
 use super::fields::Fields;
 use super::problem::Problem;
-use super::structured::{self, Bare};
+use crate::http::digest_name;
+use crate::http::structured::{self, Bare};
 use crate::{Algorithm, ContentDigest, RefusalCode};
 
 /// The highest preference in `Want-Repr-Digest` (RFC 9530, section 4).
 const PREFERENCE_MAX: i64 = 10;
-
-/// The names of the algorithms: of the IANA registry, and `blake3`, which is not in it.
-const NAMES: [(&str, Algorithm); 5] = [
-    ("blake3", Algorithm::Blake3),
-    ("sha-256", Algorithm::Sha256),
-    ("sha-512", Algorithm::Sha512),
-    ("sha", Algorithm::Sha1),
-    ("md5", Algorithm::Md5),
-];
 
 /// The digests that `Content-Digest` and `Repr-Digest` claim, of the algorithms that are computed here. For content
 /// that is stored as it comes both mean the same. Other algorithms are passed over (RFC 9530, section 2).
@@ -79,7 +71,7 @@ pub(in crate::receiver::http) fn of_field(
     };
     let mut digests = Vec::new();
     for (key, value) in members {
-        let Some(algorithm) = algorithm(&key) else { continue };
+        let Some(algorithm) = digest_name::algorithm(&key) else { continue };
         let Bare::Bytes(value) = value else {
             return Err(malformed(&format!("a digest in the field {name} is not in Base64")));
         };
@@ -103,7 +95,8 @@ pub(in crate::receiver::http) fn wanted(
     let members = structured::dictionary(fields.list("want-repr-digest")?.as_bytes())?;
     let mut best: Option<(i64, Algorithm)> = None;
     for (key, value) in members {
-        let (Some(algorithm), Bare::Integer(preference)) = (algorithm(&key), value) else {
+        let (Some(algorithm), Bare::Integer(preference)) = (digest_name::algorithm(&key), value)
+        else {
             continue;
         };
         if (1..=PREFERENCE_MAX).contains(&preference)
@@ -118,23 +111,17 @@ pub(in crate::receiver::http) fn wanted(
 
 /// A field of digests. Algorithms without a name in such fields are left out.
 pub(in crate::receiver::http) fn write(digests: &[ContentDigest]) -> String {
-    let members = digests.iter().filter_map(|digest| {
-        let (name, _) = NAMES.iter().find(|(_, algorithm)| *algorithm == digest.algorithm)?;
-        Some((*name, digest.value.as_slice()))
-    });
+    let members = digests
+        .iter()
+        .filter_map(|digest| Some((digest_name::of(digest.algorithm)?, digest.value.as_slice())));
     structured::write_bytes(members)
 }
 
 /// A field that wants digests of these algorithms: what [`wanted`] reads.
 pub(in crate::receiver::http) fn write_wanted(algorithms: &[Algorithm]) -> String {
     structured::write_integers(algorithms.iter().filter_map(|algorithm| {
-        let (name, _) = NAMES.iter().find(|(_, one)| one == algorithm)?;
-        Some((*name, PREFERENCE_MAX.unsigned_abs()))
+        Some((digest_name::of(*algorithm)?, PREFERENCE_MAX.unsigned_abs()))
     }))
-}
-
-fn algorithm(name: &str) -> Option<Algorithm> {
-    NAMES.iter().find(|(one, _)| *one == name).map(|(_, algorithm)| *algorithm)
 }
 
 fn malformed(detail: &str) -> Problem {

@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::base64;
+use crate::http::base64;
 
 /// Where the URLs of uploads begin, and where uploads are begun.
 pub(super) const FILES: &str = "/files/";

@@ -8,7 +8,6 @@ use bytes::BytesMut;
 use sandport_protocol::sender::Sender;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::retries::Progress;
 use super::session::Session;
 use super::stream::Feed;
 use super::upload::{self, Upload};
@@ -16,6 +15,7 @@ use super::work::Work;
 use crate::sender::clock::{Clock, millis};
 use crate::sender::connect::Connection;
 use crate::sender::pump::Piece;
+use crate::sender::retries::Progress;
 use crate::sender::{SendError, SendOptions};
 
 /// Room for one read: some hundred receipts. Bytes.

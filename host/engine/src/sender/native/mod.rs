@@ -19,18 +19,18 @@ use tokio::time::{Instant, sleep_until};
 use super::connect::Target;
 use super::event::Report;
 use super::prepare::Item;
+use super::retries::{self, Retries};
 use super::walk::Totals;
 use super::{CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions};
 use crate::net::Address;
 use pace::{PERIOD, Pace};
-use retries::Retries;
 use work::Work;
 
 mod connection;
 mod joint;
 mod output;
 mod pace;
-mod retries;
+
 mod session;
 mod stream;
 mod upload;

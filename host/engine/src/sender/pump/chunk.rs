@@ -51,6 +51,14 @@ impl Chunk {
         }
     }
 
+    /// The buffer that goes round, if it is in one.
+    pub(in crate::sender) fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.buffer {
+            Buffer::Own(buffer) => Some(buffer),
+            Buffer::Shared(_) => None,
+        }
+    }
+
     /// Takes `count` bytes away.
     pub(in crate::sender) fn advance(&mut self, count: usize) {
         let count = count.min(self.rest.len());

@@ -4,9 +4,11 @@
 //! The thread is one chunk ahead of the connection: it reads and hashes the next while the last is
 //! written. The buffers go round.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sandport_protocol::Extent;
@@ -25,7 +27,7 @@ mod whole;
 
 pub(super) use chunk::{Chunk, Piece};
 pub(super) use content::Content;
-pub(super) use whole::hash;
+pub(super) use whole::{hash, read_through};
 
 /// A running pump. Dropping it ends the thread at its next chunk.
 pub(super) struct Pump {
@@ -64,16 +66,26 @@ impl Pump {
 
     /// The next piece. Safe to cancel.
     pub(super) async fn next(&mut self) -> Piece {
-        match self.pieces.recv().await {
-            Some(piece) => piece,
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The same, for who is polled.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        self.pieces.poll_recv(cx).map(|piece| {
             // The thread sends a last piece before it ends, unless it was never run.
-            None => Piece::Failed(FileError::Read(io::Error::other("the reading thread is gone"))),
-        }
+            let gone = || FileError::Read(io::Error::other("the reading thread is gone"));
+            piece.unwrap_or_else(|| Piece::Failed(gone()))
+        })
+    }
+
+    /// Where buffers go that were taken out of chunks.
+    pub(super) fn used(&self) -> threads::Sender<Vec<u8>> {
+        self.used.clone()
     }
 
     /// Gives the buffer of a chunk back.
     pub(super) fn recycle(&self, chunk: Chunk) {
-        if let Buffer::Own(buffer) = chunk.buffer {
+        if let Some(buffer) = chunk.into_buffer() {
             // The thread may be through already.
             let _ = self.used.send(buffer);
         }

@@ -47,17 +47,27 @@ pub(super) fn read(
 
 /// Computes the digest of a whole file.
 pub(in crate::sender) fn hash(content: Content) -> Result<Digest, FileError> {
-    let mut source = content::open(content)?;
     let mut hasher = blake3::Hasher::new();
+    read_through(content, |bytes| {
+        hasher.update(bytes);
+    })?;
+    Ok(Digest::Blake3(*hasher.finalize().as_bytes()))
+}
+
+/// Reads a whole file, and shows what it reads.
+pub(in crate::sender) fn read_through(
+    content: Content,
+    mut see: impl FnMut(&[u8]),
+) -> Result<(), FileError> {
+    let mut source = content::open(content)?;
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut position = 0;
     loop {
         let count = source.read(&mut buffer, position)?;
         if count == 0 {
-            source.check_unchanged()?;
-            return Ok(Digest::Blake3(*hasher.finalize().as_bytes()));
+            return source.check_unchanged();
         }
-        hasher.update(&buffer[..count]);
+        see(&buffer[..count]);
         position += count as u64;
     }
 }

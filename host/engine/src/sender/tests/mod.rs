@@ -4,6 +4,7 @@
 mod classic;
 mod failures;
 mod hostile;
+mod http;
 mod inboxes;
 mod native;
 mod parallel;
@@ -12,6 +13,7 @@ mod peer;
 mod times;
 mod trees;
 mod unsized_files;
+mod web;
 mod wiretap;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use sandport_protocol::wire::{VERSION, Welcome};
 
 use super::*;
+use crate::net::Address;
 use crate::patience::PATIENCE;
 pub(super) use crate::patience::within;
 
@@ -39,6 +42,9 @@ impl Told {
             SendEvent::AlreadyStored { file, .. } => format!("already stored {}", named(file)),
             SendEvent::DirectoryStored { file, .. } => format!("directory {}", named(file)),
             SendEvent::Sent { file, size } => format!("sent {} {size}", named(file)),
+            SendEvent::StoredUnverified { file, name, .. } => {
+                format!("stored unverified {} as {name}", named(file))
+            }
             SendEvent::Refused { file, refusal } => {
                 format!("refused {} {}", named(file), refusal.code)
             }

@@ -3,8 +3,8 @@
 //! Programs that were shipped speak the draft of their day, and say so by a number (`Upload-Draft-Interop-Version`).
 //! Read in draft-ietf-httpbis-resumable-upload-01 to -13.
 
+use crate::http::structured;
 use crate::receiver::http::fields::Fields;
-use crate::receiver::http::structured;
 
 /// What clients of one interop number, or of none, expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::interop::Limit;
 use crate::Limits;
-use crate::receiver::http::structured;
+use crate::http::structured;
 
 /// The value of the field. `expires_in_s`: how long the upload is kept. Seconds. `None`: there is no such field for this
 /// client.

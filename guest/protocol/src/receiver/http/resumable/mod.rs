@@ -10,13 +10,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::answer::Answer;
+use super::digests;
 use super::exchange::put::modified_ns;
 use super::fields::Fields;
 use super::problem::Problem;
 use super::request::{Content, Method, Request, Version};
 use super::resource::{Append, Check, Creation, Ends, Goal, Notes, Speech};
 use super::target::UploadTarget;
-use super::{digests, structured};
+use crate::http::structured;
 use crate::receiver::io::Io;
 use crate::{Algorithm, ContentDigest, Limits, OFFERED_NAME_BYTES_MAX, RefusalCode};
 

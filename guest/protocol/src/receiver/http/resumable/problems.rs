@@ -1,8 +1,8 @@
 //! The problem types of the drafts.
 
 use crate::RefusalCode;
+use crate::http::structured::INTEGER_MAX;
 use crate::receiver::http::problem::Problem;
-use crate::receiver::http::structured::INTEGER_MAX;
 
 const MISMATCHING_OFFSET: &str =
     "https://iana.org/assignments/http-problem-types#mismatching-upload-offset";

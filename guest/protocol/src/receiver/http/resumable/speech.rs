@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::interop::{Interop, ToComplete};
 use super::{limit, problems};
+use crate::http::structured;
 use crate::receiver::Committed;
 use crate::receiver::http::answer::{Answer, Interim};
 use crate::receiver::http::audience::Audience;
@@ -12,7 +13,7 @@ use crate::receiver::http::exchange::results::{FileResult, Outcome};
 use crate::receiver::http::fields::Fields;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::resource::{Append, Ends, Goal, Notes, Speech, Standing, Trouble};
-use crate::receiver::http::{digests, key, structured};
+use crate::receiver::http::{digests, key};
 use crate::{Algorithm, Limits, Receipt, RefusalCode};
 
 pub(super) const NOTE_NUMBER: &str = "interop";

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::receiver::http::base64;
+use crate::http::base64;
 use crate::receiver::http::fields::Fields;
 use crate::{Algorithm, ContentDigest, Refusal, RefusalCode};
 

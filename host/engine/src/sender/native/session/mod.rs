@@ -11,12 +11,12 @@ use sandport_protocol::{Extent, Refusal, RefusalCode, UploadId};
 
 use super::joint::Part;
 use super::output::{Outgoing, Output};
-use super::retries::Progress;
 use super::stream::Feed;
 use super::upload::{Body, Hashing, Upload};
 use super::work::Work;
 use crate::sender::keys::Key;
 use crate::sender::pump::Chunk;
+use crate::sender::retries::Progress;
 use crate::sender::{FileError, SendError, SendEvent};
 
 mod admit;

@@ -15,14 +15,14 @@ mod parser;
 #[cfg(test)]
 mod tests;
 
-pub(super) use parser::Bare;
+pub(crate) use parser::Bare;
 use parser::Parser;
 
 /// The largest Integer: fifteen digits (section 3.3.1).
-pub(super) const INTEGER_MAX: u64 = 999_999_999_999_999;
+pub(crate) const INTEGER_MAX: u64 = 999_999_999_999_999;
 
 /// An Item that is a Boolean.
-pub(super) fn boolean(field: &[u8]) -> Option<bool> {
+pub(crate) fn boolean(field: &[u8]) -> Option<bool> {
     match Parser::new(field).only_item()? {
         Bare::Boolean(value) => Some(value),
         _ => None,
@@ -30,7 +30,7 @@ pub(super) fn boolean(field: &[u8]) -> Option<bool> {
 }
 
 /// An Item that is an Integer, and not negative.
-pub(super) fn unsigned(field: &[u8]) -> Option<u64> {
+pub(crate) fn unsigned(field: &[u8]) -> Option<u64> {
     match Parser::new(field).only_item()? {
         Bare::Integer(value) => u64::try_from(value).ok(),
         _ => None,
@@ -39,28 +39,28 @@ pub(super) fn unsigned(field: &[u8]) -> Option<u64> {
 
 /// The members of a Dictionary, in the order in which their keys came first. Lines of one field are joined by commas
 /// before.
-pub(super) fn dictionary(field: &[u8]) -> Option<Vec<(String, Bare)>> {
+pub(crate) fn dictionary(field: &[u8]) -> Option<Vec<(String, Bare)>> {
     Parser::new(field).only_dictionary()
 }
 
 /// A Boolean, written.
-pub(super) fn write_boolean(value: bool) -> &'static str {
+pub(crate) fn write_boolean(value: bool) -> &'static str {
     if value { "?1" } else { "?0" }
 }
 
 /// An Integer, written. What has more digits than an Integer may have is the largest one.
-pub(super) fn write_unsigned(value: u64) -> String {
+pub(crate) fn write_unsigned(value: u64) -> String {
     value.min(INTEGER_MAX).to_string()
 }
 
 /// A Dictionary of Integers, written.
-pub(super) fn write_integers<'a>(members: impl IntoIterator<Item = (&'a str, u64)>) -> String {
+pub(crate) fn write_integers<'a>(members: impl IntoIterator<Item = (&'a str, u64)>) -> String {
     let members = members.into_iter().map(|(key, value)| (key, write_unsigned(value)));
     join(members)
 }
 
 /// A Dictionary of Byte Sequences, written.
-pub(super) fn write_bytes<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
+pub(crate) fn write_bytes<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let members = members.into_iter();
     join(members.map(|(key, value)| (key, format!(":{}:", base64::encode(value)))))
 }

@@ -4,11 +4,11 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::receiver::http::base64;
+use crate::http::base64;
 
 /// A value without its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::receiver::http) enum Bare {
+pub(crate) enum Bare {
     Integer(i64),
     Boolean(bool),
     Bytes(Vec<u8>),

@@ -1,0 +1,264 @@
+//! `sandport send FILE http://HOST/`: to the real server, and to those of others where a lane has started one.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::Signal;
+use sandport_tests::deadline::until;
+use sandport_tests::files::{keys_in, modified, names_in, set_modified};
+use sandport_tests::process::{self, Running};
+use sandport_tests::send::{command, send_with};
+use sandport_tests::{Middlebox, Random, Sent, Server, Setup, send};
+
+const MIB: usize = 1024 * 1024;
+
+/// Watermarks come soon: little is sent twice.
+const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
+
+/// What a server of tus listens on, started by a lane: the address of where uploads are begun.
+const TUS_VARIABLE: &str = "SANDPORT_TEST_TUS_URL";
+
+fn http(address: &str) -> String {
+    format!("http://{address}/")
+}
+
+/// A folder with a file `big`, and the file's content.
+fn world(size: usize) -> (tempfile::TempDir, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(size);
+    std::fs::write(folder.path().join("big"), &content).unwrap();
+    (folder, content)
+}
+
+/// The same command each time.
+const BIG: [&str; 3] = ["--state-dir", "state", "big"];
+
+fn start(folder: &Path, to: &str, retries: &str) -> Running {
+    let mut command = command();
+    command.current_dir(folder).args(["--json", "send", "--retries", retries]).args(BIG).arg(to);
+    Running::start(&mut command, b"")
+}
+
+fn again(folder: &Path, to: &str) -> Sent {
+    send_with(folder, b"", BIG.into_iter().chain([to]))
+}
+
+#[test]
+fn files_folders_and_streams_are_stored_and_verified() {
+    let server = Server::start([]);
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(3 * MIB + 5);
+    let tree = folder.path().join("t");
+    std::fs::create_dir_all(tree.join("a b")).unwrap();
+    std::fs::create_dir(tree.join("nothing")).unwrap();
+    std::fs::write(tree.join("a b/gr\u{fc}n%?.txt"), b"small").unwrap();
+    std::fs::write(tree.join("empty"), b"").unwrap();
+    std::fs::write(tree.join("big"), &content).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    set_modified(&tree.join("big"), time);
+
+    let to = http(server.address());
+    let sent = send_with(folder.path(), b"", ["t", to.as_str()]).expect_success();
+    assert_eq!(sent.names("stored"), ["t/a b/gr\u{fc}n%?.txt", "t/big", "t/empty"]);
+    for event in sent.of_type("stored") {
+        assert!(event["digest"].as_str().unwrap().starts_with("blake3:"), "{event}");
+    }
+    assert_eq!(sent.of_type("skipped")[0]["code"], "empty-directory");
+    assert!(server.content("t/big") == content);
+    assert_eq!(server.content("t/a b/gr\u{fc}n%?.txt"), b"small");
+    assert_eq!(modified(&server.inbox().join("t/big")), time);
+
+    let sent = send_with(folder.path(), &content, ["-", "--name", "s", to.as_str()]).expect_success();
+    assert_eq!(sent.names("stored"), ["s"]);
+    assert!(server.content("s") == content);
+}
+
+#[test]
+fn an_address_can_be_a_folder_or_a_name() {
+    let server = Server::start([]);
+    let (folder, content) = world(10);
+    let below = format!("{}in/deep/", http(server.address()));
+    send_with(folder.path(), b"", ["big", below.as_str()]).expect_success();
+    let name = format!("{}other%20name", http(server.address()));
+    let sent = send_with(folder.path(), b"", ["big", name.as_str()]).expect_success();
+    assert_eq!(sent.names("stored"), ["other name"]);
+    assert_eq!(server.content("in/deep/big"), content);
+    assert_eq!(server.content("other name"), content);
+    let sent = send_with(folder.path(), b"", ["big", ".", name.as_str()]);
+    assert_eq!(sent.code, Some(2), "{sent:?}");
+    assert_eq!(sent.of_type("error")[0]["code"], "one-name");
+}
+
+#[test]
+fn the_same_command_again_stores_nothing_twice() {
+    let server = Server::start([]);
+    let (folder, _) = world(3 * MIB);
+    let to = http(server.address());
+    again(folder.path(), &to).expect_success();
+    again(folder.path(), &to).expect_success();
+    assert_eq!(server.published().len(), 1, "{:?}", server.published());
+}
+
+/// Interrupts a sender in the middle, and lets the same command go on. Bytes that were sent over both.
+fn interrupt_and_resume(signal: Signal) {
+    let server = Server::start(FLAGS);
+    let (folder, content) = world(24 * MIB);
+    let middlebox = Middlebox::before(server.address(), []).held_at(12 * MIB as u64);
+    let to = http(middlebox.address());
+    let mut first = start(folder.path(), &to, "0");
+    middlebox.wait_bytes(12 * MIB as u64, || first.has_ended());
+    first.signal(signal);
+    let first = Sent::of(first.finish());
+    middlebox.release();
+    middlebox.wait_closed(middlebox.bytes().len());
+    assert_eq!(first.code, Some(130), "{first:?}");
+    assert_eq!(first.of_type("failed")[0]["resumable"], true, "{first:?}");
+    assert!(first.of_type("error")[0]["hint"].as_str().unwrap().contains("same command again"));
+    assert_eq!(keys_in(&folder.path().join("state")).len(), 1);
+
+    let second = again(folder.path(), &to).expect_success();
+    assert!(second.of_type("resumed")[0]["kept"].as_u64().unwrap() > 0, "{second:?}");
+    assert_eq!(second.names("stored"), ["big"], "{second:?}");
+    assert!(server.content("big") == content);
+    assert_eq!(keys_in(&folder.path().join("state")), [""; 0]);
+    let twice = middlebox.bytes().iter().sum::<u64>().saturating_sub(content.len() as u64);
+    // A step, what the sockets and the middlebox held, and heads.
+    assert!(twice <= 4 * MIB as u64, "{twice} bytes are sent twice: {first:?} {second:?}");
+}
+
+#[test]
+fn an_interrupted_sender_goes_on_with_the_same_command() {
+    interrupt_and_resume(Signal::INT);
+    interrupt_and_resume(Signal::TERM);
+}
+
+#[test]
+fn a_sender_goes_on_when_the_server_was_killed_and_is_there_again() {
+    let mut server = Server::start(FLAGS);
+    let (folder, content) = world(24 * MIB);
+    let middlebox = Middlebox::before(server.address(), []).held_at(12 * MIB as u64);
+    let mut sender = start(folder.path(), &http(middlebox.address()), "8");
+    middlebox.wait_bytes(12 * MIB as u64, || sender.has_ended());
+    server.kill();
+    let server = Setup::new(FLAGS).inbox(server.inbox()).start();
+    middlebox.turn_to(server.address());
+    middlebox.release();
+    let sent = Sent::of(sender.finish()).expect_success();
+    assert_eq!(sent.names("stored"), ["big"], "{sent:?}");
+    assert!(!sent.of_type("reconnecting").is_empty(), "{sent:?}");
+    assert!(server.content("big") == content);
+}
+
+#[test]
+fn a_file_that_changed_between_two_runs_is_sent_from_its_beginning() {
+    let server = Server::start(FLAGS);
+    let (folder, _) = world(24 * MIB);
+    let middlebox = Middlebox::before(server.address(), []).held_at(12 * MIB as u64);
+    let to = http(middlebox.address());
+    let mut first = start(folder.path(), &to, "0");
+    middlebox.wait_bytes(12 * MIB as u64, || first.has_ended());
+    first.interrupt();
+    first.finish();
+    middlebox.release();
+    let content = vec![7; 5 * MIB];
+    std::fs::write(folder.path().join("big"), &content).unwrap();
+    let second = again(folder.path(), &to).expect_success();
+    assert_eq!(second.of_type("restarted")[0]["code"], "changed", "{second:?}");
+    assert!(server.content("big") == content);
+    let partials = server.inbox().join(".sandport/partials");
+    until("the end of the old upload", || names_in(&partials).is_empty());
+}
+
+#[test]
+fn an_interrupted_stream_leaves_nothing_and_promises_nothing() {
+    let server = Server::start(FLAGS);
+    let to = http(server.address());
+    let mut sender = command();
+    sender.args(["--json", "send", "--name", "s", "-", to.as_str()]);
+    // It goes on for ever.
+    let (mut sender, stdin) = Running::open(&mut sender);
+    stdin.write(Random::seeded().bytes(40 * MIB));
+    let partials = server.inbox().join(".sandport/partials");
+    until("the begun upload", || !names_in(&partials).is_empty() || sender.has_ended());
+    sender.interrupt();
+    let ended = Sent::of(sender.finish());
+    drop(stdin);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert_eq!(ended.of_type("failed")[0]["resumable"], false, "{ended:?}");
+    until("the end of the upload", || names_in(&partials).is_empty());
+    assert_eq!(server.published().len(), 0);
+}
+
+#[test]
+fn what_the_server_does_not_take_is_told_by_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small"), b"12345").unwrap();
+    std::fs::write(folder.path().join("large"), vec![1; 3 * MIB]).unwrap();
+    let refused = |server: &Server, file: &str, name: &str| {
+        let to = format!("{}{name}", http(server.address()));
+        let sent = send_with(folder.path(), b"", ["--no-resume", file, to.as_str()]);
+        let with_resume = send_with(folder.path(), b"", ["--state-dir", "s", file, to.as_str()]);
+        assert_eq!(sent.failure(), with_resume.failure(), "{sent:?} {with_resume:?}");
+        assert_eq!(sent.code, with_resume.code, "{sent:?} {with_resume:?}");
+        (sent.code, sent.failure().to_owned())
+    };
+    let server = Server::start(["--max-file", "1MiB", "--quota-bytes", "2MiB"]);
+    assert_eq!(refused(&server, "small", ".sandport"), (Some(4), "name-invalid".to_owned()));
+    assert_eq!(refused(&server, "large", ""), (Some(4), "too-large".to_owned()));
+    let server = Server::start(["--quota-bytes", "1MiB"]);
+    assert_eq!(refused(&server, "large", ""), (Some(4), "quota-exceeded".to_owned()));
+    assert_eq!(server.published().len(), 0);
+}
+
+#[test]
+fn commands_that_make_no_sense_end_with_2_and_a_server_that_is_not_there_with_3() {
+    let (folder, _) = world(5);
+    for arguments in [["big", "https://localhost/"], ["big", "http://me@localhost/"]] {
+        let mut command = command();
+        let ended = process::run(command.current_dir(folder.path()).arg("send").args(arguments), b"");
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = http(&listener.local_addr().unwrap().to_string());
+    drop(listener);
+    let sent = send_with(folder.path(), b"", ["big", nobody.as_str()]);
+    assert_eq!(sent.code, Some(3), "{sent:?}");
+    assert_eq!(sent.of_type("error")[0]["code"], "unreachable");
+}
+
+#[test]
+fn a_server_without_http_says_so() {
+    let server = Server::start(["--http", "off"]);
+    let (folder, _) = world(5);
+    let to = http(server.address());
+    let sent = send_with(folder.path(), b"", ["big", to.as_str()]);
+    assert_eq!(sent.code, Some(4), "{sent:?}");
+}
+
+/// Against the server of tus that the lane has started.
+#[test]
+#[ignore = "it needs a server of tus: lane http-peers"]
+fn another_server_of_tus_takes_files_and_goes_on() {
+    let to = std::env::var(TUS_VARIABLE).expect("the address of a server of tus");
+    let url = to.strip_prefix("http://").unwrap();
+    let (authority, path) = url.split_once('/').unwrap();
+    let (folder, content) = world(24 * MIB);
+    let middlebox = Middlebox::before(authority, []).held_at(12 * MIB as u64);
+    let through = format!("http://{}/{path}", middlebox.address());
+    let mut first = start(folder.path(), &through, "0");
+    middlebox.wait_bytes(12 * MIB as u64, || first.has_ended());
+    first.interrupt();
+    let first = Sent::of(first.finish());
+    assert_eq!(first.code, Some(130), "{first:?}");
+    middlebox.release();
+    middlebox.wait_closed(middlebox.bytes().len());
+    let second = again(folder.path(), &through).expect_success();
+    let stored = second.of_type("stored");
+    assert_eq!(stored[0]["verified"], false, "it gives no digest: {second:?}");
+    assert!(!second.of_type("resumed").is_empty(), "{second:?}");
+    let twice = middlebox.bytes().iter().sum::<u64>().saturating_sub(content.len() as u64);
+    assert!(twice <= 12 * MIB as u64, "{twice} bytes are sent twice");
+    let small = send(["Cargo.toml", &to]).expect_success();
+    assert_eq!(small.of_type("stored").len(), 1, "{small:?}");
+}
