@@ -166,7 +166,9 @@ pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
         parts.push(format!("{} sent, not verified", count(summary.sent, "file")));
     }
     push_others(&mut parts, summary);
-    let rate = rate(summary.bytes, elapsed);
+    // What was there already was not sent, so it says nothing about the speed of a network.
+    let was_sent = summary.stored > 0 || summary.sent > 0;
+    let rate = if was_sent { rate(summary.bytes, elapsed) } else { String::new() };
     format!("{}: {} in {}{rate}", parts.join(", "), bytes(summary.bytes), seconds(elapsed))
 }
 
@@ -216,6 +218,13 @@ mod tests {
         assert_eq!(
             of_summary(&summary, Duration::from_secs(2)),
             "2 files stored and verified, 3 already there, 1 refused: 2.0 MiB in 2 s, 1.0 MiB/s"
+        );
+        let mut again = Summary::default();
+        again.already_stored = 1;
+        again.bytes = 2 << 20;
+        assert_eq!(
+            of_summary(&again, Duration::from_secs(2)),
+            "0 files stored and verified, 1 already there: 2.0 MiB in 2 s"
         );
         let mut planned = Summary::default();
         planned.planned = 2;
