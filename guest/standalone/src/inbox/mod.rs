@@ -47,7 +47,7 @@ pub enum Durability {
     /// The file survives a power cut.
     #[default]
     Commit,
-    /// The file is visible; the system writes it to the disk when it likes.
+    /// The file is visible, and may be lost in a power cut.
     None,
 }
 
