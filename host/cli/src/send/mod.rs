@@ -129,7 +129,7 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 /// The error in words, with a better hint where the command line or the run gives one. `resumable`: a later run
-/// goes on with something that this one has begun.
+/// can resume something that this one has begun.
 fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
     let mut failure = Failure::from(error);
     match error {
