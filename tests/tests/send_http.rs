@@ -69,7 +69,8 @@ fn files_folders_and_streams_are_stored_and_verified() {
     assert_eq!(server.content("t/a b/gr\u{fc}n%?.txt"), b"small");
     assert_eq!(modified(&server.inbox().join("t/big")), time);
 
-    let sent = send_with(folder.path(), &content, ["-", "--name", "s", to.as_str()]).expect_success();
+    let sent =
+        send_with(folder.path(), &content, ["-", "--name", "s", to.as_str()]).expect_success();
     assert_eq!(sent.names("stored"), ["s"]);
     assert!(server.content("s") == content);
 }
@@ -216,7 +217,8 @@ fn commands_that_make_no_sense_end_with_2_and_a_server_that_is_not_there_with_3(
     let (folder, _) = world(5);
     for arguments in [["big", "https://localhost/"], ["big", "http://me@localhost/"]] {
         let mut command = command();
-        let ended = process::run(command.current_dir(folder.path()).arg("send").args(arguments), b"");
+        let ended =
+            process::run(command.current_dir(folder.path()).arg("send").args(arguments), b"");
         assert_eq!(ended.code, Some(2), "{ended:?}");
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

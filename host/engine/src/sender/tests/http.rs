@@ -92,7 +92,8 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let value = (0..3).fold(0u32, |value, at| value << 8 | u32::from(*group.get(at).unwrap_or(&0)));
+        let value =
+            (0..3).fold(0u32, |value, at| value << 8 | u32::from(*group.get(at).unwrap_or(&0)));
         for at in 0..4 {
             let digit = DIGITS[(value >> (18 - 6 * at) & 63) as usize];
             text.push(if at <= group.len() { char::from(digit) } else { '=' });
@@ -212,7 +213,8 @@ async fn a_refusal_comes_through_though_the_file_was_not_read() {
 
 #[tokio::test]
 async fn no_file_goes_where_a_server_sends_it_on_to() {
-    let elsewhere = "HTTP/1.1 307 There\r\nLocation: http://192.0.2.7/in/\r\nContent-Length: 0\r\n\r\n";
+    let elsewhere =
+        "HTTP/1.1 307 There\r\nLocation: http://192.0.2.7/in/\r\nContent-Length: 0\r\n\r\n";
     let here = "HTTP/1.1 308 There\r\nLocation: /other/\r\nContent-Length: 0\r\n\r\n";
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "f", b"x");

@@ -68,10 +68,8 @@ impl Web {
     pub(super) async fn start(speaks: Speaks, fates: impl IntoIterator<Item = Fate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
-        let site = Arc::new(Mutex::new(Site {
-            fates: fates.into_iter().collect(),
-            ..Site::default()
-        }));
+        let site =
+            Arc::new(Mutex::new(Site { fates: fates.into_iter().collect(), ..Site::default() }));
         let shared = Arc::clone(&site);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -196,7 +194,8 @@ impl Site {
                 let mut upload = Upload { target, bytes: content, size, is_whole: false };
                 let url = format!("/up/{}", self.uploads.len());
                 let is_tus = speaks == Speaks::Tus;
-                let more = self.advance(&mut upload, completes || is_tus && !upload.bytes.is_empty());
+                let more =
+                    self.advance(&mut upload, completes || is_tus && !upload.bytes.is_empty());
                 self.uploads.insert(url.clone(), upload);
                 with(201, &format!("Location: {url}\r\n{more}"))
             }
@@ -209,7 +208,9 @@ impl Site {
                 with(204, "")
             }
             ("PATCH", _) => {
-                let Some(mut upload) = self.uploads.get(target).cloned() else { return with(404, "") };
+                let Some(mut upload) = self.uploads.get(target).cloned() else {
+                    return with(404, "");
+                };
                 if number("upload-offset") != Some(upload.bytes.len()) {
                     return with(409, &state(&upload));
                 }
