@@ -9,18 +9,18 @@ use sandport_protocol::sender::http::{
 
 /// How a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
+pub(crate) enum Speaks {
     Resumable,
     Tus,
     Nothing,
 }
 
-pub const ALL: [Speaks; 3] = [Speaks::Resumable, Speaks::Tus, Speaks::Nothing];
-pub const RESUMABLE: [Speaks; 2] = [Speaks::Resumable, Speaks::Tus];
+pub(crate) const ALL: [Speaks; 3] = [Speaks::Resumable, Speaks::Tus, Speaks::Nothing];
+pub(crate) const RESUMABLE: [Speaks; 2] = [Speaks::Resumable, Speaks::Tus];
 
 /// What becomes of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It is answered.
     Passes,
     /// So many bytes of its content come through, at most, and no answer.
@@ -36,33 +36,33 @@ pub enum Fate {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Upload {
-    pub bytes: Vec<u8>,
+pub(crate) struct Upload {
+    pub(crate) bytes: Vec<u8>,
     size: Option<u64>,
     is_whole: bool,
 }
 
 /// A server.
-pub struct World {
-    pub speaks: Speaks,
-    pub append_max: Option<u64>,
-    pub uploads: BTreeMap<String, Upload>,
+pub(crate) struct World {
+    pub(crate) speaks: Speaks,
+    pub(crate) append_max: Option<u64>,
+    pub(crate) uploads: BTreeMap<String, Upload>,
     /// What was stored, by target or in the order of completion.
-    pub stored: Vec<Vec<u8>>,
+    pub(crate) stored: Vec<Vec<u8>>,
     /// All that came.
-    pub requests: Vec<Request>,
+    pub(crate) requests: Vec<Request>,
     /// Bytes of content that came.
-    pub received: u64,
+    pub(crate) received: u64,
     next: u64,
 }
 
-pub fn answer(status: u16, fields: &[(&str, String)]) -> Answer {
+pub(crate) fn answer(status: u16, fields: &[(&str, String)]) -> Answer {
     let fields = fields.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
     Answer { status, fields: fields.collect(), content: Vec::new() }
 }
 
 impl World {
-    pub fn new(speaks: Speaks) -> Self {
+    pub(crate) fn new(speaks: Speaks) -> Self {
         Self {
             speaks,
             append_max: None,
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// What the sender finds out about it.
-    pub fn discovered(&mut self, url: &HttpUrl) -> Server {
+    pub(crate) fn discovered(&mut self, url: &HttpUrl) -> Server {
         let mut discovery = Discovery::new(url);
         let answer = self.serve(&discovery.request(), b"");
         match discovery.handle_answer(&answer) {
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Does what a request asks for. `content`: what came of its content.
-    pub fn serve(&mut self, request: &Request, content: &[u8]) -> Answer {
+    pub(crate) fn serve(&mut self, request: &Request, content: &[u8]) -> Answer {
         let field = |name: &str| {
             request.fields.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
         };
@@ -189,16 +189,16 @@ fn state(upload: &Upload) -> Vec<(&'static str, String)> {
 
 /// What a run came to.
 #[derive(Debug)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// `None`: it was given up after as many pauses as were allowed.
-    pub outcome: Option<Outcome>,
-    pub events: Vec<Event>,
-    pub pauses: u32,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) pauses: u32,
 }
 
 impl Ran {
     /// The URL that is left for a later run.
-    pub fn url(&self) -> Option<String> {
+    pub(crate) fn url(&self) -> Option<String> {
         self.events.iter().rev().find_map(|event| match event {
             Event::Begun { url } => Some(Some(url.clone())),
             Event::Forgotten => Some(None),
@@ -209,17 +209,17 @@ impl Ran {
 
 /// A file, or a stream that is read in blocks of this size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     File,
     Stream { block: usize },
 }
 
-pub fn url() -> HttpUrl {
+pub(crate) fn url() -> HttpUrl {
     "http://h/in/".parse().unwrap()
 }
 
 /// Sends `content`, with the fates of the requests in order; what follows passes.
-pub fn run(
+pub(crate) fn run(
     world: &mut World,
     content: &[u8],
     kind: Kind,
