@@ -167,6 +167,22 @@ fn commands_of_the_manual_print_what_it_shows() {
     assert!(counts.iter().sum::<usize>() >= 15, "{counts:?}");
 }
 
+#[test]
+fn the_old_client_of_the_readme_uploads() {
+    let readme = document("README.md");
+    let (_, rest) = readme.split_once("```python\n").unwrap();
+    let (client, _) = rest.split_once("```").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let reader = Reader::start("sandport serve ./inbox", directory.path());
+    let client = client.replace(PORT, &reader.port);
+    fs::write(directory.path().join("client.py"), client).unwrap();
+    let run = Step { command: String::from("python3 client.py"), expected: None };
+    assert_eq!(reader.run(&[run]), [[""; 0]]);
+    let said = reader.stop();
+    let is_stored = said.iter().any(|line| fits("received upload-… (2.4 MiB) from …", line));
+    assert!(is_stored, "{said:?}");
+}
+
 /// The long options that the help of a command lists.
 fn options(command: &str) -> BTreeSet<String> {
     let ended = process::run(send::command().args([command, "--help"]), b"");

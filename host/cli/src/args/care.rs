@@ -17,8 +17,9 @@ Examples:
   sandport ls /srv/in
   sandport ls /srv/in --json | jq -r 'select(.state == \"stored\") | .name'
 
-AGE is the time since a file got its name. A file is `touched` if somebody changed it after it was stored,
-and `unrecorded` if somebody else put it there. `ls` reads no content; `sandport verify` does.";
+AGE is the time since a file got its name. A file is `touched` if somebody changed it after it was
+stored, and `unrecorded` if somebody else put it there. `ls` reads no content; `sandport verify`
+does.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:

@@ -19,9 +19,9 @@ Examples:
   sandport send photos/ http://files.example/in/
   sandport send --classic report.pdf 192.0.2.7
 
-`send` prints the names of stored files to standard output. A file is stored when the server has verified
-and synced it. After a lost connection, `send` reconnects and resumes. Run the same command again to resume
-an interrupted upload: it sends only what the server does not have.";
+`send` prints the names of stored files to standard output. A file is stored when the server has
+verified and synced it. After a lost connection, `send` reconnects and resumes. Run the same
+command again to resume an interrupted upload: it sends only what the server does not have.";
 
 /// Send files and directories to a server.
 #[derive(Debug, Args)]
