@@ -1,6 +1,7 @@
 //! The extensions of tus 1.0.0 that begin uploads: creation, creation-with-upload, creation-defer-length.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::receiver::Lifetime;

@@ -1,6 +1,7 @@
 //! How long uploads of tus last, how they are ended, and that each has one writer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::Limits;

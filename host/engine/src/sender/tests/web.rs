@@ -194,8 +194,8 @@ impl Site {
                 let mut upload = Upload { target, bytes: content, size, is_whole: false };
                 let url = format!("/up/{}", self.uploads.len());
                 let is_tus = speaks == Speaks::Tus;
-                let more =
-                    self.advance(&mut upload, completes || is_tus && !upload.bytes.is_empty());
+                let is_last = completes || is_tus && !upload.bytes.is_empty();
+                let more = self.advance(&mut upload, is_last);
                 self.uploads.insert(url.clone(), upload);
                 with(201, &format!("Location: {url}\r\n{more}"))
             }
