@@ -87,7 +87,7 @@ mod tests {
         let error = Descriptors::share(Some(32), 1).expect_err("too few");
         assert_eq!(
             error.to_string(),
-            "the process may open 32 files at once; a server needs 64 at least"
+            "the process may open 32 files at once; a server needs at least 64"
         );
     }
 }

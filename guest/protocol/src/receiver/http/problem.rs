@@ -1,6 +1,7 @@
 //! Refusals as answers: RFC 9457 for programs, a line for people.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,7 +34,8 @@ pub(in crate::receiver::http) struct Problem {
     /// The `type` of it, where a specification has given it one. Clients look for it.
     kind: Option<&'static str>,
     refusal: Refusal,
-    extensions: Map<String, Value>,
+    /// Apart: few have any, and where other crates have it keep their order it is large.
+    extensions: Box<Map<String, Value>>,
     fields: Vec<(&'static str, Cow<'static, str>)>,
 }
 
@@ -58,7 +60,7 @@ impl Problem {
             is_of_inbox: true,
             kind: None,
             refusal,
-            extensions: Map::new(),
+            extensions: Box::default(),
             fields: Vec::new(),
         }
     }
