@@ -263,6 +263,10 @@ fn what_nobody_goes_on_with_is_removed_when_the_clock_is_believed() {
     for hour in 0..8 * 24 {
         NOW_MS.set(hour * HOUR_MS);
         inbox.turn();
+        if hour * 3_600 == 7 * DAY_S {
+            // When exactly the files were written decides about this hour.
+            continue;
+        }
         let is_over = hour * 3_600 > 7 * DAY_S;
         assert_eq!(partials(dir).len(), if is_over { 3 } else { 5 }, "hour {hour}");
     }
