@@ -59,6 +59,6 @@ fn instances_of_one_connection_compute_on_one_account() {
     let mut connection = Connection::open(&server);
     connection.say("#");
     let reason = server.wait_trapped();
-    assert!(reason.contains("without payload arriving"), "{reason}");
+    assert!(reason.contains("while no payload arrived"), "{reason}");
     assert_eq!(connection.hear_all(), b"");
 }
