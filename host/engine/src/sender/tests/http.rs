@@ -185,7 +185,7 @@ async fn a_server_that_forgot_an_upload_gets_it_anew() {
 
 #[tokio::test]
 async fn a_refusal_is_one_files_and_told_by_its_code() {
-    let problem = "HTTP/1.1 507 Full\r\nContent-Type: application/problem+json\r\nContent-Length: 46\r\n\r\n\
+    let problem = "HTTP/1.1 507 Full\r\nContent-Type: application/problem+json\r\nContent-Length: 47\r\n\r\n\
                    {\"code\":\"quota-exceeded\",\"detail\":\"it is full\"}";
     let forbidden = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
     for (answer, code) in [(problem, "quota-exceeded"), (forbidden, "not-permitted")] {

@@ -194,8 +194,8 @@ impl Site {
                 let mut upload = Upload { target, bytes: content, size, is_whole: false };
                 let url = format!("/up/{}", self.uploads.len());
                 let is_tus = speaks == Speaks::Tus;
-                let more =
-                    self.advance(&mut upload, completes || is_tus && !upload.bytes.is_empty());
+                let has_all = completes || (is_tus && upload.size == Some(upload.bytes.len()));
+                let more = self.advance(&mut upload, has_all);
                 self.uploads.insert(url.clone(), upload);
                 with(201, &format!("Location: {url}\r\n{more}"))
             }
@@ -217,7 +217,8 @@ impl Site {
                 upload.size = number("upload-length").or(upload.size);
                 upload.bytes.extend(content);
                 let is_all = upload.size == Some(upload.bytes.len());
-                let more = self.advance(&mut upload, completes || speaks == Speaks::Tus && is_all);
+                let more =
+                    self.advance(&mut upload, completes || (speaks == Speaks::Tus && is_all));
                 self.uploads.insert(target.to_owned(), upload);
                 with(204, &more)
             }
