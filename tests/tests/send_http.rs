@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use sandport_tests::deadline::until;
-use sandport_tests::files::{keys_in, modified, names_in, set_modified};
+use sandport_tests::files::{kept, keys_in, modified, names_in, set_modified};
 use sandport_tests::process::{self, Running};
 use sandport_tests::send::{command, send_with};
 use sandport_tests::{Middlebox, Random, Sent, Server, Setup, send};
@@ -167,8 +167,7 @@ fn a_file_that_changed_between_two_runs_is_sent_from_its_beginning() {
     let second = again(folder.path(), &to).expect_success();
     assert_eq!(second.of_type("restarted")[0]["code"], "changed", "{second:?}");
     assert!(server.content("big") == content);
-    let partials = server.inbox().join(".sandport/partials");
-    until("the end of the old upload", || names_in(&partials).is_empty());
+    until("the end of the old upload", || kept(server.inbox()) == 0);
 }
 
 #[test]
