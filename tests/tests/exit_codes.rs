@@ -50,7 +50,7 @@ fn a_command_line_that_makes_no_sense_is_2() {
         &["send"][..],
         &["send", "file"],
         &["send", "file", ":6542"],
-        &["send", "file", "http://host"],
+        &["send", "file", "https://host"],
         &["send", "a", "b", "127.0.0.1:1", "--name", "c"],
         &["send", "-", "-", "127.0.0.1:1"],
         &["serve", "--listen", "nonsense::"],
