@@ -74,7 +74,7 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
             shown(path)
         ),
         SendEvent::Skipped { path, reason: SkipReason::EmptyDirectory } if !quiet => {
-            format!("skipped {}: an empty folder cannot be sent over HTTP", shown(path))
+            format!("skipped {}: an empty directory cannot be sent over HTTP", shown(path))
         }
         SendEvent::NotResumable if !quiet => String::from(
             "warning: the server takes each file in one request: what is cut is sent from its beginning",
