@@ -4,6 +4,8 @@
 //! - Otherwise the crate `sandport-receiver` of this workspace is built for `wasm32-wasip2`, with the
 //!   profile `guest`, in a target folder of its own. Where the target is missing it is added with
 //!   rustup, or the build fails with the line to type.
+//! - Where pages of documentation are made for the registry (`DOCS_RS`), neither the sources of the receiver nor
+//!   a network are there. An empty file takes its place, which no page shows.
 
 #![allow(
     clippy::disallowed_macros,
@@ -19,6 +21,7 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 const PREBUILT: &str = "SANDPORT_RECEIVER_WASM";
+const FOR_PAGES: &str = "DOCS_RS";
 
 /// Variables of cargo that the nested cargo keeps: where things are, and how to reach registries.
 /// All others of cargo's describe the outer build.
@@ -46,8 +49,10 @@ const DROPPED_VARIABLES: [&str; 14] = [
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed={PREBUILT}");
+    println!("cargo::rerun-if-env-changed={FOR_PAGES}");
     let wasm = match env::var_os(PREBUILT) {
         Some(path) => prebuilt(&path),
+        None if env::var_os(FOR_PAGES).is_some() => empty(),
         None => build(),
     };
     match wasm {
@@ -64,8 +69,14 @@ fn prebuilt(path: &OsString) -> Result<PathBuf, String> {
     let path = PathBuf::from(path);
     println!("cargo::rerun-if-changed={}", path.display());
     path.canonicalize().map_err(|error| {
-        format!("{PREBUILT} names {}, which can not be read: {error}", path.display())
+        format!("{PREBUILT} names {}, which cannot be read: {error}", path.display())
     })
+}
+
+fn empty() -> Result<PathBuf, String> {
+    let path = PathBuf::from(variable("OUT_DIR")?).join("no-receiver.wasm");
+    std::fs::write(&path, b"").map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
 }
 
 fn build() -> Result<PathBuf, String> {

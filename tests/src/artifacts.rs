@@ -215,7 +215,7 @@ fn run(command: &mut Command) {
 }
 
 /// Takes away the settings that the person who runs the tests may have.
-pub(crate) fn without_settings(command: &mut Command) {
+pub fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SANDPORT_") {
             command.env_remove(name);

@@ -142,9 +142,10 @@ impl Page {
 /// Which program stands before a server, and how it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// As it comes: requests are buffered, and sent on when they are whole.
+    /// As it comes: requests are buffered, and sent on when they are whole. It has the server below `/below/` too.
     Nginx,
-    /// Requests and answers are passed on as they come.
+    /// Requests and answers are passed on as they come, in HTTP/1.0: it takes `104` for the final answer, and passes on
+    /// nothing of the request after that.
     NginxUnbuffered,
     /// As it comes: requests are passed on as they come.
     Haproxy,
@@ -219,7 +220,7 @@ impl Kind {
         match self {
             Self::Nginx => nginx(""),
             Self::NginxUnbuffered => nginx(
-                "proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off; \
+                "proxy_http_version 1.0; proxy_request_buffering off; proxy_buffering off; \
                  proxy_set_header Host $http_host;",
             ),
             Self::Haproxy => haproxy(""),
@@ -236,7 +237,8 @@ fn nginx(location: &str) -> String {
          http {{ access_log off; client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy; \
          fastcgi_temp_path FOLDER/fastcgi; uwsgi_temp_path FOLDER/uwsgi; scgi_temp_path FOLDER/scgi; \
          server {{ listen unix:FOLDER/socket; client_max_body_size 0; \
-         location / {{ proxy_pass http://SERVER; {location} }} }} }}\n"
+         location / {{ proxy_pass http://SERVER; {location} }} \
+         location /below/ {{ proxy_pass http://SERVER/; {location} }} }} }}\n"
     )
 }
 

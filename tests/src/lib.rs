@@ -39,6 +39,7 @@ pub mod process;
 pub mod random;
 pub mod send;
 pub mod server;
+pub mod transcript;
 
 pub use connection::Connection;
 pub use embedded::Embedded;

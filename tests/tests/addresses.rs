@@ -62,7 +62,7 @@ fn an_address_that_cannot_be_used_has_a_hint_that_fits() {
     let (folder, _path) = something_to_send();
     let missing = format!("unix:{}", folder.path().join("missing/socket").display());
     for (address, hint) in [
-        (missing.as_str(), "make the directory of the socket first"),
+        (missing.as_str(), "create the directory of the socket first"),
         // For documentation, so no machine has it: RFC 5737.
         ("192.0.2.1:0", "choose an address that this machine has"),
     ] {

@@ -70,7 +70,7 @@ fn a_wrong_destination_has_a_hint_that_fits() {
     let (folder, _path) = something_to_send();
     for (arguments, said) in [
         (["127.0.0.1:1", "file"], "sandport send file 127.0.0.1:1"),
-        (["missing", "./file"], "where to send comes last"),
+        (["missing", "./file"], "the server comes last"),
         (["file", "me@host:/srv/in"], "names a user or a directory of the server"),
         (["file", "host:/srv/in"], "--name says what the file is called there"),
     ] {
@@ -270,10 +270,7 @@ fn in_words_each_error_has_its_code_and_a_hint() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert_eq!(ended.stdout, "", "only names of stored files are a result");
     assert!(ended.stderr.contains("error[too-large]: "), "{ended:?}");
-    assert!(
-        ended.stderr.contains("hint: whoever serves can allow more with --max-file"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("hint: ask the operator to raise --max-file"), "{ended:?}");
     assert!(!ended.stderr.contains('\u{1b}'), "no colours outside a terminal: {ended:?}");
 }
 

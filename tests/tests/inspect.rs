@@ -149,7 +149,7 @@ fn receiver_with(core: &str) -> Vec<u8> {
         {core}
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
         (func (export "sandport:upload/receiver@0.2.0#serve")
-          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#
     );
     components::of_module(&[world], &module)
 }
@@ -178,12 +178,12 @@ fn a_server_refuses_what_inspect_refuses_and_nothing_else() {
         (
             "a large table",
             "(table 10000000 funcref)",
-            Some("a table of 10000000 elements; allowed are 100000"),
+            Some("a table of 10000000 elements; 100000 are allowed"),
         ),
         ("a table that fits", "(table 100000 funcref)", None),
         ("two tables", "(table 10 funcref) (table 10 funcref)", None),
         ("two memories", "(memory 1)", None),
-        ("a large memory", "(memory 2000)", Some("bytes of memory; allowed are 67108864")),
+        ("a large memory", "(memory 2000)", Some("bytes of memory; 67108864 are allowed")),
         (
             "two memories that are large together",
             "(memory 600) (memory 600)",
@@ -278,7 +278,7 @@ fn what_the_exports_decide_is_decided_before_anything_is_compiled() {
             (export "wasi:cli/run@0.2.0" (instance $i)))"#
     );
     let (found, message) = refusal(&components::of_text(&calling));
-    assert!(message.contains("wants what a receiver does not get: acme:a/b"), "{message}");
+    assert!(message.contains("imports what a receiver does not get: acme:a/b"), "{message}");
     assert_eq!(found["mode"], "resident");
 }
 

@@ -75,7 +75,7 @@ fn a_trap_has_a_backtrace_for_who_asks_twice() {
         (func $outer (call $innermost))
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
         (func $serve (export "sandport:upload/receiver@0.2.0#serve")
-          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
           (call $outer) (i32.const 0)))"#;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("named.wasm");

@@ -85,7 +85,7 @@ fn an_inbox_that_is_served_already_is_left_alone() {
         &ended,
         TEMPORARY,
         "inbox-locked",
-        &["is served already", "stop the other server"],
+        &["is in use by another server", "stop the other server"],
     );
 
     sender.data(0, 5, b"world");

@@ -67,7 +67,7 @@ fn a_component_that_was_cut_off_is_invalid() {
     let whole = fs::read(artifacts::put()).unwrap();
     let text = refused(&whole[..whole.len() / 2]);
     assert_says(&text, "is not a valid component");
-    assert_says(&text, "may be cut off");
+    assert_says(&text, "may be truncated");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_component_that_wants_what_nobody_provides_is_told_what() {
         interface printer { print: func(text: string); }
         world made { import printer; export sandport:upload/receiver@0.2.0; }";
     let text = refused(&components::of_world(&[wit]));
-    assert_says(&text, "wants what a receiver does not get");
+    assert_says(&text, "imports what a receiver does not get");
     assert_says(&text, "acme:tools/printer");
 }
 
@@ -99,7 +99,10 @@ fn a_component_that_wants_to_call_out_is_refused_in_both_modes() {
             "package acme:tools; world made {{ import wasi:http/outgoing-handler@0.2.0; export {export}; }}"
         );
         let text = refused(&components::of_world(&[components::COMMAND, http, &wit]));
-        assert_says(&text, "wants what a receiver does not get: wasi:http/outgoing-handler@0.2.0");
+        assert_says(
+            &text,
+            "imports what a receiver does not get: wasi:http/outgoing-handler@0.2.0",
+        );
         assert_says(&text, "use only what the world sandport:upload/sandbox imports, and WASI 0.2");
     }
 }
@@ -113,7 +116,7 @@ fn a_component_for_another_version_is_told_both_versions() {
     let text = refused(&components::of_world(&[theirs, exporting]));
     assert_says(&text, "is built for sandport:upload/receiver@0.1.0");
     assert_says(&text, "this version speaks sandport:upload/receiver@0.2.0");
-    assert_says(&text, "folder wit/");
+    assert_says(&text, "directory wit/");
 
     let importing = "package acme:tools; world made {
         import sandport:upload/inbox@0.1.0;
@@ -131,7 +134,7 @@ fn a_component_whose_start_traps_is_refused_before_anybody_connects() {
         let text = refused(&components::trapping_at_start(&[components::COMMAND, &wit]));
         assert_says(&text, "fails when it is instantiated");
         assert_says(&text, "unreachable");
-        assert_says(&text, "before anybody has connected");
+        assert_says(&text, "before anybody connects");
     }
 }
 
@@ -157,7 +160,7 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
           unreachable)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
         (func (export "sandport:upload/receiver@0.2.0#serve")
-          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
+          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
     let text = refused(&components::of_module(&[stderr, world], module));
     assert_says(&text, "fails when it is instantiated");
     assert_says(&text, "; its last words: panicked: / no table of \\u{1b}[31mnames");
@@ -167,7 +170,7 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
 fn a_component_that_needs_too_much_memory_is_told_so() {
     let setup = Setup::new(["--memory-max", "64KiB"]).receiver(artifacts::put());
     let text = expect_refusal(setup, USAGE, "receiver-unfit");
-    assert_says(&text, "bytes of memory; allowed are 65536");
+    assert_says(&text, "bytes of memory; 65536 are allowed");
     assert_says(&text, "--memory-max");
 }
 

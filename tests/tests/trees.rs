@@ -106,8 +106,8 @@ fn a_dry_run_says_what_would_be_sent_and_connects_to_nobody() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let mut lines: Vec<&str> = ended.stdout.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["t/a\\u{1b}[2J (5 B)", "t/empty/ (empty folder)", "t/sub/b (3 B)"]);
-    assert!(ended.stderr.contains("2 files to send, 1 empty folder: 8 B; nothing was sent"));
+    assert_eq!(lines, ["t/a\\u{1b}[2J (5 B)", "t/empty/ (empty directory)", "t/sub/b (3 B)"]);
+    assert!(ended.stderr.contains("2 files to send, 1 empty directory: 8 B; nothing was sent"));
 
     let missing = folder.path().join("missing");
     let run = send([root.to_str().unwrap(), missing.to_str().unwrap(), &address, "--dry-run"]);

@@ -94,7 +94,7 @@ fn the_receiver_is_small() {
         // A build for debugging, say.
         return;
     }
-    // A start loads it. A runtime that is linked in by mistake takes more than this.
+    // A start loads it. Two thirds of it are HTTP; a runtime that is linked in by mistake takes more than is left.
     let size = fs::metadata(artifacts::receiver()).unwrap().len();
-    assert!(size < 256 * 1024, "{size} bytes");
+    assert!(size < 640 * 1024, "{size} bytes");
 }

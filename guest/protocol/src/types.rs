@@ -223,7 +223,7 @@ pub enum ResumeMode {
     Restart,
 }
 
-/// How an upload can be gone on with after the connection is gone.
+/// Identifies a resumable upload.
 ///
 /// On the wire the key is a list of bytes; one with another length than [`RESUME_KEY_BYTES`] does not
 /// decode.

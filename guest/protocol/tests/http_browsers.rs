@@ -1,6 +1,7 @@
 //! What a page in a browser can have a person's browser do here, and what identities show.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use http_end::{HttpEnd, TOKEN};

@@ -1,10 +1,11 @@
 //! One request after the other on a connection, and what is said before a body comes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use bytes::Bytes;
-use http_end::{End, HttpEnd, answers};
+use http_end::{End, HttpEnd};
 use sandport_protocol::receiver::{Output, Receiver};
 use sandport_protocol::{Limits, Refusal, RefusalCode};
 
@@ -158,7 +159,7 @@ fn answers_have_a_date_where_there_is_a_clock() {
 fn the_answer_to_head_has_no_body_and_the_length_of_one() {
     let head = GET.replace("GET", "HEAD");
     let end = HttpEnd::default().send([&head, GET].concat());
-    let answers = answers::parse(&end.wire.sent, |number| number == 0);
+    let answers = http_answers::parse(&end.wire.sent, |number| number == 0);
     assert_eq!(answers[0].field("content-length"), answers[1].field("content-length"));
     assert_eq!((answers[0].status, answers[1].status), (200, 200));
 }

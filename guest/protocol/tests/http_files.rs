@@ -1,6 +1,7 @@
 //! Files as the bodies of requests: `PUT`, and `POST` of what is no form.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use http_end::inbox::{blake3, digest_of};

@@ -1,6 +1,7 @@
 //! Forms with files, as browsers and `curl -F` send them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use http_end::{End, HttpEnd};

@@ -2,9 +2,10 @@
 //! and nothing left open. The driver, the inbox and the parser of answers check the rest.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
-use http_end::{HttpEnd, answers, cut};
+use http_end::{HttpEnd, cut};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sandport_protocol::{Limits, RefusalCode};
@@ -62,7 +63,7 @@ fn survive(bytes: &[u8], places: &[usize], ends: bool, inbox: u8) {
     let end = if ends { end.send_pieces_and_end(pieces) } else { end.send_pieces(pieces) };
     assert!(end.end.is_some());
     if bytes.first().is_some_and(u8::is_ascii_uppercase) && !bytes.starts_with(b"HEAD") {
-        answers::parse(&end.wire.sent, |_| false);
+        http_answers::parse(&end.wire.sent, |_| false);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What proxies say of requests, and of whom it is believed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use http_end::HttpEnd;

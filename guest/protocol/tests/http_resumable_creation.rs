@@ -1,6 +1,7 @@
 //! How resumable uploads of the IETF begin: any method and target, lengths, names, digests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::{Algorithm, Limits, Refusal, RefusalCode};

@@ -1,6 +1,7 @@
 //! Resumable uploads of the IETF as each draft's own examples have them, by interop number.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::Limits;

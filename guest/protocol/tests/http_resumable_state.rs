@@ -1,6 +1,7 @@
 //! How resumable uploads of the IETF are asked for, go on and are ended, and that each has one writer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::{Refusal, RefusalCode};

@@ -2,6 +2,7 @@
 //! that nothing after it is taken for a request.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use http_end::{End, HttpEnd};

@@ -1,11 +1,12 @@
 //! However the network cuts requests into segments, and however many come at once, the result is the same.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod http_end;
 
 use std::collections::BTreeMap;
 
-use http_end::answers::{self, Answered};
+use http_answers::Answered;
 use http_end::{End, HttpEnd, TOKEN, cut};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +34,7 @@ fn play(pieces: Vec<Vec<u8>>, ends: bool) -> Outcome {
         true => server().send_pieces_and_end(pieces),
         false => server().send_pieces(pieces),
     };
-    let answers = answers::parse(&end.wire.sent, |_| false);
+    let answers = http_answers::parse(&end.wire.sent, |_| false);
     // Whether a client is told to continue depends on whether its body is there already.
     let answers = answers.into_iter().filter(|answer| answer.status >= 200).collect();
     Outcome {

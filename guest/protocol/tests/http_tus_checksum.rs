@@ -1,6 +1,7 @@
 //! The extensions checksum and checksum-trailer of tus 1.0.0.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::{Algorithm, Limits};

@@ -1,6 +1,7 @@
 //! How long uploads of tus last, how they are ended, and that each has one writer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::Limits;
@@ -179,4 +180,17 @@ fn somebody_faster_is_told_where_the_upload_ends() {
     slow.run();
     let answer = slow.exchanged(false);
     assert_eq!((answer.status, answer.field("upload-offset")), (409, Some("2")));
+}
+
+/// The inbox would rather compare than receive then, which nobody has asked for.
+#[test]
+fn who_meets_the_commit_of_another_request_is_told_what_came_of_it() {
+    let server = Server::default();
+    let location = create(&server, 8);
+    server.request(&patch(&location, 0, 4), b"hell");
+    server.inbox().committed_meanwhile = Some(b"o wo".to_vec());
+    let answer = server.request(&patch(&location, 4, 4), b"o wo");
+    assert_eq!((answer.status, answer.field("upload-offset")), (409, Some("8")), "{answer:?}");
+    let found = server.request(&head(&location), b"");
+    assert_eq!((found.status, found.field("upload-offset")), (200, Some("8")));
 }

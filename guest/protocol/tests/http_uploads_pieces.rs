@@ -1,6 +1,7 @@
 //! Uploads that have URLs, by requests that come in pieces or are cut: wherever that is, the same comes of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod http_answers;
 mod url_uploads;
 
 use proptest::prelude::*;

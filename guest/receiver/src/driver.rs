@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sandport_protocol::driver::{Driver, On, Step, Wait};
+use sandport_protocol::driver::{Asked, Driver, On, Step, Wait};
 use sandport_protocol::receiver::Receiver;
 
 use crate::bindings::exports::sandport::upload::receiver::Ending;
@@ -14,7 +14,7 @@ use crate::clock::{now_ms, timer};
 use crate::convert;
 use crate::link::Link;
 use crate::live::Live;
-use crate::pending::{self, Commit};
+use crate::pending::Commit;
 
 /// Serves one connection, or one request on it: `receiver.serve` of the WIT package.
 pub(crate) fn serve(
@@ -94,14 +94,22 @@ impl Waiting {
             commit.subscribe();
         }
         if let Some(asked) = driver.asked_mut() {
-            pending::subscribe(asked);
+            match asked {
+                Asked::Opening(_, opening) => opening.subscribe(),
+                Asked::Asking(_, asking) => asking.subscribe(),
+                Asked::Authenticating(authenticating) => authenticating.subscribe(),
+            }
         }
         let mut ready: Vec<&Pollable> = Vec::with_capacity(6);
         ready.extend(self.timer.as_ref().map(|timer| &timer.ready));
         ready.extend(body_ready.as_ref());
         ready.extend(link.waits_for());
         ready.extend(driver.oldest_commit().and_then(Commit::ready));
-        ready.extend(driver.asked().and_then(pending::ready));
+        ready.extend(driver.asked().and_then(|asked| match asked {
+            Asked::Opening(_, opening) => opening.ready.as_ref(),
+            Asked::Asking(_, asking) => asking.ready(),
+            Asked::Authenticating(authenticating) => authenticating.ready(),
+        }));
         let before = ready.len();
         let news = driver.uploads().filter_map(Live::news);
         ready.extend(news);

@@ -5,14 +5,13 @@
 
 use alloc::vec::Vec;
 
-use sandport_protocol::driver::{Asked, Reply};
+use sandport_protocol::driver::Reply;
 use sandport_protocol::receiver::Committed;
 use sandport_protocol::{Identity, Refusal, RefusalCode};
 
 use crate::bindings::sandport::upload::{gate, inbox, types};
 use crate::bindings::wasi::io::poll::Pollable;
 use crate::convert;
-use crate::link::Link;
 
 /// A commit.
 pub(crate) enum Commit {
@@ -91,7 +90,29 @@ impl Commit {
     }
 }
 
+impl Opening {
+    /// Prepares to be waited for.
+    pub(crate) fn subscribe(&mut self) {
+        self.ready.get_or_insert_with(|| self.opening.subscribe());
+    }
+}
+
 impl Authenticating {
+    /// Prepares to be waited for.
+    pub(crate) fn subscribe(&mut self) {
+        if let Self::Asked { ready, authenticating } = self {
+            ready.get_or_insert_with(|| authenticating.subscribe());
+        }
+    }
+
+    /// What to poll, once it is prepared.
+    pub(crate) fn ready(&self) -> Option<&Pollable> {
+        match self {
+            Self::Asked { ready, .. } => ready.as_ref(),
+            Self::Unknown => None,
+        }
+    }
+
     pub(crate) fn take(&mut self) -> Option<Result<Identity, Refusal>> {
         match self {
             Self::Asked { authenticating, .. } => authenticating
@@ -143,7 +164,13 @@ impl Asking {
         }
     }
 
-    fn subscribe(&mut self) {
+    /// What to poll, once it is prepared.
+    pub(crate) fn ready(&self) -> Option<&Pollable> {
+        self.ready.as_ref()
+    }
+
+    /// Prepares to be waited for.
+    pub(crate) fn subscribe(&mut self) {
         let question = &self.question;
         if self.ready.is_none() {
             self.ready = match question {
@@ -153,30 +180,6 @@ impl Asking {
                 Question::Refused(_) => None,
             };
         }
-    }
-}
-
-/// Prepares what was asked to be waited for.
-pub(crate) fn subscribe(asked: &mut Asked<Link<'_>>) {
-    match asked {
-        Asked::Opening(_, asked) => {
-            asked.ready.get_or_insert_with(|| asked.opening.subscribe());
-        }
-        Asked::Asking(_, asking) => asking.subscribe(),
-        Asked::Authenticating(Authenticating::Asked { ready, authenticating }) => {
-            ready.get_or_insert_with(|| authenticating.subscribe());
-        }
-        Asked::Authenticating(Authenticating::Unknown) => {}
-    }
-}
-
-/// What to poll for it, once it is prepared.
-pub(crate) fn ready<'a>(asked: &'a Asked<Link<'_>>) -> Option<&'a Pollable> {
-    match asked {
-        Asked::Opening(_, asked) => asked.ready.as_ref(),
-        Asked::Asking(_, asking) => asking.ready.as_ref(),
-        Asked::Authenticating(Authenticating::Asked { ready, .. }) => ready.as_ref(),
-        Asked::Authenticating(Authenticating::Unknown) => None,
     }
 }
 

@@ -211,7 +211,7 @@ fn cannot_open(path: &str, error: OpenError) -> Failed {
         OpenError::WrongLayout(found) => Failed::new(
             "inbox-layout",
             format!("the inbox {path} has layout {found:?}, which this version does not know"),
-            "serve it with the version that wrote it, or a later one",
+            "use the version that wrote it, or a later one",
         ),
         OpenError::Disk(_, error) if error.may_not_write() => Failed::new(
             "inbox-not-writable",

@@ -21,15 +21,15 @@ Examples:
   wasmtime run -S inherit-network --dir ./inbox::/inbox sandport-standalone.wasm \\
       --listen 0.0.0.0:6542 --max-file 2GiB
 
-The folder has to be there, and mounted. It ends when the runtime is stopped.";
+The runtime has to mount the directory. The component ends when the runtime is stopped.";
 
-/// Receive files into a mounted folder
+/// Receive files into a mounted directory
 ///
 /// One instance serves all connections; `sandport serve` gives each a sandbox of its own.
 #[derive(Debug, Parser)]
 #[command(name = "sandport-standalone", version, after_help = EXAMPLES)]
 pub(crate) struct Settings {
-    /// Where to listen: ip:port or [v6]:port; may be given several times
+    /// Address to listen on: ip:port or [v6]:port; repeat it for more
     #[arg(
         short,
         long,
@@ -41,11 +41,11 @@ pub(crate) struct Settings {
     )]
     pub(crate) listen: Vec<SocketAddr>,
 
-    /// The folder that receives the files, as the runtime has mounted it
+    /// Directory for received files, as the runtime has mounted it
     #[arg(long, value_name = "PATH", default_value = "/inbox", env = "SANDPORT_INBOX")]
     pub(crate) inbox: String,
 
-    /// What happens to a file whose name is taken
+    /// What to do with a file whose name is taken
     #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]
     conflict: ConflictRule,
 
@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     #[arg(long, value_enum, default_value = "commit", env = "SANDPORT_DURABILITY")]
     durability: DurabilityRule,
 
-    /// After how many bytes of a large upload what came of it is kept, at the latest
+    /// Sync large uploads to disk at least every SIZE bytes
     #[arg(
         long,
         value_name = "SIZE",
@@ -63,7 +63,7 @@ pub(crate) struct Settings {
     )]
     watermark_size: u64,
 
-    /// After how long, at the latest
+    /// Sync large uploads to disk at least this often
     #[arg(
         long,
         value_name = "DURATION",
@@ -73,7 +73,7 @@ pub(crate) struct Settings {
     )]
     watermark_time: Duration,
 
-    /// How long an upload that was cut waits for its sender to come back
+    /// Remove interrupted uploads that nobody has resumed for this long
     #[arg(
         long,
         value_name = "DURATION",
@@ -83,11 +83,11 @@ pub(crate) struct Settings {
     )]
     expire_partial: Duration,
 
-    /// The largest file [default: no limit but the disk]
+    /// Largest file that is accepted [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
     max_file: Option<u64>,
 
-    /// Connections at once; more wait
+    /// Connections at once; further ones wait
     #[arg(
         long,
         value_name = "N",
@@ -97,7 +97,7 @@ pub(crate) struct Settings {
     )]
     pub(crate) max_connections: u32,
 
-    /// Silence that ends a connection
+    /// End a connection after this much silence
     #[arg(
         long,
         value_name = "DURATION",
@@ -111,11 +111,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "SANDPORT_NO_CLASSIC", value_parser = FalseyValueParser::new())]
     no_classic: bool,
 
-    /// The name of files that come without one [default: made of time and chance]
+    /// Name for files that arrive without one [default: time and a random number]
     #[arg(long, value_name = "NAME", env = "SANDPORT_CLASSIC_NAME", value_parser = entry_name)]
     classic_name: Option<EntryName>,
 
-    /// Silence after digits without a line end that makes them the size, in milliseconds
+    /// How long to wait for more digits of a size without a line end, in milliseconds
     #[arg(
         long,
         value_name = "MS",
@@ -128,7 +128,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "SANDPORT_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
 
-    /// Say only what went wrong
+    /// Print only results and errors
     #[arg(short, long, env = "SANDPORT_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
 }
@@ -136,11 +136,11 @@ pub(crate) struct Settings {
 /// `--conflict`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ConflictRule {
-    /// It gets a number: report.pdf, report-1.pdf
+    /// Number it: report.pdf, report-1.pdf
     Rename,
-    /// It is refused
+    /// Refuse it
     Refuse,
-    /// It takes the place of the other
+    /// Replace the other file
     Replace,
 }
 
@@ -149,7 +149,7 @@ enum ConflictRule {
 enum DurabilityRule {
     /// The file survives a power cut
     Commit,
-    /// The file is visible; the system writes it to the disk when it likes
+    /// The file is visible, and may be lost in a power cut
     None,
 }
 

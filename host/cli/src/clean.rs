@@ -97,7 +97,7 @@ fn last_line(cleaned: &Cleaned, dry_run: bool) -> String {
         line.push_str(&format!("; {} left", count(cleaned.left, "partial upload")));
     }
     if cleaned.served {
-        line.push_str("; a server has the inbox, and what it has in use was left alone");
+        line.push_str("; skipped what the running server uses");
     }
     line
 }

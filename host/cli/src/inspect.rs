@@ -48,7 +48,7 @@ fn in_words(found: &Inspection) -> String {
     let mut lines = vec![format!("{}: {}", clean(&found.name), bytes(found.size))];
     match found.mode {
         Some(Mode::PerConnection) => {
-            lines.push(String::from("Mode: for each connection, a fresh instance"));
+            lines.push(String::from("Mode: a fresh instance for each connection"));
         }
         Some(Mode::Resident) => lines.push(String::from(
             "Mode: resident, one instance that listens and serves all connections",
@@ -61,7 +61,7 @@ fn in_words(found: &Inspection) -> String {
         lines.extend(found.exports.iter().map(|name| format!("  {}", clean(name))));
     }
     if let Some(width) = longest {
-        lines.push(String::from("Imports, and what it reaches behind them:"));
+        lines.push(String::from("Imports, and what they give access to:"));
         lines.extend(found.imports.iter().map(|import| {
             let reach = import.reach.unwrap_or("NOT GIVEN");
             format!("  {:width$}  {reach}", clean(&import.name))

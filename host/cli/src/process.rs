@@ -61,7 +61,7 @@ fn too_few_threads(started: usize, count: usize, error: &io::Error) -> Failure {
     Failure {
         code: "threads",
         message: format!(
-            "the system lets this process start {started} threads of {count} that it needs: {error}"
+            "this process needs {count} threads, and the system allows {started}: {error}"
         ),
         hint: Some(String::from(
             "raise the limit on processes and threads (ulimit -u; with systemd LimitNPROC= and TasksMax=)",
@@ -84,7 +84,11 @@ mod tests {
     #[test]
     fn too_few_threads_are_told_with_the_number_and_what_to_do() {
         let failure = too_few_threads(3, 20, &io::ErrorKind::WouldBlock.into());
-        assert!(failure.message.contains("3 threads of 20"), "{}", failure.message);
+        assert!(
+            failure.message.contains("needs 20 threads, and the system allows 3"),
+            "{}",
+            failure.message
+        );
         assert!(failure.hint.unwrap().contains("ulimit -u"));
         assert_eq!(failure.exit, Exit::LocalIo);
     }

@@ -52,8 +52,8 @@ pub(crate) fn run(args: &VerifyArgs, talk: &Talk) -> Result<Exit, Failure> {
         }
         if tally.changed > 0 {
             console::talk(
-                "hint: a changed file was damaged or edited here: its sender can send it again \
-                 when it is out of the way",
+                "hint: a changed file is damaged or was edited here; move it away, and its sender can send it \
+                 again",
             );
         }
     }

@@ -8,10 +8,10 @@ use crate::failure::Failure;
 const WELCOME: &str = "\
 sandport: receive files from people you do not trust, and send files
 
-Receive files into a folder:   sandport serve ./inbox
-Send a file:                   sandport send FILE 127.0.0.1
-List what came:                sandport ls ./inbox
-All there is:                  sandport --help
+Receive files:           sandport serve ./inbox
+Send a file:             sandport send FILE 127.0.0.1
+List received files:     sandport ls ./inbox
+Show all commands:       sandport --help
 ";
 
 /// Shows the next command to type.

@@ -318,7 +318,7 @@ impl Receiver {
         self.io.out.poll()
     }
 
-    /// Bytes to the peer out of turn, for a driver that can not carry out what comes before them. Answers keep
+    /// Bytes to the peer out of turn, for a driver that cannot carry out what comes before them. Answers keep
     /// their order.
     pub fn poll_send(&mut self) -> Option<Bytes> {
         self.io.out.poll_send()

@@ -149,7 +149,7 @@ impl Sender {
                     Event::Refused { id, refusal: other_content() }
                 }
             }
-            // It can not know that it has the file, and nothing could verify the receipt.
+            // It cannot know that it has the file, and nothing could verify the receipt.
             (EntryKind::File, None) => {
                 return self.malformed("a receipt for a file that it knows no digest of");
             }

@@ -14,7 +14,7 @@ pub enum EndReason {
     #[error("the receiver ended the connection: {0}")]
     Goodbye(Refusal),
     /// What came back is not this protocol, or breaks it.
-    #[error("the other side does not speak the Sandport protocol: {0}")]
+    #[error("the server does not speak the Sandport protocol: {0}")]
     Malformed(String),
     /// The connection closed early.
     #[error("the connection closed before the receiver had answered")]

@@ -35,7 +35,7 @@ pub enum Mutant {
     KeepsDrips,
     /// An offer is answered by the commit of another file.
     AnswersOtherOffers,
-    /// An upload that is begun anew goes on with the old bytes.
+    /// An upload that is begun anew resumes with the old bytes.
     RestartsOnOldBytes,
     /// What was written into the journal is written again.
     KeepsTwice,

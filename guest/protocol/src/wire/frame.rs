@@ -44,7 +44,7 @@ impl FrameDecoder {
     /// used up and the frame is not whole yet.
     ///
     /// # Errors
-    /// [`FrameError`]. The stream can not be read on after it.
+    /// [`FrameError`]. The stream cannot be read on after it.
     pub fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, FrameError> {
         while !self.in_body {
             if !input.has_remaining() {

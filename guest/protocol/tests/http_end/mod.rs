@@ -2,7 +2,6 @@
 //! and each request has a receiver of its own.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test uses a part")]
 
-pub mod answers;
 pub mod inbox;
 pub mod wire;
 
@@ -10,7 +9,7 @@ use sandport_protocol::driver::{Driver, On, Step};
 use sandport_protocol::receiver::Receiver;
 use sandport_protocol::{Algorithm, Limits, Millis, Refusal, RefusalCode};
 
-use answers::Answered;
+use crate::http_answers::Answered;
 pub use wire::TOKEN;
 use wire::Wire;
 
@@ -96,7 +95,7 @@ impl HttpEnd {
 
     /// The final and interim answers, in their order. None of them is to a `HEAD`.
     pub fn answers(&self) -> Vec<Answered> {
-        answers::parse(&self.wire.sent, |_| false)
+        crate::http_answers::parse(&self.wire.sent, |_| false)
     }
 
     /// The answer, where there is one alone.

@@ -40,7 +40,7 @@ pub struct Inbox {
     pub refused: BTreeMap<String, Refusal>,
     /// The body fails once an upload has more bytes than this.
     pub fault_at: Option<usize>,
-    /// The body of an upload can not be opened.
+    /// The body of an upload cannot be opened.
     pub no_body: bool,
     /// How many commits were asked for.
     pub asked_to_commit: usize,

@@ -1,72 +1,21 @@
 //! An inbox in memory for uploads with keys. What a connection brings is received at once and durable when it is
 //! kept, and an upload has one holder.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sandport_protocol::driver::{Answer, Question, Reply};
-use sandport_protocol::receiver::{Lifetime, Status, Wishes};
-use sandport_protocol::{Extent, Metadata, Offer, Receipt, Refusal, RefusalCode};
+use sandport_protocol::receiver::{Lifetime, Wishes};
+use sandport_protocol::{Digest, Extent, Metadata, Offer, Receipt, Refusal, RefusalCode};
 
 use super::session::Upload;
-
-pub type Shared = Rc<RefCell<State>>;
-
-/// All that the inbox has.
-#[derive(Default)]
-pub struct State {
-    pub published: BTreeMap<String, Vec<u8>>,
-    /// By key.
-    pub kept: BTreeMap<Vec<u8>, Kept>,
-    pub offers: Vec<(Offer, Wishes)>,
-    /// How each upload was asked for that was not begun.
-    pub looks: Vec<bool>,
-    pub keeps: usize,
-    pub refuse_offers: Option<Refusal>,
-    pub refuse_commits: Option<Refusal>,
-    pub refuse_keeps: Option<Refusal>,
-    /// Uploads end with their connections.
-    pub has_no_keys: bool,
-    /// A body fails when the upload has more bytes than this.
-    pub fault_at: Option<usize>,
-    /// Questions and commits are not answered.
-    pub is_busy: bool,
-    /// What is received is durable at once.
-    pub syncs_always: bool,
-    sessions: u64,
-}
-
-/// An upload.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    pub offer: Offer,
-    pub wishes: Wishes,
-    pub size: Option<u64>,
-    pub content: Vec<u8>,
-    pub durable: usize,
-    pub expires_in_s: Option<u64>,
-    pub outcome: Option<Result<Receipt, Refusal>>,
-    pub(super) holder: Option<u64>,
-    /// Why those have lost it who had it.
-    pub(super) faults: BTreeMap<u64, Refusal>,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").finish_non_exhaustive()
-    }
-}
+use super::state::{Kept, Shared, refusal};
 
 /// A question.
 pub enum Asking {
     Known(Option<Reply>),
     Look { key: Vec<u8>, settle: bool },
     Abandon { key: Vec<u8> },
-}
-
-pub(super) fn refusal(code: RefusalCode) -> Refusal {
-    code.into()
 }
 
 pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upload>, Refusal> {
@@ -84,9 +33,18 @@ pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upl
     };
     match &wishes.lifetime {
         Lifetime::Existing(key) => {
+            let meanwhile = inbox.committed_meanwhile.take();
             let Some(kept) = inbox.kept.get_mut(key).filter(|kept| kept.outcome.is_none()) else {
                 return Err(refusal(RefusalCode::InvalidState));
             };
+            if let Some(rest) = meanwhile {
+                kept.content.extend(rest);
+                let (name, size) = (String::from("meanwhile"), kept.content.len() as u64);
+                let digest = Digest::Blake3(*blake3::hash(&kept.content).as_bytes());
+                kept.durable = kept.content.len();
+                kept.outcome = Some(Ok(Receipt { name, size, digest, proof: None }));
+                return Ok(Answer::DigestFirst);
+            }
             kept.lose(RefusalCode::Locked);
             kept.holder = Some(session);
             kept.wishes.digests.clone_from(&wishes.digests);
@@ -170,29 +128,5 @@ pub fn replied(state: &Shared, asking: &mut Asking) -> Option<Reply> {
             Some(Reply::Abandoned(Ok(kept.is_some())))
         }
         Asking::Known(reply) => reply,
-    }
-}
-
-impl Kept {
-    fn lose(&mut self, code: RefusalCode) {
-        if let Some(session) = self.holder.take() {
-            self.faults.insert(session, refusal(code));
-        }
-    }
-
-    fn status(&self) -> Status {
-        let here = self.outcome.as_ref().map(|outcome| match outcome {
-            Ok(receipt) => receipt.size,
-            Err(_) => 0,
-        });
-        Status {
-            size: self.size,
-            received: here.unwrap_or(self.content.len() as u64),
-            durable: here.unwrap_or(self.durable as u64),
-            missing: vec![],
-            outcome: self.outcome.clone(),
-            expires_in_s: self.expires_in_s,
-            metadata: self.wishes.metadata.clone(),
-        }
     }
 }

@@ -3,10 +3,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../http_end/answers.rs"]
-pub mod answers;
 pub mod inbox;
 pub mod session;
+pub mod state;
 
 use std::cell::{Cell, Ref, RefMut};
 use std::collections::VecDeque;
@@ -21,9 +20,10 @@ use sandport_protocol::{
     Algorithm, ContentDigest, Credential, Extent, Identity, Limits, Millis, Offer, Refusal,
 };
 
-pub use answers::Answered;
-use inbox::{Asking, Kept, Shared, State};
+pub use crate::http_answers::Answered;
+use inbox::Asking;
 use session::{Commit, Upload};
+use state::{Kept, Shared, State};
 
 /// What time of day it is at the beginning: Sun, 06 Nov 1994 08:49:37 GMT.
 const UNIX_S: i64 = 784_111_777;
@@ -31,7 +31,6 @@ const UNIX_S: i64 = 784_111_777;
 /// A server.
 pub struct Server {
     pub limits: Limits,
-    pub is_encrypted: bool,
     state: Shared,
     now: Rc<Cell<Millis>>,
 }
@@ -78,12 +77,7 @@ impl Server {
     pub fn with(limits: Limits) -> Self {
         let algorithms = Algorithm::ALL.to_vec();
         let limits = Limits { algorithms, ..limits };
-        Self {
-            limits,
-            is_encrypted: false,
-            state: Shared::default(),
-            now: Rc::new(Cell::new(5_000)),
-        }
+        Self { limits, state: Shared::default(), now: Rc::new(Cell::new(5_000)) }
     }
 
     pub fn inbox(&self) -> RefMut<'_, State> {
@@ -121,7 +115,6 @@ impl Server {
         };
         let now = self.now.get();
         let mut machine = Receiver::new(self.limits.clone(), vec![7; 32], "receiver/1".into(), now);
-        machine.set_encrypted(self.is_encrypted);
         machine.set_date(now, UNIX_S + (now / 1_000) as i64);
         Connection { driver: Driver::new(machine), wire, end: None }
     }
@@ -193,7 +186,7 @@ impl Connection {
     }
 
     pub fn answers(&self, is_head: bool) -> Vec<Answered> {
-        answers::parse(&self.wire.sent, |_| is_head)
+        crate::http_answers::parse(&self.wire.sent, |_| is_head)
     }
 
     /// What came back of a request that is over.

@@ -3,7 +3,7 @@
 use sandport_protocol::receiver::Committed;
 use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Receipt, Refusal, RefusalCode};
 
-use super::inbox::{Kept, Shared, refusal};
+use super::state::{Kept, Shared, refusal};
 
 /// The digest of any algorithm. Only the one of BLAKE3 is real: nothing here knows how the others are computed.
 pub fn digest_of(algorithm: Algorithm, content: &[u8]) -> ContentDigest {

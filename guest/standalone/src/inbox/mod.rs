@@ -47,7 +47,7 @@ pub enum Durability {
     /// The file survives a power cut.
     #[default]
     Commit,
-    /// The file is visible; the system writes it to the disk when it likes.
+    /// The file is visible, and may be lost in a power cut.
     None,
 }
 
@@ -66,7 +66,7 @@ pub struct Options {
     pub watermark_bytes: u64,
     /// Longest time between two watermarks while bytes come. Milliseconds.
     pub watermark_interval_ms: Millis,
-    /// After how long an upload is removed that nobody goes on with, in seconds; `None`: never.
+    /// After how long an upload is removed that nobody resumes, in seconds; `None`: never.
     pub partial_expiry_s: Option<u64>,
 }
 
@@ -186,7 +186,7 @@ impl<F: Folder> Inbox<F> {
     }
 
     /// Does what is due: watermarks, a piece of a file that is read again, and now and then the removal of uploads that
-    /// nobody goes on with.
+    /// nobody resumes.
     pub fn turn(&self) {
         self.partials.turn();
     }

@@ -17,26 +17,27 @@ Examples:
   sandport ls /srv/in
   sandport ls /srv/in --json | jq -r 'select(.state == \"stored\") | .name'
 
-Age counts from when a file got its name. `touched` are files that were changed after they had been
-stored, `unrecorded` those that somebody else put there. `sandport verify` reads them all.";
+AGE is the time since a file got its name. A file is `touched` if somebody changed it after it was
+stored, and `unrecorded` if somebody else put it there. `ls` reads no content; `sandport verify`
+does.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   sandport verify ./inbox
   sandport verify /srv/in --strict --json
 
-Each file is read and compared with the digest that was recorded when it was stored. Records lie in
-DIR/.sandport/receipts; `sandport serve --records memory` writes none.
+`verify` reads each file and compares it with its receipt in DIR/.sandport/receipts. A server with
+`--records memory` keeps no receipts there.
 
 Exit codes:
-  0 all is as it was received    1 some files could not be read    5 files have changed";
+  0 all files are as received    1 some files could not be read    5 files have changed";
 
 const CLEAN_EXAMPLES: &str = "\
 Examples:
   sandport clean ./inbox -n
   sandport clean /srv/in --expire-partial 1d
 
-What a running server has in use is left alone. Files that have their names are never removed.";
+`clean` does not touch what a running server uses, and never removes received files.";
 
 /// List what an inbox holds.
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ pub(crate) struct LsArgs {
     pub(crate) dir: PathBuf,
 }
 
-/// Read all files again and compare them with what was received.
+/// Check that the files of an inbox are as received.
 #[derive(Debug, Args)]
 #[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyArgs {
@@ -55,14 +56,14 @@ pub(crate) struct VerifyArgs {
     #[arg(env = "SANDPORT_DIR", required = true)]
     pub(crate) dir: PathBuf,
 
-    /// Take a file that was stored and is not there for damage too
+    /// Count missing files as damage
     ///
-    /// Without it, files that were taken out of the inbox are only counted.
+    /// Without it, `verify` only counts files that somebody took out of the inbox.
     #[arg(long, env = "SANDPORT_STRICT", value_parser = FalseyValueParser::new())]
     pub(crate) strict: bool,
 }
 
-/// Remove uploads that nobody goes on with, and what a killed server left.
+/// Remove abandoned uploads and stale temporary files.
 #[derive(Debug, Args)]
 #[command(after_help = CLEAN_EXAMPLES)]
 pub(crate) struct CleanArgs {
@@ -70,11 +71,11 @@ pub(crate) struct CleanArgs {
     #[arg(env = "SANDPORT_DIR", required = true)]
     pub(crate) dir: PathBuf,
 
-    /// Say what would be removed, and remove nothing
+    /// List what would be removed, and remove nothing
     #[arg(short = 'n', long, env = "SANDPORT_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub(crate) dry_run: bool,
 
-    /// How long nobody has gone on with an upload that is removed
+    /// Remove uploads that nobody has resumed for this long
     #[arg(
         long,
         value_name = "DURATION",

@@ -10,19 +10,18 @@ const EXAMPLES: &str = "\
 Examples:
   sandport inspect theirs.wasm
   sandport inspect --json theirs.wasm
-  sandport inspect                       the receiver that is built in
+  sandport inspect                       describe the built-in receiver
 
 Exit codes:
   0 it would run    2 it would be refused    7 it cannot be read";
 
-/// Say what a receiver component is, how it would run, and what it could reach.
+/// Describe a receiver component: how it would run and what it could access.
 ///
-/// Nothing is served. Code that the component runs when it is instantiated runs once, without any
-/// power.
+/// It serves nothing. Code that runs when the component is instantiated runs once, without any access.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// The component [default: the receiver that is built in]
+    /// The component [default: the built-in receiver]
     #[arg(value_name = "FILE.wasm")]
     pub(crate) file: Option<PathBuf>,
 

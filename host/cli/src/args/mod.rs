@@ -29,11 +29,11 @@ const EXAMPLES: &str = "\
 Examples:
   sandport serve ./inbox                       receive files on this machine
   sandport serve ./inbox --listen [::]:6542    receive them from every network
-  sandport send report.pdf photos/ 127.0.0.1   send a file and a folder
+  sandport send report.pdf photos/ 127.0.0.1   send a file and a directory
   tar c . | sandport send - host --name a.tar  send what a program writes
   sandport ls ./inbox                          list what was received
-  sandport verify ./inbox                      read it again and compare it with what was received
-  sandport clean ./inbox -n                    say which leftovers could be removed
+  sandport verify ./inbox                      check that the files are as received
+  sandport clean ./inbox -n                    list what could be removed
 
 Exit codes:
   0 all done    1 some files failed    2 usage or settings     3 temporary, try again
@@ -83,7 +83,7 @@ pub(crate) struct Talk {
     )]
     pub(crate) json: bool,
 
-    /// Say only what went wrong
+    /// Print only results and errors
     #[arg(
         short,
         long,
@@ -94,7 +94,7 @@ pub(crate) struct Talk {
     )]
     pub(crate) quiet: bool,
 
-    /// Say more; twice, say all
+    /// Print more; twice, print everything
     #[arg(
         short,
         long,
@@ -108,22 +108,22 @@ pub(crate) struct Talk {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Receive files into a folder
+    /// Receive files into a directory
     Serve(Box<ServeArgs>),
 
-    /// Send files and folders to a server
+    /// Send files and directories to a server
     Send(SendArgs),
 
     /// List the files of an inbox
     Ls(LsArgs),
 
-    /// Read the files of an inbox again and compare them with what was received
+    /// Check that the files of an inbox are as received
     Verify(VerifyArgs),
 
-    /// Remove uploads that nobody goes on with, and what a killed server left
+    /// Remove abandoned uploads and stale temporary files
     Clean(CleanArgs),
 
-    /// Say what a receiver component is, how it would run, and what it could reach
+    /// Describe a receiver component: how it would run and what it could access
     Inspect(InspectArgs),
 
     /// Print a completion script for a shell
@@ -134,7 +134,7 @@ pub(crate) enum Command {
 
     /// Print the manual page
     Man {
-        /// Write the pages of all commands into this folder instead
+        /// Write the pages of all commands into this directory instead
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },

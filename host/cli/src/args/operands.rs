@@ -33,8 +33,8 @@ impl Args for Operands {
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
                 .help(
-                    "Files and folders to send (`-` is standard input), and last where to: host, \
-                     host:port, [v6]:port, unix:/path, a sandport:// address, or http://host/folder/",
+                    "Files and directories to send (`-` is standard input), then the server: host, \
+                     host:port, [v6]:port, unix:/path, a sandport:// address, or http://host/directory/",
                 ),
         )
     }
@@ -51,9 +51,8 @@ impl FromArgMatches for Operands {
         let to = paths.pop().unwrap_or_default();
         if paths.is_empty() {
             let words = format!(
-                "only one of PATH and TO was given: {}\n\n  sandport send {0} HOST    sends it, if \
-                 it is a file or a folder\n  sandport send FILE {0}    sends to it, if it is a \
-                 server\n",
+                "only one of PATH and TO was given: {}\n\n  sandport send {0} HOST    if it \
+                 is a file or a directory\n  sandport send FILE {0}    if it is a server\n",
                 to.display()
             );
             return Err(Error::raw(ErrorKind::MissingRequiredArgument, words));
@@ -73,7 +72,7 @@ impl FromArgMatches for Operands {
                 let server = paths.iter().find(|path| !exists(path));
                 let server = server.map_or_else(|| "HOST".into(), |path| path.to_string_lossy());
                 let words = format!(
-                    "'{}' is a file or a directory here, and where to send comes last:\n\n  sandport \
+                    "'{}' is a file or a directory here; the server comes last:\n\n  sandport \
                      send {0} {server}\n",
                     to.display()
                 );

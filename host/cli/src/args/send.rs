@@ -19,30 +19,30 @@ Examples:
   sandport send photos/ http://files.example/in/
   sandport send --classic report.pdf 192.0.2.7
 
-The names that the files got are written to standard output. A file counts as stored when the
-server has verified and synced it. A connection that is cut is made again, and the same command goes on
-where an earlier one ended: it sends only what the server does not have.";
+`send` prints the names of stored files to standard output. A file is stored when the server has
+verified and synced it. After a lost connection, `send` reconnects and resumes. Run the same
+command again to resume an interrupted upload: it sends only what the server does not have.";
 
-/// Send files and folders to a server.
+/// Send files and directories to a server.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, override_usage = "sandport send [OPTIONS] PATH... TO")]
 pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) operands: Operands,
 
-    /// The name at the server, where one path is sent
+    /// Name at the server; only for one path
     #[arg(long, value_name = "NAME", env = "SANDPORT_NAME")]
     pub(crate) name: Option<String>,
 
-    /// Leave out what matches, as in .gitignore; may be given several times
+    /// Leave out what matches, as in .gitignore; repeat it for more
     ///
-    /// Matched from the top of each folder that is sent: `*.log` anywhere, `/build` at the top,
-    /// `cache/` folders alone, `a/**/b` with any folders between, `!keep.log` takes back what an earlier
-    /// pattern left out. What is named on the command line itself is always sent.
+    /// Patterns start at the top of each directory: `*.log` anywhere, `/build` at the top, `cache/` directories only,
+    /// `a/**/b` with any directories between. `!keep.log` takes an earlier pattern back. Paths on the command line
+    /// are always sent.
     #[arg(long, value_name = "GLOB", env = "SANDPORT_EXCLUDE", value_delimiter = '\n')]
     pub(crate) exclude: Vec<String>,
 
-    /// Send what symbolic links within folders lead to, instead of skipping them
+    /// Send what symbolic links in directories lead to, instead of skipping them
     #[arg(
         short = 'L',
         long,
@@ -51,20 +51,20 @@ pub(crate) struct SendArgs {
     )]
     pub(crate) follow_links: bool,
 
-    /// Say what would be sent, and connect to nobody
+    /// List what would be sent, and do not connect
     #[arg(short = 'n', long, env = "SANDPORT_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub(crate) dry_run: bool,
 
-    /// Speak the classic protocol: one connection for each file, and nothing is verified
+    /// Speak the classic protocol: one connection for each file, nothing is verified
     #[arg(long, env = "SANDPORT_CLASSIC", value_parser = FalseyValueParser::new())]
     pub(crate) classic: bool,
 
-    /// How many connections to send over at once
+    /// Number of connections
     ///
-    /// Files are spread over them, and a large file is divided among those that have nothing else to do.
-    /// `auto` begins with one, and opens a second for many small files. Where the server is 10 ms away and
-    /// more, it doubles their number every two seconds, up to 8, as long as that sends a fifth more. Over HTTP
-    /// no file is divided, and `auto` is 4 for files that wait.
+    /// `send` distributes files over the connections, and divides a large file among idle ones. `auto` starts with
+    /// one, and opens a second one for many small files. If the server is 10 ms away or more, `auto` doubles the
+    /// number every two seconds, up to 8, as long as that sends a fifth more. Over HTTP no file
+    /// is divided, and `auto` is 4.
     #[arg(
         short = 'j',
         long,
@@ -75,21 +75,21 @@ pub(crate) struct SendArgs {
     )]
     pub(crate) connections: Connections,
 
-    /// How often to connect again after a cut, without anything having come further in between
+    /// How often to reconnect without progress
     #[arg(long, value_name = "N", default_value_t = 8, env = "SANDPORT_RETRIES")]
     pub(crate) retries: u32,
 
-    /// Do not make large files resumable: what a cut leaves at the server is discarded
+    /// Do not resume; the server discards incomplete files
     #[arg(long, env = "SANDPORT_NO_RESUME", value_parser = FalseyValueParser::new())]
     pub(crate) no_resume: bool,
 
-    /// Where it is kept how uploads are resumed by a later run [default: the user's state folder]
+    /// Directory for resume state [default: the user's state directory]
     ///
-    /// With `--no-resume` nothing is.
+    /// `--no-resume` keeps none.
     #[arg(long, value_name = "DIR", env = "SANDPORT_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
-    /// How long nothing may move before the server counts as stalled
+    /// Give up when nothing moves for this long
     #[arg(
         long,
         value_name = "DURATION",
@@ -99,7 +99,7 @@ pub(crate) struct SendArgs {
     )]
     pub(crate) stall_timeout: Duration,
 
-    /// How long to try to connect
+    /// Give up connecting after this long
     #[arg(
         long,
         value_name = "DURATION",

@@ -18,20 +18,20 @@ Examples:
   sandport serve ./inbox --listen 0.0.0.0:6542 --max-file 2GiB
   sandport serve /srv/in -l 127.0.0.1:6542 -l unix:/run/sandport.sock
 
-Ctrl-C stops accepting and lets running uploads finish; a second one stops at once.";
+Ctrl-C stops the server after running uploads have finished; a second Ctrl-C stops it at once.";
 
-/// Receive files into a folder.
+/// Receive files into a directory.
 ///
 /// Each connection is parsed in a WebAssembly sandbox of its own.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// The folder that receives the files; it is made if the folder above it exists
+    /// Directory for received files; created if its parent exists
     #[arg(default_value = "inbox", env = "SANDPORT_DIR")]
     pub(crate) dir: PathBuf,
 
-    /// Where to listen: host:port, [v6]:port or unix:/path; may be given several times. A host name stands
-    /// for all its addresses
+    /// Address to listen on: host:port, [v6]:port or unix:/path; repeat it for more. A host name stands for all
+    /// its addresses
     #[arg(
         short,
         long,
@@ -42,7 +42,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) listen: Vec<Address>,
 
-    /// What happens to a file whose name is taken
+    /// What to do with a file whose name is taken
     #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]
     pub(super) conflict: ConflictRule,
 
@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, default_value = "full", env = "SANDPORT_DURABILITY")]
     pub(super) durability: DurabilityRule,
 
-    /// After how many bytes of a large upload what came of it is made durable, at the latest
+    /// Sync large uploads to disk at least every SIZE bytes
     #[arg(
         long,
         value_name = "SIZE",
@@ -60,7 +60,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) watermark_size: u64,
 
-    /// After how long, at the latest
+    /// Sync large uploads to disk at least this often
     #[arg(
         long,
         value_name = "DURATION",
@@ -70,36 +70,36 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) watermark_time: Duration,
 
-    /// Where it is kept what was stored, for senders who ask again and for `sandport verify`
+    /// Where to keep receipts of stored files
     #[arg(long, value_enum, default_value = "log", env = "SANDPORT_RECORDS")]
     pub(super) records: RecordsRule,
 
-    /// The largest file [default: no limit but the disk]
+    /// Largest file that is accepted [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MAX_FILE")]
     pub(crate) max_file: Option<u64>,
 
-    /// Bytes that the inbox may hold, uploads under way included [default: no limit]
+    /// Bytes that the inbox may hold, including active uploads [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_QUOTA_BYTES")]
     pub(super) quota_bytes: Option<u64>,
 
-    /// Files and folders that the inbox may hold, uploads under way included [default: no limit]
+    /// Files and directories that the inbox may hold, including active uploads [default: no limit]
     #[arg(long, value_name = "N", env = "SANDPORT_QUOTA_FILES")]
     pub(super) quota_files: Option<u64>,
 
-    /// Bytes that each identity may have in the inbox, uploads under way included; anonymous senders have
-    /// one together [default: no limit]
+    /// Bytes that each identity may have in the inbox, including active uploads; all anonymous senders share one
+    /// identity [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_IDENTITY_QUOTA_BYTES")]
     pub(super) identity_quota_bytes: Option<u64>,
 
-    /// Files that each identity may have in the inbox, uploads under way included [default: no limit]
+    /// Files that each identity may have in the inbox, including active uploads [default: no limit]
     #[arg(long, value_name = "N", env = "SANDPORT_IDENTITY_QUOTA_FILES")]
     pub(super) identity_quota_files: Option<u64>,
 
-    /// Space on the disk that uploads leave free [default: none]
+    /// Disk space that uploads leave free [default: none]
     #[arg(long, value_name = "SIZE", value_parser = size, env = "SANDPORT_MIN_FREE")]
     pub(super) min_free: Option<u64>,
 
-    /// How long an upload that was cut waits for its sender to come back
+    /// Remove interrupted uploads that nobody has resumed for this long
     #[arg(
         long,
         value_name = "DURATION",
@@ -109,7 +109,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(super) expire_partial: Duration,
 
-    /// Connections at once; more wait
+    /// Connections at once; further ones wait
     #[arg(
         long,
         value_name = "N",
@@ -119,7 +119,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) max_connections: u32,
 
-    /// Silence that ends a connection
+    /// End a connection after this much silence
     #[arg(
         long,
         value_name = "DURATION",
@@ -129,7 +129,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) idle_timeout: Duration,
 
-    /// How long uploads that are under way may go on after Ctrl-C
+    /// How long active uploads may continue after Ctrl-C
     #[arg(
         long,
         value_name = "DURATION",
@@ -139,11 +139,11 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) drain_timeout: Duration,
 
-    /// Keep files executable that the sender says are
+    /// Keep the executable bit that a sender sets
     #[arg(long, env = "SANDPORT_ALLOW_EXECUTABLE", value_parser = FalseyValueParser::new())]
     pub(crate) allow_executable: bool,
 
-    /// Whether HTTP is served: to browsers, to `curl -T`, to upload clients
+    /// Whether to serve HTTP: browsers, `curl -T`, tus clients
     #[arg(
         long,
         value_name = "WHEN",
@@ -154,11 +154,11 @@ pub(crate) struct ServeArgs {
     )]
     pub(super) http: Switch,
 
-    /// An origin whose pages may upload from a browser, such as https://files.example; may be given several
-    /// times [default: the pages of this server alone]
+    /// Origin whose pages may upload from a browser, such as https://files.example; repeat it for more
+    /// [default: this server's own pages]
     ///
-    /// Behind a proxy with a name of its own, that name has to be given so: browsers may use it for this server
-    /// then. IP addresses, `localhost`, the name of this machine and those to listen on need not be given.
+    /// Behind a proxy, list its public origin: browsers may then use that name for this server. IP addresses,
+    /// `localhost`, the name of this machine and the names of --listen are always allowed.
     #[arg(
         long,
         value_name = "ORIGIN",
@@ -201,7 +201,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) no_classic: bool,
 
-    /// The name of files that come without one [default: made of time and chance]
+    /// Name for files that arrive without one [default: time and a random number]
     #[arg(
         long,
         value_name = "NAME",
@@ -210,7 +210,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) classic_name: Option<String>,
 
-    /// Silence after digits without a line end that makes them the size, in milliseconds
+    /// How long to wait for more digits of a size without a line end, in milliseconds
     #[arg(
         long,
         value_name = "MS",
@@ -220,11 +220,11 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) settle_ms: u32,
 
-    /// Run this receiver component instead of the one that is built in
+    /// Run this receiver component instead of the built-in one
     #[arg(long, value_name = "FILE.wasm", env = "SANDPORT_RECEIVER", help_heading = "Sandbox")]
     pub(crate) receiver: Option<PathBuf>,
 
-    /// Memory of one sandbox [default: 64MiB; of a resident receiver 512MiB]
+    /// Memory of one sandbox [default: 64MiB; 512MiB for a resident receiver]
     #[arg(
         long,
         value_name = "SIZE",
@@ -234,7 +234,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) memory_max: Option<usize>,
 
-    /// Where the compiled receiver is kept between starts [default: the user's cache folder]
+    /// Where to keep the compiled receiver between starts [default: the user's cache directory]
     ///
     /// Whoever can write there can run code as this user.
     #[arg(
@@ -246,7 +246,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) cache_dir: Option<PathBuf>,
 
-    /// Compile the receiver at each start
+    /// Compile the receiver at each start, and keep nothing
     #[arg(
         long,
         env = "SANDPORT_NO_CACHE",
@@ -259,41 +259,41 @@ pub(crate) struct ServeArgs {
 /// `--conflict`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ConflictRule {
-    /// It gets a number: report.pdf, report-1.pdf
+    /// Number it: report.pdf, report-1.pdf
     Rename,
-    /// It is refused
+    /// Refuse it
     Refuse,
-    /// It takes the place of the other
+    /// Replace the other file, unless another identity sent it
     Replace,
 }
 
 /// `--durability`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum DurabilityRule {
-    /// Stored files, and what is said to be durable of large uploads under way
+    /// Stored files, and the acknowledged part of large uploads
     Full,
-    /// Stored files; uploads under way survive the end of the server
+    /// Stored files
     Commit,
-    /// What the system has written by then; uploads under way survive the end of the server. A server that is
-    /// killed forgets receipts of its last 0.2 s: files that are sent again become second copies
+    /// Nothing for certain. A killed server also forgets the receipts of its last 0.2 s: files that are sent again
+    /// become second copies
     None,
 }
 
 /// `--http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Switch {
-    /// It is
+    /// Serve it
     On,
-    /// It is not
+    /// Answer every request with 501
     Off,
 }
 
 /// `--records`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum RecordsRule {
-    /// In the inbox, in .sandport/receipts: names, sizes and digests
+    /// In the inbox, in .sandport/receipts; `sandport verify` reads it
     Log,
-    /// In memory until the server ends; nothing is written down
+    /// In memory, until the server ends
     Memory,
 }
 

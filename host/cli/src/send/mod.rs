@@ -34,7 +34,7 @@ pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::local("start the runtime", &error))?;
     if reads_terminal(&args, std::io::stdin().is_terminal()) && !talk.quiet {
-        console::talk("reading from the terminal: Ctrl-D at the beginning of a line ends it");
+        console::talk("reading from the terminal: press Ctrl-D at the start of a line to end");
     }
     let mut output = Output::new(talk, args.dry_run, std::io::stderr().is_terminal());
     let options = options(&args, output.shows_progress())?;
@@ -68,7 +68,7 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
     if args.classic && matches!(args.connections, Connections::Exactly(number) if number.get() > 1)
     {
         return Err(Failure::usage(
-            "--connections is not for --classic, which sends one file after the other",
+            "--classic sends one file after the other, so it takes no --connections",
             "leave --connections out, or --classic",
         ));
     }
@@ -100,8 +100,8 @@ fn users_state() -> Option<PathBuf> {
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {
     if args.name.is_some() && args.operands.paths.len() > 1 {
         return Err(Failure::usage(
-            "--name fits one path alone",
-            "send the others with a command of their own",
+            "--name needs exactly one path",
+            "send each of the others with its own command",
         ));
     }
     if args.operands.paths.iter().filter(|path| is_stdin(path)).count() > 1 {
@@ -135,7 +135,7 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 /// The error in words, with a better hint where the command line or the run gives one. `resumable`: a later run
-/// goes on with something that this one has begun.
+/// can resume something that this one has begun.
 fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
     let mut failure = Failure::from(error);
     match error {
@@ -144,7 +144,7 @@ fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
         }
         SendError::Cut | SendError::Stalled(_) | SendError::NoProgress(_) if !resumable => {
             failure.hint = Some(String::from(if reads_stdin(args) {
-                "a later run cannot resume standard input: send it again from its beginning"
+                "a later run cannot resume standard input: send it again from the beginning"
             } else {
                 "run the same command again: the server does not store a file twice"
             }));
@@ -152,14 +152,13 @@ fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Failure {
         _ => {}
     }
     if args.classic && matches!(error, SendError::Cut | SendError::Stalled(_)) {
-        let hint = "nothing tells how much of it arrived: look there before you send it again";
+        let hint = "the classic protocol does not say how much arrived: look at the server before you send again";
         failure.hint = Some(String::from(hint));
     }
     if let SendError::Resolve { host, .. } = error
         && Path::new(host).exists()
     {
-        failure.hint =
-            Some(format!("{host} is a file or a folder here: last comes where to send to"));
+        failure.hint = Some(format!("{host} is a file or a directory here: the server comes last"));
     } else if let SendError::Connect { source, .. } = error
         && matches!(args.operands.to, Destination::Sandport(_))
         && matches!(source.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
@@ -254,7 +253,9 @@ mod tests {
         let args = parsed("sandport send Cargo.toml src");
         let source = std::io::ErrorKind::NotFound.into();
         let error = SendError::Resolve { host: String::from("src"), source };
-        assert!(explain(&error, &args, false).hint.unwrap().contains("is a file or a folder here"));
+        assert!(
+            explain(&error, &args, false).hint.unwrap().contains("is a file or a directory here")
+        );
     }
 
     #[test]
@@ -267,7 +268,7 @@ mod tests {
         assert!(hint(ErrorKind::ConnectionRefused).contains("is the server running?"));
         assert!(hint(ErrorKind::NotFound).contains("is the server running?"), "no socket there");
         assert!(hint(ErrorKind::PermissionDenied).contains("may not connect"));
-        assert!(hint(ErrorKind::NetworkUnreachable).contains("no route there"));
+        assert!(hint(ErrorKind::NetworkUnreachable).contains("no route to it"));
         assert!(hint(ErrorKind::InvalidInput).contains("needs its zone"));
     }
 }

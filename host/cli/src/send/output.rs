@@ -33,7 +33,7 @@ pub(super) struct Output {
     written: Instant,
     /// Codes whose hint was given.
     hinted: Vec<&'static str>,
-    /// Whether a later run goes on with something that this one has begun.
+    /// Whether a later run can resume something that this one has begun.
     resumable: bool,
 }
 
@@ -61,7 +61,7 @@ impl Output {
         self.progress.is_some()
     }
 
-    /// Whether a later run goes on with something that this one has begun.
+    /// Whether a later run can resume something that this one has begun.
     pub(super) fn is_resumable(&self) -> bool {
         self.resumable
     }

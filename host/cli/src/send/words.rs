@@ -28,9 +28,9 @@ pub(super) fn result_of(event: &SendEvent<'_>) -> Option<String> {
 fn planned(file: &SendFile) -> String {
     let name = file.name.as_deref().map_or_else(|| shown(&file.path), clean);
     match (file.kind, file.size) {
-        (EntryKind::Directory, _) => format!("{name}/ (empty folder)"),
+        (EntryKind::Directory, _) => format!("{name}/ (empty directory)"),
         (_, Some(size)) => format!("{name} ({})", bytes(size)),
-        (_, None) => format!("{name} (of a size that is not known yet)"),
+        (_, None) => format!("{name} (size unknown)"),
     }
 }
 
@@ -38,39 +38,39 @@ fn planned(file: &SendFile) -> String {
 pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Option<String> {
     Some(match event {
         SendEvent::Refused { file, refusal } => {
-            let detail = refusal.detail.as_deref().unwrap_or("the server does not take it");
+            let detail = refusal.detail.as_deref().unwrap_or("the server does not accept it");
             format!("error[{}]: {}: {}", refusal.code, shown(&file.path), clean(detail))
         }
         SendEvent::Failed { path, error, .. } => {
             format!("error[{}]: {}: {}", error.code(), shown(path), clean(&error.to_string()))
         }
         SendEvent::Reconnecting { error, delay, .. } if !quiet => {
-            format!("{}; trying again in {}", clean(&error.to_string()), seconds(*delay))
+            format!("{}; reconnecting in {}", clean(&error.to_string()), seconds(*delay))
         }
         SendEvent::ConnectionGivenUp { error, left } if !quiet => {
             let error = clean(&error.to_string());
-            format!("{error}; going on over {}", count(*left as u64, "connection"))
+            format!("{error}; continuing with {}", count(*left as u64, "connection"))
         }
         SendEvent::Resumed { file, kept } if !quiet => {
-            format!("{}: {} are at the server already", shown(&file.path), bytes(*kept))
+            format!("{}: resuming, the server already has {}", shown(&file.path), bytes(*kept))
         }
         SendEvent::Restarted { file, reason } if !quiet => {
             let why = match reason {
-                RestartReason::Changed => "it has changed since it was begun",
-                RestartReason::Damaged => "the server had something else of it",
+                RestartReason::Changed => "it has changed since the upload started",
+                RestartReason::Damaged => "the server had other content",
                 RestartReason::Gone => "the server does not know the upload any more",
-                _ => "the server has another upload under its key",
+                _ => "the server has another upload with its resume key",
             };
-            format!("{}: {why}, so it is sent from its beginning", shown(&file.path))
+            format!("{}: {why}; sending it from the beginning", shown(&file.path))
         }
         SendEvent::Skipped { path, reason: SkipReason::SymbolicLink } if !quiet => {
             format!("skipped {}: it is a symbolic link", shown(path))
         }
         SendEvent::Skipped { path, reason: SkipReason::InboxState } if !quiet => {
-            format!("skipped {}: an inbox keeps its own state there", shown(path))
+            format!("skipped {}: it is the state of an inbox", shown(path))
         }
         SendEvent::Skipped { path, reason: SkipReason::OwnArrival } if !quiet => format!(
-            "skipped {}: it lies in an inbox, where this command's own files would arrive",
+            "skipped {}: it is in an inbox, where the files of this command may arrive",
             shown(path)
         ),
         SendEvent::Skipped { path, reason: SkipReason::EmptyDirectory } if !quiet => {
@@ -80,14 +80,14 @@ pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Opti
             "warning: the server takes each file in one request: what is cut is sent from its beginning",
         ),
         SendEvent::ModifiedOmitted { file } if verbose => {
-            format!("{}: its modification time cannot be sent", shown(&file.path))
+            format!("{}: cannot send its modification time", shown(&file.path))
         }
         // Asked for, so no news.
         SendEvent::Skipped { path, reason: SkipReason::Excluded } if verbose => {
-            format!("left out {}, as --exclude says", shown(path))
+            format!("left out {}: it matches --exclude", shown(path))
         }
         SendEvent::Unanswered { file, .. } if verbose => {
-            format!("unanswered: {}", shown(&file.path))
+            format!("no answer: {}", shown(&file.path))
         }
         SendEvent::Connected { agent } if verbose => format!("connected to {}", clean(agent)),
         SendEvent::Started { file } if verbose => match &file.name {
@@ -114,21 +114,24 @@ fn renaming(file: &SendFile, receipt: &Receipt) -> Option<String> {
 pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static str, &'static str)> {
     let refusal = match event {
         SendEvent::Skipped { reason: reason @ SkipReason::SymbolicLink, .. } if !quiet => {
-            return Some((reason.code(), "--follow-links sends what links lead to"));
+            return Some((reason.code(), "--follow-links sends what symbolic links lead to"));
         }
         SendEvent::Skipped { reason: reason @ SkipReason::OwnArrival, .. } if !quiet => {
-            return Some((reason.code(), "name it by itself to send it too"));
+            return Some((reason.code(), "to send it too, name it on the command line"));
         }
         SendEvent::ModifiedOmitted { .. } if !quiet => {
-            let hint = "modification times before 1677-09-21 and after 2262-04-11 cannot be sent, and \
-                        the server sets the time of arrival; -v names the files";
+            let hint = "`send` cannot send modification times before 1677-09-21 and after 2262-04-11; \
+                        the server sets the time of arrival. -v names the files";
             return Some(("modified-omitted", hint));
         }
         SendEvent::Failed { error: error @ FileError::WrongSize, .. } => {
-            return Some((error.code(), "standard input has no size: sandport send - TO < FILE"));
+            return Some((
+                error.code(),
+                "send it as standard input, which needs no size: sandport send - TO < FILE",
+            ));
         }
         SendEvent::Failed { error: error @ FileError::Changed, .. } => {
-            return Some((error.code(), "run the same command again when nobody writes to it"));
+            return Some((error.code(), "run the same command again when nobody changes the file"));
         }
         SendEvent::Refused { refusal, .. } => refusal,
         _ => return None,
@@ -136,21 +139,21 @@ pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static st
     let hint = match refusal.code {
         RefusalCode::NameInvalid => "--name gives one file another name",
         RefusalCode::Exists => {
-            "--name gives one file another name; or its name, or a part of its path, has to go there"
+            "--name gives one file another name; or remove what has its name, or a part of its path, at the server"
         }
-        RefusalCode::TooLarge => "whoever serves can allow more with --max-file",
+        RefusalCode::TooLarge => "ask the operator to raise --max-file",
         RefusalCode::QuotaExceeded => {
-            "whoever serves can make room, or allow more: with --quota-bytes and --quota-files, or with \
-             --identity-quota-bytes and --identity-quota-files what each sender has"
+            "ask the operator to make room, or to raise --quota-bytes or --quota-files, or the same for each \
+             identity: --identity-quota-bytes or --identity-quota-files"
         }
         RefusalCode::DigestMismatch => {
-            "the bytes were damaged on the way or the file changed: send it again"
+            "the bytes were damaged in transit, or the file changed: send it again"
         }
         RefusalCode::Locked => {
-            "the other run goes on with it; if that one fails, run the same command again"
+            "a later run has taken over this upload; if that run fails, run the same command again"
         }
         RefusalCode::InsufficientSpace | RefusalCode::Io => {
-            "run the same command again later: what is stored already is not sent twice"
+            "run the same command again later: it sends nothing twice"
         }
         _ => return None,
     };
@@ -177,22 +180,24 @@ pub(super) fn of_summary(summary: &Summary, elapsed: Duration) -> String {
         parts.push(format!("{} sent, not verified", count(summary.sent, "file")));
     }
     push_others(&mut parts, summary);
-    let rate = rate(summary.bytes, elapsed);
+    // What was there already was not sent, so it says nothing about the speed of a network.
+    let was_sent = summary.stored > 0 || summary.sent > 0;
+    let rate = if was_sent { rate(summary.bytes, elapsed) } else { String::new() };
     format!("{}: {} in {}{rate}", parts.join(", "), bytes(summary.bytes), seconds(elapsed))
 }
 
 /// What there was besides files that arrived.
 fn push_others(parts: &mut Vec<String>, summary: &Summary) {
     if summary.directories > 0 {
-        parts.push(count(summary.directories, "empty folder"));
+        parts.push(count(summary.directories, "empty directory"));
     }
     for (number, what) in [
-        (summary.already_stored, "already there"),
+        (summary.already_stored, "already stored"),
         (summary.refused, "refused"),
         (summary.failed, "failed"),
-        (summary.unanswered, "without an answer"),
+        (summary.unanswered, "without answer"),
         (summary.skipped, "skipped"),
-        (summary.modified_omitted, "without the modification time"),
+        (summary.modified_omitted, "without modification time"),
     ] {
         if number > 0 {
             parts.push(format!("{number} {what}"));
@@ -226,7 +231,14 @@ mod tests {
         summary.bytes = 2 << 20;
         assert_eq!(
             of_summary(&summary, Duration::from_secs(2)),
-            "2 files stored and verified, 3 already there, 1 refused: 2.0 MiB in 2 s, 1.0 MiB/s"
+            "2 files stored and verified, 3 already stored, 1 refused: 2.0 MiB in 2 s, 1.0 MiB/s"
+        );
+        let mut again = Summary::default();
+        again.already_stored = 1;
+        again.bytes = 2 << 20;
+        assert_eq!(
+            of_summary(&again, Duration::from_secs(2)),
+            "0 files stored and verified, 1 already stored: 2.0 MiB in 2 s"
         );
         let mut planned = Summary::default();
         planned.planned = 2;
@@ -236,7 +248,7 @@ mod tests {
         planned.modified_omitted = 2;
         assert_eq!(
             of_plan(&planned),
-            "2 files to send, 1 skipped, 2 without the modification time: 2.0 MiB; nothing was sent"
+            "2 files to send, 1 skipped, 2 without modification time: 2.0 MiB; nothing was sent"
         );
         let mut other = Summary::default();
         other.unverified = 1;
@@ -257,8 +269,11 @@ mod tests {
         let path = Path::new("t/in/t");
         let own = SendEvent::Skipped { path, reason: SkipReason::OwnArrival };
         let line = talk_of(&own, false, false);
-        assert!(line.is_some_and(|line| line.starts_with("skipped t/in/t: it lies in an inbox")));
-        assert!(hint_of(&own, false).is_some_and(|(_, hint)| hint.contains("name it by itself")));
+        assert!(line.is_some_and(|line| line.starts_with("skipped t/in/t: it is in an inbox")));
+        assert!(
+            hint_of(&own, false)
+                .is_some_and(|(_, hint)| hint.contains("name it on the command line"))
+        );
         let state = SendEvent::Skipped { path, reason: SkipReason::InboxState };
         assert!(talk_of(&state, false, false).is_some() && hint_of(&state, false).is_none());
         for event in [own, state] {

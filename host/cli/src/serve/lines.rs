@@ -87,18 +87,15 @@ fn talk_of(happened: &Happened) -> Option<String> {
             reason, last_words, restart_after, ..
         }) => {
             format!(
-                "error[receiver-ended]: the receiver ended, and all its connections: {}. It is started \
-                 again in {}.{}",
+                "error[receiver-ended]: the receiver ended with all its connections: {}. It restarts in \
+                 {}.{}",
                 clean(reason),
                 seconds(*restart_after),
                 quoted(last_words)
             )
         }
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
-            format!(
-                "error[accept]: no connection can be accepted for the moment: {}",
-                clean(reason)
-            )
+            format!("error[accept]: cannot accept connections for now: {}", clean(reason))
         }
         Happened::Server(ServerEvent::InboxLost { code, reason, hint }) => {
             format!("error[{code}]: {}. The server stops.\nhint: {hint}", clean(reason))
@@ -107,7 +104,7 @@ fn talk_of(happened: &Happened) -> Option<String> {
             format!("Waiting for {}.", count(*connections as u64, "connection"))
         }
         Happened::Stopping { drain_timeout } => format!(
-            "Stopping: uploads that are under way get {} to finish. Ctrl-C again stops at once.",
+            "Stopping: active uploads get {} to finish. Press Ctrl-C again to stop at once.",
             seconds(*drain_timeout)
         ),
         Happened::Lost { events } => {

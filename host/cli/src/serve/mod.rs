@@ -117,7 +117,7 @@ async fn per_connection(
     })
 }
 
-/// The first signal stops it at once: a component can not be asked to finish. The second does not even
+/// The first signal stops it at once: a component cannot be asked to finish. The second does not even
 /// wait for a system call of the component's that blocks.
 async fn resident(
     args: &ServeArgs,
@@ -126,7 +126,10 @@ async fn resident(
 ) -> Result<Exit, Failure> {
     let ignored = args.ignored_by_resident();
     if !ignored.is_empty() {
-        tracing::warn!(options = ignored.join(" "), "without effect with a resident receiver");
+        tracing::warn!(
+            options = ignored.join(" "),
+            "these options have no effect with a resident receiver"
+        );
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let running = server.run(&args.listen, async { drop(stopped.await) });
@@ -151,7 +154,7 @@ fn cache(args: &ServeArgs) -> Cache {
         Some(folder) => match make_private(&folder) {
             Ok(()) => Cache::Folder(folder),
             Err(error) => {
-                tracing::warn!(%error, folder = %folder.display(), "no cache: each start compiles");
+                tracing::warn!(%error, folder = %folder.display(), "cannot use the cache: each start compiles the receiver");
                 Cache::Off
             }
         },
@@ -183,7 +186,7 @@ fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
             descriptors = available,
             connections = shared.connections_max,
             wanted,
-            "too few file descriptors: fewer connections at once, others wait. Raise the limit (ulimit -n; with \
+            "too few file descriptors for --max-connections: further connections wait. Raise the limit (ulimit -n; with \
              systemd LimitNOFILE=)"
         );
     }
@@ -196,7 +199,7 @@ fn heed_file_size(args: &mut ServeArgs) {
     if args.max_file.is_none_or(|wanted| wanted > most) {
         tracing::warn!(
             bytes = most,
-            "larger files are refused: the process may not write them. Raise the limit (ulimit -f; with systemd \
+            "the process may not write larger files, so they are refused. Raise the limit (ulimit -f; with systemd \
              LimitFSIZE=)"
         );
         args.max_file = Some(most);

@@ -12,7 +12,7 @@ use sandport_protocol::inbox::Failure;
 #[non_exhaustive]
 pub enum InboxError {
     /// The folder does not exist, and neither does the one that it would be made in.
-    #[error("the inbox {} cannot be made: {} does not exist", dir.display(), parent.display())]
+    #[error("cannot create the inbox {}: {} does not exist", dir.display(), parent.display())]
     ParentMissing {
         /// The inbox.
         dir: PathBuf,
@@ -20,13 +20,13 @@ pub enum InboxError {
         parent: PathBuf,
     },
     /// Something that is not a folder is in the place of a folder that the inbox needs.
-    #[error("{} is not a folder", path.display())]
+    #[error("{} is not a directory", path.display())]
     NotADirectory {
         /// Where.
         path: PathBuf,
     },
     /// This process may not write there, or the file system is mounted read-only.
-    #[error("the inbox cannot be written: {}: {source}", path.display())]
+    #[error("cannot write to the inbox: {}: {source}", path.display())]
     NotWritable {
         /// Where.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum InboxError {
         dir: PathBuf,
     },
     /// Another server has the inbox.
-    #[error("the inbox {} is served already{}", dir.display(), process_words(*.process))]
+    #[error("the inbox {} is in use by another server{}", dir.display(), process_words(*.process))]
     Locked {
         /// The inbox.
         dir: PathBuf,
@@ -48,7 +48,7 @@ pub enum InboxError {
         process: Option<u32>,
     },
     /// The inbox was written by a version that this one does not know.
-    #[error("the inbox {} has layout {found:?}, and this version knows layout {known}", dir.display())]
+    #[error("the inbox {} has layout {found:?}; this version knows layout {known}", dir.display())]
     WrongLayout {
         /// The inbox.
         dir: PathBuf,
@@ -58,7 +58,7 @@ pub enum InboxError {
         known: u32,
     },
     /// A thread of it has panicked, which is a fault of this program.
-    #[error("the inbox {} has stopped: its thread {thread} has panicked", dir.display())]
+    #[error("the inbox {} has stopped: its thread {thread} panicked", dir.display())]
     Stopped {
         /// The inbox.
         dir: PathBuf,
@@ -89,7 +89,7 @@ pub enum InboxError {
         source: NameError,
     },
     /// The system failed in a way that has no condition of its own.
-    #[error("could not {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         doing: &'static str,
@@ -121,35 +121,39 @@ impl InboxError {
     /// What to do about it: one sentence for an operator.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::ParentMissing { .. } => "make the folder above it first, or name another inbox",
-            Self::NotADirectory { .. } => "move it out of the way, or name another folder",
+            Self::ParentMissing { .. } => {
+                "create the directory above it first, or choose another inbox"
+            }
+            Self::NotADirectory { .. } => "move it away, or choose another directory",
             Self::NotWritable { .. } => {
-                "give this user write permission on it, mount it writable, or name another folder"
+                "give this user write permission, mount it writable, or choose another directory"
             }
-            Self::Gone { .. } => "mount it or make it again, then start the server",
-            Self::Locked { .. } => "stop the other server, or name another folder",
-            Self::WrongLayout { .. } => "serve it with the version that wrote it, or a later one",
+            Self::Gone { .. } => "mount it or create it again, then start the server",
+            Self::Locked { .. } => "stop the other server, or choose another directory",
+            Self::WrongLayout { .. } => "use the version that wrote it, or a later one",
             Self::Stopped { .. } => {
-                "start the server again, which loses nothing that was stored, and report the fault"
+                "start the server again and report the fault; nothing that was stored is lost"
             }
-            Self::Split { .. } => "unmount what is mounted at .sandport, or name another folder",
-            Self::NotAnInbox { .. } => "name the folder that `sandport serve` was given",
+            Self::Split { .. } => {
+                "unmount what is mounted at .sandport, or choose another directory"
+            }
+            Self::NotAnInbox { .. } => "name the directory that `sandport serve` was given",
             Self::NameInvalid { .. } => {
                 "use a relative name without '..', control characters or a leading '/'"
             }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                "check the spelling of the folder"
+                "check the spelling of the directory"
             }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 "give this user permission on the directory and on those above it"
             }
-            Self::Io { .. } => "look at the state of the disk and at the system's log",
+            Self::Io { .. } => "check the disk and the system's log",
         }
     }
 }
 
 fn process_words(process: Option<u32>) -> String {
-    process.map_or(String::new(), |id| format!(" by process {id}"))
+    process.map_or(String::new(), |id| format!(" (process {id})"))
 }
 
 /// What the system call was about that failed.

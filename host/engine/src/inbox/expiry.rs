@@ -61,7 +61,7 @@ pub(super) fn pass(core: &Core, expiry: Duration, clock: &mut EvenClock, reading
     match sweep(core.layout.partials.as_fd(), rule) {
         Ok(swept) => {
             for error in &swept.failed {
-                tracing::warn!(%error, "could not remove an upload that nobody goes on with");
+                tracing::warn!(%error, "could not remove an abandoned upload");
             }
             let names = swept.removed.iter().filter_map(|leftover| leftover.path.file_name());
             let names: Vec<&str> = names.filter_map(OsStr::to_str).collect();
@@ -74,6 +74,6 @@ pub(super) fn pass(core: &Core, expiry: Duration, clock: &mut EvenClock, reading
                 tracing::info!(removed, "removed uploads that nobody went on with");
             }
         }
-        Err(error) => tracing::warn!(%error, "could not look for uploads that nobody goes on with"),
+        Err(error) => tracing::warn!(%error, "could not look for abandoned uploads"),
     }
 }

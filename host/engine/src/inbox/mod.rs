@@ -224,10 +224,6 @@ impl Inbox {
             .map_err(|errno| error::failed("move files in", &state_path, errno))?;
         disk.set_free_name(capabilities.free_name);
         let limitations = capabilities.limitations(capabilities::mounts(dir));
-        // A server that was killed may have written more into a journal than it has synced.
-        if options.durability == Durability::Full && layout.has_partials {
-            disk.sync_all(root).map_err(|errno| error::failed("sync", &state_path, errno))?;
-        }
         let recognition = Recognition::of(root, Some(capabilities.attributes_stable));
         let receipts = match options.records {
             Records::Log => {
@@ -275,6 +271,10 @@ impl Inbox {
             loss: Latch::new(),
             unsynced: AtomicBool::new(false),
         });
+        // A server that was killed may have written more into a journal than it has synced.
+        if core.options.durability == Durability::Full && core.layout.has_partials {
+            core.sync_all().map_err(|errno| error::failed("sync", &state_path, errno))?;
+        }
         let no_thread = |source| InboxError::Io {
             doing: "start a thread for",
             path: dir.to_path_buf(),

@@ -58,7 +58,7 @@ pub struct InboxOptions {
     pub conflict: Conflict,
     /// What a receipt promises.
     pub durability: Durability,
-    /// After how many bytes of an upload that can be resumed it is made durable what came of it, at the
+    /// After how many bytes of a resumable upload the watermark is moved, at the
     /// latest. Bytes.
     pub watermark_bytes: u64,
     /// After how long, at the latest.

@@ -1,11 +1,11 @@
-//! Why an address can not be listened on.
+//! Why an address cannot be listened on.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::Address;
 
-/// Why an address can not be listened on.
+/// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -13,7 +13,7 @@ pub enum BindError {
     #[error("{0} is in use already")]
     InUse(Address),
     /// The host name has no address.
-    #[error("{address}: the name can not be resolved: {source}")]
+    #[error("{address}: the name cannot be resolved: {source}")]
     Resolve {
         /// What was asked for.
         address: Address,
@@ -42,9 +42,7 @@ impl BindError {
                 "check the name of the interface behind the %"
             }
             Self::Resolve { .. } => "give an IP address, such as 127.0.0.1 or [::1]",
-            Self::NotASocket(_) => {
-                "choose another path; only sockets that were left behind are replaced"
-            }
+            Self::NotASocket(_) => "choose another path; the server replaces only stale sockets",
             Self::Io { address, source } => io_hint(address, source.kind()),
         }
     }
@@ -53,7 +51,7 @@ impl BindError {
 fn io_hint(address: &Address, kind: io::ErrorKind) -> &'static str {
     use io::ErrorKind as Kind;
     match (address, kind) {
-        (Address::Unix(_), Kind::NotFound) => "make the directory of the socket first",
+        (Address::Unix(_), Kind::NotFound) => "create the directory of the socket first",
         (Address::Unix(_), Kind::PermissionDenied) => {
             "give this user write permission on the directory of the socket, or choose another path"
         }

@@ -66,7 +66,7 @@ impl Stream {
     /// Waits until a read makes sense.
     ///
     /// # Errors
-    /// The system's, which can not watch more sockets.
+    /// The system's, which cannot watch more sockets.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         match &*self.watched()? {
             Watched::Tcp(stream) => stream.readable().await,

@@ -36,9 +36,9 @@ const CHARGE_INTERVAL_NS: u64 = EPOCH_TICK.as_nanos() as u64;
 /// The guest used up its compute time, or the host's.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BudgetExhausted {
-    #[error("the receiver went over its compute budget of {burst_ms} ms without payload arriving")]
+    #[error("the receiver used up its compute budget of {burst_ms} ms while no payload arrived")]
     Guest { burst_ms: u128 },
-    #[error("the receiver kept the host busy for more than {burst_ms} ms without payload arriving")]
+    #[error("the receiver kept the host busy for more than {burst_ms} ms while no payload arrived")]
     Host { burst_ms: u128 },
 }
 

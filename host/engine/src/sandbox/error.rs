@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::mode::{COMMAND, RECEIVER};
 
-/// Why a receiver can not be run.
+/// Why a receiver cannot be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {
-    /// The file can not be read.
+    /// The file cannot be read.
     #[error("{path}: {source}", path = path.display())]
     Read {
         /// The file.
@@ -51,13 +51,13 @@ pub enum ComponentError {
     #[error("the component exports {COMMAND}: it runs resident, and not for each connection")]
     Resident,
     /// It imports what nothing here provides.
-    #[error("the component wants what a receiver does not get: {0}")]
+    #[error("the component imports what a receiver does not get: {0}")]
     Import(String),
     /// It does not get as far as being asked for anything.
     #[error("the component fails when it is instantiated: {0}")]
     Start(String),
     /// It starts with more memory than is allowed.
-    #[error("the component starts with {needed} bytes of memory; allowed are {allowed}")]
+    #[error("the component needs {needed} bytes of memory; {allowed} are allowed")]
     Memory {
         /// Bytes that it starts with.
         needed: u64,
@@ -65,21 +65,21 @@ pub enum ComponentError {
         allowed: usize,
     },
     /// It starts with a larger table than is allowed.
-    #[error("the component starts with a table of {needed} elements; allowed are {allowed}")]
+    #[error("the component needs a table of {needed} elements; {allowed} are allowed")]
     Table {
         /// Elements that it starts with.
         needed: u64,
         /// Elements allowed.
         allowed: usize,
     },
-    /// The engine can not be set up: too little address space for so many connections, say.
-    #[error("the sandbox can not be set up: {0}")]
+    /// The engine cannot be set up: too little address space for so many connections, say.
+    #[error("the sandbox cannot be set up: {0}")]
     Engine(String),
     /// The system lets no memory become executable: a hardened service, say.
     #[error("the system does not let this process run what it has compiled: {0}")]
     NotExecutable(String),
     /// No thread could be started.
-    #[error("a thread can not be started: {0}")]
+    #[error("a thread cannot be started: {0}")]
     Thread(std::io::Error),
 }
 
@@ -93,34 +93,32 @@ impl ComponentError {
         match self {
             Self::Read { .. } => "check the path",
             Self::NotWasm(_) | Self::UnknownVersion(_) => {
-                "give a component: cargo build --target wasm32-wasip2 makes one"
+                "give a component, such as cargo build --target wasm32-wasip2 makes"
             }
             Self::Module(_) => {
                 "build it for wasm32-wasip2, or make a component of it with: wasm-tools component new"
             }
             Self::Invalid { .. } => {
-                "build it again for WASI 0.2 (wasm32-wasip2), it may be cut off; if it wants more than it \
-                 gets, see --memory-max"
+                "build it again for WASI 0.2 (wasm32-wasip2): the file may be truncated. If it needs more \
+                 memory, raise --memory-max"
             }
             Self::NoReceiver { .. } => {
-                "build it against the world sandport:upload/sandbox of this version (folder wit/), \
-                 or as a command that listens itself (wit/RESIDENT.md)"
+                "build it for the world sandport:upload/sandbox of this version (directory wit/), \
+                 or as a command that listens by itself (wit/RESIDENT.md)"
             }
             Self::OtherVersion { .. } => {
-                "build it against the packages of this version (folder wit/), or take the version of \
+                "build it for the packages of this version (directory wit/), or use the version of \
                  Sandport that it was built for"
             }
-            Self::Start(_) => {
-                "ask its author: this happens before anybody has connected, and would each time"
-            }
+            Self::Start(_) => "ask its author: it fails before anybody connects, each time",
             Self::Resident => "build the server with build_any",
             Self::Import(_) => {
                 "use only what the world sandport:upload/sandbox imports, and WASI 0.2; a resident \
                  component gets WASI 0.2 alone"
             }
-            Self::Memory { .. } => "allow more with --memory-max",
+            Self::Memory { .. } => "raise --memory-max",
             Self::NotExecutable(_) => {
-                "allow memory that becomes executable: MemoryDenyWriteExecute=no with systemd, execmem with \
+                "allow executable memory: MemoryDenyWriteExecute=no with systemd, execmem with \
                  SELinux"
             }
             Self::Table { .. } => {

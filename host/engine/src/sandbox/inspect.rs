@@ -42,7 +42,7 @@ pub struct Import {
 /// `slow` is called once meanwhile, on another thread.
 ///
 /// # Errors
-/// Only where nothing can be said: the file can not be read, or no engine be set up.
+/// Only where nothing can be said: the file cannot be read, or no engine be set up.
 pub fn inspect(
     source: &ReceiverSource,
     cache: &Cache,

@@ -10,7 +10,7 @@ const ELEMENT_BYTES: usize = size_of::<usize>();
 
 /// The instance wanted more memory than it may have.
 #[derive(Debug, thiserror::Error)]
-#[error("the receiver went over its {allowed} bytes of memory")]
+#[error("the receiver needs more than its {allowed} bytes of memory")]
 pub(super) struct MemoryExhausted {
     allowed: usize,
 }

@@ -53,22 +53,22 @@ pub enum SendError {
     #[error("the server ended the connection: {0}")]
     Goodbye(Refusal),
     /// The other side speaks something else.
-    #[error("the other side does not speak the Sandport protocol: {0}")]
+    #[error("the server does not speak the Sandport protocol: {0}")]
     NotSandport(String),
     /// The other side speaks something other than the classic dialect.
-    #[error("the other side answered the size with something other than `ack`")]
+    #[error("the server did not answer the size with `ack`")]
     NotClassic,
     /// The connection was cut.
-    #[error("the connection broke before everything was answered")]
+    #[error("the connection was lost before the server had answered everything")]
     Cut,
     /// Nothing moved for too long.
-    #[error("the server has stalled: nothing moved for {0} ms")]
+    #[error("the server has stalled: nothing moved for {} s", seconds(*.0))]
     Stalled(Millis),
     /// The server gave signs of life, and nothing else that it owed.
-    #[error("the server makes no progress: nothing came further for {} minutes", .0 / 60_000)]
+    #[error("the server made no progress for {} minutes", .0 / 60_000)]
     NoProgress(Millis),
     /// The server has not answered a further connection: it serves as many as it wants to.
-    #[error("the server serves no further connection at the moment: no answer within {0} ms")]
+    #[error("the server is at its connection limit (no answer within {} s)", seconds(*.0))]
     Busy(Millis),
     /// The other side does not speak HTTP, or breaks it.
     #[error("the other side does not speak HTTP: {0}")]
@@ -83,7 +83,7 @@ pub enum SendError {
     )]
     OneName(String),
     /// The classic dialect sends files, not directories.
-    #[error("{} is a directory: the classic dialect has no names, so it cannot send trees", .0.display())]
+    #[error("{} is a directory: the classic protocol has no names, so it sends no directories", .0.display())]
     ClassicDirectory(PathBuf),
     /// This machine could not do its part.
     #[error("{doing}: {source}")]
@@ -96,6 +96,11 @@ pub enum SendError {
     /// The caller stopped it.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// A time for a person: seconds, and parts of them only where there are some.
+fn seconds(time: Millis) -> f64 {
+    time as f64 / 1e3
 }
 
 impl SendError {
@@ -147,13 +152,13 @@ impl SendError {
             Self::Resolve { .. } => "check the spelling of the host name, and the network",
             Self::Connect { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    "this user may not connect there: the mode of a local socket forbids it, or a \
-                     firewall of this machine"
+                    "this user may not connect: the mode of a local socket or a firewall of this machine forbids \
+                     it"
                 }
                 io::ErrorKind::NetworkUnreachable
                 | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkDown => {
-                    "this machine has no route there: check the address, the network and the VPN"
+                    "this machine has no route to it: check the address, the network and the VPN"
                 }
                 // What the system calls an invalid argument.
                 io::ErrorKind::InvalidInput => {
@@ -165,23 +170,19 @@ impl SendError {
                 }
             },
             Self::ConnectTimeout { .. } => {
-                "the host is down or a firewall drops the packets; --connect-timeout waits longer"
+                "the host is down, or a firewall drops packets; --connect-timeout waits longer"
             }
             Self::Goodbye(refusal) | Self::NotNow(refusal) => match refusal_kind(refusal.code) {
                 SendErrorKind::Temporary => "run the same command again later",
-                _ => "the person who runs the server can say what it takes",
+                _ => "ask the operator what the server accepts",
             },
             Self::NotSandport(_) => "if it is an old upload service, --classic speaks its protocol",
             Self::NotHttp(_) => "if it is a Sandport server, send to HOST:PORT without http://",
             Self::OneName(_) => "add a slash at the end to send them into a folder of that name",
             Self::NotClassic => "if it is a Sandport server, send without --classic",
-            Self::Busy(_) => "whoever serves can allow more with --max-connections",
-            Self::Cut | Self::Stalled(_) => {
-                "run the same command again: it goes on where this one ended"
-            }
-            Self::NoProgress(_) => {
-                "ask whoever runs the server; the same command goes on where this one ended"
-            }
+            Self::Busy(_) => "ask the operator to raise --max-connections",
+            Self::Cut | Self::Stalled(_) => "run the same command again to resume",
+            Self::NoProgress(_) => "ask the operator; the same command resumes later",
             Self::ClassicDirectory(_) => "send its files one by one, or without --classic",
             Self::Local { .. } | Self::Interrupted => return None,
         })
@@ -207,14 +208,14 @@ pub enum FileError {
     #[error("cannot list the directory: {0}")]
     List(io::Error),
     /// A link that is followed leads to a directory that it lies in itself.
-    #[error("the link leads back to a folder that it lies in")]
+    #[error("the link leads to a directory that contains it")]
     LinkLoop,
     /// Its size or modification time changed while it was sent.
     #[error("it changed while it was sent")]
     Changed,
     /// Its content ends before the size that the system tells, and nobody has changed it. Some files that
     /// are no files on a disk are so.
-    #[error("its content is shorter than the size that the system tells")]
+    #[error("its content is shorter than its size")]
     WrongSize,
     /// Names cross the wire in UTF-8.
     #[error("its name is not UTF-8")]
@@ -223,7 +224,7 @@ pub enum FileError {
     #[error("its name is too long to be sent")]
     NameTooLong,
     /// A path like `/`.
-    #[error("the path has no last part that could be its name")]
+    #[error("the path has no last part to use as a name")]
     NoName,
     /// A pipe, a socket or a device.
     #[error("it is not a regular file")]

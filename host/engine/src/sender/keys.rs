@@ -1,4 +1,4 @@
-//! Resume keys: where a sender keeps them, so that a later run goes on with what an earlier one began.
+//! Resume keys: where a sender keeps them, so that a later run resumes what an earlier one began.
 //!
 //! The state folder also has the epoch of the last run, by which a server tells which of two runs that
 //! send the same file is the later one. Its lock is held while keys are looked up and made, so that runs
@@ -110,7 +110,7 @@ impl Keys {
 }
 
 impl Key {
-    /// Whether a later run finds it, and goes on with what the server has.
+    /// Whether a later run finds it, and resumes what the server has.
     pub(super) fn is_kept(&self) -> bool {
         self.path.is_some()
     }

@@ -61,7 +61,7 @@ pub struct SendOptions {
     pub retries: u32,
     /// Whether large files and streams are offered so that they can be resumed.
     pub resume: bool,
-    /// Where resume keys are kept, so that a later run goes on with what this one began; `None`: it cannot.
+    /// Where resume keys are kept, so that a later run resumes what this one began; `None`: it cannot.
     pub state_dir: Option<PathBuf>,
     /// What of trees is sent.
     pub selection: Selection,

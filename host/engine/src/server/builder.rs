@@ -18,15 +18,17 @@ use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource,
 /// kills after 90 seconds.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why a server can not be built.
+/// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The receiver can not be run.
+    /// The receiver cannot be run.
     #[error(transparent)]
     Component(#[from] ComponentError),
     /// A resident component keeps files itself, in a folder.
-    #[error("the component runs resident and keeps files itself: it needs the folder of an inbox")]
+    #[error(
+        "the component runs resident and keeps files itself: it needs the directory of an inbox"
+    )]
     NoFolder,
 }
 

@@ -24,7 +24,7 @@ pub struct Descriptors {
 
 /// There are too few descriptors to serve at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the process may open {available} files at once; a server needs {MIN} at least")]
+#[error("the process may open {available} files at once; a server needs at least {MIN}")]
 pub struct TooFewDescriptors {
     /// How many there are.
     pub available: u64,

@@ -345,7 +345,7 @@ impl Native {
             // What the sandbox's host says is bounded, except in a host with an error: extents by the
             // thousand, a receipt's name of many kilobytes.
             Err(error) => {
-                let detail = format!("the inbox gave an answer that can not be sent: {error}");
+                let detail = format!("the inbox gave an answer that cannot be sent: {error}");
                 self.fail(io, Refusal::new(RefusalCode::Other, detail));
             }
         }

@@ -55,7 +55,7 @@ pub(super) struct Partial<F: Folder> {
 }
 
 impl<F: Folder> Volume<F> {
-    /// Opens the folder in `state`, and removes what cannot be gone on with: data without a journal, and journals that
+    /// Opens the folder in `state`, and removes what cannot be resumed: data without a journal, and journals that
     /// say nothing. The data that stays is added to `unpublished`.
     pub(in crate::inbox) fn open(
         state: &F,
@@ -110,7 +110,7 @@ impl<F: Folder> Volume<F> {
         Ok(None)
     }
 
-    /// The same of one run; `None`: there is none, or it cannot be gone on with. What is damaged is left to expire:
+    /// The same of one run; `None`: there is none, or it cannot be resumed. What is damaged is left to expire:
     /// it may be another's, whose name begins alike.
     fn load_one(
         self: &Rc<Self>,

@@ -30,7 +30,7 @@ pub struct Cleaned {
     pub served: bool,
 }
 
-/// Removes uploads that nobody has gone on with for longer than `expiry`, and, where no server has the
+/// Removes uploads that nobody has resumed for longer than `expiry`, and, where no server has the
 /// inbox, what one that was killed left in staging. With `dry_run` it is only said.
 ///
 /// Ages are judged by the system's clock, as it is now.

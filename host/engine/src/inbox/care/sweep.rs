@@ -1,4 +1,4 @@
-//! Removing uploads that nobody has gone on with for long.
+//! Removing uploads that nobody has resumed for long.
 //!
 //! A server holds a shared lock (flock) on the data of each upload that it has open, and whoever removes
 //! one an exclusive lock while it does. So both may go on at the same time: what is in use is not

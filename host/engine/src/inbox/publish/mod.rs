@@ -213,8 +213,9 @@ impl<'a> Batch<'a> {
     fn inherit(&mut self) {
         for slot in &mut self.slots {
             let State::Unnamed(file) = &mut slot.state else { continue };
-            // A copy has inherited.
+            // A copy has inherited. It took its time, and its directory may have been replaced meanwhile.
             if matches!(file.way, Way::Copied(_)) {
+                self.folders.forget();
                 continue;
             }
             let parent = file.name.parent();

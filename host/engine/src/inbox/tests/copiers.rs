@@ -176,7 +176,6 @@ fn a_file_follows_its_folder_that_was_replaced_meanwhile() {
         let pending = upload_of(&bench, "mount/a");
         slow.reached();
         fs::rename(bench.path("mount"), bench.path("away")).unwrap();
-        // After this one, the folder of the other is opened anew.
         let other = upload_of(&bench, "other/b");
         slow.go();
         assert_eq!(wait(&pending).unwrap().name, "mount/a");

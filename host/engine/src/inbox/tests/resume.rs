@@ -1,4 +1,4 @@
-//! Uploads that are cut and gone on with: over the same inbox, after a restart, and after a kill.
+//! Uploads that are cut and resumed: over the same inbox, after a restart, and after a kill.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -61,7 +61,7 @@ impl ResidentSandbox {
     /// run, at the next tick at the latest.
     ///
     /// # Errors
-    /// Where the folder of the inbox can not be opened.
+    /// Where the folder of the inbox cannot be opened.
     pub(crate) async fn run(
         &self,
         arguments: &[String],

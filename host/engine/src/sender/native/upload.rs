@@ -120,7 +120,7 @@ impl Upload {
         more
     }
 
-    /// Whether a later run goes on with it.
+    /// Whether a later run resumes it.
     pub(super) fn is_resumable(&self) -> bool {
         self.key.as_ref().is_some_and(Key::is_kept)
     }

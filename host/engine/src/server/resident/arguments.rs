@@ -34,7 +34,7 @@ pub(super) fn of(
         Conflict::Replace => add("--conflict", &"replace"),
     }
     match options.durability {
-        // A cut upload is not gone on with, so that there is nothing else to sync.
+        // A cut upload is not resumed, so there is nothing else to sync.
         Durability::Commit | Durability::Full => {}
         Durability::None => add("--durability", &"none"),
     }

@@ -7,17 +7,17 @@ use crate::net::{Address, BindError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResidentError {
-    /// An address can not be listened on.
+    /// An address cannot be listened on.
     #[error("cannot listen: {0}")]
     Bind(#[from] BindError),
     /// A setting of the inbox that the host enforces, where the component writes past it.
-    #[error("{0} can not be enforced with a resident receiver")]
+    #[error("{0} cannot be enforced with a resident receiver")]
     NotEnforced(&'static str),
     /// WASI 0.2 has no local sockets.
-    #[error("{0}: a resident receiver can not listen on a Unix socket")]
+    #[error("{0}: a resident receiver cannot listen on a Unix socket")]
     UnixSocket(Address),
-    /// The folder of the inbox can not be opened.
-    #[error("the inbox {path} can not be given to the receiver: {source}", path = path.display())]
+    /// The folder of the inbox cannot be opened.
+    #[error("cannot give the inbox {path} to the receiver: {source}", path = path.display())]
     Inbox {
         /// The folder.
         path: std::path::PathBuf,
@@ -36,7 +36,7 @@ pub enum ResidentError {
         last_words: Option<String>,
     },
     /// No thread or runtime could be started, or it ended early.
-    #[error("a thread for the receiver can not be run: {0}")]
+    #[error("a thread for the receiver cannot be run: {0}")]
     Thread(std::io::Error),
 }
 
@@ -46,13 +46,11 @@ impl ResidentError {
         match self {
             Self::Bind(error) => error.hint(),
             Self::NotEnforced(_) => {
-                "a resident receiver writes to the disk by itself: leave the setting out, and give the \
-                 inbox a file system, or a project quota, of its own"
+                "a resident receiver writes to the disk by itself: leave the option out, and put the \
+                 inbox on a file system or project quota of its own"
             }
-            Self::UnixSocket(_) => "WASI 0.2 has TCP alone: give an IP address and a port",
-            Self::Inbox { .. } => {
-                "see that the folder is there, or mounted, and that this user may open it"
-            }
+            Self::UnixSocket(_) => "WASI 0.2 has only TCP: give an IP address and a port",
+            Self::Inbox { .. } => "check that the directory exists and that this user may open it",
             Self::Lost(error) => error.hint(),
             Self::NeverListened { .. } => {
                 "look at its output above, or with -v; wit/RESIDENT.md says how it is started"

@@ -41,6 +41,11 @@ impl Resource {
             Goal::Look { settles, .. } => *settles,
             Goal::Cancel(_) => return self.abandon(io, None),
         };
+        self.look(io, settles);
+    }
+
+    /// Asks how far the upload is.
+    fn look(&mut self, io: &mut Io, settles: bool) {
         io.out.push(Output::Look { key: self.standing.key.clone(), settle: settles });
         self.stage = Stage::Looking;
         self.until = Some(io.now.saturating_add(SETTLING_MS));
@@ -140,6 +145,8 @@ impl Resource {
                 io.out.push(Output::Discard { id: UPLOAD, reason: None });
                 self.fail(Trouble::Refused(strange()));
             }
+            // Since it was looked at another request has begun to commit it. What comes of that is the answer.
+            (Ok(Opened::DigestFirst), Goal::Append(..) | Goal::Look { .. }) => self.look(io, true),
             (Ok(Opened::Stored(_) | Opened::DigestFirst), _) => {
                 self.fail(Trouble::Refused(strange()));
             }

@@ -1,4 +1,6 @@
 //! What a client reads.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 /// An answer, final or interim.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,85 @@
+//! What the inbox in memory has.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use sandport_protocol::receiver::{Status, Wishes};
+use sandport_protocol::{Offer, Receipt, Refusal, RefusalCode};
+
+pub type Shared = Rc<RefCell<State>>;
+
+/// All that the inbox has.
+#[derive(Default)]
+pub struct State {
+    pub published: BTreeMap<String, Vec<u8>>,
+    /// By key.
+    pub kept: BTreeMap<Vec<u8>, Kept>,
+    pub offers: Vec<(Offer, Wishes)>,
+    /// How each upload was asked for that was not begun.
+    pub looks: Vec<bool>,
+    pub keeps: usize,
+    pub refuse_offers: Option<Refusal>,
+    pub refuse_commits: Option<Refusal>,
+    pub refuse_keeps: Option<Refusal>,
+    /// Uploads end with their connections.
+    pub has_no_keys: bool,
+    /// A body fails when the upload has more bytes than this.
+    pub fault_at: Option<usize>,
+    /// Questions and commits are not answered.
+    pub is_busy: bool,
+    /// Somebody else commits an upload when it is opened again, and this is the rest of it.
+    pub committed_meanwhile: Option<Vec<u8>>,
+    /// What is received is durable at once.
+    pub syncs_always: bool,
+    pub(super) sessions: u64,
+}
+
+/// An upload.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub offer: Offer,
+    pub wishes: Wishes,
+    pub size: Option<u64>,
+    pub content: Vec<u8>,
+    pub durable: usize,
+    pub expires_in_s: Option<u64>,
+    pub outcome: Option<Result<Receipt, Refusal>>,
+    pub(super) holder: Option<u64>,
+    /// Why those have lost it who had it.
+    pub(super) faults: BTreeMap<u64, Refusal>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    pub(super) fn lose(&mut self, code: RefusalCode) {
+        if let Some(session) = self.holder.take() {
+            self.faults.insert(session, refusal(code));
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let here = self.outcome.as_ref().map(|outcome| match outcome {
+            Ok(receipt) => receipt.size,
+            Err(_) => 0,
+        });
+        Status {
+            size: self.size,
+            received: here.unwrap_or(self.content.len() as u64),
+            durable: here.unwrap_or(self.durable as u64),
+            missing: vec![],
+            outcome: self.outcome.clone(),
+            expires_in_s: self.expires_in_s,
+            metadata: self.wishes.metadata.clone(),
+        }
+    }
+}
+
+pub(super) fn refusal(code: RefusalCode) -> Refusal {
+    code.into()
+}
