@@ -1,7 +1,7 @@
 //! What is kept with an upload, for requests that come later on other connections.
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::METADATA_VALUE_BYTES_MAX;
@@ -13,6 +13,9 @@ pub(in crate::receiver::http) struct Notes(Vec<(String, Vec<u8>)>);
 impl Notes {
     /// The name under which is kept what has begun the upload.
     pub(in crate::receiver::http) const PROTOCOL: &'static str = "protocol";
+
+    /// The name under which is kept when the file was modified: only the request that begins an upload says so.
+    const MODIFIED: &'static str = "modified";
 
     pub(in crate::receiver::http) fn of(pairs: Vec<(String, Vec<u8>)>) -> Self {
         Self(pairs)
@@ -28,6 +31,19 @@ impl Notes {
         let pieces = value.as_bytes().chunks(METADATA_VALUE_BYTES_MAX);
         self.0.extend(pieces.map(|piece| (name.to_owned(), piece.to_vec())));
         self
+    }
+
+    /// With when the file was modified, in nanoseconds since 1970-01-01T00:00:00Z.
+    pub(super) fn with_modified_ns(self, modified_ns: Option<i64>) -> Self {
+        match modified_ns {
+            Some(modified_ns) => self.with(Self::MODIFIED, &modified_ns.to_string()),
+            None => self,
+        }
+    }
+
+    /// When the file was modified.
+    pub(super) fn modified_ns(&self) -> Option<i64> {
+        self.get(Self::MODIFIED)?.parse().ok()
     }
 
     /// What is kept under a name. `None`: nothing is, or not text.
@@ -51,5 +67,13 @@ mod tests {
         assert_eq!(notes.get("a"), Some(long));
         assert_eq!(notes.get("b").as_deref(), Some("short"));
         assert_eq!(notes.get("c"), None);
+    }
+
+    #[test]
+    fn the_time_of_a_file_is_kept() {
+        for time in [None, Some(0), Some(i64::MIN), Some(i64::MAX)] {
+            let notes = Notes::default().with_modified_ns(time);
+            assert_eq!(Notes::of(notes.pairs()).modified_ns(), time);
+        }
     }
 }

@@ -23,10 +23,11 @@ impl Resource {
                     ..nameless()
                 };
                 let (digests, want) = append.for_offer();
-                let metadata = creation.notes.clone().pairs();
+                let notes = creation.notes.clone().with_modified_ns(creation.modified_ns);
+                let metadata = notes.clone().pairs();
                 let wishes = Wishes { lifetime: Lifetime::NewKey, digests, want, metadata };
                 self.standing.size = append.size;
-                self.standing.notes = creation.notes.clone();
+                self.standing.notes = notes;
                 self.standing.expires_in_s = io.limits.expires_s;
                 io.out.push(Output::Open { id: UPLOAD, offer, wishes });
                 self.stage = Stage::Opening;
@@ -123,7 +124,8 @@ impl Resource {
         let (digests, want) = self.append().map(Append::for_offer).unwrap_or_default();
         let lifetime = Lifetime::Existing(self.standing.key.clone());
         let wishes = Wishes { lifetime, digests, want, metadata: Vec::new() };
-        io.out.push(Output::Open { id: UPLOAD, offer: nameless(), wishes });
+        let offer = Offer { modified_ns: self.standing.notes.modified_ns(), ..nameless() };
+        io.out.push(Output::Open { id: UPLOAD, offer, wishes });
     }
 
     /// The inbox has answered who wants to bring content.
