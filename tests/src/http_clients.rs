@@ -20,7 +20,7 @@ use crate::{Fate, Middlebox, Server, clients};
 const CLIENTS: &str = "SANDPORT_TEST_HTTP_CLIENTS";
 
 /// A file in the folder with the packages.
-fn installed(path: &str) -> PathBuf {
+pub(crate) fn installed(path: &str) -> PathBuf {
     let folder = std::env::var_os(CLIENTS).unwrap_or_else(|| {
         panic!("{CLIENTS} is not set: run lane `http-clients` of .ci/run, which fills that folder")
     });

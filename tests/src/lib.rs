@@ -31,6 +31,7 @@ pub mod files;
 mod gate;
 pub mod http;
 pub mod http_clients;
+pub mod http_peers;
 pub mod middlebox;
 pub mod namespace;
 pub mod native;

@@ -1,4 +1,4 @@
-//! `sandport send FILE http://HOST/`: to the real server, and to those of others where a lane has started one.
+//! `sandport send FILE http://HOST/`: to the real server, behind proxies, and to a server of others.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
@@ -7,17 +7,16 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 use sandport_tests::deadline::until;
 use sandport_tests::files::{kept, keys_in, modified, names_in, set_modified};
+use sandport_tests::http_clients::{self, Kind, Proxy};
+use sandport_tests::http_peers::SeaweedFs;
 use sandport_tests::process::{self, Running};
 use sandport_tests::send::{command, send_with};
-use sandport_tests::{Middlebox, Random, Sent, Server, Setup, send};
+use sandport_tests::{Middlebox, Random, Sent, Server, Setup};
 
 const MIB: usize = 1024 * 1024;
 
 /// Watermarks come soon: little is sent twice.
 const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
-
-/// What a server of tus listens on, started by a lane: the address of where uploads are begun.
-const TUS_VARIABLE: &str = "SANDPORT_TEST_TUS_URL";
 
 fn http(address: &str) -> String {
     format!("http://{address}/")
@@ -237,29 +236,53 @@ fn a_server_without_http_says_so() {
     assert_eq!(sent.code, Some(4), "{sent:?}");
 }
 
-/// Against the server of tus that the lane has started.
-#[test]
-#[ignore = "it needs a server of tus: lane http-peers"]
-fn another_server_of_tus_takes_files_and_goes_on() {
-    let to = std::env::var(TUS_VARIABLE).expect("the address of a server of tus");
-    let url = to.strip_prefix("http://").unwrap();
-    let (authority, path) = url.split_once('/').unwrap();
-    let (folder, content) = world(24 * MIB);
-    let middlebox = Middlebox::before(authority, []).held_at(12 * MIB as u64);
-    let through = format!("http://{}/{path}", middlebox.address());
-    let mut first = start(folder.path(), &through, "0");
+/// Cuts a sender in the middle by Ctrl-C, lets the same command go on; what that says, and how many bytes were sent
+/// twice.
+fn interrupt_on_the_way(front: &str, path: &str, folder: &Path) -> Sent {
+    let middlebox = Middlebox::before(front, []).held_at(12 * MIB as u64);
+    let to = format!("http://{}{path}", middlebox.address());
+    let mut first = start(folder, &to, "0");
     middlebox.wait_bytes(12 * MIB as u64, || first.has_ended());
     first.interrupt();
     let first = Sent::of(first.finish());
     assert_eq!(first.code, Some(130), "{first:?}");
     middlebox.release();
     middlebox.wait_closed(middlebox.bytes().len());
-    let second = again(folder.path(), &through).expect_success();
-    let stored = second.of_type("stored");
-    assert_eq!(stored[0]["verified"], false, "it gives no digest: {second:?}");
-    assert!(!second.of_type("resumed").is_empty(), "{second:?}");
-    let twice = middlebox.bytes().iter().sum::<u64>().saturating_sub(content.len() as u64);
-    assert!(twice <= 12 * MIB as u64, "{twice} bytes are sent twice");
-    let small = send(["Cargo.toml", &to]).expect_success();
-    assert_eq!(small.of_type("stored").len(), 1, "{small:?}");
+    let second = again(folder, &to).expect_success();
+    assert!(middlebox.bytes().iter().sum::<u64>() <= 36 * MIB as u64, "all of it is sent twice");
+    second
+}
+
+#[test]
+#[ignore = "it needs SeaweedFS: lane http-clients"]
+fn another_server_of_tus_takes_a_file_and_goes_on() {
+    let server = SeaweedFs::start();
+    let (folder, content) = world(24 * MIB);
+    let path = SeaweedFs::upload("in/name");
+    // It listens before it can store something.
+    let small = format!("http://{}{}", server.address(), SeaweedFs::upload("in/small"));
+    std::fs::write(folder.path().join("small"), b"12345").unwrap();
+    until("SeaweedFS to store something", || {
+        send_with(folder.path(), b"", ["small", small.as_str()]).code == Some(0)
+    });
+    let sent = interrupt_on_the_way(server.address(), &path, folder.path());
+    assert_eq!(sent.of_type("stored")[0]["verified"], false, "it gives no digest: {sent:?}");
+    assert!(!sent.of_type("resumed").is_empty(), "{sent:?}");
+    let url = format!("http://{}/in/name", server.address());
+    let there = http_clients::run("curl", folder.path(), ["-s", "-o", "there", &url], b"");
+    assert_eq!(there.code, Some(0), "{there:?}");
+    assert!(std::fs::read(folder.path().join("there")).unwrap() == content);
+}
+
+#[test]
+#[ignore = "it needs nginx, haproxy and caddy: lane http-clients"]
+fn a_sender_behind_any_proxy_goes_on_with_the_same_command() {
+    for kind in Kind::ALL {
+        let server = Server::start(FLAGS);
+        let proxy = Proxy::before(&server, kind, []);
+        let (folder, content) = world(24 * MIB);
+        let sent = interrupt_on_the_way(proxy.front.address(), "/", folder.path());
+        assert_eq!(sent.names("stored"), ["big"], "{kind:?} {sent:?}");
+        assert!(server.content("big") == content, "{kind:?}");
+    }
 }
