@@ -236,8 +236,8 @@ fn a_server_without_http_says_so() {
     assert_eq!(sent.code, Some(4), "{sent:?}");
 }
 
-/// Cuts a sender in the middle by Ctrl-C, lets the same command go on; what that says, and how many bytes were sent
-/// by both.
+/// Stops a sender in the middle by Ctrl-C and lets the same command go on. What that says, and how many bytes both have
+/// sent.
 fn interrupt_on_the_way(front: &str, path: &str, folder: &Path) -> (Sent, u64) {
     let middlebox = Middlebox::before(front, []).held_at(12 * MIB as u64);
     let to = format!("http://{}{path}", middlebox.address());
@@ -248,8 +248,7 @@ fn interrupt_on_the_way(front: &str, path: &str, folder: &Path) -> (Sent, u64) {
     assert_eq!(first.code, Some(130), "{first:?}");
     middlebox.release();
     middlebox.wait_closed(middlebox.bytes().len());
-    let second = again(folder, &to).expect_success();
-    (second, middlebox.bytes().iter().sum())
+    (again(folder, &to).expect_success(), middlebox.bytes().iter().sum())
 }
 
 #[test]
@@ -265,7 +264,7 @@ fn another_server_of_tus_takes_a_file_and_goes_on() {
         send_with(folder.path(), b"", ["small", small.as_str()]).code == Some(0)
     });
     let (sent, bytes) = interrupt_on_the_way(server.address(), &path, folder.path());
-    assert!(bytes <= 36 * MIB as u64, "all of it is sent again: {bytes}");
+    assert!(bytes <= 36 * MIB as u64, "all of it is sent twice");
     assert_eq!(sent.of_type("stored")[0]["verified"], false, "it gives no digest: {sent:?}");
     assert!(!sent.of_type("resumed").is_empty(), "{sent:?}");
     let url = format!("http://{}/in/name", server.address());
@@ -281,8 +280,11 @@ fn a_sender_behind_any_proxy_goes_on_with_the_same_command() {
         let server = Server::start(FLAGS);
         let proxy = Proxy::before(&server, kind, []);
         let (folder, content) = world(24 * MIB);
-        // What a proxy has gathered of a request is lost with it.
-        let (sent, _) = interrupt_on_the_way(proxy.front.address(), "/", folder.path());
+        let (sent, bytes) = interrupt_on_the_way(proxy.front.address(), "/", folder.path());
+        // The others pass a request on when they have all of it.
+        if matches!(kind, Kind::NginxUnbuffered | Kind::Haproxy | Kind::Caddy) {
+            assert!(bytes <= 36 * MIB as u64, "{kind:?}: all of it is sent twice");
+        }
         assert_eq!(sent.names("stored"), ["big"], "{kind:?} {sent:?}");
         assert!(server.content("big") == content, "{kind:?}");
     }

@@ -8,7 +8,8 @@ use http_sender_world::{ALL, Fate, Kind, RESUMABLE, Speaks, World, answer, run, 
 use proptest::prelude::*;
 use sandport_protocol::RefusalCode;
 use sandport_protocol::sender::http::{
-    Anew, Content, Event, HttpUpload, Kept, Method, Offered, Outcome, Said, Step, WHOLE_BYTES_MAX,
+    APPEND_BYTES_MAX, Anew, Content, Event, HttpUpload, Kept, Method, Offered, Outcome, Said, Step,
+    WHOLE_BYTES_MAX,
 };
 
 /// More than is sent in the request that begins an upload. Bytes.
@@ -73,6 +74,21 @@ fn a_server_gets_no_more_at_once_than_it_takes() {
     assert_eq!(ran.outcome, stored());
     assert!(world.stored == [content]);
     assert_eq!(methods(&world).len(), 1 + LARGE.div_ceil(300_000));
+}
+
+#[test]
+fn no_request_is_so_large_that_a_proxy_which_waits_for_its_end_costs_much() {
+    let mut world = World::new(Speaks::Tus);
+    let server = world.discovered(&url());
+    let size = Some(3 * APPEND_BYTES_MAX + 1);
+    let offered = Offered { name: None, size, modified_ns: None };
+    let kept = Kept { url: "/files/1".to_owned(), changed: false };
+    let mut upload = HttpUpload::new(&server, &url(), offered, Some(kept));
+    let Step::Send(_) = upload.poll_step() else { panic!("it is asked how far it is") };
+    upload.handle_answer(&answer(200, &[("Upload-Offset", "0".into())]));
+    let Step::Send(request) = upload.poll_step() else { panic!("a part is sent") };
+    assert_eq!(request.content, Content::Part { offset: 0, length: APPEND_BYTES_MAX });
+    assert!(!request.completes);
 }
 
 #[test]

@@ -27,5 +27,5 @@ pub use request::{Content, Method, Request};
 pub use said::Said;
 pub use server::{Protocol, Server};
 pub use step::{Anew, Event, Outcome, Pause, Step};
-pub use upload::{HttpUpload, Kept, WHOLE_BYTES_MAX};
+pub use upload::{APPEND_BYTES_MAX, HttpUpload, Kept, WHOLE_BYTES_MAX};
 pub use url::{HttpUrl, HttpUrlError};
