@@ -269,6 +269,21 @@ pub struct Offer {
     pub resume: Option<Resume>,
 }
 
+impl Offer {
+    /// An offer of a file that says nothing else of it.
+    pub const fn of_file(name: Option<String>, size: Option<u64>) -> Self {
+        Self {
+            name,
+            kind: EntryKind::File,
+            size,
+            digest: None,
+            modified_ns: None,
+            executable: false,
+            resume: None,
+        }
+    }
+}
+
 /// Says that a file is whole, verified, durable, and visible under its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {

@@ -147,15 +147,7 @@ fn with_conflict(durable: bool, conflict: Conflict) -> Settings {
 }
 
 fn offer(name: &str, content: &[u8]) -> Offer {
-    Offer {
-        name: Some(name.to_string()),
-        kind: EntryKind::File,
-        size: Some(content.len() as u64),
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    }
+    Offer::of_file(Some(name.to_string()), Some(content.len() as u64))
 }
 
 fn with_digest(name: &str, content: &[u8]) -> Offer {

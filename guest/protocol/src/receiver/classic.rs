@@ -14,8 +14,7 @@ use bytes::Buf;
 use super::io::{Io, cut_off, too_large};
 use super::{LogLevel, Opened, Output, Want, Wishes};
 use crate::{
-    CLASSIC_DIGITS_MAX, CLASSIC_QUIET_MS, EntryKind, Extent, Millis, Offer, Refusal, RefusalCode,
-    UploadId,
+    CLASSIC_DIGITS_MAX, CLASSIC_QUIET_MS, Extent, Millis, Offer, Refusal, RefusalCode, UploadId,
 };
 
 /// The one upload of a classic connection.
@@ -224,15 +223,7 @@ impl Classic {
         let size_max = io.limits.size_max.unwrap_or(u64::MAX);
         match size.value {
             Some(size) if size <= size_max => {
-                let offer = Offer {
-                    name: None,
-                    kind: EntryKind::File,
-                    size: Some(size),
-                    digest: None,
-                    modified_ns: None,
-                    executable: false,
-                    resume: None,
-                };
+                let offer = Offer::of_file(None, Some(size));
                 self.stage = Stage::Opening { size, certain };
                 io.out.push(Output::Open { id: UPLOAD, offer, wishes: Wishes::default() });
             }

@@ -5,7 +5,7 @@ use sandport_protocol::wire::{
     Cancel, Data, Finish, FrameDecoder, Hello, NumberedOffer, PREFACE, ReceiverMessage,
     SenderMessage, VERSION,
 };
-use sandport_protocol::{EntryKind, Limits, Millis, Offer, Refusal, RefusalCode, UploadId};
+use sandport_protocol::{Limits, Millis, Offer, Refusal, RefusalCode, UploadId};
 
 use super::inbox::digest_of;
 use super::play;
@@ -80,15 +80,7 @@ pub fn receiver() -> ReceiverEnd {
 }
 
 pub fn file_offer(name: &str, size: Option<u64>) -> Offer {
-    Offer {
-        name: Some(name.into()),
-        kind: EntryKind::File,
-        size,
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    }
+    Offer::of_file(Some(name.into()), size)
 }
 
 /// The messages that a receiver sent.

@@ -35,15 +35,7 @@ pub fn sender_messages() -> Vec<(&'static str, SenderMessage)> {
         executable: false,
         resume: Some(Resume { key: [7; 32], epoch, mode }),
     };
-    let nothing = Offer {
-        name: None,
-        kind: EntryKind::File,
-        size: None,
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    };
+    let nothing = Offer::of_file(None, None);
     let directory = Offer { name: Some("d".into()), kind: EntryKind::Directory, ..nothing.clone() };
     let proof = Credential::Proof(("ann".into(), vec![0xff, 0]));
     let token = Credential::Bearer("token".into());

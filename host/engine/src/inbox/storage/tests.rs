@@ -139,15 +139,7 @@ fn parsed(name: &str) -> EntryName {
 }
 
 fn offer(name: &str) -> Offer {
-    Offer {
-        name: Some(name.to_owned()),
-        kind: EntryKind::File,
-        size: None,
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    }
+    Offer::of_file(Some(name.to_owned()), None)
 }
 
 #[track_caller]

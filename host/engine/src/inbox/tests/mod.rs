@@ -186,15 +186,7 @@ fn list(dir: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
 
 /// An offer of a file with a known size and without a digest.
 fn offer(name: &str, content: &[u8]) -> Offer {
-    Offer {
-        name: Some(name.to_owned()),
-        kind: EntryKind::File,
-        size: Some(content.len() as u64),
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    }
+    Offer::of_file(Some(name.to_owned()), Some(content.len() as u64))
 }
 
 fn offer_with_digest(name: &str, content: &[u8]) -> Offer {

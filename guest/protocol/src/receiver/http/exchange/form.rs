@@ -22,7 +22,7 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::request::Request;
 use crate::receiver::io::{Io, too_large};
 use crate::receiver::{Committed, LogLevel, Opened, Output, Wishes};
-use crate::{EntryKind, Extent, OFFERED_NAME_BYTES_MAX, Offer, Refusal, RefusalCode, UploadId};
+use crate::{Extent, OFFERED_NAME_BYTES_MAX, Offer, Refusal, RefusalCode, UploadId};
 
 /// Most parts of a form. Each is an upload, and its result is kept until the answer. A folder that is chosen in a
 /// browser has a few hundred files.
@@ -148,15 +148,7 @@ impl Form {
         if self.commits + 1 > uploads_max {
             return;
         }
-        let offer = Offer {
-            name: file.offered.clone(),
-            kind: EntryKind::File,
-            size: None,
-            digest: None,
-            modified_ns: None,
-            executable: false,
-            resume: None,
-        };
+        let offer = Offer::of_file(file.offered.clone(), None);
         self.part = Part::Opening;
         io.out.push(Output::Open { id, offer, wishes: Wishes::default() });
     }

@@ -6,7 +6,7 @@ use super::exchange::{After, Resource, SETTLING_MS, Stage, UPLOAD};
 use super::{Append, Check, Ends, Goal, Standing, Trouble};
 use crate::receiver::io::Io;
 use crate::receiver::{Committed, Lifetime, Opened, Output, Status, Wishes};
-use crate::{EntryKind, Extent, Offer, Refusal, RefusalCode};
+use crate::{Extent, Offer, Refusal, RefusalCode};
 
 impl Resource {
     /// Asks the inbox the first thing.
@@ -370,15 +370,7 @@ fn exceeds_append(append: &Append, io: &Io) -> Option<u64> {
 
 /// An offer that says nothing: of an upload that is there.
 fn nameless() -> Offer {
-    Offer {
-        name: None,
-        kind: EntryKind::File,
-        size: None,
-        digest: None,
-        modified_ns: None,
-        executable: false,
-        resume: None,
-    }
+    Offer::of_file(None, None)
 }
 
 fn strange() -> Refusal {
