@@ -4,7 +4,8 @@
 mod http_answers;
 mod http_end;
 
-use http_end::inbox::{blake3, digest_of};
+use http_answers::digest_of;
+use http_end::inbox::blake3;
 use http_end::{End, HttpEnd};
 use sandport_protocol::{Algorithm, Limits, Refusal, RefusalCode};
 

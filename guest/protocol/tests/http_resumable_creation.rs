@@ -4,8 +4,8 @@
 mod http_answers;
 mod url_uploads;
 
+use http_answers::digest_of;
 use sandport_protocol::{Algorithm, Limits, Refusal, RefusalCode};
-use url_uploads::session::digest_of;
 use url_uploads::{Answered, Exchanged, Server, base64, chunked};
 
 fn request(line: &str, fields: &str) -> String {

@@ -4,15 +4,12 @@
 mod http_answers;
 mod url_uploads;
 
+use http_answers::digest_of;
 use sandport_protocol::{Algorithm, Limits};
-use url_uploads::session::digest_of;
+use url_uploads::tus::request;
 use url_uploads::{Exchanged, Server, base64, chunked};
 
 const TYPED: &str = "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n";
-
-fn request(line: &str, fields: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n{fields}\r\n")
-}
 
 fn create(server: &Server) -> String {
     server.request(&request("POST /files/", "Upload-Length: 10\r\n"), b"").location()

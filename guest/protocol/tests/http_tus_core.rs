@@ -5,31 +5,8 @@ mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::{Limits, Refusal, RefusalCode};
+use url_uploads::tus::{create, head, patch, request};
 use url_uploads::{End, Server, chunked};
-
-/// A request of tus, whose content has this length.
-fn request(line: &str, fields: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n{fields}\r\n")
-}
-
-fn create(server: &Server, length: u64) -> String {
-    let created =
-        server.request(&request("POST /files/", &format!("Upload-Length: {length}\r\n")), b"");
-    assert_eq!(created.status, 201);
-    created.location()
-}
-
-fn patch(location: &str, offset: &str, length: usize) -> String {
-    let fields = format!(
-        "Content-Type: application/offset+octet-stream\r\nUpload-Offset: {offset}\r\n\
-         Content-Length: {length}\r\n"
-    );
-    request(&format!("PATCH {location}"), &fields)
-}
-
-fn head(location: &str) -> String {
-    request(&format!("HEAD {location}"), "")
-}
 
 #[test]
 fn an_upload_goes_on_where_it_ends_until_it_is_stored() {

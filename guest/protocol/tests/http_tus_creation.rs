@@ -6,13 +6,10 @@ mod url_uploads;
 
 use sandport_protocol::receiver::Lifetime;
 use sandport_protocol::{Limits, Refusal, RefusalCode};
+use url_uploads::tus::request;
 use url_uploads::{End, Exchanged, Server, base64, chunked};
 
 const MEDIA_TYPE: &str = "Content-Type: application/offset+octet-stream\r\n";
-
-fn request(line: &str, fields: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n{fields}\r\n")
-}
 
 fn create(server: &Server, fields: &str) -> Exchanged {
     server.request(&request("POST /files/", fields), b"")

@@ -5,28 +5,8 @@ mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::Limits;
+use url_uploads::tus::{create, head, patch, request};
 use url_uploads::{End, Server};
-
-fn request(line: &str, fields: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: h\r\nTus-Resumable: 1.0.0\r\n{fields}\r\n")
-}
-
-fn create(server: &Server, length: usize) -> String {
-    let fields = format!("Upload-Length: {length}\r\n");
-    server.request(&request("POST /files/", &fields), b"").location()
-}
-
-fn patch(location: &str, offset: usize, length: usize) -> String {
-    let fields = format!(
-        "Content-Type: application/offset+octet-stream\r\nUpload-Offset: {offset}\r\n\
-         Content-Length: {length}\r\n"
-    );
-    request(&format!("PATCH {location}"), &fields)
-}
-
-fn head(location: &str) -> String {
-    request(&format!("HEAD {location}"), "")
-}
 
 #[test]
 fn unfinished_uploads_tell_when_they_expire() {

@@ -4,9 +4,9 @@
 mod http_answers;
 mod url_uploads;
 
+use http_answers::digest_of;
 use proptest::prelude::*;
 use sandport_protocol::Algorithm;
-use url_uploads::session::digest_of;
 use url_uploads::{Answered, Server, base64, chunked};
 
 const CONTENT: &[u8] = b"hello world";

@@ -1,6 +1,8 @@
-//! What a client reads.
+//! What a client reads and computes.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use sandport_protocol::{Algorithm, ContentDigest};
 
 /// An answer, final or interim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,4 +75,18 @@ pub fn parse(sent: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Answered> {
         answers.push(answer);
     }
     answers
+}
+
+/// The digest of any algorithm. Only the one of BLAKE3 is real: nothing here knows how the others are computed.
+pub fn digest_of(algorithm: Algorithm, content: &[u8]) -> ContentDigest {
+    let value = match algorithm {
+        Algorithm::Blake3 => blake3::hash(content).as_bytes().to_vec(),
+        other => {
+            let mut value = vec![0; other.digest_bytes()];
+            let mut hasher = blake3::Hasher::new_derive_key(other.name());
+            hasher.update(content).finalize_xof().fill(&mut value);
+            value
+        }
+    };
+    ContentDigest { algorithm, value }
 }

@@ -6,6 +6,7 @@
 pub mod inbox;
 pub mod session;
 pub mod state;
+pub mod tus;
 
 use std::cell::{Cell, Ref, RefMut};
 use std::collections::VecDeque;

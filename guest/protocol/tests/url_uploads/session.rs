@@ -3,21 +3,9 @@
 use sandport_protocol::receiver::Committed;
 use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Receipt, Refusal, RefusalCode};
 
-use super::state::{Kept, Shared, refusal};
+use crate::http_answers::digest_of;
 
-/// The digest of any algorithm. Only the one of BLAKE3 is real: nothing here knows how the others are computed.
-pub fn digest_of(algorithm: Algorithm, content: &[u8]) -> ContentDigest {
-    let value = match algorithm {
-        Algorithm::Blake3 => blake3::hash(content).as_bytes().to_vec(),
-        other => {
-            let mut value = vec![0; other.digest_bytes()];
-            let mut hasher = blake3::Hasher::new_derive_key(other.name());
-            hasher.update(content).finalize_xof().fill(&mut value);
-            value
-        }
-    };
-    ContentDigest { algorithm, value }
-}
+use super::state::{Kept, Shared, refusal};
 
 /// A session of an upload. Dropping it releases.
 #[derive(Debug)]

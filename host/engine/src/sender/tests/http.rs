@@ -18,17 +18,6 @@ fn one() -> SendOptions {
     }
 }
 
-async fn send_to(
-    to: &Destination,
-    sources: Vec<Source>,
-    options: SendOptions,
-) -> (Result<Summary, SendError>, Told) {
-    let mut told = Told::default();
-    let sending = send(to, sources, options, |event| told.note(&event));
-    let result = within("the sender comes to its end", sending).await;
-    (result, told)
-}
-
 fn stored(web: &Web) -> Vec<Vec<u8>> {
     web.site().stored.values().cloned().collect()
 }
@@ -45,7 +34,7 @@ async fn files_trees_and_streams_arrive_whatever_is_spoken() {
         let stream = std::io::Cursor::new(content(MIB, 2));
         let sources =
             vec![Source::path(folder.path().join("t")), Source::reader("-", stream).named("s")];
-        let (result, told) = send_to(&web.to, sources, SendOptions::default()).await;
+        let (result, told) = send_and_listen(&web.to, sources, SendOptions::default()).await;
         let summary = result.unwrap();
         assert!(summary.is_complete(), "{speaks:?}: {:?}", told.0);
         assert_eq!((summary.unverified, summary.stored, summary.skipped), (4, 0, 1), "{speaks:?}");
@@ -81,7 +70,7 @@ async fn a_digest_of_the_server_is_compared() {
             web.site().last_fields = format!("Repr-Digest: {digest}\r\n");
             let folder = tempfile::tempdir().unwrap();
             let source = Source::path(write(folder.path(), "f", &bytes));
-            let (_, told) = send_to(&web.to, vec![source], one()).await;
+            let (_, told) = send_and_listen(&web.to, vec![source], one()).await;
             assert_eq!(told.0, [expected], "{speaks:?} {digest}");
         }
     }
@@ -110,7 +99,7 @@ async fn a_cut_is_gone_on_with_and_nothing_is_sent_twice() {
         let folder = tempfile::tempdir().unwrap();
         let bytes = content(3 * MIB, 4);
         let source = Source::path(write(folder.path(), "f", &bytes));
-        let (result, told) = send_to(&web.to, vec![source], one()).await;
+        let (result, told) = send_and_listen(&web.to, vec![source], one()).await;
         assert!(result.unwrap().is_complete(), "{speaks:?} {:?}", told.0);
         assert!(stored(&web) == [bytes]);
         assert_eq!(web.site().received, 3 * MIB, "{speaks:?}");
@@ -163,7 +152,7 @@ async fn what_passes_by_itself_is_waited_for() {
             let folder = tempfile::tempdir().unwrap();
             let bytes = content(2 * MIB, 6);
             let source = Source::path(write(folder.path(), "f", &bytes));
-            let (result, told) = send_to(&web.to, vec![source], one()).await;
+            let (result, told) = send_and_listen(&web.to, vec![source], one()).await;
             assert!(result.unwrap().is_complete(), "{speaks:?} {answer} {:?}", told.0);
             assert!(stored(&web) == [bytes], "{speaks:?} {answer}");
         }
@@ -177,7 +166,7 @@ async fn a_server_that_forgot_an_upload_gets_it_anew() {
         let folder = tempfile::tempdir().unwrap();
         let bytes = content(2 * MIB, 7);
         let source = Source::path(write(folder.path(), "f", &bytes));
-        let (result, _) = send_to(&web.to, vec![source], one()).await;
+        let (result, _) = send_and_listen(&web.to, vec![source], one()).await;
         assert!(result.unwrap().is_complete(), "{speaks:?}");
         assert!(stored(&web) == [bytes], "{speaks:?}");
     }
@@ -193,7 +182,7 @@ async fn a_refusal_is_one_files_and_told_by_its_code() {
             let web = Web::start(speaks, [Fate::Answered(answer)]).await;
             let folder = tempfile::tempdir().unwrap();
             let sources = ["a", "b"].map(|name| Source::path(write(folder.path(), name, b"x")));
-            let (result, told) = send_to(&web.to, sources.into(), one()).await;
+            let (result, told) = send_and_listen(&web.to, sources.into(), one()).await;
             assert_eq!(result.unwrap().unverified, 1, "{speaks:?}: the other one is stored");
             assert!(told.0.contains(&format!("refused a {code}")), "{speaks:?} {:?}", told.0);
         }
@@ -207,7 +196,7 @@ async fn a_refusal_comes_through_though_the_file_was_not_read() {
     let folder = tempfile::tempdir().unwrap();
     // It fits what waits in the sockets: no reset can overtake the answer.
     let source = Source::path(write(folder.path(), "f", &content(1_000, 8)));
-    let (_, told) = send_to(&web.to, vec![source], one()).await;
+    let (_, told) = send_and_listen(&web.to, vec![source], one()).await;
     assert_eq!(told.0, ["refused f too-large"]);
 }
 
@@ -219,10 +208,10 @@ async fn no_file_goes_where_a_server_sends_it_on_to() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "f", b"x");
     let web = Web::start(Speaks::Resumable, [Fate::Answered(elsewhere)]).await;
-    let (_, told) = send_to(&web.to, vec![Source::path(&path)], one()).await;
+    let (_, told) = send_and_listen(&web.to, vec![Source::path(&path)], one()).await;
     assert_eq!(told.0, ["refused f other"]);
     let web = Web::start(Speaks::Resumable, [Fate::Answered(here)]).await;
-    let (result, _) = send_to(&web.to, vec![Source::path(&path)], one()).await;
+    let (result, _) = send_and_listen(&web.to, vec![Source::path(&path)], one()).await;
     assert!(result.unwrap().is_complete());
     assert!(web.site().stored.contains_key("/other/"));
 }
@@ -233,20 +222,20 @@ async fn an_address_without_a_slash_is_the_name_of_one_file() {
     let paths = ["a", "b"].map(|name| write(folder.path(), name, b"x"));
     let web = Web::start(Speaks::Resumable, []).await;
     let to: Destination = format!("http://{}/in/name", web.authority).parse().unwrap();
-    let (result, _) = send_to(&to, vec![Source::path(&paths[0])], one()).await;
+    let (result, _) = send_and_listen(&to, vec![Source::path(&paths[0])], one()).await;
     assert!(result.unwrap().is_complete());
     assert!(web.site().stored.contains_key("/in/name"));
     let several = paths.iter().map(Source::path).collect();
     let named = vec![Source::path(&paths[0]).named("c")];
     let tree = vec![Source::path(folder.path())];
     for sources in [several, named, tree] {
-        let (result, _) = send_to(&to, sources, one()).await;
+        let (result, _) = send_and_listen(&to, sources, one()).await;
         assert!(matches!(result, Err(SendError::OneName(_))), "{result:?}");
     }
     // It is what tus calls its endpoint.
     let web = Web::start(Speaks::Tus, []).await;
     let to: Destination = format!("http://{}/files", web.authority).parse().unwrap();
-    let (result, _) = send_to(&to, paths.iter().map(Source::path).collect(), one()).await;
+    let (result, _) = send_and_listen(&to, paths.iter().map(Source::path).collect(), one()).await;
     assert_eq!(result.unwrap().unverified, 2);
 }
 
@@ -282,7 +271,7 @@ async fn who_speaks_no_http_is_told_apart() {
     });
     let folder = tempfile::tempdir().unwrap();
     let source = Source::path(write(folder.path(), "f", b"x"));
-    let (result, _) = send_to(&to, vec![source], one()).await;
+    let (result, _) = send_and_listen(&to, vec![source], one()).await;
     assert!(matches!(result, Err(SendError::NotHttp(_))), "{result:?}");
     serving.abort();
 }
@@ -294,7 +283,7 @@ async fn silence_ends_a_request() {
     let folder = tempfile::tempdir().unwrap();
     let source = Source::path(write(folder.path(), "f", b"x"));
     let options = SendOptions { stall_timeout: Duration::from_millis(50), ..one() };
-    let (result, _) = send_to(&to, vec![source], options).await;
+    let (result, _) = send_and_listen(&to, vec![source], options).await;
     assert!(matches!(result, Err(SendError::Stalled(50))), "{result:?}");
 }
 

@@ -68,7 +68,7 @@ impl Told {
 
 /// Sends and collects what is told.
 async fn send_and_listen(
-    to: &Address,
+    to: impl Into<Destination>,
     sources: Vec<Source>,
     options: SendOptions,
 ) -> (Result<Summary, SendError>, Told) {
