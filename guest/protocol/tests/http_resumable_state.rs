@@ -5,7 +5,7 @@ mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::{Refusal, RefusalCode};
-use url_uploads::{End, Exchanged, Server, base64};
+use url_uploads::{End, Exchanged, Server, base64, chunked};
 
 fn request(line: &str, fields: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: h\r\nUpload-Draft-Interop-Version: 8\r\n{fields}\r\n")
@@ -91,6 +91,35 @@ fn an_offset_equal_to_the_length_is_not_complete() {
     assert_eq!((last.status, last.field("upload-complete")), (201, Some("?1")));
     assert_eq!(server.file("a").unwrap(), b"hello");
     assert_eq!(head(&server, &location).field("upload-complete"), Some("?1"));
+}
+
+#[test]
+fn an_empty_append_without_a_length_completes_an_upload() {
+    for comes_at_once in [true, false] {
+        let server = Server::default();
+        let location = begin(&server, "Upload-Length: 5\r\n", b"hello");
+        let length = "Content-Length: 0";
+        let head = patch(&location, 5, "?1", 0).replace(length, "Transfer-Encoding: chunked");
+        let mut connection = server.connect();
+        connection.send(head.as_bytes());
+        if !comes_at_once {
+            connection.run();
+        }
+        connection.send(&chunked(b"", ""));
+        connection.run();
+        assert_eq!(connection.exchanged(false).status, 201, "{comes_at_once}");
+        assert_eq!(server.file("a").unwrap(), b"hello");
+    }
+}
+
+#[test]
+fn an_append_without_a_length_to_all_of_a_file_is_too_much() {
+    let server = Server::default();
+    let location = begin(&server, "Upload-Length: 5\r\n", b"hello");
+    let length = "Content-Length: 0";
+    let head = patch(&location, 5, "?1", 0).replace(length, "Transfer-Encoding: chunked");
+    assert_eq!(server.request(&head, &chunked(b"!", "")).status, 400);
+    assert_eq!(server.file("a"), None);
 }
 
 #[test]

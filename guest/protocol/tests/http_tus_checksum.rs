@@ -55,6 +55,18 @@ fn content_counts_where_its_checksum_holds() {
 }
 
 #[test]
+fn empty_content_has_the_checksum_of_nothing() {
+    let server = Server::default();
+    let location = create(&server);
+    let nothing = base64(Algorithm::Sha1.digest_of_nothing());
+    let right = format!("Upload-Checksum: sha1 {nothing}\r\n");
+    assert_eq!(patch(&server, &location, &right, b"").status, 204);
+    let wrong = checksum("sha1", Algorithm::Sha1, b"hell");
+    assert_eq!(patch(&server, &location, &wrong, b"").status, 460);
+    assert_eq!(offset(&server, &location), "0");
+}
+
+#[test]
 fn content_whose_checksum_does_not_hold_was_never_here() {
     let server = Server::default();
     let location = create(&server);

@@ -143,9 +143,12 @@ impl Resource {
 impl Exchange for Resource {
     fn intake(&self) -> Intake {
         match self.stage {
-            Stage::Body { is_open: true } => Intake::Upload(UPLOAD),
-            // Nothing comes, or what comes is not wanted.
-            Stage::Body { is_open: false } => Intake::Skip,
+            // Nothing comes.
+            Stage::Body { .. } if self.append().is_some_and(|it| it.content == Some(0)) => {
+                Intake::Skip
+            }
+            // Also where no body takes it: what comes then is too much.
+            Stage::Body { .. } => Intake::Upload(UPLOAD),
             _ => Intake::Wait,
         }
     }
@@ -213,15 +216,23 @@ impl Exchange for Resource {
     fn handle_body_end(&mut self, io: &mut Io, trailers: &Fields) {
         let Stage::Body { is_open } = self.stage else { return };
         let check = self.append().map(|append| append.check.clone());
-        let expect = match check.filter(|_| is_open) {
+        let expect = match check {
             None | Some(Check::No) => return self.content_is_here(io),
             Some(Check::Digest(digest)) => Ok(digest),
             Some(Check::Trailer(algorithm)) => self.speech.trailer(trailers, algorithm),
         };
         match expect {
-            Ok(expect) => {
+            Ok(expect) if is_open => {
                 io.out.push(Output::Finish { id: UPLOAD, expect });
                 self.stage = Stage::Finishing;
+            }
+            Ok(expect) if expect.value == expect.algorithm.digest_of_nothing() => {
+                self.content_is_here(io);
+            }
+            Ok(_) => {
+                let words = "the content is empty, and its digest is another one";
+                let refusal = Refusal::new(RefusalCode::DigestMismatch, words);
+                self.give_up(io, Trouble::Mismatch(refusal));
             }
             Err(refusal) => self.give_up(io, Trouble::Refused(refusal)),
         }

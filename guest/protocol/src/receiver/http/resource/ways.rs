@@ -205,7 +205,8 @@ impl Resource {
     /// The upload is open, and its content is to come.
     pub(super) fn take_content(&mut self, io: &mut Io) {
         let Some(append) = self.append() else { return };
-        let is_open = append.content != Some(0);
+        // Where all of the file is here the inbox takes no body, not even for nothing.
+        let is_open = append.content != Some(0) && self.standing.size != Some(append.offset);
         if is_open {
             let check = match &append.check {
                 Check::No => None,
