@@ -279,3 +279,12 @@ fn a_browser_waits_for_its_form_to_be_told_to_continue() {
     let statuses: Vec<_> = end.answers().iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [100, 201]);
 }
+
+/// What only begins as the boundary does may be the file's own, or damage: nobody can tell that the file is whole.
+#[test]
+fn a_file_is_not_stored_before_its_boundary_is_known_to_be_one() {
+    let content = format!("abc\r\n--{BOUNDARY}yz rest");
+    let end = send(&[file("a", &content), file("b", "x")]);
+    assert_eq!(end.answer().status, 400);
+    assert!(end.names().is_empty(), "{:?}", end.names());
+}

@@ -36,8 +36,9 @@ pub(in crate::receiver::http) struct Scanner {
 enum Stage {
     /// So many bytes came before the first delimiter.
     Preamble(u64),
-    /// A delimiter was found. What follows it tells whether it was the last.
-    Delimiter,
+    /// What a delimiter begins with was found, behind a part or before the first one. What follows it tells whether it
+    /// is one, and whether it is the last.
+    Delimiter { ends_part: bool },
     /// The fields of a part come.
     Head,
     /// The payload of a part comes.
@@ -113,16 +114,22 @@ impl Scanner {
                         return Ok(Piece::More);
                     }
                     self.input.advance(self.delimiter.needle().len());
-                    self.stage = Stage::Delimiter;
+                    self.stage = Stage::Delimiter { ends_part: false };
                 }
-                Stage::Delimiter => match delimiter_end(&self.input)? {
-                    None => return Ok(Piece::More),
-                    Some(DelimiterEnd::Last) => self.stage = Stage::Epilogue,
-                    Some(DelimiterEnd::Line(length)) => {
-                        self.input.advance(length);
-                        self.stage = Stage::Head;
+                Stage::Delimiter { ends_part } => {
+                    let ends_part = *ends_part;
+                    match delimiter_end(&self.input)? {
+                        None => return Ok(Piece::More),
+                        Some(DelimiterEnd::Last) => self.stage = Stage::Epilogue,
+                        Some(DelimiterEnd::Line(length)) => {
+                            self.input.advance(length);
+                            self.stage = Stage::Head;
+                        }
                     }
-                },
+                    if ends_part {
+                        return Ok(Piece::PartEnd);
+                    }
+                }
                 Stage::Head => {
                     let parsed = parse_trailers(&self.input)
                         .map_err(|_| malformed("the fields of a part do not parse"))?;
@@ -140,8 +147,7 @@ impl Scanner {
                         return Ok(Piece::More);
                     }
                     self.input.advance(self.delimiter.needle().len());
-                    self.stage = Stage::Delimiter;
-                    return Ok(Piece::PartEnd);
+                    self.stage = Stage::Delimiter { ends_part: true };
                 }
                 Stage::Epilogue => {
                     self.input.clear();
