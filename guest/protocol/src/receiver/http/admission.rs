@@ -91,7 +91,7 @@ fn check(
     }
     let (of_target, path) = split_absolute(&target).map_err(Problem::ours)?;
     let forwarded = match crossing.is_of_trusted_proxy {
-        true => Forwarded::of(&fields),
+        true => Forwarded::of(&fields)?,
         false => Forwarded::default(),
     };
     let authority = origin::authority(version, &fields, of_target)?;

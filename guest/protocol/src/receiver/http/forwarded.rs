@@ -9,6 +9,8 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::fields::Fields;
 use super::parameters::Parameterised;
+use super::problem::Problem;
+use crate::RefusalCode;
 
 /// What the proxy says. By default nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,24 +25,48 @@ pub(super) struct Forwarded {
 
 impl Forwarded {
     /// Reads what a trusted proxy has added. What does not parse says nothing, as `unknown` and made-up names do.
-    pub(super) fn of(fields: &Fields) -> Self {
-        if let Some(elements) = fields.list("forwarded") {
-            return last_element(&elements)
-                .and_then(|element| {
-                    // An element has the form of the parameters of a value, without the value.
-                    Parameterised::parse(&alloc::format!(";{element}")).ok()
-                })
-                .map_or_else(Self::default, |element| {
-                    Self::new(element.get("for"), element.get("host"), element.get("proto"))
-                });
-        }
+    ///
+    /// # Errors
+    /// The answer where `Forwarded` and `X-Forwarded-*` contradict each other: most proxies write one of them and pass
+    /// the other on as the client made it up, and nothing tells which.
+    pub(super) fn of(fields: &Fields) -> Result<Self, Problem> {
         let last = |name| fields.tokens(name).last();
-        Self::new(last("x-forwarded-for"), last("x-forwarded-host"), last("x-forwarded-proto"))
+        let plain =
+            Self::new(last("x-forwarded-for"), last("x-forwarded-host"), last("x-forwarded-proto"));
+        // A line by itself: an earlier one, with a quotation mark left open, would swallow it.
+        let Some(line) = fields.all("forwarded").last() else { return Ok(plain) };
+        let standard = last_element(line)
+            .and_then(|element| {
+                // An element has the form of the parameters of a value, without the value.
+                Parameterised::parse(&alloc::format!(";{element}")).ok()
+            })
+            .map_or_else(Self::default, |element| {
+                Self::new(element.get("for"), element.get("host"), element.get("proto"))
+            });
+        match plain == Self::default() || plain.agrees(&standard) {
+            true => Ok(standard),
+            false => Err(Problem::new(
+                400,
+                RefusalCode::Malformed,
+                "Forwarded and X-Forwarded-* of the request contradict each other",
+            )),
+        }
+    }
+
+    /// Whether the other says nothing else of what this one speaks of.
+    fn agrees(&self, other: &Self) -> bool {
+        fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+            one.is_none() || one == other
+        }
+        let ip = |address: &Option<String>| address.as_deref().and_then(ip_of);
+        agree(&ip(&self.address), &ip(&other.address))
+            && agree(&self.host, &other.host)
+            && agree(&self.is_encrypted, &other.is_encrypted)
     }
 
     fn new(address: Option<&str>, host: Option<&str>, scheme: Option<&str>) -> Self {
         Self {
-            address: address.filter(|address| is_address(address)).map(String::from),
+            address: address.filter(|address| ip_of(address).is_some()).map(String::from),
             host: host.map(String::from),
             is_encrypted: scheme.map(|scheme| scheme.eq_ignore_ascii_case("https")),
         }
@@ -64,13 +90,16 @@ fn last_element(list: &str) -> Option<&str> {
     (!is_quoted && !last.is_empty()).then_some(last)
 }
 
-fn is_address(text: &str) -> bool {
+/// The IP address of one with or without a port.
+fn ip_of(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok()
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn forwarded(lines: &[(&str, &str)]) -> Forwarded {
@@ -78,7 +107,7 @@ mod tests {
         for (name, value) in lines {
             fields.push(name, value.as_bytes());
         }
-        Forwarded::of(&fields)
+        Forwarded::of(&fields).unwrap()
     }
 
     fn address(lines: &[(&str, &str)]) -> Option<String> {
@@ -92,9 +121,24 @@ mod tests {
         let two_lines = [("X-Forwarded-For", "10.0.0.1"), ("X-Forwarded-For", "192.0.2.7")];
         assert_eq!(address(&two_lines), expected);
         assert_eq!(address(&[("Forwarded", "for=10.0.0.1, for=192.0.2.7;proto=https")]), expected);
-        // Where both are there, the standard's counts.
-        let both = [("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "For=192.0.2.7")];
+        let both = [("X-Forwarded-For", "192.0.2.7:80"), ("Forwarded", "For=192.0.2.7")];
         assert_eq!(address(&both), expected);
+        let open = [("Forwarded", "for=\"10.0.0.1"), ("Forwarded", "for=192.0.2.7")];
+        assert_eq!(address(&open), expected, "a line of the client's swallows none of the proxy's");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_not_believed() {
+        for (name, value) in [
+            ("X-Forwarded-For", "10.0.0.1"),
+            ("X-Forwarded-Host", "files.example"),
+            ("X-Forwarded-Proto", "http"),
+        ] {
+            let mut fields = Fields::default();
+            fields.push("Forwarded", b"for=192.0.2.7;proto=https");
+            fields.push(name, value.as_bytes());
+            assert!(Forwarded::of(&fields).is_err(), "{name}");
+        }
     }
 
     #[test]
