@@ -188,6 +188,8 @@ impl Connection {
     pub(super) fn leave(&self, count: u32) -> Result<(), NotRead> {
         self.touch();
         self.sender.forget_forwarded();
+        // What the next request is refused for is news, also where it is the same.
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.replay.leave(count)
     }
 
