@@ -53,7 +53,11 @@ pub(super) fn authority(
     let mut hosts = fields.bytes("host");
     let host = match (hosts.next(), hosts.next()) {
         (None, _) if version == Version::Http10 => {
-            return Ok(String::from(of_target.unwrap_or("")));
+            let authority = of_target.unwrap_or_default();
+            return match authority.is_empty() || is_authority(authority) {
+                true => Ok(String::from(authority)),
+                false => Err(malformed("the target of the request names no host")),
+            };
         }
         (None, _) => return Err(malformed("a request of HTTP/1.1 has the field Host")),
         (Some(_), Some(_)) => return Err(malformed("the field Host is there more than once")),
