@@ -154,7 +154,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(super) http: Switch,
 
-    /// Origin whose pages may upload from a browser, such as https://files.example; repeat it for more
+    /// Origin whose pages may upload from a browser, such as `https://files.example`; repeat it for more
     /// [default: this server's own pages]
     ///
     /// Behind a proxy, list its public origin: browsers may then use that name for this server. IP addresses,
