@@ -1,5 +1,6 @@
 //! Where the benchmark runs: folders, programs, and the limits of the process.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +37,17 @@ pub(crate) enum Durability {
     None,
     Commit,
     Full,
+}
+
+/// As `--durability` takes it.
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Commit => "commit",
+            Self::Full => "full",
+        })
+    }
 }
 
 /// Folders and programs.
@@ -92,11 +104,7 @@ impl Environment {
     ) -> Command {
         let mut command = Command::new(&self.sandport);
         command.arg("serve").arg(dir).args(["--listen", "127.0.0.1:0", "--quiet"]);
-        command.arg("--cache-dir").arg(cache).arg("--durability").arg(match durability {
-            Durability::None => "none",
-            Durability::Commit => "commit",
-            Durability::Full => "full",
-        });
+        command.arg("--cache-dir").arg(cache).arg("--durability").arg(durability.to_string());
         command
     }
 

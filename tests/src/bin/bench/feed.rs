@@ -38,9 +38,19 @@ impl Content {
     pub(crate) fn write(
         &self,
         to: &mut impl Write,
+        written: impl FnMut(u64),
+    ) -> std::io::Result<()> {
+        self.write_part(to, self.size, written)
+    }
+
+    /// Writes a part of it that begins where a step of 1 MiB does.
+    pub(crate) fn write_part(
+        &self,
+        to: &mut impl Write,
+        length: u64,
         mut written: impl FnMut(u64),
     ) -> std::io::Result<()> {
-        let mut left = self.size;
+        let mut left = length;
         while left > 0 {
             let step = left.min(WRITE_BYTES as u64) as usize;
             to.write_all(&self.buffer[..step])?;

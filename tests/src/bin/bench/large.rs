@@ -148,7 +148,7 @@ fn journal(
             Contestant::new("sandport send", send(true)),
         ];
         alternate(&mut contestants, rounds)?;
-        let rest = format!(", --durability {}", format!("{durability:?}").to_lowercase());
+        let rest = format!(", --durability {durability}");
         let amount = Amount::Bytes(content.size);
         tables.push(table(title(content, place, &rest), amount, &contestants).to_string());
     }

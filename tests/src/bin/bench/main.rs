@@ -1,7 +1,7 @@
 //! The benchmark: Sandport beside other receivers, in one run on one machine.
 //!
 //! ```text
-//! cargo run --release -p sandport-tests --bin bench [large|small|parallel|resume|connections|memory|start|standalone]...
+//! cargo run --release -p sandport-tests --bin bench [large|small|http|parallel|resume|connections|memory|start|standalone]...
 //! ```
 //!
 //! It prints a table with a section for each comparison. Contestants take turns in each round, the
@@ -16,6 +16,7 @@ mod connections;
 mod environment;
 mod external;
 mod feed;
+mod http;
 mod large;
 mod memory;
 mod network;
@@ -79,6 +80,8 @@ enum Part {
     Large,
     /// Ten thousand small files.
     Small,
+    /// Uploads over HTTP, beside native receivers and other servers.
+    Http,
     /// One file over several connections, on a network with delay.
     Parallel,
     /// Going on with what was cut.
@@ -122,6 +125,10 @@ fn measure(arguments: Arguments) -> Result<()> {
             Part::Small => {
                 let rounds = rounds.unwrap_or(pick(2, 5) as usize);
                 small::run_part(&environment, pick(1_000, 10_000), rounds)?;
+            }
+            Part::Http => {
+                let rounds = rounds.unwrap_or(pick(2, 5) as usize);
+                http::run_part(&environment, size, pick(640, 6_400), rounds)?;
             }
             Part::Parallel => {
                 let rounds = rounds.unwrap_or(pick(1, 3) as usize);

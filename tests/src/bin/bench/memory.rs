@@ -7,15 +7,16 @@ use anyhow::{Result, ensure};
 
 use crate::environment::{Durability, Environment};
 use crate::feed::{self, Content};
+use crate::http;
 use crate::proc::{self, Memory};
 use crate::process::Server;
 use crate::table::Table;
 
 /// Idle connections to open, in this order.
-const STEPS: [usize; 4] = [1, 100, 1_000, 5_000];
+const STEPS: [usize; 4] = [1, 100, 1_000, 10_000];
 
 /// Connections that the server admits.
-const CONNECTIONS_MAX: usize = 6_000;
+const CONNECTIONS_MAX: usize = 11_000;
 
 /// How long the memory of a server has to stay as it is to be taken as its memory. It frees on other
 /// threads.
@@ -46,16 +47,32 @@ enum Idle {
     Silent,
     /// The size was sent and answered: a sandbox waits for the bytes.
     Answered,
+    /// A file was put over HTTP, and the connection is kept for the next request.
+    Kept,
+}
+
+/// A connection that stays open.
+#[allow(dead_code, reason = "it is held until it is dropped")]
+enum Open {
+    Plain(TcpStream),
+    Http(http::Connection),
 }
 
 impl Idle {
-    fn open(self, server: &Server) -> Result<TcpStream> {
-        let mut stream = feed::connect(server.address)?;
+    fn open(self, server: &Server, number: usize) -> Result<Open> {
         match self {
-            Self::Silent => {}
-            Self::Answered => feed::announce(&mut stream, 10)?,
+            Self::Silent => feed::connect(server.address).map(Open::Plain),
+            Self::Answered => {
+                let mut stream = feed::connect(server.address)?;
+                feed::announce(&mut stream, 10)?;
+                Ok(Open::Plain(stream))
+            }
+            Self::Kept => {
+                let mut connection = http::Connection::open(server.address)?;
+                connection.put(server.address, &format!("/{number}.bin"), b"x")?;
+                Ok(Open::Http(connection))
+            }
         }
-        Ok(stream)
     }
 }
 
@@ -70,7 +87,11 @@ fn idle(environment: &Environment, steps: &[usize]) -> Result<Table> {
     let headers =
         ["idle connections", "resident MiB", "KiB each", "page tables MiB", "KiB each, with those"];
     let mut table = Table::new("Memory with idle connections", &headers);
-    let kinds = [("that sent nothing", Idle::Silent), ("with a live sandbox", Idle::Answered)];
+    let kinds = [
+        ("that sent nothing", Idle::Silent),
+        ("with a live sandbox", Idle::Answered),
+        ("of HTTP, kept after a PUT", Idle::Kept),
+    ];
     for (words, kind) in kinds {
         let server = serve(environment)?;
         let rest = still(&server)?;
@@ -85,7 +106,7 @@ fn idle(environment: &Environment, steps: &[usize]) -> Result<Table> {
         let mut open = Vec::new();
         for &step in steps {
             while open.len() < step {
-                open.push(kind.open(&server)?);
+                open.push(kind.open(&server, open.len())?);
             }
             let now = still(&server)?;
             let each = |kib: u64| format!("{:.1}", kib as f64 / step as f64);
@@ -119,7 +140,9 @@ fn ended(environment: &Environment) -> Result<Table> {
     for (during, after) in
         [("1,000 live sandboxes", "after they ended"), ("another 1,000", "after they ended too")]
     {
-        let open = (0..1_000).map(|_| Idle::Answered.open(&server)).collect::<Result<Vec<_>>>()?;
+        let open = (0..1_000)
+            .map(|number| Idle::Answered.open(&server, number))
+            .collect::<Result<Vec<_>>>()?;
         row(during, still(&server)?);
         drop(open);
         row(after, still(&server)?);

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::http;
+
 /// Size of the buffer that the loops read into, where nothing else is said. Bytes.
 const BUFFER_BYTES: u64 = 1024 * 1024;
 
@@ -33,6 +35,22 @@ pub(crate) enum Receiver {
         #[arg(long, default_value_t = BUFFER_BYTES)]
         step: u64,
     },
+    /// Takes files by PUT: reads, hashes with BLAKE3 and writes, a thread for each connection.
+    HttpLoop {
+        /// The folder for the files.
+        dir: PathBuf,
+        /// Whether to sync each file before the answer.
+        #[arg(long)]
+        fsync: bool,
+    },
+    /// Takes files by PUT with hyper.
+    Hyper {
+        /// The folder for the files.
+        dir: PathBuf,
+        /// Whether to sync each file and its folder before the answer.
+        #[arg(long)]
+        fsync: bool,
+    },
     /// Gives each connection to a `tar x` of its own.
     TarLoop {
         /// The folder for the files.
@@ -48,6 +66,9 @@ pub(crate) enum Receiver {
 impl Receiver {
     /// Serves on a free port, which the first line on standard output names, until it is killed.
     pub(crate) fn run(self) -> Result<()> {
+        if let Self::Hyper { dir, fsync } = self {
+            return http::loops::hyper(dir, fsync);
+        }
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("listening {}", listener.local_addr()?);
         let this = Arc::new(self);
@@ -69,6 +90,9 @@ impl Receiver {
             Self::NativeLoop { dir, hash, fsync, step } => {
                 native(stream, &dir.join(format!("{number}.bin")), *hash, *fsync, *step)
             }
+            Self::HttpLoop { dir, fsync } => http::loops::native(stream, dir, number, *fsync),
+            // It has listened by itself.
+            Self::Hyper { .. } => Ok(()),
             Self::TarLoop { dir } => untar(stream, &fresh(dir, number)?),
             Self::FsyncLoop { dir } => small_files(stream, &fresh(dir, number)?),
         }

@@ -1,0 +1,159 @@
+//! Servers of others that take files over HTTP and may be installed on this machine.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{Server, installed};
+
+/// Where a server takes uploads of tus. SeaweedFS has the name of the file in the address.
+pub(super) struct Tus {
+    pub(super) server: Server,
+    pub(super) target: &'static str,
+}
+
+/// A file server in Rust; it hashes nothing and syncs nothing.
+pub(super) fn dufs(dir: &Path) -> Result<Option<Server>> {
+    let Some(program) = installed("dufs") else { return Ok(None) };
+    Server::start_on_port(|address| {
+        let mut command = on_loopback(&program, address);
+        command.arg("--allow-all").arg(dir);
+        Ok(command)
+    })
+    .map(Some)
+}
+
+/// Another one, which takes forms.
+pub(super) fn miniserve(dir: &Path) -> Result<Option<Server>> {
+    let Some(program) = installed("miniserve") else { return Ok(None) };
+    Server::start_on_port(|address| {
+        let mut command = Command::new(&program);
+        command.args(["--interfaces", "127.0.0.1", "--port"]).arg(address.port().to_string());
+        command.args(["--upload-files", "--on-duplicate-files", "overwrite"]).arg(dir);
+        Ok(command)
+    })
+    .map(Some)
+}
+
+/// rclone, which serves a directory by `WebDAV`.
+pub(super) fn rclone(dir: &Path) -> Result<Option<Server>> {
+    let Some(program) = installed("rclone") else { return Ok(None) };
+    Server::start_on_port(|address| {
+        let mut command = Command::new(&program);
+        command.args(["serve", "webdav"]).arg(dir).arg("--addr").arg(address.to_string());
+        Ok(command)
+    })
+    .map(Some)
+}
+
+/// nginx with `dav_methods PUT`: it gathers the body in a file beside the others and renames that.
+pub(super) fn nginx(dir: &Path, scratch: &Path) -> Result<Option<Server>> {
+    let Some(program) = installed("nginx") else { return Ok(None) };
+    let root = dir.display();
+    // On the same file system, so that it can rename; not in it, which is emptied.
+    let bodies = dir.with_file_name("nginx-bodies");
+    let bodies = bodies.display();
+    let config = scratch.join("nginx.conf");
+    let server = Server::start_on_port(|address| {
+        fs::write(
+            &config,
+            format!(
+                "daemon off; master_process off; pid {bodies}.pid; error_log stderr;\n\
+                 events {{}}\n\
+                 http {{ access_log off; client_max_body_size 0; client_body_temp_path {bodies};\n\
+                 proxy_temp_path {bodies}; fastcgi_temp_path {bodies}; uwsgi_temp_path {bodies};\n\
+                 scgi_temp_path {bodies};\n\
+                 server {{ listen {address}; location / {{ root {root}; dav_methods PUT; }} }} }}\n"
+            ),
+        )?;
+        let mut command = Command::new(&program);
+        command.arg("-c").arg(&config).args(["-e", "stderr"]);
+        Ok(command)
+    })?;
+    Ok(Some(server))
+}
+
+/// A file server in Python; it hashes what it takes with SHA-512.
+pub(super) fn copyparty(dir: &Path) -> Result<Option<Server>> {
+    let Some(program) = installed("copyparty") else { return Ok(None) };
+    Server::start_on_port(|address| {
+        let mut command = Command::new(&program);
+        // It writes into memory only where it is told to.
+        command.args(["-q", "--wram", "-i", "127.0.0.1", "-p"]).arg(address.port().to_string());
+        command.arg("-v").arg(format!("{}::rwd", dir.display()));
+        Ok(command)
+    })
+    .map(Some)
+}
+
+/// The reference server of tus, in Node. It stands in `node_modules` below the current directory.
+pub(super) fn tus_node(dir: &Path, scratch: &Path) -> Result<Option<Tus>> {
+    let modules = Path::new("node_modules/@tus/server");
+    let (Some(node), true) = (installed("node"), modules.is_dir()) else { return Ok(None) };
+    // Modules are looked for above the folder of the script.
+    let script = scratch.join("tus.mjs");
+    let modules = fs::canonicalize("node_modules")?;
+    let link = scratch.join("node_modules");
+    if !link.exists() {
+        std::os::unix::fs::symlink(modules, link)?;
+    }
+    fs::write(&script, include_str!("tus.mjs"))?;
+    let server = Server::start_on_port(|address| {
+        let mut command = Command::new(&node);
+        command.arg(&script).arg(address.port().to_string()).arg(dir);
+        Ok(command)
+    })?;
+    Ok(Some(Tus { server, target: "/files/" }))
+}
+
+/// A server of tus in Rust.
+pub(super) fn rustus(dir: &Path) -> Result<Option<Tus>> {
+    let Some(program) = installed("rustus") else { return Ok(None) };
+    let server = Server::start_on_port(|address| {
+        let mut command = Command::new(&program);
+        command.args(["--host", "127.0.0.1", "--port"]).arg(address.port().to_string());
+        command.arg("--data-dir").arg(dir).arg("--info-dir").arg(dir.join(".info"));
+        Ok(command)
+    })?;
+    Ok(Some(Tus { server, target: "/files/" }))
+}
+
+/// A filer of `SeaweedFS`, with its master and volume in the same process.
+pub(super) fn seaweedfs(dir: &Path) -> Result<Option<Tus>> {
+    let Some(program) = installed("weed") else { return Ok(None) };
+    let server = Server::start_on_port(|address| {
+        let listeners = (0..5)
+            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .collect::<Result<Vec<_>, _>>()
+            .context("find free ports")?;
+        let mut ports = Vec::new();
+        for listener in &listeners {
+            ports.push(listener.local_addr()?.port());
+        }
+        let mut command = Command::new(&program);
+        command.current_dir(dir).args(["server", "-filer", "-dir=.", "-volume.max=50"]);
+        command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
+        command.arg(format!("-filer.port={}", address.port()));
+        let names = [
+            "filer.port.grpc",
+            "master.port",
+            "master.port.grpc",
+            "volume.port",
+            "volume.port.grpc",
+        ];
+        for (name, port) in names.iter().zip(ports) {
+            command.arg(format!("-{name}={port}"));
+        }
+        Ok(command)
+    })?;
+    Ok(Some(Tus { server, target: "/.tus/noise.bin" }))
+}
+
+fn on_loopback(program: &Path, address: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--bind", "127.0.0.1", "--port"]).arg(address.port().to_string());
+    command
+}
