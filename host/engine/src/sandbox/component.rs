@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::engine::{self, Cache, Needs, SandboxLimits, TABLE_ELEMENTS_MAX};
+use super::engine::{self, Cache, Needs, Pool, SandboxLimits, TABLE_ELEMENTS_MAX};
 use super::error::ComponentError;
 use super::mode::Mode;
 use super::patience::tell_if_slow;
@@ -23,6 +23,10 @@ const DEFAULT_NEEDS: Needs = Needs { memories: 1, tables: 2 };
 
 /// A page of linear memory: WebAssembly core specification, section 4.2.8. Bytes.
 const PAGE_BYTES: u64 = 64 * 1024;
+
+/// Instances that stay warm: as many as there are connections with a request under way at once, on a server that is
+/// busy with small files. Each keeps some hundred kilobytes.
+pub(super) const WARM_INSTANCES: u32 = 64;
 
 /// Compiling that takes longer is told of: so long a person waits without wondering.
 pub(super) const COMPILING_PATIENCE: Duration = Duration::from_millis(500);
@@ -44,6 +48,8 @@ pub enum ReceiverSource {
 pub(super) struct Loaded {
     pub(super) engine: Engine,
     pub(super) component: Component,
+    /// The same, on an engine for so many instances as stay warm; `None`: there are none.
+    pub(super) warm: Option<(Engine, Component)>,
     pub(super) mode: Mode,
     pub(super) limits: SandboxLimits,
 }
@@ -71,10 +77,18 @@ pub(super) fn load(
         || {
             let needs =
                 if ours { DEFAULT_NEEDS } else { try_out(&name, &bytes, mode, &limits, cache)? };
-            let engine = engine::engine(cache, &limits, instances, needs)
-                .map_err(ComponentError::of_engine)?;
-            let component = compile(&engine, &name, &bytes)?;
-            Ok(Loaded { engine, component, mode, limits })
+            let on_engine = |instances, kept| {
+                let engine = engine::engine(cache, &limits, instances, needs, kept)
+                    .map_err(ComponentError::of_engine)?;
+                let component = compile(&engine, &name, &bytes)?;
+                Ok::<_, ComponentError>((engine, component))
+            };
+            let (engine, component) = on_engine(instances, Pool::Cold)?;
+            // Out of the cache, where the line above has put it: compiling twice would cost more than it gains.
+            let warm = (mode == Mode::PerConnection && matches!(cache, Cache::Folder(_)))
+                .then(|| on_engine(WARM_INSTANCES, Pool::Warm))
+                .transpose()?;
+            Ok(Loaded { engine, component, warm, mode, limits })
         },
     )
 }

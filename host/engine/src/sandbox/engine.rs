@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wasmtime::{
-    CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails, WasmFeatures,
 };
 
@@ -26,6 +26,16 @@ const ASYNC_STACK_BYTES: usize = 1024 * 1024;
 
 /// Instances whose memory stays mapped between connections.
 const WARM_SLOTS: u32 = 64;
+
+/// What an instance of a [`Pool::Warm`] keeps of its linear memory when it ends, in bytes: only pages that it wrote to
+/// are kept, and they are cleared. The default receiver writes to a hundred kilobytes or so for a request.
+const WARM_MEMORY_BYTES: usize = 512 * 1024;
+
+/// What it keeps of its stack, in bytes; the host's part of a call is the most of it.
+const WARM_STACK_BYTES: usize = 16 * 1024;
+
+/// What it keeps of each table, in bytes.
+const WARM_TABLE_BYTES: usize = 4 * 1024;
 
 /// Core instances in the pool for each component instance. It is a counter without memory behind it,
 /// and what it refuses only the pool does, and no inspection: so it is beyond anything that is composed. A
@@ -151,12 +161,23 @@ pub(super) fn scratch_engine(cache: &Cache) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
+/// What becomes of the memory of an instance that has ended. Pages that are given back have to be taken again, one
+/// fault for each, which is a third of what a small request costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pool {
+    /// It is cleared and kept for the next instance, in every slot that was ever used: such a pool is small.
+    Warm,
+    /// It goes back to the system: a burst of connections would stay resident for good.
+    Cold,
+}
+
 /// The engine that runs a component with these needs.
 pub(super) fn engine(
     cache: &Cache,
     limits: &SandboxLimits,
     connections_max: u32,
     needs: Needs,
+    kept: Pool,
 ) -> wasmtime::Result<Engine> {
     let connections = connections_max.max(1);
     let memories = connections.saturating_mul(needs.memories);
@@ -175,12 +196,18 @@ pub(super) fn engine(
         .max_component_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
         .max_core_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
         .max_memory_size(limits.memory_bytes_max)
-        .max_unused_warm_slots(WARM_SLOTS)
-        // Everything goes back when a connection ends. What is kept here is kept, and cleared, in
-        // every slot that was ever used: a burst of connections would stay resident for good.
-        .linear_memory_keep_resident(0)
-        .table_keep_resident(0)
-        .async_stack_keep_resident(0);
+        .max_unused_warm_slots(WARM_SLOTS);
+    match kept {
+        Pool::Warm => pool
+            .linear_memory_keep_resident(WARM_MEMORY_BYTES)
+            .table_keep_resident(WARM_TABLE_BYTES)
+            .async_stack_keep_resident(WARM_STACK_BYTES)
+            // Where the kernel tells which pages were written to (Linux 6.7), no other one is cleared.
+            .pagemap_scan(Enabled::Auto),
+        Pool::Cold => {
+            pool.linear_memory_keep_resident(0).table_keep_resident(0).async_stack_keep_resident(0)
+        }
+    };
     pool.table_elements(TABLE_ELEMENTS_MAX);
 
     let mut config = common(cache)?;
@@ -235,7 +262,7 @@ fn common(cache: &Cache) -> wasmtime::Result<Config> {
     Ok(config)
 }
 
-/// Ticks the engine's epoch while guests run, on a thread of its own: tasks of the runtime would not
+/// Ticks the epoch of the engines while guests run, on a thread of its own: tasks of the runtime would not
 /// run while guests keep all of its threads busy.
 pub(super) struct Ticker {
     shared: Arc<Shared>,
@@ -253,12 +280,13 @@ struct Shared {
 }
 
 impl Ticker {
-    pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
+    /// Ticks all of these.
+    pub(super) fn start(engines: Vec<Engine>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("sandport-epoch".into())
-            .spawn(move || seen.tick(&engine))?;
+            .spawn(move || seen.tick(&engines))?;
         Ok(Self { shared })
     }
 
@@ -283,7 +311,7 @@ impl Drop for Ticker {
 }
 
 impl Shared {
-    fn tick(&self, engine: &Engine) {
+    fn tick(&self, engines: &[Engine]) {
         let mut idle = Duration::ZERO;
         loop {
             if self.running.load(Ordering::SeqCst) > 0 {
@@ -297,7 +325,7 @@ impl Shared {
             }
             #[expect(clippy::disallowed_methods, reason = "the tick is a time")]
             std::thread::sleep(EPOCH_TICK);
-            engine.increment_epoch();
+            engines.iter().for_each(Engine::increment_epoch);
             idle += EPOCH_TICK;
         }
     }

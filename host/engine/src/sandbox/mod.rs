@@ -34,7 +34,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sandport_protocol::Refusal;
-use wasmtime::Store;
+use tokio::sync::Semaphore;
+use wasmtime::component::Component;
+use wasmtime::{Engine, Store};
 
 use crate::event::ServerEvent;
 
@@ -58,8 +60,22 @@ use stopwatch::Stopwatch;
 /// A compiled receiver, ready to be instantiated for each connection.
 pub(crate) struct Sandbox {
     pre: SandboxPre<State>,
+    warm: Option<Warm>,
     limits: SandboxLimits,
     ticker: Ticker,
+}
+
+/// The first instances at once: they keep their memory from one connection to the next.
+struct Warm {
+    pre: SandboxPre<State>,
+    free: Semaphore,
+}
+
+impl Warm {
+    fn new(engine: &Engine, component: &Component) -> Result<Self, ComponentError> {
+        let free = Semaphore::new(component::WARM_INSTANCES as usize);
+        Ok(Self { pre: linker::link(engine, component)?, free })
+    }
 }
 
 /// How a connection ended, as far as the sandbox knows.
@@ -91,11 +107,14 @@ impl AnySandbox {
         slow: impl FnOnce(&str) + Send,
     ) -> Result<Self, ComponentError> {
         let loaded = component::load(source, cache, limits, connections_max, slow)?;
-        let ticker = Ticker::start(loaded.engine.clone()).map_err(ComponentError::Thread)?;
+        let engines = loaded.warm.iter().map(|(engine, _)| engine).chain([&loaded.engine]);
+        let ticker = Ticker::start(engines.cloned().collect()).map_err(ComponentError::Thread)?;
         Ok(match loaded.mode {
             Mode::PerConnection => {
                 let pre = linker::link(&loaded.engine, &loaded.component)?;
-                Self::PerConnection(Sandbox { pre, limits: loaded.limits, ticker })
+                let warm = loaded.warm.map(|(engine, component)| Warm::new(&engine, &component));
+                let warm = warm.transpose()?;
+                Self::PerConnection(Sandbox { pre, warm, limits: loaded.limits, ticker })
             }
             Mode::Resident => Self::Resident(ResidentSandbox::new(
                 &loaded.engine,
@@ -113,9 +132,12 @@ impl Sandbox {
     /// Dropping the future ends the connection at once.
     pub(crate) async fn serve(&self, connection: &Arc<Connection>) -> Outcome {
         let _ticking = self.ticker.tick();
+        // Held until the instance is gone.
+        let warm = self.warm.as_ref().and_then(|warm| Some((warm, warm.free.try_acquire().ok()?)));
+        let pre = warm.as_ref().map_or(&self.pre, |(warm, _)| &warm.pre);
         let stopwatch = Arc::new(Stopwatch::start());
         let console = Arc::new(Console::new(connection.peer()));
-        let ended = stopwatch.measure(self.run(connection, &stopwatch, &console)).await;
+        let ended = stopwatch.measure(self.run(pre, connection, &stopwatch, &console)).await;
         console.finish();
         match ended {
             Ok(Ok(Ending::Again(_))) => Outcome::Again,
@@ -134,16 +156,17 @@ impl Sandbox {
 
     async fn run(
         &self,
+        pre: &SandboxPre<State>,
         connection: &Arc<Connection>,
         stopwatch: &Arc<Stopwatch>,
         console: &Arc<Console>,
     ) -> wasmtime::Result<Result<Ending, Refusal>> {
         let since = Instant::now();
         let state = State::new(Arc::clone(connection), &self.limits, stopwatch, console);
-        let mut store = Store::new(self.pre.engine(), state);
+        let mut store = Store::new(pre.engine(), state);
         state::confine(&mut store, &self.limits);
         let (peer, input, output) = store.data_mut().arguments()?;
-        let instance = self.pre.instantiate_async(&mut store).await?;
+        let instance = pre.instantiate_async(&mut store).await?;
         let (other_end, setup) = (connection.peer(), since.elapsed());
         connection.emit(ServerEvent::SandboxReady { peer: other_end, setup });
         let receiver = instance.sandport_upload_receiver();

@@ -60,7 +60,7 @@ fn instantiate(
     linked: &Linked,
     limits: &SandboxLimits,
 ) -> Result<(), ComponentError> {
-    let ticker = Ticker::start(engine.clone()).map_err(ComponentError::Thread)?;
+    let ticker = Ticker::start(vec![engine.clone()]).map_err(ComponentError::Thread)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
