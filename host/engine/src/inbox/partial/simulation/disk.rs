@@ -94,8 +94,8 @@ pub(super) struct Slot {
     pub(super) is_promised: bool,
     /// What was written and is to be checked first.
     pub(super) provisional: Pieces,
-    /// How many bytes of whole groups came at once, in no step.
-    pub(super) checked_bytes: u64,
+    /// Groups that came by bodies that were checked: how many of their first bytes are in no step.
+    pub(super) checked: BTreeMap<u64, u64>,
 }
 
 impl Slot {
@@ -127,7 +127,7 @@ impl Slot {
             is_over: false,
             is_promised: false,
             provisional: Pieces::default(),
-            checked_bytes: 0,
+            checked: BTreeMap::new(),
         }
     }
 
@@ -189,20 +189,31 @@ impl Slot {
         }
     }
 
-    /// How many bytes of whole groups the journal does not say.
-    pub(super) fn unkept(&self, size: Option<u64>) -> u64 {
-        let Some(data) = &self.data else { return 0 };
-        let mut unkept = 0;
+    /// How many bytes of whole groups the journal does not say, and how many of them are in a step.
+    pub(super) fn unkept(&self, size: Option<u64>) -> (u64, u64) {
+        let Some(data) = &self.data else { return (0, 0) };
+        let (mut unkept, mut in_step) = (0, 0);
         for group in 0..data.end().div_ceil(GROUP_BYTES) {
             let start = group * GROUP_BYTES;
             let end = size.map_or(start + GROUP_BYTES, |size| size.min(start + GROUP_BYTES));
             let is_checked = !self.provisional.touches(start, end);
             if data.has(start, end) && is_checked && !self.said.contains(&group) {
                 let known = self.tail.filter(|tail| tail.0 == group).map_or(0, |tail| tail.1);
-                unkept += end - start - known.min(end - start);
+                let checked = self.checked.get(&group).copied().unwrap_or(0);
+                unkept += (end - start).saturating_sub(known);
+                in_step += (end - start).saturating_sub(known.max(checked));
             }
         }
-        unkept
+        (unkept, in_step)
+    }
+
+    /// What a body has brought was found to be what it should be. It is in no step, nor is what was begun before of its
+    /// first group.
+    pub(super) fn accept(&mut self, start: u64, end: u64) {
+        self.provisional.lose(start, end);
+        for group in start / GROUP_BYTES..end.div_ceil(GROUP_BYTES) {
+            self.checked.insert(group, GROUP_BYTES.min(end - group * GROUP_BYTES));
+        }
     }
 
     /// Only what was found counts from now on.
@@ -223,7 +234,8 @@ impl Slot {
         self.forgotten.clear();
         (self.told, self.tail, self.whole_since) = (0, None, None);
         (self.is_through, self.is_over) = (false, false);
-        (self.is_promised, self.checked_bytes) = (false, 0);
+        self.is_promised = false;
+        self.checked.clear();
         self.provisional = Pieces::default();
     }
 
@@ -231,6 +243,7 @@ impl Slot {
     pub(super) fn read_again(&mut self, kept: &Ranges, tail: Option<(u64, u64)>) {
         self.tail = tail;
         self.forgotten.clear();
+        self.checked.clear();
         self.said = (0..kept.end().div_ceil(GROUP_BYTES))
             .filter(|group| kept.contains(group * GROUP_BYTES))
             .collect();
@@ -285,7 +298,8 @@ impl Disk {
         for slot in &mut self.slots {
             (slot.user, slot.work, slot.whole_since) = (None, None, None);
             slot.writing.clear();
-            (slot.provisional, slot.checked_bytes) = (Pieces::default(), 0);
+            slot.provisional = Pieces::default();
+            slot.checked.clear();
             if crash == Crash::PowerCut {
                 slot.cut_power(chance);
                 if !syncs {

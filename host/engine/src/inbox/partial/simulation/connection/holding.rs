@@ -148,6 +148,7 @@ impl Holding {
             extent.length = extent.length.map(|length| 1 + chance.below(length));
         }
         let is_checked = chance.per_mille(200);
+        world.shared.trace(|| format!("{:?} begins {extent:?}, checked: {is_checked}", self.wish));
         let begun = match is_checked {
             true => self.session.body_checked(extent, Algorithm::Blake3),
             false => self.session.body(extent),

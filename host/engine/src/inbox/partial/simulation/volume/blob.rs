@@ -45,6 +45,7 @@ impl Blob for Files {
         }
         meanwhile();
         let written = self.put(facts, at, bytes, checked_from);
+        self.shared.trace(|| format!("{} has written {at}+{}", self.number, bytes.len()));
         meanwhile();
         let mut disk = self.shared.disk.lock().unwrap();
         if disk.run != self.run {

@@ -152,13 +152,13 @@ impl Files {
             return;
         }
         let slot = disk.slot(facts.id);
-        let unkept = slot.unkept(facts.size);
+        let (unkept, in_step) = slot.unkept(facts.size);
         let forgotten: u64 = slot.forgotten.values().sum();
         let step = self.shared.step_bytes.max(GROUP_BYTES) + forgotten;
-        if unkept <= step {
-            slot.checked_bytes = 0;
-        }
-        if unkept > step + slot.checked_bytes {
+        if in_step > step {
+            let (data, said, checked) = (&slot.data, &slot.said, &slot.checked);
+            let says = || format!("{in_step} of {step}: {data:?}, {said:?}, {checked:?}");
+            self.shared.trace(says);
             self.shared.violate("3: more is not kept than the step");
         }
         if unkept == 0 {
@@ -301,6 +301,7 @@ impl Files {
             }
             slot.tail = kept.tail.map(|tail| (tail.group, tail.length)).or(slot.tail);
             slot.forgotten.retain(|group, _| !slot.said.contains(group));
+            slot.checked.retain(|group, _| !slot.said.contains(group));
         }
         true
     }
