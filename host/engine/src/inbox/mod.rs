@@ -228,8 +228,7 @@ impl Inbox {
         let receipts = match options.records {
             Records::Log => {
                 let unpublished = &layout.unpublished;
-                let path = &state_path;
-                Receipts::open(&disk, root, state, durable, unpublished, path, recognition)?
+                Receipts::open(&disk, root, state, durable, unpublished, dir, recognition)?
             }
             Records::Memory => Receipts::in_memory(recognition),
         };

@@ -9,16 +9,17 @@ mod survey;
 mod writer;
 
 use std::borrow::Cow;
-use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::Stat;
-use sandport_protocol::EntryName;
+use rustix::fs::{Mode, OFlags, Stat};
 pub(super) use sandport_protocol::inbox::Record;
-use sandport_protocol::inbox::{Entry, Index, LogItem, Session, Stored};
+use sandport_protocol::inbox::{Compaction, Entry, Index, LogItem, Session, Stored};
+use sandport_protocol::{EntryName, RESERVED_NAME};
 
+use super::capabilities::mounts;
 use super::disk::Disk;
 use super::error::InboxError;
 use super::recognition::{Likeness, Recognition, Seen};
@@ -98,26 +99,30 @@ impl Receipts {
         }
     }
 
-    /// Loads the log in `state`, which speaks of files beneath `root`, of which those that are `unpublished` have
-    /// not got their names.
+    /// Loads the log in `state`, which speaks of files beneath `root`, the folder `dir`, of which those that are
+    /// `unpublished` have not got their names.
     ///
     /// If the earlier run did not end in good order, or made nothing durable, then what its entries
-    /// speak of is made durable first, where this run promises that of what it vouches for.
+    /// speak of is made durable first, where this run promises that of what it vouches for; and what they say is
+    /// written anew, so that it holds after this boot of the system.
     pub(super) fn open(
         disk: &Disk,
         root: BorrowedFd<'_>,
         state: BorrowedFd<'_>,
         durable: bool,
         unpublished: &Unpublished,
-        path: &Path,
+        dir: &Path,
         recognition: Recognition,
     ) -> Result<Self, InboxError> {
-        let failed =
-            |doing| move |source| InboxError::Io { doing, path: path.join(LOG_NAME), source };
+        let failed = |doing| {
+            let path = dir.join(RESERVED_NAME).join(LOG_NAME);
+            move |source| InboxError::Io { doing, path, source }
+        };
         let boot = disk.boot();
         let mut index = Index::new();
         let mut survey = Survey::default();
         let mut holds = true;
+        let mut is_durable = true;
         // What was recorded of names before a file was to get them that did not.
         let mut truths = Vec::new();
         let (mut log, rest) = Log::open(state, |item| {
@@ -126,7 +131,8 @@ impl Receipts {
             survey.any = true;
             match entry {
                 Entry::Session(session) => {
-                    holds = session.durable || (boot != 0 && session.boot == boot);
+                    is_durable = session.durable;
+                    holds = is_durable || (boot != 0 && session.boot == boot);
                 }
                 Entry::Stored(stored) => {
                     survey.entries += 1;
@@ -136,6 +142,7 @@ impl Receipts {
                         }
                         index.insert(&stored, published.as_str());
                         survey.sample(published, stored.record);
+                        survey.of_boot |= !is_durable;
                     }
                 }
                 Entry::Closed => {}
@@ -144,8 +151,11 @@ impl Receipts {
         .map_err(failed("read"))?;
 
         let is_damaged = tend(disk, &mut log, &rest, state).map_err(failed("cut"))?;
-        if durable && survey.any && !survey.closed {
-            disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
+        let is_of_boot = durable && survey.of_boot;
+        if is_of_boot || (durable && survey.any && !survey.closed) {
+            // A run that makes nothing durable does so on no file system; others sync elsewhere what they store there.
+            let mounts = if is_of_boot { mounts(dir) } else { Vec::new() };
+            sync_all(disk, root, &mounts).map_err(|errno| failed("sync")(errno.into()))?;
         }
         let is_there = |record: &Record, name: &EntryName| {
             seen(root, name).is_some_and(|seen| recognition.is_of(record, &seen))
@@ -155,9 +165,9 @@ impl Receipts {
         if durable {
             take_back(disk, &mut writer, &mut index, truths, is_there);
         }
-        if is_damaged || survey.mostly_dead(index.len(), is_there) {
+        if is_damaged || is_of_boot || survey.mostly_dead(index.len(), is_there) {
             let before = writer.entries;
-            match compact_all(disk, state, &mut writer, &mut index, is_there) {
+            match compact_all(disk, state, &mut writer, &mut index, is_of_boot, is_there) {
                 Ok(()) => {
                     tracing::debug!(before, entries = writer.entries, "compacted the receipt log");
                 }
@@ -332,12 +342,24 @@ fn tend(
     Ok(!damaged.is_empty())
 }
 
-/// Writes a log anew with the entries whose files are there, and forgets the others.
+/// Makes durable what lies beneath `root`, there and on the file systems that are mounted at `mounts`.
+fn sync_all(disk: &Disk, root: BorrowedFd<'_>, mounts: &[PathBuf]) -> rustix::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Where this user cannot look, it has stored nothing.
+    let open = |path: &PathBuf| rustix::fs::openat(root, path, flags, Mode::empty()).ok();
+    let mounted: Vec<_> = mounts.iter().filter_map(open).collect();
+    let mounted = mounted.iter().map(AsFd::as_fd);
+    std::iter::once(root).chain(mounted).try_for_each(|folder| disk.sync_all(folder))
+}
+
+/// Writes a log anew with the entries whose files are there, and forgets the others. Where some are `of_boot`, all that
+/// they speak of was made durable since, and the new log says so.
 fn compact_all(
     disk: &Disk,
     state: BorrowedFd<'_>,
     writer: &mut Writer,
     index: &mut Index,
+    of_boot: bool,
     is_there: impl Fn(&Record, &EntryName) -> bool,
 ) -> std::io::Result<()> {
     let snapshot = writer.log.snapshot()?;
@@ -351,9 +373,14 @@ fn compact_all(
         }
         is_there
     };
-    let (new, entries) = compact::rewrite(disk, state, &snapshot, is_live, || false)?;
+    let by = if of_boot { Compaction::durable() } else { Compaction::default() };
+    let (new, entries) = compact::rewrite(disk, state, &snapshot, by, is_live, || false)?;
     writer.log.replace(&snapshot, new)?;
     writer.entries = entries;
+    if of_boot {
+        // The old one says less.
+        writer.log.sync_dir(disk)?;
+    }
     Ok(())
 }
 

@@ -32,7 +32,7 @@ struct Scenario {
     name: &'static str,
     run: fn(&World),
     files: fn() -> Vec<(Offer, Vec<u8>)>,
-    /// Nothing was durable in an earlier run: visible files need not be whole, nor receipts be given again.
+    /// Nothing was durable in an earlier run: visible files of which nobody was told later need not be whole.
     careless_before: bool,
 }
 
@@ -51,6 +51,18 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "long log", run: long_log, files: small, careless_before: false },
     Scenario { name: "log in use", run: log_in_use, files: small, careless_before: false },
     Scenario { name: "careless before", run: careless, files: small, careless_before: true },
+    Scenario {
+        name: "resumed after careless",
+        run: resumed_after_careless,
+        files: large,
+        careless_before: false,
+    },
+    Scenario {
+        name: "resumed after one synced at its end",
+        run: resumed_after_synced_later,
+        files: large,
+        careless_before: false,
+    },
 ];
 
 fn small() -> Vec<(Offer, Vec<u8>)> {
@@ -166,6 +178,36 @@ fn send_large(world: &World, durability: Durability) {
         }
     }
     drop(body);
+    let receipt = wait(&upload.commit(content.len() as u64, None)).unwrap();
+    world.promise_stored(0, receipt);
+}
+
+/// A large file that is told to be durable by a server that comes after one that synced nothing.
+fn resumed_after_careless(world: &World) {
+    take_over_from(world, Durability::None);
+}
+
+/// The same, after one that synced what its last connection had left.
+fn resumed_after_synced_later(world: &World) {
+    take_over_from(world, Durability::Commit);
+}
+
+fn take_over_from(world: &World, durability: Durability) {
+    let (offer, content) = &world.files[0];
+    let inbox = world.disk.start(InboxOptions { durability, ..options() });
+    let upload = accept(&inbox, offer);
+    let mut body = upload.body(ALL).unwrap();
+    body.write(&content[..GROUP + 9]);
+    wait_durable(&upload, GROUP);
+    body.write(&content[GROUP + 9..2 * GROUP + GROUP / 2]);
+    wait_durable(&upload, 2 * GROUP);
+    drop((body, upload));
+    drop(inbox);
+    let inbox = world.disk.start(options());
+    let upload = accept(&inbox, offer);
+    assert!(upload.durable() >= 2 * GROUP_BYTES, "{durability:?} keeps {}", upload.durable());
+    world.disk.promise(|promised| _ = promised.durable.insert(0, upload.durable()));
+    bring(&upload, content);
     let receipt = wait(&upload.commit(content.len() as u64, None)).unwrap();
     world.promise_stored(0, receipt);
 }
@@ -288,6 +330,12 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
         }
     }
     if scenario.careless_before {
+        for (which, told) in stored {
+            match inbox.open(&world.files[*which].0).map_err(|refusal| refusal.to_string())? {
+                Verdict::Stored(receipt) if receipt == *told => {}
+                _ => return Err(format!("{} would be stored twice", told.name)),
+            }
+        }
         return Ok(());
     }
     for (which, (offer, content)) in world.files.iter().enumerate() {

@@ -64,6 +64,8 @@ pub(super) struct Slot {
     pub(super) said: BTreeSet<u64>,
     /// What senders were told to be durable.
     pub(super) told: u64,
+    /// What of that by a server that syncs: it outlives a power cut.
+    pub(super) told_synced: u64,
     /// How many sessions there were.
     pub(super) sessions: u64,
     /// How often it was begun or removed.
@@ -92,10 +94,19 @@ pub(super) struct Slot {
     pub(super) is_over: bool,
     /// Somebody was told its key.
     pub(super) is_promised: bool,
+    /// By a server that syncs.
+    is_promise_synced: bool,
     /// What was written and is to be checked first.
     pub(super) provisional: Pieces,
     /// Groups that came by bodies that were checked: how many of their first bytes are in no step.
     pub(super) checked: BTreeMap<u64, u64>,
+}
+
+/// What the journal of an upload says, as a [`Slot`] has it.
+pub(super) struct Said {
+    groups: BTreeSet<u64>,
+    forgotten: BTreeMap<u64, u64>,
+    tail: Option<(u64, u64)>,
 }
 
 impl Slot {
@@ -112,6 +123,7 @@ impl Slot {
             writing: Vec::new(),
             said: BTreeSet::new(),
             told: 0,
+            told_synced: 0,
             sessions: 0,
             beginnings: 0,
             forgiven: 0,
@@ -126,6 +138,7 @@ impl Slot {
             is_through: false,
             is_over: false,
             is_promised: false,
+            is_promise_synced: false,
             provisional: Pieces::default(),
             checked: BTreeMap::new(),
         }
@@ -136,6 +149,8 @@ impl Slot {
         let journal = self.journal.as_ref()?;
         let length = if synced { self.journal_synced } else { journal.len() };
         let data = if synced { self.synced.end() } else { self.data.as_ref()?.end() };
+        // After a power cut it is another one.
+        let boot = boot + u64::from(synced);
         let mut recovery = Recovery::new(self.id.journal(), boot, data);
         recovery.push(&journal[..length]);
         recovery.finish().ok()
@@ -170,6 +185,33 @@ impl Slot {
         }
         let prefix = here.prefix();
         if data.has(0, prefix) { prefix } else { 0 }
+    }
+
+    /// Somebody is told that so many bytes from the start are durable, by a server that `syncs` or not.
+    pub(super) fn tell(&mut self, bytes: u64, syncs: bool) {
+        self.told = self.told.max(bytes);
+        if syncs {
+            self.told_synced = self.told_synced.max(bytes);
+        }
+    }
+
+    /// Somebody is told its key.
+    pub(super) fn promise(&mut self, syncs: bool) {
+        self.is_promised = true;
+        self.is_promise_synced |= syncs;
+    }
+
+    /// Nobody relies on what was told of it.
+    pub(super) fn forget_told(&mut self) {
+        (self.told, self.told_synced) = (0, 0);
+        (self.is_promised, self.is_promise_synced) = (false, false);
+    }
+
+    /// Whether less would be left than somebody was told, whatever comes.
+    pub(super) fn breaks_its_word(&self, boot: u64) -> bool {
+        self.forgiven == 0
+            && (self.recoverable(boot, false) < self.told
+                || self.recoverable(boot, true) < self.told_synced)
     }
 
     /// There is a reason for so many entries, however little they say. What is not taken does not add up.
@@ -232,9 +274,9 @@ impl Slot {
         self.synced = Pieces::default();
         self.said.clear();
         self.forgotten.clear();
-        (self.told, self.tail, self.whole_since) = (0, None, None);
+        (self.tail, self.whole_since) = (None, None);
         (self.is_through, self.is_over) = (false, false);
-        self.is_promised = false;
+        self.forget_told();
         self.checked.clear();
         self.provisional = Pieces::default();
     }
@@ -247,6 +289,17 @@ impl Slot {
         self.said = (0..kept.end().div_ceil(GROUP_BYTES))
             .filter(|group| kept.contains(group * GROUP_BYTES))
             .collect();
+    }
+
+    /// Its journal is about to say again what it says: what that is, to be [put back](Self::restore_said).
+    pub(super) fn take_said(&mut self) -> Said {
+        let said = (std::mem::take(&mut self.said), std::mem::take(&mut self.forgotten));
+        Said { groups: said.0, forgotten: said.1, tail: self.tail.take() }
+    }
+
+    pub(super) fn restore_said(&mut self, said: Said) {
+        let Said { groups, forgotten, tail } = said;
+        (self.said, self.forgotten, self.tail) = (groups, forgotten, tail);
     }
 
     fn cut_power(&mut self, chance: &Chance) {
@@ -289,7 +342,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// The server ends in the middle of whatever it does.
+    /// The server ends in the middle of whatever it does. `syncs`: whether the next one does.
     pub(super) fn crash(&mut self, crash: Crash, syncs: bool, chance: &Chance) {
         self.run += 1;
         if crash == Crash::PowerCut {
@@ -302,9 +355,7 @@ impl Disk {
             slot.checked.clear();
             if crash == Crash::PowerCut {
                 slot.cut_power(chance);
-                if !syncs {
-                    (slot.told, slot.is_promised) = (0, false);
-                }
+                (slot.told, slot.is_promised) = (slot.told_synced, slot.is_promise_synced);
             }
             // As when an inbox is opened.
             if syncs {
@@ -312,9 +363,11 @@ impl Disk {
                 slot.synced = slot.data.clone().unwrap_or_default();
             }
             if slot.journal.as_ref().is_none_or(Vec::is_empty) {
-                let (told, forgiven, is_promised) = (slot.told, slot.forgiven, slot.is_promised);
+                let told = (slot.told, slot.told_synced);
+                let promised = (slot.is_promised, slot.is_promise_synced);
                 slot.clear();
-                (slot.told, slot.forgiven, slot.is_promised) = (told, forgiven, is_promised);
+                (slot.told, slot.told_synced) = told;
+                (slot.is_promised, slot.is_promise_synced) = promised;
             }
         }
     }
