@@ -163,10 +163,7 @@ impl Slot {
         recovery.push(&journal[..length.min(journal.len())]);
         let Ok(found) = recovery.finish() else { return 0 };
         // A tail that is lost is left out.
-        let tail = found.tail.filter(|tail| {
-            let start = tail.group * GROUP_BYTES;
-            data.has(start, start + tail.length)
-        });
+        let tail = found.tail.filter(|tail| data.find(tail).is_some());
         found.kept.bytes() + tail.map_or(0, |tail| tail.length)
     }
 

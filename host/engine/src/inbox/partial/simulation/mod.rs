@@ -48,11 +48,13 @@ use world::World;
 /// How many schedules are run where nobody says otherwise.
 const RUNS: u64 = 2_000;
 
-/// Seeds beyond those that have broken a rule once, or a check of one.
-const REGRESSIONS: [u64; 1] = [
-    // Bytes were checked and counted while others had room that they had not used.
-    18_892,
-];
+/// Seeds beyond those that have broken a rule once, or the check of one: bytes were checked and counted while others had
+/// room that they had not used; what was published was begun anew while somebody waited to have the next one discarded;
+/// the first bytes of a group were of two versions of a file.
+const REGRESSIONS: [u64; 3] = [18_892, 22_017, 25_553];
+
+/// How many schedules that break a rule are told at most.
+const BROKEN_MAX: usize = 10;
 
 /// The environment variable with the seed of the one schedule that is to be run, and told step by step.
 const SEED: &str = "SANDPORT_SIMULATION_SEED";
@@ -79,9 +81,10 @@ fn thousands_of_schedules_keep_the_rules() {
             Box::new(REGRESSIONS.into_iter().chain(first..first + runs))
         }
     };
-    for seed in seeds {
-        if let Err(rule) = run(seed) {
-            panic!("seed {seed} breaks rule {rule}");
-        }
+    let broken = seeds.filter_map(|seed| run(seed).err().map(|rule| (seed, rule)));
+    let broken: Vec<_> = broken.take(BROKEN_MAX).collect();
+    for (seed, rule) in &broken {
+        println!("seed {seed} breaks rule {rule}");
     }
+    assert!(broken.is_empty(), "rules are broken: {broken:?}");
 }

@@ -5,11 +5,11 @@ mod files;
 
 use std::sync::Arc;
 
-use sandport_protocol::journal::{GROUP_BYTES, Ranges, group_hasher};
+use sandport_protocol::journal::{GROUP_BYTES, Ranges};
 use sandport_protocol::upload::Found;
 use sandport_protocol::{EntryName, Refusal, RefusalCode};
 
-use super::content::{Pieces, content};
+use super::content::Pieces;
 use super::shared::{Shared, meanwhile};
 use crate::Identity;
 use crate::inbox::partial::Id;
@@ -116,10 +116,8 @@ impl Volume for Model {
             }
         }
         let tail = recovered.tail.and_then(|tail| {
+            let hasher = data.find(&tail)?;
             let start = tail.group * GROUP_BYTES;
-            let version = data.version(start, start + tail.length)?;
-            let mut hasher = group_hasher(tail.group);
-            hasher.update(&content(version)[start as usize..(start + tail.length) as usize]);
             here.insert(start, start + tail.length);
             Some((tail.group, tail.length, hasher))
         });
