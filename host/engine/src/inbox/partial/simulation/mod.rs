@@ -37,6 +37,7 @@ mod mutants;
 mod quota;
 mod runtime;
 mod shared;
+mod slot;
 mod volume;
 mod watching;
 mod world;
