@@ -335,3 +335,43 @@ fn a_sync_that_was_begun_is_open_until_something_is_said_that_outlives_a_power_c
         assert!(recovered.kept.contains(0));
     }
 }
+
+#[test]
+fn what_holds_for_this_boot_alone_is_said_again_once_and_holds_after_it() {
+    let content = content(3 * GROUP_BYTES as usize);
+    let values = values(&content);
+    let hash = |length| group_hasher(3).update(&content[..length]).finalize_non_root();
+    let tail = |length: usize| Tail { group: 3, length: length as u64, value: hash(length) };
+    let kept = |boot, first: u64| {
+        let groups = vec![values[first as usize]];
+        Kept { boot, first, groups, tail: None }
+    };
+    let begun = |boot, length| Kept { boot, tail: Some(tail(length)), ..Kept::default() };
+    let boot = Some(BOOT);
+    let all = Kept { boot: None, first: 0, groups: values.clone(), tail: Some(tail(9)) };
+    let cases = [
+        (vec![], vec![]),
+        (vec![kept(None, 0), begun(None, 7)], vec![]),
+        (vec![kept(boot, 0), kept(None, 1)], vec![kept(None, 0)]),
+        (vec![kept(boot, 0), kept(boot, 2)], vec![kept(None, 0), kept(None, 2)]),
+        // That all was synced does not say it.
+        (vec![kept(boot, 0), Kept::syncing(BOOT), Kept::synced()], vec![kept(None, 0)]),
+        (vec![begun(None, 7), begun(boot, 9)], vec![begun(None, 9)]),
+        (vec![begun(boot, 7), begun(None, 9)], vec![]),
+        (vec![kept(boot, 2), kept(boot, 0), kept(boot, 1), begun(boot, 9)], vec![all]),
+        // Of an earlier boot, which says nothing.
+        (vec![kept(Some(BOOT + 1), 0)], vec![]),
+    ];
+    for (before, expected) in cases {
+        let (mut journal, _) = journal(SIZE, &before);
+        let recovered = recover(ID, &journal, BOOT, SIZE).unwrap();
+        let said = recovered.to_say_again();
+        assert_eq!(said, expected, "{before:?}");
+        let mut writer = recovered.writer;
+        said.into_iter().for_each(|kept| writer.push(&mut journal, &Entry::Kept(kept)));
+        let here = recover(ID, &journal, BOOT, SIZE).unwrap();
+        assert!(here.to_say_again().is_empty(), "{before:?}");
+        let later = recover(ID, &journal, BOOT + 2, SIZE).unwrap();
+        assert_eq!((later.kept, later.tail), (here.kept, here.tail), "{before:?}");
+    }
+}

@@ -28,9 +28,16 @@ pub struct Compaction {
     /// The session that the next entry belongs to, where it has not been written.
     session: Option<Session>,
     is_closed: bool,
+    /// All that counts was made durable since.
+    is_durable: bool,
 }
 
 impl Compaction {
+    /// One of a log of which all that counts was made durable since: it holds after this boot of the system too.
+    pub fn durable() -> Self {
+        Self { is_durable: true, ..Self::default() }
+    }
+
     /// Appends to `frames` what stays of the next thing in the old log. `is_live` says whether the entry under
     /// the name counts still.
     pub fn handle_item(
@@ -41,7 +48,10 @@ impl Compaction {
     ) {
         self.is_closed = *item == LogItem::Entry(Entry::Closed);
         match item {
-            LogItem::Entry(Entry::Session(session)) => self.session = Some(*session),
+            LogItem::Entry(Entry::Session(session)) => {
+                let durable = session.durable || self.is_durable;
+                self.session = Some(Session { durable, ..*session });
+            }
             LogItem::Entry(entry @ Entry::Stored(stored)) => {
                 let Some(published) = stored.published() else { return };
                 let key = self.hasher.hash_one(published.as_str());

@@ -28,6 +28,9 @@
 //! after it one without a boot. Where that is missing, a write may have failed of which the system told a server that is
 //! gone: the bytes are to be compared with their chaining values.
 //!
+//! A server that syncs what it tells to be durable says once more, without a boot, what it finds that entries with this
+//! boot alone speak of, after it has synced that ([`Recovered::to_say_again`]).
+//!
 //! ## Recovery
 //!
 //! The first frame that is cut short, does not match its check, does not decode, or speaks of bytes

@@ -1,12 +1,14 @@
 //! What a journal comes to when it is read again.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::codec::{MAGIC, Writer, check, frame, frames, is_complete, split_frame};
 use super::{
-    Begun, Entry, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, JournalError, JournalId, Kept, Notes, Ranges,
-    Tail, Tree,
+    Begun, ChainingValue, Entry, GROUP_BYTES, GROUPS_PER_ENTRY_MAX, JournalError, JournalId, Kept,
+    Notes, Ranges, Tail, Tree,
 };
+use crate::sorted::SortedMap;
 
 /// What a journal comes to.
 #[derive(Clone, Debug)]
@@ -29,6 +31,10 @@ pub struct Recovered {
     pub end: u64,
     /// Goes on from there.
     pub writer: Writer,
+    /// Whole groups that entries with a boot alone speak of.
+    of_boot: SortedMap<u64, ChainingValue>,
+    /// Whether the last that was said of the begun group was said with a boot.
+    is_tail_of_boot: bool,
 }
 
 /// Reads the journal of the upload `id`, all of it at once: see [`Recovery`].
@@ -139,6 +145,8 @@ impl Recovery {
                             is_being_synced,
                             end,
                             writer,
+                            of_boot: SortedMap::default(),
+                            is_tail_of_boot: false,
                         };
                         (Reading::Entries(recovered), rest)
                     }
@@ -199,6 +207,16 @@ impl Recovered {
         Inspected { begun, kept_bytes }
     }
 
+    /// What is to be said once more, without a boot, when all of it was synced: what entries with this boot alone speak
+    /// of, which is lost with the next boot. Empty: there is no such thing.
+    pub fn to_say_again(&self) -> Vec<Kept> {
+        let tail = self.tail.filter(|_| self.is_tail_of_boot);
+        if self.of_boot.is_empty() && tail.is_none() {
+            return Vec::new();
+        }
+        Kept::all(None, self.of_boot.iter().map(|(group, &value)| (group, value)), tail)
+    }
+
     /// Whether an entry may follow; `None`: one of an unknown kind.
     fn fits(&self, entry: Option<&Entry>) -> bool {
         match entry {
@@ -225,9 +243,17 @@ impl Recovered {
             if end <= data_bytes && !self.kept.contains(start) {
                 self.kept.insert(start, end);
                 self.tree.insert(group, *value);
+                if entry.boot.is_some() {
+                    self.of_boot.insert(group, *value);
+                }
+            }
+            if entry.boot.is_none() {
+                self.of_boot.remove(group);
             }
         }
-        self.tail = entry.tail.or(self.tail);
+        if entry.tail.is_some() {
+            (self.tail, self.is_tail_of_boot) = (entry.tail, entry.boot.is_some());
+        }
     }
 }
 
@@ -274,6 +300,31 @@ impl Kept {
     /// The entry that comes after that, where there is nothing else to be said.
     pub fn synced() -> Self {
         Self::default()
+    }
+
+    /// Entries of all these groups, in ascending order, and of one that is begun; an empty one of nothing.
+    pub(crate) fn all(
+        boot: Option<u64>,
+        groups: impl Iterator<Item = (u64, ChainingValue)>,
+        tail: Option<Tail>,
+    ) -> Vec<Self> {
+        let mut entries: Vec<Self> = Vec::new();
+        for (group, value) in groups {
+            match entries.last_mut() {
+                Some(last)
+                    if last.first + last.groups.len() as u64 == group
+                        && last.groups.len() < GROUPS_PER_ENTRY_MAX =>
+                {
+                    last.groups.push(value);
+                }
+                _ => entries.push(Self { boot, first: group, groups: vec![value], tail: None }),
+            }
+        }
+        match entries.last_mut() {
+            Some(last) => last.tail = tail,
+            None => entries.push(Self { boot, tail, ..Self::default() }),
+        }
+        entries
     }
 
     /// Whether it says nothing of any byte.

@@ -1,10 +1,9 @@
 //! What is being written into the journal of an upload.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Held;
-use crate::journal::{ChainingValue, GROUPS_PER_ENTRY_MAX, Kept, Tail};
+use crate::journal::{ChainingValue, Kept, Tail};
 use crate::sorted::SortedMap;
 
 /// What is being written into the journal.
@@ -32,22 +31,7 @@ impl Keeping {
 
     /// As journal entries; `boot`: as of [`Kept`].
     pub(super) fn entries(&self, boot: Option<u64>) -> Vec<Kept> {
-        let mut entries: Vec<Kept> = Vec::new();
-        for (group, &value) in self.groups.iter() {
-            match entries.last_mut() {
-                Some(last)
-                    if last.first + last.groups.len() as u64 == group
-                        && last.groups.len() < GROUPS_PER_ENTRY_MAX =>
-                {
-                    last.groups.push(value);
-                }
-                _ => entries.push(Kept { boot, first: group, groups: vec![value], tail: None }),
-            }
-        }
-        match entries.last_mut() {
-            Some(last) => last.tail = self.tail,
-            None => entries.push(Kept { boot, tail: self.tail, ..Kept::default() }),
-        }
-        entries
+        let groups = self.groups.iter().map(|(group, &value)| (group, value));
+        Kept::all(boot, groups, self.tail)
     }
 }

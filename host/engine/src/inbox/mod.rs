@@ -11,6 +11,7 @@
 //! needs.
 
 mod admission;
+mod body;
 mod boot;
 mod capabilities;
 pub mod care;
@@ -66,6 +67,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use sandport_protocol::{EntryName, Receipt};
 
+pub use body::Body;
 pub use capabilities::Limitation;
 pub use comparison::Comparison;
 pub(crate) use destination::Destination;
@@ -78,7 +80,7 @@ pub use sandport_protocol::inbox::Conflict;
 pub(crate) use storage::StorageInbox;
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
 pub use ticket::Pending;
-pub use upload::{Body, Upload, UploadWatch};
+pub use upload::{Upload, UploadWatch};
 pub use usage::Quota;
 pub use wishes::{KEY_BYTES_MAX, Wishes};
 
@@ -228,8 +230,7 @@ impl Inbox {
         let receipts = match options.records {
             Records::Log => {
                 let unpublished = &layout.unpublished;
-                let path = &state_path;
-                Receipts::open(&disk, root, state, durable, unpublished, path, recognition)?
+                Receipts::open(&disk, root, state, durable, unpublished, dir, recognition)?
             }
             Records::Memory => Receipts::in_memory(recognition),
         };

@@ -5,7 +5,7 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 use std::{fs, vec};
 
-use super::{
+use super::subject::{
     ALL, Begun, Make, Settings, Subject, Verdict, accept, code, digest, names, offer, published,
     send, settings, staged, with_digest,
 };
@@ -323,7 +323,8 @@ pub fn a_stream_whose_receipt_was_lost_is_found_again_by_its_key(make: Make<'_>,
 
 pub fn a_resumed_upload_follows_the_conflict_rule(make: Make<'_>, durable: bool) {
     let content = content(2 * GROUP);
-    let mut subject = make(&Settings { conflict: super::Conflict::Rename, ..settings(durable) });
+    let mut subject =
+        make(&Settings { conflict: crate::inbox::Conflict::Rename, ..settings(durable) });
     cut(&*subject, &content, GROUP);
     fs::write(subject.dir().join("big"), b"theirs").unwrap();
     subject.restart();

@@ -103,7 +103,15 @@ impl Partials {
             }
             match self.find(id) {
                 Ok(partial) => {
-                    partial.act(|state, now| state.upload.abandon(now));
+                    let is_heard = partial.act(|state, now| {
+                        let is_there = !state.upload.is_gone();
+                        state.upload.abandon(now);
+                        is_there
+                    });
+                    // It was closed since it was found, and its files are there.
+                    if !is_heard {
+                        continue;
+                    }
                     partial.gone().await;
                     if !waiting.is_late() {
                         self.endings().forget(id);

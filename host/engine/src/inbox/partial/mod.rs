@@ -36,6 +36,8 @@ mod lane;
 mod loading;
 mod look;
 mod opening;
+#[cfg(test)]
+mod races;
 mod restarts;
 mod session;
 mod signals;
@@ -175,15 +177,24 @@ impl Partials {
     /// Removes an upload that waits to be resumed, on this thread; whether there was one, and it is gone by now. One
     /// that a connection is at goes on.
     pub(super) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
-        match self.find(id) {
-            Ok(partial) => {
-                partial.act(|state, now| state.upload.discard_unheld(now));
-                false
-            }
-            Err(Some(_)) => false,
-            Err(None) => {
-                let _busy = Busy::new(self, id);
-                self.volume.remove(id)
+        loop {
+            match self.find(id) {
+                Ok(partial) => {
+                    let is_heard = partial.act(|state, now| {
+                        let is_there = !state.upload.is_gone();
+                        state.upload.discard_unheld(now);
+                        is_there
+                    });
+                    // Else it was closed since it was found, and its files are there.
+                    if is_heard {
+                        return false;
+                    }
+                }
+                Err(Some(_)) => return false,
+                Err(None) => {
+                    let _busy = Busy::new(self, id);
+                    return self.volume.remove(id);
+                }
             }
         }
     }

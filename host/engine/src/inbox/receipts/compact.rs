@@ -74,7 +74,8 @@ impl Receipts {
             lock(&self.index).get(name.as_str()).is_some_and(|known| known.is(stored))
         };
         let stops = || self.stops.load(Ordering::Relaxed);
-        let (mut new, entries) = rewrite(disk, state, &due.snapshot, is_live, stops)?;
+        let by = Compaction::default();
+        let (mut new, entries) = rewrite(disk, state, &due.snapshot, by, is_live, stops)?;
         loop {
             let end = lock(log).log.end();
             if end.saturating_sub(new.copied()) <= TAIL_BYTES_MAX {
@@ -123,11 +124,11 @@ pub(super) fn rewrite<'a>(
     disk: &'a Disk,
     state: BorrowedFd<'a>,
     old: &Snapshot,
+    mut compaction: Compaction,
     mut is_live: impl FnMut(&EntryName, &Stored<'_>) -> bool,
     stops: impl Fn() -> bool,
 ) -> io::Result<(NewLog<'a>, u64)> {
     let mut new = NewLog::create(disk, state, old)?;
-    let mut compaction = Compaction::default();
     let mut outcome = Ok(());
     old.read(|item| {
         compaction.handle_item(&item, &mut is_live, &mut new.frames);

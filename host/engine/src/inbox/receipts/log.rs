@@ -137,7 +137,7 @@ impl Log {
 
     /// Makes it durable that this file is the log: until then a power cut may bring the one back that
     /// it replaced.
-    fn sync_dir(&mut self, disk: &Disk) -> rustix::io::Result<()> {
+    pub(super) fn sync_dir(&mut self, disk: &Disk) -> rustix::io::Result<()> {
         if let Some(dir) = &self.unsynced_dir {
             disk.sync(Step::SyncLogDir, dir)?;
             self.unsynced_dir = None;

@@ -4,31 +4,27 @@
 mod compact;
 mod damage;
 mod log;
+mod opening;
 mod reading;
 mod survey;
 mod writer;
 
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::Stat;
 use sandport_protocol::EntryName;
 pub(super) use sandport_protocol::inbox::Record;
-use sandport_protocol::inbox::{Entry, Index, LogItem, Session, Stored};
+use sandport_protocol::inbox::{Index, Stored};
 
 use super::disk::Disk;
-use super::error::InboxError;
 use super::recognition::{Likeness, Recognition, Seen};
 use super::tree;
-use super::unpublished::Unpublished;
 use crate::Identity;
 pub(super) use log::NAME as LOG_NAME;
-use log::{Log, Rest};
 pub(super) use reading::{Recorded, Records};
-use survey::Survey;
 use writer::Writer;
 
 /// Most bytes of entries that wait for a write when nobody syncs. Bytes. Some hundreds of files.
@@ -96,75 +92,6 @@ impl Receipts {
             stops: AtomicBool::new(false),
             recognition,
         }
-    }
-
-    /// Loads the log in `state`, which speaks of files beneath `root`, of which those that are `unpublished` have
-    /// not got their names.
-    ///
-    /// If the earlier run did not end in good order, or made nothing durable, then what its entries
-    /// speak of is made durable first, where this run promises that of what it vouches for.
-    pub(super) fn open(
-        disk: &Disk,
-        root: BorrowedFd<'_>,
-        state: BorrowedFd<'_>,
-        durable: bool,
-        unpublished: &Unpublished,
-        path: &Path,
-        recognition: Recognition,
-    ) -> Result<Self, InboxError> {
-        let failed =
-            |doing| move |source| InboxError::Io { doing, path: path.join(LOG_NAME), source };
-        let boot = disk.boot();
-        let mut index = Index::new();
-        let mut survey = Survey::default();
-        let mut holds = true;
-        // What was recorded of names before a file was to get them that did not.
-        let mut truths = Vec::new();
-        let (mut log, rest) = Log::open(state, |item| {
-            let LogItem::Entry(entry) = item else { return };
-            survey.closed = entry == Entry::Closed;
-            survey.any = true;
-            match entry {
-                Entry::Session(session) => {
-                    holds = session.durable || (boot != 0 && session.boot == boot);
-                }
-                Entry::Stored(stored) => {
-                    survey.entries += 1;
-                    if holds && let Some(published) = stored.published() {
-                        if unpublished.has(&stored.record) {
-                            truths.push((stored.record, index.recorded(&published)));
-                        }
-                        index.insert(&stored, published.as_str());
-                        survey.sample(published, stored.record);
-                    }
-                }
-                Entry::Closed => {}
-            }
-        })
-        .map_err(failed("read"))?;
-
-        let is_damaged = tend(disk, &mut log, &rest, state).map_err(failed("cut"))?;
-        if durable && survey.any && !survey.closed {
-            disk.sync_all(root).map_err(|errno| failed("sync")(errno.into()))?;
-        }
-        let is_there = |record: &Record, name: &EntryName| {
-            seen(root, name).is_some_and(|seen| recognition.is_of(record, &seen))
-        };
-        let mut writer = Writer::new(log, Session { boot, durable }, survey.entries);
-        // A run that makes nothing durable cannot say again what an earlier one did.
-        if durable {
-            take_back(disk, &mut writer, &mut index, truths, is_there);
-        }
-        if is_damaged || survey.mostly_dead(index.len(), is_there) {
-            let before = writer.entries;
-            match compact_all(disk, state, &mut writer, &mut index, is_there) {
-                Ok(()) => {
-                    tracing::debug!(before, entries = writer.entries, "compacted the receipt log");
-                }
-                Err(error) => compact::goes_on(&error),
-            }
-        }
-        Ok(Self::new(Some(writer), index, recognition))
     }
 
     /// What `identity` has sent as `offered`, and fits, and is on the disk as it was published, as far as can be
@@ -278,83 +205,6 @@ impl Receipts {
         let Some(log) = &self.log else { return };
         lock(log).close(disk, durable, is_lost);
     }
-}
-
-/// Takes back what a run that was killed had written of files that did not get their names.
-fn take_back(
-    disk: &Disk,
-    writer: &mut Writer,
-    index: &mut Index,
-    truths: Vec<(Record, Stored<'static>)>,
-    is_there: impl Fn(&Record, &EntryName) -> bool,
-) {
-    let mut owed = Vec::new();
-    // The latest first: each says what was true before it.
-    for (record, before) in truths.into_iter().rev() {
-        let Some(published) = before.published() else { continue };
-        let Some(latest) = index.get(published.as_str()).map(|known| known.record) else {
-            continue;
-        };
-        // A file that had to be copied is written down once more, as its copy looks.
-        let is_latest = (latest.size, latest.digest) == (record.size, record.digest);
-        if is_latest && !is_there(&latest, &published) {
-            index.insert(&before, published.as_str());
-            owed.push(before);
-        }
-    }
-    writer.owe(disk, owed.into_iter());
-}
-
-/// Sees to what a log has beside its entries. Whether it is damaged and to be written anew.
-fn tend(
-    disk: &Disk,
-    log: &mut Log,
-    Rest { damaged, torn }: &Rest,
-    state: BorrowedFd<'_>,
-) -> std::io::Result<bool> {
-    let torn_bytes = torn.end - torn.start;
-    let mut parts = damaged.clone();
-    if torn_bytes > damage::TORN_BYTES_MAX {
-        parts.push(torn.clone());
-    } else if torn_bytes > 0 {
-        tracing::info!(
-            bytes = torn_bytes,
-            "cut off what a crash left at the end of the receipt log"
-        );
-    }
-    if !parts.is_empty()
-        && let Err(error) = damage::set_aside(log, state, &parts)
-    {
-        tracing::warn!(%error, "the receipt log is damaged, and cannot be set aside: it is left as it is");
-        return Ok(false);
-    }
-    log.cut_rest(disk)?;
-    Ok(!damaged.is_empty())
-}
-
-/// Writes a log anew with the entries whose files are there, and forgets the others.
-fn compact_all(
-    disk: &Disk,
-    state: BorrowedFd<'_>,
-    writer: &mut Writer,
-    index: &mut Index,
-    is_there: impl Fn(&Record, &EntryName) -> bool,
-) -> std::io::Result<()> {
-    let snapshot = writer.log.snapshot()?;
-    let is_live = |name: &EntryName, stored: &Stored<'_>| {
-        if !index.get(name.as_str()).is_some_and(|known| known.is(stored)) {
-            return false;
-        }
-        let is_there = is_there(&stored.record, name);
-        if !is_there {
-            index.remove(name.as_str());
-        }
-        is_there
-    };
-    let (new, entries) = compact::rewrite(disk, state, &snapshot, is_live, || false)?;
-    writer.log.replace(&snapshot, new)?;
-    writer.entries = entries;
-    Ok(())
 }
 
 /// Describes the file with this status.

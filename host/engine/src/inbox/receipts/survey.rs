@@ -13,6 +13,8 @@ pub(super) struct Survey {
     pub(super) any: bool,
     /// Whether the last one says that the run ended in good order.
     pub(super) closed: bool,
+    /// Whether some that count are by a run that made nothing durable, and hold for this boot of the system alone.
+    pub(super) of_boot: bool,
     /// How many entries there are of stored files.
     pub(super) entries: u64,
     /// Evenly spread over the log: every `stride`th.

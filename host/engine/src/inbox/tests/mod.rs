@@ -30,6 +30,7 @@ mod odd_disks;
 mod ownership;
 mod paths;
 mod power;
+mod power_scenarios;
 mod quota;
 mod recognition;
 mod removals;

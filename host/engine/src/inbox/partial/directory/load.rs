@@ -2,13 +2,13 @@
 
 use blake3::hazmat::HasherExt;
 use rustix::fs::OFlags;
-use sandport_protocol::journal::{GROUP_BYTES, Kept, Recovery, group_hasher};
+use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Recovery, group_hasher};
 use sandport_protocol::upload::Found;
 use sandport_protocol::{EntryName, Refusal};
 
 use super::files::{self, Data, open_regular};
 use super::journal::Journal;
-use super::{Directory, size_of};
+use super::{Directory, Files, size_of};
 use crate::inbox::Durability;
 use crate::inbox::partial::Id;
 use crate::inbox::partial::volume::Loaded;
@@ -87,26 +87,55 @@ impl Directory {
                 tracing::warn!(%id, "the last bytes of a partial file are not what was kept");
             }
         }
+        // What holds for this boot alone; and a write that failed after the last server had gone is told now, or never.
+        let to_say_again = match core.options.durability {
+            Durability::Full => recovered.to_say_again(),
+            Durability::Commit | Durability::None => Vec::new(),
+        };
+        let is_to_be_synced = !to_say_again.is_empty()
+            || (recovered.is_of_boot && core.options.durability != Durability::None);
+        let is_being_synced = recovered.is_being_synced;
         let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
         let journal = Journal::found(recovered.writer, recovered.end, recovered.is_of_boot);
         let (size, notes) = (recovered.begun.size, recovered.notes);
         let files = self.files(id, Data::found(core, data), journal);
-        // A write that failed after the last server had gone is told now, or never.
-        if recovered.is_of_boot && core.options.durability == Durability::Commit {
-            let begun = &recovered.begun;
-            let failed = |errno| core.refusal("write the journal of a partial file", errno);
-            if !recovered.is_being_synced {
-                files.say(begun, Kept::syncing(core.boot)).map_err(failed)?;
-            }
-            if let Err(errno) = files.sync() {
-                tracing::warn!(%id, error = %errno, "what was kept of a partial file is lost");
-                return Ok(Some(Loaded::Unusable));
-            }
-            // Where that fails, it is looked at once more the next time.
-            let _ = files.say(begun, Kept::synced());
+        if is_to_be_synced && !files.settle(&recovered.begun, is_being_synced, to_say_again)? {
+            return Ok(Some(Loaded::Unusable));
         }
         // Nothing of it waits to be written.
         files.data().close_clean_if_many(core);
         Ok(Some(Loaded::Partial { name, size, notes, found, blob: files }))
+    }
+}
+
+impl Files {
+    /// Makes durable what an earlier server has said to be here and has not synced, and says `again` what of it is to
+    /// hold after a power cut; `false`: it is lost.
+    ///
+    /// # Errors
+    /// Those of writing the journal: what is to hold is not believed before it does.
+    fn settle(
+        &self,
+        begun: &Begun,
+        is_being_synced: bool,
+        again: Vec<Kept>,
+    ) -> Result<bool, Refusal> {
+        let failed = |errno| self.core.refusal("write the journal of a partial file", errno);
+        if !is_being_synced {
+            self.say(begun, Kept::syncing(self.core.boot)).map_err(failed)?;
+        }
+        if let Err(errno) = self.sync() {
+            tracing::warn!(id = %self.id, error = %errno, "what was kept of a partial file is lost");
+            return Ok(false);
+        }
+        let is_said = !again.is_empty();
+        let entries = if is_said { again } else { vec![Kept::synced()] };
+        let entries = entries.into_iter().map(Entry::Kept);
+        let said = self.journal().append(&self.core, self.id, || begun.clone(), entries, is_said);
+        match said {
+            Err(errno) if is_said => Err(failed(errno)),
+            // It is looked at once more the next time.
+            _ => Ok(true),
+        }
     }
 }

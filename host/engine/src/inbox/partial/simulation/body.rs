@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Digest, RefusalCode};
 
 use super::connection::Waiting;
@@ -70,10 +69,7 @@ impl Body {
         }
         if ended.is_ok() {
             let mut disk = world.shared.disk.lock().unwrap();
-            let slot = disk.slot(world.id(key));
-            slot.provisional.lose(self.start, self.at);
-            // With what was begun before of the first group, which was in no step either.
-            slot.checked_bytes += self.at - self.start / GROUP_BYTES * GROUP_BYTES;
+            disk.slot(world.id(key)).accept(self.start, self.at);
         }
         Some(ended.is_ok())
     }

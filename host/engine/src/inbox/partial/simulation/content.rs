@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
+use blake3::hazmat::HasherExt;
 use sandport_protocol::Digest;
+use sandport_protocol::journal::{GROUP_BYTES, Tail, group_hasher};
 
 /// How long the longest is. Bytes.
 pub(super) const LONGEST: u64 = 3 * 1024 * 1024 + 70_000;
@@ -88,6 +90,20 @@ impl Pieces {
             (at, found) = (to, Some(version));
         }
         found
+    }
+
+    /// The hash of the first bytes of a group, where they are those that a journal speaks of.
+    pub(super) fn find(&self, tail: &Tail) -> Option<blake3::Hasher> {
+        let (mut at, mut hasher) = (tail.group * GROUP_BYTES, group_hasher(tail.group));
+        let tail_end = at + tail.length;
+        while at < tail_end {
+            let (_, &(end, version)) =
+                self.0.range(..=at).next_back().filter(|piece| piece.1.0 > at)?;
+            let end = end.min(tail_end);
+            hasher.update(&content(version)[at as usize..end as usize]);
+            at = end;
+        }
+        (hasher.finalize_non_root() == tail.value).then_some(hasher)
     }
 
     /// Whether none of these bytes is lost.

@@ -22,7 +22,7 @@
 //! 10. What was given up is not here any more.
 //!
 //! A schedule that breaks a rule is told with its seed. `SANDPORT_SIMULATION_SEED=N` runs that one alone and tells its
-//! steps, and `SANDPORT_SIMULATION_RUNS=N` runs so many.
+//! steps, and `SANDPORT_SIMULATION_RUNS=N` runs so many, from `SANDPORT_SIMULATION_FIRST` on.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::cast_possible_truncation, reason = "files are a few megabytes")]
@@ -37,6 +37,7 @@ mod mutants;
 mod quota;
 mod runtime;
 mod shared;
+mod slot;
 mod volume;
 mod watching;
 mod world;
@@ -47,6 +48,14 @@ use world::World;
 
 /// How many schedules are run where nobody says otherwise.
 const RUNS: u64 = 2_000;
+
+/// Seeds beyond those that have broken a rule once, or the check of one: bytes were checked and counted while others had
+/// room that they had not used; what was published was begun anew while somebody waited to have the next one discarded;
+/// the first bytes of a group were of two versions of a file.
+const REGRESSIONS: [u64; 3] = [18_892, 22_017, 25_553];
+
+/// How many schedules that break a rule are told at most.
+const BROKEN_MAX: usize = 10;
 
 /// The environment variable with the seed of the one schedule that is to be run, and told step by step.
 const SEED: &str = "SANDPORT_SIMULATION_SEED";
@@ -65,13 +74,18 @@ fn run(seed: u64) -> Result<(), String> {
 
 #[test]
 fn thousands_of_schedules_keep_the_rules() {
-    let seeds = match variable(SEED) {
-        Some(seed) => seed..seed + 1,
-        None => 0..variable("SANDPORT_SIMULATION_RUNS").unwrap_or(RUNS),
-    };
-    for seed in seeds {
-        if let Err(rule) = run(seed) {
-            panic!("seed {seed} breaks rule {rule}");
+    let seeds: Box<dyn Iterator<Item = u64>> = match variable(SEED) {
+        Some(seed) => Box::new(seed..=seed),
+        None => {
+            let first = variable("SANDPORT_SIMULATION_FIRST").unwrap_or(0);
+            let runs = variable("SANDPORT_SIMULATION_RUNS").unwrap_or(RUNS);
+            Box::new(REGRESSIONS.into_iter().chain(first..first + runs))
         }
+    };
+    let broken = seeds.filter_map(|seed| run(seed).err().map(|rule| (seed, rule)));
+    let broken: Vec<_> = broken.take(BROKEN_MAX).collect();
+    for (seed, rule) in &broken {
+        println!("seed {seed} breaks rule {rule}");
     }
+    assert!(broken.is_empty(), "rules are broken: {broken:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sandport_protocol::Millis;
@@ -23,13 +24,17 @@ pub(super) struct Shared {
     pub(super) quota: Mutex<Arc<Quota>>,
     pub(super) tasks: Mutex<Arc<Tasks>>,
     pub(super) violation: Mutex<Option<String>>,
-    /// Whether watermarks outlive a power cut.
-    pub(super) syncs: bool,
+    /// Whether watermarks outlive a power cut, of the server that there is.
+    pub(super) syncs: AtomicBool,
     pub(super) step_bytes: u64,
     pub(super) is_traced: bool,
 }
 
 impl Shared {
+    pub(super) fn syncs(&self) -> bool {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
     /// A rule is broken. The first is told.
     pub(super) fn violate(&self, rule: &str) {
         self.violation.lock().unwrap().get_or_insert_with(|| rule.to_owned());

@@ -5,15 +5,15 @@ mod files;
 
 use std::sync::Arc;
 
-use sandport_protocol::journal::{GROUP_BYTES, Ranges, group_hasher};
+use sandport_protocol::journal::{GROUP_BYTES, Ranges};
 use sandport_protocol::upload::Found;
 use sandport_protocol::{EntryName, Refusal, RefusalCode};
 
-use super::content::{Pieces, content};
+use super::content::Pieces;
 use super::shared::{Shared, meanwhile};
 use crate::Identity;
 use crate::inbox::partial::Id;
-use crate::inbox::partial::volume::{Blob, Loaded, Volume};
+use crate::inbox::partial::volume::{Blob, Facts, Loaded, Volume};
 use crate::inbox::space::Room;
 use crate::inbox::usage::Reservation;
 use files::{Files, Journal, io};
@@ -29,7 +29,7 @@ struct Space {
 }
 
 impl Model {
-    fn files(&self, id: Id, journal: Journal) -> Arc<dyn Blob> {
+    fn files(&self, id: Id, journal: Journal) -> Arc<Files> {
         let mut disk = self.shared.disk.lock().unwrap();
         disk.blobs_made += 1;
         let number = disk.blobs_made;
@@ -64,7 +64,7 @@ impl Volume for Model {
             }
             slot.asked = 0;
             slot.beginnings += 1;
-            (slot.told, slot.is_promised) = (0, false);
+            slot.forget_told();
         }
         drop(disk);
         Ok(self.files(id, Journal::new()))
@@ -116,10 +116,8 @@ impl Volume for Model {
             }
         }
         let tail = recovered.tail.and_then(|tail| {
+            let hasher = data.find(&tail)?;
             let start = tail.group * GROUP_BYTES;
-            let version = data.version(start, start + tail.length)?;
-            let mut hasher = group_hasher(tail.group);
-            hasher.update(&content(version)[start as usize..(start + tail.length) as usize]);
             here.insert(start, start + tail.length);
             Some((tail.group, tail.length, hasher))
         });
@@ -138,12 +136,27 @@ impl Volume for Model {
             shared.violate("6: a stream that has met a fault is resumed");
         }
         let Ok(name) = EntryName::parse(&recovered.begun.name) else { return Ok(None) };
-        let (size, notes) = (recovered.begun.size, recovered.notes);
+        let (size, again) = (recovered.begun.size, recovered.to_say_again());
+        let (is_being_synced, notes) = (recovered.is_being_synced, recovered.notes);
         drop(disk);
         let (end, is_of_boot) = (recovered.end as usize, recovered.is_of_boot);
         let journal = Journal { writer: Some(recovered.writer), end, is_of_boot };
         let found = Found { tree: recovered.tree, whole: recovered.kept, tail };
         let blob = self.files(id, journal);
+        if shared.syncs() && (is_of_boot || !again.is_empty()) {
+            let (identity, name, notes) = (Identity::ANONYMOUS, name.clone(), notes.clone());
+            let facts = Facts { id, identity, name, is_named: true, size, notes };
+            if !blob.settle(&facts, is_being_synced, &again)? {
+                drop(blob);
+                let mut disk = shared.disk.lock().unwrap();
+                let slot = disk.slot(id);
+                slot.clear();
+                // The disk has failed.
+                slot.forgiven += 1;
+                shared.quota().removed(id);
+                return Ok(None);
+            }
+        }
         Ok(Some(Loaded::Partial { name, size, notes, found, blob }))
     }
 
@@ -157,7 +170,8 @@ impl Volume for Model {
                 self.shared.violate("5: an upload is removed that is open");
             }
             slot.clear();
-            slot.forgiven = slot.forgiven.saturating_sub(1);
+            // Where it was published, somebody else may have given that reason for what comes now.
+            slot.forgiven = slot.forgiven.saturating_sub(u32::from(is_removed));
             self.shared.quota().removed(id);
         }
         is_removed

@@ -146,7 +146,7 @@ impl Watcher {
         }
         let Here { received, size, keeps_empty, user, forgiven } = here;
         let mut disk = world.shared.disk.lock().unwrap();
-        let (boot, syncs) = (disk.boot, world.shared.syncs);
+        let (boot, syncs) = (disk.boot, world.shared.syncs());
         let slot = disk.slot(world.id(self.key));
         // What was told before may be given up for a reason that came after it.
         let reasons = if slot.user == user {
@@ -161,8 +161,10 @@ impl Watcher {
         if slot.recoverable(boot, syncs) < received {
             world.shared.violate("1: bytes are told to be kept that a crash would lose");
         }
-        slot.told = slot.told.max(received);
-        slot.is_promised |= keeps_empty;
+        slot.tell(received, syncs);
+        if keeps_empty {
+            slot.promise(syncs);
+        }
         let said = slot.recover(boot, syncs).and_then(|found| found.begun.size);
         if size.is_some() && said != size {
             world.shared.violate("8: a size that was set is told to be kept and is not");
@@ -182,7 +184,7 @@ impl Watcher {
             return;
         }
         let mut disk = world.shared.disk.lock().unwrap();
-        let (boot, syncs) = (disk.boot, world.shared.syncs);
+        let (boot, syncs) = (disk.boot, world.shared.syncs());
         let slot = disk.slot(world.id(self.key));
         let Some(data) = &slot.data else { return };
         if status.durable > slot.recoverable(boot, syncs) {

@@ -6,6 +6,7 @@ mod rules;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,7 +60,9 @@ pub(super) struct World {
     pub(super) is_calm: Cell<bool>,
     depth: Cell<u32>,
     has_crashed: Cell<bool>,
-    options: InboxOptions,
+    options: RefCell<InboxOptions>,
+    /// What decides how durable the next server makes things; `None`: as the first does.
+    changes: Option<Chance>,
     quota_bytes: u64,
     crashes_per_mille: u64,
 }
@@ -107,11 +110,14 @@ impl World {
             quota: Mutex::new(Arc::new(Quota::new(quota_bytes))),
             tasks: Mutex::new(Tasks::new(1_000)),
             violation: Mutex::default(),
-            syncs: durability == Durability::Full,
+            syncs: AtomicBool::new(durability == Durability::Full),
             step_bytes,
             is_traced: variable(super::SEED).is_some(),
         });
         let partials = Self::start(&shared, &options);
+        // Apart, so that it changes nothing before the first crash.
+        let changes = Chance::new(!seed);
+        let changes = changes.per_mille(400).then_some(changes);
         Rc::new(Self {
             shared,
             partials: RefCell::new(partials),
@@ -124,7 +130,8 @@ impl World {
             is_calm: Cell::new(false),
             depth: Cell::new(0),
             has_crashed: Cell::new(false),
-            options,
+            options: RefCell::new(options),
+            changes,
             quota_bytes,
             crashes_per_mille,
         })
@@ -250,12 +257,25 @@ impl World {
             }
             _ if chance.per_mille(self.crashes_per_mille * 10) => {
                 let crash = *chance.of(&[Crash::Kill, Crash::PowerCut]);
-                self.shared.trace(|| format!("{crash:?}"));
-                self.shared.disk.lock().unwrap().crash(crash, self.shared.syncs, chance);
+                let durability = self.choose_durability();
+                self.shared.trace(|| format!("{crash:?}, the next one is {durability:?}"));
+                let syncs = durability == Durability::Full;
+                self.shared.disk.lock().unwrap().crash(crash, syncs, chance);
+                self.shared.syncs.store(syncs, Ordering::Relaxed);
                 self.has_crashed.set(true);
             }
             _ => {}
         }
+    }
+
+    /// How durable the next server makes things.
+    fn choose_durability(&self) -> Durability {
+        let mut options = self.options.borrow_mut();
+        if let Some(changes) = &self.changes {
+            let all = [Durability::Full, Durability::Commit, Durability::None];
+            options.durability = *changes.of(&all);
+        }
+        options.durability
     }
 
     /// Somebody gives a reason to remove an upload.
@@ -290,7 +310,7 @@ impl World {
             }
         }
         *self.shared.quota.lock().unwrap() = Arc::new(quota);
-        *self.partials.borrow_mut() = Self::start(&self.shared, &self.options);
+        *self.partials.borrow_mut() = Self::start(&self.shared, &self.options.borrow());
         self.has_crashed.set(false);
     }
 

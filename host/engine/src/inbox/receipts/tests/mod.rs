@@ -14,9 +14,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::log::Log;
 use super::*;
 use crate::inbox::disk::Step;
-use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, push_frame};
+use crate::inbox::unpublished::Unpublished;
+use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, Entry, LogItem, Session, push_frame};
 use tempfile::TempDir;
 
 /// An inbox's folder with its state, without the rest of an inbox.

@@ -148,6 +148,7 @@ impl Holding {
             extent.length = extent.length.map(|length| 1 + chance.below(length));
         }
         let is_checked = chance.per_mille(200);
+        world.shared.trace(|| format!("{:?} begins {extent:?}, checked: {is_checked}", self.wish));
         let begun = match is_checked {
             true => self.session.body_checked(extent, Algorithm::Blake3),
             false => self.session.body(extent),
@@ -219,7 +220,7 @@ impl Holding {
     pub(super) fn check_told(&self, world: &World) {
         let told = self.session.durable();
         let mut disk = world.shared.disk.lock().unwrap();
-        let (boot, syncs) = (disk.boot, world.shared.syncs);
+        let (boot, syncs) = (disk.boot, world.shared.syncs());
         let slot = disk.slot(world.id(self.wish.key));
         if slot.user.is_none() || self.session.signals().fault().is_some() {
             return;
@@ -231,7 +232,7 @@ impl Holding {
             });
             world.shared.violate("1: bytes are told to be durable that a crash would lose");
         }
-        slot.told = slot.told.max(told);
+        slot.tell(told, syncs);
     }
 
     pub(super) fn leave(self: Box<Self>, world: &World) {

@@ -45,6 +45,7 @@ impl Blob for Files {
         }
         meanwhile();
         let written = self.put(facts, at, bytes, checked_from);
+        self.shared.trace(|| format!("{} has written {at}+{}", self.number, bytes.len()));
         meanwhile();
         let mut disk = self.shared.disk.lock().unwrap();
         if disk.run != self.run {
@@ -246,7 +247,7 @@ impl Blob for Files {
             self.shared.trace(|| format!("counts {kept_bytes} of {known}: {found:?}"));
             self.shared.violate("6: a closed upload counts as less than it holds");
         }
-        if slot.recoverable(boot, false) < slot.told && slot.forgiven == 0 {
+        if slot.breaks_its_word(boot) {
             self.shared.violate("1: a closed upload has less than was told to be durable");
         }
         self.shared.quota().parked(&facts.identity, facts.id, kept_bytes);

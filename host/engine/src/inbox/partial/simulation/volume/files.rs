@@ -93,7 +93,7 @@ impl Files {
     /// Whether this call fails, in one of so many cases.
     fn fails(&self, facts: &Facts, share: u64) -> bool {
         let fails = self.shared.chance.per_mille(share);
-        if fails && (facts.size.is_none() || !self.shared.syncs) {
+        if fails && (facts.size.is_none() || !self.shared.syncs()) {
             // Then the machine may give it up.
             self.shared.disk.lock().unwrap().slot(facts.id).forgiven += 1;
         }
@@ -152,13 +152,13 @@ impl Files {
             return;
         }
         let slot = disk.slot(facts.id);
-        let unkept = slot.unkept(facts.size);
+        let (unkept, in_step) = slot.unkept(facts.size);
         let forgotten: u64 = slot.forgotten.values().sum();
         let step = self.shared.step_bytes.max(GROUP_BYTES) + forgotten;
-        if unkept <= step {
-            slot.checked_bytes = 0;
-        }
-        if unkept > step + slot.checked_bytes {
+        if in_step > step {
+            let (data, said, checked) = (&slot.data, &slot.said, &slot.checked);
+            let says = || format!("{in_step} of {step}: {data:?}, {said:?}, {checked:?}");
+            self.shared.trace(says);
             self.shared.violate("3: more is not kept than the step");
         }
         if unkept == 0 {
@@ -175,7 +175,7 @@ impl Files {
         if disk.run != self.run {
             return false;
         }
-        let gives_up = facts.size.is_none() || !self.shared.syncs;
+        let gives_up = facts.size.is_none() || !self.shared.syncs();
         let slot = disk.slot(facts.id);
         let Some(data) = &mut slot.data else { return true };
         if !fails {
@@ -207,6 +207,30 @@ impl Files {
         }
         let boot = self.shared.disk.lock().unwrap().boot;
         if self.append(facts, None, &[Kept::syncing(boot)], false) { Ok(true) } else { Err(io()) }
+    }
+
+    /// Makes durable what an earlier server has said to be here and has not synced, and says `again` what of it is to
+    /// hold after a power cut; `Ok(false)`: it is lost.
+    pub(super) fn settle(
+        &self,
+        facts: &Facts,
+        is_being_synced: bool,
+        again: &[Kept],
+    ) -> Result<bool, Refusal> {
+        let boot = self.shared.disk.lock().unwrap().boot;
+        if !is_being_synced && !self.append(facts, None, &[Kept::syncing(boot)], false) {
+            return Err(io());
+        }
+        if !self.sync(facts) {
+            return Ok(false);
+        }
+        let said = [Kept::synced()];
+        // It says what it has said.
+        let known = self.shared.disk.lock().unwrap().slot(facts.id).take_said();
+        let entries = if again.is_empty() { &said } else { again };
+        let is_said = self.append(facts, None, entries, !again.is_empty());
+        self.shared.disk.lock().unwrap().slot(facts.id).restore_said(known);
+        if is_said || again.is_empty() { Ok(true) } else { Err(io()) }
     }
 
     pub(super) fn append(
@@ -301,6 +325,7 @@ impl Files {
             }
             slot.tail = kept.tail.map(|tail| (tail.group, tail.length)).or(slot.tail);
             slot.forgotten.retain(|group, _| !slot.said.contains(group));
+            slot.checked.retain(|group, _| !slot.said.contains(group));
         }
         true
     }
@@ -336,7 +361,7 @@ impl Files {
                 shared.violate("4: a file is published that is not whole, or not what it was");
             }
             slot.synced = Pieces::default();
-            (slot.told, slot.whole_since) = (0, None);
+            (slot.told, slot.told_synced, slot.whole_since) = (0, 0, None);
             let name = facts.name.as_str().to_owned();
             disk.stored.entry(name).or_default().push(Stored { size, digest: claimed });
         }
