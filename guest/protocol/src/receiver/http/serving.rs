@@ -163,7 +163,7 @@ impl Serving {
         let answer = answer.unwrap_or_else(|| problem.answer(self.audience));
         let answer = answer.dated(io.unix_s());
         self.reply.keeps_alive = false;
-        io.out.send(&answer.encode(&self.reply.cors, true, self.reply.is_head));
+        io.out.send(&answer.encode(&self.reply.fields, true, self.reply.is_head));
         io.out.close(Err(why));
     }
 
@@ -172,7 +172,7 @@ impl Serving {
     fn finish(&mut self, io: &mut Io, answer: Answer) {
         let answer = answer.dated(io.unix_s());
         let goes_on = self.reply.keeps_alive && self.body.is_over() && !answer.closes;
-        io.out.send(&answer.encode(&self.reply.cors, !goes_on, self.reply.is_head));
+        io.out.send(&answer.encode(&self.reply.fields, !goes_on, self.reply.is_head));
         if !goes_on {
             return io.out.close(answer.refusal.map_or(Ok(()), Err));
         }
