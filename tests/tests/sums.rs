@@ -17,7 +17,7 @@ twice: Err(RefusalCode::Malformed)
 short: Err(RefusalCode::Malformed)
 wrong: Err(RefusalCode::DigestMismatch)
 late: Algorithm::Blake3 Algorithm::Md5
-again: Algorithm::Blake3 Algorithm::Sha256 Algorithm::Sha512 Algorithm::Sha1 Algorithm::Md5 Algorithm::Crc32
+again: Algorithm::Blake3
 checked by another: Err(RefusalCode::UnsupportedVersion)
 checked by right: Ok(())
 checked: Algorithm::Blake3

@@ -12,7 +12,7 @@ use crate::bindings::sandport::upload::types::{
 use crate::refusal::malformed;
 use crate::resources::{answer, body, offer, outcome};
 
-/// What a file with all digests holds, and the one that is read again and again.
+/// What a file with all digests holds, and how long those are that are read again and again.
 const CONTENT: &[u8] = b"abc";
 const MUCH_BYTES: usize = 8 << 20;
 
@@ -78,16 +78,13 @@ fn tell(text: &mut String) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Has the host read a file again and again, for all digests there are.
+/// Has the host read files again, for a digest that they have not and that is claimed when all is here.
 pub(crate) fn read_forever() -> Result<(), Refusal> {
-    let upload = accepted(&file("much", MUCH_BYTES))?;
-    bring(&upload, &vec![7; MUCH_BYTES])?;
-    let receipt = outcome(&Upload::commit(upload, MUCH_BYTES as u64, &[]))?;
-    let blake3 = receipt.digests.into_iter().take(1).collect();
-    let want = gate::get_limits().algorithms;
-    let again = Offer { digests: blake3, want, ..file("much", MUCH_BYTES) };
+    let wrong = Digest { algorithm: Algorithm::Sha512, value: vec![7; 64] };
     loop {
-        answer(&again)?;
+        let upload = accepted(&file("much", MUCH_BYTES))?;
+        bring(&upload, &vec![7; MUCH_BYTES])?;
+        let _ = outcome(&Upload::commit(upload, MUCH_BYTES as u64, std::slice::from_ref(&wrong)));
     }
 }
 
