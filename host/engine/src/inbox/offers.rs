@@ -33,7 +33,7 @@ impl Inbox {
     /// # Errors
     ///
     /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
-    /// not. `too-many`: `sender` has very many uploads with keys of which nothing came.
+    /// not. `too-many`: connections hold all of the very many uploads of `sender` of which nothing came.
     pub async fn open_with(
         &self,
         sender: &Identity,
@@ -103,7 +103,8 @@ impl Inbox {
         if let Some(resume) = made.or_else(resumable) {
             let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
             let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
-            let asked = Asked { plan, is_named, resume, notes, begins };
+            let address = wishes.address;
+            let asked = Asked { plan, is_named, resume, notes, address, begins };
             return self.open_resumable(offer, asked, wishes).await;
         }
         if wishes.existing {

@@ -35,7 +35,7 @@ enum Opened {
 impl OpeningHandle {
     pub(super) fn new(state: &mut State, offer: Offer) -> Self {
         let refused = |refusal| Later::here(Err(convert::to_refusal(refusal)));
-        let (offer, wishes) = match convert::offer(offer) {
+        let (offer, mut wishes) = match convert::offer(offer) {
             Ok(offer) => offer,
             Err(refusal) => return Self { answer: refused(refusal), is_counted: false },
         };
@@ -44,6 +44,7 @@ impl OpeningHandle {
             return Self { answer: refused(refusal), is_counted: false };
         }
         state.uploads += 1;
+        wishes.address = state.connection.sender.address();
         let answer = Later::coming(open(Arc::clone(&state.connection), offer, wishes));
         Self { answer, is_counted: true }
     }
