@@ -99,7 +99,6 @@ fn is_of_known_size(head: &str) -> bool {
 #[test]
 fn an_upload_with_a_url_keeps_what_came_and_one_without_leaves_nothing() {
     const OFFSET_STREAM: &str = "Content-Type: application/offset+octet-stream\r\n";
-    const PARTIAL: &str = "Content-Type: application/partial-upload\r\n";
     let tus = format!("Upload-Length: 10\r\n{OFFSET_STREAM}Content-Length: 10\r\n");
     let put =
         |fields: &str| format!("PUT /a HTTP/1.1\r\nHost: h\r\n{fields}Content-Length: 10\r\n\r\n");
@@ -116,21 +115,10 @@ fn an_upload_with_a_url_keeps_what_came_and_one_without_leaves_nothing() {
         assert_eq!(server.unfinished(), usize::from(is_told), "{head} {answers:?}");
         assert!(server.inbox().published.is_empty(), "{head}");
     }
-    let ietf = |server: &Server| {
-        let head = "PUT /a HTTP/1.1\r\nHost: h\r\nUpload-Complete: ?0\r\nContent-Length: 0\r\n\r\n";
-        server.request(head, b"").location()
-    };
-    let tus = |server: &Server| create(server, 10);
-    let appends: [(&dyn Fn(&Server) -> String, &dyn Fn(&str) -> String); 2] = [
-        (&tus, &|location| patch(location, "0", 10)),
-        (&ietf, &|location| {
-            format!(
-                "PATCH {location} HTTP/1.1\r\nHost: h\r\n{PARTIAL}Upload-Complete: ?1\r\n\
-                 Upload-Offset: 0\r\nContent-Length: 10\r\n\r\n"
-            )
-        }),
-    ];
-    for (begin, append) in appends {
+    for (begin, append) in [
+        (begin_tus as fn(&Server) -> String, append_tus as fn(&str) -> String),
+        (begin_ietf, append_ietf),
+    ] {
         for sent in 0..10 {
             let server = Server::default();
             let location = begin(&server);
@@ -141,4 +129,24 @@ fn an_upload_with_a_url_keeps_what_came_and_one_without_leaves_nothing() {
             assert!(server.inbox().published.is_empty(), "{head}");
         }
     }
+}
+
+fn begin_tus(server: &Server) -> String {
+    create(server, 10)
+}
+
+fn append_tus(location: &str) -> String {
+    patch(location, "0", 10)
+}
+
+fn begin_ietf(server: &Server) -> String {
+    let head = "PUT /a HTTP/1.1\r\nHost: h\r\nUpload-Complete: ?0\r\nContent-Length: 0\r\n\r\n";
+    server.request(head, b"").location()
+}
+
+fn append_ietf(location: &str) -> String {
+    format!(
+        "PATCH {location} HTTP/1.1\r\nHost: h\r\nContent-Type: application/partial-upload\r\n\
+         Upload-Complete: ?1\r\nUpload-Offset: 0\r\nContent-Length: 10\r\n\r\n"
+    )
 }

@@ -103,6 +103,8 @@ fn too_many(owner: &Identity) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
