@@ -25,7 +25,7 @@ use super::volume::{Blob, Facts, Loaded, Publication, Volume};
 use crate::Identity;
 use crate::inbox::Core;
 use crate::inbox::disk::Step;
-use crate::inbox::partial_files::{data_name, journal_name};
+use crate::inbox::partial_files::{DATA_SUFFIX, data_name, journal_name};
 use crate::inbox::publish::{Job, Work};
 use crate::inbox::reading::Reading;
 use crate::inbox::space::{Claim, FLOOR_STEP_BYTES, Room};
@@ -101,6 +101,11 @@ impl Volume for Directory {
 
     fn empty_ones(&self) -> Vec<(Identity, String)> {
         files::empty_ones(&self.core)
+    }
+
+    fn bytes_of(&self, name: &str) -> Option<u64> {
+        let stat = files::look(&self.core, &format!("{name}{DATA_SUFFIX}"))?;
+        Some(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     fn remove_empty(&self, name: &str) -> bool {

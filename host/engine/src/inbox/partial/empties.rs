@@ -64,7 +64,12 @@ impl Empties {
                 return Err(too_many(owner));
             };
             let name = &its[at].name;
-            if !is_open(name) && volume.remove_empty(name) {
+            // One that is open and has no file is being made.
+            let is_empty = match volume.bytes_of(name) {
+                Some(bytes) => bytes == 0,
+                None => is_open(name),
+            };
+            if !is_empty || (!is_open(name) && volume.remove_empty(name)) {
                 its.remove(at);
             } else {
                 in_use.insert(name.clone());

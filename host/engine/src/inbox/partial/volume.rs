@@ -69,6 +69,9 @@ pub(in crate::inbox) trait Volume: Send + Sync {
     /// The uploads that are kept though nothing of them came: whose, and what their files are called.
     fn empty_ones(&self) -> Vec<(Identity, String)>;
 
+    /// How many bytes an upload holds whose files are called so; `None`: there is none.
+    fn bytes_of(&self, name: &str) -> Option<u64>;
+
     /// Removes an upload whose files are called so, if nothing of it came and nobody is at it. Whether none of that kind
     /// is there: it may have bytes by now.
     fn remove_empty(&self, name: &str) -> bool;

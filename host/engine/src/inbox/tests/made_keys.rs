@@ -248,10 +248,14 @@ fn who_holds_an_empty_one_keeps_it_and_who_comes_when_all_are_held_is_refused() 
     assert_eq!(code(open_new(&bench, None)), RefusalCode::TooMany);
     let keys: Vec<_> = held.iter().map(key_of).collect();
     assert!(held.iter().all(|upload| upload.fault().is_none()));
+    // One that has bytes by now is none of them, though it is held.
+    held[3].body(ALL).unwrap().write(&[1; 5_000]);
+    open_new(&bench, None).unwrap();
     drop(held);
     idle(&bench);
     open_new(&bench, None).unwrap();
     assert!(!is_there(&bench, keys[0]) && is_there(&bench, keys[1]));
+    assert!(is_there(&bench, keys[3]));
 }
 
 #[test]

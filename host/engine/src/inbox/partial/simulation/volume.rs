@@ -177,6 +177,12 @@ impl Volume for Model {
         Vec::new()
     }
 
+    fn bytes_of(&self, name: &str) -> Option<u64> {
+        let disk = self.shared.disk.lock().unwrap();
+        let slot = disk.slots.iter().find(|slot| slot.id.to_string() == name)?;
+        slot.data.as_ref().map(Pieces::end)
+    }
+
     /// So few are begun that none has to give way.
     fn remove_empty(&self, _: &str) -> bool {
         false

@@ -80,10 +80,11 @@ async fn open(
             // A directory on its way to the disk, or a file that another connection commits.
             Ok(inbox::Verdict::Making(pending)) => {
                 let (name, kind) = (offer.name.clone(), offer.kind);
+                let is_file = kind == protocol::EntryKind::File;
                 let making = CommittingHandle::of_offer(pending, name, kind, &connection);
                 match making.outcome().await {
                     // That one claimed other digests. Now this one is asked for the file.
-                    Ok(_) if !wishes.digests.is_empty() => continue,
+                    Ok(_) if is_file && !wishes.digests.is_empty() => continue,
                     outcome => outcome.map(Opened::Stored),
                 }
             }
