@@ -81,7 +81,8 @@ pub struct Limits {
     pub uploads_ahead_max: u32,
     /// Most bytes of payload ahead of the verdicts on their offers.
     pub bytes_ahead_max: u64,
-    /// The most that one request may add to an upload, in bytes; `None`: any number.
+    /// The most that one request may add to an upload, in bytes; `None`: any number. A receiver enforces it, where it
+    /// tells it: nobody else knows where a request begins.
     pub append_max: Option<u64>,
     /// How long an upload is kept that nobody holds, in seconds; `None`: for as long as nobody removes it. A host
     /// tells what its inbox does.

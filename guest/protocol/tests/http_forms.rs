@@ -270,6 +270,105 @@ fn a_cut_form_keeps_what_was_stored_and_nothing_else() {
     assert_eq!(end.names(), ["a"]);
 }
 
+/// A form of which the second file does not come whole.
+fn without_its_end(fields: &str) -> String {
+    let request = post("/", fields, &form(&[file("a", "1"), file("b", "2")]));
+    let at = request.find("filename=\"b\"").unwrap();
+    request[..at + 43].to_owned()
+}
+
+#[test]
+fn the_answer_to_a_form_that_was_cut_waits_for_the_files_that_came_whole() {
+    for ends in [false, true] {
+        let mut end = HttpEnd::default();
+        end.wire.inbox.commits_end_at = 70_000;
+        let end = match ends {
+            true => end.send_and_end(without_its_end("")),
+            false => end.send(without_its_end("")),
+        };
+        let answer = end.answer();
+        // The end of the client's side is noticed a minute before its silence would be: too early for the commit.
+        assert_eq!(answer.status, if ends { 400 } else { 408 });
+        let told: Vec<_> = answer.body.lines().collect();
+        let (a, b) = match ends {
+            true => ("a: pending: ", "b: refused: cancelled"),
+            false => ("stored: a, 1 byte, ", "b: refused: timeout"),
+        };
+        assert!(told[0].starts_with(a) && told[1].starts_with(b), "{told:?}");
+        assert_eq!(end.names(), ["a"]);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_decided_when_a_form_is_cut_is_pending_and_not_refused() {
+    let mut end = HttpEnd::default();
+    end.wire.inbox.commits_end_at = u64::MAX;
+    let end = end.send(without_its_end("Accept: application/json\r\n"));
+    let answer = end.answer();
+    assert_eq!(answer.status, 408);
+    let json = answer.json();
+    assert_eq!(json["code"], "timeout");
+    assert_eq!(json["files"][0], serde_json::json!({ "result": "pending", "name": "a" }));
+    assert_eq!(json["files"][1]["result"], "refused");
+    assert_eq!(json["files"][1]["code"], "timeout");
+    assert_eq!(end.code(), Some(RefusalCode::Timeout));
+}
+
+#[test]
+fn the_same_name_twice_in_a_form_is_two_files_by_the_rule_for_names_that_are_taken() {
+    let mut end = HttpEnd::default();
+    end.wire.inbox.renames = Some("-1".into());
+    let end = end.send(post("/", "", &form(&[file("a", "1"), file("a", "22")])));
+    let answer = end.answer();
+    assert_eq!(answer.status, 201);
+    let told: Vec<_> = answer.body.lines().collect();
+    assert!(told[0].starts_with("stored: a, 1 byte, "), "{told:?}");
+    assert!(told[1].starts_with("stored: a-1 (offered as a), 2 bytes, "), "{told:?}");
+    assert_eq!(told.len(), 2);
+    assert_eq!((end.file("a"), end.file("a-1")), (Some(&b"1"[..]), Some(&b"22"[..])));
+}
+
+#[test]
+fn a_part_with_a_huge_head_ends_the_form_and_keeps_what_was_stored() {
+    let fields = |count: usize| {
+        let more: String = (0..count).map(|number| format!("\r\nX-{number}: y")).collect();
+        format!("Content-Disposition: form-data; filename=\"b\"{more}")
+    };
+    let long = format!("{}\r\nX: {}", fields(0), "y".repeat(20_000));
+    for head in [long, fields(2_000), format!("X: {}", "y".repeat(200_000))] {
+        let end = send(&[file("a", "1"), part(&head, "2"), file("c", "3")]);
+        let answer = end.answer();
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.closes());
+        assert_eq!(end.names(), ["a"]);
+        assert!(answer.body.starts_with("stored: a, "), "{}", answer.body);
+    }
+}
+
+#[test]
+fn names_that_are_together_too_long_end_a_form() {
+    // Each is as long as a name may be and its head takes.
+    let parts: Vec<_> = (0..200).map(|number| file(&format!("{number:0>1900}"), "x")).collect();
+    let end = send(&parts);
+    let answer = end.answer();
+    assert_eq!(answer.status, 429);
+    assert!(answer.closes());
+    let stored = end.names().len();
+    assert_eq!(stored, 256 * 1024 / 1_900, "what came before stays");
+    assert!(answer.body.lines().last().unwrap().starts_with("refused: too-many: the names"));
+}
+
+#[test]
+fn a_name_that_is_too_long_is_offered_cut_and_not_told_whole() {
+    let mut end = HttpEnd::default();
+    let parts = [file(&"n".repeat(3_500), "x"), file("b", "y")];
+    end.wire.inbox.refused.insert("n".repeat(2_042), RefusalCode::NameInvalid.into());
+    let end = end.send(post("/", "", &form(&parts)));
+    assert_eq!(end.answer().status, 400);
+    assert_eq!(end.names(), ["b"]);
+    assert!(end.answer().body.len() < 3_000);
+}
+
 #[test]
 fn a_browser_waits_for_its_form_to_be_told_to_continue() {
     let body = form(&[file("a", "x")]);

@@ -6,7 +6,7 @@ mod url_uploads;
 
 use http_answers::digest_of;
 use sandport_protocol::{Algorithm, Limits, Refusal, RefusalCode};
-use url_uploads::{Answered, Exchanged, Server, base64, chunked};
+use url_uploads::{Answered, End, Exchanged, Server, base64, chunked};
 
 fn request(line: &str, fields: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: h\r\nUpload-Draft-Interop-Version: 8\r\n{fields}\r\n")
@@ -200,6 +200,26 @@ fn what_is_too_large_is_refused_with_the_limits() {
     assert_eq!(refused.status, 413);
     assert!(refused.field("upload-limit").is_some());
     assert_eq!(head(&server, &location).field("upload-offset"), Some("5"));
+}
+
+#[test]
+fn an_append_in_chunks_is_refused_once_it_brings_more_than_is_announced() {
+    let server = Server::with(Limits { append_max: Some(10), ..Limits::default() });
+    let begun = send(&server, "PUT /a", "Upload-Complete: ?0\r\n", b"hello");
+    assert!(begun.field("upload-limit").unwrap().contains("max-append-size=10"));
+    let location = begun.location();
+    let fields = "Content-Type: application/partial-upload\r\nUpload-Offset: 5\r\n\
+                  Upload-Complete: ?0\r\nTransfer-Encoding: chunked\r\n";
+    let refused =
+        server.request(&request(&format!("PATCH {location}"), fields), &chunked(&[0; 11], ""));
+    assert_eq!((refused.status, &refused.end), (413, &End::Closed));
+    assert_eq!(refused.field("upload-limit"), begun.field("upload-limit"));
+    // The client hears how much of it is here, and goes on.
+    let offset = head(&server, &location).field("upload-offset").unwrap().to_owned();
+    let fields = format!("Upload-Offset: {offset}\r\nUpload-Complete: ?1\r\n");
+    assert_eq!(patch(&server, &location, &fields, &[0; 10]).status, 201);
+    // What begins no upload appends to none.
+    assert_eq!(send(&server, "PUT /b", "", &[0; 50]).status, 201);
 }
 
 #[test]

@@ -4,9 +4,9 @@
 mod http_answers;
 mod url_uploads;
 
-use sandport_protocol::{Limits, Refusal, RefusalCode};
+use sandport_protocol::{Algorithm, Limits, Refusal, RefusalCode};
 use url_uploads::tus::{create, head, patch, request};
-use url_uploads::{End, Server, chunked};
+use url_uploads::{End, Server, base64, chunked};
 
 #[test]
 fn an_upload_goes_on_where_it_ends_until_it_is_stored() {
@@ -52,6 +52,57 @@ fn every_answer_says_the_version() {
         let answer = server.request(&head, b"");
         assert_eq!(answer.field("tus-resumable"), Some("1.0.0"), "{head} {answer:?}");
     }
+}
+
+#[test]
+fn answers_to_what_is_refused_before_it_is_understood_say_the_version_too() {
+    let fields = "Host: h\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 1\r\n";
+    let long = format!("Upload-Metadata: filename {}\r\n", "YQ".repeat(9_000));
+    let many: String = (0..64).map(|number| format!("X-{number}: y\r\n")).collect();
+    for (line, more, status) in [
+        ("POST /files/ HTTP/1.1", long.as_str(), 431),
+        ("POST /files/ HTTP/1.1", many.as_str(), 431),
+        ("POST /files/ HTTP/1.1", "X: a\r\n b\r\n", 400),
+        ("POST /files/ HTTP/1.1", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("POST /files/ HTTP/1.1", "Host: other\r\n", 400),
+        ("POST /files/%2F HTTP/1.1", "", 400),
+        ("POST /files/ HTTP/1.1", "Expect: more\r\n", 417),
+        ("POST /files/ HTTP/1.1", "Origin: http://elsewhere.example\r\n", 403),
+        ("POST /files/ HTTP/1.1", "Authorization: Other x\r\n", 401),
+        ("POST /files/ HTTP/1.1", "X-HTTP-Method-Override: TRACE\r\n", 405),
+        ("TRACE /files/ HTTP/1.1", "", 405),
+        ("BREW /files/ HTTP/1.1", "", 501),
+    ] {
+        let answer = Server::default().request(&format!("{line}\r\n{fields}{more}\r\n"), b"");
+        assert_eq!(answer.status, status, "{line} {more} {answer:?}");
+        assert_eq!(answer.field("tus-resumable"), Some("1.0.0"), "{line} {more}");
+    }
+    let other = Server::default().request("BREW / HTTP/1.1\r\nHost: h\r\n\r\n", b"");
+    assert_eq!(other.field("tus-resumable"), None, "it does not speak tus");
+}
+
+#[test]
+fn a_digest_that_is_wanted_of_the_whole_file_is_told_when_it_is_whole() {
+    let sum = http_answers::digest_of(Algorithm::Sha256, b"hello world").value;
+    let sha256 = &*format!("sha-256=:{}:", base64(&sum));
+    let want = "Want-Repr-Digest: sha-256=1\r\n";
+    let wanting = |head: String| head.replacen("\r\n\r\n", &format!("\r\n{want}\r\n"), 1);
+    let server = Server::default();
+    let location = create(&server, 11);
+    let part = server.request(&wanting(patch(&location, "0", 5)), b"hello");
+    assert_eq!((part.status, part.field("repr-digest")), (204, None));
+    let last = server.request(&wanting(patch(&location, "5", 6)), b" world");
+    assert_eq!((last.status, last.field("repr-digest")), (204, Some(sha256)));
+    let blake3 = wanting(patch(&location, "11", 0)).replace("sha-256", "blake3");
+    let again = server.request(&blake3, b"");
+    assert!(again.field("repr-digest").is_some_and(|digest| digest.starts_with("blake3=:")));
+
+    let fields = "Upload-Length: 11\r\nContent-Type: application/offset+octet-stream\r\n\
+                  Content-Length: 11\r\n";
+    let whole = server.request(&wanting(request("POST /files/", fields)), b"hello world");
+    assert_eq!((whole.status, whole.field("repr-digest")), (201, Some(sha256)));
+    let unasked = server.request(&request("POST /files/", fields), b"hello world");
+    assert_eq!((unasked.status, unasked.field("repr-digest")), (201, None));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sandport_protocol::driver::{Answer, Question, Reply};
 use sandport_protocol::receiver::{Committed, Wishes};
 use sandport_protocol::{
-    Algorithm, ContentDigest, Digest, Extent, Offer, Receipt, Refusal, RefusalCode,
+    Algorithm, ContentDigest, Digest, Extent, Millis, Offer, Receipt, Refusal, RefusalCode,
 };
 
 use crate::http_answers::digest_of;
@@ -46,6 +46,8 @@ pub struct Inbox {
     pub fault_at: Option<usize>,
     /// The body of an upload cannot be begun.
     pub no_body: bool,
+    /// No commit has an outcome before this moment.
+    pub commits_end_at: Millis,
     /// The outcome of every commit.
     pub commit_fails: Option<Refusal>,
     /// A name that is taken gets this suffix.
@@ -207,8 +209,12 @@ impl Inbox {
         Ok(Committed { receipt, digests })
     }
 
-    pub fn outcome(&mut self, commit: &mut Commit) -> Option<Result<Committed, Refusal>> {
-        if self.waits > 0 {
+    pub fn outcome(
+        &mut self,
+        commit: &mut Commit,
+        now: Millis,
+    ) -> Option<Result<Committed, Refusal>> {
+        if self.waits > 0 || now < self.commits_end_at {
             return None;
         }
         self.commits -= usize::from(commit.0.is_some());

@@ -192,7 +192,11 @@ impl HttpEnd {
                     }
                     let until = wait.until.expect("something to wait for");
                     assert!(until > self.wire.now, "a moment that stays due");
-                    self.wire.now = until;
+                    let commits_end_at = self.wire.inbox.commits_end_at;
+                    self.wire.now = match commits_end_at > self.wire.now {
+                        true => until.min(commits_end_at),
+                        false => until,
+                    };
                 }
                 over => {
                     driver.drop_uploads();

@@ -198,7 +198,7 @@ impl Shell for Wire {
     }
 
     fn outcome(&mut self, commit: &mut Commit) -> Option<Result<Committed, Refusal>> {
-        self.inbox.outcome(commit)
+        self.inbox.outcome(commit, self.now)
     }
 
     fn discard(&mut self, upload: Upload, reason: Option<Refusal>) {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandport_protocol::inbox::Claims;
-use sandport_protocol::{ContentDigest, Offer, Receipt, Refusal, RefusalCode};
+use sandport_protocol::{Offer, Refusal, RefusalCode};
 
 use super::storage::{Answer, StorageInbox};
-use super::{Inbox, InboxError, Meter, Status, Upload, Verdict, Wishes};
+use super::{Inbox, InboxError, Status, Upload, Verdict, Wishes};
 use crate::Identity;
 
 /// Where the files of a server go: into a folder, or into a storage of its owner's.
@@ -34,24 +34,6 @@ impl Destination {
                 let claims = wishes.claims();
                 verdict(inbox.open_as(sender, offer, &claims)?, claims)
             }
-        }
-    }
-
-    /// The digests of a file that is stored and has this receipt, besides BLAKE3. `meter`: who pays for the reading.
-    ///
-    /// # Errors
-    /// `digest-mismatch`: it is not what was claimed. `io`: it is not there any more as it was.
-    pub(crate) async fn digests_of_stored(
-        &self,
-        receipt: &Receipt,
-        claims: Claims,
-        meter: &Meter,
-    ) -> Result<Vec<ContentDigest>, Refusal> {
-        match self {
-            _ if claims.is_empty() => Ok(Vec::new()),
-            Self::Folder(inbox) => inbox.digests_of_stored(receipt, claims, meter).await,
-            // It does not say that a file is there where more is asked than it can tell.
-            Self::Storage(_) => Err(RefusalCode::Io.into()),
         }
     }
 

@@ -33,7 +33,7 @@ impl Inbox {
     /// # Errors
     ///
     /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
-    /// not. `too-many`: `sender` has very many uploads with keys of which nothing came.
+    /// not. `too-many`: connections hold all of the very many uploads of `sender` of which nothing came.
     pub async fn open_with(
         &self,
         sender: &Identity,
@@ -71,9 +71,10 @@ impl Inbox {
         // Whoever wants a new key goes on with that; the commit finds out whether the file was here.
         if offer.name.is_some()
             && made.is_none()
+            // Whoever claims another digest than BLAKE3 sends the file, and it is checked as it comes. What is here is
+            // not read for that: one small request would cost a large reading, as often as somebody likes.
+            && wishes.digests.is_empty()
             && let Some(verdict) = core.already_here(sender, &name, offer)
-            // Who has a digest, of whatever kind, has no other to show.
-            && (wishes.digests.is_empty() || !matches!(verdict, Verdict::DigestFirst))
         {
             if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
                 self.handle.partials.discard_left(sender, resume);
@@ -102,8 +103,9 @@ impl Inbox {
         if let Some(resume) = made.or_else(resumable) {
             let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
             let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
-            let asked = Asked { plan, is_named, resume, notes, begins };
-            return self.open_resumable(offer, asked).await;
+            let address = wishes.address;
+            let asked = Asked { plan, is_named, resume, notes, address, begins };
+            return self.open_resumable(offer, asked, wishes).await;
         }
         if wishes.existing {
             return Err(partial::unknown());
@@ -119,13 +121,20 @@ impl Inbox {
     }
 
     /// An offer with a key that leads to an upload, or is to.
-    async fn open_resumable(&self, offer: &Offer, asked: Asked) -> Result<Verdict, Refusal> {
+    async fn open_resumable(
+        &self,
+        offer: &Offer,
+        asked: Asked,
+        wishes: &Wishes,
+    ) -> Result<Verdict, Refusal> {
         let Handle { core, partials, .. } = &*self.handle;
         let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
         core.check_new_folders(plan.name.parent()).await?;
         let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
-            core.already_here(&plan.identity, name, offer)
+            let verdict = core.already_here(&plan.identity, name, offer)?;
+            let asks = matches!(verdict, Verdict::DigestFirst);
+            (asks || wishes.digests.is_empty()).then_some(verdict)
         };
         let news = core.usage.as_ref().map(|usage| usage.count_news());
         let opened = match (partials.open(asked.clone(), &published).await, news) {

@@ -1,4 +1,4 @@
-//! Where the work of uploads is done, where files are removed, and a clock.
+//! Where the work of uploads is done, where whole files are read, where files are removed, and a clock.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,6 +17,10 @@ use super::threads::{is_of_inbox, start_thread};
 /// upload asks for one thing at a time.
 const THREADS: usize = 4;
 
+/// How many threads read whole files. Each reading takes as long as its file is large, and is for one sender alone; so
+/// no number of them keeps others from the disk.
+const READERS: usize = 2;
+
 /// How many threads remove files. A file system that frees a large one keeps a thread busy for seconds, and a directory
 /// that hangs for as long as it does. Whoever waits for them waits for these files alone.
 const REMOVERS: usize = 2;
@@ -34,6 +38,10 @@ pub(super) trait Runtime: Send + Sync {
 
     /// Has it done soon, after all that were given before.
     fn spawn(&self, task: Task);
+
+    /// Has a whole file read soon, after all that were given before, by threads that do nothing else: nobody who writes
+    /// or keeps waits for that.
+    fn read(&self, task: Task);
 
     /// Has it done at that time. What is not due when the inbox ends is left out.
     fn wake(&self, at: Millis, task: Task);
@@ -58,6 +66,8 @@ struct Queue {
     waiting: Mutex<Waiting>,
     /// Told of what is ready, and of timers.
     changed: Condvar,
+    /// Told of what is to be read.
+    reading: Condvar,
     /// Told of what is to be removed.
     removing: Condvar,
     /// Told when nothing is ready or under way.
@@ -72,6 +82,7 @@ struct Since(Instant);
 #[derive(Default)]
 struct Waiting {
     ready: Line,
+    readings: Line,
     removals: Line,
     timers: BinaryHeap<Reverse<Timer>>,
     timers_made: u64,
@@ -94,6 +105,7 @@ struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Works,
+    Reads,
     Removes,
 }
 
@@ -110,10 +122,12 @@ impl Pool {
         after: impl Fn(Loss) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
         let queue = Arc::<Queue>::default();
-        let threads = Vec::with_capacity(THREADS + REMOVERS);
+        let threads = Vec::with_capacity(THREADS + READERS + REMOVERS);
         let mut pool = Self { queue: Arc::clone(&queue), threads };
         let works = [(Kind::Works, "sandport-upload"); THREADS];
-        for (kind, name) in works.into_iter().chain([(Kind::Removes, REMOVER); REMOVERS]) {
+        let reads = [(Kind::Reads, "sandport-read"); READERS];
+        let removes = [(Kind::Removes, REMOVER); REMOVERS];
+        for (kind, name) in works.into_iter().chain(reads).chain(removes) {
             queue.waiting().line(kind).threads += 1;
             let (of_thread, after) = (Arc::clone(&queue), after.clone());
             let work = move || of_thread.run(kind);
@@ -170,6 +184,15 @@ impl Runtime for Queue {
         }
     }
 
+    fn read(&self, task: Task) {
+        let mut waiting = self.waiting();
+        if !waiting.has_ended {
+            waiting.readings.tasks.push_back(task);
+            drop(waiting);
+            self.reading.notify_one();
+        }
+    }
+
     fn wake(&self, at: Millis, task: Task) {
         let mut waiting = self.waiting();
         waiting.timers_made += 1;
@@ -200,6 +223,7 @@ impl Waiting {
     fn line(&mut self, kind: Kind) -> &mut Line {
         match kind {
             Kind::Works => &mut self.ready,
+            Kind::Reads => &mut self.readings,
             Kind::Removes => &mut self.removals,
         }
     }
@@ -208,13 +232,15 @@ impl Waiting {
     fn is_idle(&self) -> bool {
         // Of what waits for threads that have panicked, nothing is ever done.
         let waits = |line: &Line| line.threads > 0 && !line.tasks.is_empty();
-        self.running == 0 && !waits(&self.ready) && !waits(&self.removals)
+        let lines = [&self.ready, &self.readings, &self.removals];
+        self.running == 0 && !lines.into_iter().any(waits)
     }
 }
 
 impl Queue {
     fn notify_all(&self) {
         self.changed.notify_all();
+        self.reading.notify_all();
         self.removing.notify_all();
     }
 
@@ -236,6 +262,7 @@ impl Queue {
         loop {
             let task = match kind {
                 Kind::Works => self.ready(&mut waiting),
+                Kind::Reads => waiting.readings.tasks.pop_front(),
                 Kind::Removes => waiting.removals.tasks.pop_front(),
             };
             if let Some(task) = task {
@@ -265,6 +292,7 @@ impl Queue {
     fn condition(&self, kind: Kind) -> &Condvar {
         match kind {
             Kind::Works => &self.changed,
+            Kind::Reads => &self.reading,
             Kind::Removes => &self.removing,
         }
     }

@@ -1,5 +1,6 @@
 //! What receivers ask of an inbox beyond one offer: uploads with keys that the inbox makes, looking, and giving up.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -25,13 +26,16 @@ pub struct Wishes {
     pub new_key: bool,
     /// Whether it is there already. Where not, none is begun.
     pub existing: bool,
+    /// Where its sender is, as far as is known. Of uploads with keys that the inbox makes, and of which nothing came, those
+    /// of the address that has the most give way first.
+    pub address: Option<IpAddr>,
     /// What is kept beside it, where it is begun and can be resumed.
     pub metadata: Metadata,
-    /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. An offer that has one is
-    /// not asked for another: its file is [accepted](super::Verdict::Accepted).
+    /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. The file of an offer that has
+    /// one is [accepted](super::Verdict::Accepted) also where it is here already, and checked as it comes.
     pub digests: Vec<ContentDigest>,
     /// Algorithms whose digests are wanted: [`Pending::digests`](super::Pending::digests). Computing them may cost
-    /// another reading of the file.
+    /// another reading of the file that came; of one that is here already they are not told.
     pub want: Vec<Algorithm>,
 }
 

@@ -7,84 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use sandport_protocol::{DETAIL_BYTES_MAX, Limits, NAME_BYTES_MAX, Refusal};
+use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
 use super::budget::Accounts;
-use super::buffers::Buffers;
-use super::output::{Bucket, Rate};
+use super::context::{Context, millis};
 use super::replay::{NotRead, Replay};
 use super::sender::Sender;
-use super::writers::Writers;
-use crate::event::{EventSink, ServerEvent};
-use crate::inbox::{Destination, Meter, Pending};
-use crate::net::{Peer, Proxies, Stream};
-
-/// What all connections of a server share.
-pub(crate) struct Context {
-    pub(crate) inbox: Destination,
-    pub(crate) limits: Limits,
-    pub(crate) events: EventSink,
-    pub(crate) proxies: Proxies,
-    pub(super) buffers: Buffers,
-    pub(super) disk: DiskPace,
-    pub(super) writers: Writers,
-    trap_details: Mutex<Bucket>,
-}
-
-/// Traps whose last words and backtraces are told: who found out how to make a receiver trap can do so as
-/// often as they connect, and each would fill a screen.
-const TRAP_DETAILS_RATE: Rate = Rate { burst: 16, per_second: 1 };
-
-impl Context {
-    pub(crate) fn new(inbox: Destination, limits: Limits, events: EventSink) -> Self {
-        let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
-        let (proxies, buffers, disk, writers) = Default::default();
-        Self { inbox, limits, events, proxies, buffers, disk, writers, trap_details }
-    }
-
-    /// The same, behind proxies.
-    pub(crate) fn behind(self, proxies: Proxies) -> Self {
-        Self { proxies, ..self }
-    }
-
-    /// Whether more than the reason of a trap is to be told.
-    pub(super) fn trap_details_wanted(&self) -> bool {
-        let mut rate = self.trap_details.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = rate.admit(Instant::now());
-        if let Some(dropped @ 1..) = admitted {
-            tracing::warn!(target: "receiver", dropped, "receivers trapped too often to tell of each in detail");
-        }
-        admitted.is_some()
-    }
-}
-
-/// How long a disk counts as slow after a write that had to wait. A few rounds of the kernel's own
-/// write-back, which wakes every five seconds.
-const SLOW_FOR: Duration = Duration::from_secs(15);
-
-/// Whether the disk makes writers wait, as all connections found it lately.
-pub(super) struct DiskPace {
-    since: Instant,
-    /// Milliseconds after `since`.
-    slow_until_ms: AtomicU64,
-}
-
-impl Default for DiskPace {
-    fn default() -> Self {
-        Self { since: Instant::now(), slow_until_ms: AtomicU64::new(0) }
-    }
-}
-
-impl DiskPace {
-    pub(super) fn found_slow(&self) {
-        self.slow_until_ms.store(millis(self.since.elapsed() + SLOW_FOR), Ordering::Relaxed);
-    }
-
-    pub(super) fn is_slow(&self) -> bool {
-        millis(self.since.elapsed()) < self.slow_until_ms.load(Ordering::Relaxed)
-    }
-}
+use crate::event::ServerEvent;
+use crate::inbox::{Meter, Pending};
+use crate::net::{Peer, Stream};
 
 /// The text up to the last character that ends within `bytes_max`.
 fn cut(text: String, bytes_max: usize) -> String {
@@ -95,10 +27,6 @@ fn cut(text: String, bytes_max: usize) -> String {
 
 fn cut_detail(refusal: &mut Refusal) {
     refusal.detail = refusal.detail.take().map(|detail| cut(detail, DETAIL_BYTES_MAX));
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A connection that was accepted.
@@ -384,9 +312,10 @@ mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
-    use crate::inbox::{Inbox, InboxOptions};
+    use crate::event::EventSink;
+    use crate::inbox::{Destination, Inbox, InboxOptions};
     use crate::patience::within;
-    use sandport_protocol::RefusalCode;
+    use sandport_protocol::{Limits, RefusalCode};
 
     /// More than a socket takes at once.
     const ANSWER_BYTES: usize = 8 * 1024 * 1024;

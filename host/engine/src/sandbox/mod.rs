@@ -10,6 +10,7 @@ mod budget;
 mod buffers;
 mod component;
 mod connection;
+mod context;
 mod convert;
 mod engine;
 mod error;
@@ -41,7 +42,8 @@ use wasmtime::{Engine, Store};
 use crate::event::ServerEvent;
 
 pub use component::ReceiverSource;
-pub(crate) use connection::{Connection, Context};
+pub(crate) use connection::Connection;
+pub(crate) use context::Context;
 pub use engine::{Cache, SandboxLimits};
 pub use error::ComponentError;
 pub use inspect::{Import, Inspection, inspect};

@@ -35,6 +35,13 @@ impl Sender {
         peer
     }
 
+    /// The IP address that what is served now comes from, where it has one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        let text = self.peer().address;
+        let with_port = text.parse().map(|address: SocketAddr| address.ip());
+        with_port.or_else(|_| text.parse()).ok()
+    }
+
     /// The other end of the connection itself.
     pub(super) fn next_hop(&self) -> &Peer {
         &self.peer
@@ -107,6 +114,23 @@ mod tests {
         assert_eq!(&*sender.next_hop().address, "10.0.0.1:1");
         sender.forget_forwarded();
         assert_eq!(&*sender.peer().address, "10.0.0.1:1");
+    }
+
+    #[test]
+    fn the_address_of_what_is_served_has_no_port() {
+        let sender = sender(true);
+        let address = || sender.address().unwrap().to_string();
+        assert_eq!(address(), "10.0.0.1");
+        for (told, is) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("[2001:db8::7]:1", "2001:db8::7"),
+            ("[::ffff:192.0.2.8]:1", "192.0.2.8"),
+        ] {
+            sender.forward(told).unwrap();
+            assert_eq!(address(), is);
+        }
+        let local = Peer { address: "unix".into(), identity: Identity::ANONYMOUS };
+        assert_eq!(Sender::new(local, false).address(), None);
     }
 
     #[test]

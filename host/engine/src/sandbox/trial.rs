@@ -10,7 +10,8 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::backtrace;
 use super::bindings::SandboxPre;
-use super::connection::{Connection, Context};
+use super::connection::Connection;
+use super::context::Context;
 use super::engine::{SandboxLimits, Ticker};
 use super::error::ComponentError;
 use super::output::{Console, LastWords, Pipe, Sink, Stream};

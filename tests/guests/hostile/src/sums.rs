@@ -12,7 +12,7 @@ use crate::bindings::sandport::upload::types::{
 use crate::refusal::malformed;
 use crate::resources::{answer, body, offer, outcome};
 
-/// What a file with all digests holds, and the one that is read again and again.
+/// What a file with all digests holds, and how long those are that are read again and again.
 const CONTENT: &[u8] = b"abc";
 const MUCH_BYTES: usize = 8 << 20;
 
@@ -62,6 +62,15 @@ fn tell(text: &mut String) -> Result<(), Refusal> {
     let Answer::Stored(again) = answer(&again)? else { return Err(malformed(Some("not there"))) };
     let _ = writeln!(text, "again: {}", kinds(&again));
 
+    // Whoever claims another digest of it as well sends it. What is claimed of a folder means nothing.
+    let claims = vec![digest(Algorithm::Blake3)?, sha256.clone()];
+    let claiming = Offer { digests: claims.clone(), ..file("stored", CONTENT.len()) };
+    let claimed = stored(Upload::store(accepted(&claiming)?, CONTENT, &[]))?;
+    let _ = writeln!(text, "claimed: {} {}", claimed.name, kinds(&claimed));
+    let folder = Offer { digests: claims, ..offer("folder", EntryKind::Directory, None) };
+    let Answer::Stored(folder) = answer(&folder)? else { return Err(malformed(Some("no folder"))) };
+    let _ = writeln!(text, "folder: {}", kinds(&folder));
+
     // A body that is checked, by another algorithm first.
     let upload = accepted(&Offer { lifetime: Lifetime::NewKey, ..file("checked", 3) })?;
     for (expect, what) in [(&md5, "another"), (&sha256, "right")] {
@@ -78,16 +87,13 @@ fn tell(text: &mut String) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Has the host read a file again and again, for all digests there are.
+/// Has the host read files again, for a digest that they have not and that is claimed when all is here.
 pub(crate) fn read_forever() -> Result<(), Refusal> {
-    let upload = accepted(&file("much", MUCH_BYTES))?;
-    bring(&upload, &vec![7; MUCH_BYTES])?;
-    let receipt = outcome(&Upload::commit(upload, MUCH_BYTES as u64, &[]))?;
-    let blake3 = receipt.digests.into_iter().take(1).collect();
-    let want = gate::get_limits().algorithms;
-    let again = Offer { digests: blake3, want, ..file("much", MUCH_BYTES) };
+    let wrong = Digest { algorithm: Algorithm::Sha512, value: vec![7; 64] };
     loop {
-        answer(&again)?;
+        let upload = accepted(&file("much", MUCH_BYTES))?;
+        bring(&upload, &vec![7; MUCH_BYTES])?;
+        let _ = outcome(&Upload::commit(upload, MUCH_BYTES as u64, std::slice::from_ref(&wrong)));
     }
 }
 

@@ -14,6 +14,7 @@ use super::origin::{self, Site};
 use super::problem::Problem;
 use super::request::{Content, Method, Request, Version};
 use super::target::Target;
+use super::tus;
 use crate::http::base64;
 use crate::{Credential, Limits, Refusal, RefusalCode};
 
@@ -32,8 +33,8 @@ pub(super) struct Admitted {
 /// How the answer is written.
 #[derive(Debug)]
 pub(super) struct Reply {
-    /// Fields of CORS.
-    pub(super) cors: Vec<(&'static str, Cow<'static, str>)>,
+    /// Fields of CORS, and the version of tus where the client speaks it.
+    pub(super) fields: Vec<(&'static str, Cow<'static, str>)>,
     /// The method on the wire is `HEAD`.
     pub(super) is_head: bool,
     /// The client would like to send another request on the connection.
@@ -47,15 +48,16 @@ pub(super) struct Reply {
 pub(super) struct Rejected {
     pub(super) problem: Problem,
     pub(super) audience: Audience,
-    /// Fields of CORS.
-    pub(super) cors: Vec<(&'static str, Cow<'static, str>)>,
+    /// As of a [`Reply`].
+    pub(super) fields: Vec<(&'static str, Cow<'static, str>)>,
     pub(super) is_head: bool,
 }
 
 impl Rejected {
-    /// One whose head is not whole, or is none.
-    pub(super) fn unread(problem: Problem) -> Self {
-        Self { problem, audience: Audience::default(), cors: Vec::new(), is_head: false }
+    /// One whose head is not whole, or is none. `input`: what came of it.
+    pub(super) fn unread(problem: Problem, input: &[u8]) -> Self {
+        let fields = tus::version_for_unread(input).into_iter().collect();
+        Self { problem, audience: Audience::default(), fields, is_head: false }
     }
 }
 
@@ -70,8 +72,17 @@ pub(super) fn admit(
 ) -> Result<Admitted, Box<Rejected>> {
     let audience = Audience::of(&head.fields);
     let is_head = head.method == "HEAD";
-    check(head, limits, crossing, audience)
-        .map_err(|problem| Box::new(Rejected { audience, is_head, ..Rejected::unread(problem) }))
+    let of_tus = tus::version_for(&head.fields);
+    match check(head, limits, crossing, audience) {
+        Ok(mut admitted) => {
+            admitted.reply.fields.extend(of_tus);
+            Ok(admitted)
+        }
+        Err(problem) => {
+            let fields = of_tus.into_iter().collect();
+            Err(Box::new(Rejected { problem, audience, fields, is_head }))
+        }
+    }
 }
 
 fn check(
@@ -107,7 +118,7 @@ fn check(
         _ => credential(&fields)?,
     };
     let reply = Reply {
-        cors,
+        fields: cors,
         is_head: method == Method::Head,
         keeps_alive: version == Version::Http11
             && !fields.tokens("connection").any(|token| token.eq_ignore_ascii_case("close")),

@@ -84,7 +84,7 @@ impl Answer {
         }
     }
 
-    /// The bytes of it. `more` are the fields that depend on the request alone; `closes` says that the connection ends
+    /// The bytes of it. `more` are the fields that depend on the request alone, where the answer has not said them; `closes` says that the connection ends
     /// with it; the answer to `HEAD` has no body.
     pub(super) fn encode(
         &self,
@@ -93,10 +93,11 @@ impl Answer {
         is_head: bool,
     ) -> Vec<u8> {
         let mut bytes = head_line(self.status);
-        for (name, value) in self.fields.iter().chain(more) {
+        for (name, value) in &self.fields {
             field(&mut bytes, name, value);
         }
-        for (name, value) in SAFE {
+        let safe = SAFE.iter().map(|(name, value)| (*name, *value));
+        for (name, value) in more.iter().map(|(name, value)| (*name, value.as_ref())).chain(safe) {
             if !self.fields.iter().any(|(one, _)| *one == name) {
                 field(&mut bytes, name, value);
             }

@@ -85,7 +85,10 @@ impl Http {
                         Err(rejected) => reject(io, *rejected),
                     }
                 }
-                Err(problem) => reject(io, Rejected::unread(problem)),
+                Err(problem) => {
+                    let rejected = Rejected::unread(problem, &io.input);
+                    reject(io, rejected);
+                }
             },
             Stage::Authenticating(_) => {}
             Stage::Serving(serving) => serving.run(io),
@@ -112,8 +115,8 @@ impl Http {
     pub(super) fn handle_timeout(&mut self, io: &mut Io) {
         match &mut self.stage {
             Stage::Head if io.now >= self.head_until => {
-                let problem = Problem::ours(io.timeout());
-                reject(io, Rejected::unread(problem));
+                let rejected = Rejected::unread(Problem::ours(io.timeout()), &io.input);
+                reject(io, rejected);
             }
             Stage::Head | Stage::Authenticating(_) => {}
             Stage::Serving(serving) => serving.handle_timeout(io),
@@ -133,8 +136,8 @@ impl Http {
             }
             Err(refusal) => {
                 let audience = admitted.request.audience;
-                let Reply { cors, is_head, .. } = admitted.reply;
-                reject(io, Rejected { problem: Problem::of(refusal), audience, cors, is_head });
+                let Reply { fields, is_head, .. } = admitted.reply;
+                reject(io, Rejected { problem: Problem::of(refusal), audience, fields, is_head });
             }
         }
     }
@@ -239,9 +242,9 @@ impl Http {
 
 /// Answers a request that is not served, and ends the connection.
 fn reject(io: &mut Io, rejected: Rejected) {
-    let Rejected { problem, audience, cors, is_head } = rejected;
+    let Rejected { problem, audience, fields, is_head } = rejected;
     let refusal = problem.refusal().clone();
     let answer = problem.answer(audience).dated(io.unix_s());
-    io.out.send(&answer.encode(&cors, true, is_head));
+    io.out.send(&answer.encode(&fields, true, is_head));
     io.out.close(Err(refusal));
 }

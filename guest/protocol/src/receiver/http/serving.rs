@@ -19,6 +19,8 @@ pub(super) struct Serving {
     body: Body,
     /// The exchange knows that the body is whole.
     has_ended: bool,
+    /// Why the body does not come whole. The exchange has been told.
+    cut: Option<Problem>,
     expects_continue: bool,
     reply: Reply,
     audience: Audience,
@@ -33,7 +35,7 @@ impl Serving {
         audience: Audience,
     ) -> Self {
         let body = Body::new(content);
-        Self { exchange, body, has_ended: false, expects_continue, reply, audience }
+        Self { exchange, body, has_ended: false, cut: None, expects_continue, reply, audience }
     }
 
     /// Goes on as far as it goes with what is in `io.input`.
@@ -41,6 +43,9 @@ impl Serving {
         while !io.out.is_closed() {
             while let Some(interim) = self.exchange.interim() {
                 self.send_interim(io, &interim);
+            }
+            if self.cut.is_some() {
+                return self.finish_cut(io);
             }
             if let Some(answer) = self.exchange.answer() {
                 return self.finish(io, answer);
@@ -138,12 +143,27 @@ impl Serving {
 
     /// The body does not come whole.
     fn break_off(&mut self, io: &mut Io, problem: Problem) {
+        if self.cut.is_some() {
+            return;
+        }
+        self.exchange.handle_cut(io, problem.refusal());
+        self.has_ended = true;
+        self.cut = Some(problem);
+        self.finish_cut(io);
+    }
+
+    /// Sends the answer to a body that does not come whole, once it is known.
+    fn finish_cut(&mut self, io: &mut Io) {
+        let answer = self.exchange.answer();
+        if answer.is_none() && self.exchange.settles() {
+            return;
+        }
+        let Some(problem) = self.cut.clone() else { return };
         let why = problem.refusal().clone();
-        self.exchange.handle_cut(io, &why);
-        let answer = self.exchange.answer().unwrap_or_else(|| problem.answer(self.audience));
+        let answer = answer.unwrap_or_else(|| problem.answer(self.audience));
         let answer = answer.dated(io.unix_s());
         self.reply.keeps_alive = false;
-        io.out.send(&answer.encode(&self.reply.cors, true, self.reply.is_head));
+        io.out.send(&answer.encode(&self.reply.fields, true, self.reply.is_head));
         io.out.close(Err(why));
     }
 
@@ -152,7 +172,7 @@ impl Serving {
     fn finish(&mut self, io: &mut Io, answer: Answer) {
         let answer = answer.dated(io.unix_s());
         let goes_on = self.reply.keeps_alive && self.body.is_over() && !answer.closes;
-        io.out.send(&answer.encode(&self.reply.cors, !goes_on, self.reply.is_head));
+        io.out.send(&answer.encode(&self.reply.fields, !goes_on, self.reply.is_head));
         if !goes_on {
             return io.out.close(answer.refusal.map_or(Ok(()), Err));
         }

@@ -15,7 +15,7 @@ mod sweep;
 mod verify;
 
 pub(super) use clock::now;
-pub(super) use sweep::{Rule, sweep};
+pub(super) use sweep::{Rule, remove_empty, sweep};
 
 pub use clean::{Cleaned, clean};
 pub use files::{FileState, Files, StoredFile, Unreadable, list};

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FlockOperation};
+use rustix::fs::{AtFlags, FlockOperation, Stat};
 use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 
@@ -121,17 +121,11 @@ fn is_ours(name: &str) -> bool {
 /// Removes an upload if it is due and nobody uses it.
 fn expire(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked> {
     let (data_name, journal_name) = (format!("{id}{DATA_SUFFIX}"), format!("{id}{JOURNAL_SUFFIX}"));
-    let Some(data) = open_regular(folder, &data_name)? else { return Ok(Looked::Nothing) };
-    match rustix::fs::flock(&data, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(Looked::Stays),
-        Err(errno) => return Err(errno.into()),
-    }
-    let stat = rustix::fs::fstat(&data)?;
-    // It was published or removed before it was locked.
-    if stat.st_nlink == 0 || !has_name(folder, &data_name, stat.st_ino)? {
-        return Ok(Looked::Nothing);
-    }
+    let (_data, stat) = match lock(folder, &data_name)? {
+        Locked::By(data, stat) => (data, stat),
+        Locked::InUse => return Ok(Looked::Stays),
+        Locked::Gone => return Ok(Looked::Nothing),
+    };
     let journal = open_regular(folder, &journal_name)?;
     let journal_s = match &journal {
         Some(journal) => rustix::fs::fstat(journal)?.st_mtime,
@@ -149,6 +143,47 @@ fn expire(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked> {
         remove(folder, &data_name)?;
     }
     Ok(Looked::Removed { kind: LeftoverKind::Partial, name, bytes, idle_s })
+}
+
+/// Removes an upload of which nothing came, if nobody uses it. Whether it is gone, or has bytes by now.
+///
+/// # Errors
+/// Those of the disk.
+pub(in crate::inbox) fn remove_empty(folder: BorrowedFd<'_>, id: &str) -> io::Result<bool> {
+    let data_name = format!("{id}{DATA_SUFFIX}");
+    let (_data, stat) = match lock(folder, &data_name)? {
+        Locked::By(data, stat) => (data, stat),
+        Locked::InUse => return Ok(false),
+        Locked::Gone => return Ok(true),
+    };
+    if stat.st_size == 0 {
+        remove(folder, &format!("{id}{JOURNAL_SUFFIX}"))?;
+        remove(folder, &data_name)?;
+    }
+    Ok(true)
+}
+
+/// What becomes of who wants the data of an upload for itself.
+enum Locked {
+    /// It has it, for as long as it has this.
+    By(OwnedFd, Stat),
+    /// A server has it open.
+    InUse,
+    /// It was published or removed.
+    Gone,
+}
+
+fn lock(folder: BorrowedFd<'_>, data_name: &str) -> io::Result<Locked> {
+    let Some(data) = open_regular(folder, data_name)? else { return Ok(Locked::Gone) };
+    match rustix::fs::flock(&data, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(Locked::InUse),
+        Err(errno) => return Err(errno.into()),
+    }
+    let stat = rustix::fs::fstat(&data)?;
+    // It was published or removed before it was locked.
+    let is_gone = stat.st_nlink == 0 || !has_name(folder, data_name, stat.st_ino)?;
+    Ok(if is_gone { Locked::Gone } else { Locked::By(data, stat) })
 }
 
 /// Removes a journal that has no data, if it is due.

@@ -170,6 +170,7 @@ impl Partial {
             }
         }
         let work = state.upload.poll_work();
+        let reads = state.commit.as_ref().is_some_and(|commit| commit.reading.is_some());
         drop(guard);
         for (finish, outcome) in kept {
             finish.end(outcome);
@@ -183,8 +184,13 @@ impl Partial {
             // What nothing is kept of is removed too.
             let is_empty = matches!(work, Work::Park { kept_bytes: 0, .. });
             let removes = work == Work::Remove || (is_empty && !self.facts.notes.keeps_empty);
+            let is_publication = matches!(work, Work::Publish { .. });
             let task = Box::new(move || partial.perform(work));
-            if removes { self.runtime.remove(task) } else { self.runtime.spawn(task) }
+            match removes {
+                true => self.runtime.remove(task),
+                false if reads && is_publication => self.runtime.read(task),
+                false => self.runtime.spawn(task),
+            }
         }
     }
 

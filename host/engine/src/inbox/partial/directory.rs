@@ -108,6 +108,10 @@ impl Volume for Directory {
         Some(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
+    fn remove_empty(&self, name: &str) -> bool {
+        files::remove_empty(&self.core, name)
+    }
+
     fn reserve(
         &self,
         sender: &Identity,

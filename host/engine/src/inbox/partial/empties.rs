@@ -1,6 +1,10 @@
 //! How many uploads each identity has that are kept though nothing of them came: a key costs its sender nothing.
+//!
+//! Many senders may share an identity, the anonymous one above all. Where it has too many, one goes of the address that
+//! has the most of them, and so none who asks for many takes the place of those who ask for few.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use sandport_protocol::{Refusal, RefusalCode};
@@ -12,45 +16,128 @@ use crate::Identity;
 /// Most that an identity may have. Each takes two files, and a block of the disk.
 pub(in crate::inbox) const EMPTY_UPLOADS_MAX: usize = 1_024;
 
-/// Those that may be empty still, by the names of their files: `None` before somebody has looked. They are looked at
-/// again when there are too many.
+/// Those that may be empty still: `None` before somebody has looked. They are looked at again when there are too many.
 #[derive(Default)]
-pub(super) struct Empties(Mutex<Option<HashMap<Identity, HashSet<String>>>>);
+pub(super) struct Empties(Mutex<Option<HashMap<Identity, Vec<Empty>>>>);
+
+/// One of them.
+struct Empty {
+    /// What its files are called.
+    name: String,
+    /// Where its sender is; `None`: nobody knows, or it was there when the server started.
+    place: Option<IpAddr>,
+}
+
+/// Who begins another.
+pub(super) struct Beginner<'a> {
+    pub(super) owner: &'a Identity,
+    /// Where its sender is, as far as is known.
+    pub(super) address: Option<IpAddr>,
+    pub(super) id: Id,
+}
 
 impl Empties {
-    /// Counts one more of `owner`. `is_open`: which of them somebody has open, by name. It looks at the disk.
+    /// Counts one more. `is_open`: which of them somebody has open, by name. It looks at the disk, and may remove one
+    /// from it.
     ///
     /// # Errors
-    /// `too-many`.
+    /// `too-many`: all that there are have somebody at them.
     pub(super) fn enter(
         &self,
         volume: &dyn Volume,
-        owner: &Identity,
-        id: Id,
+        beginner: Beginner<'_>,
         is_open: impl Fn(&str) -> bool,
     ) -> Result<(), Refusal> {
+        let Beginner { owner, address, id } = beginner;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_with(|| {
-            let mut found = HashMap::<_, HashSet<_>>::new();
+            let mut found = HashMap::<_, Vec<_>>::new();
             for (owner, name) in volume.empty_ones() {
-                found.entry(owner).or_default().insert(name);
+                found.entry(owner).or_default().push(Empty { name, place: None });
             }
             found
         });
         let its = known.entry(owner.clone()).or_default();
-        if its.len() >= EMPTY_UPLOADS_MAX {
+        let mut in_use = HashSet::new();
+        while its.len() >= EMPTY_UPLOADS_MAX {
+            let Some(at) = oldest_of_the_fullest(its, &in_use) else {
+                return Err(too_many(owner));
+            };
+            let name = &its[at].name;
             // One that is open and has no file is being made.
-            its.retain(|name| match volume.bytes_of(name) {
+            let is_empty = match volume.bytes_of(name) {
                 Some(bytes) => bytes == 0,
                 None => is_open(name),
-            });
+            };
+            if !is_empty || (!is_open(name) && volume.remove_empty(name)) {
+                its.remove(at);
+            } else {
+                in_use.insert(name.clone());
+            }
         }
-        if its.len() >= EMPTY_UPLOADS_MAX {
-            let who = if owner.is_anonymous() { "anonymous senders have" } else { "a sender has" };
-            let words = format!("{who} {EMPTY_UPLOADS_MAX} uploads at most of which nothing came");
-            return Err(Refusal::new(RefusalCode::TooMany, words));
-        }
-        its.insert(id.to_string());
+        its.push(Empty { name: id.to_string(), place: address.map(network) });
         Ok(())
+    }
+}
+
+/// The first of the place that has the most, where it is not in use; else of the next place.
+fn oldest_of_the_fullest(empties: &[Empty], in_use: &HashSet<String>) -> Option<usize> {
+    let mut counts = HashMap::<_, usize>::new();
+    empties.iter().for_each(|empty| *counts.entry(empty.place).or_default() += 1);
+    let candidates = empties.iter().enumerate().filter(|(_, empty)| !in_use.contains(&empty.name));
+    // The last of those with the most would win, and the first is meant.
+    candidates.rev().max_by_key(|(_, empty)| counts[&empty.place]).map(|(at, _)| at)
+}
+
+/// What one sender has of addresses: all of them of IPv6 that its network gives out (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let prefix = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(prefix))
+        }
+        address => address,
+    }
+}
+
+fn too_many(owner: &Identity) -> Refusal {
+    let who = if owner.is_anonymous() { "anonymous senders have" } else { "a sender has" };
+    let words = format!("{who} {EMPTY_UPLOADS_MAX} uploads at most of which nothing came");
+    Refusal::new(RefusalCode::TooMany, words)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_one_place() {
+        for (address, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("::1", "::"),
+        ] {
+            assert_eq!(network(address.parse().unwrap()).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_the_address_with_the_most_goes_and_else_the_next() {
+        let place = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
+        let empties: Vec<_> = [Some(1), Some(2), None, Some(2), Some(3), Some(2)]
+            .into_iter()
+            .enumerate()
+            .map(|(at, last)| Empty { name: at.to_string(), place: last.and_then(place) })
+            .collect();
+        let mut in_use = HashSet::new();
+        let mut order = vec![];
+        while let Some(at) = oldest_of_the_fullest(&empties, &in_use) {
+            in_use.insert(at.to_string());
+            order.push(at);
+        }
+        assert_eq!(order, [1, 3, 5, 0, 2, 4]);
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::Busy;
 use super::asked::Asked;
 use super::cell::{Offered, Partial};
+use super::empties::Beginner;
 use super::look::unknown;
 use super::session::Session;
 use super::volume::{Facts, Loaded, Volume};
@@ -83,7 +84,8 @@ impl Loader {
         let reservation = volume.reserve(&identity, size)?;
         if notes.keeps_empty {
             let is_open = |name: &str| partials.is_open(name);
-            partials.empties.enter(&**volume, &identity, id, is_open)?;
+            let beginner = Beginner { owner: &identity, address: self.asked.address, id };
+            partials.empties.enter(&**volume, beginner, is_open)?;
         }
         // Whoever comes with the key after the end is told of that.
         let is_named = *is_named && !notes.keeps_empty;

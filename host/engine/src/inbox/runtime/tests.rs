@@ -63,6 +63,30 @@ fn what_is_removed_keeps_nothing_else_waiting_and_is_done_before_the_end() {
 }
 
 #[test]
+fn readings_of_whole_files_keep_nothing_else_waiting_and_are_done_before_the_end() {
+    let _watchdog = Watchdog::start();
+    let queue = queue();
+    queue.waiting().readings.threads = 1;
+    let (let_go, gate) = std::sync::mpsc::channel::<()>();
+    let read = Arc::<AtomicBool>::default();
+    let is_read = Arc::clone(&read);
+    queue.read(Box::new(move || _ = gate.recv_timeout(PATIENCE)));
+    queue.read(Box::new(move || is_read.store(true, Ordering::Relaxed)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| queue.run(Kind::Reads));
+        scope.spawn(|| queue.run(Kind::Works));
+        let done = Arc::<AtomicBool>::default();
+        let is_done = Arc::clone(&done);
+        queue.spawn(Box::new(move || is_done.store(true, Ordering::Relaxed)));
+        until("work beside a reading that takes long", || done.load(Ordering::Relaxed));
+        queue.waiting().ends = true;
+        queue.notify_all();
+        drop(let_go);
+    });
+    assert!(read.load(Ordering::Relaxed));
+}
+
+#[test]
 fn what_is_due_first_is_done_first() {
     let _watchdog = Watchdog::start();
     let (queue, order) = (queue(), Arc::<Mutex<Vec<u64>>>::default());

@@ -1,12 +1,17 @@
 //! Uploads whose keys the inbox makes: kept from their beginning, empty, and of any size.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
+use sandport_protocol::inbox::{EvenClock, Reading};
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::*;
 use super::*;
 use crate::inbox::partial::EMPTY_UPLOADS_MAX;
+use crate::inbox::{care, expiry};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn new_key() -> Wishes {
     Wishes { new_key: true, ..Wishes::default() }
@@ -170,29 +175,140 @@ fn a_size_that_is_set_late_has_to_fit_the_quota() {
     upload.set_size(9_999).unwrap();
 }
 
-#[test]
-fn an_identity_has_so_many_empty_ones_and_no_more() {
+/// Whether a key leads to an upload.
+fn is_there(bench: &Bench, key: [u8; 32]) -> bool {
+    match look(bench, key) {
+        Ok(_) => true,
+        Err(refusal) => {
+            assert_eq!(refusal.code, RefusalCode::InvalidState);
+            false
+        }
+    }
+}
+
+/// The same as [`open_new`], for a sender at this address; nobody holds it then.
+fn begin_at(bench: &Bench, address: &str) -> [u8; 32] {
+    let wishes = Wishes { address: Some(address.parse().unwrap()), ..new_key() };
+    let offer = Offer { size: None, ..offer("file", b"") };
+    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    match block_on("the answer to an offer", opening).unwrap() {
+        Verdict::Accepted(upload) => key_of(&upload),
+        other => panic!("{offer:?} got {other:?}"),
+    }
+}
+
+/// Waits until nobody is at any of them.
+fn idle(bench: &Bench) {
+    bench.inbox().handle.pool.wait_idle();
+}
+
+fn bench_of_empty_ones() -> Bench {
     let durability = Durability::None;
-    let mut bench = Bench::in_memory(InboxOptions { durability, ..options(u64::MAX) });
+    Bench::in_memory(InboxOptions { durability, ..options(u64::MAX) })
+}
+
+#[test]
+fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
+    let mut bench = bench_of_empty_ones();
     let keys: Vec<_> =
         (0..EMPTY_UPLOADS_MAX).map(|_| key_of(&open_new(&bench, None).unwrap())).collect();
-    assert_eq!(code(open_new(&bench, None)), RefusalCode::TooMany);
-    bench.restart();
-    assert_eq!(code(open_new(&bench, None)), RefusalCode::TooMany, "they are found again");
-    let other = Identity::user(7);
-    let (of_other, wishes) = (offer("other", b"x"), new_key());
-    let opening = bench.inbox().open_with(&other, &of_other, &wishes);
-    assert!(block_on("the answer to an offer", opening).is_ok(), "it is for each identity");
-    // One that is ended, and one of which something came, make room.
-    let ended = bench.inbox().abandon(&Identity::ANONYMOUS, &keys[0]);
-    block_on("an end", ended).unwrap();
+    assert!(keys.iter().all(|key| is_there(&bench, *key)));
+    idle(&bench);
+    let next = key_of(&open_new(&bench, None).unwrap());
+    assert_eq!(keys.iter().filter(|key| !is_there(&bench, **key)).count(), 1);
+    assert!(!is_there(&bench, keys[0]));
+
+    // Those of which something came are none of them.
     let upload = go_on(&bench, keys[1], None).unwrap();
     upload.body(ALL).unwrap().write(&[1; 5_000]);
     drop(upload);
     look(&bench, keys[1]).unwrap();
+    idle(&bench);
+    let last = key_of(&open_new(&bench, None).unwrap());
+    assert!(is_there(&bench, keys[1]) && is_there(&bench, keys[2]));
+
+    let other = Identity::user(7);
+    let (of_other, wishes) = (offer("other", b"x"), new_key());
+    let opening = bench.inbox().open_with(&other, &of_other, &wishes);
+    assert!(block_on("the answer to an offer", opening).is_ok(), "it is for each identity");
+    assert!(is_there(&bench, keys[2]));
+
+    bench.restart();
     open_new(&bench, None).unwrap();
-    open_new(&bench, None).unwrap();
+    let all = keys.iter().chain([&next, &last]);
+    let left = all.filter(|key| is_there(&bench, **key)).count();
+    // One of them has bytes.
+    assert_eq!(left, 1 + EMPTY_UPLOADS_MAX - 1, "they are found again");
+}
+
+#[test]
+fn who_holds_an_empty_one_keeps_it_and_who_comes_when_all_are_held_is_refused() {
+    let bench = bench_of_empty_ones();
+    let held: Vec<_> = (0..EMPTY_UPLOADS_MAX).map(|_| open_new(&bench, None).unwrap()).collect();
     assert_eq!(code(open_new(&bench, None)), RefusalCode::TooMany);
+    let keys: Vec<_> = held.iter().map(key_of).collect();
+    assert!(held.iter().all(|upload| upload.fault().is_none()));
+    // One that has bytes by now is none of them, though it is held.
+    held[3].body(ALL).unwrap().write(&[1; 5_000]);
+    open_new(&bench, None).unwrap();
+    drop(held);
+    idle(&bench);
+    open_new(&bench, None).unwrap();
+    assert!(!is_there(&bench, keys[0]) && is_there(&bench, keys[1]));
+    assert!(is_there(&bench, keys[3]));
+}
+
+#[test]
+fn whoever_begins_very_many_takes_no_place_from_others() {
+    let bench = bench_of_empty_ones();
+    let early = begin_at(&bench, "192.0.2.1");
+    let of_many = |number: u32| match number % 2 {
+        0 => "198.51.100.7".to_owned(),
+        // Other addresses of one network.
+        _ => format!("2001:db8::{number:x}"),
+    };
+    let flood: Vec<_> = (0..2 * EMPTY_UPLOADS_MAX as u32)
+        .map(|number| begin_at(&bench, &of_many(number)))
+        .collect();
+    let late = begin_at(&bench, "192.0.2.2");
+    let next = begin_at(&bench, "198.51.100.7");
+    assert!([early, late, next].into_iter().all(|key| is_there(&bench, key)));
+    let left = flood.iter().filter(|key| is_there(&bench, **key)).count();
+    assert_eq!(left, EMPTY_UPLOADS_MAX - 3);
+}
+
+/// As many as a client can begin that never sends a byte: they are bounded at every moment, and go by themselves.
+#[test]
+fn ten_thousand_empty_ones_are_bounded_and_expire() {
+    let bench = bench_of_empty_ones();
+    let mut last = None;
+    for number in 0..10_000 {
+        last = Some(begin_at(&bench, "192.0.2.1"));
+        if number % 1_000 == 999 {
+            idle(&bench);
+            assert!(partial_files(&bench) <= 2 * EMPTY_UPLOADS_MAX);
+        }
+    }
+    let last = last.unwrap();
+    assert!(is_there(&bench, last));
+    idle(&bench);
+    let mut clock = EvenClock::default();
+    let mut pass = |after: Duration| {
+        let (now, after_s) = (care::now(), i64::try_from(after.as_secs()).unwrap());
+        let reading = Reading { wall_s: now.wall_s + after_s, boot_s: now.boot_s + after_s };
+        expiry::pass(&bench.inbox().handle.core, 7 * DAY, &mut clock, reading);
+    };
+    pass(Duration::ZERO);
+    pass(DAY);
+    assert!(is_there(&bench, last));
+    idle(&bench);
+    pass(8 * DAY);
+    assert_eq!(partial_files(&bench), 0);
+    assert!(!is_there(&bench, last));
+}
+
+fn partial_files(bench: &Bench) -> usize {
+    fs::read_dir(bench.dir().join(".sandport/partials")).unwrap().count()
 }
 
 #[test]

@@ -236,24 +236,34 @@ fn a_body_ends_with_a_digest_of_the_algorithm_that_it_was_begun_with() {
 }
 
 #[test]
-fn a_file_that_is_stored_is_read_for_what_is_wanted_of_it() {
+fn a_file_that_is_stored_is_found_by_blake3_whatever_is_wanted_of_it() {
     let bench = Bench::new();
     let content = content(GROUP + 3);
     let receipt = bench.send("stored", &content).unwrap();
-    let meter = Meter::default();
-    let digests = |claims| {
-        let reading = bench.inbox().digests_of_stored(&receipt, claims, &meter);
-        block_on("the reading of a stored file", reading)
-    };
-    assert_eq!(digests(wanting(&OTHERS).claims()), Ok(sums(&content)));
-    assert!(meter.take() > 0, "somebody pays for it");
-    let wrong = claiming(&[sum(Algorithm::Md5, b"x")]).claims();
-    assert_eq!(code(digests(wrong)), RefusalCode::DigestMismatch);
-    fs::write(bench.path("stored"), "changed").unwrap();
-    assert_eq!(code(digests(wanting(&OTHERS).claims())), RefusalCode::Io);
-    fs::remove_file(bench.path("stored")).unwrap();
-    std::os::unix::fs::symlink("/etc/hostname", bench.path("stored")).unwrap();
-    assert_eq!(code(digests(wanting(&OTHERS).claims())), RefusalCode::Io);
+    let offer = Offer { digest: Some(digest(&content)), ..offer("stored", &content) };
+    let again = open_with(bench.inbox(), &offer, &wanting(&OTHERS));
+    assert!(matches!(again, Ok(Verdict::Stored(found)) if found == receipt));
+}
+
+#[test]
+fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_then() {
+    let key = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
+    for resume in [None, Some(key)] {
+        let bench = Bench::new();
+        let content = content(GROUP + 3);
+        bench.send("stored", &content).unwrap();
+        let digest = Some(digest(&content));
+        let offer = Offer { digest, resume, ..offer("stored", &content) };
+        let wrong = claiming(&[sum(Algorithm::Md5, b"x")]);
+        let right = claiming(&[sum(Algorithm::Md5, &content)]);
+        for (wishes, refused) in [(wrong, Some(RefusalCode::DigestMismatch)), (right, None)] {
+            let upload = accept_with(bench.inbox(), &offer, &wishes);
+            upload.body(ALL).unwrap().write(&content);
+            assert_eq!(commit(upload, content.len(), &[]).map_err(|it| it.code).err(), refused);
+        }
+        // The same content got no second name.
+        assert_eq!(bench.published(), [("stored".to_owned(), content)]);
+    }
 }
 
 #[test]

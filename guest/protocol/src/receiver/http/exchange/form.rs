@@ -3,7 +3,6 @@
 //! Each file is opened when its part begins, and committed when its part ends, while the next one comes. Each has a
 //! result of its own: what is stored stays, whatever becomes of a later part.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,18 +10,18 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::part::{cut, file_name};
 use super::results::{FileJson, FileResult, Outcome};
 use super::{Exchange, Intake};
 use crate::receiver::http::answer::Answer;
 use crate::receiver::http::audience::Audience;
 use crate::receiver::http::fields::Fields;
 use crate::receiver::http::multipart::{Piece, Scanner};
-use crate::receiver::http::parameters::Parameterised;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::request::Request;
 use crate::receiver::io::{Io, too_large};
 use crate::receiver::{Committed, LogLevel, Opened, Output, Wishes};
-use crate::{Extent, OFFERED_NAME_BYTES_MAX, Offer, Refusal, RefusalCode, UploadId};
+use crate::{Extent, Millis, OFFERED_NAME_BYTES_MAX, Offer, Refusal, RefusalCode, UploadId};
 
 /// Most parts of a form. Each is an upload, and its result is kept until the answer. A folder that is chosen in a
 /// browser has a few hundred files.
@@ -30,6 +29,10 @@ const PARTS_MAX: usize = 4_096;
 
 /// Longest names of a form together. Bytes.
 const NAMES_BYTES_MAX: usize = 256 * 1024;
+
+/// How long the answer to a form that was cut waits for the files of it that came whole. Milliseconds. Longer than the
+/// sync of all but the largest files takes.
+const SETTLING_MS: Millis = 10_000;
 
 pub(in crate::receiver::http) struct Form {
     scanner: Scanner,
@@ -45,6 +48,8 @@ pub(in crate::receiver::http) struct Form {
     /// Why nothing more of the form is read.
     broken: Option<Refusal>,
     is_whole: bool,
+    /// When the commits of a form that was cut are no longer waited for.
+    until: Option<Millis>,
     audience: Audience,
     answer: Option<Answer>,
 }
@@ -83,6 +88,7 @@ impl Form {
             commits: 0,
             broken: None,
             is_whole: false,
+            until: None,
             audience: request.audience,
             answer: None,
         })
@@ -300,9 +306,24 @@ impl Exchange for Form {
 
     fn handle_cut(&mut self, io: &mut Io, why: &Refusal) {
         self.break_off(io, why.clone());
-        // Commits that are under way come to their end, and nobody is there to hear of it.
-        self.commits = 0;
-        self.answer = Some(self.conclusion());
+        self.until = Some(io.now.saturating_add(SETTLING_MS));
+        self.conclude();
+    }
+
+    fn settles(&self) -> bool {
+        self.until.is_some()
+    }
+
+    fn poll_timeout(&self, _io: &Io) -> Option<Millis> {
+        self.until
+    }
+
+    fn handle_timeout(&mut self, io: &mut Io) {
+        if self.until.take_if(|until| io.now >= *until).is_some() {
+            // The commits come to their end all the same, and nobody hears of it.
+            self.commits = 0;
+            self.conclude();
+        }
     }
 
     fn handle_committed(&mut self, io: &mut Io, id: UploadId, outcome: Result<Committed, Refusal>) {
@@ -330,44 +351,6 @@ impl Exchange for Form {
             }
         }
         self.advance(io);
-    }
-}
-
-/// The name of the file that a part is. `None`: it is another field, or one for a file that nobody has chosen.
-///
-/// # Errors
-/// `malformed`: it is no part of a form. Another code: it is a file that cannot be taken.
-fn file_name(fields: &Fields) -> Result<Option<String>, Refusal> {
-    let malformed = |detail: &str| Refusal::new(RefusalCode::Malformed, detail);
-    let mut dispositions = fields.bytes("content-disposition");
-    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else {
-        return Err(malformed("a part of the form has no Content-Disposition, or more than one"));
-    };
-    let disposition = core::str::from_utf8(disposition)
-        .map_err(|_| Refusal::new(RefusalCode::NameInvalid, "the name is not UTF-8"))?;
-    let disposition = Parameterised::parse(disposition)?;
-    if disposition.value != "form-data" {
-        return Err(malformed("a part of the form is no field of one"));
-    }
-    let name = disposition.file_name()?;
-    let media_type = fields.get("content-type").unwrap_or_default().trim_start();
-    if name.is_none()
-        && media_type.get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/"))
-    {
-        return Err(malformed("a part of the form has parts of its own"));
-    }
-    let encoding = fields.get("content-transfer-encoding").unwrap_or("binary");
-    if !["binary", "8bit", "7bit"].iter().any(|one| encoding.eq_ignore_ascii_case(one)) {
-        let detail = "a file in a form comes without a Content-Transfer-Encoding";
-        return Err(Refusal::new(RefusalCode::UnsupportedVersion, detail));
-    }
-    Ok(name.filter(|name| !name.is_empty()))
-}
-
-fn cut(text: String, bytes_max: usize) -> String {
-    match text.get(..text.floor_char_boundary(bytes_max)) {
-        Some(cut) if cut.len() < text.len() => cut.to_owned(),
-        _ => text,
     }
 }
 

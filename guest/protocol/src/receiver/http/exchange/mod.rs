@@ -14,6 +14,7 @@ use crate::{Millis, Refusal, UploadId};
 
 pub(in crate::receiver::http) mod fixed;
 pub(in crate::receiver::http) mod form;
+mod part;
 pub(in crate::receiver::http) mod put;
 pub(in crate::receiver::http) mod results;
 
@@ -48,8 +49,14 @@ pub(in crate::receiver::http) trait Exchange: Send {
 
     /// The body will not come whole: the connection ended, the sender was silent for too long, or the framing is
     /// broken. What came is released where it can be resumed, and discarded where not. An answer is still
-    /// sent where the connection takes one; without one the connection answers with `why`.
+    /// sent where the connection takes one; without one the connection answers with `why`, unless the exchange
+    /// [settles](Exchange::settles).
     fn handle_cut(&mut self, io: &mut Io, why: &Refusal);
+
+    /// Whether an answer comes though the body does not: what was whole before comes to its end first.
+    fn settles(&self) -> bool {
+        false
+    }
 
     /// Payload, while the intake is [`Intake::Scan`].
     fn handle_bytes(&mut self, _io: &mut Io, _bytes: Bytes) {}

@@ -9,6 +9,9 @@ use crate::receiver::http::problem::refused_line;
 use crate::text::sanitise;
 use crate::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Receipt, Refusal};
 
+/// What a person is told of a file that is not stored yet and may be soon.
+const PENDING_LINE: &str = "pending: the server has all of it, and is still storing it\n";
+
 /// What became of one file.
 #[derive(Debug)]
 pub(in crate::receiver::http) struct FileResult {
@@ -19,7 +22,7 @@ pub(in crate::receiver::http) struct FileResult {
 
 #[derive(Debug)]
 pub(in crate::receiver::http) enum Outcome {
-    /// Its commit is under way.
+    /// It is not known yet: all of it is here, and its commit is under way.
     Pending,
     /// It is stored now.
     Stored(Receipt),
@@ -32,9 +35,9 @@ pub(in crate::receiver::http) enum Outcome {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::receiver::http) struct FileJson {
-    /// `stored`, `already-stored` or `refused`.
+    /// `stored`, `already-stored`, `refused` or `pending`.
     result: &'static str,
-    /// The name under which it is stored, or the offered one of a refused file.
+    /// The name under which it is stored, or the offered one of a file that is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// The offered name, where it is stored under another.
@@ -68,7 +71,10 @@ impl FileResult {
                     None => line,
                 }
             }
-            Outcome::Pending => String::new(),
+            Outcome::Pending => match &self.offered {
+                Some(name) => format!("{}: {PENDING_LINE}", shown(name)),
+                None => String::from(PENDING_LINE),
+            },
         }
     }
 
@@ -89,7 +95,7 @@ impl FileResult {
             Outcome::Refused(_) | Outcome::Pending => {
                 let refusal = self.refusal();
                 FileJson {
-                    result: "refused",
+                    result: if refusal.is_some() { "refused" } else { "pending" },
                     name: self.offered.clone(),
                     offered: None,
                     size: None,

@@ -3,12 +3,14 @@
 //!
 //! Concatenation is parsed and refused: a part that is to be joined must never be published by itself.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::answer::Answer;
+use super::digests;
 use super::fields::Fields;
 use super::problem::Problem;
 use super::request::{Method, Request};
@@ -23,6 +25,9 @@ mod speech;
 use fields::{Length, Metadata};
 use speech::{Tus, VERSION, unknown};
 pub(super) use speech::{add_state, is_of_tus};
+
+/// What says that an answer is one of tus.
+const SIGNATURE: (&str, Cow<'static, str>) = ("Tus-Resumable", Cow::Borrowed(VERSION));
 
 /// The media type of what is appended.
 pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
@@ -43,6 +48,20 @@ pub(super) fn speaks(request: &Request) -> bool {
     request.fields.has("tus-resumable") || request.media_type() == MEDIA_TYPE
 }
 
+/// What every answer has to a client that has said `Tus-Resumable`: the protocol asks for that, also where a request
+/// is refused before anybody knows what it is for.
+pub(super) fn version_for(fields: &Fields) -> Option<(&'static str, Cow<'static, str>)> {
+    fields.has("tus-resumable").then_some(SIGNATURE)
+}
+
+/// The same for a request whose head does not parse.
+pub(super) fn version_for_unread(head: &[u8]) -> Option<(&'static str, Cow<'static, str>)> {
+    let is_of_tus = |line: &[u8]| {
+        line.get(..14).is_some_and(|name| name.eq_ignore_ascii_case(b"tus-resumable:"))
+    };
+    head.split(|byte| *byte == b'\n').any(is_of_tus).then_some(SIGNATURE)
+}
+
 /// Begins what a request to the URL of an upload, or to where they are made, is for.
 ///
 /// # Errors
@@ -52,9 +71,15 @@ pub(super) fn begin(
     target: &UploadTarget,
     io: &Io,
 ) -> Result<(Box<dyn Speech>, Goal), Answer> {
-    let tus = Tus::new(request.audience, request.target.is_directory());
+    let want = digests::wanted(&request.fields, &io.limits.algorithms);
+    let tus = Tus::new(request.audience, request.target.is_directory()).wanting(want);
     match goal(request, target, io) {
-        Ok(goal) => Ok((Box::new(tus), goal)),
+        Ok(mut goal) => {
+            if let Goal::Create(_, append) | Goal::Append(_, append) = &mut goal {
+                append.want = want.into_iter().collect();
+            }
+            Ok((Box::new(tus), goal))
+        }
         Err(problem) => Err(tus.sign(problem.answer(request.audience))),
     }
 }

@@ -3,12 +3,14 @@
 //! Clients try again after 409, 423 and 5xx, and after nothing else: what no repetition mends gets none of these.
 
 use alloc::string::ToString;
+use core::slice;
 
 use super::fields;
 use crate::receiver::Committed;
 use crate::receiver::http::answer::Answer;
 use crate::receiver::http::audience::Audience;
 use crate::receiver::http::date;
+use crate::receiver::http::digests;
 use crate::receiver::http::fields::Fields;
 use crate::receiver::http::key;
 use crate::receiver::http::problem::Problem;
@@ -36,12 +38,29 @@ pub(in crate::receiver::http) struct Tus {
     audience: Audience,
     /// The request went to a target that ends in `/`.
     is_below: bool,
+    /// The digest that it wants of the file.
+    want: Option<Algorithm>,
 }
 
 impl Tus {
     /// For a client whose request went to `/files/` (`is_below`), or to `/files` or an upload.
     pub(in crate::receiver::http) fn new(audience: Audience, is_below: bool) -> Self {
-        Self { audience, is_below }
+        Self { audience, is_below, want: None }
+    }
+
+    /// For one that wants this digest of the whole file (`Want-Repr-Digest`, RFC 9530).
+    pub(super) fn wanting(self, want: Option<Algorithm>) -> Self {
+        Self { want, ..self }
+    }
+
+    /// Adds the digest that is wanted, if it is among those of the file.
+    fn with_digest(self, answer: Answer, receipt: &Receipt, others: &[ContentDigest]) -> Answer {
+        let of_receipt = ContentDigest::from(receipt.digest);
+        let mut all = others.iter().chain([&of_receipt]);
+        match all.find(|digest| Some(digest.algorithm) == self.want) {
+            Some(digest) => answer.with("Repr-Digest", digests::write(slice::from_ref(digest))),
+            None => answer,
+        }
     }
 
     /// What every answer has.
@@ -98,14 +117,15 @@ impl Speech for Tus {
         self.standing(204, standing)
     }
 
-    fn completed(&self, standing: &Standing, _committed: &Committed, is_new: bool) -> Answer {
-        if is_new { self.created(standing) } else { self.appended(standing) }
+    fn completed(&self, standing: &Standing, committed: &Committed, is_new: bool) -> Answer {
+        let answer = if is_new { self.created(standing) } else { self.appended(standing) };
+        self.with_digest(answer, &committed.receipt, &committed.digests)
     }
 
-    fn was_complete(&self, standing: &Standing, _receipt: &Receipt, append: &Append) -> Answer {
+    fn was_complete(&self, standing: &Standing, receipt: &Receipt, append: &Append) -> Answer {
         let trouble = match append.content {
             _ if append.offset != standing.offset => Trouble::Offset { provided: append.offset },
-            Some(0) => return self.appended(standing),
+            Some(0) => return self.with_digest(self.appended(standing), receipt, &[]),
             _ => Trouble::Excess,
         };
         self.failed(trouble, Some(standing))

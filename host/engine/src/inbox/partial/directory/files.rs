@@ -1,6 +1,6 @@
 //! The files of uploads: what they are called, how they are opened and removed.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,11 +11,11 @@ use sandport_protocol::journal::{GROUP_BYTES, Recovered, Tree, group_hasher};
 use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use crate::Identity;
-use crate::inbox::Core;
 use crate::inbox::partial::Id;
 use crate::inbox::partial_files::{
     DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, data_name, is_id, journal_name, sender_of,
 };
+use crate::inbox::{Core, care};
 
 /// How files of ours are opened, whatever lies in their place.
 pub(super) const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -210,6 +210,27 @@ pub(super) fn empty_ones(core: &Core) -> Vec<(Identity, String)> {
         (is_id(&id) && is_empty(&id)).then(owner).flatten().map(|owner| (owner, id.clone()))
     });
     names.collect()
+}
+
+/// Removes an upload of which nothing came, by the name of its files, if nobody is at it. Whether it is gone, or has bytes
+/// by now.
+pub(super) fn remove_empty(core: &Core, name: &str) -> bool {
+    match care::remove_empty(core.layout.partials.as_fd(), name) {
+        Ok(true) => {}
+        Ok(false) => return false,
+        Err(error) => {
+            tracing::warn!(%error, name, "could not remove an upload of which nothing came");
+            return false;
+        }
+    }
+    let data = format!("{name}{DATA_SUFFIX}");
+    if !is_there(core, &data) {
+        core.space.forget_removed(&[&data]);
+        if let Some(usage) = &core.usage {
+            usage.removed_waiting(&data);
+        }
+    }
+    true
 }
 
 /// Removes both files, the journal first: without it the data says nothing. Whether there was data.

@@ -84,6 +84,10 @@ impl Runtime for Tasks {
         waiting.ready.push_back(task);
     }
 
+    fn read(&self, task: Task) {
+        self.spawn(task);
+    }
+
     fn remove(&self, task: Task) {
         self.spawn(task);
     }

@@ -197,6 +197,11 @@ impl Volume for Model {
         slot.data.as_ref().map(Pieces::end)
     }
 
+    /// So few are begun that none has to give way.
+    fn remove_empty(&self, _: &str) -> bool {
+        false
+    }
+
     fn reserve(
         &self,
         sender: &Identity,
