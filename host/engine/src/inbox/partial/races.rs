@@ -42,7 +42,7 @@ fn close_before<T: Send>(other: impl FnOnce(&Arc<Partials>) -> T + Send) -> T {
     block_on("a keep", upload.keep().ready()).unwrap();
     let partials = &inbox.handle.partials;
     let id = Id::of(None, &KEY);
-    let partial = partials.find(id).ok().expect("it is open");
+    let partial = partials.find(id).expect("it is open");
     let answer = std::thread::scope(|scope| {
         let other = partial.act(|state, now| {
             let known = Arc::strong_count(&partial);
