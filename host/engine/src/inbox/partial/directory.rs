@@ -319,6 +319,11 @@ impl Blob for Files {
     fn publish(&self, facts: &Facts, publication: Publication) {
         let Publication { size, digest, commit, reservation, claim, end } = publication;
         let attributes = (commit.modified_ns, commit.executable);
+        if commit.reading.is_some()
+            && let Err(refusal) = self.check_name(facts, size, digest)
+        {
+            return commit.refuse(refusal);
+        }
         if let Some(reading) = &commit.reading
             && let Err(refusal) = self.read_again(reading, size, &commit.ticket)
         {

@@ -267,6 +267,33 @@ fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_the
 }
 
 #[test]
+fn an_upload_whose_name_was_taken_meanwhile_is_not_read_to_be_refused() {
+    let conflict = Conflict::Refuse;
+    let bench = Bench::in_memory(InboxOptions { conflict, ..options(u64::MAX) });
+    let content = content(3 * GROUP);
+    let mut offer = offer_of(&content);
+    offer.resume = Some(Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver });
+    let meter = Meter::default();
+    let open = || {
+        let mut upload = accept_with(bench.inbox(), &offer, &wanting(&OTHERS));
+        upload.charge(&meter);
+        upload
+    };
+    // Out of order, so that the digests take another reading.
+    let upload = open();
+    upload.body(extent(GROUP, 2 * GROUP)).unwrap().write(&content[GROUP..]);
+    upload.body(extent(0, GROUP)).unwrap().write(&content[..GROUP]);
+    bench.send("big", b"in the way").unwrap();
+    let paid_before = meter.take();
+    assert_eq!(code(commit(upload, content.len(), &[])), RefusalCode::Exists);
+    assert_eq!(meter.take(), 0, "nothing was read (before: {paid_before} ns)");
+    fs::remove_file(bench.path("big")).unwrap();
+    let upload = open();
+    assert_eq!(upload.missing(), [], "it is kept");
+    assert_eq!(commit(upload, content.len(), &[]), Ok(sums(&content)));
+}
+
+#[test]
 fn who_shows_a_digest_of_another_kind_is_not_asked_for_one_of_blake3() {
     let bench = Bench::new();
     bench.send("there", b"hello").unwrap();

@@ -1,5 +1,6 @@
 //! Making the file of an upload ready to be published.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use sandport_protocol::{Digest, Refusal};
@@ -8,12 +9,31 @@ use super::{Files, size_of};
 use crate::inbox::partial::volume::Facts;
 use crate::inbox::partial_files::data_name;
 use crate::inbox::publish::{FileWork, is_large, sync_ahead};
-use crate::inbox::receipts;
+use crate::inbox::receipts::{self, Record};
 use crate::inbox::space::Room;
 use crate::inbox::stage::{PublishEnd, StagedFile};
 use crate::inbox::usage::Reservation;
 
 impl Files {
+    /// Refuses what could not be published under its name. The upload stays then, and who commits it again and again
+    /// would have all of it read each time.
+    pub(super) fn check_name(
+        &self,
+        facts: &Facts,
+        size: u64,
+        digest: Digest,
+    ) -> Result<(), Refusal> {
+        let core = &self.core;
+        let is_it =
+            |record: &Record| record.size == size && Digest::Blake3(record.digest) == digest;
+        let root = core.layout.root.as_fd();
+        match core.receipts.find(root, &facts.identity, &facts.name, is_it) {
+            // It is here already.
+            Some(_) => Ok(()),
+            None => core.check_path(&facts.identity, &facts.name, Some(size)),
+        }
+    }
+
     /// Makes the file ready to be published.
     pub(super) fn file_work(
         &self,
