@@ -17,6 +17,7 @@ mod environment;
 mod external;
 mod feed;
 mod http;
+mod http_receivers;
 mod large;
 mod memory;
 mod network;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::http;
+use crate::http_receivers;
 
 /// Size of the buffer that the loops read into, where nothing else is said. Bytes.
 const BUFFER_BYTES: u64 = 1024 * 1024;
@@ -67,7 +67,7 @@ impl Receiver {
     /// Serves on a free port, which the first line on standard output names, until it is killed.
     pub(crate) fn run(self) -> Result<()> {
         if let Self::Hyper { dir, fsync } = self {
-            return http::loops::hyper(dir, fsync);
+            return http_receivers::hyper(dir, fsync);
         }
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("listening {}", listener.local_addr()?);
@@ -90,7 +90,7 @@ impl Receiver {
             Self::NativeLoop { dir, hash, fsync, step } => {
                 native(stream, &dir.join(format!("{number}.bin")), *hash, *fsync, *step)
             }
-            Self::HttpLoop { dir, fsync } => http::loops::native(stream, dir, number, *fsync),
+            Self::HttpLoop { dir, fsync } => http_receivers::native(stream, dir, number, *fsync),
             // It has listened by itself.
             Self::Hyper { .. } => Ok(()),
             Self::TarLoop { dir } => untar(stream, &fresh(dir, number)?),

@@ -1,7 +1,6 @@
 //! Uploads over HTTP: by PUT, forms and tus, beside native receivers and other servers.
 
 mod feed;
-pub(crate) mod loops;
 mod peers;
 
 use std::fs::File;
