@@ -149,6 +149,35 @@ fn policy_holds_against_a_receiver_that_ignores_it() {
 }
 
 #[test]
+fn uploads_are_made_out_of_whole_uploads_of_the_same_sender_alone() {
+    let mut server = hostile_server([]);
+    let during = HonestUpload::begin(&server);
+    let mut hostile = Connection::open(&server);
+    hostile.say("J");
+    let told = String::from_utf8_lossy(&hostile.hear_all()).into_owned();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "unknown: Err(RefusalCode::InvalidState)",
+            "unfinished: Err(RefusalCode::InvalidState)",
+            "its own: Err(RefusalCode::InvalidState)",
+            "too many: Err(RefusalCode::TooMany)",
+            "very many: Err(RefusalCode::TooMany)",
+            "too long: Err(RefusalCode::Malformed)",
+            "empty: Err(RefusalCode::InvalidState)",
+            "stored 10",
+            "keyless: Err(RefusalCode::InvalidState)",
+        ]
+    );
+    assert_eq!(server.wait_stored(), "whole");
+    assert_eq!(server.content("whole"), b"hellohello");
+    during.complete(&mut server);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.published().len(), 2);
+}
+
+#[test]
 fn digests_that_are_none_or_false_store_nothing() {
     let server = hostile_server([]);
     let during = HonestUpload::begin(&server);

@@ -93,6 +93,11 @@ fn digests_of_bytes_that_never_came_are_charged_for() {
 }
 
 #[test]
+fn parts_that_are_copied_again_and_again_are_charged_for() {
+    expect_cut("V", &["kept the host busy for more than 300 ms"]);
+}
+
+#[test]
 fn many_endless_loops_at_once_do_not_keep_an_upload_from_finishing() {
     let server = server();
     let loops: Vec<_> = ["l", "c", "y", "o"].iter().map(|first| begin(&server, first)).collect();

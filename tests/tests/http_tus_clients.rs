@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use sandport_tests::files::kept;
 use sandport_tests::http_clients::{Page, python, tus_js};
 use sandport_tests::{Fate, Http, Middlebox, Random, Server, Setup};
 use serde_json::{Value, json};
@@ -139,6 +140,56 @@ fn tus_js_client_goes_on_in_a_later_process_by_the_url_that_it_stored() {
         told.event("resumes");
         assert_eq!(told.event("chunk")["offset"], 12 * MIB, "{told:?}");
         large.expect_in(&server, "later");
+    }
+}
+
+/// Its parts come over connections of their own, and the server puts them together.
+#[test]
+#[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
+fn tus_js_client_uploads_in_parallel_and_goes_on_where_it_was_cut() {
+    let large = Large::new();
+    for version in [4, 5] {
+        for (parts, fates) in [
+            (2, vec![]),
+            (4, vec![]),
+            (4, vec![Fate::Cut(2 * MIB as u64), Fate::Pass, Fate::Cut(2 * MIB as u64), CUT]),
+        ] {
+            let mut server = Server::start([]);
+            let is_cut = !fates.is_empty();
+            let middlebox = Middlebox::before(server.address(), fates);
+            let way = json!({ "parallelUploads": parts });
+            let told = tus_js(version, &large.options(middlebox.address(), "parallel", &way));
+            assert_eq!(told.code, Some(0), "{version} {way}: {told:?}");
+            told.event("success");
+            assert_eq!(middlebox.struck() > 0, is_cut, "{version} {way}: {told:?}");
+            large.expect_in(&server, "parallel");
+            let sent: u64 = middlebox.bytes().iter().sum();
+            assert!(sent < LARGE_BYTES as u64 * 3 / 2, "{version}: {sent} bytes were sent");
+            assert_eq!(server.stop(), Some(0));
+            assert_eq!(server.published().len(), 1);
+            assert_eq!(kept(server.inbox()), 0, "its parts go");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
+fn tus_js_client_goes_on_with_parts_in_a_later_process() {
+    let large = Large::new();
+    for version in [4, 5] {
+        let server = Server::start([]);
+        let storage = large.folder.path().join(format!("parts-{version}"));
+        let mut way = json!({ "storage": storage, "chunkSize": MIB, "parallelUploads": 3 });
+        way["stopAt"] = (2 * MIB).into();
+        let told = tus_js(version, &large.options(server.address(), "later", &way));
+        assert_eq!(told.code, Some(7), "{told:?}");
+        way.as_object_mut().unwrap().remove("stopAt");
+        let told = tus_js(version, &large.options(server.address(), "later", &way));
+        assert_eq!(told.code, Some(0), "{told:?}");
+        told.event("resumes");
+        assert!(told.requests().iter().any(|request| request.starts_with("HEAD 20")), "{told:?}");
+        large.expect_in(&server, "later");
+        assert_eq!(server.published().len(), 1);
     }
 }
 

@@ -238,6 +238,11 @@ impl<S: Shell> Driver<S> {
                 let asking = shell.ask(Question::Keep { upload });
                 self.ask(shell, id, asking);
             }
+            Output::Concatenate { id, parts } => {
+                let Some(upload) = self.uploads.get_mut(&id) else { return };
+                let asking = shell.ask(Question::Concatenate { upload, parts });
+                self.ask(shell, id, asking);
+            }
             Output::Look { key, settle } => {
                 let asking = shell.ask(Question::Look { key, settle });
                 self.ask(shell, UploadId::MAX, asking);
@@ -314,6 +319,7 @@ impl<S: Shell> Driver<S> {
                     Reply::Looked(looked) => self.machine.handle_looked(now, looked),
                     Reply::Abandoned(abandoned) => self.machine.handle_abandoned(now, abandoned),
                     Reply::Kept(kept) => self.machine.handle_kept(now, id, kept),
+                    Reply::Concatenated(it) => self.machine.handle_concatenated(now, id, it),
                     Reply::Finished(finished) => self.machine.handle_finished(now, id, finished),
                 }
                 true

@@ -34,6 +34,10 @@ pub const KEEP_ALIVE_MS_MAX: u64 = 10_000;
 /// Milliseconds.
 pub const KEEP_ALIVE_MS_MIN: u64 = 20;
 
+/// Most uploads that one is put together out of. Clients send a file over a few connections, and the list of its parts
+/// fits into the head of a request.
+pub const CONCATENATED_MAX: usize = 64;
+
 /// Most uploads that a sender has open at once, whatever the receiver grants: each holds its offer, with a
 /// name. Four times what a receiver grants by default, and more than any path needs.
 pub const UPLOADS_AHEAD_MAX: u32 = 4_096;

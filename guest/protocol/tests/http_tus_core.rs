@@ -135,7 +135,7 @@ fn options_tell_what_is_served_whatever_the_version() {
         assert_eq!(answer.status, 204);
         assert_eq!(answer.field("tus-version"), Some("1.0.0"));
         let extensions = "creation,creation-with-upload,creation-defer-length,expiration,\
-                          termination,checksum,checksum-trailer";
+                          termination,concatenation,concatenation-unfinished,checksum,checksum-trailer";
         assert_eq!(answer.field("tus-extension"), Some(extensions));
         assert_eq!(answer.field("tus-max-size"), Some("5000"));
         let algorithms = "blake3,sha256,sha512,sha1,md5,crc32";

@@ -241,16 +241,6 @@ fn an_upload_ends_when_its_length_is_said_at_last() {
     assert_eq!(server.inbox().published.values().next().unwrap(), b"hell");
 }
 
-#[test]
-fn uploads_that_are_to_be_joined_are_refused() {
-    let server = Server::default();
-    for concat in ["partial", "final;/files/a /files/b", "finale"] {
-        let fields = format!("Upload-Length: 4\r\nUpload-Concat: {concat}\r\n");
-        assert_eq!(create(&server, &fields).status, 400, "{concat}");
-    }
-    assert!(server.inbox().offers.is_empty(), "a part would be published");
-}
-
 /// A proxy may have `/files/` under another path, and aiotus takes no path that begins with a slash.
 #[test]
 fn the_url_is_told_relative_to_that_of_its_creation() {

@@ -115,6 +115,7 @@ impl Shell for Link<'_> {
             Question::Look { key, settle } => Asking::looking(inbox::look(&key, settle)),
             Question::Abandon { key } => Asking::abandoning(inbox::abandon(&key)),
             Question::Keep { upload } => upload.keep(),
+            Question::Concatenate { upload, parts } => upload.concatenate(&parts),
             Question::Finish { upload, expect } => upload.finish(&expect),
         }
     }

@@ -140,6 +140,11 @@ impl Live {
         Asking::keeping(self.upload.keep())
     }
 
+    pub(crate) fn concatenate(&mut self, parts: &[Vec<u8>]) -> Asking {
+        self.let_go();
+        Asking::concatenating(self.upload.concatenate(parts))
+    }
+
     /// Ends the checked body.
     pub(crate) fn finish(&mut self, expect: &ContentDigest) -> Asking {
         self.stream = None;

@@ -52,6 +52,7 @@ enum Question {
     Looking(inbox::Looking),
     Abandoning(inbox::Abandoning),
     Keeping(inbox::Finishing),
+    Concatenating(inbox::Finishing),
     Finishing(inbox::Finishing),
     /// It could not be asked.
     Refused(Option<Refusal>),
@@ -136,6 +137,10 @@ impl Asking {
         Self { ready: None, question: Question::Keeping(keeping) }
     }
 
+    pub(crate) fn concatenating(concatenating: inbox::Finishing) -> Self {
+        Self { ready: None, question: Question::Concatenating(concatenating) }
+    }
+
     pub(crate) fn finishing(finishing: inbox::Finishing) -> Self {
         Self { ready: None, question: Question::Finishing(finishing) }
     }
@@ -157,6 +162,9 @@ impl Asking {
                 .take()
                 .map(|outcome| Reply::Abandoned(outcome.map_err(convert::from_refusal))),
             Question::Keeping(keeping) => keeping.take().map(|kept| Reply::Kept(done(kept))),
+            Question::Concatenating(concatenating) => {
+                concatenating.take().map(|it| Reply::Concatenated(done(it)))
+            }
             Question::Finishing(finishing) => {
                 finishing.take().map(|finished| Reply::Finished(done(finished)))
             }
@@ -176,7 +184,9 @@ impl Asking {
             self.ready = match question {
                 Question::Looking(looking) => Some(looking.subscribe()),
                 Question::Abandoning(abandoning) => Some(abandoning.subscribe()),
-                Question::Keeping(it) | Question::Finishing(it) => Some(it.subscribe()),
+                Question::Keeping(it) | Question::Concatenating(it) | Question::Finishing(it) => {
+                    Some(it.subscribe())
+                }
                 Question::Refused(_) => None,
             };
         }

@@ -306,6 +306,7 @@ impl Shell for Link {
             Question::Look { .. } => Reply::Looked(Err(not_here())),
             Question::Abandon { .. } => Reply::Abandoned(Err(not_here())),
             Question::Keep { .. } => Reply::Kept(Err(not_here())),
+            Question::Concatenate { .. } => Reply::Concatenated(Err(not_here())),
             Question::Finish { .. } => Reply::Finished(Err(not_here())),
         })
     }

@@ -46,6 +46,13 @@ pub enum Question<'a, U> {
         /// The upload.
         upload: &'a mut U,
     },
+    /// `inbox.upload.concatenate`.
+    Concatenate {
+        /// The upload.
+        upload: &'a mut U,
+        /// The keys of its parts, in order.
+        parts: Vec<Vec<u8>>,
+    },
     /// `inbox.body.finish` of the checked body that was begun last.
     Finish {
         /// The upload.
@@ -62,6 +69,7 @@ pub enum Reply {
     Looked(Result<Option<Status>, Refusal>),
     Abandoned(Result<bool, Refusal>),
     Kept(Result<(), Refusal>),
+    Concatenated(Result<(), Refusal>),
     Finished(Result<(), Refusal>),
 }
 

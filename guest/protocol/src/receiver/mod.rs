@@ -305,6 +305,19 @@ impl Receiver {
         }
     }
 
+    /// The answer to [`Output::Concatenate`].
+    pub fn handle_concatenated(
+        &mut self,
+        now: Millis,
+        id: UploadId,
+        concatenated: Result<(), Refusal>,
+    ) {
+        self.io.heard(now);
+        if let Machine::Http(http) = &mut self.machine {
+            http.handle_concatenated(&mut self.io, id, concatenated);
+        }
+    }
+
     /// The answer to [`Output::SetSize`].
     pub fn handle_sized(&mut self, now: Millis, id: UploadId, sized: Result<(), Refusal>) {
         self.io.heard(now);

@@ -74,6 +74,14 @@ pub enum Output {
         /// The upload.
         id: UploadId,
     },
+    /// Make the content of the upload out of those of others, and answer with [`Receiver::handle_concatenated`] when it
+    /// is.
+    Concatenate {
+        /// The upload.
+        id: UploadId,
+        /// The keys of the others, in the order of their contents.
+        parts: Vec<Vec<u8>>,
+    },
     /// Ask how far an upload has come, and answer with [`Receiver::handle_looked`].
     Look {
         /// Its key.

@@ -16,6 +16,7 @@ pub enum Asking {
     Known(Option<Reply>),
     Look { key: Vec<u8>, settle: bool },
     Abandon { key: Vec<u8> },
+    Concatenate { upload: Vec<u8>, session: u64, parts: Vec<Vec<u8>> },
 }
 
 pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upload>, Refusal> {
@@ -96,6 +97,9 @@ pub fn ask(state: &Shared, question: Question<'_, Upload>) -> Asking {
         }
         Question::Abandon { key } => Asking::Abandon { key },
         Question::Keep { upload } => Asking::Known(Some(Reply::Kept(upload.keep()))),
+        Question::Concatenate { upload, parts } => {
+            Asking::Concatenate { upload: upload.key.clone(), session: upload.session, parts }
+        }
         Question::Finish { upload, expect } => {
             Asking::Known(Some(Reply::Finished(upload.finish(&expect))))
         }
@@ -126,6 +130,9 @@ pub fn replied(state: &Shared, asking: &mut Asking) -> Option<Reply> {
                 kept.lose(RefusalCode::Cancelled);
             }
             Some(Reply::Abandoned(Ok(kept.is_some())))
+        }
+        Asking::Concatenate { upload, session, parts } => {
+            Some(Reply::Concatenated(inbox.concatenate(&upload, session, &parts)))
         }
         Asking::Known(reply) => reply,
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sandport_protocol::receiver::{Status, Wishes};
-use sandport_protocol::{Offer, Receipt, Refusal, RefusalCode};
+use sandport_protocol::{CONCATENATED_MAX, Offer, Receipt, Refusal, RefusalCode};
 
 pub type Shared = Rc<RefCell<State>>;
 
@@ -19,6 +19,8 @@ pub struct State {
     /// How each upload was asked for that was not begun.
     pub looks: Vec<bool>,
     pub keeps: usize,
+    pub concatenations: usize,
+    pub refuse_concatenations: Option<Refusal>,
     pub refuse_offers: Option<Refusal>,
     pub refuse_commits: Option<Refusal>,
     pub refuse_keeps: Option<Refusal>,
@@ -53,6 +55,37 @@ pub struct Kept {
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// As the inbox: parts that are here and whole, in their order.
+    pub(super) fn concatenate(
+        &mut self,
+        key: &[u8],
+        session: u64,
+        parts: &[Vec<u8>],
+    ) -> Result<(), Refusal> {
+        assert!(parts.len() <= CONCATENATED_MAX);
+        self.concatenations += 1;
+        if let Some(refusal) = self.refuse_concatenations.clone() {
+            return Err(refusal);
+        }
+        let mut content = vec![];
+        for part in parts {
+            let part = self.kept.get(part).ok_or_else(|| refusal(RefusalCode::InvalidState))?;
+            if part.outcome.is_some() || part.size != Some(part.content.len() as u64) {
+                return Err(refusal(RefusalCode::InvalidState));
+            }
+            content.extend_from_slice(&part.content);
+        }
+        let kept = self.kept.get_mut(key).filter(|kept| kept.holder == Some(session));
+        let kept = kept.ok_or_else(|| refusal(RefusalCode::Locked))?;
+        assert!(kept.size.is_none_or(|size| size == content.len() as u64), "another size");
+        assert!(content.starts_with(&kept.content), "what was here is the same");
+        kept.size = Some(content.len() as u64);
+        kept.content = content;
+        Ok(())
     }
 }
 

@@ -178,6 +178,38 @@ impl Disk {
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
+    /// Copies `length` bytes from a place in one file to a place in another, without bringing them here. Where both
+    /// are on a file system that can share blocks between files, nothing is written. `false`: the system cannot do
+    /// it with these files, and some may have been copied.
+    ///
+    /// # Errors
+    ///
+    /// `IO`, where the first file ends before.
+    pub(super) fn copy_range(
+        &self,
+        from: impl AsFd,
+        mut from_offset: u64,
+        to: impl AsFd,
+        mut to_offset: u64,
+        mut length: u64,
+    ) -> Result<bool> {
+        self.step(Step::Write)?;
+        while length > 0 {
+            let most = usize::try_from(length).unwrap_or(usize::MAX);
+            match self.copy_some(&from, &mut from_offset, &to, &mut to_offset, most) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(count) => length = length.saturating_sub(count as u64),
+                Err(Errno::INTR) => {}
+                // Of two file systems, of one that has no such call, or of a system that refuses it.
+                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
+                    return Ok(false);
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes a file or a folder durable: content, size, times and mode, or entries.
     #[cfg_attr(test, track_caller)]
     #[expect(clippy::disallowed_methods, reason = "it is the one place for it")]
@@ -259,6 +291,21 @@ impl Disk {
     #[expect(clippy::unused_self, reason = "tests put a probe here")]
     fn write_some(&self, _: Step, file: impl AsFd, bytes: &[u8], offset: u64) -> Result<usize> {
         rustix::io::pwrite(file, bytes, offset)
+    }
+
+    /// One system call that copies: how many bytes it took.
+    #[cfg(not(test))]
+    #[inline]
+    #[expect(clippy::unused_self, reason = "tests put a probe here")]
+    fn copy_some(
+        &self,
+        from: impl AsFd,
+        from_offset: &mut u64,
+        to: impl AsFd,
+        to_offset: &mut u64,
+        most: usize,
+    ) -> Result<usize> {
+        rustix::fs::copy_file_range(from, Some(from_offset), to, Some(to_offset), most)
     }
 
     #[cfg(not(test))]

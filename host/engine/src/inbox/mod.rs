@@ -17,6 +17,7 @@ mod capabilities;
 pub mod care;
 mod commit;
 mod comparison;
+mod concatenation;
 mod copiers;
 mod destination;
 mod disk;

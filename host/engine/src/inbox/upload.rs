@@ -12,10 +12,11 @@ use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Refusal, Refus
 use super::Inbox;
 use super::body::{Body, BodyKind};
 use super::commit::Committer;
+use super::concatenation::Concatenation;
 use super::finishing::Finishing;
 use super::latch::Latch;
 use super::meter::{Cost, Meter};
-use super::partial::{Session, Signals};
+use super::partial::{Hold, Session, Signals};
 use super::publish::{Job, Work};
 use super::reading::Reading;
 use super::storage::StorageUpload;
@@ -78,7 +79,7 @@ impl Upload {
     pub fn missing(&self) -> Vec<Extent> {
         match &self.kind {
             Kind::Transient(upload) => upload.missing(),
-            Kind::Resumable(session, _) => session.missing(),
+            Kind::Resumable(session, _) => session.hold().missing(),
             Kind::Stored(upload) => upload.missing(),
         }
     }
@@ -94,7 +95,7 @@ impl Upload {
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
         let kind = match &self.kind {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
-            Kind::Resumable(session, _) => BodyKind::Resumable(session.body(extent)?),
+            Kind::Resumable(session, _) => BodyKind::Resumable(session.hold().body(extent)?),
             Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
         };
         Ok(self.feeding(kind, extent, false))
@@ -121,7 +122,7 @@ impl Upload {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => {
-                let lane = session.body_checked(extent, algorithm)?;
+                let lane = session.hold().body_checked(extent, algorithm)?;
                 Ok(self.feeding(BodyKind::Resumable(lane), extent, true))
             }
         }
@@ -145,7 +146,7 @@ impl Upload {
     pub fn set_size(&self, size: u64) -> Result<(), Refusal> {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, _) => session.set_size(size),
+            Kind::Resumable(session, _) => session.hold().set_size(size),
         }
     }
 
@@ -162,7 +163,43 @@ impl Upload {
     pub fn keep(&self) -> Finishing {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Finishing::ended(Err(without_key())),
-            Kind::Resumable(session, _) => session.keep(),
+            Kind::Resumable(session, _) => session.hold().keep(),
+        }
+    }
+
+    /// Makes the content of this upload out of those of others of the same sender, one behind the other: `parts` are their
+    /// keys, and one may come twice. They are whole and were not published, and stay as they are. What is here of
+    /// this upload stays too, and only the rest is copied; so what was interrupted goes on when it is called again.
+    /// The size is set where it is not known. Nothing is copied unless what is returned is polled, or when it is
+    /// dropped; it ends when the upload does.
+    ///
+    /// It ends with `invalid-state`: the upload cannot be resumed, or is a part of its own; a part is not there, is
+    /// somebody else's, not whole, or published. `too-many`: more than
+    /// [`CONCATENATED_MAX`](sandport_protocol::CONCATENATED_MAX) parts. `offset-mismatch`: this upload is not as long as
+    /// they are together, or another body brings some of it. As of [`Self::set_size`]; `io` and the like; the fault of
+    /// the upload.
+    pub fn concatenate(
+        &self,
+        parts: Vec<Vec<u8>>,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        let concatenation = match &self.kind {
+            Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
+            Kind::Resumable(session, inbox) => Ok(Concatenation {
+                inbox: inbox.clone(),
+                hold: session.hold().clone(),
+                key: session.key().to_vec(),
+                parts,
+                meter: self.cost.meter.clone(),
+            }),
+        };
+        async move { concatenation?.run().await }
+    }
+
+    /// What can be done with it as long as it is held. `None`: it cannot be resumed.
+    pub(super) fn hold(&self) -> Option<&Hold> {
+        match &self.kind {
+            Kind::Transient(_) | Kind::Stored(_) => None,
+            Kind::Resumable(session, _) => Some(session.hold()),
         }
     }
 
@@ -173,7 +210,7 @@ impl Upload {
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<W> {
         let keeper = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, _) => Ok(session.keeper()),
+            Kind::Resumable(session, _) => Ok(session.hold().clone()),
         };
         async move {
             written.await;

@@ -10,6 +10,7 @@ mod bindings;
 mod honest;
 mod keys;
 mod limits;
+mod parts;
 mod power;
 mod proxy;
 mod refusal;
@@ -58,6 +59,8 @@ impl Guest for Component {
             Some(b'S') => sums::go_through(&output)?,
             Some(b'T') => sums::read_forever()?,
             Some(b'U') => sums::write_forever()?,
+            Some(b'J') => parts::misuse(&output)?,
+            Some(b'V') => parts::copy_forever()?,
             Some(b'F') => proxy::lie(&peer, &output),
             Some(b'G') => proxy::lie_late(&peer, &output),
             Some(b'H') => {

@@ -163,6 +163,15 @@ impl Http {
         self.tell(io, |exchange, io| exchange.handle_kept(io, id, kept));
     }
 
+    pub(super) fn handle_concatenated(
+        &mut self,
+        io: &mut Io,
+        id: UploadId,
+        concatenated: Result<(), Refusal>,
+    ) {
+        self.tell(io, |exchange, io| exchange.handle_concatenated(io, id, concatenated));
+    }
+
     pub(super) fn handle_finished(
         &mut self,
         io: &mut Io,

@@ -13,7 +13,7 @@ use super::fields::Fields;
 use super::naming::{disposed_name, posted_name, target_name};
 use super::problem::Problem;
 use super::request::{Method, Request};
-use super::resource::{Append, Goal, Resource, Speech, Standing, Trouble};
+use super::resource::{Append, Goal, Resource, Role, Speech, Standing, Trouble};
 use super::target::UploadTarget;
 use super::{resumable, tus};
 use crate::receiver::Committed;
@@ -99,7 +99,7 @@ struct Either {
 
 impl Speech for Either {
     fn found(&self, standing: &Standing, is_complete: bool) -> Answer {
-        let answer = tus::add_state(Answer::new(204), standing);
+        let answer = tus::add_state(Answer::new(204), standing, is_complete);
         resumable::add_state(answer, is_complete, &self.limits, standing)
     }
 
@@ -135,6 +135,10 @@ impl Speech for Either {
 
     fn owns(&self, standing: &Standing) -> bool {
         tus::is_of_tus(standing)
+    }
+
+    fn role(&self, standing: &Standing) -> Role {
+        tus::role(standing)
     }
 
     fn ends_at_size(&self) -> bool {

@@ -93,6 +93,23 @@ impl Disk {
         rustix::io::pwrite(file, &bytes[..taken], offset)
     }
 
+    /// What the probe of writes takes; an error of the probe of copies makes the system one that cannot copy.
+    pub(super) fn copy_some(
+        &self,
+        from: impl AsFd,
+        from_offset: &mut u64,
+        to: impl AsFd,
+        to_offset: &mut u64,
+        most: usize,
+    ) -> Result<usize> {
+        self.probes.copying()?;
+        let taken = match &mut *self.probes.writes.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(probe) => probe(Step::Write, most)?,
+            None => most,
+        };
+        rustix::fs::copy_file_range(from, Some(from_offset), to, Some(to_offset), taken)
+    }
+
     /// Watches the steps.
     pub(in crate::inbox) fn watch(&self, probe: Probe) {
         *self.probes.steps.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);

@@ -116,6 +116,14 @@ impl Partial {
         &self.blob
     }
 
+    /// Makes sure that what is read of it is what was written: see [`Blob::make_certain`].
+    ///
+    /// # Errors
+    /// `io` and the like.
+    pub(in crate::inbox) fn make_certain(&self) -> Result<(), Refusal> {
+        self.blob.make_certain()
+    }
+
     /// Returns when who waits for the upload is to look again. To be made before looking.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.changed.notified()

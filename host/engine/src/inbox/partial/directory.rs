@@ -21,9 +21,8 @@ use journal::Journal;
 pub(in crate::inbox) use removed::RemovedJournals;
 
 use super::Id;
-use super::volume::{Blob, Facts, Loaded, Publication, Volume};
+use super::volume::{Blob, Facts, Loaded, Publication, Source, Volume};
 use crate::Identity;
-use crate::inbox::Core;
 use crate::inbox::disk::Step;
 use crate::inbox::partial_files::{DATA_SUFFIX, data_name, journal_name};
 use crate::inbox::publish::{Job, Work};
@@ -31,6 +30,7 @@ use crate::inbox::reading::Reading;
 use crate::inbox::space::{Claim, FLOOR_STEP_BYTES, Room};
 use crate::inbox::ticket::Ticket;
 use crate::inbox::usage::{Reservation, Usage};
+use crate::inbox::{Core, Durability};
 
 /// `.sandport/partials` of an inbox.
 pub(in crate::inbox) struct Directory {
@@ -259,6 +259,54 @@ impl Blob for Files {
     fn write_after(&self, facts: &Facts, held: &Held, bytes: &[u8]) -> Result<(), Refusal> {
         self.write(facts, held.at, &held.bytes)?;
         self.write(facts, held.at + held.bytes.len() as u64, bytes)
+    }
+
+    fn read(&self, _: &Facts, at: u64, bytes: &mut [u8]) -> Result<(), Refusal> {
+        let data = self.open_data()?;
+        let core = &self.core;
+        let read = core.disk.read(&data, bytes, at);
+        read.map_err(|errno| core.refusal("read a partial file", errno))
+    }
+
+    /// The system copies them, and need not even do that where files can share blocks. They are read where they are
+    /// then: what is hashed is what is published.
+    fn copy(
+        &self,
+        facts: &Facts,
+        at: u64,
+        source: &Source<'_>,
+        from: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), Refusal> {
+        let core = &self.core;
+        let length = bytes.len() as u64;
+        if let Some(theirs) = source.blob.file()? {
+            self.check_floor(at + length)?;
+            let data = self.open_to_write()?;
+            let copy = || core.disk.copy_range(&theirs, from, &data, at, length);
+            let is_copied = core
+                .with_room(length, copy)
+                .map_err(|errno| core.refusal("copy a partial file", errno))?;
+            self.data().close_if_many(core);
+            if is_copied {
+                return self.read(facts, at, bytes);
+            }
+        }
+        source.blob.read(source.facts, from, bytes)?;
+        self.write(facts, at, bytes)
+    }
+
+    /// Where all that is kept was synced, that has said so.
+    fn make_certain(&self) -> Result<(), Refusal> {
+        if self.core.options.durability != Durability::Commit {
+            return Ok(());
+        }
+        let synced = self.sync();
+        synced.map_err(|errno| self.core.refusal("make a partial file durable", errno))
+    }
+
+    fn file(&self) -> Result<Option<Arc<OwnedFd>>, Refusal> {
+        self.open_data().map(Some)
     }
 
     fn keep(

@@ -7,6 +7,7 @@ use sandport_protocol::{ContentDigest, Refusal, RefusalCode};
 
 use super::cell::Partial;
 use super::signals::Signals;
+use super::volume::Source;
 use crate::inbox::space::Room;
 use crate::inbox::sums::Hasher;
 
@@ -159,6 +160,56 @@ impl Lane {
                 Err(refusal) => return lent.failed(&refusal),
             }
             bytes = later;
+        }
+    }
+
+    /// Stages and hashes `length` bytes that another upload has, from `from` on, on a thread that may wait for the disk.
+    /// Whether they are here: where not, the upload has met a fault or is not held any more.
+    pub(in crate::inbox) fn copy(&mut self, source: &Partial, mut from: u64, length: u64) -> bool {
+        let mut left = length;
+        let mut buffer = Vec::new();
+        while left > 0 && self.signals.fault().is_none() {
+            let claim =
+                |state: &mut super::cell::State, now| state.upload.claim(self.body, left, now);
+            let Some(grant) = self.partial.act(claim) else { break };
+            let piece = grant.length().min(left);
+            buffer.resize(usize::try_from(piece).unwrap_or(0), 0);
+            let mut lent = Lent { partial: &self.partial, grant: Some(grant) };
+            match self.bring_copy(&mut lent, source, from, &mut buffer) {
+                Ok(()) => lent.wrote(),
+                Err(refusal) => {
+                    lent.failed(&refusal);
+                    break;
+                }
+            }
+            (from, left) = (from + piece, left - piece);
+        }
+        let brought = length - left;
+        self.position = self.position.saturating_add(brought);
+        if std::mem::take(&mut self.reserved) != brought {
+            self.partial.act(|state, now| state.upload.pause(self.body, now));
+        }
+        left == 0
+    }
+
+    fn bring_copy(
+        &self,
+        lent: &mut Lent<'_>,
+        source: &Partial,
+        from: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), Refusal> {
+        let Some(grant) = &mut lent.grant else { return Ok(()) };
+        let length = bytes.len() as u64;
+        self.partial.grow(grant.at() + length)?;
+        self.claim.bring(length)?;
+        let (blob, facts) = (self.partial.blob(), self.partial.facts());
+        let source = Source { blob: &**source.blob(), facts: source.facts() };
+        blob.copy(facts, grant.at(), &source, from, bytes)?;
+        // They are written. What was held back before them is not.
+        match grant.bring(bytes).and_then(|write| write.held) {
+            Some(held) => blob.write(facts, held.at, &held.bytes),
+            None => Ok(()),
         }
     }
 

@@ -143,7 +143,7 @@ impl Partials {
     }
 
     /// Has something done by a thread that may wait for the disk, also where nobody waits for that any more.
-    pub(super) async fn on_pool<T: Send + 'static>(
+    pub(in crate::inbox) async fn on_pool<T: Send + 'static>(
         &self,
         task: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {

@@ -29,9 +29,11 @@
 mod asked;
 mod cell;
 mod commit;
+mod copied;
 mod directory;
 mod empties;
 mod ended;
+mod hold;
 mod lane;
 mod loading;
 mod look;
@@ -62,11 +64,13 @@ use crate::Identity;
 pub(super) use asked::Asked;
 use cell::Partial;
 pub(super) use commit::Submit;
+use copied::Copied;
 pub(super) use directory::{Directory, RemovedJournals};
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 use empties::Empties;
 use ended::{Ended, Endings};
+pub(super) use hold::Hold;
 pub(super) use lane::{Lane, not_checked};
 pub(super) use look::unknown;
 pub(super) use opening::Opened;
@@ -86,6 +90,7 @@ pub(super) struct Partials {
     entries: Mutex<HashMap<Id, Entry>>,
     endings: Mutex<Endings>,
     empties: Empties,
+    copied: Mutex<Copied>,
     restarts: Restarts,
 }
 
@@ -122,6 +127,7 @@ impl Partials {
             entries: Mutex::default(),
             endings: Mutex::default(),
             empties: Empties::default(),
+            copied: Mutex::default(),
             restarts: Restarts::default(),
         })
     }
@@ -233,6 +239,12 @@ impl Partials {
         {
             entries.remove(&id);
         }
+    }
+
+    /// Whether so many more bytes of an upload of `size` bytes are copied into another one for nothing.
+    pub(super) fn is_copied_for_nothing(&self, id: Id, size: u64, more: u64) -> bool {
+        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        copied.is_free(id, size, more)
     }
 
     fn ended(&self, id: Id) -> Option<Ended> {

@@ -2,6 +2,7 @@
 //!
 //! These calls wait for the disk, so only threads that do nothing else make them, but for [`Blob::write`].
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use sandport_protocol::journal::{Kept, Notes};
@@ -121,6 +122,46 @@ pub(in crate::inbox) trait Blob: Send + Sync {
         self.write(facts, held.at, &[&held.bytes, bytes].concat())
     }
 
+    /// Reads bytes that are there, on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// `io` and the like: not all of them are there any more.
+    fn read(&self, facts: &Facts, at: u64, bytes: &mut [u8]) -> Result<(), Refusal>;
+
+    /// Puts bytes that another upload has to their place in this one, and gives them, on a thread that may wait for the
+    /// disk. What is given is what is here now.
+    ///
+    /// # Errors
+    /// As of [`Self::read`] of that one, and of [`Self::write`].
+    fn copy(
+        &self,
+        facts: &Facts,
+        at: u64,
+        source: &Source<'_>,
+        from: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), Refusal> {
+        source.blob.read(source.facts, from, bytes)?;
+        self.write(facts, at, bytes)
+    }
+
+    /// Finds out whether a write has failed that nobody has heard of: what is read then need not be what was written.
+    /// On a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// `io` and the like: one has failed.
+    fn make_certain(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// The file that has its bytes, where one has.
+    ///
+    /// # Errors
+    /// `io` and the like: it cannot be opened.
+    fn file(&self) -> Result<Option<Arc<OwnedFd>>, Refusal> {
+        Ok(None)
+    }
+
     /// As [`Work::Keep`](sandport_protocol::upload::Work::Keep).
     fn keep(
         &self,
@@ -151,6 +192,12 @@ pub(in crate::inbox) trait Blob: Send + Sync {
 
     /// Closes it. These `unkept` ranges are worth nothing. `kept_bytes` are, and the whole takes no less room.
     fn park(&self, facts: &Facts, unkept: &[(u64, u64)], kept_bytes: u64, is_starved: bool);
+}
+
+/// An upload whose bytes are copied.
+pub(in crate::inbox) struct Source<'a> {
+    pub(in crate::inbox) blob: &'a dyn Blob,
+    pub(in crate::inbox) facts: &'a Facts,
 }
 
 /// A file to be published, and who is to hear of it.

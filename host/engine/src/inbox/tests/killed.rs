@@ -26,7 +26,7 @@ pub(super) fn killed_now(bench: &Bench, change: impl Fn(&str, &mut [u8])) -> Ben
     Bench::in_folder(folder, bench.options.clone())
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -13,7 +13,7 @@ use crate::inbox::{care, expiry};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn new_key() -> Wishes {
+pub(super) fn new_key() -> Wishes {
     Wishes { new_key: true, ..Wishes::default() }
 }
 
@@ -26,12 +26,12 @@ fn open_new(bench: &Bench, size: Option<u64>) -> Result<Upload, Refusal> {
     }
 }
 
-fn key_of(upload: &Upload) -> [u8; 32] {
+pub(super) fn key_of(upload: &Upload) -> [u8; 32] {
     upload.key().expect("it has a key").try_into().unwrap()
 }
 
 /// Goes on with what a key leads to, as who knows nothing but the key.
-fn go_on(bench: &Bench, key: [u8; 32], size: Option<u64>) -> Result<Upload, Refusal> {
+pub(super) fn go_on(bench: &Bench, key: [u8; 32], size: Option<u64>) -> Result<Upload, Refusal> {
     let resume = Some(Resume { key, epoch: 0, mode: ResumeMode::TakeOver });
     let offer = Offer { name: None, size, resume, ..offer("", b"") };
     let wishes = Wishes { existing: true, ..Wishes::default() };
@@ -42,7 +42,7 @@ fn go_on(bench: &Bench, key: [u8; 32], size: Option<u64>) -> Result<Upload, Refu
     }
 }
 
-fn look(bench: &Bench, key: [u8; 32]) -> Result<Status, Refusal> {
+pub(super) fn look(bench: &Bench, key: [u8; 32]) -> Result<Status, Refusal> {
     block_on("a look", bench.inbox().look(&Identity::ANONYMOUS, &key, true))
 }
 

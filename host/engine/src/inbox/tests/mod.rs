@@ -5,6 +5,7 @@
 mod batches;
 mod care;
 mod checked;
+mod concatenation;
 mod conflicts;
 mod copiers;
 mod copying;

@@ -46,6 +46,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         careless_before: false,
     },
     Scenario { name: "begun anew", run: begun_anew, files: changed, careless_before: false },
+    Scenario {
+        name: "made of parts",
+        run: made_of_parts,
+        files: with_parts,
+        careless_before: false,
+    },
     Scenario { name: "copied", run: copied, files: elsewhere, careless_before: false },
     Scenario { name: "long log", run: long_log, files: small, careless_before: false },
     Scenario { name: "log in use", run: log_in_use, files: small, careless_before: false },
@@ -84,6 +90,19 @@ fn large() -> Vec<(Offer, Vec<u8>)> {
     let size = Some(content.len() as u64);
     let offer = resumable("big", size, ResumeMode::TakeOver);
     vec![(Offer { digest: Some(digest(&content)), ..offer }, content)]
+}
+
+/// Two parts, and what they are together.
+fn with_parts() -> Vec<(Offer, Vec<u8>)> {
+    let all = content(2 * GROUP + 5_000);
+    let (first, second) = all.split_at(GROUP + 9);
+    let named = [("first", first), ("second", second), ("all", &all[..])];
+    let of = |(number, (name, content)): (usize, (&str, &[u8]))| {
+        let offer = resumable(name, Some(content.len() as u64), ResumeMode::TakeOver);
+        let resume = offer.resume.map(|resume| Resume { key: [number as u8; 32], ..resume });
+        (Offer { resume, digest: Some(digest(content)), ..offer }, content.to_vec())
+    };
+    named.into_iter().enumerate().map(of).collect()
 }
 
 /// What another content is followed by under the same key.
@@ -209,6 +228,23 @@ fn take_over_from(world: &World, durability: Durability) {
     bring(&upload, content);
     let receipt = wait(&upload.commit(content.len() as u64, None)).unwrap();
     world.promise_stored(0, receipt);
+}
+
+/// A file that is made out of two uploads, which are not published.
+fn made_of_parts(world: &World) {
+    let inbox = world.disk.start(options());
+    for (which, (offer, content)) in world.files.iter().enumerate().take(2) {
+        let upload = accept(&inbox, offer);
+        bring(&upload, content);
+        block_on("a keep", upload.keep().ready()).unwrap();
+        world.disk.promise(|promised| _ = promised.durable.insert(which, content.len() as u64));
+    }
+    let (offer, content) = &world.files[2];
+    let upload = accept(&inbox, offer);
+    let parts = vec![vec![0; 32], vec![1; 32]];
+    block_on("a concatenation", upload.concatenate(parts)).unwrap();
+    world.disk.promise(|promised| _ = promised.durable.insert(2, upload.durable()));
+    world.promise_stored(2, wait(&upload.commit(content.len() as u64, None)).unwrap());
 }
 
 /// A large file that is changed when a part of it is durable, and sent anew.

@@ -76,6 +76,15 @@ pub(in crate::receiver::http) trait Exchange: Send {
     /// The answer to `Output::Keep`.
     fn handle_kept(&mut self, _io: &mut Io, _id: UploadId, _kept: Result<(), Refusal>) {}
 
+    /// The answer to `Output::Concatenate`.
+    fn handle_concatenated(
+        &mut self,
+        _io: &mut Io,
+        _id: UploadId,
+        _concatenated: Result<(), Refusal>,
+    ) {
+    }
+
     /// The answer to `Output::Finish`.
     fn handle_finished(&mut self, _io: &mut Io, _id: UploadId, _finished: Result<(), Refusal>) {}
 

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::parts::Parts;
 use super::{Append, Check, Goal, Speech, Standing, Trouble};
 use crate::receiver::http::answer::{Answer, Interim};
 use crate::receiver::http::exchange::{Exchange, Intake};
@@ -38,6 +39,8 @@ pub(in crate::receiver::http) struct Resource {
     pub(super) is_told: bool,
     /// The inbox keeps no uploads, and this one ends with its request.
     pub(super) is_plain: bool,
+    /// What it is put together out of, where it is.
+    pub(super) parts: Option<Parts>,
     pub(super) interims: VecDeque<Interim>,
     pub(super) answer: Option<Answer>,
     /// When waiting is over.
@@ -57,6 +60,8 @@ struct Progress {
 pub(super) enum Stage {
     /// How far the upload is.
     Looking,
+    /// How far the next of its parts is.
+    LookingAtPart,
     /// The upload, to have kept what is here of it before its offset is told.
     Reopening(After),
     /// That it is kept.
@@ -71,8 +76,12 @@ pub(super) enum Stage {
     Finishing,
     /// That it is kept.
     Keeping(After),
+    /// That it is put together.
+    Joining,
     /// The receipt.
     Committing,
+    /// That its parts are gone; then this is answered.
+    Clearing(Answer),
     /// That the upload is gone; then this is answered.
     Cancelling(Option<Trouble>),
     /// Nothing: the answer is known.
@@ -106,6 +115,7 @@ impl Resource {
             moved: 0,
             is_told: !matches!(goal, Goal::Create(..)),
             is_plain: false,
+            parts: None,
             interims: VecDeque::new(),
             answer: None,
             until: None,
@@ -162,10 +172,11 @@ impl Exchange for Resource {
     }
 
     fn handle_looked(&mut self, io: &mut Io, looked: Result<Option<Status>, Refusal>) {
-        if !matches!(self.stage, Stage::Looking) {
-            return;
+        match self.stage {
+            Stage::Looking => self.until = None,
+            Stage::LookingAtPart => return self.looked_at_part(io, looked),
+            _ => return,
         }
-        self.until = None;
         match looked {
             Ok(Some(status)) => self.looked(io, status),
             Ok(None) => self.fail(Trouble::Unknown),
@@ -272,18 +283,32 @@ impl Exchange for Resource {
         }
     }
 
+    fn handle_concatenated(
+        &mut self,
+        io: &mut Io,
+        _id: UploadId,
+        concatenated: Result<(), Refusal>,
+    ) {
+        if matches!(self.stage, Stage::Joining) {
+            match concatenated {
+                Ok(()) => self.joined(io),
+                Err(refusal) => self.give_up(io, Trouble::Refused(refusal)),
+            }
+        }
+    }
+
     fn handle_committed(
         &mut self,
-        _io: &mut Io,
+        io: &mut Io,
         _id: UploadId,
         outcome: Result<Committed, Refusal>,
     ) {
         if matches!(self.stage, Stage::Committing) {
-            self.committed(outcome);
+            self.committed(io, outcome);
         }
     }
 
-    fn handle_abandoned(&mut self, _io: &mut Io, abandoned: Result<bool, Refusal>) {
+    fn handle_abandoned(&mut self, io: &mut Io, abandoned: Result<bool, Refusal>) {
         match core::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Cancelling(None) => match abandoned {
                 Ok(true) => self.answer = Some(self.speech.cancelled()),
@@ -291,6 +316,7 @@ impl Exchange for Resource {
                 Err(refusal) => self.fail(Trouble::Refused(refusal)),
             },
             Stage::Cancelling(Some(trouble)) => self.fail(trouble),
+            Stage::Clearing(answer) => self.clear(io, answer),
             stage => self.stage = stage,
         }
     }
@@ -304,7 +330,11 @@ impl Exchange for Resource {
             {
                 self.exceed(io);
             }
-            Stage::Sizing | Stage::Body { .. } | Stage::Finishing | Stage::Keeping(_) => {
+            Stage::Sizing
+            | Stage::Body { .. }
+            | Stage::Finishing
+            | Stage::Keeping(_)
+            | Stage::Joining => {
                 self.give_up(io, Trouble::Refused(fault));
             }
             // The commit names the fault, unless it was not even begun.
@@ -334,6 +364,8 @@ impl Exchange for Resource {
             self.until = None;
             match core::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Cancelling(Some(trouble)) => self.fail(trouble),
+                // They expire.
+                Stage::Clearing(answer) => self.answer = Some(answer),
                 _ => self.fail(Trouble::Busy),
             }
         }

@@ -17,7 +17,9 @@ use crate::receiver::{Committed, Status};
 use crate::{Algorithm, ContentDigest, Digest, Receipt, Refusal, RefusalCode};
 
 mod exchange;
+mod joining;
 mod notes;
+mod parts;
 mod ways;
 
 pub(super) use exchange::Resource;
@@ -45,6 +47,20 @@ pub(super) struct Creation {
     pub(super) modified_ns: Option<i64>,
     /// What is kept with it.
     pub(super) notes: Notes,
+    /// What it has to do with others.
+    pub(super) role: Role,
+}
+
+/// What an upload has to do with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Nothing.
+    #[default]
+    Alone,
+    /// It is to become a part of another one. Nothing of it is published by itself.
+    Part,
+    /// It is put together out of those with these keys, in this order.
+    Final(Vec<Vec<u8>>),
 }
 
 /// What a request brings of an upload.
@@ -159,6 +175,12 @@ pub(super) enum Trouble {
     Excess,
     /// More comes than one request may bring. Bytes.
     AppendTooLarge(u64),
+    /// It is put together out of others, and takes no content.
+    Final,
+    /// An upload that it is to be put together out of is not there.
+    PartUnknown,
+    /// An upload that it is to be put together out of was not begun as a part.
+    NotAPart,
     /// The content does not hash to its digest.
     Mismatch(Refusal),
     /// All of it is here, and its file does not get its name.
@@ -192,6 +214,11 @@ pub(super) trait Speech: Send {
 
     /// Whether the upload is one of this protocol.
     fn owns(&self, standing: &Standing) -> bool;
+
+    /// What the upload has to do with others.
+    fn role(&self, _standing: &Standing) -> Role {
+        Role::Alone
+    }
 
     /// Whether an upload of which all bytes are here is complete by that.
     fn ends_at_size(&self) -> bool;

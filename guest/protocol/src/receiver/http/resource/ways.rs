@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::exchange::{After, Resource, SETTLING_MS, Stage, UPLOAD};
-use super::{Append, Check, Ends, Goal, Standing, Trouble};
+use super::{Append, Check, Ends, Goal, Role, Standing, Trouble};
 use crate::receiver::io::Io;
 use crate::receiver::{Committed, Lifetime, Opened, Output, Status, Wishes};
 use crate::{Extent, Offer, Refusal, RefusalCode};
@@ -16,9 +16,14 @@ impl Resource {
                 if let Some(trouble) = too_much(append, io) {
                     return self.fail(trouble);
                 }
+                if let (Role::Final(parts), None) = (&creation.role, &self.parts) {
+                    let parts = parts.clone();
+                    return self.join(io, parts);
+                }
+                let size = append.size.or_else(|| self.parts.as_ref()?.size);
                 let offer = Offer {
                     name: creation.name.clone(),
-                    size: append.size,
+                    size,
                     modified_ns: creation.modified_ns,
                     ..nameless()
                 };
@@ -26,7 +31,7 @@ impl Resource {
                 let notes = creation.notes.clone().with_modified_ns(creation.modified_ns);
                 let metadata = notes.clone().pairs();
                 let wishes = Wishes { lifetime: Lifetime::NewKey, digests, want, metadata };
-                self.standing.size = append.size;
+                self.standing.size = size;
                 self.standing.notes = notes;
                 self.standing.expires_in_s = io.limits.expires_s;
                 io.out.push(Output::Open { id: UPLOAD, offer, wishes });
@@ -58,7 +63,13 @@ impl Resource {
         let durable = status.durable;
         let outcome = status.outcome.take();
         self.standing = Standing::of(&self.standing.key, status, io.limits.expires_s);
+        let role = self.speech.role(&self.standing);
         match outcome {
+            Some(Ok(_))
+                if matches!(role, Role::Final(_)) && matches!(self.goal, Goal::Append(..)) =>
+            {
+                return self.fail(Trouble::Final);
+            }
             Some(Ok(receipt)) => {
                 self.standing.offset = receipt.size;
                 self.standing.size = Some(receipt.size);
@@ -72,6 +83,19 @@ impl Resource {
             }
             Some(Err(refusal)) => return self.fail(Trouble::Ended(refusal)),
             None => {}
+        }
+        match (role, &mut self.goal) {
+            (Role::Final(_), Goal::Append(..)) => return self.fail(Trouble::Final),
+            // Who asks is told that it is complete, if its parts are, and so it has to be.
+            (Role::Final(parts), Goal::Look { settles: true, .. }) => return self.join(io, parts),
+            (Role::Part, Goal::Append(_, append)) => append.ends = Ends::Later,
+            (Role::Part, Goal::Look { .. }) if durable == self.received => {
+                return self.conclude(io, After::Standing);
+            }
+            (Role::Part, Goal::Look { settles: true, .. }) => {
+                return self.reopen(io, After::Standing);
+            }
+            _ => {}
         }
         if let Goal::Append(_, append) = &mut self.goal {
             self.speech.recall(&self.standing, append, &io.limits.algorithms);
@@ -109,7 +133,7 @@ impl Resource {
     }
 
     /// Takes the upload, whose offset is right.
-    fn open(&mut self, io: &mut Io) {
+    pub(super) fn open(&mut self, io: &mut Io) {
         self.push_existing(io);
         self.stage = Stage::Opening;
     }
@@ -137,9 +161,15 @@ impl Resource {
                     self.interims.push_back(interim);
                     self.is_told = true;
                 }
-                self.take_content(io);
+                match self.parts {
+                    Some(_) => self.begin_joining(io),
+                    None => self.take_content(io),
+                }
             }
             (Ok(Opened::Accepted(_)), Goal::Create(..)) if self.is_plain => self.take_content(io),
+            (Ok(Opened::Accepted(_)), Goal::Look { .. }) if self.parts.is_some() => {
+                self.begin_joining(io);
+            }
             (Ok(Opened::Accepted(missing)), Goal::Append(..) | Goal::Look { .. }) => {
                 self.accepted(io, &missing);
             }
@@ -246,14 +276,14 @@ impl Resource {
         }
     }
 
-    fn commit(&mut self, io: &mut Io, size: u64) {
+    pub(super) fn commit(&mut self, io: &mut Io, size: u64) {
         let digest = self.append().and_then(Append::for_commit);
         io.out.push(Output::Commit { id: UPLOAD, size, digest, digests: Vec::new() });
         self.stage = Stage::Committing;
     }
 
     /// The commit has ended.
-    pub(super) fn committed(&mut self, outcome: Result<Committed, Refusal>) {
+    pub(super) fn committed(&mut self, io: &mut Io, outcome: Result<Committed, Refusal>) {
         self.stage = Stage::Done;
         match outcome {
             Ok(committed) => {
@@ -261,10 +291,15 @@ impl Resource {
                 self.standing.size = Some(committed.receipt.size);
                 self.standing.expires_in_s = None;
                 let is_new = matches!(self.goal, Goal::Create(..));
-                self.answer = Some(match self.append() {
+                let answer = match self.append() {
                     Some(_) => self.speech.completed(&self.standing, &committed, is_new),
                     None => self.speech.found(&self.standing, true),
-                });
+                };
+                self.clear(io, answer);
+            }
+            // Nobody can come for it, and its parts are here.
+            Err(refusal) if self.parts.is_some() && !self.is_told => {
+                self.abandon(io, Some(Trouble::Uncommitted(refusal)));
             }
             Err(refusal) => self.fail(Trouble::Uncommitted(refusal)),
         }
@@ -295,7 +330,7 @@ impl Resource {
     }
 
     /// Ends the upload. `trouble`: what is said then; `None`: that it is gone.
-    fn abandon(&mut self, io: &mut Io, trouble: Option<Trouble>) {
+    pub(super) fn abandon(&mut self, io: &mut Io, trouble: Option<Trouble>) {
         io.out.push(Output::Abandon { key: self.standing.key.clone() });
         self.stage = Stage::Cancelling(trouble);
         self.until = Some(io.now.saturating_add(SETTLING_MS));
@@ -349,7 +384,7 @@ fn misfit(append: &Append, standing: &Standing, received: u64) -> Option<Trouble
 }
 
 /// Why an upload is not begun.
-fn too_much(append: &Append, io: &Io) -> Option<Trouble> {
+pub(super) fn too_much(append: &Append, io: &Io) -> Option<Trouble> {
     if let (Some(content), Some(size)) = (append.content, append.size)
         && content > size
     {

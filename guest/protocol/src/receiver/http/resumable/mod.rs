@@ -172,7 +172,8 @@ fn creation(
         append.check = Check::No;
     }
     let notes = notes(request, name.as_deref(), interop, &append.digests, &append.want);
-    Ok(Goal::Create(Creation { name, modified_ns: modified_ns(&request.fields), notes }, append))
+    let modified_ns = modified_ns(&request.fields);
+    Ok(Goal::Create(Creation { name, modified_ns, notes, ..Creation::default() }, append))
 }
 
 /// What is stored is what comes, and all of it.

@@ -165,7 +165,7 @@ impl Speech for Resumable {
             Trouble::Unknown => ours(404, RefusalCode::InvalidState, "there is no such upload"),
             Trouble::Ended(refusal) => Problem::of(refusal).heard_of().status(410),
             Trouble::Busy => ours(503, RefusalCode::Locked, "the upload is being stored"),
-            Trouble::Foreign => {
+            Trouble::Foreign | Trouble::Final | Trouble::PartUnknown | Trouble::NotAPart => {
                 ours(400, RefusalCode::InvalidState, "the upload was begun by another protocol")
             }
             Trouble::Offset { provided } => {

@@ -22,15 +22,6 @@ pub(super) enum Length {
     Deferred,
 }
 
-/// What the upload has to do with others: `Upload-Concat`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Concat {
-    /// It is to become a part of another one.
-    Partial,
-    /// It is these, one behind the other. URLs as they came.
-    Final(Vec<String>),
-}
-
 /// What a client says of the file: `Upload-Metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
@@ -64,26 +55,6 @@ pub(super) fn length(fields: &Fields) -> Result<Option<Length>, Refusal> {
         (None, Some(_)) => Err(malformed("the field upload-defer-length is 1, or not there")),
         (Some(_), Some(_)) => Err(malformed("an upload has a length or will be told it, not both")),
         (None, None) => Ok(None),
-    }
-}
-
-/// What the upload has to do with others. `None`: nothing.
-///
-/// # Errors
-/// `malformed`: it is neither `partial` nor `final;` with URLs.
-pub(super) fn concat(fields: &Fields) -> Result<Option<Concat>, Refusal> {
-    match fields.single("upload-concat")? {
-        None => Ok(None),
-        Some("partial") => Ok(Some(Concat::Partial)),
-        Some(text) => {
-            let urls: Option<Vec<String>> = text
-                .strip_prefix("final;")
-                .map(|urls| urls.split_ascii_whitespace().map(str::to_owned).collect());
-            match urls {
-                Some(urls) if !urls.is_empty() => Ok(Some(Concat::Final(urls))),
-                _ => Err(malformed("the field upload-concat is neither partial nor final;URLs")),
-            }
-        }
     }
 }
 
@@ -193,7 +164,7 @@ impl Metadata {
     }
 }
 
-fn malformed(words: impl Into<String>) -> Refusal {
+pub(super) fn malformed(words: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::Malformed, words)
 }
 
@@ -243,17 +214,6 @@ mod tests {
             &[("Upload-Defer-Length", "1"), ("Upload-Defer-Length", "1")],
             &[("Upload-Length", "-5")],
         ] {
-            assert_eq!(code(of(bad)), Some(RefusalCode::Malformed), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn concatenation_is_parsed() {
-        let of = |text| concat(&fields(&[("Upload-Concat", text)]));
-        assert_eq!(of("partial"), Ok(Some(Concat::Partial)));
-        let urls = vec!["/files/a".to_owned(), "http://h/files/b".to_owned()];
-        assert_eq!(of("final;/files/a http://h/files/b"), Ok(Some(Concat::Final(urls))));
-        for bad in ["", "Partial", "final", "final;", "final; ", "partial;x"] {
             assert_eq!(code(of(bad)), Some(RefusalCode::Malformed), "{bad:?}");
         }
     }

@@ -1,7 +1,6 @@
 //! tus 1.0.0 (<https://tus.io/protocols/resumable-upload>), with its extensions creation, creation-with-upload,
-//! creation-defer-length, expiration, checksum, checksum-trailer and termination.
-//!
-//! Concatenation is parsed and refused: a part that is to be joined must never be published by itself.
+//! creation-defer-length, expiration, checksum, checksum-trailer, termination, concatenation and
+//! concatenation-unfinished.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -14,17 +13,19 @@ use super::digests;
 use super::fields::Fields;
 use super::problem::Problem;
 use super::request::{Method, Request};
-use super::resource::{Append, Check, Creation, Ends, Goal, Speech};
+use super::resource::{Append, Check, Creation, Ends, Goal, Role, Speech};
 use super::target::UploadTarget;
 use crate::receiver::io::Io;
 use crate::{Algorithm, Limits, RefusalCode};
 
+mod concat;
 mod fields;
 mod speech;
 
+use concat::Concat;
 use fields::{Length, Metadata};
 use speech::{Tus, VERSION, unknown};
-pub(super) use speech::{add_state, is_of_tus};
+pub(super) use speech::{add_state, is_of_tus, role};
 
 /// What says that an answer is one of tus.
 const SIGNATURE: (&str, Cow<'static, str>) = ("Tus-Resumable", Cow::Borrowed(VERSION));
@@ -33,8 +34,8 @@ const SIGNATURE: (&str, Cow<'static, str>) = ("Tus-Resumable", Cow::Borrowed(VER
 pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
 
 /// What `Tus-Extension` says where no checksums are computed that every client knows.
-const EXTENSIONS: &str =
-    "creation,creation-with-upload,creation-defer-length,expiration,termination";
+const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,\
+    termination,concatenation,concatenation-unfinished";
 
 /// What it says besides where they are.
 const CHECKSUM_EXTENSIONS: &str = ",checksum,checksum-trailer";
@@ -121,9 +122,9 @@ fn check_version(fields: &Fields) -> Result<(), Problem> {
 
 fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
     let fields = &request.fields;
-    if fields::concat(fields).map_err(Problem::ours)?.is_some() {
-        let words = "uploads are not joined here";
-        return Err(Problem::new(400, RefusalCode::UnsupportedVersion, words));
+    let concat = Concat::of(fields)?;
+    if let Some(Concat { role: Role::Final(_), .. }) = concat {
+        return create_final(request, concat.unwrap_or_default());
     }
     let size = match fields::length(fields).map_err(Problem::ours)? {
         Some(Length::Known(size)) => Some(size),
@@ -138,13 +139,43 @@ fn create(request: &Request, io: &Io) -> Result<Goal, Problem> {
     if content != Some(0) {
         check_media_type(request)?;
     }
+    let mut append = bringing(0, content, size, check(request, io)?);
+    let creation = match concat {
+        Some(concat) => {
+            append.ends = Ends::Later;
+            // A part has no name: it gets none.
+            let notes = concat.note(speech::notes(&metadata.text), &metadata.text)?;
+            Creation { notes, role: concat.role, ..Creation::default() }
+        }
+        None => Creation {
+            name: metadata.name().map_err(Problem::ours)?,
+            modified_ns: metadata.modified_ns(),
+            notes: speech::notes(&metadata.text),
+            role: Role::Alone,
+        },
+    };
+    Ok(Goal::Create(creation, append))
+}
+
+/// An upload that is put together out of others. It brings nothing itself, and its length is theirs.
+fn create_final(request: &Request, concat: Concat) -> Result<Goal, Problem> {
+    let fields = &request.fields;
+    let malformed = |words| Err(Problem::new(400, RefusalCode::Malformed, words));
+    if fields.has("upload-length") || fields.has("upload-defer-length") {
+        return malformed("the length of a final upload is that of its parts");
+    }
+    if request.content.length() != Some(0) {
+        return malformed("a final upload has the content of its parts, and no other");
+    }
+    let metadata = metadata(fields)?;
     let creation = Creation {
         name: metadata.name().map_err(Problem::ours)?,
         modified_ns: metadata.modified_ns(),
-        notes: speech::notes(&metadata.text),
+        notes: concat.note(speech::notes(&metadata.text), &metadata.text)?,
+        role: concat.role,
     };
-    let check = check(request, io)?;
-    Ok(Goal::Create(creation, bringing(0, content, size, check)))
+    let append = Append { ends: Ends::Later, ..bringing(0, Some(0), None, Check::No) };
+    Ok(Goal::Create(creation, append))
 }
 
 fn metadata(fields: &Fields) -> Result<Metadata, Problem> {

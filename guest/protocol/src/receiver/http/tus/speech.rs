@@ -5,7 +5,7 @@
 use alloc::string::ToString;
 use core::slice;
 
-use super::fields;
+use super::{concat, fields};
 use crate::receiver::Committed;
 use crate::receiver::http::answer::Answer;
 use crate::receiver::http::audience::Audience;
@@ -14,7 +14,7 @@ use crate::receiver::http::digests;
 use crate::receiver::http::fields::Fields;
 use crate::receiver::http::key;
 use crate::receiver::http::problem::Problem;
-use crate::receiver::http::resource::{Append, Notes, Speech, Standing, Trouble};
+use crate::receiver::http::resource::{Append, Notes, Role, Speech, Standing, Trouble};
 use crate::{Algorithm, ContentDigest, Receipt, Refusal, RefusalCode};
 
 pub(super) const VERSION: &str = "1.0.0";
@@ -68,13 +68,25 @@ impl Tus {
         answer.with("Tus-Resumable", VERSION)
     }
 
+    /// The URL is told relative to that of the request where that can be done without a `/` at the beginning. So it is
+    /// right behind a proxy that has `/files/` under another path, and for aiotus, which takes no such `/`.
+    fn begun(self, standing: &Standing, is_complete: bool) -> Answer {
+        let location = match self.is_below {
+            true => key::segment(&standing.key),
+            false => key::path(&standing.key),
+        };
+        self.standing(201, standing, is_complete).with("Location", location)
+    }
+
     fn problem(self, problem: Problem) -> Answer {
         self.sign(problem.answer(self.audience))
     }
 
-    fn standing(self, status: u16, standing: &Standing) -> Answer {
+    fn standing(self, status: u16, standing: &Standing, is_complete: bool) -> Answer {
         let mut answer = self.sign(Answer::new(status));
-        answer = answer.with("Upload-Offset", standing.offset.to_string());
+        if has_offset(standing, is_complete) {
+            answer = answer.with("Upload-Offset", standing.offset.to_string());
+        }
         if let Some(expires) = standing.expires_unix_s {
             answer = answer.with("Upload-Expires", date::format(expires));
         }
@@ -82,13 +94,35 @@ impl Tus {
     }
 }
 
+/// What the upload has to do with others.
+pub(in crate::receiver::http) fn role(standing: &Standing) -> Role {
+    concat::role_of(&standing.notes)
+}
+
+/// Whether its offset means something. That of an upload which is put together does when it was.
+fn has_offset(standing: &Standing, is_complete: bool) -> bool {
+    is_complete || !matches!(role(standing), Role::Final(_))
+}
+
 /// Adds how far an upload is to the answer to who asks for it.
-pub(in crate::receiver::http) fn add_state(answer: Answer, standing: &Standing) -> Answer {
-    let mut answer = answer.with("Upload-Offset", standing.offset.to_string());
+pub(in crate::receiver::http) fn add_state(
+    mut answer: Answer,
+    standing: &Standing,
+    is_complete: bool,
+) -> Answer {
+    let has_offset = has_offset(standing, is_complete);
+    if has_offset {
+        answer = answer.with("Upload-Offset", standing.offset.to_string());
+    }
     answer = match standing.size {
         Some(size) => answer.with("Upload-Length", size.to_string()),
+        // Nobody is to say how long it will be.
+        None if !has_offset => answer,
         None => answer.with("Upload-Defer-Length", "1"),
     };
+    if let Some(concat) = concat::recall(&standing.notes) {
+        answer = answer.with("Upload-Concat", concat);
+    }
     if let Some(metadata) = standing.notes.get(NOTE_METADATA) {
         answer = answer.with("Upload-Metadata", metadata);
     }
@@ -99,26 +133,20 @@ pub(in crate::receiver::http) fn add_state(answer: Answer, standing: &Standing) 
 }
 
 impl Speech for Tus {
-    fn found(&self, standing: &Standing, _is_complete: bool) -> Answer {
-        self.sign(add_state(Answer::new(200), standing))
+    fn found(&self, standing: &Standing, is_complete: bool) -> Answer {
+        self.sign(add_state(Answer::new(200), standing, is_complete))
     }
 
-    /// The URL is told relative to that of the request where that can be done without a `/` at the beginning. So it is
-    /// right behind a proxy that has `/files/` under another path, and for aiotus, which takes no such `/`.
     fn created(&self, standing: &Standing) -> Answer {
-        let location = match self.is_below {
-            true => key::segment(&standing.key),
-            false => key::path(&standing.key),
-        };
-        self.standing(201, standing).with("Location", location)
+        self.begun(standing, false)
     }
 
     fn appended(&self, standing: &Standing) -> Answer {
-        self.standing(204, standing)
+        self.standing(204, standing, false)
     }
 
     fn completed(&self, standing: &Standing, committed: &Committed, is_new: bool) -> Answer {
-        let answer = if is_new { self.created(standing) } else { self.appended(standing) };
+        let answer = if is_new { self.begun(standing, true) } else { self.appended(standing) };
         self.with_digest(answer, &committed.receipt, &committed.digests)
     }
 
@@ -163,6 +191,18 @@ impl Speech for Tus {
                 let words = alloc::format!("a request brings {most} bytes at most");
                 ours(413, RefusalCode::TooLarge, &words)
             }
+            Trouble::Final => {
+                let words = "a final upload has the content of its parts, and takes no other";
+                ours(403, RefusalCode::InvalidState, words)
+            }
+            Trouble::PartUnknown => {
+                let words = "a part of the final upload is not there";
+                ours(404, RefusalCode::InvalidState, words)
+            }
+            Trouble::NotAPart => {
+                let words = "what is to be a part was not begun with Upload-Concat: partial";
+                ours(400, RefusalCode::InvalidState, words)
+            }
             Trouble::Mismatch(refusal) => Problem::of(refusal).status(460),
             Trouble::Uncommitted(refusal) | Trouble::Refused(refusal) => refused(refusal),
         })
@@ -170,6 +210,10 @@ impl Speech for Tus {
 
     fn owns(&self, standing: &Standing) -> bool {
         is_of_tus(standing)
+    }
+
+    fn role(&self, standing: &Standing) -> Role {
+        role(standing)
     }
 
     fn ends_at_size(&self) -> bool {

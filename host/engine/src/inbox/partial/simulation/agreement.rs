@@ -101,6 +101,11 @@ impl<'a> User<'a> {
                 self.answers.push(format!("{digest:?}"));
             }
             4..8 => self.keep(&*blob),
+            8 if self.written[1] > 0 => {
+                let mut bytes = vec![0; self.written[1] as usize];
+                let read = blob.read(&self.facts, GROUP_BYTES, &mut bytes);
+                self.answers.push(format!("{read:?} {}", blake3::hash(&bytes)));
+            }
             _ => self.write(&*blob),
         }
     }

@@ -98,6 +98,23 @@ impl HostUpload for State {
         Ok(self.table.get(&this)?.upload.set_size(size).map_err(convert::to_refusal))
     }
 
+    fn concatenate(
+        &mut self,
+        this: Resource<UploadHandle>,
+        parts: Vec<Vec<u8>>,
+    ) -> wasmtime::Result<Resource<FinishingHandle>> {
+        let handle = self.table.get(&this)?;
+        let connection = Arc::clone(&self.connection);
+        let writes = handle.writes.clone();
+        let concatenated = handle.upload.concatenate(parts);
+        let concatenated = FinishingHandle::coming(async move {
+            let _waits = connection.wait_for_disk();
+            writes.done().await;
+            concatenated.await
+        });
+        Ok(self.table.push(concatenated)?)
+    }
+
     fn keep(
         &mut self,
         this: Resource<UploadHandle>,

@@ -82,7 +82,7 @@ impl Holding {
             28..100 => self.check_told(world),
             100..120 => world.keep(self.wish.key, &self.session),
             120..130 if world.keys[self.wish.key].is_told => {
-                let _ = self.session.set_size(world.keys[self.wish.key].size);
+                let _ = self.session.hold().set_size(world.keys[self.wish.key].size);
             }
             130..140 if !self.bodies.is_empty() => drop(self.bodies.pop()),
             _ => return self.bring(world, 2),
@@ -94,7 +94,7 @@ impl Holding {
     pub(super) fn bring(mut self: Box<Self>, world: &World, bodies_max: usize) -> State {
         let chance = &world.shared.chance;
         if self.bodies.is_empty() || (self.bodies.len() < bodies_max && chance.per_mille(150)) {
-            let missing = self.session.missing();
+            let missing = self.session.hold().missing();
             let key = &world.keys[self.wish.key];
             let is_through = self.wish.size.is_none()
                 && missing.first().is_none_or(|extent| extent.offset >= key.size);
@@ -121,8 +121,8 @@ impl Holding {
                 (extent.offset..end).contains(&start)
             };
             // Another may have said meanwhile that the file ends before.
-            let is_within = self.session.progress().size.is_none_or(|size| start < size);
-            if has_failed && is_within && !self.session.missing().iter().any(covers) {
+            let is_within = self.session.hold().progress().size.is_none_or(|size| start < size);
+            if has_failed && is_within && !self.session.hold().missing().iter().any(covers) {
                 world.shared.violate("9: what a body was at that failed is not given back");
             }
         }
@@ -150,8 +150,8 @@ impl Holding {
         let is_checked = chance.per_mille(200);
         world.shared.trace(|| format!("{:?} begins {extent:?}, checked: {is_checked}", self.wish));
         let begun = match is_checked {
-            true => self.session.body_checked(extent, Algorithm::Blake3),
-            false => self.session.body(extent),
+            true => self.session.hold().body_checked(extent, Algorithm::Blake3),
+            false => self.session.hold().body(extent),
         };
         match begun {
             Ok(lane) => {
@@ -166,7 +166,7 @@ impl Holding {
                     format!(
                         "{extent:?} of {:?} gets {refusal:?} {:?}",
                         self.wish,
-                        self.session.missing()
+                        self.session.hold().missing()
                     )
                 });
                 world.shared.violate("2: what is told to be missing cannot be brought");
@@ -178,7 +178,7 @@ impl Holding {
     pub(super) fn commit(self: Box<Self>, world: &World, lies: bool) -> State {
         let chance = &world.shared.chance;
         let Self { wish, session, bodies, .. } = *self;
-        let is_whole = bodies.is_empty() && session.missing().is_empty();
+        let is_whole = bodies.is_empty() && session.hold().missing().is_empty();
         let mut size = self_size(&wish, world);
         let mut version = wish.version;
         if lies {

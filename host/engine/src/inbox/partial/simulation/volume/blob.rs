@@ -7,7 +7,7 @@ use sandport_protocol::journal::Kept;
 use sandport_protocol::upload::{Done, Held};
 use sandport_protocol::{Digest, Refusal};
 
-use super::super::content::digest;
+use super::super::content::{content, digest};
 use super::super::shared::{checked_from, meanwhile, writer_has_lost};
 use super::files::{Files, Journal, io};
 use crate::inbox::partial::volume::{Blob, Facts, Publication};
@@ -55,6 +55,25 @@ impl Blob for Files {
         drop(disk);
         self.check_step(facts);
         written
+    }
+
+    fn read(&self, facts: &Facts, at: u64, bytes: &mut [u8]) -> Result<(), Refusal> {
+        if !self.is_current(facts, "a write") {
+            return Err(io());
+        }
+        meanwhile();
+        let end = at + bytes.len() as u64;
+        let mut disk = self.shared.disk.lock().unwrap();
+        let data = disk.slot(facts.id).data.clone().filter(|data| data.has(at, end));
+        drop(disk);
+        for (from, to, version) in data.ok_or_else(io)?.iter() {
+            let (from, to) = (from.max(at), to.min(end));
+            if from < to {
+                let known = &content(version)[from as usize..to as usize];
+                bytes[(from - at) as usize..(to - at) as usize].copy_from_slice(known);
+            }
+        }
+        Ok(())
     }
 
     fn keep(
