@@ -195,7 +195,10 @@ impl Holding {
         // Of what others have brought, some may be of another version.
         let length = size.min(LONGEST);
         let is_offered = wish.digest.is_none_or(|offered| offered == digest(version, length));
-        if wish.size.is_none() || !is_offered || !world.is_all_of(wish.key, version) {
+        // Another may have said meanwhile how long it is.
+        let is_known = session.progress().size.is_none_or(|known| known == size);
+        let is_one = world.is_all_of(wish.key, version);
+        if wish.size.is_none() || !is_offered || !is_known || !is_one {
             world.forgive(wish.key);
         }
         world.shared.trace(|| format!("commits {wish:?} {size} lies: {lies} whole: {is_whole}"));

@@ -285,6 +285,10 @@ impl Files {
             return false;
         }
         slot.whole_since = None;
+        if let Some(size) = size {
+            // What lies beyond the end is no part of any group.
+            slot.provisional.lose(size, u64::MAX);
+        }
         file.extend_from_slice(&bytes);
         journal.end += bytes.len();
         journal.writer = Some(writer);
