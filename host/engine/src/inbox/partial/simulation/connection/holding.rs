@@ -196,7 +196,7 @@ impl Holding {
         let length = size.min(LONGEST);
         let is_offered = wish.digest.is_none_or(|offered| offered == digest(version, length));
         // Another may have said meanwhile how long it is.
-        let is_known = session.progress().size.is_none_or(|known| known == size);
+        let is_known = session.hold().progress().size.is_none_or(|known| known == size);
         let is_one = world.is_all_of(wish.key, version);
         if wish.size.is_none() || !is_offered || !is_known || !is_one {
             world.forgive(wish.key);
