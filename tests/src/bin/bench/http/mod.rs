@@ -195,18 +195,21 @@ fn tus(
 ) -> Result<Table> {
     let mut left_out = Vec::new();
     let mut receivers = vec![
-        (Receiver::sandport(environment, place, Durability::Full)?, "/files/"),
-        (Receiver::sandport(environment, place, Durability::None)?, "/files/"),
+        (Receiver::sandport(environment, place, Durability::Full)?, "/files/", true),
+        (Receiver::sandport(environment, place, Durability::None)?, "/files/", true),
     ];
     let scratch = environment.disk.path();
-    let mut offer =
-        |name: &str, start: &dyn Fn(&Path) -> Result<Option<peers::Tus>>| -> Result<()> {
-            let dir = place.folder(&format!("tus-{}", first_word(name).replace('/', "-")))?;
-            if let Some(peers::Tus { server, target }) = offered(name, start(&dir), &mut left_out) {
-                receivers.push((Receiver { name: name.to_owned(), server, dir }, target));
-            }
-            Ok(())
-        };
+    let mut offer = |name: &str,
+                     start: &dyn Fn(&Path) -> Result<Option<peers::Tus>>|
+     -> Result<()> {
+        let dir = place.folder(&format!("tus-{}", first_word(name).replace('/', "-")))?;
+        if let Some(peers::Tus { server, target, has_files }) =
+            offered(name, start(&dir), &mut left_out)
+        {
+            receivers.push((Receiver { name: name.to_owned(), server, dir }, target, has_files));
+        }
+        Ok(())
+    };
     offer("@tus/server", &|dir| peers::tus_node(dir, scratch))?;
     offer("rustus", &peers::rustus)?;
     offer("SeaweedFS", &peers::seaweedfs)?;
@@ -214,13 +217,14 @@ fn tus(
     let size = content.size;
     let mut contestants = Vec::new();
     for step in [size, APPEND_BYTES.min(size)] {
-        for (receiver, target) in &receivers {
+        for (receiver, target, has_files) in &receivers {
             let name = format!("{}, {} MiB in a PATCH", receiver.name, mib(step));
             contestants.push(Contestant::new(name, move |_| {
-                // What is appended stays: SeaweedFS could not take away what is its own.
-                sample(&receiver.server, || {
-                    feed::tus(receiver.server.address, target, content, step)
-                })
+                let transfer = |address| feed::tus(address, target, content, step);
+                match has_files {
+                    true => receiver.sample(|it| transfer(it.server.address)),
+                    false => sample(&receiver.server, || transfer(receiver.server.address)),
+                }
             }));
         }
     }

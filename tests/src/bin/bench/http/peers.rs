@@ -9,10 +9,15 @@ use anyhow::{Context as _, Result};
 
 use crate::process::{Server, installed};
 
+/// The largest body that rustus is to take. It answers what is larger and reads no further. Bytes.
+const BODY_BYTES_MAX: u64 = 1 << 40;
+
 /// Where a server takes uploads of tus. SeaweedFS has the name of the file in the address.
 pub(super) struct Tus {
     pub(super) server: Server,
     pub(super) target: &'static str,
+    /// Whether its directory holds files, which may be removed, and no store of its own.
+    pub(super) has_files: bool,
 }
 
 /// A file server in Rust; it hashes nothing and syncs nothing.
@@ -106,7 +111,7 @@ pub(super) fn tus_node(dir: &Path, scratch: &Path) -> Result<Option<Tus>> {
         command.arg(&script).arg(address.port().to_string()).arg(dir);
         Ok(command)
     })?;
-    Ok(Some(Tus { server, target: "/files/" }))
+    Ok(Some(Tus { server, target: "/files/", has_files: true }))
 }
 
 /// A server of tus in Rust.
@@ -115,10 +120,11 @@ pub(super) fn rustus(dir: &Path) -> Result<Option<Tus>> {
     let server = Server::start_on_port(|address| {
         let mut command = Command::new(&program);
         command.args(["--host", "127.0.0.1", "--port"]).arg(address.port().to_string());
-        command.arg("--data-dir").arg(dir).arg("--info-dir").arg(dir.join(".info"));
+        command.arg("--max-body-size").arg(BODY_BYTES_MAX.to_string());
+        command.arg("--data-dir").arg(dir).arg("--info-dir").arg(dir.with_file_name("rustus-info"));
         Ok(command)
     })?;
-    Ok(Some(Tus { server, target: "/files/" }))
+    Ok(Some(Tus { server, target: "/files/", has_files: true }))
 }
 
 /// A filer of `SeaweedFS`, with its master and volume in the same process.
@@ -149,7 +155,7 @@ pub(super) fn seaweedfs(dir: &Path) -> Result<Option<Tus>> {
         }
         Ok(command)
     })?;
-    Ok(Some(Tus { server, target: "/.tus/noise.bin" }))
+    Ok(Some(Tus { server, target: "/.tus/noise.bin", has_files: false }))
 }
 
 fn on_loopback(program: &Path, address: SocketAddr) -> Command {
