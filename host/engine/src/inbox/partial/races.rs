@@ -15,6 +15,9 @@ use crate::patience::{Watchdog, block_on, joined, until};
 
 const KEY: [u8; 32] = [7; 32];
 
+/// Who holds an upload for which nothing is being done: the table of uploads, the [`Upload`], and the test.
+const HOLDERS: usize = 3;
+
 /// Two groups and a bit.
 const SIZE: u64 = 2 * 1024 * 1024 + 600;
 
@@ -43,11 +46,11 @@ fn close_before<T: Send>(other: impl FnOnce(&Arc<Partials>) -> T + Send) -> T {
     let partials = &inbox.handle.partials;
     let id = Id::of(None, &KEY);
     let partial = partials.find(id).expect("it is open");
+    until("nothing is done for the upload", || Arc::strong_count(&partial) == HOLDERS);
     let answer = std::thread::scope(|scope| {
         let other = partial.act(|state, now| {
-            let known = Arc::strong_count(&partial);
             let other = scope.spawn(|| other(partials));
-            until("the upload is found", || Arc::strong_count(&partial) > known);
+            until("the upload is found", || Arc::strong_count(&partial) > HOLDERS);
             // Its connection is lost, and what it has asked for is done at once.
             state.upload.fail_all(&RefusalCode::Io.into(), now);
             while let Some(work) = state.upload.poll_work() {
