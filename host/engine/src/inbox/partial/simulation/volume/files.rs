@@ -286,6 +286,8 @@ impl Files {
         }
         slot.whole_since = None;
         if let Some(size) = size {
+            // To tell it is worth an entry; after one, who asks counts anew.
+            slot.asked = 0;
             // What lies beyond the end is no part of any group.
             slot.provisional.lose(size, u64::MAX);
         }

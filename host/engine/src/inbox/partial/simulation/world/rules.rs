@@ -64,6 +64,13 @@ impl World {
             // Ever seldomer, down to one a minute.
             let most = u64::from((seconds + 1).ilog2()) + seconds / 60;
             if slot.small_entries > 3 + most {
+                let (entries, asked) = (slot.small_entries, slot.asked);
+                self.shared.trace(|| {
+                    format!(
+                        "{} has {entries} small entries in {seconds} s, and {asked} asked for",
+                        slot.id
+                    )
+                });
                 return Err("3: a drip makes entries in the journal".into());
             }
         }
