@@ -41,6 +41,7 @@ pub mod random;
 pub mod send;
 pub mod server;
 pub mod transcript;
+pub mod tus;
 
 pub use connection::Connection;
 pub use embedded::Embedded;

@@ -6,22 +6,10 @@ use std::thread;
 
 use sandport_tests::deadline::{Deadline, joined};
 use sandport_tests::files::Tree;
+use sandport_tests::tus::{NAMED_A, OFFSET_STREAM, TUS, begin};
 use sandport_tests::{Http, Native, Random, Server};
 
 const MIB: usize = 1024 * 1024;
-
-const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
-const OFFSET_STREAM: (&str, &str) = ("Content-Type", "application/offset+octet-stream");
-
-/// Begins an upload of tus; its URL.
-#[track_caller]
-fn create(server: &Server, length: usize) -> String {
-    let length = length.to_string();
-    let fields = [TUS, ("Upload-Length", length.as_str()), ("Upload-Metadata", "filename YQ==")];
-    let answer = Http::open(server).send("POST", "/files/", &fields, b"");
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.location("/files/")
-}
 
 fn head_of_patch<'a>(offset: &'a str, length: &'a str) -> [(&'a str, &'a str); 4] {
     [TUS, OFFSET_STREAM, ("Upload-Offset", offset), ("Content-Length", length)]
@@ -78,7 +66,7 @@ fn heads_that_are_too_long_or_no_heads_of_http_are_refused_and_cost_one_connecti
 #[test]
 fn who_falls_silent_is_told_so_and_what_came_of_an_upload_stays() {
     let mut server = Server::start(["--idle-timeout", "2s"]);
-    let url = create(&server, 2 * MIB);
+    let url = begin(&server, 2 * MIB, NAMED_A);
     let content = Random::seeded().bytes(2 * MIB);
     let mut head = Http::open(&server);
     head.say("PUT /a HTTP/1.1\r\nHo");
@@ -131,7 +119,7 @@ fn a_head_that_never_ends_is_not_waited_for_although_something_comes() {
 fn the_later_of_two_clients_at_one_upload_has_it_and_the_earlier_hears_that() {
     let server = Server::start([]);
     let content = Random::seeded().bytes(2 * MIB);
-    let url = create(&server, content.len());
+    let url = begin(&server, content.len(), NAMED_A);
     let mut earlier = Http::open(&server);
     earlier.say_head("PATCH", &url, &head_of_patch("0", "2097152"));
     earlier.say(&content[..MIB]);
@@ -162,7 +150,7 @@ fn the_later_of_two_clients_at_one_upload_has_it_and_the_earlier_hears_that() {
 fn a_storm_of_appends_at_one_offset_leaves_the_bytes_of_one() {
     const BYTES: usize = 4_000;
     let server = Server::start([]);
-    let url = create(&server, BYTES);
+    let url = begin(&server, BYTES, NAMED_A);
     let mut parts = vec![0];
     let patience = Deadline::new();
     while parts.last() < Some(&BYTES) {

@@ -5,6 +5,7 @@ use std::fs;
 
 use sandport_tests::deadline::until;
 use sandport_tests::http_clients::{Kind, Proxy, run, tus_js};
+use sandport_tests::tus::{NAMED_A, OFFSET_STREAM, TUS};
 use sandport_tests::{Fate, Http, Random, Server};
 use serde_json::json;
 
@@ -87,28 +88,26 @@ fn uploads_of_tus_and_of_the_ietf_pass_each_proxy_and_go_on_where_they_were_cut(
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
 fn an_upload_goes_on_behind_what_a_proxy_has_passed_on() {
     let content = Random::seeded().bytes(4 * MIB);
-    let tus = ("Tus-Resumable", "1.0.0");
-    let stream = ("Content-Type", "application/offset+octet-stream");
     for kind in Kind::ALL.into_iter().filter(|kind| streams(*kind)) {
         let server = Server::start(["--watermark-size", "1MiB", "--watermark-time", "1ms"]);
         let proxy = Proxy::before(&server, kind, []);
         let to = proxy.front.address();
-        let fields = [tus, ("Upload-Length", "4194304"), ("Upload-Metadata", "filename YQ==")];
+        let fields = [TUS, ("Upload-Length", "4194304"), NAMED_A];
         let url = Http::to(to).send("POST", "/files/", &fields, b"").location("/files/");
         let mut cut = Http::to(to);
-        let fields = [tus, stream, ("Upload-Offset", "0"), ("Content-Length", "4194304")];
+        let fields = [TUS, OFFSET_STREAM, ("Upload-Offset", "0"), ("Content-Length", "4194304")];
         cut.say_head("PATCH", &url, &fields);
         cut.say(&content[..3 * MIB]);
         // A GET takes the upload from nobody.
         until(format_args!("{kind:?} to pass on a part of a request"), || {
-            Http::open(&server).ask("GET", &url, &[tus]).number("upload-offset") > 0
+            Http::open(&server).ask("GET", &url, &[TUS]).number("upload-offset") > 0
         });
         cut.reset();
-        let answer = Http::to(to).ask("HEAD", &url, &[tus]);
+        let answer = Http::to(to).ask("HEAD", &url, &[TUS]);
         let here = answer.number("upload-offset") as usize;
         assert!((1..=3 * MIB).contains(&here), "{kind:?}: {here}");
         let at_here = here.to_string();
-        let fields = [tus, stream, ("Upload-Offset", at_here.as_str())];
+        let fields = [TUS, OFFSET_STREAM, ("Upload-Offset", at_here.as_str())];
         let answer = Http::to(to).send("PATCH", &url, &fields, &content[here..]);
         assert_eq!(answer.status, 204, "{kind:?} {}", answer.text());
         assert!(server.content("a") == content, "{kind:?}");

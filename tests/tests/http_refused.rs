@@ -5,23 +5,13 @@
 use std::collections::BTreeSet;
 
 use sandport_tests::http::{BOUNDARY, FORM, form};
+use sandport_tests::tus::{NAMED_A, OFFSET_STREAM, TUS, begin};
 use sandport_tests::{Http, Server};
 
 const MIB: usize = 1024 * 1024;
 
-const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
-const OFFSET_STREAM: (&str, &str) = ("Content-Type", "application/offset+octet-stream");
 const PARTIAL_UPLOAD: (&str, &str) = ("Content-Type", "application/partial-upload");
 const AT_0: (&str, &str) = ("Upload-Offset", "0");
-
-/// Begins an upload of tus; its URL.
-#[track_caller]
-fn create(server: &Server, length: &str) -> String {
-    let fields = [TUS, ("Upload-Length", length), ("Upload-Metadata", "filename YQ==")];
-    let answer = Http::open(server).send("POST", "/files/", &fields, b"");
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.location("/files/")
-}
 
 /// What is there of uploads, stored or not.
 fn left(server: &Server) -> (BTreeSet<String>, usize) {
@@ -32,7 +22,7 @@ fn left(server: &Server) -> (BTreeSet<String>, usize) {
 #[test]
 fn urls_that_lead_to_no_upload_are_not_found_and_make_none() {
     let server = Server::start([]);
-    let url = create(&server, "10");
+    let url = begin(&server, 10, NAMED_A);
     let (_, files) = left(&server);
     let key = url.strip_prefix("/files/").unwrap();
     let other = match key.as_bytes()[0] {
@@ -77,7 +67,7 @@ fn urls_that_lead_to_no_upload_are_not_found_and_make_none() {
 #[test]
 fn a_url_that_a_proxy_has_made_whole_leads_to_its_upload_and_one_below_another_path_does_not() {
     let server = Server::start([]);
-    let url = create(&server, "10");
+    let url = begin(&server, 10, NAMED_A);
     let patch = [TUS, OFFSET_STREAM, AT_0];
     let below = Http::open(&server).send("PATCH", &format!("/proxied{url}"), &patch, b"01234");
     assert_eq!(below.status, 404);

@@ -4,35 +4,16 @@
 use rustix::process::geteuid;
 use sandport_tests::deadline::until;
 use sandport_tests::files::{Tree, kept};
-use sandport_tests::http::{Answer, chunked};
+use sandport_tests::http::chunked;
+use sandport_tests::tus::{OFFSET_STREAM, TUS, append, begin};
 use sandport_tests::{Http, Random, Server, Setup};
 
 const MIB: usize = 1024 * 1024;
 
-const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
-const OFFSET_STREAM: (&str, &str) = ("Content-Type", "application/offset+octet-stream");
 const PARTIAL_UPLOAD: (&str, &str) = ("Content-Type", "application/partial-upload");
 
 /// `filename a.bin`
 const METADATA: (&str, &str) = ("Upload-Metadata", "filename YS5iaW4=");
-
-/// Begins an upload of tus; its URL.
-#[track_caller]
-fn create(server: &Server, length: usize) -> String {
-    let length = length.to_string();
-    let fields = [TUS, ("Upload-Length", length.as_str()), METADATA];
-    let answer = Http::open(server).send("POST", "/files/", &fields, b"");
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.location("/files/")
-}
-
-/// Sends a part by tus; the answer.
-#[track_caller]
-fn append(server: &Server, url: &str, offset: usize, part: &[u8]) -> Answer {
-    let offset = offset.to_string();
-    let fields = [TUS, OFFSET_STREAM, ("Upload-Offset", offset.as_str())];
-    Http::open(server).send("PATCH", url, &fields, part)
-}
 
 /// How far an upload of tus is.
 #[track_caller]
@@ -47,7 +28,7 @@ fn an_upload_of_tus_goes_on_where_it_was_cut() {
     let mut server = Server::start([]);
     let content = Random::seeded().bytes(3 * MIB + 5);
     for is_reset in [false, true] {
-        let url = create(&server, content.len());
+        let url = begin(&server, content.len(), METADATA);
         assert_eq!(append(&server, &url, 0, &content[..MIB]).number("upload-offset"), MIB as u64);
 
         let mut cut = Http::open(&server);
@@ -89,7 +70,7 @@ fn an_upload_of_tus_goes_on_at_a_server_that_was_killed() {
     let flags = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
     let mut server = Server::start(flags);
     let content = Random::seeded().bytes(4 * MIB);
-    let url = create(&server, content.len());
+    let url = begin(&server, content.len(), METADATA);
     let mut killed = Http::open(&server);
     let fields = [TUS, OFFSET_STREAM, ("Upload-Offset", "0"), ("Content-Length", "4194304")];
     killed.say_head("PATCH", &url, &fields);
@@ -124,7 +105,7 @@ fn an_upload_of_tus_whose_length_is_not_known_learns_it_once() {
 #[test]
 fn an_upload_of_tus_that_was_ended_leaves_nothing() {
     let mut server = Server::start([]);
-    let url = create(&server, 100_000);
+    let url = begin(&server, 100_000, METADATA);
     assert_eq!(append(&server, &url, 0, &[7; 50_000]).status, 204);
     assert_eq!(Http::open(&server).ask("DELETE", &url, &[TUS]).status, 204);
     let answer = Http::open(&server).ask("HEAD", &url, &[TUS]);
@@ -138,7 +119,7 @@ fn an_upload_of_tus_that_was_ended_leaves_nothing() {
 #[test]
 fn what_tus_forbids_is_refused_and_changes_nothing() {
     let server = Server::start(["--max-file", "1MiB"]);
-    let url = create(&server, 10);
+    let url = begin(&server, 10, METADATA);
     let (unknown, collection) = ("/files/AAAA", "/files/");
     let length = ("Upload-Length", "10");
     let at_0 = ("Upload-Offset", "0");
@@ -237,7 +218,7 @@ fn an_upload_has_its_url_for_its_own_sender_alone() {
     let folder = tempfile::tempdir().unwrap();
     let socket = format!("unix:{}", folder.path().join("socket").display());
     let server = Setup::new(["-l", "127.0.0.1:0", "-l", &socket]).start();
-    let url = create(&server, 10);
+    let url = begin(&server, 10, METADATA);
     for (method, fields) in [
         ("HEAD", vec![TUS]),
         ("HEAD", vec![]),

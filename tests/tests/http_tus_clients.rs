@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use sandport_tests::files::kept;
-use sandport_tests::http_clients::{Page, python, tus_js};
+use sandport_tests::http_clients::{Page, Told, python, tus_js};
 use sandport_tests::{Fate, Http, Middlebox, Random, Server, Setup};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -58,6 +58,25 @@ impl Large {
     fn expect_in(&self, server: &Server, name: &str) {
         assert!(server.content(name) == self.content, "the content of {name} is another");
     }
+}
+
+/// Lets tus-js-client stop when so much is sent, and go on in another process; what that has told.
+#[track_caller]
+fn stop_and_go_on(
+    version: u8,
+    large: &Large,
+    server: &Server,
+    way: &mut Value,
+    stops_at: usize,
+) -> Told {
+    way["stopAt"] = stops_at.into();
+    let told = tus_js(version, &large.options(server.address(), "later", way));
+    assert_eq!(told.code, Some(7), "{told:?}");
+    way.as_object_mut().unwrap().remove("stopAt");
+    let told = tus_js(version, &large.options(server.address(), "later", way));
+    assert_eq!(told.code, Some(0), "{told:?}");
+    told.event("resumes");
+    told
 }
 
 #[test]
@@ -137,13 +156,7 @@ fn tus_js_client_goes_on_in_a_later_process_by_the_url_that_it_stored() {
         let server = Server::start([]);
         let storage = large.folder.path().join(format!("urls-{version}-{protocol}"));
         let mut way = json!({ "storage": storage, "chunkSize": 4 * MIB, "protocol": protocol });
-        way["stopAt"] = (8 * MIB).into();
-        let told = tus_js(version, &large.options(server.address(), "later", &way));
-        assert_eq!(told.code, Some(7), "{told:?}");
-        way.as_object_mut().unwrap().remove("stopAt");
-        let told = tus_js(version, &large.options(server.address(), "later", &way));
-        assert_eq!(told.code, Some(0), "{told:?}");
-        told.event("resumes");
+        let told = stop_and_go_on(version, &large, &server, &mut way, 8 * MIB);
         assert_eq!(told.event("chunk")["offset"], 12 * MIB, "{told:?}");
         large.expect_in(&server, "later");
     }
@@ -186,13 +199,7 @@ fn tus_js_client_goes_on_with_parts_in_a_later_process() {
         let server = Server::start([]);
         let storage = large.folder.path().join(format!("parts-{version}"));
         let mut way = json!({ "storage": storage, "chunkSize": MIB, "parallelUploads": 3 });
-        way["stopAt"] = (2 * MIB).into();
-        let told = tus_js(version, &large.options(server.address(), "later", &way));
-        assert_eq!(told.code, Some(7), "{told:?}");
-        way.as_object_mut().unwrap().remove("stopAt");
-        let told = tus_js(version, &large.options(server.address(), "later", &way));
-        assert_eq!(told.code, Some(0), "{told:?}");
-        told.event("resumes");
+        let told = stop_and_go_on(version, &large, &server, &mut way, 2 * MIB);
         assert!(told.requests().iter().any(|request| request.starts_with("HEAD 20")), "{told:?}");
         large.expect_in(&server, "later");
         assert_eq!(server.published().len(), 1);

@@ -4,38 +4,22 @@
 use sandport_tests::deadline::until;
 use sandport_tests::files::{Tree, kept};
 use sandport_tests::http::Answer;
+use sandport_tests::tus::{TUS, append, begin};
 use sandport_tests::{Http, Random, Server, Setup};
 
 const MIB: usize = 1024 * 1024;
 
-const TUS: (&str, &str) = ("Tus-Resumable", "1.0.0");
-const OFFSET_STREAM: (&str, &str) = ("Content-Type", "application/offset+octet-stream");
+/// What a part is.
+const PART: (&str, &str) = ("Upload-Concat", "partial");
 
 /// `filename whole`
 const METADATA: (&str, &str) = ("Upload-Metadata", "filename d2hvbGU=");
-
-/// Begins a part of this length; its URL.
-#[track_caller]
-fn part(server: &Server, length: usize) -> String {
-    let length = length.to_string();
-    let fields = [TUS, ("Upload-Concat", "partial"), ("Upload-Length", length.as_str())];
-    let answer = Http::open(server).send("POST", "/files/", &fields, b"");
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.location("/files/")
-}
-
-#[track_caller]
-fn append(server: &Server, url: &str, offset: usize, content: &[u8]) -> Answer {
-    let offset = offset.to_string();
-    let fields = [TUS, OFFSET_STREAM, ("Upload-Offset", offset.as_str())];
-    Http::open(server).send("PATCH", url, &fields, content)
-}
 
 /// Parts of which this is the content; their URLs.
 #[track_caller]
 fn parts(server: &Server, pieces: &[&[u8]]) -> Vec<String> {
     let bring = |piece: &&[u8]| {
-        let url = part(server, piece.len());
+        let url = begin(server, piece.len(), PART);
         if !piece.is_empty() {
             assert_eq!(append(server, &url, 0, piece).status, 204);
         }
@@ -93,7 +77,7 @@ fn a_final_upload_is_stored_with_its_receipt_and_its_parts_go() {
 #[test]
 fn a_final_upload_that_was_begun_before_its_parts_is_stored_when_it_is_asked_for() {
     let server = Server::start([]);
-    let urls = [part(&server, 6), part(&server, 5)];
+    let urls = [begin(&server, 6, PART), begin(&server, 5, PART)];
     let answer = join(&server, &urls);
     assert_eq!((answer.status, answer.field("upload-offset")), (201, None), "{}", answer.text());
     let url = answer.location("/files/");

@@ -115,12 +115,8 @@ fn fed_alike(
             sandport.sample(|it| feed::form(it.server.address, "/", "file", source))
         }),
     ];
-    alternate(&mut contestants, rounds)?;
-    let mut table = table(
-        format!("HTTP: {} MiB by curl, {}", mib(size), place.label),
-        Amount::Bytes(size),
-        &contestants,
-    );
+    let title = format!("HTTP: {} MiB by curl, {}", mib(size), place.label);
+    let mut table = compared(title, Amount::Bytes(size), &mut contestants, rounds)?;
     table.note(
         "The native loop reads, hashes and writes with a thread for each connection. Nothing is synced \
          (--durability none). The time includes that of curl's start.",
@@ -173,12 +169,8 @@ fn servers(
             miniserve.sample(|it| feed::form(it.server.address, "/upload?path=/", "path", source))
         }));
     }
-    alternate(&mut contestants, rounds)?;
-    let mut table = table(
-        format!("HTTP: {} MiB by curl to other servers, {}", mib(size), place.label),
-        Amount::Bytes(size),
-        &contestants,
-    );
+    let title = format!("HTTP: {} MiB by curl to other servers, {}", mib(size), place.label);
+    let mut table = compared(title, Amount::Bytes(size), &mut contestants, rounds)?;
     table.note(
         "Sandport computes BLAKE3, and syncs with --durability full; no other one syncs, and none but \
          copyparty hashes.",
@@ -228,9 +220,8 @@ fn tus(
             }));
         }
     }
-    alternate(&mut contestants, rounds)?;
     let title = format!("HTTP: {} MiB by tus 1.0, {}", mib(size), place.label);
-    let mut table = table(title, Amount::Bytes(size), &contestants);
+    let mut table = compared(title, Amount::Bytes(size), &mut contestants, rounds)?;
     table.note(
         "One client in this program feeds all of them from memory, on one connection. Sandport computes \
          BLAKE3, and syncs with --durability full; the others do neither.",
@@ -264,17 +255,27 @@ fn small(
             })
         })
         .collect();
-    alternate(&mut contestants, rounds)?;
     let synced = if durable { ", synced before each answer" } else { "" };
     let title = format!(
         "HTTP: {files} PUTs of {SMALL_BYTES} bytes on {SMALL_CONNECTIONS} kept connections, {}{synced}",
         place.label
     );
-    let mut table = table(title, Amount::Files(files), &contestants);
+    let mut table = compared(title, Amount::Files(files), &mut contestants, rounds)?;
     table.note(
         "Each request has a sandbox of its own. hyper writes, hashes, syncs and renames each file.",
     );
     Ok(table)
+}
+
+/// The table of what the contestants take.
+fn compared(
+    title: String,
+    amount: Amount,
+    contestants: &mut [Contestant<'_>],
+    rounds: usize,
+) -> Result<Table> {
+    alternate(contestants, rounds)?;
+    Ok(table(title, amount, contestants))
 }
 
 /// Of a name in the table, for a folder: not every server takes blanks and commas in its path.

@@ -22,47 +22,38 @@ pub(super) struct Tus {
 
 /// A file server in Rust; it hashes nothing and syncs nothing.
 pub(super) fn dufs(dir: &Path) -> Result<Option<Server>> {
-    let Some(program) = installed("dufs") else { return Ok(None) };
-    Server::start_on_port(|address| {
-        let mut command = on_loopback(&program, address);
+    start("dufs", |command, address| {
+        command.args(["--bind", "127.0.0.1", "--port"]).arg(address.port().to_string());
         command.arg("--allow-all").arg(dir);
-        Ok(command)
+        Ok(())
     })
-    .map(Some)
 }
 
 /// Another one, which takes forms.
 pub(super) fn miniserve(dir: &Path) -> Result<Option<Server>> {
-    let Some(program) = installed("miniserve") else { return Ok(None) };
-    Server::start_on_port(|address| {
-        let mut command = Command::new(&program);
+    start("miniserve", |command, address| {
         command.args(["--interfaces", "127.0.0.1", "--port"]).arg(address.port().to_string());
         command.args(["--upload-files", "--on-duplicate-files", "overwrite"]).arg(dir);
-        Ok(command)
+        Ok(())
     })
-    .map(Some)
 }
 
 /// rclone, which serves a directory by `WebDAV`.
 pub(super) fn rclone(dir: &Path) -> Result<Option<Server>> {
-    let Some(program) = installed("rclone") else { return Ok(None) };
-    Server::start_on_port(|address| {
-        let mut command = Command::new(&program);
+    start("rclone", |command, address| {
         command.args(["serve", "webdav"]).arg(dir).arg("--addr").arg(address.to_string());
-        Ok(command)
+        Ok(())
     })
-    .map(Some)
 }
 
 /// nginx with `dav_methods PUT`: it gathers the body in a file beside the others and renames that.
 pub(super) fn nginx(dir: &Path, scratch: &Path) -> Result<Option<Server>> {
-    let Some(program) = installed("nginx") else { return Ok(None) };
     let root = dir.display();
     // On the same file system, so that it can rename; not in it, which is emptied.
     let bodies = dir.with_file_name("nginx-bodies");
     let bodies = bodies.display();
     let config = scratch.join("nginx.conf");
-    let server = Server::start_on_port(|address| {
+    start("nginx", |command, address| {
         fs::write(
             &config,
             format!(
@@ -74,30 +65,26 @@ pub(super) fn nginx(dir: &Path, scratch: &Path) -> Result<Option<Server>> {
                  server {{ listen {address}; location / {{ root {root}; dav_methods PUT; }} }} }}\n"
             ),
         )?;
-        let mut command = Command::new(&program);
         command.arg("-c").arg(&config).args(["-e", "stderr"]);
-        Ok(command)
-    })?;
-    Ok(Some(server))
+        Ok(())
+    })
 }
 
 /// A file server in Python; it hashes what it takes with SHA-512.
 pub(super) fn copyparty(dir: &Path) -> Result<Option<Server>> {
-    let Some(program) = installed("copyparty") else { return Ok(None) };
-    Server::start_on_port(|address| {
-        let mut command = Command::new(&program);
+    start("copyparty", |command, address| {
         // It writes into memory only where it is told to.
         command.args(["-q", "--wram", "-i", "127.0.0.1", "-p"]).arg(address.port().to_string());
         command.arg("-v").arg(format!("{}::rwd", dir.display()));
-        Ok(command)
+        Ok(())
     })
-    .map(Some)
 }
 
 /// The reference server of tus, in Node. It stands in `node_modules` below the current directory.
 pub(super) fn tus_node(dir: &Path, scratch: &Path) -> Result<Option<Tus>> {
-    let modules = Path::new("node_modules/@tus/server");
-    let (Some(node), true) = (installed("node"), modules.is_dir()) else { return Ok(None) };
+    if !Path::new("node_modules/@tus/server").is_dir() {
+        return Ok(None);
+    }
     // Modules are looked for above the folder of the script.
     let script = scratch.join("tus.mjs");
     let modules = fs::canonicalize("node_modules")?;
@@ -106,31 +93,27 @@ pub(super) fn tus_node(dir: &Path, scratch: &Path) -> Result<Option<Tus>> {
         std::os::unix::fs::symlink(modules, link)?;
     }
     fs::write(&script, include_str!("tus.mjs"))?;
-    let server = Server::start_on_port(|address| {
-        let mut command = Command::new(&node);
+    let server = start("node", |command, address| {
         command.arg(&script).arg(address.port().to_string()).arg(dir);
-        Ok(command)
+        Ok(())
     })?;
-    Ok(Some(Tus { server, target: "/files/", has_files: true }))
+    Ok(server.map(|server| Tus { server, target: "/files/", has_files: true }))
 }
 
 /// A server of tus in Rust.
 pub(super) fn rustus(dir: &Path) -> Result<Option<Tus>> {
-    let Some(program) = installed("rustus") else { return Ok(None) };
-    let server = Server::start_on_port(|address| {
-        let mut command = Command::new(&program);
+    let server = start("rustus", |command, address| {
         command.args(["--host", "127.0.0.1", "--port"]).arg(address.port().to_string());
         command.arg("--max-body-size").arg(BODY_BYTES_MAX.to_string());
         command.arg("--data-dir").arg(dir).arg("--info-dir").arg(dir.with_file_name("rustus-info"));
-        Ok(command)
+        Ok(())
     })?;
-    Ok(Some(Tus { server, target: "/files/", has_files: true }))
+    Ok(server.map(|server| Tus { server, target: "/files/", has_files: true }))
 }
 
 /// A filer of `SeaweedFS`, with its master and volume in the same process.
 pub(super) fn seaweedfs(dir: &Path) -> Result<Option<Tus>> {
-    let Some(program) = installed("weed") else { return Ok(None) };
-    let server = Server::start_on_port(|address| {
+    let server = start("weed", |command, address| {
         let listeners = (0..5)
             .map(|_| TcpListener::bind("127.0.0.1:0"))
             .collect::<Result<Vec<_>, _>>()
@@ -139,7 +122,6 @@ pub(super) fn seaweedfs(dir: &Path) -> Result<Option<Tus>> {
         for listener in &listeners {
             ports.push(listener.local_addr()?.port());
         }
-        let mut command = Command::new(&program);
         command.current_dir(dir).args(["server", "-filer", "-dir=.", "-volume.max=50"]);
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
         command.arg(format!("-filer.port={}", address.port()));
@@ -153,13 +135,21 @@ pub(super) fn seaweedfs(dir: &Path) -> Result<Option<Tus>> {
         for (name, port) in names.iter().zip(ports) {
             command.arg(format!("-{name}={port}"));
         }
-        Ok(command)
+        Ok(())
     })?;
-    Ok(Some(Tus { server, target: "/.tus/noise.bin", has_files: false }))
+    Ok(server.map(|server| Tus { server, target: "/.tus/noise.bin", has_files: false }))
 }
 
-fn on_loopback(program: &Path, address: SocketAddr) -> Command {
-    let mut command = Command::new(program);
-    command.args(["--bind", "127.0.0.1", "--port"]).arg(address.port().to_string());
-    command
+/// Starts a program on a port of its own; `None`: it is not installed. `arguments` adds what it is told.
+fn start(
+    program: &str,
+    arguments: impl FnOnce(&mut Command, SocketAddr) -> Result<()>,
+) -> Result<Option<Server>> {
+    let Some(program) = installed(program) else { return Ok(None) };
+    Server::start_on_port(|address| {
+        let mut command = Command::new(program);
+        arguments(&mut command, address)?;
+        Ok(command)
+    })
+    .map(Some)
 }
