@@ -176,7 +176,8 @@ impl Upload {
     /// It ends with `invalid-state`: the upload cannot be resumed, or is a part of its own; a part is not there, is
     /// somebody else's, not whole, or published. `too-many`: more than
     /// [`CONCATENATED_MAX`](sandport_protocol::CONCATENATED_MAX) parts. `offset-mismatch`: this upload is not as long as
-    /// they are together, or another body brings some of it. As of [`Self::set_size`]; `io` and the like; the fault of
+    /// they are together, or another body brings some of it. `locked`: a connection that has the later word holds a part,
+    /// or has taken this upload. `malformed`: a key is too long. As of [`Self::set_size`]; `io` and the like; the fault of
     /// the upload.
     pub fn concatenate(
         &self,

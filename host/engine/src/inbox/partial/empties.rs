@@ -3,6 +3,7 @@
 //! Many senders may share an identity, the anonymous one above all. Where it has too many, one goes of the address that
 //! has the most of them, and so none who asks for many takes the place of those who ask for few.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
@@ -37,7 +38,7 @@ pub(super) struct Beginner<'a> {
 }
 
 impl Empties {
-    /// Counts one more. `is_open`: which of them somebody has open, by name. It looks at the disk, and may remove one
+    /// Counts one more. `open`: the names of those that somebody has open now. It looks at the disk, and may remove one
     /// from it.
     ///
     /// # Errors
@@ -46,7 +47,7 @@ impl Empties {
         &self,
         volume: &dyn Volume,
         beginner: Beginner<'_>,
-        is_open: impl Fn(&str) -> bool,
+        open: impl Fn() -> HashSet<String>,
     ) -> Result<(), Refusal> {
         let Beginner { owner, address, id } = beginner;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,35 +59,38 @@ impl Empties {
             found
         });
         let its = known.entry(owner.clone()).or_default();
-        let mut in_use = HashSet::new();
         while its.len() >= EMPTY_UPLOADS_MAX {
-            let Some(at) = oldest_of_the_fullest(its, &in_use) else {
+            let held = open();
+            let is_held = |at: &usize| held.contains(&its[*at].name);
+            // Those that are held may not be empty any more. Each costs a look at the disk, and they come last.
+            let (last, first): (Vec<_>, Vec<_>) = fullest_first(its).into_iter().partition(is_held);
+            let goes = |at: &usize| {
+                let name = &its[*at].name;
+                // One that is open and has no file is being made.
+                let is_empty = match volume.bytes_of(name) {
+                    Some(bytes) => bytes == 0,
+                    None => is_held(at),
+                };
+                // It may have been opened meanwhile.
+                !is_empty || (!is_held(at) && !open().contains(name) && volume.remove_empty(name))
+            };
+            let Some(at) = first.into_iter().chain(last).find(goes) else {
                 return Err(too_many(owner));
             };
-            let name = &its[at].name;
-            // One that is open and has no file is being made.
-            let is_empty = match volume.bytes_of(name) {
-                Some(bytes) => bytes == 0,
-                None => is_open(name),
-            };
-            if !is_empty || (!is_open(name) && volume.remove_empty(name)) {
-                its.remove(at);
-            } else {
-                in_use.insert(name.clone());
-            }
+            its.remove(at);
         }
         its.push(Empty { name: id.to_string(), place: address.map(network) });
         Ok(())
     }
 }
 
-/// The first of the place that has the most, where it is not in use; else of the next place.
-fn oldest_of_the_fullest(empties: &[Empty], in_use: &HashSet<String>) -> Option<usize> {
+/// Where they are, by how many their place has, the most first; of as many, the oldest first.
+fn fullest_first(empties: &[Empty]) -> Vec<usize> {
     let mut counts = HashMap::<_, usize>::new();
     empties.iter().for_each(|empty| *counts.entry(empty.place).or_default() += 1);
-    let candidates = empties.iter().enumerate().filter(|(_, empty)| !in_use.contains(&empty.name));
-    // The last of those with the most would win, and the first is meant.
-    candidates.rev().max_by_key(|(_, empty)| counts[&empty.place]).map(|(at, _)| at)
+    let mut order: Vec<_> = (0..empties.len()).collect();
+    order.sort_by_key(|&at| Reverse(counts[&empties[at].place]));
+    order
 }
 
 /// What one sender has of addresses: all of them of IPv6 that its network gives out (RFC 6177).
@@ -132,12 +136,7 @@ mod tests {
             .enumerate()
             .map(|(at, last)| Empty { name: at.to_string(), place: last.and_then(place) })
             .collect();
-        let mut in_use = HashSet::new();
-        let mut order = vec![];
-        while let Some(at) = oldest_of_the_fullest(&empties, &in_use) {
-            in_use.insert(at.to_string());
-            order.push(at);
-        }
+        let order = fullest_first(&empties);
         assert_eq!(order, [1, 3, 5, 0, 2, 4]);
     }
 }

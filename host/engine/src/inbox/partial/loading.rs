@@ -83,9 +83,9 @@ impl Loader {
         let (notes, volume) = (notes.clone(), self.volume());
         let reservation = volume.reserve(&identity, size)?;
         if notes.keeps_empty {
-            let is_open = |name: &str| partials.is_open(name);
+            let open = || partials.open_names();
             let beginner = Beginner { owner: &identity, address: self.asked.address, id };
-            partials.empties.enter(&**volume, beginner, is_open)?;
+            partials.empties.enter(&**volume, beginner, open)?;
         }
         // Whoever comes with the key after the end is told of that.
         let is_named = *is_named && !notes.keeps_empty;

@@ -1,5 +1,6 @@
 //! Offers of uploads that have a key: whether there is such an upload, and what becomes of an offer of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sandport_protocol::upload;
@@ -122,8 +123,8 @@ impl Partials {
         answered.await.unwrap_or_else(|_| Err(RefusalCode::Io.into()))
     }
 
-    /// Whether an upload is open whose files are called so.
-    pub(super) fn is_open(&self, name: &str) -> bool {
-        self.entries().keys().any(|id| id.to_string() == name)
+    /// What the files of the uploads are called that are open.
+    pub(super) fn open_names(&self) -> HashSet<String> {
+        self.entries().keys().map(Id::to_string).collect()
     }
 }
