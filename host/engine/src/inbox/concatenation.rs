@@ -130,6 +130,9 @@ impl Concatenation {
         if progress.size != Some(place.end - place.start) || !progress.missing.is_empty() {
             return Err(unfinished());
         }
+        // The first bytes of its last chunk group may be in memory alone: who told its size last need not have had
+        // them kept.
+        theirs.keep().ready().await?;
         let source = theirs.source();
         let certain = Arc::clone(&source);
         self.inbox.handle.partials.on_pool(move || certain.make_certain()).await?;
