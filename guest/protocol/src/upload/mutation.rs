@@ -3,7 +3,7 @@
 //! Each is a rule broken at one place, and most are faults that were made once. Without the feature `mutants`, which
 //! only tests switch on, there are none, and nothing of this is left in the program.
 
-use super::Done;
+use super::work::Done;
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
