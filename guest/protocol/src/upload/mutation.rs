@@ -95,11 +95,17 @@ pub enum Mutant {
     TrustsChecks,
     /// What a checked body was at is not given back.
     HoardsChecked,
+    /// A part is copied while some of it is in memory alone.
+    CopiesUnkept,
+    /// Parts are copied from where the upload is, and not from where they are.
+    MisplacesCopies,
+    /// A part is copied that is not whole.
+    JoinsUnfinished,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 46] = [
         Self::SettlesWithoutWaiting,
         Self::AdmitsUnsettled,
         Self::TellsBeforeKept,
@@ -143,6 +149,9 @@ impl Mutant {
         Self::CountsUnchecked,
         Self::TrustsChecks,
         Self::HoardsChecked,
+        Self::CopiesUnkept,
+        Self::MisplacesCopies,
+        Self::JoinsUnfinished,
     ];
 }
 
