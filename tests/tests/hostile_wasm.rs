@@ -48,6 +48,12 @@ const HANDLES: &[Case] = &[
         "handle limit exceeded",
     ),
     (
+        "a poll of one pollable a hundred thousand times",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 100000))
+         (call $poll (i32.const 1048576) (i32.const 100000) (i32.const 64))",
+        "handle limit exceeded",
+    ),
+    (
         "a poll of a million handles",
         "(call $fill (call $subscribe_output (global.get $out)) (i32.const 1000000))
          (call $poll (i32.const 1048576) (i32.const 1000000) (i32.const 64))",

@@ -81,13 +81,13 @@ pub use finishing::Finishing;
 pub use identity::Identity;
 pub use meter::Meter;
 pub use options::{Durability, InboxOptions, Records};
-pub use partial::Status;
+pub use partial::{KEY_BYTES_MAX, Status};
 pub use sandport_protocol::inbox::Conflict;
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
 pub use ticket::Pending;
 pub use upload::{Upload, UploadWatch};
 pub use usage::Quota;
-pub use wishes::{KEY_BYTES_MAX, Wishes};
+pub use wishes::Wishes;
 
 use capabilities::Capabilities;
 use commit::Committer;

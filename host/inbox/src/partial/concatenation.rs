@@ -11,13 +11,13 @@ use sandport_protocol::upload::mutation::{Mutant, is};
 use sandport_protocol::{CONCATENATED_MAX, Extent, Refusal, RefusalCode, Resume, ResumeMode};
 use tokio::sync::OwnedMutexGuard;
 
+use super::Partials;
 use super::asked::Asked;
 use super::hold::Hold;
 use super::lane::Lane;
-use super::look::{Seen, unknown};
+use super::look::{Seen, id_of, unknown};
 use super::opening::Opened;
 use super::session::Session;
-use super::{Id, Partials};
 use crate::meter::Meter;
 use crate::plan::Plan;
 
@@ -97,7 +97,7 @@ impl Concatenation {
             if *key == self.key {
                 return Err(unfit("an upload is no part of its own"));
             }
-            let id = Id::of(self.hold.identity().name(), key);
+            let id = id_of(self.hold.identity(), key)?;
             let size = match self.partials.seen(id, false).await? {
                 Seen::Status(status) if status.outcome.is_none() => {
                     let is_whole = status.missing.is_empty() || is(Mutant::JoinsUnfinished);

@@ -10,6 +10,10 @@ use super::cell::Partial;
 use super::status::Status;
 use super::volume::{Facts, Loaded};
 use super::{Busy, Id, Partials};
+use crate::Identity;
+
+/// Longest key of an upload. Bytes. Those that senders and the inbox make have [`RESUME_KEY_BYTES`](sandport_protocol::RESUME_KEY_BYTES).
+pub const KEY_BYTES_MAX: usize = 64;
 
 /// What is seen of an upload.
 pub(super) enum Seen {
@@ -22,6 +26,18 @@ pub(super) enum Seen {
 /// Says that there is no such upload, to who has made a key up and to who has somebody else's alike.
 pub(crate) fn unknown() -> Refusal {
     Refusal::new(RefusalCode::InvalidState, "unknown upload")
+}
+
+/// Which upload of `sender` a key leads to.
+///
+/// # Errors
+/// `malformed`: it is longer than any.
+pub(crate) fn id_of(sender: &Identity, key: &[u8]) -> Result<Id, Refusal> {
+    if key.len() > KEY_BYTES_MAX {
+        let words = format!("the key of an upload has {KEY_BYTES_MAX} bytes at most");
+        return Err(Refusal::new(RefusalCode::Malformed, words));
+    }
+    Ok(Id::of(sender.name(), key))
 }
 
 impl Partials {

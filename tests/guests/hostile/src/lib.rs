@@ -55,6 +55,7 @@ impl Guest for Component {
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
+            Some(b'R') => trouble::use_released(),
             Some(b'L') => limits::tell(&output),
             Some(b'S') => sums::go_through(&output)?,
             Some(b'T') => sums::read_forever()?,

@@ -187,6 +187,16 @@ pub(crate) fn misuse_digests(output: &OutputStream) {
     let _ = output.blocking_write_and_flush(format!("taken: {}\n", taken.join(", ")).as_bytes());
 }
 
+/// Asks how far an upload is that it has given back.
+pub(crate) fn use_released() {
+    let Some(upload) = open("released", Some(5)) else { return };
+    let handle = upload.handle();
+    Upload::release(upload);
+    // SAFETY: nothing of this program relies on it. The host is to find out that it leads nowhere.
+    let released = unsafe { Upload::from_handle(handle) };
+    black_box(released.durable());
+}
+
 /// Writes to bodies whose upload has ended: committed, discarded and dropped.
 pub(crate) fn write_after_commit(output: &OutputStream) {
     let whole = Extent { offset: 0, length: None };

@@ -94,9 +94,9 @@ impl Holding {
             };
             return State::Keeping(self, Waiting::new(kept));
         }
-        match chance.below(10) {
-            0..3 => world.keep(key, &self.session),
-            3..5 => {
+        match chance.below(20) {
+            0 => world.keep(key, &self.session),
+            1 => {
                 self.leave(world);
                 return State::Idle;
             }

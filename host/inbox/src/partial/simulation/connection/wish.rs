@@ -76,13 +76,13 @@ impl Key {
 
     /// Two parts, and the upload that is put together out of them: it has their bytes.
     pub(in super::super) fn joined(chance: &Chance) -> Vec<Self> {
-        let shifts = *chance.of(&[0, 1, 2, 3, 5]);
+        let shifts = *chance.of(&[0, 0, 1, 2, 3, 5]);
         let (mib, first) = (1024 * 1024, shifts * SHIFT as u64);
-        let second = *chance.of(&[0, 1, 700, 1_024, 5_000, mib, mib + 900]);
+        let second = *chance.of(&[0, 1, 700, 2_048, 2_049, mib, mib + 900]);
         let key = |number, role, size, version| Self {
             secret: [number; 32],
             size,
-            is_sized: chance.per_mille(400),
+            is_sized: chance.per_mille(300),
             is_named: false,
             is_told: true,
             role,
