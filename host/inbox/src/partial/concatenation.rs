@@ -11,13 +11,13 @@ use sandport_protocol::upload::mutation::{Mutant, is};
 use sandport_protocol::{CONCATENATED_MAX, Extent, Refusal, RefusalCode, Resume, ResumeMode};
 use tokio::sync::OwnedMutexGuard;
 
-use super::Partials;
 use super::asked::Asked;
 use super::hold::Hold;
 use super::lane::Lane;
 use super::look::{Seen, id_of, unknown};
 use super::opening::Opened;
 use super::session::Session;
+use super::table::Partials;
 use crate::meter::Meter;
 use crate::plan::Plan;
 

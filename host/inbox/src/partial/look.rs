@@ -6,10 +6,11 @@ use sandport_protocol::upload::{Progress, Upload};
 use sandport_protocol::{EntryName, Metadata, Receipt, Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
+use super::Id;
 use super::cell::Partial;
 use super::status::Status;
+use super::table::{Busy, Partials};
 use super::volume::{Facts, Loaded};
-use super::{Busy, Id, Partials};
 use crate::Identity;
 
 /// Longest key of an upload. Bytes. Those that senders and the inbox make have [`RESUME_KEY_BYTES`](sandport_protocol::RESUME_KEY_BYTES).
