@@ -22,7 +22,6 @@ mod capabilities;
 pub mod care;
 mod commit;
 mod comparison;
-mod concatenation;
 mod copiers;
 mod disk;
 mod error;

@@ -1,8 +1,10 @@
 //! How bytes come: bodies, and the grants by which they bring them.
 
+use super::ids::{BodyId, SessionId};
+use super::machine::{Upload, lost};
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
-use super::{BodyId, Held, SessionId, Upload, lost};
+use super::work::Held;
 use crate::inbox::too_large;
 use crate::journal::GROUP_BYTES;
 use crate::{Extent, Millis, Refusal, RefusalCode};

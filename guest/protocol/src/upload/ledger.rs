@@ -6,7 +6,7 @@ use super::checked::Checked;
 use super::keeping::Keeping;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
-use super::{Found, Held};
+use super::work::Held;
 use crate::journal::{ChainingValue, GROUP_BYTES, Ranges, Tail, Tree};
 use crate::sorted::SortedMap;
 use crate::{Digest, Extent, Refusal, RefusalCode};
@@ -17,6 +17,17 @@ pub const RANGES_MAX: usize = 1_024;
 
 /// Most groups of an upload that may be begun at a time. Twice as many as one sender's connections.
 pub const BEGUN_MAX: usize = 128;
+
+/// What was found of an upload: see [`journal::recover`](crate::journal::recover).
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The groups that are whole.
+    pub tree: Tree,
+    /// Their bytes.
+    pub whole: Ranges,
+    /// A group that is begun: its number, how many of its bytes are here, and their hash.
+    pub tail: Option<(u64, u64, blake3::Hasher)>,
+}
 
 /// The groups of an upload.
 #[derive(Clone, Debug)]

@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::life::{Next, Phase};
+use super::claimant::{Admission, Claimant};
+use super::ids::SessionId;
+use super::machine::{Upload, lost};
 use super::mutation::{Mutant, is};
-use super::{Admission, Claimant, SessionId, Upload, lost, owners};
+use super::owners;
+use super::phase::{Next, Phase};
 use crate::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
 
 impl Upload {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{KeepId, SessionId};
+use super::ids::{KeepId, SessionId};
 use crate::journal::Kept;
 use crate::{Digest, Millis, Refusal};
 

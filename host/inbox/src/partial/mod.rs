@@ -29,6 +29,7 @@
 mod asked;
 mod cell;
 mod commit;
+mod concatenation;
 mod copied;
 mod directory;
 mod empties;
@@ -64,13 +65,13 @@ use crate::Identity;
 pub(super) use asked::Asked;
 use cell::Partial;
 pub(super) use commit::Submit;
+pub(super) use concatenation::Concatenation;
 use copied::Copied;
 pub(super) use directory::{Directory, RemovedJournals};
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 use empties::Empties;
 use ended::{Ended, Endings};
-pub(super) use hold::Hold;
 pub(super) use lane::{Lane, not_checked};
 pub(super) use look::unknown;
 pub(super) use opening::Opened;

@@ -6,30 +6,34 @@
 
 use std::sync::Arc;
 
-use sandport_protocol::{
-    CONCATENATED_MAX, Extent, Offer, Refusal, RefusalCode, Resume, ResumeMode,
-};
-
+use sandport_protocol::journal::Notes;
+use sandport_protocol::upload::mutation::{Mutant, is};
+use sandport_protocol::{CONCATENATED_MAX, Extent, Refusal, RefusalCode, Resume, ResumeMode};
 use tokio::sync::OwnedMutexGuard;
 
-use super::meter::Meter;
-use super::partial::{Hold, Lane};
-use super::wishes::Wishes;
-use super::{Inbox, Verdict};
+use super::asked::Asked;
+use super::hold::Hold;
+use super::lane::Lane;
+use super::look::{Seen, unknown};
+use super::opening::Opened;
+use super::session::Session;
+use super::{Id, Partials};
+use crate::meter::Meter;
+use crate::plan::Plan;
 
 /// How much is copied before others have their turn. Bytes: a few milliseconds where all of it is in memory.
 const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
 /// An upload, and those that it is to be made out of.
-pub(super) struct Concatenation {
-    pub(super) inbox: Inbox,
-    pub(super) hold: Hold,
+pub(crate) struct Concatenation {
+    pub(crate) partials: Arc<Partials>,
+    pub(crate) hold: Hold,
     /// Its own key.
-    pub(super) key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
     /// Theirs, in the order of their contents.
-    pub(super) parts: Vec<Vec<u8>>,
+    pub(crate) parts: Vec<Vec<u8>>,
     /// Who pays for the time that is not for nothing.
-    pub(super) meter: Option<Meter>,
+    pub(crate) meter: Option<Meter>,
 }
 
 /// A part, and where in the upload it is.
@@ -42,8 +46,8 @@ impl Concatenation {
     /// Copies what is not here.
     ///
     /// # Errors
-    /// As of [`Upload::concatenate`](super::Upload::concatenate).
-    pub(super) async fn run(self) -> Result<(), Refusal> {
+    /// As of [`Upload::concatenate`](crate::Upload::concatenate).
+    pub(crate) async fn run(self) -> Result<(), Refusal> {
         let places = self.places().await?;
         let size = places.last().map_or(0, |last| last.end);
         let known = self.hold.progress().size;
@@ -72,8 +76,7 @@ impl Concatenation {
     /// Says how long it will be. Where there is no room in the quota and what is stored is being counted, it waits for
     /// that.
     async fn set_size(&self, size: u64) -> Result<(), Refusal> {
-        let usage = self.inbox.handle.core.usage.as_ref();
-        let news = usage.and_then(|usage| usage.count_news());
+        let news = self.partials.volume().usage().and_then(|usage| usage.count_news());
         match (self.hold.set_size(size), news) {
             (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
                 news.await;
@@ -94,17 +97,50 @@ impl Concatenation {
             if *key == self.key {
                 return Err(unfit("an upload is no part of its own"));
             }
-            let status = self.inbox.look(self.hold.identity(), key, false).await?;
-            let size = match (status.outcome, status.size) {
-                (None, Some(size)) if status.missing.is_empty() => size,
-                (None, _) => return Err(unfinished()),
-                (Some(_), _) => return Err(unfit("a part of the upload has ended")),
+            let id = Id::of(self.hold.identity().name(), key);
+            let size = match self.partials.seen(id, false).await? {
+                Seen::Status(status) if status.outcome.is_none() => {
+                    let is_whole = status.missing.is_empty() || is(Mutant::JoinsUnfinished);
+                    status.size.filter(|_| is_whole).ok_or_else(unfinished)?
+                }
+                Seen::Status(_) | Seen::Published(_) => return Err(has_ended()),
             };
             let end = start.checked_add(size).ok_or(RefusalCode::TooLarge)?;
             places.push(Place { start, end });
             start = end;
         }
         Ok(places)
+    }
+
+    /// Opens a part of `size` bytes, beside whoever else holds it.
+    async fn open(&self, key: &[u8], size: u64) -> Result<Session, Refusal> {
+        let key = key.try_into().map_err(|_| unknown())?;
+        let facts = self.hold.source();
+        let plan = Plan {
+            identity: self.hold.identity().clone(),
+            // Of no account: it has one.
+            name: facts.facts().name.clone(),
+            size: Some(size),
+            digest: None,
+            modified_ns: None,
+            executable: false,
+            copy: 0,
+        };
+        let resume = Resume { key, epoch: 0, mode: ResumeMode::Join };
+        let (is_named, notes, address, begins) = (false, Notes::default(), None, false);
+        let asked = Asked { plan, is_named, resume, notes, address, begins };
+        let news = self.partials.volume().usage().and_then(|usage| usage.count_news());
+        let opened = match (self.partials.open(asked.clone(), |_| None).await, news) {
+            (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
+                news.await;
+                self.partials.open(asked, |_| None).await
+            }
+            (opened, _) => opened,
+        };
+        match opened? {
+            Opened::Session(session) => Ok(session),
+            _ => Err(has_ended()),
+        }
     }
 
     /// Copies the bytes from `start` to `end` out of the part that has them. `alone`: nobody else copies as long as it
@@ -116,23 +152,21 @@ impl Concatenation {
         (start, end): (u64, u64),
         mut alone: OwnedMutexGuard<()>,
     ) -> Result<OwnedMutexGuard<()>, Refusal> {
-        let key = key.try_into().map_err(|_| unknown())?;
-        // Beside whoever else holds it.
-        let resume = Some(Resume { key, epoch: 0, mode: ResumeMode::Join });
-        let offer = Offer { resume, ..Offer::of_file(None, Some(place.end - place.start)) };
-        let wishes = Wishes { existing: true, ..Wishes::default() };
-        let opened = self.inbox.open_with(self.hold.identity(), &offer, &wishes).await?;
-        let Verdict::Accepted(part) = opened else {
-            return Err(unfit("a part of the upload has ended"));
-        };
-        let Some(theirs) = part.hold() else { return Err(unknown()) };
+        let part = self.open(key, place.end - place.start).await?;
+        let theirs = part.hold();
         let progress = theirs.progress();
-        if progress.size != Some(place.end - place.start) || !progress.missing.is_empty() {
+        let is_whole = progress.missing.is_empty() || is(Mutant::JoinsUnfinished);
+        if progress.size != Some(place.end - place.start) || !is_whole {
             return Err(unfinished());
+        }
+        // The first bytes of its last chunk group may be in memory alone: who told its size last need not have had
+        // them kept.
+        if !is(Mutant::CopiesUnkept) {
+            theirs.keep().ready().await?;
         }
         let source = theirs.source();
         let certain = Arc::clone(&source);
-        self.inbox.handle.partials.on_pool(move || certain.make_certain()).await?;
+        self.partials.on_pool(move || certain.make_certain()).await?;
         let extent = Extent { offset: start, length: Some(end - start) };
         let mut lane = self.hold.body(extent)?;
         let mut at = start;
@@ -144,8 +178,9 @@ impl Concatenation {
                 self.hold.check()?;
                 continue;
             }
-            let (source, from) = (Arc::clone(&source), at - place.start);
-            let partials = &self.inbox.handle.partials;
+            let from = if is(Mutant::MisplacesCopies) { at } else { at - place.start };
+            let source = Arc::clone(&source);
+            let partials = &self.partials;
             let is_free =
                 partials.is_copied_for_nothing(theirs.id(), place.end - place.start, piece);
             let meter = self.meter.clone().filter(|_| !is_free);
@@ -160,7 +195,7 @@ impl Concatenation {
             };
             let (back, is_here, still) = partials.on_pool(work).await?;
             if !is_here && theirs.check().is_err() {
-                return Err(unfit("a part of the upload has ended meanwhile"));
+                return Err(has_ended());
             }
             if !is_here {
                 return Err(self.hold.lost());
@@ -171,14 +206,14 @@ impl Concatenation {
     }
 }
 
-fn unknown() -> Refusal {
-    super::partial::unknown()
-}
-
 fn unfinished() -> Refusal {
     unfit("a part of the upload is not whole")
 }
 
 fn unfit(words: &str) -> Refusal {
     Refusal::new(RefusalCode::InvalidState, words)
+}
+
+fn has_ended() -> Refusal {
+    unfit("a part of the upload has ended")
 }
