@@ -21,15 +21,19 @@ mod url_uploads;
 #[path = "../../../guest/protocol/tests/vectors/mod.rs"]
 mod vectors;
 
+mod addresses;
 mod classic;
 mod cutting;
 mod fields;
 mod frames;
 mod http;
+mod http_sender;
 mod journal;
 pub mod mutation;
 mod names;
 mod native;
+mod of_server;
+mod proxy_header;
 mod receipt_log;
 mod sender;
 mod upload;
@@ -112,6 +116,27 @@ pub const TARGETS: &[Target] = &[
         iterations: 10_000,
     },
     Target {
+        name: "http_sender",
+        run: http_sender::run,
+        seeds: http_sender::seeds,
+        words: http_sender::WORDS,
+        iterations: 10_000,
+    },
+    Target {
+        name: "proxy_header",
+        run: proxy_header::run,
+        seeds: proxy_header::seeds,
+        words: proxy_header::WORDS,
+        iterations: 20_000,
+    },
+    Target {
+        name: "addresses",
+        run: addresses::run,
+        seeds: addresses::seeds,
+        words: addresses::WORDS,
+        iterations: 20_000,
+    },
+    Target {
         name: "journal",
         run: journal::run,
         seeds: journal::seeds,
@@ -138,6 +163,14 @@ pub const TARGETS: &[Target] = &[
 /// The target of this name.
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+/// Hands bytes to the target of this name.
+///
+/// # Panics
+/// Where a property does not hold, or no target has the name.
+pub fn run(name: &str, data: &[u8]) {
+    (target(name).expect("a target of this name").run)(data);
 }
 
 /// Where the inputs of a target are kept, given the directory of this crate: its seeds, and what has once broken it.
