@@ -44,6 +44,7 @@ mod keys;
 mod native;
 mod options;
 mod plan;
+mod platform;
 mod prepare;
 mod pump;
 mod retries;

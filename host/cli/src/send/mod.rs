@@ -11,13 +11,14 @@ use crate::args::{STDIN, SendArgs, Talk};
 use crate::console;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::process;
 use crate::signals::{Signals, survive_large_files};
+use crate::threads;
 use output::Output;
 
 mod json;
 mod output;
 mod progress;
+mod tally;
 mod words;
 
 /// Threads that a sender cannot do without: for names that are resolved, and for what reads files.
@@ -26,7 +27,7 @@ const THREADS: usize = 4;
 /// Sends everything and says what became of it.
 pub(crate) fn run(args: SendArgs, talk: &Talk) -> Result<Exit, Failure> {
     let sources = sources(&args)?;
-    process::check_threads(THREADS)?;
+    threads::check(THREADS)?;
     // One thread drives the connection: crossing threads for each wake-up would cost more than it
     // brings. Files are read on others.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -90,11 +91,16 @@ fn options(args: &SendArgs, count_totals: bool) -> Result<SendOptions, Failure> 
     Ok(options)
 }
 
-/// `$XDG_STATE_HOME/sandport` or `~/.local/state/sandport`: XDG Base Directory Specification.
+/// Where resume state is kept if nobody says otherwise: `$XDG_STATE_HOME/sandport` or `~/.local/state/sandport`, by the
+/// XDG Base Directory Specification; on Windows `%LOCALAPPDATA%\sandport`.
 fn users_state() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
-    Some(base.join("sandport"))
+    let base = if cfg!(windows) {
+        set("LOCALAPPDATA")
+    } else {
+        set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))
+    };
+    Some(base?.join("sandport"))
 }
 
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {

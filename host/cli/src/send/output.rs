@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use sandport_client::{SendEvent, Summary};
 
 use super::progress::Progress;
+use super::tally::Tally;
 use super::{json, words};
 use crate::args::Talk;
 use crate::console::{self, json_line};
-use crate::exit::{Exit, Tally};
+use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Lines are held back for so long at most while files arrive, and written together: thousands of
