@@ -229,7 +229,7 @@ async fn pass(
     options: &SendOptions,
     report: &Report<'_>,
 ) -> Result<Outcome, SendError> {
-    let mut pump = Pump::start(content, vec![ALL]);
+    let mut pump = Pump::start(content, &[ALL]);
     let mut sent = 0;
     loop {
         match pump.next().await {

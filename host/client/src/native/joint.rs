@@ -1,6 +1,6 @@
-//! A file that several connections carry.
+//! A file that can be resumed, under way: carried by one connection, or by several.
 //!
-//! The one that offered it first has a share in it like those that joined later. When all is announced and
+//! The one that offered it has a share in it like those that join later. When all is announced and
 //! hashed, each of them finishes; the inbox publishes once all have. If one is lost on the way, the others
 //! take what it had not announced. What it had announced may or may not have arrived: so after they have
 //! finished, the upload is offered again as a whole, and the server says what is missing.
@@ -19,7 +19,7 @@ use crate::pump::{Content, Pump};
 /// What a share has to have at least when a connection joins to take half of it. Bytes. Twice what a
 /// connection of 4 MB/s carries in the time that joining, and reaching its speed, takes it on a path of
 /// 200 ms: less would be through before.
-pub(super) const JOIN_BYTES_MIN: u64 = 8 * 1024 * 1024;
+const JOIN_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
 /// A file under way.
 pub(super) struct Joint {
@@ -139,7 +139,9 @@ impl Joint {
 
     /// Takes the upload out: it is over here.
     pub(super) fn take(&self) -> Option<Upload> {
-        self.upload.borrow_mut().take()
+        let mut upload = self.upload.borrow_mut().take()?;
+        upload.was_joined |= self.joined.get();
+        Some(upload)
     }
 
     /// Takes the upload out, and lets the server discard it.

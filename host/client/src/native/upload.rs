@@ -35,8 +35,10 @@ pub(super) struct Upload {
     pub(super) safe: u64,
     /// It was begun anew once, because what the server had did not fit.
     pub(super) restarted: bool,
-    /// What is known of its hash, where several connections may carry it.
+    /// What is known of its hash, once it was begun.
     pub(super) division: Option<Arc<Division>>,
+    /// Whether several connections have carried it.
+    pub(super) was_joined: bool,
 }
 
 /// Where content comes from.
@@ -84,6 +86,7 @@ impl Upload {
             safe: 0,
             restarted: false,
             division: None,
+            was_joined: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl Upload {
     /// It is to be begun anew, whatever the server has of it.
     pub(super) fn restart(&mut self) {
         (self.restarted, self.kept, self.division) = (true, 0, None);
+        self.was_joined = false;
         if let Some(key) = &mut self.key {
             key.resume.mode = ResumeMode::Restart;
         }

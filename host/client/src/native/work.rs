@@ -276,7 +276,10 @@ impl<'a, 'e> Work<'a, 'e> {
     }
 
     pub(super) fn add_joint(&self, joint: Rc<Joint>) {
-        self.joints.borrow_mut().push(joint);
+        let mut joints = self.joints.borrow_mut();
+        joints.retain(|joint| !joint.is_over());
+        joints.push(joint);
+        drop(joints);
         self.tell();
     }
 

@@ -84,7 +84,7 @@ impl Session<'_, '_> {
     /// together, it is begun anew, once.
     pub(super) fn refused(&mut self, mut upload: Upload, refusal: &Refusal) {
         let reason = match refusal.code {
-            RefusalCode::DigestMismatch if upload.kept > 0 || upload.division.is_some() => {
+            RefusalCode::DigestMismatch if upload.kept > 0 || upload.was_joined => {
                 Some(RestartReason::Damaged)
             }
             RefusalCode::InvalidState if upload.key.is_some() => Some(RestartReason::Mixed),

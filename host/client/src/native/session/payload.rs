@@ -7,7 +7,7 @@ use sandport_protocol::{Extent, Millis, UploadId};
 use super::Session;
 use crate::SendEvent;
 use crate::division::Division;
-use crate::native::joint::{JOIN_BYTES_MIN, Joint};
+use crate::native::joint::Joint;
 use crate::native::output::Wrote;
 use crate::native::stream::Feed;
 use crate::native::upload::{Body, Upload};
@@ -27,11 +27,12 @@ impl Session<'_, '_> {
         let Some(upload) = self.uploads.get_mut(&id) else { return true };
         self.waiting.remove(upload);
         let feed = match std::mem::replace(&mut upload.body, Body::Gone) {
-            Body::Large(links) if self.work.divides() && is_divisible(upload) => {
+            Body::Large(links) if upload.key.is_some() => {
                 return self.divide(id, links, &missing);
             }
+            // Too short to be resumed, or nobody wants to, or only reading it tells its size.
             Body::Large(links) => {
-                Feed::File(Pump::start(Content::of(&upload.file, links), missing))
+                Feed::File(Pump::start(Content::of(&upload.file, links), &missing))
             }
             Body::Stream(mut stream) => {
                 let offset = missing.first().map_or(0, |extent| extent.offset);
@@ -52,7 +53,7 @@ impl Session<'_, '_> {
         true
     }
 
-    /// Begins to send a file that others may help with.
+    /// Begins to send a file that can be resumed, which others may help with.
     fn divide(&mut self, id: UploadId, links: Links, missing: &[Extent]) -> bool {
         let Some(mut upload) = self.uploads.remove(&id) else { return true };
         let size = upload.file.size.unwrap_or(0);
@@ -163,9 +164,4 @@ impl Session<'_, '_> {
             self.chunk = None;
         }
     }
-}
-
-/// Whether a file can be carried by several connections, and is long enough for it.
-fn is_divisible(upload: &Upload) -> bool {
-    upload.key.is_some() && upload.file.size.is_some_and(|size| size >= JOIN_BYTES_MIN)
 }
