@@ -1,6 +1,5 @@
 //! Connecting to a server.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,7 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::attempts::Attempts;
 use super::clock::Clock;
 use super::platform::{self, LocalStream};
-use super::{SendError, SendOptions};
+use super::shared::Shared;
+use super::{Options, SendError};
 use sandport_protocol::Address;
 
 /// What waits in a socket of several to be sent, at most. Bytes. What the system has taken, no other
@@ -36,19 +36,19 @@ pub(super) enum Connection {
 /// several servers, and only one of them has what the run has begun.
 pub(super) struct Target<'a> {
     to: &'a Address,
-    answered: Cell<Option<SocketAddr>>,
+    answered: Shared<Option<SocketAddr>>,
 }
 
 impl<'a> Target<'a> {
     pub(super) fn new(to: &'a Address) -> Self {
-        Self { to, answered: Cell::new(None) }
+        Self { to, answered: Shared::new(None) }
     }
 
     /// Connects to the address of the host that answers first; the time for it is one for all of them.
     ///
     /// # Errors
     /// [`SendError::Resolve`], [`SendError::Connect`], [`SendError::ConnectTimeout`].
-    pub(super) async fn connect(&self, options: &SendOptions) -> Result<Connection, SendError> {
+    pub(super) async fn connect(&self, options: &Options) -> Result<Connection, SendError> {
         let deadline = Instant::now() + options.connect_timeout;
         let too_late = || SendError::ConnectTimeout {
             to: self.to.to_string(),

@@ -29,7 +29,7 @@ pub(crate) use care::{CleanArgs, LsArgs, VerifyArgs};
 #[cfg(feature = "serve")]
 pub(crate) use inspect::InspectArgs;
 #[cfg(feature = "send")]
-pub(crate) use operands::STDIN;
+pub(crate) use operands::{STDIN, is_stdin};
 #[cfg(feature = "send")]
 pub(crate) use send::SendArgs;
 #[cfg(feature = "serve")]

@@ -10,6 +10,9 @@ mod receiving;
 #[cfg(feature = "send")]
 mod sending;
 
+#[cfg(feature = "send")]
+pub(crate) use sending::{explain, hint_of_event};
+
 /// A condition with its word, its text and its hint.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -17,7 +17,7 @@ use crate::pump::{Content, Piece, Pump};
 /// Progress of a large file is reported in steps of this size. Bytes.
 const PROGRESS_STEP_BYTES: u64 = 1024 * 1024;
 
-impl Session<'_, '_> {
+impl Session<'_> {
     /// Begins to read the next accepted large file.
     pub(super) fn start_pump(&mut self) -> bool {
         if self.feed.is_some() || self.output.is_in_frame() || self.output.is_broken() {
@@ -37,7 +37,7 @@ impl Session<'_, '_> {
             Body::Stream(mut stream) => {
                 let offset = missing.first().map_or(0, |extent| extent.offset);
                 if let Err(error) = stream.seek(offset) {
-                    self.fail(id, &error);
+                    self.fail(id, error);
                     return true;
                 }
                 stream.free(offset);
@@ -111,8 +111,8 @@ impl Session<'_, '_> {
                 self.finish(id);
             }
             Piece::Dry => self.stop_pump(),
-            Piece::Failed(error) if self.parts.contains_key(&id) => self.fail_part(id, &error),
-            Piece::Failed(error) => self.fail(id, &error),
+            Piece::Failed(error) if self.parts.contains_key(&id) => self.fail_part(id, error),
+            Piece::Failed(error) => self.fail(id, error),
         }
     }
 
@@ -134,7 +134,10 @@ impl Session<'_, '_> {
                 upload.sent += of_chunk as u64;
                 if upload.sent - upload.reported >= PROGRESS_STEP_BYTES || !is_in_frame {
                     upload.reported = upload.sent;
-                    report.emit(SendEvent::Progress { file: &upload.file, sent: upload.sent });
+                    report.emit(SendEvent::Progress {
+                        file: Arc::clone(&upload.file),
+                        sent: upload.sent,
+                    });
                 }
             };
             if let Some(part) = self.parts.get(&id) {
