@@ -1,46 +1,12 @@
-//! Why a command did not do what it should, in words for a person.
+//! Why a server or a look at an inbox failed.
 
-use std::io;
-
-use sandport_client::SendError;
 use sandport_inbox::InboxError;
 use sandport_server::ComponentError;
 use sandport_server::net::BindError;
 use sandport_server::{BuildError, ResidentError, TooFewDescriptors};
 
-use crate::console::{self, clean};
+use super::Failure;
 use crate::exit::Exit;
-
-/// A condition with its word, its text and its hint.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-    pub(crate) hint: Option<String>,
-    pub(crate) exit: Exit,
-}
-
-impl Failure {
-    /// A command line that makes no sense.
-    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let (message, hint) = (message.into(), Some(hint.into()));
-        Self { code: "usage", message, hint, exit: Exit::Usage }
-    }
-
-    /// Something that this machine could not do.
-    pub(crate) fn local(doing: &str, error: &io::Error) -> Self {
-        let message = format!("cannot {doing}: {error}");
-        Self { code: "local-io", message, hint: None, exit: Exit::LocalIo }
-    }
-
-    /// Writes `error[code]: text` and the hint to standard error.
-    pub(crate) fn print(&self) {
-        console::talk(&format!("error[{}]: {}", self.code, clean(&self.message)));
-        if let Some(hint) = &self.hint {
-            console::talk(&format!("hint: {}", clean(hint)));
-        }
-    }
-}
 
 impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
@@ -119,20 +85,11 @@ impl From<ResidentError> for Failure {
     }
 }
 
-impl From<&SendError> for Failure {
-    fn from(error: &SendError) -> Self {
-        Self {
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-            exit: Exit::of_error(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::io;
 
     use super::*;
 
