@@ -11,6 +11,7 @@ mod console;
 mod documents;
 mod exit;
 mod failure;
+mod hints;
 mod inspect;
 mod logging;
 mod ls;

@@ -25,7 +25,7 @@ pub enum BuildError {
     /// The receiver cannot be run.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// A resident component keeps files itself, in a folder.
+    /// A resident component keeps files itself, in a folder: only [`Server::builder`] takes one.
     #[error(
         "the component runs resident and keeps files itself: it needs the directory of an inbox"
     )]
@@ -33,11 +33,11 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    /// A stable word for the condition.
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Component(error) => error.hint(),
-            Self::NoFolder => "set the server up with Server::builder",
+            Self::Component(error) => error.code(),
+            Self::NoFolder => "sandbox",
         }
     }
 }

@@ -52,7 +52,6 @@ impl Server {
                 error = context.inbox.lost() => context.events.emit(ServerEvent::InboxLost {
                     code: error.code(),
                     reason: error.to_string(),
-                    hint: error.hint(),
                 }),
             }
         };
