@@ -25,6 +25,8 @@ mod documents;
 mod exit;
 mod failure;
 #[cfg(feature = "serve")]
+mod hints;
+#[cfg(feature = "serve")]
 mod inspect;
 mod logging;
 #[cfg(feature = "serve")]

@@ -30,6 +30,16 @@ impl Failure {
         Self { code: "usage", message, hint, exit: Exit::Usage }
     }
 
+    #[cfg(feature = "serve")]
+    fn of(
+        code: &'static str,
+        message: impl ToString,
+        hint: Option<&'static str>,
+        exit: Exit,
+    ) -> Self {
+        Self { code, message: message.to_string(), hint: hint.map(str::to_owned), exit }
+    }
+
     /// Something that this machine could not do.
     pub(crate) fn local(doing: &str, error: &io::Error) -> Self {
         let message = format!("cannot {doing}: {error}");

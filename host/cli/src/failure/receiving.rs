@@ -7,6 +7,7 @@ use sandport_server::{BuildError, ResidentError, TooFewDescriptors};
 
 use super::Failure;
 use crate::exit::Exit;
+use crate::hints;
 
 impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
@@ -17,89 +18,59 @@ impl From<InboxError> for Failure {
             InboxError::Locked { .. } => Exit::Temporary,
             _ => Exit::LocalIo,
         };
-        let code = error.code();
-        Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
+        Self::of(error.code(), &error, hints::of_inbox(&error), exit)
     }
 }
 
 impl From<TooFewDescriptors> for Failure {
     fn from(error: TooFewDescriptors) -> Self {
-        let hint = "raise the limit on open files (ulimit -n; with systemd LimitNOFILE=)";
-        let (message, hint) = (error.to_string(), Some(String::from(hint)));
-        Self { code: "descriptors", message, hint, exit: Exit::LocalIo }
+        Self::of("descriptors", error, Some(hints::DESCRIPTORS), Exit::LocalIo)
     }
 }
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        match error {
-            BuildError::Component(error) => (&error).into(),
-            error => Self {
-                code: "sandbox",
-                message: error.to_string(),
-                hint: Some(error.hint().to_owned()),
-                exit: Exit::LocalIo,
-            },
+        match &error {
+            BuildError::Component(error) => error.into(),
+            _ => Self::of(error.code(), &error, hints::of_build(&error), Exit::LocalIo),
         }
     }
 }
 
 impl From<&ComponentError> for Failure {
     fn from(error: &ComponentError) -> Self {
-        let (code, exit) = match error {
-            ComponentError::Read { .. } => ("receiver-unreadable", Exit::LocalIo),
-            ComponentError::Engine(_)
+        let exit = match error {
+            ComponentError::Read { .. }
+            | ComponentError::Engine(_)
             | ComponentError::NotExecutable(_)
-            | ComponentError::Thread(_) => ("sandbox", Exit::LocalIo),
-            _ => ("receiver-unfit", Exit::Usage),
+            | ComponentError::Thread(_) => Exit::LocalIo,
+            _ => Exit::Usage,
         };
-        Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
+        Self::of(error.code(), error, hints::of_component(error), exit)
     }
 }
 
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
-        let (code, exit) = match &error {
-            BindError::InUse(_) => ("address-in-use", Exit::Temporary),
-            BindError::Resolve { .. } => ("unresolved", Exit::Usage),
-            BindError::NotASocket(_) => ("not-a-socket", Exit::Usage),
-            _ => ("listen", Exit::LocalIo),
+        let exit = match &error {
+            BindError::InUse(_) => Exit::Temporary,
+            BindError::Resolve { .. } | BindError::NotASocket(_) => Exit::Usage,
+            _ => Exit::LocalIo,
         };
         let message = format!("cannot listen: {error}");
-        Self { code, message, hint: Some(error.hint().to_owned()), exit }
+        Self::of(error.code(), message, hints::of_bind(&error), exit)
     }
 }
 
 impl From<ResidentError> for Failure {
     fn from(error: ResidentError) -> Self {
-        let (code, exit) = match error {
+        let exit = match error {
             ResidentError::Bind(error) => return error.into(),
-            ResidentError::NotEnforced(_) => ("not-enforced", Exit::Usage),
-            ResidentError::UnixSocket(_) => ("no-unix-socket", Exit::Usage),
-            ResidentError::Inbox { .. } => ("inbox-io", Exit::LocalIo),
             ResidentError::Lost(error) => return error.into(),
-            ResidentError::NeverListened { .. } => ("receiver-failed", Exit::Receiver),
-            _ => ("sandbox", Exit::LocalIo),
+            ResidentError::NotEnforced(_) | ResidentError::UnixSocket(_) => Exit::Usage,
+            ResidentError::NeverListened { .. } => Exit::Receiver,
+            _ => Exit::LocalIo,
         };
-        Self { code, message: error.to_string(), hint: Some(error.hint().to_owned()), exit }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::io;
-
-    use super::*;
-
-    #[test]
-    fn a_refused_permission_is_not_blamed_on_the_disk() {
-        let hint = |kind: io::ErrorKind| {
-            let error = InboxError::Io { doing: "open", path: "in".into(), source: kind.into() };
-            Failure::from(error).hint.unwrap()
-        };
-        assert!(hint(io::ErrorKind::PermissionDenied).contains("give this user permission"));
-        assert!(hint(io::ErrorKind::Other).contains("disk"));
+        Self::of(error.code(), &error, hints::of_resident(&error), exit)
     }
 }
