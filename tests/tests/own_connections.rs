@@ -1,5 +1,5 @@
 //! Connections that a program accepts itself: `Server::serve_connection`.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -155,12 +155,8 @@ async fn one_connection_more_than_there_may_be_waits_for_its_place() {
     let mut own = Own::start(1, Duration::from_secs(5));
     let (mut first, serving) = own.connect(64 * 1024);
     first.write_all(b"P").await.unwrap();
-    loop {
-        match within("the sandbox", own.events.next()).await.unwrap() {
-            ServerEvent::SandboxReady { .. } => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    let event = within("the sandbox", own.events.next()).await.unwrap();
+    assert!(matches!(event, ServerEvent::SandboxReady { .. }), "{event:?}");
     let (mut second, _serving) = own.connect(64 * 1024);
     second.write_all(head("second", 1).as_bytes()).await.unwrap();
     second.write_all(b"2").await.unwrap();
