@@ -78,7 +78,7 @@ pub use capabilities::Limitation;
 pub use comparison::Comparison;
 pub use error::InboxError;
 pub use finishing::Finishing;
-pub use identity::Identity;
+pub use identity::{Identity, IdentityError};
 pub use meter::Meter;
 pub use options::{Durability, InboxOptions, Records};
 pub use partial::{KEY_BYTES_MAX, Status};

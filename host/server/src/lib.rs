@@ -24,6 +24,7 @@ mod proxied;
 mod resident;
 mod sandbox;
 mod server;
+mod serving;
 
 pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub use descriptors::{Descriptors, TooFewDescriptors};

@@ -189,6 +189,10 @@ impl Upload {
     pub fn fail_all(&mut self, refusal: &Refusal, now: Millis) {
         self.evict(refusal);
         self.refuse_kept(refusal, true);
+        // Those are told who were through, so nothing is published when it has settled.
+        if let Phase::Settling(Next::Commit) = self.phase {
+            self.phase = Phase::Settling(Next::Open);
+        }
         self.advance(now);
     }
 }

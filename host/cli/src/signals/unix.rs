@@ -1,4 +1,4 @@
-//! Signals: those that ask to end, and one that would end the process for nothing.
+//! Signals of Unix.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None`: whoever started the process wants it to go on without its terminal, as `nohup` does.
+    /// `None`: whoever started the process may want it to go on without its terminal, as `nohup` does. What the
+    /// signal does then was decided before.
     hangup: Option<Signal>,
 }
 
@@ -19,12 +20,11 @@ impl Signals {
     /// # Errors
     /// Those of the system.
     pub(crate) fn catch() -> io::Result<Self> {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let nohup = is_ignored(&status, Number::HUP);
+        let catches_hangup = !may_ignore_hangup();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: if nohup { None } else { Some(signal(SignalKind::hangup())?) },
+            hangup: if catches_hangup { Some(signal(SignalKind::hangup())?) } else { None },
         })
     }
 
@@ -52,6 +52,13 @@ impl Signals {
 pub(crate) fn survive_large_files() -> io::Result<()> {
     // Caught and dropped: what is caught once stays so.
     signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
+}
+
+/// Whether the process was started to ignore the end of its terminal. Where the system does not tell, it may have been:
+/// what is left alone is still ignored, and ends a process that was started to be ended.
+fn may_ignore_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .map_or(true, |status| is_ignored(&status, Number::HUP))
 }
 
 /// Whether a process ignores a signal, as its `status` in `/proc` says: proc_pid_status(5).

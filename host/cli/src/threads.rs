@@ -1,10 +1,7 @@
-//! What the system lets this process have, looked at once: descriptors, threads, the size of files; and what the machine is called.
+//! How many threads the process may have.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -12,36 +9,12 @@ use crate::failure::Failure;
 /// Stack of a thread that only finds out whether there can be one. Bytes. The least that every system takes.
 const PROBE_STACK_BYTES: usize = 64 * 1024;
 
-/// How many descriptors the process may have; `None`: there is no limit. The soft limit, which is kept low for
-/// programs that use `select`, is raised to the hard one.
-pub(crate) fn descriptors() -> Option<u64> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    if raised.is_ok() { maximum } else { current }
-}
-
-/// The largest file that the process may write, in bytes; `None`: there is no limit.
-pub(crate) fn file_bytes_max() -> Option<u64> {
-    getrlimit(Resource::Fsize).current
-}
-
-/// What the machine is called; `None`: the system does not tell.
-pub(crate) fn machine_name() -> Option<String> {
-    // proc_sys_kernel(5). As `uname` has it: of the container, where there is one.
-    std::fs::read_to_string("/proc/sys/kernel/hostname").ok()
-}
-
-/// How many threads compute at once: as many as there are processors for this process.
-pub(crate) fn parallelism() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
 /// Finds out whether the process may have `count` threads more. Runtimes and thread pools take it for granted,
 /// and panic where it is not so.
 ///
 /// # Errors
 /// `threads`, which says how many there could be.
-pub(crate) fn check_threads(count: usize) -> Result<(), Failure> {
+pub(crate) fn check(count: usize) -> Result<(), Failure> {
     let gate = Mutex::new(());
     let outcome = std::thread::scope(|scope| {
         // All of them are there until it opens.
@@ -78,7 +51,7 @@ mod tests {
 
     #[test]
     fn threads_that_there_can_be_are_no_failure() {
-        check_threads(2).unwrap();
+        check(2).unwrap();
     }
 
     #[test]
