@@ -92,7 +92,8 @@ impl Shell for Link<'_> {
             Ok(inbox::Answer::DigestFirst) => Ok(Answer::DigestFirst),
             Ok(inbox::Answer::Accepted(upload)) => {
                 let live = Live::new(upload, opening.is_resumable);
-                match live.key().filter(|_| opening.has_new_key) {
+                let key = if opening.has_new_key { live.key() } else { None };
+                match key {
                     Some(key) => Ok(Answer::Begun(live, key)),
                     None => {
                         let missing = if opening.is_resumable {

@@ -44,7 +44,10 @@ impl State {
             tell(&self.connection, offer.name, &refusal);
             return refused(refusal);
         }
-        wishes.address = self.connection.sender.address();
+        // Else nobody asks for it.
+        if wishes.new_key || offer.resume.is_some() {
+            wishes.address = self.connection.sender.address();
+        }
         let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, wishes));
         // Most offers have their answer at once, so that nobody waits.
         let mut nobody = Context::from_waker(Waker::noop());
