@@ -237,6 +237,9 @@ impl<'a> Batch<'a> {
     /// Takes back what is written down of files that did not get their names: else it would be said of them that
     /// they are missing, and of those that have the names that they were changed.
     pub(super) fn take_back(&mut self) {
+        if self.missed.is_empty() {
+            return;
+        }
         // A later file of the batch may have got the name; that is what is written down of it.
         let missed = std::mem::take(&mut self.missed);
         let is_placed = |name: &EntryName| {

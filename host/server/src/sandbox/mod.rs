@@ -31,6 +31,8 @@ mod surface;
 mod trial;
 mod writers;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -139,7 +141,15 @@ impl Sandbox {
         let pre = warm.as_ref().map_or(&self.pre, |(warm, _)| &warm.pre);
         let stopwatch = Arc::new(Stopwatch::start());
         let console = Arc::new(Console::new(connection.peer()));
-        let ended = stopwatch.measure(self.run(pre, connection, &stopwatch, &console)).await;
+        let mut run = pin!(self.run(pre, connection, &stopwatch, &console));
+        let run = poll_fn(|context| {
+            let polled = run.as_mut().poll(context);
+            if polled.is_pending() {
+                connection.replay.handle_pause();
+            }
+            polled
+        });
+        let ended = stopwatch.measure(run).await;
         console.finish();
         match ended {
             Ok(Ok(Ending::Again(_))) => Outcome::Again,
