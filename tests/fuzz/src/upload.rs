@@ -5,9 +5,10 @@
 //! of zeros, and an upload that is parked is resumed by what its journal knows.
 
 mod content;
+mod reading;
 mod world;
 
-use arbitrary::{Arbitrary, Unstructured};
+use arbitrary::{Arbitrary as _, Unstructured};
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::upload::Options;
 
@@ -24,10 +25,10 @@ const SEED_BYTES: usize = 300;
 pub(crate) const CONNECTIONS: u8 = 3;
 
 /// What an upload is begun as.
-#[derive(Clone, Copy, Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug)]
 struct Setting {
     size: Size,
-    size_max: Option<Size>,
+    size_max: Size,
     is_named: bool,
     small_step: bool,
     of_boot: bool,
@@ -36,7 +37,7 @@ struct Setting {
 }
 
 /// How long something is.
-#[derive(Clone, Copy, Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Size {
     Unknown,
     Nothing,
@@ -63,7 +64,7 @@ impl Size {
 }
 
 /// Something that happens.
-#[derive(Clone, Copy, Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
     Offer {
         which: u8,
@@ -109,7 +110,7 @@ pub(crate) enum Operation {
     },
     Commit {
         which: u8,
-        size: Option<Size>,
+        size: Size,
         is_right: bool,
     },
     Leave {
@@ -131,7 +132,7 @@ pub(crate) enum Operation {
     },
 }
 
-#[derive(Clone, Copy, Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     TakeOver,
     Join,
@@ -139,7 +140,7 @@ pub(crate) enum Mode {
 }
 
 /// Where a body begins.
-#[derive(Clone, Copy, Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     /// Where something is missing.
     Missing(u8),
@@ -147,7 +148,7 @@ pub(crate) enum Place {
 }
 
 /// How the work under way has ended.
-#[derive(Clone, Copy, Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Well,
     Refused,
@@ -160,7 +161,7 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(setting) = Setting::arbitrary(&mut bytes) else { return };
     let mut world = World::new(Options {
         size: setting.size.bytes(),
-        size_max: setting.size_max.and_then(Size::bytes),
+        size_max: setting.size_max.bytes(),
         is_named: setting.is_named,
         step_bytes: if setting.small_step { GROUP_BYTES } else { 64 * GROUP_BYTES },
         interval_ms: 2_000,
@@ -178,7 +179,92 @@ pub(crate) fn run(data: &[u8]) {
     world.drain();
 }
 
-/// Random bytes, of which dozens of operations are read: which bytes an operation is read from is the library's affair.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    (1..=12).map(|seed| Rng::new(seed).bytes(SEED_BYTES)).collect()
+    // Groups, and a byte more.
+    let groups = |count: u8| [5 + 8 * count, 1];
+    let offer = |which: u8, mode: u8| vec![32 * which, mode];
+    let body = |which: u8, missing: u8| vec![3 + 32 * which, 1 + 4 * missing, 0];
+    let bring = |which: u8| vec![6 + 32 * which, 0, 10 + 32 * which, 255];
+    let well = vec![31, 7];
+    let commit = |which: u8| vec![128 + 20 + 32 * which, 0];
+    let lists: [Vec<Vec<u8>>; 5] = [
+        // One connection, a file of two groups and a byte.
+        vec![
+            vec![0],
+            groups(2).to_vec(),
+            offer(0, 0),
+            body(0, 0),
+            bring(0),
+            bring(0),
+            well.clone(),
+            bring(0),
+            well.clone(),
+            vec![15],
+            well.clone(),
+            commit(0),
+            well.clone(),
+            well.clone(),
+        ],
+        // Two that join, one of which leaves.
+        vec![
+            vec![4],
+            groups(3).to_vec(),
+            offer(0, 2),
+            offer(1, 2),
+            body(0, 0),
+            body(1, 1),
+            bring(0),
+            bring(1),
+            well.clone(),
+            bring(0),
+            vec![22],
+            commit(1),
+            well.clone(),
+        ],
+        // A stream that is parked, by a journal that is not synced.
+        vec![
+            vec![8 + 32],
+            vec![0],
+            offer(0, 0),
+            body(0, 0),
+            bring(0),
+            vec![18],
+            well.clone(),
+            bring(0),
+            vec![22],
+            well.clone(),
+            well.clone(),
+        ],
+        // A checked body, right and wrong.
+        vec![
+            vec![2],
+            groups(1).to_vec(),
+            offer(0, 0),
+            vec![128 + 3, 1, 0],
+            bring(0),
+            vec![16],
+            vec![128 + 3, 1, 0],
+            bring(0),
+            vec![128 + 16],
+            well.clone(),
+        ],
+        // Taken over, with a write under way, and given up.
+        vec![
+            vec![0],
+            groups(2).to_vec(),
+            offer(0, 0),
+            body(0, 0),
+            vec![6, 0],
+            offer(1, 4),
+            vec![10, 100],
+            body(1, 0),
+            bring(1),
+            vec![31, 1],
+            vec![23 + 32],
+            well,
+        ],
+    ];
+    let mut seeds: Vec<Vec<u8>> = lists.iter().map(|list| list.concat()).collect();
+    seeds.extend((1..=8).map(|seed| Rng::new(seed).bytes(SEED_BYTES)));
+    seeds
 }
