@@ -215,6 +215,47 @@ const LOOPS: &[Case] = &[
     ),
 ];
 
+/// Calls that do nothing, and what grows: the first are charged for all the same, by what guest or host does then.
+const IDLE_LOOPS: &[Case] = &[
+    (
+        "splices of nothing without end",
+        "(loop $on
+           (call $splice (global.get $out) (global.get $in) (i64.const 0x7fffffffffffffff) (i32.const 64))
+           (br $on))",
+        "300 ms",
+    ),
+    (
+        "reads of nothing without end",
+        "(loop $on (call $read (global.get $in) (i64.const 0) (i32.const 64)) (br $on))",
+        "300 ms",
+    ),
+    (
+        "questions for room without end",
+        "(loop $on (call $check_write (global.get $out) (i32.const 64)) (br $on))",
+        "300 ms",
+    ),
+    (
+        "flushes of nothing without end",
+        "(loop $on (call $flush (global.get $out) (i32.const 64)) (br $on))",
+        "300 ms",
+    ),
+    (
+        "pollables that are made and dropped without end",
+        "(loop $on (call $drop_pollable (call $subscribe (global.get $in))) (br $on))",
+        "300 ms",
+    ),
+    (
+        "functions that call each other without end",
+        "(call $case_recursion (i32.const 0))",
+        "call stack exhausted",
+    ),
+    (
+        "a second memory that grows without end",
+        "(loop $on (br_if $on (i32.ne (i32.const -1) (memory.grow $second (i32.const 16)))))",
+        "bytes of memory",
+    ),
+];
+
 /// What a receiver may do: it is no reason to cut it.
 const HARMLESS: &[Case] = &[
     (
@@ -231,8 +272,18 @@ const HARMLESS: &[Case] = &[
     ("a megabyte of random bytes", "(call $random (i64.const 1048576) (i32.const 64))", ""),
 ];
 
-/// A receiver that misbehaves in the way whose number is the first byte of a connection.
+/// The honest one: it says the next byte of the connection again.
+const NEIGHBOUR: Case = (
+    "a neighbour",
+    "(call $blocking_read (global.get $in) (i64.const 1) (i32.const 64))
+     (call $say (global.get $out) (i32.load (i32.const 68)) (i32.load (i32.const 72)) (i32.const 80))",
+    "",
+);
+
+/// A receiver that misbehaves in the way whose number is the first byte of a connection. The number behind the last is
+/// that of [`NEIGHBOUR`].
 fn component(cases: &[Case]) -> Vec<u8> {
+    let cases = &[cases, &[NEIGHBOUR]].concat();
     let functions: String = (0..)
         .zip(cases)
         .map(|(number, (_, body, _))| {
@@ -260,6 +311,13 @@ fn component(cases: &[Case]) -> Vec<u8> {
           (func $write (param i32 i32 i32 i32)))
         (import "wasi:io/streams@0.2.0" "[method]output-stream.write-zeroes"
           (func $write_zeroes (param i32 i64 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.check-write"
+          (func $check_write (param i32 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.flush" (func $flush (param i32 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.splice"
+          (func $splice (param i32 i32 i64 i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+          (func $say (param i32 i32 i32 i32)))
         (import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))
         (memory $memory (export "memory") 100)
         (memory $second 1)
@@ -272,6 +330,8 @@ fn component(cases: &[Case]) -> Vec<u8> {
         (table $spare 10 funcref)
         (elem declare func $nothing)
         (func $nothing)
+        (func $case_recursion (param i32)
+          (call $case_recursion (i32.add (local.get 0) (i32.const 1))))
         (func $fill (param $handle i32) (param $count i32)
           (local $at i32)
           (local.set $at (i32.const 1048576))
@@ -327,17 +387,27 @@ fn misbehave(server: &Embedded, number: usize) -> Connection {
     connection
 }
 
-/// Each case is cut for its reason, one after the other.
+/// Each case is cut for its reason, one after the other. A neighbour who came before is served after it.
 #[track_caller]
 fn expect_cut(cases: &[Case]) {
     let server = server(cases);
     for (number, (name, _, reason)) in cases.iter().enumerate() {
+        let neighbour = misbehave(&server, cases.len());
         let mut connection = misbehave(&server, number);
         let told = server.wait_trapped(name);
         assert!(told.contains(reason), "{name}: {told}");
         assert_eq!(connection.hear_all(), b"", "{name}");
+        expect_served(neighbour, name);
     }
     server.stop();
+}
+
+/// A neighbour goes on.
+#[track_caller]
+fn expect_served(mut neighbour: Connection, beside: &str) {
+    neighbour.say("x");
+    neighbour.finish();
+    assert_eq!(neighbour.hear_all(), b"x", "beside {beside}");
 }
 
 #[test]
@@ -364,11 +434,18 @@ fn amounts_beyond_what_is_permitted_are_traps() {
 fn loops_are_cut_wherever_they_are_also_all_at_once() {
     expect_cut(LOOPS);
     let server = server(LOOPS);
+    let neighbour = misbehave(&server, LOOPS.len());
     let connections: Vec<_> = (0..LOOPS.len()).map(|number| misbehave(&server, number)).collect();
+    expect_served(neighbour, "all loops at once");
     for _ in &connections {
         server.wait_trapped("one of all loops");
     }
     server.stop();
+}
+
+#[test]
+fn loops_of_calls_that_do_nothing_are_cut() {
+    expect_cut(IDLE_LOOPS);
 }
 
 #[test]
@@ -380,7 +457,7 @@ fn unusual_calls_that_harm_nobody_are_served() {
         assert_eq!(connection.hear_all(), b"");
     }
     // The next one traps, and no other did: its reason is the first.
-    let _connection = misbehave(&server, HARMLESS.len());
+    let _connection = misbehave(&server, HARMLESS.len() + 1);
     let reason = server.wait_trapped("a case that does not exist");
     assert!(reason.contains("undefined element"), "{reason}");
     server.stop();
