@@ -3,7 +3,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{CONNECTIONS, Mode, Operation, Outcome, Place, Setting, Size};
+use super::operation::{CONNECTIONS, Mode, Operation, Outcome, Place, Setting, Size};
 
 impl<'a> Arbitrary<'a> for Setting {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {

@@ -8,7 +8,7 @@ use sandport_protocol::upload::{
 use sandport_protocol::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
 
 use super::content::{digest, hasher, value, with_zeros};
-use super::{CONNECTIONS, Mode, Operation, Outcome, Place, Size};
+use super::operation::{CONNECTIONS, Mode, Operation, Outcome, Place, Size};
 
 /// How many works it takes at most until an upload is gone that everybody has left.
 const WORKS_TO_END_MAX: usize = 32;
