@@ -64,6 +64,22 @@ fn a_group_that_a_drip_makes_whole_is_kept_in_time() {
 }
 
 #[test]
+fn a_group_of_which_nothing_came_is_not_kept() {
+    let mut bench = Bench::sized();
+    let session = bench.session(TAKE_OVER);
+    let (first, second) = (bench.body(session, 0), bench.body(session, GROUP_BYTES));
+    // A body that was let in, and brings nothing after all.
+    let grant = bench.grant(first, GROUP_BYTES);
+    bench.upload.wrote(grant, 0);
+    bench.bring(second, GROUP_BYTES);
+    bench.pass(2_000);
+    let (_, entries) = bench.keep();
+    assert_eq!((entries[0].first, entries[0].groups.len(), entries[0].tail), (1, 1, None));
+    bench.done(Done::Kept);
+    assert_eq!(bench.bring(first, GROUP_BYTES), GROUP_BYTES);
+}
+
+#[test]
 fn first_bytes_are_held_back_and_written_with_the_entry() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);

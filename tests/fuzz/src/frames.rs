@@ -65,7 +65,7 @@ pub(crate) fn run(data: &[u8]) {
 /// A message has one encoding.
 fn is_written_as_it_was_read(frame: &Bytes, written: &[u8]) {
     let found = read(&[written.to_vec()]);
-    assert_eq!(found.frames, [frame.clone()]);
+    assert_eq!(found.frames, std::slice::from_ref(frame));
     assert!(found.error.is_none() && found.is_between_frames);
 }
 

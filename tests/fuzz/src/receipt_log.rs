@@ -66,7 +66,7 @@ fn sealed(mut payloads: &[u8]) -> Vec<u8> {
 pub(crate) fn run(data: &[u8]) {
     let (choice, rest) = choice(data);
     let log = if choice & 1 > 0 { rest.to_vec() } else { sealed(rest) };
-    let (whole, end) = read(&[log.clone()]);
+    let (whole, end) = read(std::slice::from_ref(&log));
     assert_eq!(read(&pieces(&log)), (whole.clone(), end), "in pieces");
     assert!(end <= log.len() as u64);
     let (mut damaged_up_to, mut index) = (0, Index::with_capacity_max(RECORDS_MAX));
@@ -113,7 +113,7 @@ fn compacted(found: &[Item], log: &[u8]) {
     reader.handle_bytes(log, |item| compaction.handle_item(&item, is_live, &mut anew));
     reader.handle_end(|item| compaction.handle_item(&item, is_live, &mut anew));
     let count = compaction.finish(&mut anew);
-    let (items, end) = read(&[anew.clone()]);
+    let (items, end) = read(std::slice::from_ref(&anew));
     assert_eq!(end, anew.len() as u64);
     assert!(!items.iter().any(|item| matches!(item, Item::Damaged(_))));
     let stored: Vec<_> = items

@@ -142,7 +142,7 @@ impl Ledger {
     /// end was known stays begun: its first bytes may be held back still.
     pub(super) fn brought(&mut self, group: u64, prefix: Prefix, is_whole: bool) {
         if !is_whole {
-            self.begun.insert(group, prefix);
+            self.begin(group, prefix);
             return;
         }
         let (_, end) = self.range(group);
@@ -166,6 +166,13 @@ impl Ledger {
             self.add(group, end, value);
         }
         if let Some((group, prefix)) = checked.begun {
+            self.begin(group, prefix);
+        }
+    }
+
+    /// The first bytes of a group are here. Of none there is nothing to be kept, and no hash.
+    fn begin(&mut self, group: u64, prefix: Prefix) {
+        if prefix.length() > 0 {
             self.begun.insert(group, prefix);
         }
     }

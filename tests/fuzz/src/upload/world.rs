@@ -8,7 +8,7 @@ use sandport_protocol::upload::{
 use sandport_protocol::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
 
 use super::content::{digest, hasher, value, with_zeros};
-use super::{CONNECTIONS, Mode, Operation, Outcome, Place, Size};
+use super::operation::{CONNECTIONS, Mode, Operation, Outcome, Place, Size};
 
 /// How many works it takes at most until an upload is gone that everybody has left.
 const WORKS_TO_END_MAX: usize = 32;
@@ -278,10 +278,10 @@ impl World {
         }
     }
 
-    fn commit(&mut self, which: u8, size: Option<Size>, is_right: bool) {
+    fn commit(&mut self, which: u8, size: Size, is_right: bool) {
         let here = self.written.end();
         let Some(session) = self.leave(which) else { return };
-        let size = size.and_then(Size::bytes).unwrap_or(here);
+        let size = size.bytes().unwrap_or(here);
         let claimed = match is_right && size <= 4 * GROUP_BYTES {
             true => digest(size),
             false => Digest::Blake3([1; 32]),
@@ -306,7 +306,9 @@ impl World {
     fn done(&mut self, outcome: Outcome) {
         let Some(work) = self.work.take() else { return };
         let is_well = matches!(outcome, Outcome::Well);
-        let ends_commits = matches!(work, Work::Publish { .. });
+        // Whoever publishes tells its outcome; where the data was lost, the upload does as well.
+        let ends_commits =
+            matches!(work, Work::Publish { .. }) && !matches!(outcome, Outcome::Lost);
         let done = match (work, outcome) {
             (Work::Keep { entries, is_synced, .. }, Outcome::Well) => {
                 assert!(is_synced || self.options.boot.is_some(), "entries that outlive nothing");
@@ -394,7 +396,7 @@ impl World {
             }
         }
         let progress = self.upload.progress();
-        assert!(self.ending.is_some() || progress.received <= self.written.prefix());
+        assert!(self.upload.is_ending() || progress.received <= self.written.prefix());
         let Some(work) = self.upload.poll_work() else { return };
         assert!(self.ending.is_none(), "{work:?} of an upload that is gone");
         assert!(self.work.is_none(), "two works are under way");
@@ -482,7 +484,7 @@ impl World {
             again.step(Operation::Done(Outcome::Well));
             again.step(Operation::EndBody { which: 0 });
         }
-        again.step(Operation::Commit { which: 0, size: None, is_right: true });
+        again.step(Operation::Commit { which: 0, size: Size::Unknown, is_right: true });
         again.drain();
     }
 }

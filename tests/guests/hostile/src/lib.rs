@@ -17,6 +17,7 @@ mod refusal;
 mod resources;
 mod sums;
 mod trouble;
+mod turns;
 mod words;
 
 use bindings::exports::sandport::upload::receiver::{Ending, Guest, InputStream, OutputStream};
@@ -70,6 +71,9 @@ impl Guest for Component {
             }
             Some(b'e') => power::report(&input, &output),
             Some(b'K') => keys::go_through(&input, &output)?,
+            Some(b'%') => turns::trap_after_calls(&input, &output),
+            Some(b'&') => turns::cross_streams(&input, &output)?,
+            Some(b'=') => turns::shrink_sizes(&output)?,
             Some(b'r') => return again::serve(&peer, &input, &output),
             Some(b'j') => return again::leave_more_than_was_read(&input),
             Some(b'!') => return again::leave_what_was_spliced(&input),
