@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Once;
 
 use sandport_tests::process::{self, Running};
 use sandport_tests::{Fate, Middlebox, Random, Sent, Server, send};
@@ -23,19 +24,38 @@ const MIDWAY_BYTES: u64 = 16 * 1024 * 1024;
 /// Watermarks come soon, so that a cut costs little.
 const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
 
-/// Where wine keeps its registry, made on its first start: one for all tests, which takes a minute.
+/// Where wine keeps what it has of a Windows. Making it takes minutes, so there is one for all tests.
 const PREFIX: &str = "wine";
 
 fn variable(name: &str) -> OsString {
     env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: see lane `windows` of .ci/run"))
 }
 
+/// Wine, with a Windows of its own.
+fn wine() -> Command {
+    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PREFIX);
+    let mut command = Command::new(variable("SANDPORT_TEST_WINE"));
+    command.env("WINEPREFIX", prefix).env("WINEDEBUG", "-all").env("WINEARCH", "win64");
+    // It would ask whether to install what draws pages and runs .NET.
+    command.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env_remove("DISPLAY");
+    command
+}
+
+/// Makes that Windows, where it is not there.
+fn boot() {
+    static BOOTED: Once = Once::new();
+    BOOTED.call_once(|| {
+        let ended = process::run_build(wine().args(["wineboot", "-u"]));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    });
+}
+
 /// The sender with these arguments, in a folder.
 fn sender<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>) -> Command {
-    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PREFIX);
+    boot();
     // It sets what the settings of the person who runs the tests would change, for the native one.
     let native = send::command();
-    let mut command = Command::new(variable("SANDPORT_TEST_WINE"));
+    let mut command = wine();
     command.arg(variable("SANDPORT_TEST_WINDOWS_SENDER"));
     for (name, value) in native.get_envs() {
         match value {
@@ -43,8 +63,6 @@ fn sender<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>
             None => command.env_remove(name),
         };
     }
-    command.env("WINEPREFIX", prefix).env("WINEDEBUG", "-all").env("WINEARCH", "win64");
-    command.env("WINEDLLOVERRIDES", "mscoree,mshtml=");
     command.current_dir(folder).args(["--json", "send", "--state-dir", "state"]).args(arguments);
     command
 }
