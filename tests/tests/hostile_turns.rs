@@ -13,7 +13,7 @@ use sandport_tests::{Connection, Embedded, artifacts};
 const CALLS_MAX: u8 = 60;
 
 /// Fewest calls that it takes. Fewer, and the traps are not where they should be.
-const CALLS_MIN: u8 = 14;
+const CALLS_MIN: u8 = 12;
 
 fn server() -> Embedded {
     let receiver = ReceiverSource::File(artifacts::hostile().to_owned());

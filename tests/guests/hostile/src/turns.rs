@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::bindings::exports::sandport::upload::receiver::{InputStream, OutputStream};
-use crate::bindings::sandport::upload::inbox::{self, Answer, Upload};
+use crate::bindings::sandport::upload::inbox::{self, Answer, Opened, Upload};
 use crate::bindings::sandport::upload::types::{EntryKind, Extent, Lifetime, Receipt, Refusal};
 use crate::bindings::wasi::io::streams::StreamError;
 use crate::refusal::malformed;
@@ -38,13 +38,16 @@ pub(crate) fn trap_after_calls(input: &InputStream, output: &OutputStream) {
 }
 
 fn store(turns: &Turns, name: &str) -> Option<Receipt> {
-    let opening = turns.then(inbox::open(&offer(name, EntryKind::File, None)));
-    let answer = loop {
-        if let Some(answer) = turns.then(opening.take()) {
-            break answer;
-        }
-        let news = turns.then(opening.subscribe());
-        news.block();
+    let opened = turns.then(inbox::open(&offer(name, EntryKind::File, None)));
+    let answer = match opened {
+        Opened::Answered(answer) => answer,
+        Opened::Opening(opening) => loop {
+            if let Some(answer) = turns.then(opening.take()) {
+                break answer;
+            }
+            let news = turns.then(opening.subscribe());
+            news.block();
+        },
     };
     let Ok(Answer::Accepted(upload)) = answer else { return None };
     let body = turns.then(upload.body(WHOLE, None)).ok()?;
@@ -54,12 +57,15 @@ fn store(turns: &Turns, name: &str) -> Option<Receipt> {
     turns.then(sink.flush()).ok()?;
     turns.then(sink.blocking_flush()).ok()?;
     turns.then(upload.missing());
-    turns.then(drop(sink));
-    turns.then(drop(body));
+    drop(sink);
+    turns.then(());
+    drop(body);
+    turns.then(());
     let committing = turns.then(Upload::commit(upload, 5, &[]));
     loop {
         if let Some(outcome) = turns.then(committing.take()) {
-            turns.then(drop(committing));
+            drop(committing);
+            turns.then(());
             return outcome.ok();
         }
         let news = turns.then(committing.subscribe());
