@@ -6,7 +6,6 @@ use std::time::Duration;
 #[cfg(feature = "serve")]
 use std::time::SystemTime;
 
-use bytesize::ByteSize;
 use sandport_protocol::text::sanitise;
 use serde_json::Value;
 
@@ -29,9 +28,17 @@ pub(crate) fn talk(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// A number of bytes for a person.
+/// A number of bytes for a person. A server says it of each file, so there are no floats in it, which take long.
 pub(crate) fn bytes(count: u64) -> String {
-    ByteSize::b(count).display().iec().to_string()
+    const PREFIXES: [char; 6] = ['K', 'M', 'G', 'T', 'P', 'E'];
+    let power = count.checked_ilog2().unwrap_or(0) / 10;
+    let Some(prefix) = (power as usize).checked_sub(1).and_then(|at| PREFIXES.get(at)) else {
+        return format!("{count} B");
+    };
+    let unit = 1_u128 << (10 * power);
+    // Rounded to the nearest tenth.
+    let tenths = (u128::from(count) * 10 + unit / 2) / unit;
+    format!("{}.{} {prefix}iB", tenths / 10, tenths % 10)
 }
 
 /// A time span for a person: `0.3 s`, `2m 5s`.
@@ -111,7 +118,12 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1024), "1.0 KiB");
         assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(1_048_575), "1024.0 KiB");
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(0, "file"), "0 files");
         assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
