@@ -10,7 +10,7 @@ use super::ticket::{Pending, Ticket};
 
 impl Inbox {
     /// Has a file published after it was read. What it has is told with its receipt.
-    pub(super) fn submit_read(&self, mut file: FileWork, reading: Reading) -> Pending {
+    pub(super) fn submit_read(&self, mut file: Box<FileWork>, reading: Reading) -> Pending {
         let (core, submit) = (Arc::clone(&self.handle.core), self.submitter());
         let (ticket, pending) = Ticket::new();
         self.handle.pool.runtime().read(Box::new(move || {

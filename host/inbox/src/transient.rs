@@ -206,7 +206,7 @@ impl Shared {
         receiving: Option<Receiving>,
         size: u64,
         digest: Option<Digest>,
-    ) -> Result<FileWork, Refusal> {
+    ) -> Result<Box<FileWork>, Refusal> {
         let hashed = receiving.as_ref().map(|receiving| receiving.upload.finish(size, digest));
         let (Some(receiving), Some(computed)) = (receiving, hashed.transpose()?.flatten()) else {
             return Err(RefusalCode::InvalidState.into());

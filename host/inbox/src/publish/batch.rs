@@ -54,11 +54,11 @@ pub(super) enum State {
     /// A folder that is there.
     Made(EntryName),
     /// A file without a name so far.
-    Unnamed(FileWork),
+    Unnamed(Box<FileWork>),
     /// A file that is to get its name.
-    Named(FileWork, Choice),
+    Named(Box<FileWork>, Choice),
     /// A file that has to be copied into this directory first.
-    Uncopied(FileWork, Arc<OwnedFd>),
+    Uncopied(Box<FileWork>, Arc<OwnedFd>),
     /// A file that has its name.
     Placed {
         identity: Identity,
@@ -150,7 +150,7 @@ impl<'a> Batch<'a> {
                 && let Way::Move = file.way
             {
                 indices.push(index);
-                files.push(file);
+                files.push(&mut **file);
             }
         }
         for (index, synced) in indices.into_iter().zip(sync_files(self.core, files)) {
@@ -273,7 +273,7 @@ impl<'a> Batch<'a> {
 
 impl State {
     /// The state of a file that has to be copied into `folder` first.
-    pub(super) fn uncopied(file: FileWork, folder: &Folder<'_>) -> Self {
+    pub(super) fn uncopied(file: Box<FileWork>, folder: &Folder<'_>) -> Self {
         match Uncopied::target(&file, folder) {
             Ok(directory) => Self::Uncopied(file, directory),
             Err(refusal) => Self::Done(Err(refusal)),

@@ -30,7 +30,7 @@ const COPIES_MAX: u32 = 3;
 
 /// A file that is to be copied into its directory, and whoever waits for it.
 pub(crate) struct Uncopied {
-    file: FileWork,
+    file: Box<FileWork>,
     ticket: Ticket,
     directory: Arc<OwnedFd>,
 }
@@ -50,7 +50,7 @@ impl Uncopied {
         }
     }
 
-    pub(super) fn new(file: FileWork, ticket: Ticket, directory: Arc<OwnedFd>) -> Self {
+    pub(super) fn new(file: Box<FileWork>, ticket: Ticket, directory: Arc<OwnedFd>) -> Self {
         Self { file, ticket, directory }
     }
 

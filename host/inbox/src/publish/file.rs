@@ -37,8 +37,18 @@ impl FileWork {
         staged: StagedFile,
         record: Record,
         reservation: Option<Reservation>,
-    ) -> Self {
+    ) -> Box<Self> {
         let (claim, way, copies, is_synced) = (None, Way::Move, 0, false);
-        Self { identity, name, staged, record, reservation, claim, way, copies, is_synced }
+        Box::new(Self {
+            identity,
+            name,
+            staged,
+            record,
+            reservation,
+            claim,
+            way,
+            copies,
+            is_synced,
+        })
     }
 }

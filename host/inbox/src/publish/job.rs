@@ -11,13 +11,9 @@ pub(crate) struct Job {
     pub(crate) ticket: Ticket,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are files, and one more allocation each costs"
-)]
 pub(crate) enum Work {
-    /// Publish a file.
-    File(FileWork),
+    /// Publish a file. It passes through many hands.
+    File(Box<FileWork>),
     /// Make a folder.
     Folder(EntryName),
     /// Say no, in turn.

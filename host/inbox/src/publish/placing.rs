@@ -70,7 +70,7 @@ impl Batch<'_> {
 fn place(
     core: &Core,
     folders: &mut Folders<'_>,
-    mut file: FileWork,
+    mut file: Box<FileWork>,
     choice: Choice,
     replaced: Option<Replaced>,
 ) -> State {
@@ -112,7 +112,7 @@ fn place(
     match placed {
         Ok(()) => {
             folders.changed(parent.unwrap_or_default(), &folder);
-            let FileWork { identity, name: offered, record, way: _way, .. } = file;
+            let FileWork { identity, name: offered, record, way: _way, .. } = *file;
             State::Placed { identity, offered, record, choice, _way }
         }
         Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
@@ -141,7 +141,7 @@ fn large(folder: &Folder<'_>, leaf: &str) -> Option<OwnedFd> {
 }
 
 /// The state of a file that leaves the batch to be copied.
-fn leave(mut file: FileWork, folder: &Folder<'_>) -> State {
+fn leave(mut file: Box<FileWork>, folder: &Folder<'_>) -> State {
     // A copy in another folder goes.
     file.way = Way::Copy;
     State::uncopied(file, folder)

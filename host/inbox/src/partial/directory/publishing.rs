@@ -43,7 +43,7 @@ impl Files {
         reservation: Option<Reservation>,
         claim: Option<Arc<dyn Room>>,
         end: Box<dyn PublishEnd>,
-    ) -> Result<FileWork, Refusal> {
+    ) -> Result<Box<FileWork>, Refusal> {
         let core = &self.core;
         let failed = |errno| core.refusal("finish a file", errno);
         // An empty stream had no first byte to be made with.
