@@ -11,16 +11,18 @@ pub fn sanitise(text: &str, chars_max: usize) -> String {
     if text.len() <= chars_max && deceptive::is_plain(text) {
         return String::from(text);
     }
-    let mut chars = deceptive::characters(text);
-    let mut clean = String::with_capacity(text.len().min(chars_max));
-    for (char, deceives) in chars.by_ref().take(chars_max) {
+    // Cut before it is looked at: what joins two letters hides where the second is cut off.
+    let end = text.char_indices().nth(chars_max).map(|(end, _)| end);
+    let shown = &text[..end.unwrap_or(text.len())];
+    let mut clean = String::with_capacity(shown.len());
+    for (char, deceives) in deceptive::characters(shown) {
         if deceives {
             clean.extend(char.escape_default());
         } else {
             clean.push(char);
         }
     }
-    if chars.next().is_some() {
+    if end.is_some() {
         clean.push('…');
     }
     clean
@@ -52,5 +54,8 @@ mod tests {
     #[test]
     fn long_text_is_cut_and_says_so() {
         assert_eq!(sanitise("abcdef", 3), "abc…");
+        assert_eq!(sanitise("ab\u{fc}", 3), "ab\u{fc}");
+        // What joined two letters joins nothing any more.
+        assert_eq!(sanitise("👨\u{200D}👩", 2), "👨\\u{200d}…");
     }
 }
