@@ -1,6 +1,8 @@
 //! Memory and descriptors of many uploads that nothing happens to: with connections that hold them, and without.
 
-use anyhow::{Result, bail};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
 use sandport_protocol::wire::ReceiverMessage;
 use sandport_protocol::{Offer, Resume, ResumeMode};
 use sandport_tests::{Native, native};
@@ -19,6 +21,9 @@ const BYTES: usize = 5_000;
 
 /// How long each is to be. Bytes.
 const SIZE: u64 = 8 * 1024 * 1024;
+
+/// How long uploads that nobody holds may take to be closed.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the section, with so many uploads.
 pub(crate) fn run_part(environment: &Environment, uploads: u64) -> Result<()> {
@@ -40,6 +45,7 @@ fn begun(environment: &Environment, uploads: u64) -> Result<Table> {
     let headers = ["uploads", "resident MiB", "KiB each", "descriptors"];
     let mut table = Table::new("Uploads that nothing happens to", &headers);
     let rest = still(&server)?;
+    let rest_descriptors = proc::descriptors(server.pid())?;
     let row = |words: String, memory: Memory, of: u64| -> Result<[String; 4]> {
         let more = memory.resident.saturating_sub(rest.resident);
         let each = if of > 0 { format!("{:.2}", more as f64 / of as f64) } else { String::new() };
@@ -47,18 +53,39 @@ fn begun(environment: &Environment, uploads: u64) -> Result<Table> {
     };
     table.row(row("none, at rest".to_owned(), rest, 0)?);
     let connections = uploads.div_ceil(PER_CONNECTION);
-    let holders = (0..connections)
-        .map(|number| hold(&server, number * PER_CONNECTION, PER_CONNECTION.min(uploads)))
-        .collect::<Result<Vec<_>>>()?;
-    let words = format!("{uploads} idle, held by {connections} connections");
-    table.row(row(words, still(&server)?, uploads)?);
-    drop(holders);
-    table.row(row(format!("{uploads} parked"), still(&server)?, uploads)?);
+    // Again with others: what is kept for each that waits adds up, and what is only not given back does not.
+    for parked_before in [0, uploads] {
+        let holders = (0..connections)
+            .map(|number| {
+                let first = parked_before + number * PER_CONNECTION;
+                hold(&server, first, PER_CONNECTION.min(uploads))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let words = match parked_before {
+            0 => format!("{uploads} idle, held by {connections} connections"),
+            _ => format!("{uploads} idle, and {parked_before} parked"),
+        };
+        let all = parked_before + uploads;
+        table.row(row(words, still(&server)?, all)?);
+        drop(holders);
+        until_closed(&server, rest_descriptors)?;
+        table.row(row(format!("{all} parked"), still(&server)?, all)?);
+    }
     table.note(format!(
         "{BYTES} bytes of each are here and kept, with --durability full. A connection that holds uploads has a \
          sandbox, which is in these figures."
     ));
     Ok(table)
+}
+
+/// Waits until the server has no more descriptors open than at rest: nobody holds an upload then.
+fn until_closed(server: &Server, at_rest: usize) -> Result<()> {
+    let since = Instant::now();
+    while proc::descriptors(server.pid())? > at_rest {
+        ensure!(since.elapsed() < PATIENCE, "uploads stay open that nobody holds");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// A connection that has begun so many uploads, whose numbers begin with `first`.
