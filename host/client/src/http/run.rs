@@ -19,8 +19,8 @@ use crate::{Options, SendEvent, SendFile};
 /// How long a server is told at the end that something is given up. A person who has typed Ctrl-C waits for it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
-/// may be borrowed across an await.
+/// The work of one run. All connections are driven by one task, so nobody waits for a
+/// lock; no guard of a [`Shared`] lives across an await.
 pub(super) struct Run<'a> {
     pub(super) url: &'a HttpUrl,
     pub(super) to: &'a Target<'a>,

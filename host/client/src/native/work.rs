@@ -27,8 +27,8 @@ pub(super) enum Job {
     Again(Box<Upload>),
 }
 
-/// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
-/// may be borrowed across an await.
+/// The work of one run. All connections are driven by one task, so nobody waits for a
+/// lock; no guard of a [`Shared`] lives across an await.
 pub(super) struct Work<'a> {
     pub(super) report: &'a Report,
     prepared: Mutex<mpsc::Receiver<Vec<Item>>>,

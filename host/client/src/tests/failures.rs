@@ -193,6 +193,25 @@ async fn a_server_that_never_answers_has_stalled() {
 }
 
 #[tokio::test]
+async fn a_file_that_one_connection_has_damaged_is_not_begun_anew() {
+    let peer = Peer::start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let size = 3 << 20;
+    let path = write(folder.path(), "large", &content(size, 1));
+    peer.inbox().on_bytes = Some(Box::new(move |_, bytes| {
+        (bytes == size as u64).then(|| RefusalCode::DigestMismatch.into())
+    }));
+    let mut told = Told::default();
+    let sending = send(&peer.address, vec![Source::path(&path)], once(), |event| {
+        assert!(!matches!(event, SendEvent::Restarted { .. }), "{event:?}");
+        told.note(&event);
+    });
+    let summary = within("the sender comes to its end", sending).await.unwrap();
+    assert_eq!(summary.refused, 1);
+    assert_eq!(told.0, ["refused large digest-mismatch"]);
+}
+
+#[tokio::test]
 async fn an_interrupted_sender_tells_the_server() {
     let peer = Peer::start(Limits::default()).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
