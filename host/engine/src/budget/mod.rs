@@ -1,10 +1,22 @@
 //! How a server is shared out among those who use it.
 //!
 //! The rules are machines: they own no socket, no clock and no thread, take what happens and the reading of a clock
-//! that is never set back, and return what to do.
+//! that is never set back, and return what to do. [`Places`](places::Places) says who is served where connections are
+//! scarce, and [`Deadlines`] how long a connection may take. [`Door`] carries out what they say, and [`Pulse`] has what
+//! they judge by.
 
 #[cfg(test)]
 mod chance;
 mod deadlines;
+mod door;
+mod limit;
 mod places;
+mod pulse;
 mod source;
+
+pub(crate) use deadlines::{Deadlines, Overdue};
+pub(crate) use door::{Arrived, Busy, Door, Fate, Seat};
+pub use limit::Limit;
+pub(crate) use limit::Met;
+pub(crate) use places::Capacity;
+pub(crate) use source::Source;

@@ -39,6 +39,13 @@ pub(crate) struct Capacity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(u64);
 
+impl Ticket {
+    /// A number that no other has.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// What is known of a connection that has a place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Activity {
