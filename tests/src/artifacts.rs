@@ -61,7 +61,7 @@ pub fn sandport() -> &'static Path {
     })
 }
 
-/// An example of the library that is a program: `host/engine/examples`.
+/// An example that is a program: `examples/`.
 pub fn program(example: &str) -> PathBuf {
     built(&["build", "--example", example]).join("examples").join(example)
 }

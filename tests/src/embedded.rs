@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 
-use sandport::inbox::{Inbox, InboxOptions};
-use sandport::net::Listener;
-use sandport::server::{Server, ServerEvent};
-use sandport::{Cache, ReceiverSource, SandboxLimits};
+use sandport_inbox::{Inbox, InboxOptions};
+use sandport_server::net::Listener;
+use sandport_server::{Cache, ReceiverSource, SandboxLimits};
+use sandport_server::{Server, ServerEvent};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 

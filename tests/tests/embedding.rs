@@ -1,4 +1,4 @@
-//! The library in programs of other people: `host/engine/examples`.
+//! The library in programs of other people: `examples/`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;

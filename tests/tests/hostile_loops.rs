@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sandport::server::ServerEvent;
-use sandport::{ReceiverSource, SandboxLimits};
+use sandport_server::ServerEvent;
+use sandport_server::{ReceiverSource, SandboxLimits};
 use sandport_tests::{Connection, Embedded, artifacts};
 
 /// What a guest may compute, and have the host compute. Short, so that loops are cut soon; the honest

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sandport::{ReceiverSource, SandboxLimits};
+use sandport_server::{ReceiverSource, SandboxLimits};
 use sandport_tests::{Connection, Embedded, components};
 
 /// What a guest may compute, and have the host compute. Short, so that loops are cut soon; what ends by itself

@@ -8,6 +8,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+mod address;
 mod conflict;
 mod deceptive;
 mod dialect;
@@ -29,6 +31,8 @@ pub mod text;
 pub mod upload;
 pub mod wire;
 
+#[cfg(feature = "std")]
+pub use address::{Address, AddressError};
 pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
 pub use dialect::Dialect;
 pub use digest::{Algorithm, ContentDigest};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
-use sandport::text::sanitise;
+use sandport_protocol::text::sanitise;
 use serde_json::Value;
 
 /// Longest text from a peer or a path that is shown, in characters. A path that exists fits.

@@ -1,7 +1,7 @@
 //! Exit codes, and what of all that happened decides them.
 
-use sandport::protocol::RefusalCode;
-use sandport::sender::{SendError, SendErrorKind};
+use sandport_client::{SendError, SendErrorKind};
+use sandport_protocol::RefusalCode;
 
 /// The exit codes that are documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use sandport::ComponentError;
-use sandport::inbox::InboxError;
-use sandport::net::BindError;
-use sandport::sender::SendError;
-use sandport::server::{BuildError, ResidentError, TooFewDescriptors};
+use sandport_client::SendError;
+use sandport_inbox::InboxError;
+use sandport_server::ComponentError;
+use sandport_server::net::BindError;
+use sandport_server::{BuildError, ResidentError, TooFewDescriptors};
 
 use crate::console::{self, clean};
 use crate::exit::Exit;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use sandport::{Cache, Inspection, Mode, ReceiverSource, inspect};
+use sandport_server::{Cache, Inspection, Mode, ReceiverSource, inspect};
 use serde_json::{Value, json};
 
 use crate::args::{InspectArgs, Talk};

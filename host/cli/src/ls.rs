@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use sandport::Identity;
-use sandport::inbox::care::{FileState, PartialFile, StoredFile, Unreadable, list, list_partials};
+use sandport_inbox::Identity;
+use sandport_inbox::care::{FileState, PartialFile, StoredFile, Unreadable, list, list_partials};
 use serde_json::{Value, json};
 
 use crate::args::{LsArgs, Talk};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sandport::inbox::care::{Checked, Verdict, verify};
+use sandport_inbox::care::{Checked, Verdict, verify};
 use serde_json::{Value, json};
 
 use crate::args::{Talk, VerifyArgs};

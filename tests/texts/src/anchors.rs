@@ -40,8 +40,8 @@ mod tests {
         let mut of = |heading| anchors.of(heading);
         assert_eq!(of("Resumable uploads of the IETF"), "resumable-uploads-of-the-ietf");
         assert_eq!(
-            of("`host/engine/`: crate `sandport`, the library"),
-            "hostengine-crate-sandport-the-library"
+            of("`host/inbox/`: crate `sandport-inbox`, the disk"),
+            "hostinbox-crate-sandport-inbox-the-disk"
         );
         assert_eq!(of("Who a sender is?"), "who-a-sender-is");
         assert_eq!(of("Options"), "options");

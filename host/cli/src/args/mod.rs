@@ -147,8 +147,8 @@ mod tests {
     use std::time::Duration;
 
     use clap::error::ErrorKind;
-    use sandport::net::Address;
-    use sandport::sender::{Connections, Destination};
+    use sandport_client::{Connections, Destination};
+    use sandport_protocol::Address;
 
     use super::*;
 
@@ -180,7 +180,7 @@ mod tests {
         let args = serve("sandport serve");
         assert_eq!(args.dir, PathBuf::from("inbox"));
         assert_eq!(args.listen, ["127.0.0.1:6542".parse::<Address>().unwrap()]);
-        assert_eq!(args.limits(), sandport::protocol::Limits::default());
+        assert_eq!(args.limits(), sandport_protocol::Limits::default());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
-use sandport::net::AddressError;
-use sandport::sender::{Destination, DestinationError};
+use sandport_client::{Destination, DestinationError};
+use sandport_protocol::AddressError;
 
 /// The name of the list among the arguments.
 const LIST: &str = "operands";

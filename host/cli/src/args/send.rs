@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use sandport::sender::Connections;
+use sandport_client::Connections;
 
 use super::operands::Operands;
 use super::values::{connections, duration};

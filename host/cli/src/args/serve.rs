@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
-use sandport::inbox::{Conflict, Durability, InboxOptions, Quota, Records};
-use sandport::net::{Address, Origin, PeerRange};
-use sandport::protocol::Limits;
+use sandport_inbox::{Conflict, Durability, InboxOptions, Quota, Records};
+use sandport_protocol::Limits;
+use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::care::EXPIRE_PARTIAL;
 use super::values::{duration, memory, millis, size};

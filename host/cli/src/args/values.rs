@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
-use sandport::sender::{CONNECTIONS_MAX, Connections};
+use sandport_client::{CONNECTIONS_MAX, Connections};
 
 /// A number of bytes: `1500`, `10MB`, `4 GiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use sandport::protocol::EntryKind;
-use sandport::sender::{RestartReason, SendEvent, SendFile, Summary};
+use sandport_client::{RestartReason, SendEvent, SendFile, Summary};
+use sandport_protocol::EntryKind;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -123,7 +123,7 @@ pub(super) fn of_summary(summary: &Summary, exit: Exit) -> Value {
     })
 }
 
-fn stored(kind: &str, file: &SendFile, receipt: &sandport::protocol::Receipt) -> Value {
+fn stored(kind: &str, file: &SendFile, receipt: &sandport_protocol::Receipt) -> Value {
     json!({
         "type": kind,
         "path": path(&file.path),

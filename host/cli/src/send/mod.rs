@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use sandport::sender::{
+use sandport_client::{
     Connections, Destination, Dialect, Exclude, SendError, SendOptions, Source, plan, send_until,
 };
 

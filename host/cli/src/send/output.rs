@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use sandport::sender::{SendEvent, Summary};
+use sandport_client::{SendEvent, Summary};
 
 use super::progress::Progress;
 use super::{json, words};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sandport::sender::{SendEvent, SendFile};
+use sandport_client::{SendEvent, SendFile};
 
 use crate::console::count;
 use crate::logging::colours_are_welcome;
@@ -173,7 +173,7 @@ impl Progress {
 
 fn short_name(file: &SendFile) -> String {
     let name = file.path.file_name().unwrap_or(file.path.as_os_str());
-    sandport::text::sanitise(&name.to_string_lossy(), NAME_CHARS_MAX)
+    sandport_protocol::text::sanitise(&name.to_string_lossy(), NAME_CHARS_MAX)
 }
 
 /// A bar with an end.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sandport::protocol::{EntryKind, Receipt, RefusalCode};
-use sandport::sender::{FileError, RestartReason, SendEvent, SendFile, SkipReason, Summary};
+use sandport_client::{FileError, RestartReason, SendEvent, SendFile, SkipReason, Summary};
+use sandport_protocol::{EntryKind, Receipt, RefusalCode};
 
 use crate::console::{bytes, clean, count, seconds};
 

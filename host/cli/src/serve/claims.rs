@@ -1,7 +1,7 @@
 //! What a resident receiver says that happened: the same lines as what the host knows, marked as the
 //! receiver's word.
 
-use sandport::server::Claim;
+use sandport_server::Claim;
 use serde_json::{Value, json};
 
 use super::form::Form;

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use sandport::inbox::Limitation;
-use sandport::net::Address;
-use sandport::server::ServerEvent;
+use sandport_inbox::Limitation;
+use sandport_protocol::Address;
+use sandport_server::ServerEvent;
 
 use super::form::Form;
 use super::lines::Happened;

@@ -1,6 +1,6 @@
 //! In which form a server tells what happens.
 
-use sandport::server::ServerEvent;
+use sandport_server::ServerEvent;
 
 use crate::args::Talk;
 

@@ -1,6 +1,6 @@
 //! The names that browsers may use for this server.
 
-use sandport::net::{Address, HostName};
+use sandport_server::net::{Address, HostName};
 
 /// What names of a machine end in that a local network knows it by (RFC 6762, section 3).
 const LOCAL: &str = ".local";

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandport::inbox::Limitation;
-use sandport::net::{Address, Peer};
-use sandport::protocol::Refusal;
-use sandport::server::ServerEvent;
+use sandport_inbox::Limitation;
+use sandport_protocol::Refusal;
+use sandport_server::ServerEvent;
+use sandport_server::net::{Address, Peer};
 use serde_json::{Value, json};
 
 use super::form::Form;
@@ -233,8 +233,8 @@ fn shown(refusal: &Refusal) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-    use sandport::Identity;
-    use sandport::protocol::{Digest, Receipt, RefusalCode};
+    use sandport_inbox::Identity;
+    use sandport_protocol::{Digest, Receipt, RefusalCode};
 
     use super::*;
 

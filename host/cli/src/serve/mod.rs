@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use sandport::inbox::{Inbox, InboxOptions, Limitation};
-use sandport::net::Listener;
-use sandport::server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
-use sandport::{Cache, ReceiverSource, Server};
+use sandport_inbox::{Inbox, InboxOptions, Limitation};
+use sandport_server::net::Listener;
+use sandport_server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
+use sandport_server::{Cache, ReceiverSource, Server};
 use tokio::sync::oneshot;
 
 use crate::args::{ServeArgs, Talk};

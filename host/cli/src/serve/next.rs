@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use sandport::net::Address;
-use sandport::protocol::DEFAULT_PORT;
+use sandport_protocol::Address;
+use sandport_protocol::DEFAULT_PORT;
 
 /// The commands, for the first address that is listened on.
 pub(super) fn commands(addresses: &[Address]) -> Vec<String> {

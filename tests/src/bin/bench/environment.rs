@@ -143,7 +143,7 @@ fn place(label: &'static str, in_folder: &Path) -> Result<Place> {
 
 /// Builds what is measured from the sources that are here, so that no old program is.
 fn build() -> Result<()> {
-    cargo(&["--release", "--package", "sandport-cli"]).context("or give one with --sandport FILE")
+    cargo(&["--release", "--package", "sandport"]).context("or give one with --sandport FILE")
 }
 
 /// Builds something of this workspace.

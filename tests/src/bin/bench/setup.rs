@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sandport::Server;
-use sandport::inbox::{Durability, Inbox, InboxOptions};
-use sandport::net::Listener;
-use sandport::server::ServerEvent;
+use sandport_inbox::{Durability, Inbox, InboxOptions};
+use sandport_server::Server;
+use sandport_server::ServerEvent;
+use sandport_server::net::Listener;
 use tokio::sync::oneshot;
 
 use crate::environment::Environment;

@@ -1,0 +1,37 @@
+//! A server in somebody else's program: their listener, their shutdown, their way to hear of files.
+//!
+//! `cargo run --example embed` receives into `./inbox` until Ctrl-C.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a program, and no library"
+)]
+
+use std::error::Error;
+use std::time::Duration;
+
+use sandport_inbox::{Inbox, InboxOptions};
+use sandport_protocol::Limits;
+use sandport_server::Server;
+use sandport_server::ServerEvent;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let limits = Limits { size_max: Some(1 << 30), ..Limits::default() };
+    let options = InboxOptions { size_max: limits.size_max, ..InboxOptions::default() };
+    let inbox = Inbox::create("inbox".as_ref(), options)?;
+    let (builder, mut events) =
+        Server::builder(inbox).limits(limits).connections_max(100).events(1_024);
+    let server = builder.drain_timeout(Duration::from_secs(5)).build()?;
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("ready on {}", listener.local_addr()?);
+    let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+    let running = tokio::spawn(server.run(vec![listener.into()], shutdown));
+    while let Some(event) = events.next().await {
+        if let ServerEvent::Stored { peer, receipt } = event {
+            println!("{} from {peer}, {} bytes", receipt.name.escape_debug(), receipt.size);
+        }
+    }
+    Ok(running.await??)
+}

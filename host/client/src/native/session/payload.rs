@@ -1,0 +1,171 @@
+//! Sending large files: one at a time, as a pump reads it.
+
+use std::sync::Arc;
+
+use sandport_protocol::{Extent, Millis, UploadId};
+
+use super::Session;
+use crate::SendEvent;
+use crate::division::Division;
+use crate::native::joint::{JOIN_BYTES_MIN, Joint};
+use crate::native::output::Wrote;
+use crate::native::stream::Feed;
+use crate::native::upload::{Body, Upload};
+use crate::prepare::Links;
+use crate::pump::{Content, Piece, Pump};
+
+/// Progress of a large file is reported in steps of this size. Bytes.
+const PROGRESS_STEP_BYTES: u64 = 1024 * 1024;
+
+impl Session<'_, '_> {
+    /// Begins to read the next accepted large file.
+    pub(super) fn start_pump(&mut self) -> bool {
+        if self.feed.is_some() || self.output.is_in_frame() || self.output.is_broken() {
+            return false;
+        }
+        let Some((id, missing)) = self.ready.pop_front() else { return false };
+        let Some(upload) = self.uploads.get_mut(&id) else { return true };
+        self.waiting.remove(upload);
+        let feed = match std::mem::replace(&mut upload.body, Body::Gone) {
+            Body::Large(links) if self.work.divides() && is_divisible(upload) => {
+                return self.divide(id, links, &missing);
+            }
+            Body::Large(links) => {
+                Feed::File(Pump::start(Content::of(&upload.file, links), missing))
+            }
+            Body::Stream(mut stream) => {
+                let offset = missing.first().map_or(0, |extent| extent.offset);
+                if let Err(error) = stream.seek(offset) {
+                    self.fail(id, &error);
+                    return true;
+                }
+                stream.free(offset);
+                Feed::Stream(stream)
+            }
+            other => {
+                upload.body = other;
+                return true;
+            }
+        };
+        self.feed = Some(feed);
+        self.pumped = Some(id);
+        true
+    }
+
+    /// Begins to send a file that others may help with.
+    fn divide(&mut self, id: UploadId, links: Links, missing: &[Extent]) -> bool {
+        let Some(mut upload) = self.uploads.remove(&id) else { return true };
+        let size = upload.file.size.unwrap_or(0);
+        let new = || Arc::new(Division::new(size, self.work.changed()));
+        let division = Arc::clone(upload.division.get_or_insert_with(new));
+        division.begin(missing);
+        self.open_joint(id, Joint::new(upload, division, links));
+        true
+    }
+
+    /// Announces the payload that the pump has ready, and no more: of what has not been read nobody knows
+    /// whether it can be, and what was announced has to follow. Between two frames small files get their
+    /// turn, and a refusal takes effect.
+    pub(super) fn start_frame(&mut self) -> bool {
+        let (Some(id), Some(chunk)) = (self.pumped, &self.chunk) else { return false };
+        if self.output.is_in_frame() || self.output.is_broken() {
+            return false;
+        }
+        let (offset, ready) = (chunk.offset, chunk.bytes().len() as u64);
+        let length = match self.parts.get_mut(&id) {
+            None => ready,
+            Some(part) => match part.announce(offset) {
+                Some(length) => {
+                    // Others who carry it have nothing else to wait for.
+                    if part.joint.end().is_some() {
+                        self.work.tell();
+                    }
+                    length.min(ready)
+                }
+                None => {
+                    self.recycle_chunk();
+                    return true;
+                }
+            },
+        };
+        if self.checked(|machine| machine.data(id, offset, length)) == Some(false) {
+            self.stop_pump();
+        }
+        true
+    }
+
+    pub(in crate::native) fn take_piece(&mut self, piece: Piece) {
+        let Some(id) = self.pumped else { return };
+        match piece {
+            Piece::Chunk(chunk) => self.chunk = Some(chunk),
+            Piece::End { size, digest } => {
+                let feed = self.feed.take();
+                self.stop_pump();
+                if let Some(upload) = self.uploads.get_mut(&id) {
+                    upload.expected = Some((size, digest));
+                    if let Some(Feed::Stream(stream)) = feed {
+                        upload.body = Body::Played(stream);
+                    }
+                }
+                self.finish(id);
+            }
+            Piece::Dry => self.stop_pump(),
+            Piece::Failed(error) if self.parts.contains_key(&id) => self.fail_part(id, &error),
+            Piece::Failed(error) => self.fail(id, &error),
+        }
+    }
+
+    /// Notes that the connection took `count` bytes.
+    pub(in crate::native) fn wrote(&mut self, now: Millis, count: usize) {
+        self.work.sent(count);
+        let Wrote { of_chunk, payload } = self.output.wrote(count);
+        if let Some(payload) = payload {
+            self.machine.handle_sent(now, payload);
+            self.progress.sent += payload;
+        }
+        let Some(chunk) = &mut self.chunk else { return };
+        chunk.advance(of_chunk);
+        let through = chunk.bytes().is_empty();
+        if let Some(id) = self.pumped {
+            let is_in_frame = self.output.is_in_frame();
+            let report = self.work.report;
+            let count = |upload: &mut Upload| {
+                upload.sent += of_chunk as u64;
+                if upload.sent - upload.reported >= PROGRESS_STEP_BYTES || !is_in_frame {
+                    upload.reported = upload.sent;
+                    report.emit(SendEvent::Progress { file: &upload.file, sent: upload.sent });
+                }
+            };
+            if let Some(part) = self.parts.get(&id) {
+                part.joint.with(count);
+            } else if let Some(upload) = self.uploads.get_mut(&id) {
+                count(upload);
+            }
+        }
+        if through {
+            self.recycle_chunk();
+        }
+    }
+
+    fn recycle_chunk(&mut self) {
+        if let Some(chunk) = self.chunk.take()
+            && let Some(feed) = &self.feed
+        {
+            feed.recycle(chunk);
+        }
+    }
+
+    /// Ends the reading of a large file. What was announced of it is in the chunk, and still goes out.
+    pub(super) fn stop_pump(&mut self) {
+        self.feed = None;
+        self.pumped = None;
+        if !self.output.is_in_frame() {
+            self.chunk = None;
+        }
+    }
+}
+
+/// Whether a file can be carried by several connections, and is long enough for it.
+fn is_divisible(upload: &Upload) -> bool {
+    upload.key.is_some() && upload.file.size.is_some_and(|size| size >= JOIN_BYTES_MIN)
+}

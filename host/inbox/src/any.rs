@@ -1,0 +1,117 @@
+//! Where the files of a server go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandport_protocol::inbox::Claims;
+use sandport_protocol::{Offer, Refusal, RefusalCode};
+
+use super::storage::{Answer, Storage, StorageInbox};
+use super::{Inbox, InboxError, Status, Upload, Verdict, Wishes};
+use crate::Identity;
+
+/// Where the files of a server go: an [`Inbox`], or a [`Storage`] of its owner's. Cloning gives another handle to the
+/// same one.
+#[derive(Clone)]
+pub struct AnyInbox(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Folder(Inbox),
+    Storage(Arc<StorageInbox>),
+}
+
+impl From<Inbox> for AnyInbox {
+    fn from(inbox: Inbox) -> Self {
+        Self(Kind::Folder(inbox))
+    }
+}
+
+impl AnyInbox {
+    /// One over a storage, which takes files of up to `size_max` bytes.
+    pub fn over(storage: Box<dyn Storage>, size_max: Option<u64>) -> Self {
+        Self(Kind::Storage(Arc::new(StorageInbox::new(storage, size_max))))
+    }
+
+    /// As [`Inbox::open_with`](crate::Inbox::open_with). What is in a storage ends with its connection.
+    pub async fn open(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+        wishes: &Wishes,
+    ) -> Result<Verdict, Refusal> {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.open_with(sender, offer, wishes).await,
+            Kind::Storage(_) if wishes.new_key || wishes.existing => {
+                let words = "uploads into this storage end with their connections";
+                Err(Refusal::new(RefusalCode::InvalidState, words))
+            }
+            Kind::Storage(inbox) => {
+                let claims = wishes.claims();
+                verdict(inbox.open_as(sender, offer, &claims)?, claims)
+            }
+        }
+    }
+
+    /// As [`Inbox::look`].
+    pub async fn look(
+        &self,
+        sender: &Identity,
+        key: &[u8],
+        settles: bool,
+    ) -> Result<Status, Refusal> {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.look(sender, key, settles).await,
+            Kind::Storage(_) => Err(RefusalCode::InvalidState.into()),
+        }
+    }
+
+    /// As [`Inbox::abandon`].
+    pub async fn abandon(&self, sender: &Identity, key: &[u8]) -> Result<(), Refusal> {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.abandon(sender, key).await,
+            Kind::Storage(_) => Err(RefusalCode::InvalidState.into()),
+        }
+    }
+
+    /// How long an upload is kept that nobody holds.
+    pub fn expires_after(&self) -> Option<Duration> {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.options().partial_expiry,
+            Kind::Storage(_) => None,
+        }
+    }
+
+    /// As [`Inbox::loss`]; a storage tells its owner by itself.
+    pub fn loss(&self) -> Option<InboxError> {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.loss(),
+            Kind::Storage(_) => None,
+        }
+    }
+
+    /// As [`Inbox::lost`].
+    pub async fn lost(&self) -> InboxError {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.lost().await,
+            Kind::Storage(_) => std::future::pending().await,
+        }
+    }
+
+    /// Whether `refusal` says no more than that the whole inbox is lost.
+    pub fn is_of_loss(&self, refusal: &Refusal) -> bool {
+        match &self.0 {
+            Kind::Folder(inbox) => inbox.is_of_loss(refusal),
+            Kind::Storage(_) => false,
+        }
+    }
+}
+
+/// What a storage answers, where that is to be found out of the file.
+pub(super) fn verdict(answer: Answer, claims: Claims) -> Result<Verdict, Refusal> {
+    Ok(match answer {
+        Answer::Stored(receipt) => Verdict::Stored(receipt),
+        Answer::DigestFirst => Verdict::DigestFirst,
+        Answer::Accepted(upload) => Verdict::Accepted(Upload::stored(upload).expecting(claims)?),
+    })
+}

@@ -1,0 +1,148 @@
+//! Reading stored files again and comparing them with their records.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Advice, FileType, Mode, OFlags};
+use sandport_protocol::EntryName;
+
+use super::files::{Entries, Unreadable, entries};
+use super::look::Look;
+use crate::InboxError;
+use crate::comparison::digest_of;
+use crate::recognition::Seen;
+use crate::tree;
+
+/// A file or a record, compared.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The path from the inbox on. The sender chose it: not sanitised.
+    pub path: PathBuf,
+    /// Bytes that are there now; of a missing file, those that were stored.
+    pub size: u64,
+    /// How the two compare.
+    pub verdict: Verdict,
+}
+
+/// How a file compares with its record.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is what was received, byte for byte.
+    Whole,
+    /// It is not: damaged, or changed or replaced by somebody.
+    Changed,
+    /// It was stored, and is not there. After a power cut that the disk did not keep all of, it may be one that was
+    /// only about to be.
+    Missing,
+    /// There is no record of it: somebody else put it there, or its record is gone.
+    Unrecorded,
+    /// It cannot be read.
+    Unreadable(io::Error),
+}
+
+/// Compares each file of the inbox at `dir` with the digest that was recorded when it was stored, and
+/// then tells of what was recorded and is not there. Each step of the iterator reads one file to its
+/// end, from the disk where the system's cache can be told to.
+///
+/// # Errors
+/// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
+pub fn verify(dir: &Path) -> Result<Verify, InboxError> {
+    let look = Look::at(dir)?;
+    let entries = entries(dir);
+    Ok(Verify { look, entries, recorded: None })
+}
+
+/// The files of an inbox, compared one after another.
+pub struct Verify {
+    look: Look,
+    entries: Entries,
+    /// Names that have a record, from when all files were seen.
+    recorded: Option<std::vec::IntoIter<String>>,
+}
+
+impl std::fmt::Debug for Verify {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verify").field("dir", &self.look.dir).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Verify {
+    type Item = Checked;
+
+    fn next(&mut self) -> Option<Checked> {
+        if self.recorded.is_none() {
+            while let Some(entry) = self.entries.next() {
+                let checked = match entry {
+                    Ok((path, metadata)) => self.check(path, metadata.len()),
+                    Err(Unreadable { path, source }) => {
+                        Some(Checked { path, size: 0, verdict: Verdict::Unreadable(source) })
+                    }
+                };
+                if checked.is_some() {
+                    return checked;
+                }
+            }
+        }
+        let look = &self.look;
+        let recorded = self.recorded.get_or_insert_with(|| look.recorded_names().into_iter());
+        recorded.find_map(|name| {
+            let entry_name = EntryName::parse_stored(&name).ok()?;
+            let there = tree::look_up(look.root.as_fd(), &entry_name).ok().flatten();
+            let is_file = there
+                .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+            let recorded = look.record(&name).filter(|_| !is_file)?;
+            Some(Checked {
+                path: PathBuf::from(&name),
+                size: recorded.record.size,
+                verdict: Verdict::Missing,
+            })
+        })
+    }
+}
+
+impl Verify {
+    /// Compares one file; `None`: it is gone.
+    fn check(&mut self, path: PathBuf, size: u64) -> Option<Checked> {
+        let verdict = match self.compare(&path)? {
+            // A server may have stored or replaced the file after the records were read.
+            Verdict::Changed | Verdict::Unrecorded if matches!(self.look.refresh(), Ok(true)) => {
+                self.compare(&path)?
+            }
+            verdict => verdict,
+        };
+        Some(Checked { path, size, verdict })
+    }
+
+    fn compare(&self, path: &Path) -> Option<Verdict> {
+        let Some(recorded) = path.to_str().and_then(|name| self.look.record(name)) else {
+            return Some(Verdict::Unrecorded);
+        };
+        let path = self.look.dir.join(path);
+        // Which of two records it is of, if a server was killed as it was about to replace it.
+        let recorded = match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => recorded.of(self.look.recognition, &Seen::from(&metadata)),
+            Err(_) => recorded,
+        };
+        match hash(&path) {
+            Ok(digest) if digest == recorded.record.digest => Some(Verdict::Whole),
+            Ok(_) => Some(Verdict::Changed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Verdict::Unreadable(error)),
+        }
+    }
+}
+
+/// The digest of a regular file.
+fn hash(path: &Path) -> io::Result<[u8; 32]> {
+    // What became a link or a pipe meanwhile is neither followed nor waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    // Advice only. What the cache still holds says nothing about the disk.
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+    digest_of(&mut File::from(file))
+}

@@ -1,0 +1,154 @@
+//! What a connection has of an upload that can be resumed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sandport_protocol::upload::SessionId;
+use sandport_protocol::{Digest, RESUME_KEY_BYTES, Refusal};
+
+use super::asked::Asked;
+use super::cell::{Offered, Partial};
+use super::commit::{Commit, Submit};
+use super::hold::Hold;
+use super::signals::Signals;
+use crate::reading::Reading;
+use crate::space::Room;
+use crate::ticket::{Pending, Ticket};
+
+/// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
+pub(crate) struct Session {
+    hold: Hold,
+    /// The digest in the offer.
+    offered: Option<Digest>,
+    /// What it is found by.
+    key: [u8; RESUME_KEY_BYTES],
+    modified_ns: Option<i64>,
+    executable: bool,
+    has_ended: AtomicBool,
+}
+
+impl Session {
+    /// Offers an upload to a connection.
+    pub(super) fn offer(partial: &Arc<Partial>, asked: &Asked) -> Offered<Self> {
+        partial.offer(asked, |id, signals, claim| {
+            Self::new(Arc::clone(partial), id, signals, claim, asked)
+        })
+    }
+
+    fn new(
+        partial: Arc<Partial>,
+        id: SessionId,
+        signals: Arc<Signals>,
+        claim: Arc<dyn Room>,
+        asked: &Asked,
+    ) -> Self {
+        let plan = &asked.plan;
+        Self {
+            hold: Hold::new(partial, id, signals, claim),
+            offered: plan.digest,
+            key: asked.resume.key,
+            modified_ns: plan.modified_ns,
+            executable: plan.executable,
+            has_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns when it is certain what those have brought who have lost the upload to this session.
+    ///
+    /// # Errors
+    /// It has lost the upload itself meanwhile.
+    pub(super) async fn settled(&self) -> Result<(), Refusal> {
+        loop {
+            let changed = self.hold.partial.changed();
+            let session = self.hold.session;
+            match self
+                .hold
+                .partial
+                .act(|state, _| state.upload.holds(session).then(|| state.upload.is_settled()))
+            {
+                None => return Err(self.hold.lost()),
+                Some(true) => return Ok(()),
+                Some(false) => changed.await,
+            }
+        }
+    }
+
+    /// How many bytes are here, in chunk groups that are whole.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.hold.partial.act(|state, _| state.upload.whole_bytes())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.hold.partial.facts().name.as_str()
+    }
+
+    pub(crate) fn claim(&self) -> &Arc<dyn Room> {
+        &self.hold.claim
+    }
+
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
+        &self.hold.signals
+    }
+
+    /// How many bytes from the start are kept.
+    pub(crate) fn durable(&self) -> u64 {
+        self.hold.signals.durable()
+    }
+
+    /// What can be done with the upload, wherever the session is.
+    pub(crate) fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    /// What the upload is found by.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Whether it is kept however little of it is here.
+    pub(crate) fn keeps_empty(&self) -> bool {
+        self.hold.partial.facts().notes.keeps_empty
+    }
+
+    /// It is through. `submit`: where a refusal waits for its turn. `reading`: what is to be found out of the file
+    /// before it is published.
+    ///
+    /// # Errors
+    /// It has lost the upload, or met a fault.
+    pub(crate) fn commit(
+        self,
+        submit: Submit,
+        size: u64,
+        digest: Option<Digest>,
+        reading: Option<Reading>,
+    ) -> Result<Pending, Refusal> {
+        self.hold.check()?;
+        self.has_ended.store(true, Ordering::Relaxed);
+        let (ticket, pending) = Ticket::new();
+        let (modified_ns, executable) = (self.modified_ns, self.executable);
+        let commit = Commit { ticket, submit, modified_ns, executable, reading };
+        let digests = [digest, self.offered].into_iter().flatten();
+        self.hold
+            .partial
+            .commit(self.hold.session, size, digests, commit, pending)
+            .ok_or_else(|| self.hold.lost())
+    }
+
+    /// It has met a fault of its own.
+    pub(crate) fn fail(&self, fault: &Refusal) {
+        self.hold.partial.act(|state, now| state.upload.fail(self.hold.session, fault, now));
+    }
+
+    /// Ends the upload, for everyone who has it together with this one.
+    pub(crate) fn discard(self) {
+        self.hold.partial.act(|state, now| state.upload.discard(self.hold.session, now));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.has_ended.load(Ordering::Relaxed) {
+            self.hold.partial.release(self.hold.session);
+        }
+    }
+}

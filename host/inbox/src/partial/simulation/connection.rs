@@ -1,0 +1,280 @@
+//! A connection: it offers, brings bytes, waits, commits, and leaves when it likes.
+
+mod holding;
+mod wish;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use sandport_protocol::{Receipt, Refusal};
+
+use super::body::Body;
+use super::disk::Stored;
+use super::world::World;
+use crate::Verdict;
+use crate::partial::Opened;
+use crate::ticket::Pending;
+use holding::Holding;
+pub(super) use wish::Key;
+use wish::Wish;
+
+/// What is said of a commit that nobody answers.
+const DROPPED: &str = "the inbox has stopped";
+
+/// A future, and whether it is to be polled.
+pub(super) struct Waiting<T> {
+    future: Pin<Box<dyn Future<Output = T>>>,
+    woken: Arc<Flag>,
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One connection.
+#[derive(Default)]
+pub(super) struct Connection {
+    state: State,
+    outcome: Option<Result<Receipt, Refusal>>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    Opening(Wish, Waiting<Result<Opened, Refusal>>),
+    Holding(Box<Holding>),
+    Committing(Wish, Pending, Waiting<()>),
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn new(future: impl Future<Output = T> + 'static) -> Self {
+        Self { future: Box::pin(future), woken: Arc::new(Flag(AtomicBool::new(true))) }
+    }
+
+    /// What it has come to, if it was woken and has.
+    pub(super) fn poll(&mut self) -> Option<T> {
+        if !self.woken.0.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let waker = Waker::from(Arc::clone(&self.woken));
+        match self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+}
+
+impl Connection {
+    /// One that sends all of a file as it should be sent.
+    pub(super) fn honest(world: &World, key: usize) -> Self {
+        let wish = Wish::honest(world, key);
+        let state = State::Opening(wish.clone(), wish.open(world));
+        Self { state, outcome: None }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// What has become of its file; `None`: it is not through.
+    pub(super) fn outcome(self) -> Option<Result<Receipt, Refusal>> {
+        self.outcome
+    }
+
+    /// Does something.
+    pub(super) fn step(&mut self, world: &World) {
+        if self.go_on(world) {
+            return;
+        }
+        let chance = &world.shared.chance;
+        match &mut self.state {
+            State::Idle => {
+                let wish = Wish::by_chance(world);
+                world.shared.trace(|| format!("offer {wish:?}"));
+                let future = wish.open(world);
+                self.state = State::Opening(wish, future);
+            }
+            // It may be cut off at any moment.
+            State::Opening(..) | State::Committing(..) => {
+                if chance.per_mille(15) {
+                    std::mem::take(self).leave(world);
+                }
+            }
+            State::Holding(_) => {
+                let State::Holding(holding) = std::mem::take(&mut self.state) else { return };
+                self.state = holding.step(world);
+            }
+        }
+    }
+
+    /// Goes on where it has waited, if it can; whether it could.
+    pub(super) fn go_on(&mut self, world: &World) -> bool {
+        match &mut self.state {
+            State::Idle => false,
+            State::Opening(_, future) => {
+                let Some(opened) = future.poll() else { return false };
+                let State::Opening(wish, _) = std::mem::take(&mut self.state) else { return true };
+                self.opened(world, wish, opened);
+                true
+            }
+            State::Committing(wish, pending, future) => {
+                if future.poll().is_none() {
+                    return false;
+                }
+                let outcome = pending.try_get().unwrap();
+                world.shared.trace(|| format!("commit {wish:?} ends {outcome:?}"));
+                check_receipt(world, wish, &outcome);
+                let is_dropped = |refusal: &Refusal| refusal.detail.as_deref() == Some(DROPPED);
+                if outcome.as_ref().is_err_and(is_dropped) && !world.has_crashed() {
+                    world.shared.violate("4: a commit is dropped and not answered");
+                }
+                self.outcome = Some(outcome);
+                self.state = State::Idle;
+                true
+            }
+            State::Holding(holding) => {
+                let mut moved = false;
+                for body in &mut holding.bodies {
+                    moved |= body.go_on();
+                }
+                moved
+            }
+        }
+    }
+
+    fn opened(&mut self, world: &World, wish: Wish, opened: Result<Opened, Refusal>) {
+        world.shared.trace(|| {
+            let answer = match &opened {
+                Ok(Opened::Session(_)) => "a session".to_owned(),
+                Ok(Opened::Committing(_)) => "a commit".to_owned(),
+                Ok(Opened::DigestFirst) => "digest-first".to_owned(),
+                Ok(Opened::Published(_)) => "published".to_owned(),
+                Err(refusal) => format!("{refusal:?}"),
+            };
+            format!("offer {wish:?} gets {answer}")
+        });
+        match opened {
+            Ok(Opened::Session(session)) => {
+                let number = world.count_session(wish.key);
+                let holding = Box::new(Holding { wish, session, number, bodies: Vec::new() });
+                holding.check_opened(world);
+                if world.keys[holding.wish.key].is_told {
+                    world.keep(holding.wish.key, &holding.session);
+                }
+                self.state = State::Holding(holding);
+            }
+            Ok(Opened::Committing(pending)) => {
+                let of_it = pending.clone();
+                let future = Waiting::new(async move { of_it.ready().await });
+                self.state = State::Committing(wish, pending, future);
+            }
+            Ok(Opened::Published(Verdict::Stored(receipt))) => {
+                let outcome = Ok(receipt);
+                if wish.digest.is_none() {
+                    check_receipt(world, &wish, &outcome);
+                }
+                self.outcome = Some(outcome);
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                // What there was made room for it, where it is begun anew.
+                self.outcome = Some(Err(refusal));
+            }
+        }
+    }
+
+    /// What it waits for that will not come.
+    pub(super) fn waits_in_vain(&self, world: &World) -> Option<&'static str> {
+        match &self.state {
+            State::Idle => None,
+            State::Opening(wish, _) => {
+                world.shared.trace(|| format!("{wish:?} waits"));
+                Some("an offer waits")
+            }
+            State::Committing(wish, ..) => {
+                let others = world.connections.iter().any(|other| {
+                    let other = other.borrow();
+                    matches!(&other.state, State::Holding(it) if it.wish.key == wish.key)
+                });
+                (!others).then_some("a commit waits")
+            }
+            State::Holding(holding) => {
+                let waits = holding.bodies.iter().any(Body::waits);
+                waits.then_some("a body waits for room")
+            }
+        }
+    }
+
+    pub(super) fn waits_for_room(&self) -> bool {
+        matches!(&self.state, State::Holding(holding) if holding.bodies.iter().any(Body::waits))
+    }
+
+    /// It is cut off.
+    pub(super) fn leave(self, world: &World) {
+        match self.state {
+            State::Holding(holding) => holding.leave(world),
+            State::Committing(wish, ..) => {
+                let id = world.id(wish.key);
+                world.shared.disk.lock().unwrap().slot(id).is_through = true;
+            }
+            State::Idle | State::Opening(..) => {}
+        }
+    }
+
+    /// The next thing that a sender does who does all right.
+    pub(super) fn act_honestly(&mut self, world: &World) {
+        if self.go_on(world) || !matches!(self.state, State::Holding(_)) {
+            return;
+        }
+        let State::Holding(holding) = std::mem::take(&mut self.state) else { return };
+        holding.check_told(world);
+        self.state = match holding.session.signals().fault().cloned() {
+            Some(fault) => {
+                self.outcome = Some(Err(fault));
+                holding.leave(world);
+                State::Idle
+            }
+            None => holding.bring(world, 1),
+        };
+    }
+}
+
+/// `stored` is said of what was sent, and of nothing else.
+fn check_receipt(world: &World, wish: &Wish, outcome: &Result<Receipt, Refusal>) {
+    let Ok(receipt) = outcome else { return };
+    let disk = world.shared.disk.lock().unwrap();
+    let told = Stored { size: receipt.size, digest: receipt.digest };
+    if !disk.stored.get(&receipt.name).is_some_and(|stored| stored.contains(&told)) {
+        world.shared.violate("4: a file is told to be stored that is not there");
+    }
+    if wish.digest.is_some_and(|digest| digest != receipt.digest) {
+        world.shared.violate("4: another file than the offered one is told to be stored");
+    }
+    // Where there is a digest, that says it all.
+    if wish.digest.is_none() && wish.size.is_some_and(|size| size != receipt.size) {
+        world.shared.violate("4: a file of another size is told to be stored");
+    }
+}
+
+impl World {
+    /// Whether a connection other than the one that takes a step is at an upload.
+    pub(super) fn is_shared(&self, key: usize) -> bool {
+        self.connections.iter().any(|other| match other.try_borrow() {
+            // It takes a step: maybe at this upload.
+            Err(_) => self.is_nested(),
+            Ok(other) => match &other.state {
+                State::Idle => false,
+                State::Opening(wish, _) | State::Committing(wish, ..) => wish.key == key,
+                State::Holding(holding) => holding.wish.key == key,
+            },
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! What a batch comes to, and who hears of it.
+
+use sandport_protocol::inbox::{folder_receipt, receipt};
+use sandport_protocol::{Receipt, Refusal, RefusalCode};
+
+use super::{Batch, State, Uncopied};
+use crate::receipts::Publication;
+use crate::ticket::Ticket;
+
+/// How a job leaves its batch.
+enum End {
+    Now(Ticket, Result<Receipt, Refusal>),
+    /// Its file is copied first.
+    Later(Box<Uncopied>),
+    /// Together with an earlier one that does.
+    With,
+}
+
+impl Batch<'_> {
+    /// Tells all whose files are not to be copied first; those that are.
+    pub(super) fn resolve(self) -> Vec<Uncopied> {
+        let core = self.core;
+        let mut ends: Vec<End> = Vec::with_capacity(self.slots.len());
+        for slot in self.slots {
+            let outcome = match slot.state {
+                State::Placed { identity, offered, record, choice, .. } => {
+                    let (identity, offered, number) = (&identity, &offered, choice.number);
+                    let publication = Publication { identity, offered, number, record };
+                    core.receipts.publish(&publication, &choice.name);
+                    if let Some(usage) = &core.usage {
+                        usage.recorded(record.inode);
+                    }
+                    if !self.durable {
+                        core.receipts.note(&core.disk, &publication);
+                    }
+                    Ok(receipt(&choice.name, &record))
+                }
+                State::Made(name) => Ok(folder_receipt(&name)),
+                State::Done(outcome) => outcome,
+                State::Uncopied(file, directory) => {
+                    let uncopied = Uncopied::new(file, slot.ticket, directory);
+                    ends.push(End::Later(Box::new(uncopied)));
+                    continue;
+                }
+                State::SameAs(other) => match ends.get_mut(other) {
+                    Some(End::Now(_, outcome)) => outcome.clone(),
+                    Some(End::Later(uncopied)) => {
+                        uncopied.also_tell(slot.ticket);
+                        ends.push(End::With);
+                        continue;
+                    }
+                    Some(End::With) | None => unfinished(),
+                },
+                State::Folder(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
+            };
+            ends.push(End::Now(slot.ticket, outcome));
+        }
+        // All of the batch is known by now: nobody who is told of one file finds another missing.
+        let later = ends.into_iter().filter_map(|end| match end {
+            End::Now(ticket, outcome) => {
+                ticket.resolve(outcome);
+                None
+            }
+            End::Later(uncopied) => Some(*uncopied),
+            End::With => None,
+        });
+        later.collect()
+    }
+}
+
+/// What a job is answered that the code of a batch left in an intermediate state, which it does not.
+pub(super) fn unfinished() -> Result<Receipt, Refusal> {
+    Err(Refusal::new(RefusalCode::Io, "the inbox lost track of a file"))
+}

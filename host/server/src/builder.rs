@@ -1,0 +1,285 @@
+//! Setting a server up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandport_protocol::Limits;
+
+use super::Server;
+use super::accept::{Accepting, CONNECTIONS_MAX};
+use super::connection::Shared;
+use super::resident::ResidentServer;
+use crate::event::{self, EventSink, Events, ServerEvent};
+use crate::net::{HostName, Origin, PeerRange, Proxies};
+use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
+use sandport_inbox::{AnyInbox, Inbox, Storage};
+
+/// How long running uploads may go on after the server was asked to stop. An init system usually
+/// kills after 90 seconds.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a server cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The receiver cannot be run.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// A resident component keeps files itself, in a folder.
+    #[error(
+        "the component runs resident and keeps files itself: it needs the directory of an inbox"
+    )]
+    NoFolder,
+}
+
+impl BuildError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Component(error) => error.hint(),
+            Self::NoFolder => "set the server up with Server::builder",
+        }
+    }
+}
+
+/// Where files are to go.
+enum Place {
+    Folder(Inbox),
+    Storage(Box<dyn Storage>),
+}
+
+impl Server {
+    /// Begins to set a server up that puts files into `inbox`.
+    pub fn builder(inbox: Inbox) -> ServerBuilder {
+        ServerBuilder::new(Place::Folder(inbox))
+    }
+
+    /// Begins to set a server up that puts files into a storage of its owner's. The largest file is that
+    /// of the [limits](ServerBuilder::limits).
+    pub fn builder_with(storage: impl Storage) -> ServerBuilder {
+        ServerBuilder::new(Place::Storage(Box::new(storage)))
+    }
+}
+
+/// The settings of a server; each has a default.
+#[must_use]
+pub struct ServerBuilder {
+    place: Place,
+    receiver: ReceiverSource,
+    cache: Cache,
+    limits: Limits,
+    http_origins: Vec<Origin>,
+    host_names: Vec<HostName>,
+    proxies: Proxies,
+    sandbox: Option<SandboxLimits>,
+    memory_bytes_max: Option<usize>,
+    connections_max: u32,
+    drain_timeout: Duration,
+    events: EventSink,
+}
+
+impl ServerBuilder {
+    fn new(place: Place) -> Self {
+        Self {
+            place,
+            receiver: ReceiverSource::default(),
+            cache: Cache::default(),
+            limits: Limits::default(),
+            http_origins: Vec::new(),
+            host_names: Vec::new(),
+            proxies: Proxies::default(),
+            sandbox: None,
+            memory_bytes_max: None,
+            connections_max: CONNECTIONS_MAX,
+            drain_timeout: DRAIN_TIMEOUT,
+            events: EventSink::default(),
+        }
+    }
+
+    /// Which receiver to run: the embedded one by default.
+    pub fn receiver(mut self, receiver: ReceiverSource) -> Self {
+        self.receiver = receiver;
+        self
+    }
+
+    /// Where the compiled receiver is kept: nowhere by default.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// The limits of each connection. `size_max` should be the inbox's, which enforces it.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Origins whose pages may send requests from a browser, besides the pages of this server; none by default.
+    /// They are added to those of the [limits](Self::limits), and their names to the host names.
+    pub fn http_origins(mut self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        self.http_origins.extend(origins);
+        self
+    }
+
+    /// Names of this server that a browser's request may have in `Host`, besides IP addresses and `localhost`; none
+    /// by default. They are added to those of the [limits](Self::limits).
+    pub fn host_names(mut self, names: impl IntoIterator<Item = HostName>) -> Self {
+        self.host_names.extend(names);
+        self
+    }
+
+    /// Peers that are believed where a sender is, by what they say in a request (`X-Forwarded-For`); nobody by default.
+    ///
+    /// With the PROXY protocol, what counts is the address in its header.
+    pub fn trusted_proxies(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.trusted.extend(peers);
+        self
+    }
+
+    /// Peers whose connections begin with a header of the PROXY protocol, version 1 or 2, that says where they come
+    /// from; nobody by default. A connection of theirs without one is refused.
+    pub fn proxy_protocol(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.announcing.extend(peers);
+        self
+    }
+
+    /// What each sandbox may use; by default [`SandboxLimits::of_mode`].
+    pub fn sandbox(mut self, limits: SandboxLimits) -> Self {
+        self.sandbox = Some(limits);
+        self
+    }
+
+    /// The linear memory of one instance, whatever its mode: in place of that of the limits.
+    pub fn memory_bytes_max(mut self, bytes: usize) -> Self {
+        self.memory_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Connections at once, at least 1; 1,000 by default. More wait in the listener's queue.
+    pub fn connections_max(mut self, connections: u32) -> Self {
+        self.connections_max = connections.max(1);
+        self
+    }
+
+    /// How long connections may go on after the shutdown; 30 seconds by default.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Called for each event, on the runtime's threads: it should not block.
+    pub fn on_event(mut self, sink: impl Fn(ServerEvent) + Send + Sync + 'static) -> Self {
+        self.events.callback = Some(Box::new(sink));
+        self
+    }
+
+    /// Puts the events into a stream, which holds up to `capacity` of them; at least 1.
+    ///
+    /// The server never waits for whoever reads it. What finds no room is counted, and the stream says
+    /// how many it were: see [`Events`].
+    pub fn events(mut self, capacity: usize) -> (Self, Events) {
+        let (queue, events) = event::queue(capacity);
+        self.events.queue = Some(queue);
+        (self, events)
+    }
+
+    /// Compiles the receiver, or loads it from the cache, and checks that it can run for each
+    /// connection.
+    ///
+    /// # Errors
+    /// [`BuildError`]; among others where the component runs resident.
+    pub fn build(self) -> Result<Server, BuildError> {
+        match self.build_any()? {
+            AnyServer::PerConnection(server) => Ok(server),
+            AnyServer::Resident(_) => Err(ComponentError::Resident.into()),
+        }
+    }
+
+    /// Compiles the receiver, or loads it from the cache, and checks that it can run in the mode that
+    /// its exports decide: see [`Mode`](crate::Mode).
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn build_any(self) -> Result<AnyServer, BuildError> {
+        let limits = |mode| {
+            let usual = SandboxLimits::of_mode(mode, self.connections_max);
+            let mut limits = self.sandbox.unwrap_or(usual);
+            limits.memory_bytes_max = self.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+            limits
+        };
+        let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
+        let sandbox =
+            AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max, slow)?;
+        let size_max = self.limits.size_max;
+        let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
+        let (proxies, events) = (self.proxies, self.events);
+        let context = |inbox| Arc::new(Context::new(inbox, limits, events).behind(proxies));
+        let connections_max = self.connections_max;
+        match (sandbox, self.place) {
+            (AnySandbox::PerConnection(sandbox), place) => {
+                let context = context(match place {
+                    Place::Folder(inbox) => AnyInbox::from(inbox),
+                    Place::Storage(storage) => AnyInbox::over(storage, size_max),
+                });
+                let accepting = Accepting {
+                    shared: Arc::new(Shared { sandbox, context }),
+                    connections_max,
+                    drain_timeout: self.drain_timeout,
+                };
+                Ok(AnyServer::PerConnection(Server { accepting }))
+            }
+            (AnySandbox::Resident(sandbox), Place::Folder(inbox)) => {
+                let context = context(AnyInbox::from(inbox.clone()));
+                Ok(AnyServer::Resident(ResidentServer::new(
+                    sandbox,
+                    inbox,
+                    context,
+                    connections_max,
+                )))
+            }
+            (AnySandbox::Resident(_), Place::Storage(_)) => Err(BuildError::NoFolder),
+        }
+    }
+}
+
+/// The limits with what browsers are allowed, each once.
+fn for_browsers(mut limits: Limits, origins: &[Origin], names: &[HostName]) -> Limits {
+    let add = |list: &mut Vec<String>, text: String| {
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    };
+    for origin in origins {
+        add(&mut limits.http_origins, origin.to_string());
+    }
+    for name in names.iter().chain(origins.iter().filter_map(Origin::name)) {
+        add(&mut limits.hosts, name.as_str().to_owned());
+    }
+    limits
+}
+
+/// A server for whatever the receiver is.
+pub enum AnyServer {
+    /// Each connection gets a sandbox.
+    PerConnection(Server),
+    /// The component listens and serves by itself.
+    Resident(ResidentServer),
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn browsers_may_use_the_names_of_the_server_and_of_the_origins_that_are_allowed() {
+        let limits = Limits { hosts: vec![String::from("box")], ..Limits::default() };
+        let origins = ["https://Files.Example", "http://[::1]:99", "https://files.example:443"];
+        let origins = origins.map(|text| text.parse().unwrap());
+        let names = ["box", "box.local"].map(|text| text.parse().unwrap());
+        let limits = for_browsers(limits, &origins, &names);
+        assert_eq!(limits.http_origins, ["https://files.example", "http://[::1]:99"]);
+        assert_eq!(limits.hosts, ["box", "box.local", "files.example"]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The server: accepts connections and runs a fresh WebAssembly sandbox for each; nothing that a peer sends is parsed
+//! anywhere else.
+//!
+//! - [`Server`] and [`ServerBuilder`] run a receiver for each connection, [`ResidentServer`] one that listens itself.
+//! - [`net`] has addresses to listen on, and who may stand in front of the server.
+//! - [`inspect`] says what a receiver imports, and whether it would run.
+//!
+//! Files go to a [`sandport_inbox`], or to a [`Storage`](sandport_inbox::Storage) of the caller's.
+//!
+//! The library never prints, reads the environment, installs a signal handler, or binds a port that
+//! it was not given.
+#![forbid(unsafe_code)]
+// `clippy.toml` refuses what the library never does; its tests may print and start processes.
+#![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
+
+mod accept;
+mod builder;
+mod connection;
+mod descriptors;
+mod event;
+pub mod net;
+mod phase;
+mod proxied;
+mod resident;
+mod sandbox;
+mod server;
+
+pub use builder::{AnyServer, BuildError, ServerBuilder};
+pub use descriptors::{Descriptors, TooFewDescriptors};
+pub use event::{Claim, Events, ServerEvent};
+pub use resident::{ResidentError, ResidentServer};
+pub use sandbox::{
+    Cache, ComponentError, Import, Inspection, Mode, ReceiverSource, SandboxLimits, inspect,
+};
+pub use server::Server;

@@ -1,0 +1,112 @@
+//! What a resident component is told: the arguments of `wit/RESIDENT.md`.
+
+use std::net::SocketAddr;
+
+use sandport_protocol::Limits;
+
+use crate::accept::CONNECTIONS_MAX;
+use crate::sandbox::RESIDENT_INBOX;
+use sandport_inbox::{Conflict, Durability, InboxOptions};
+
+/// The arguments after the name of the program. What was not set is left out, so that a component need
+/// not know it.
+pub(super) fn of(
+    addresses: &[SocketAddr],
+    limits: &Limits,
+    options: &InboxOptions,
+    connections_max: u32,
+) -> Vec<String> {
+    let usual = Limits::default();
+    let mut arguments = Vec::new();
+    let mut add = |name: &str, value: &dyn ToString| {
+        arguments.extend([name.to_owned(), value.to_string()]);
+    };
+    for address in addresses {
+        add("--listen", address);
+    }
+    add("--inbox", &RESIDENT_INBOX);
+    if let Some(size) = limits.size_max {
+        add("--max-file", &size);
+    }
+    match options.conflict {
+        Conflict::Rename => {}
+        Conflict::Refuse => add("--conflict", &"refuse"),
+        Conflict::Replace => add("--conflict", &"replace"),
+    }
+    match options.durability {
+        // A cut upload is not resumed, so there is nothing else to sync.
+        Durability::Commit | Durability::Full => {}
+        Durability::None => add("--durability", &"none"),
+    }
+    if connections_max != CONNECTIONS_MAX {
+        add("--max-connections", &connections_max);
+    }
+    if limits.idle_timeout_ms != usual.idle_timeout_ms {
+        add("--idle-timeout", &format!("{}ms", limits.idle_timeout_ms));
+    }
+    if let Some(name) = &options.classic_name {
+        add("--classic-name", name);
+    }
+    if limits.settle_ms != usual.settle_ms {
+        add("--settle-ms", &limits.settle_ms);
+    }
+    if limits.classic != usual.classic {
+        arguments.push(String::from("--no-classic"));
+    }
+    arguments.push(String::from("--json"));
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn where_and_into_what_is_always_told_and_the_rest_where_it_was_set() {
+        let addresses = ["127.0.0.1:0".parse().unwrap(), "[::1]:7".parse().unwrap()];
+        let told = of(&addresses, &Limits::default(), &InboxOptions::default(), CONNECTIONS_MAX);
+        assert_eq!(told.join(" "), "--listen 127.0.0.1:0 --listen [::1]:7 --inbox /inbox --json");
+
+        let limits = Limits {
+            classic: false,
+            settle_ms: 70,
+            idle_timeout_ms: 5_000,
+            size_max: Some(1_000),
+            ..Limits::default()
+        };
+        let options = InboxOptions {
+            conflict: Conflict::Refuse,
+            durability: Durability::None,
+            classic_name: Some(String::from("a b")),
+            ..InboxOptions::default()
+        };
+        let told = of(&addresses[..1], &limits, &options, 7);
+        assert_eq!(
+            told,
+            [
+                "--listen",
+                "127.0.0.1:0",
+                "--inbox",
+                "/inbox",
+                "--max-file",
+                "1000",
+                "--conflict",
+                "refuse",
+                "--durability",
+                "none",
+                "--max-connections",
+                "7",
+                "--idle-timeout",
+                "5000ms",
+                "--classic-name",
+                "a b",
+                "--settle-ms",
+                "70",
+                "--no-classic",
+                "--json",
+            ]
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a resident component does not serve.
+
+use crate::net::{Address, BindError};
+use sandport_inbox::InboxError;
+
+/// Why a resident component does not serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResidentError {
+    /// An address cannot be listened on.
+    #[error("cannot listen: {0}")]
+    Bind(#[from] BindError),
+    /// A setting of the inbox that the host enforces, where the component writes past it.
+    #[error("{0} cannot be enforced with a resident receiver")]
+    NotEnforced(&'static str),
+    /// WASI 0.2 has no local sockets.
+    #[error("{0}: a resident receiver cannot listen on a Unix socket")]
+    UnixSocket(Address),
+    /// The folder of the inbox cannot be opened.
+    #[error("cannot give the inbox {path} to the receiver: {source}", path = path.display())]
+    Inbox {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The inbox was removed or unmounted, or cannot be written any more.
+    #[error(transparent)]
+    Lost(InboxError),
+    /// The component ended before it had ever listened.
+    #[error("the receiver ended before it listened: {reason}{}", words(last_words.as_deref()))]
+    NeverListened {
+        /// How it ended.
+        reason: String,
+        /// The last line that it wrote, fit for a terminal.
+        last_words: Option<String>,
+    },
+    /// No thread or runtime could be started, or it ended early.
+    #[error("a thread for the receiver cannot be run: {0}")]
+    Thread(std::io::Error),
+}
+
+impl ResidentError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Bind(error) => error.hint(),
+            Self::NotEnforced(_) => {
+                "a resident receiver writes to the disk by itself: leave the option out, and put the \
+                 inbox on a file system or project quota of its own"
+            }
+            Self::UnixSocket(_) => "WASI 0.2 has only TCP: give an IP address and a port",
+            Self::Inbox { .. } => "check that the directory exists and that this user may open it",
+            Self::Lost(error) => error.hint(),
+            Self::NeverListened { .. } => {
+                "look at its output above, or with -v; wit/RESIDENT.md says how it is started"
+            }
+            Self::Thread(_) => "raise the limit on processes (ulimit -u)",
+        }
+    }
+}
+
+fn words(last: Option<&str>) -> String {
+    last.map_or_else(String::new, |last| format!("; its last words: {last}"))
+}

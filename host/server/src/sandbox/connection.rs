@@ -1,0 +1,372 @@
+//! One connection, as the streams of its sandbox and the server see it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
+use tokio::sync::Notify;
+
+use super::budget::Accounts;
+use super::context::{Context, millis};
+use super::replay::{NotRead, Replay};
+use super::sender::Sender;
+use crate::event::ServerEvent;
+use crate::net::{Peer, Stream};
+use sandport_inbox::{Meter, Pending};
+
+/// The text up to the last character that ends within `bytes_max`.
+fn cut(text: String, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    // A text that is only truncated keeps the memory of the whole.
+    if end < text.len() { text[..end].to_owned() } else { text }
+}
+
+fn cut_detail(refusal: &mut Refusal) {
+    refusal.detail = refusal.detail.take().map(|detail| cut(detail, DETAIL_BYTES_MAX));
+}
+
+/// A connection that was accepted.
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
+    pub(super) sender: Sender,
+    pub(crate) context: Arc<Context>,
+    since: Instant,
+    /// Bytes that arrived so far.
+    pub(super) arrived: Arc<AtomicU64>,
+    /// Processor time that others than its own thread have used for it.
+    pub(super) elsewhere: Meter,
+    /// When bytes last moved in either direction: milliseconds since `since`.
+    moved_ms: AtomicU64,
+    /// Commits that the inbox is busy with. While there are any, silence is not idleness.
+    commits: AtomicUsize,
+    /// Commits that may not be over, by their numbers, the oldest first.
+    awaited: Mutex<Awaited>,
+    /// Waits for room in an upload: for the disk, and not for the peer.
+    disk_waits: AtomicUsize,
+    /// Bytes that the guest wrote and the socket has not taken.
+    unsent: Mutex<Bytes>,
+    /// Told when there are any after a write.
+    held: Notify,
+    /// The refusal of an upload that was told last.
+    told: Mutex<Option<Refusal>>,
+    /// What one instance leaves to the next.
+    pub(super) replay: Replay,
+    /// What the instances before this one have left of the computing that the connection may use.
+    accounts: Mutex<Option<Accounts>>,
+}
+
+#[derive(Default)]
+struct Awaited {
+    commits: VecDeque<(u64, Pending)>,
+    /// How many there were.
+    started: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
+        let is_trusted_proxy = context.proxies.trust(stream.place());
+        Self {
+            sender: Sender::new(stream.peer().clone(), is_trusted_proxy),
+            stream,
+            context,
+            since: Instant::now(),
+            arrived: Arc::default(),
+            elsewhere: Meter::default(),
+            moved_ms: AtomicU64::new(0),
+            commits: AtomicUsize::new(0),
+            awaited: Mutex::default(),
+            disk_waits: AtomicUsize::new(0),
+            unsent: Mutex::default(),
+            held: Notify::new(),
+            told: Mutex::default(),
+            replay: Replay::default(),
+            accounts: Mutex::default(),
+        }
+    }
+
+    /// Who sends what is being served now, and from where.
+    pub(crate) fn peer(&self) -> Peer {
+        self.sender.peer()
+    }
+
+    /// Waits until there is something to read for the next instance. `false`: the peer has nothing more to
+    /// say.
+    pub(crate) async fn wait_first_byte(&self) -> bool {
+        !self.replay.is_empty() || self.stream.wait_first_byte().await.unwrap_or(false)
+    }
+
+    /// What is left of the computing that the connection may use, for the next instance; `None`: this is the
+    /// first.
+    pub(super) fn take_accounts(&self) -> Option<Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn keep_accounts(&self, accounts: Accounts) {
+        *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = Some(accounts);
+    }
+
+    /// An instance is over, and leaves the last `count` bytes that it read to the next.
+    ///
+    /// # Errors
+    /// It did not read so many.
+    pub(super) fn leave(&self, count: u32) -> Result<(), NotRead> {
+        self.touch();
+        self.sender.forget_forwarded();
+        // What the next request is refused for is news, also where it is the same.
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.replay.leave(count)
+    }
+
+    /// Reads what is there. 0 is the end.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.try_read(buffer)?;
+        self.arrived.fetch_add(count as u64, Ordering::Relaxed);
+        if count > 0 {
+            self.touch();
+        }
+        Ok(count)
+    }
+
+    /// Sends bytes, after those that are still unsent; keeps what the socket does not take now.
+    pub(super) fn write(&self, bytes: Bytes) -> io::Result<()> {
+        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsent.is_empty() {
+            *unsent = bytes;
+        } else {
+            let mut joined = BytesMut::from(unsent.as_ref());
+            joined.extend_from_slice(&bytes);
+            *unsent = joined.freeze();
+        }
+        self.send(&mut unsent)?;
+        if !unsent.is_empty() {
+            self.held.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sends what the socket did not take at once, whether or not the guest asks about it. It never returns.
+    pub(crate) async fn send_held(&self) {
+        loop {
+            self.held.notified().await;
+            // Where it fails, reading tells the guest.
+            let _ = self.flushed().await;
+        }
+    }
+
+    /// Sends what is unsent and says how much is left.
+    pub(super) fn flush(&self) -> io::Result<usize> {
+        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unsent.is_empty() {
+            self.send(&mut unsent)?;
+        }
+        Ok(unsent.len())
+    }
+
+    /// How much is unsent, as far as is known.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Waits until all is sent.
+    pub(crate) async fn flushed(&self) -> io::Result<()> {
+        while self.flush()? > 0 {
+            self.stream.writable().await?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, unsent: &mut Bytes) -> io::Result<()> {
+        while !unsent.is_empty() {
+            match self.stream.try_write(unsent) {
+                Ok(count) => {
+                    unsent.advance(count);
+                    self.touch();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&self) {
+        self.moved_ms.store(millis(self.since.elapsed()), Ordering::Relaxed);
+    }
+
+    /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once. Its number.
+    pub(super) fn commit_started(&self, pending: Option<&Pending>) -> u64 {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let mut awaited = self.awaited();
+        let number = awaited.started;
+        awaited.started += 1;
+        if let Some(pending) = pending.filter(|pending| !pending.is_over()) {
+            let commits = &mut awaited.commits;
+            if commits.len() == commits.capacity() {
+                commits.retain(|(_, pending)| !pending.is_over());
+            }
+            commits.push_back((number, pending.clone()));
+        }
+        number
+    }
+
+    /// The oldest commit that is not over, if it is older than the one with this number.
+    pub(super) fn commit_before(&self, number: u64) -> Option<Pending> {
+        let commits = &mut self.awaited().commits;
+        while commits.front().is_some_and(|(_, pending)| pending.is_over()) {
+            commits.pop_front();
+        }
+        commits.front().filter(|(oldest, _)| *oldest < number).map(|(_, pending)| pending.clone())
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, Awaited> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the inbox or the disk is waited for, and not the peer.
+    fn is_busy(&self) -> bool {
+        self.disk_waits.load(Ordering::Relaxed) > 0
+            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
+    }
+
+    pub(super) fn commit_ended(&self) {
+        self.touch();
+        self.commits.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many commits there are whose outcome the guest has not asked for.
+    pub(super) fn commits(&self) -> usize {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// The guest waits for the disk, until this is dropped.
+    pub(super) fn wait_for_disk(&self) -> DiskWait<'_> {
+        self.disk_waits.fetch_add(1, Ordering::Relaxed);
+        DiskWait(self)
+    }
+
+    /// Waits until nothing has moved for `limit`, in either direction, and neither a commit is under way
+    /// nor the disk waited for.
+    pub(crate) async fn idle(&self, limit: Duration) {
+        loop {
+            let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
+            let idle = self.since.elapsed().saturating_sub(moved);
+            // Not the commits that are over, and that the guest does not ask about.
+            let busy = self.is_busy();
+            if idle >= limit && !busy {
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "silence is a time")]
+            tokio::time::sleep(if busy { limit } else { limit - idle }).await;
+        }
+    }
+
+    /// Tells the owner of the server. What a peer chose is cut to what an inbox could take, since
+    /// events may wait by the thousand. A refused upload that ends its connection is told once, and that the
+    /// inbox is lost is told by the server, not of each file that meets it.
+    pub(crate) fn emit(&self, event: ServerEvent) {
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ServerEvent::UploadRefused { refusal, .. }
+        | ServerEvent::ConnectionRefused { refusal, .. } = &event
+            && self.context.inbox.is_of_loss(refusal)
+        {
+            return;
+        }
+        self.context.events.emit(match event {
+            ServerEvent::UploadRefused { peer, name, mut refusal } => {
+                cut_detail(&mut refusal);
+                *told() = Some(refusal.clone());
+                let name = name.map(|name| cut(name, NAME_BYTES_MAX));
+                ServerEvent::UploadRefused { peer, name, refusal }
+            }
+            ServerEvent::ConnectionRefused { peer, mut refusal } => {
+                cut_detail(&mut refusal);
+                if told().as_ref() == Some(&refusal) {
+                    return;
+                }
+                ServerEvent::ConnectionRefused { peer, refusal }
+            }
+            event => event,
+        });
+    }
+}
+
+/// Silence is not idleness while there is one.
+pub(super) struct DiskWait<'a>(&'a Connection);
+
+impl Drop for DiskWait<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.disk_waits.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::event::EventSink;
+    use sandport_inbox::{AnyInbox, Inbox, InboxOptions};
+    use sandport_protocol::{Limits, RefusalCode};
+    use sandport_testkit::patience::within;
+
+    /// More than a socket takes at once.
+    const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+    #[test]
+    fn what_is_cut_off_of_a_text_takes_no_memory() {
+        let long = "ä".repeat(1 << 20);
+        let short = cut(long, 101);
+        assert_eq!(short, "ä".repeat(50));
+        assert!(short.capacity() < 1_000);
+        assert_eq!(cut(short.clone(), 101), short);
+    }
+
+    #[tokio::test]
+    async fn commits_are_over_in_the_order_in_which_they_were_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let context = Context::new(AnyInbox::from(inbox), Limits::default(), EventSink::default());
+        let (here, _there) = UnixStream::pair().unwrap();
+        let connection = Connection::new(here.into(), Arc::new(context));
+        let refused = || Err(Refusal::from(RefusalCode::Io));
+        let (first, end_first) = Pending::begun();
+        let (second, end_second) = Pending::begun();
+        let numbers = [&first, &second].map(|pending| connection.commit_started(Some(pending)));
+        let third = connection.commit_started(None);
+        end_second(refused());
+        let before = |number| connection.commit_before(number);
+        assert!(before(numbers[0]).is_none());
+        assert!(before(numbers[1]).is_some_and(|pending| pending.is(&first)));
+        assert!(before(third).is_some_and(|pending| pending.is(&first)));
+        end_first(refused());
+        assert!(before(numbers[1]).is_none() && before(third).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_at_once_is_sent_though_nobody_asks_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = AnyInbox::from(inbox);
+        let context = Context::new(inbox, Limits::default(), EventSink::default());
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let connection = Connection::new(here.into(), Arc::new(context));
+        connection.write(Bytes::from(vec![7; ANSWER_BYTES])).unwrap();
+        assert!(connection.flush().unwrap() > 0, "the socket took all of it");
+        let mut heard = vec![0; ANSWER_BYTES];
+        within("the answer", async {
+            tokio::select! {
+                () = connection.send_held() => {}
+                all = there.read_exact(&mut heard) => assert_eq!(all.unwrap(), ANSWER_BYTES),
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,149 @@
+//! Offers that the inbox considers.
+
+use std::sync::Arc;
+
+use sandport_protocol as protocol;
+use sandport_protocol::RefusalCode;
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::poll::DynPollable;
+
+use super::commit::CommittingHandle;
+use super::upload::UploadHandle;
+use crate::event::ServerEvent;
+use crate::sandbox::bindings::sandport::upload::inbox::{Answer, HostOpening};
+use crate::sandbox::bindings::sandport::upload::types::{Offer, Receipt, Refusal};
+use crate::sandbox::connection::Connection;
+use crate::sandbox::convert;
+use crate::sandbox::host::later::Later;
+use crate::sandbox::state::State;
+
+/// An offer that the inbox considers.
+pub struct OpeningHandle {
+    answer: Later<Result<Opened, Refusal>>,
+    /// Whether it counts among the uploads that the connection holds.
+    is_counted: bool,
+}
+
+/// What becomes of an offer, without the resource that an upload becomes.
+enum Opened {
+    Stored(Receipt),
+    Accepted(Box<UploadHandle>),
+    DigestFirst,
+}
+
+impl OpeningHandle {
+    pub(super) fn new(state: &mut State, offer: Offer) -> Self {
+        let refused = |refusal| Later::here(Err(convert::to_refusal(refusal)));
+        let (offer, mut wishes) = match convert::offer(offer) {
+            Ok(offer) => offer,
+            Err(refusal) => return Self { answer: refused(refusal), is_counted: false },
+        };
+        if let Err(refusal) = state.check_uploads() {
+            tell(&state.connection, offer.name, &refusal);
+            return Self { answer: refused(refusal), is_counted: false };
+        }
+        state.uploads += 1;
+        wishes.address = state.connection.sender.address();
+        let answer = Later::coming(open(Arc::clone(&state.connection), offer, wishes));
+        Self { answer, is_counted: true }
+    }
+}
+
+/// Asks the inbox, and again when it has compared what is stored, which it does on file systems where nothing
+/// else tells whether it is still that.
+async fn open(
+    connection: Arc<Connection>,
+    offer: protocol::Offer,
+    wishes: sandport_inbox::Wishes,
+) -> Result<Opened, Refusal> {
+    loop {
+        // Whoever waits for the inbox is not idle.
+        let _waits = connection.wait_for_disk();
+        // Who it is, the host found out: the guest has no say in it.
+        let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
+        return match opening.await {
+            Ok(sandport_inbox::Verdict::Comparing(comparison)) => {
+                comparison.ready().await;
+                continue;
+            }
+            Ok(sandport_inbox::Verdict::Stored(receipt)) => {
+                // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
+                let (kind, name) = (offer.kind, offer.name.as_deref());
+                Ok(Opened::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
+            }
+            Ok(sandport_inbox::Verdict::DigestFirst) => Ok(Opened::DigestFirst),
+            Ok(sandport_inbox::Verdict::Accepted(mut upload)) => {
+                upload.charge(&connection.elsewhere);
+                Ok(Opened::Accepted(Box::new(UploadHandle::new(upload, offer.name))))
+            }
+            // A directory on its way to the disk, or a file that another connection commits.
+            Ok(sandport_inbox::Verdict::Making(pending)) => {
+                let (name, kind) = (offer.name.clone(), offer.kind);
+                let is_file = kind == protocol::EntryKind::File;
+                let making = CommittingHandle::of_offer(pending, name, kind, &connection);
+                match making.outcome().await {
+                    // That one claimed other digests. Now this one is asked for the file.
+                    Ok(_) if is_file && !wishes.digests.is_empty() => continue,
+                    outcome => outcome.map(Opened::Stored),
+                }
+            }
+            Err(refusal) => {
+                tell(&connection, offer.name, &refusal);
+                Err(convert::to_refusal(refusal))
+            }
+        };
+    }
+}
+
+fn tell(connection: &Connection, name: Option<String>, refusal: &protocol::Refusal) {
+    let (peer, refusal) = (connection.peer(), refusal.clone());
+    connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
+}
+
+impl State {
+    /// Refuses where the connection holds as many uploads as it was granted.
+    fn check_uploads(&self) -> Result<(), protocol::Refusal> {
+        let granted = self.connection.context.limits.uploads_ahead_max as usize;
+        if self.uploads + self.connection.commits() < granted {
+            return Ok(());
+        }
+        let words = format!("{granted} uploads are open on this connection");
+        Err(protocol::Refusal::new(RefusalCode::TooMany, words))
+    }
+}
+
+impl HostOpening for State {
+    fn subscribe(
+        &mut self,
+        this: Resource<OpeningHandle>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        let answer = self.table.get(&this)?.answer.clone();
+        answer.subscribe(&mut self.table)
+    }
+
+    fn take(
+        &mut self,
+        this: Resource<OpeningHandle>,
+    ) -> wasmtime::Result<Option<Result<Answer, Refusal>>> {
+        let opening = self.table.get_mut(&this)?;
+        let Some(answer) = opening.answer.take() else { return Ok(None) };
+        // An upload goes on counting as what it is.
+        let counted = std::mem::take(&mut opening.is_counted);
+        if counted && !matches!(answer, Ok(Opened::Accepted(_))) {
+            self.uploads -= 1;
+        }
+        Ok(Some(match answer {
+            Ok(Opened::Stored(receipt)) => Ok(Answer::Stored(receipt)),
+            Ok(Opened::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(Opened::Accepted(upload)) => Ok(Answer::Accepted(self.table.push(*upload)?)),
+            Err(refusal) => Err(refusal),
+        }))
+    }
+
+    fn drop(&mut self, this: Resource<OpeningHandle>) -> wasmtime::Result<()> {
+        if self.table.delete(this)?.is_counted {
+            self.uploads -= 1;
+        }
+        Ok(())
+    }
+}

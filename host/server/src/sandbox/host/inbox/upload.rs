@@ -1,0 +1,202 @@
+//! Uploads that the guest holds.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sandport_protocol as protocol;
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
+
+use super::body::BodyHandle;
+use super::commit::CommittingHandle;
+use super::finishing::FinishingHandle;
+use crate::event::ServerEvent;
+use crate::sandbox::bindings::sandport::upload::inbox::{Commitment, HostUpload};
+use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Digest, Extent, Refusal};
+use crate::sandbox::convert;
+use crate::sandbox::state::State;
+use crate::sandbox::streams::{self, WritesUnderWay};
+
+/// An open upload.
+pub struct UploadHandle {
+    pub(super) upload: sandport_inbox::Upload,
+    pub(super) name: Option<String>,
+    pub(super) writes: WritesUnderWay,
+}
+
+impl UploadHandle {
+    pub(super) fn new(upload: sandport_inbox::Upload, name: Option<String>) -> Self {
+        Self { upload, name, writes: WritesUnderWay::default() }
+    }
+}
+
+impl State {
+    fn end(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<UploadHandle> {
+        let handle = self.table.delete(upload)?;
+        self.uploads -= 1;
+        Ok(handle)
+    }
+
+    fn tell_refused(&self, name: Option<String>, refusal: protocol::Refusal) {
+        let peer = self.connection.peer();
+        self.connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
+    }
+
+    /// Ends this connection's part in an upload.
+    fn release_upload(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<()> {
+        let UploadHandle { upload, name, .. } = self.end(upload)?;
+        if let Some(refusal) = upload.fault() {
+            self.tell_refused(name, refusal);
+        }
+        Ok(())
+    }
+}
+
+impl HostUpload for State {
+    fn missing(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Vec<Extent>> {
+        let missing = self.table.get(&this)?.upload.missing();
+        Ok(missing.into_iter().map(convert::to_extent).collect())
+    }
+
+    fn key(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(self.table.get(&this)?.upload.key().map(<[u8]>::to_vec))
+    }
+
+    fn body(
+        &mut self,
+        this: Resource<UploadHandle>,
+        extent: Extent,
+        check: Option<Algorithm>,
+    ) -> wasmtime::Result<Result<Resource<BodyHandle>, Refusal>> {
+        let handle = self.table.get(&this)?;
+        let extent = convert::extent(extent);
+        let body = match check {
+            None => handle.upload.body(extent),
+            Some(algorithm) => handle.upload.body_checked(extent, convert::algorithm(algorithm)),
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(refusal) => return Ok(Err(convert::to_refusal(refusal))),
+        };
+        let connection = Arc::clone(&self.connection);
+        let (end, stream) = streams::body(body, check.is_some(), handle.writes.clone(), connection);
+        let watch = handle.upload.watch();
+        // No child of the upload in the table: it may be dropped after it.
+        Ok(Ok(self.table.push(BodyHandle::new(end, stream, watch))?))
+    }
+
+    fn durable(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.upload.durable())
+    }
+
+    fn set_size(
+        &mut self,
+        this: Resource<UploadHandle>,
+        size: u64,
+    ) -> wasmtime::Result<Result<(), Refusal>> {
+        Ok(self.table.get(&this)?.upload.set_size(size).map_err(convert::to_refusal))
+    }
+
+    fn concatenate(
+        &mut self,
+        this: Resource<UploadHandle>,
+        parts: Vec<Vec<u8>>,
+    ) -> wasmtime::Result<Resource<FinishingHandle>> {
+        let handle = self.table.get(&this)?;
+        let connection = Arc::clone(&self.connection);
+        let writes = handle.writes.clone();
+        let concatenated = handle.upload.concatenate(parts);
+        let concatenated = FinishingHandle::coming(async move {
+            let _waits = connection.wait_for_disk();
+            writes.done().await;
+            concatenated.await
+        });
+        Ok(self.table.push(concatenated)?)
+    }
+
+    fn keep(
+        &mut self,
+        this: Resource<UploadHandle>,
+    ) -> wasmtime::Result<Resource<FinishingHandle>> {
+        let handle = self.table.get(&this)?;
+        let connection = Arc::clone(&self.connection);
+        // What is being written was written before.
+        let writes = handle.writes.clone();
+        let kept = handle.upload.keep_after(async move { writes.done().await });
+        let kept = FinishingHandle::coming(async move {
+            let _waits = connection.wait_for_disk();
+            kept.await
+        });
+        Ok(self.table.push(kept)?)
+    }
+
+    fn fault(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<Option<Refusal>> {
+        Ok(self.table.get(&this)?.upload.fault().map(convert::to_refusal))
+    }
+
+    fn subscribe(
+        &mut self,
+        this: Resource<UploadHandle>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        let watch = News(self.table.get(&this)?.upload.watch());
+        let watch = self.table.push(watch)?;
+        subscribe(&mut self.table, watch)
+    }
+
+    fn commit(
+        &mut self,
+        this: Resource<UploadHandle>,
+        size: u64,
+        digests: Vec<Digest>,
+    ) -> wasmtime::Result<Resource<CommittingHandle>> {
+        let handle = self.end(this)?;
+        let commit = CommittingHandle::commit(handle, size, digests, &self.connection);
+        Ok(self.table.push(commit)?)
+    }
+
+    fn store(
+        &mut self,
+        this: Resource<UploadHandle>,
+        content: Vec<u8>,
+        digests: Vec<Digest>,
+    ) -> wasmtime::Result<Commitment> {
+        let handle = self.end(this)?;
+        let commit = CommittingHandle::store(handle, &content, digests, &self.connection);
+        Ok(match commit.take() {
+            Some(outcome) => Commitment::Ended(outcome),
+            None => Commitment::Committing(self.table.push(commit)?),
+        })
+    }
+
+    fn release(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
+        self.release_upload(this)
+    }
+
+    fn discard(
+        &mut self,
+        this: Resource<UploadHandle>,
+        reason: Option<Refusal>,
+    ) -> wasmtime::Result<()> {
+        let UploadHandle { upload, name, .. } = self.end(this)?;
+        // What the host itself found weighs more than what the guest says.
+        if let Some(refusal) = upload.fault().or(reason.map(convert::refusal)) {
+            self.tell_refused(name, refusal);
+        }
+        upload.discard();
+        Ok(())
+    }
+
+    fn drop(&mut self, this: Resource<UploadHandle>) -> wasmtime::Result<()> {
+        self.release_upload(this)
+    }
+}
+
+/// Ready when there is something to hear of the upload.
+struct News(sandport_inbox::UploadWatch);
+
+#[async_trait]
+impl Pollable for News {
+    async fn ready(&mut self) {
+        self.0.news().await;
+    }
+}
