@@ -6,7 +6,7 @@ use sandport_client::SendError;
 use sandport_inbox::InboxError;
 use sandport_server::ComponentError;
 use sandport_server::net::BindError;
-use sandport_server::{BuildError, ResidentError, TooFewDescriptors};
+use sandport_server::{BudgetsError, BuildError, ResidentError, TooFewDescriptors};
 
 use crate::console::{self, clean};
 use crate::exit::Exit;
@@ -64,10 +64,17 @@ impl From<TooFewDescriptors> for Failure {
     }
 }
 
+impl From<BudgetsError> for Failure {
+    fn from(error: BudgetsError) -> Self {
+        Self::usage(error.to_string(), "change the limits, or leave them out")
+    }
+}
+
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Component(error) => (&error).into(),
+            BuildError::Budgets(error) => error.into(),
             error => Self {
                 code: "sandbox",
                 message: error.to_string(),

@@ -1,15 +1,19 @@
 //! The accept loops, and the end of a server.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use sandport_protocol::Refusal;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{self, Shared};
-use super::phase::Phase;
+use super::limits::refusal;
+use super::phase::{Phase, reached};
+use crate::budget::{Arrived, Fate, Limit};
 use crate::event::ServerEvent;
-use crate::net::Listener;
+use crate::net::{Listener, Stream};
 
 /// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
 pub(super) const CONNECTIONS_MAX: u32 = 1_000;
@@ -18,40 +22,41 @@ pub(super) const CONNECTIONS_MAX: u32 = 1_000;
 /// the connection stays in the queue.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// How often a connection that waits has the others looked at: one that has become idle gives way.
+const RECONSIDER_AFTER: Duration = Duration::from_millis(250);
+
 /// What accepts, and how much.
 pub(super) struct Accepting {
     pub(super) shared: Arc<Shared>,
-    pub(super) connections_max: u32,
     pub(super) drain_timeout: Duration,
 }
+
+/// Held by each connection: when all are dropped, all have ended.
+type UnderWay = mpsc::Sender<Infallible>;
 
 impl Accepting {
     /// Serves until `shutdown` is ready, and then until connections have ended or the time for that is over.
     pub(super) async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
-        let permits = Arc::new(Semaphore::new(self.connections_max as usize));
         // Dropping the sender ends the connections too: that is what dropping this future does.
         let (phase, watcher) = watch::channel(Phase::Serving);
+        let (under_way, mut ended) = mpsc::channel(1);
         let mut loops = JoinSet::new();
         for listener in listeners {
-            let accepting = accept_all(
-                listener,
-                Arc::clone(&self.shared),
-                Arc::clone(&permits),
-                watcher.clone(),
-            );
+            let accepting =
+                accept_all(listener, Arc::clone(&self.shared), under_way.clone(), watcher.clone());
             loops.spawn(accepting);
         }
+        drop(under_way);
         shutdown.await;
         loops.shutdown().await;
         phase.send_replace(Phase::Draining);
 
-        let running = self.connections_max as usize - permits.available_permits();
+        let running = self.shared.doors.served();
         self.shared.context.events.emit(ServerEvent::Draining { connections: running });
-        let all = permits.acquire_many(self.connections_max);
-        if tokio::time::timeout(self.drain_timeout, all).await.is_err() {
+        if tokio::time::timeout(self.drain_timeout, ended.recv()).await.is_err() {
             phase.send_replace(Phase::Stopped);
             // Connections only have to notice; none of them waits for a peer any more.
-            let _ = permits.acquire_many(self.connections_max).await;
+            let _ = ended.recv().await;
         }
     }
 }
@@ -59,17 +64,20 @@ impl Accepting {
 async fn accept_all(
     listener: Listener,
     shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
+    under_way: UnderWay,
     phase: watch::Receiver<Phase>,
 ) {
     loop {
-        // First the connection: a permit that waits for one would be missing at other listeners. So one
-        // connection of each listener may wait here; the others do in the kernel's queue.
         match listener.accept().await {
             Ok(stream) => {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-                let serving = connection::serve(Arc::clone(&shared), stream, phase.clone());
-                tokio::spawn(hold(permit, serving));
+                // Whoever gets no place is accepted all the same: others wait behind it in the kernel's queue.
+                let arrived = shared.doors.arrive(&stream, &shared.context.proxies);
+                let (shared, under_way) = (Arc::clone(&shared), under_way.clone());
+                let phase = phase.clone();
+                tokio::spawn(async move {
+                    serve(shared, stream, arrived, phase).await;
+                    drop(under_way);
+                });
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -81,7 +89,39 @@ async fn accept_all(
     }
 }
 
-async fn hold(permit: OwnedSemaphorePermit, serving: impl Future<Output = ()>) {
-    serving.await;
-    drop(permit);
+async fn serve(
+    shared: Arc<Shared>,
+    stream: Stream,
+    arrived: Arrived,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let fate = tokio::select! {
+        fate = place(&shared, &stream, &arrived) => fate,
+        () = reached(&mut phase, Phase::Draining) => return,
+    };
+    match fate {
+        Fate::Over(limit) => tell(&shared, &stream, limit),
+        Fate::Served | Fate::Waits => {
+            connection::serve(shared, stream, arrived.seat(), phase).await;
+        }
+    }
+    // Only now is the place somebody else's: the sandbox is gone.
+    drop(arrived);
+}
+
+/// Waits until the connection has a place, or gets none.
+async fn place(shared: &Shared, stream: &Stream, arrived: &Arrived) -> Fate {
+    loop {
+        let waiting = arrived.seat().fate_after(Fate::Waits);
+        match tokio::time::timeout(RECONSIDER_AFTER, waiting).await {
+            Ok(fate) => return fate,
+            Err(_) => shared.doors.reconsider(stream),
+        }
+    }
+}
+
+fn tell(shared: &Shared, stream: &Stream, limit: Limit) {
+    let (code, words) = refusal(limit);
+    let (peer, refusal) = (stream.peer().clone(), Refusal::new(code, words));
+    shared.context.events.emit(ServerEvent::ConnectionRefused { peer, refusal });
 }

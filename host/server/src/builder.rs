@@ -9,6 +9,8 @@ use super::Server;
 use super::accept::{Accepting, CONNECTIONS_MAX};
 use super::connection::Shared;
 use super::resident::ResidentServer;
+use crate::budget::{Budgets, BudgetsError, Met};
+use crate::doors::Doors;
 use crate::event::{self, EventSink, Events, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
 use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
@@ -25,6 +27,9 @@ pub enum BuildError {
     /// The receiver cannot be run.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The budgets make no sense.
+    #[error(transparent)]
+    Budgets(#[from] BudgetsError),
     /// A resident component keeps files itself, in a folder.
     #[error(
         "the component runs resident and keeps files itself: it needs the directory of an inbox"
@@ -37,6 +42,7 @@ impl BuildError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Component(error) => error.hint(),
+            Self::Budgets(_) => "change the limits, or leave them out",
             Self::NoFolder => "set the server up with Server::builder",
         }
     }
@@ -74,6 +80,7 @@ pub struct ServerBuilder {
     sandbox: Option<SandboxLimits>,
     memory_bytes_max: Option<usize>,
     connections_max: u32,
+    budgets: Budgets,
     drain_timeout: Duration,
     events: EventSink,
 }
@@ -91,6 +98,7 @@ impl ServerBuilder {
             sandbox: None,
             memory_bytes_max: None,
             connections_max: CONNECTIONS_MAX,
+            budgets: Budgets::default(),
             drain_timeout: DRAIN_TIMEOUT,
             events: EventSink::default(),
         }
@@ -155,9 +163,23 @@ impl ServerBuilder {
         self
     }
 
-    /// Connections at once, at least 1; 1,000 by default. More wait in the listener's queue.
+    /// Connections by TCP at once, at least 1; 1,000 by default. Where more come, some [give way](Self::budgets), and
+    /// others wait.
     pub fn connections_max(mut self, connections: u32) -> Self {
         self.connections_max = connections.max(1);
+        self
+    }
+
+    /// How the server is shared out among those who use it.
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// Peers whose address many senders share, such as a proxy that does not say whose connections it passes on; nobody by
+    /// default. Each of their connections counts like an address of its own.
+    pub fn shared_addresses(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.shared.extend(peers);
         self
     }
 
@@ -201,6 +223,9 @@ impl ServerBuilder {
     /// # Errors
     /// [`BuildError`].
     pub fn build_any(self) -> Result<AnyServer, BuildError> {
+        self.budgets.check(self.connections_max)?;
+        let local = self.budgets.local_connections(self.connections_max);
+        let all_connections = self.connections_max.saturating_add(local);
         let limits = |mode| {
             let usual = SandboxLimits::of_mode(mode, self.connections_max);
             let mut limits = self.sandbox.unwrap_or(usual);
@@ -208,8 +233,7 @@ impl ServerBuilder {
             limits
         };
         let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
-        let sandbox =
-            AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max, slow)?;
+        let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, all_connections, slow)?;
         let size_max = self.limits.size_max;
         let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
         let (proxies, events) = (self.proxies, self.events);
@@ -221,9 +245,10 @@ impl ServerBuilder {
                     Place::Folder(inbox) => AnyInbox::from(inbox),
                     Place::Storage(storage) => AnyInbox::over(storage, size_max),
                 });
+                let (budgets, met) = (self.budgets, Arc::new(Met::default()));
+                let doors = Doors::new(&budgets, connections_max, &met);
                 let accepting = Accepting {
-                    shared: Arc::new(Shared { sandbox, context }),
-                    connections_max,
+                    shared: Arc::new(Shared { sandbox, context, doors, budgets, met }),
                     drain_timeout: self.drain_timeout,
                 };
                 Ok(AnyServer::PerConnection(Server { accepting }))

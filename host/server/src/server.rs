@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sandport_inbox::InboxError;
 
 use crate::accept::Accepting;
+use crate::budget::{Limit, Met};
 use crate::event::ServerEvent;
 use crate::net::Listener;
 
@@ -29,7 +30,23 @@ pub struct Server {
     pub(crate) accepting: Accepting,
 }
 
+/// How often connections met each limit of a [`Server`], while it runs and after that. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct LimitsMet(Arc<Met>);
+
+impl LimitsMet {
+    /// The limits that were met since the server was built, and how often.
+    pub fn counts(&self) -> Vec<(Limit, u64)> {
+        self.0.counts()
+    }
+}
+
 impl Server {
+    /// How often connections meet each limit.
+    pub fn limits_met(&self) -> LimitsMet {
+        LimitsMet(Arc::clone(&self.accepting.shared.met))
+    }
+
     /// Serves until `shutdown` is ready. Then nothing more is accepted, connections that are under
     /// way get the drain timeout to finish, and what is left is cut.
     ///

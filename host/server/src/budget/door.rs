@@ -192,8 +192,9 @@ impl Seat {
         let _ = self.works.set(works);
     }
 
-    /// From now on the connection counts here.
-    pub(crate) fn move_to(&self, source: Source) {
+    /// A proxy has said whose connection it is: from now on it counts here. `source` has a number that no other has.
+    pub(crate) fn handle_header(&self, source: impl FnOnce(u64) -> Source) {
+        let source = source(self.ticket.map_or(0, Ticket::number));
         *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
         self.count_at(source);
     }

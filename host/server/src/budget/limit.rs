@@ -73,7 +73,8 @@ impl Met {
 
     /// Those that were met, and how often.
     pub(crate) fn counts(&self) -> Vec<(Limit, u64)> {
-        let counts = Limit::ALL.map(|limit| (limit, self.0[limit as usize].load(Ordering::Relaxed)));
+        let counts =
+            Limit::ALL.map(|limit| (limit, self.0[limit as usize].load(Ordering::Relaxed)));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 }

@@ -12,6 +12,7 @@ mod door;
 mod limit;
 mod places;
 mod pulse;
+mod settings;
 mod source;
 
 pub(crate) use deadlines::{Deadlines, Overdue};
@@ -19,4 +20,5 @@ pub(crate) use door::{Arrived, Busy, Door, Fate, Seat};
 pub use limit::Limit;
 pub(crate) use limit::Met;
 pub(crate) use places::Capacity;
+pub use settings::{Budgets, BudgetsError};
 pub(crate) use source::Source;

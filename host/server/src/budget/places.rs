@@ -155,6 +155,7 @@ impl Places {
     }
 
     /// Connections that wait for a place.
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }

@@ -20,6 +20,8 @@ use sandport_inbox::Identity;
 pub(crate) struct Stream {
     peer: Peer,
     place: Place,
+    /// The user whose process connected, where the kernel tells.
+    user: Option<u32>,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,11 @@ impl Stream {
     /// Where the other end is.
     pub(crate) fn place(&self) -> Place {
         self.place
+    }
+
+    /// The user of this machine who connected, where the kernel tells; `None` by TCP.
+    pub(crate) fn user(&self) -> Option<u32> {
+        self.user
     }
 
     /// The other end only passes on what comes from this address.
@@ -223,18 +230,18 @@ impl From<TcpStream> for Stream {
         };
         let peer = Peer { address, identity: Identity::ANONYMOUS };
         let state = Mutex::new(State::Watched(Arc::new(Watched::Tcp(stream))));
-        Self { peer, place, state }
+        Self { peer, place, user: None, state }
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
         // SO_PEERCRED: as it was when the other end connected, whatever became of that process since.
-        let identity =
-            stream.peer_cred().map_or(Identity::ANONYMOUS, |it| Identity::user(it.uid()));
+        let user = stream.peer_cred().ok().map(|it| it.uid());
+        let identity = user.map_or(Identity::ANONYMOUS, Identity::user);
         let state = Mutex::new(State::Watched(Arc::new(Watched::Unix(stream))));
         let peer = Peer { address: "unix".into(), identity };
-        Self { peer, place: Place::Local, state }
+        Self { peer, place: Place::Local, user, state }
     }
 }
 

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
 use super::budget::Accounts;
-use super::context::{Context, millis};
+use super::context::Context;
 use super::replay::{NotRead, Replay};
 use super::sender::Sender;
+use crate::budget::{Busy, Deadlines, Overdue, Seat, Source};
 use crate::event::ServerEvent;
 use crate::net::{Peer, Stream};
 use sandport_inbox::{Meter, Pending};
@@ -34,13 +34,11 @@ pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(super) sender: Sender,
     pub(crate) context: Arc<Context>,
-    since: Instant,
+    seat: Arc<Seat>,
     /// Bytes that arrived so far.
     pub(super) arrived: Arc<AtomicU64>,
     /// Processor time that others than its own thread have used for it.
     pub(super) elsewhere: Meter,
-    /// When bytes last moved in either direction: milliseconds since `since`.
-    moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
     commits: AtomicUsize,
     /// Commits that may not be over, by their numbers, the oldest first.
@@ -67,16 +65,16 @@ struct Awaited {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
+    /// For a connection that has this place.
+    pub(crate) fn new(stream: Stream, context: Arc<Context>, seat: Arc<Seat>) -> Self {
         let is_trusted_proxy = context.proxies.trust(stream.place());
         Self {
             sender: Sender::new(stream.peer().clone(), is_trusted_proxy),
             stream,
             context,
-            since: Instant::now(),
+            seat,
             arrived: Arc::default(),
             elsewhere: Meter::default(),
-            moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
             awaited: Mutex::default(),
             disk_waits: AtomicUsize::new(0),
@@ -115,7 +113,10 @@ impl Connection {
     /// It did not read so many.
     pub(super) fn leave(&self, count: u32) -> Result<(), NotRead> {
         self.touch();
-        self.sender.forget_forwarded();
+        self.seat.pulse.handle_request_over(self.seat.now());
+        if self.sender.forget_forwarded() {
+            self.seat.forward(None);
+        }
         // What the next request is refused for is news, also where it is the same.
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.replay.leave(count)
@@ -124,9 +125,9 @@ impl Connection {
     /// Reads what is there. 0 is the end.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.try_read(buffer)?;
-        self.arrived.fetch_add(count as u64, Ordering::Relaxed);
+        let before = self.arrived.fetch_add(count as u64, Ordering::Relaxed);
         if count > 0 {
-            self.touch();
+            self.seat.pulse.handle_arrived(before + count as u64, self.seat.now());
         }
         Ok(count)
     }
@@ -194,7 +195,37 @@ impl Connection {
     }
 
     fn touch(&self) {
-        self.moved_ms.store(millis(self.since.elapsed()), Ordering::Relaxed);
+        self.seat.pulse.handle_moved(self.seat.now());
+    }
+
+    /// What came was understood: the guest answers it, or asks the gate about it.
+    pub(super) fn handle_greeting(&self) {
+        self.seat.pulse.handle_greeting(|| self.seat.now());
+    }
+
+    /// Something is offered, or asked of what was.
+    pub(super) fn handle_offer(&self) {
+        self.seat.pulse.handle_offer(|| self.seat.now());
+    }
+
+    /// So many uploads are open now.
+    pub(super) fn set_uploads(&self, uploads: usize) {
+        self.seat.pulse.set_uploads(uploads);
+    }
+
+    /// A sender got what it wanted.
+    pub(super) fn handle_useful(&self) {
+        self.seat.pulse.handle_useful(self.seat.now());
+    }
+
+    /// The proxy has said that the sender of what is served now is at this address.
+    ///
+    /// # Errors
+    /// As of [`Sender::forward`].
+    pub(super) fn forward(&self, address: &str) -> Result<(), Refusal> {
+        self.sender.forward(address)?;
+        self.seat.forward(self.sender.address().map(Source::at));
+        Ok(())
     }
 
     /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once. Its number.
@@ -226,12 +257,6 @@ impl Connection {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the inbox or the disk is waited for, and not the peer.
-    fn is_busy(&self) -> bool {
-        self.disk_waits.load(Ordering::Relaxed) > 0
-            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
-    }
-
     pub(super) fn commit_ended(&self) {
         self.touch();
         self.commits.fetch_sub(1, Ordering::Relaxed);
@@ -248,19 +273,19 @@ impl Connection {
         DiskWait(self)
     }
 
-    /// Waits until nothing has moved for `limit`, in either direction, and neither a commit is under way
-    /// nor the disk waited for.
-    pub(crate) async fn idle(&self, limit: Duration) {
+    /// Waits until one of the times is over. While a commit is under way, or the disk waited for, none is.
+    pub(crate) async fn overdue(&self, deadlines: Deadlines) -> Overdue {
         loop {
-            let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
-            let idle = self.since.elapsed().saturating_sub(moved);
             // Not the commits that are over, and that the guest does not ask about.
-            let busy = self.is_busy();
-            if idle >= limit && !busy {
-                return;
+            let reading = self.seat.pulse.reading(self.is_busy());
+            let now = self.seat.now();
+            match deadlines.check(&reading, now) {
+                Err(overdue) => return overdue,
+                Ok(at) => {
+                    #[expect(clippy::disallowed_methods, reason = "a deadline is a time")]
+                    tokio::time::sleep(at.saturating_sub(now)).await;
+                }
             }
-            #[expect(clippy::disallowed_methods, reason = "silence is a time")]
-            tokio::time::sleep(if busy { limit } else { limit - idle }).await;
         }
     }
 
@@ -274,6 +299,9 @@ impl Connection {
             && self.context.inbox.is_of_loss(refusal)
         {
             return;
+        }
+        if matches!(event, ServerEvent::Stored { .. } | ServerEvent::Folder { .. }) {
+            self.handle_useful();
         }
         self.context.events.emit(match event {
             ServerEvent::UploadRefused { peer, name, mut refusal } => {
@@ -291,6 +319,14 @@ impl Connection {
             }
             event => event,
         });
+    }
+}
+
+impl Busy for Connection {
+    /// Whether the inbox or the disk is waited for, and not the peer.
+    fn is_busy(&self) -> bool {
+        self.disk_waits.load(Ordering::Relaxed) > 0
+            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
     }
 }
 
@@ -335,7 +371,7 @@ mod tests {
         let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let context = Context::new(AnyInbox::from(inbox), Limits::default(), EventSink::default());
         let (here, _there) = UnixStream::pair().unwrap();
-        let connection = Connection::new(here.into(), Arc::new(context));
+        let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
         let refused = || Err(Refusal::from(RefusalCode::Io));
         let (first, end_first) = Pending::begun();
         let (second, end_second) = Pending::begun();
@@ -357,7 +393,7 @@ mod tests {
         let inbox = AnyInbox::from(inbox);
         let context = Context::new(inbox, Limits::default(), EventSink::default());
         let (here, mut there) = UnixStream::pair().unwrap();
-        let connection = Connection::new(here.into(), Arc::new(context));
+        let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
         connection.write(Bytes::from(vec![7; ANSWER_BYTES])).unwrap();
         assert!(connection.flush().unwrap() > 0, "the socket took all of it");
         let mut heard = vec![0; ANSWER_BYTES];

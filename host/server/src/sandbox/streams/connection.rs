@@ -97,6 +97,7 @@ impl OutputStream for ConnectionOutput {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
         self.0.replay.handle_write();
+        self.0.handle_greeting();
         self.0.write(bytes).map_err(|_| StreamError::Closed)
     }
 

@@ -42,7 +42,7 @@ impl OpeningHandle {
             tell(&state.connection, offer.name, &refusal);
             return Self { answer: refused(refusal), is_counted: false };
         }
-        state.uploads += 1;
+        state.change_uploads(1);
         wishes.address = state.connection.sender.address();
         let answer = Later::coming(open(Arc::clone(&state.connection), offer, wishes));
         Self { answer, is_counted: true }
@@ -68,6 +68,7 @@ async fn open(
             }
             Ok(sandport_inbox::Verdict::Stored(receipt)) => {
                 // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
+                connection.handle_useful();
                 let (kind, name) = (offer.kind, offer.name.as_deref());
                 Ok(Opened::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
             }
@@ -101,6 +102,12 @@ fn tell(connection: &Connection, name: Option<String>, refusal: &protocol::Refus
 }
 
 impl State {
+    /// The guest holds so many uploads more.
+    pub(super) fn change_uploads(&mut self, by: isize) {
+        self.uploads = self.uploads.saturating_add_signed(by);
+        self.connection.set_uploads(self.uploads);
+    }
+
     /// Refuses where the connection holds as many uploads as it was granted.
     fn check_uploads(&self) -> Result<(), protocol::Refusal> {
         let granted = self.connection.context.limits.uploads_ahead_max as usize;
@@ -130,7 +137,7 @@ impl HostOpening for State {
         // An upload goes on counting as what it is.
         let counted = std::mem::take(&mut opening.is_counted);
         if counted && !matches!(answer, Ok(Opened::Accepted(_))) {
-            self.uploads -= 1;
+            self.change_uploads(-1);
         }
         Ok(Some(match answer {
             Ok(Opened::Stored(receipt)) => Ok(Answer::Stored(receipt)),
@@ -142,7 +149,7 @@ impl HostOpening for State {
 
     fn drop(&mut self, this: Resource<OpeningHandle>) -> wasmtime::Result<()> {
         if self.table.delete(this)?.is_counted {
-            self.uploads -= 1;
+            self.change_uploads(-1);
         }
         Ok(())
     }
