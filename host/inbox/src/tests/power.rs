@@ -113,7 +113,7 @@ fn each_sync_in_the_code_is_needed() {
         let lost = lost.unwrap_or_else(|| panic!("nothing is lost without the sync at {site:?}"));
         println!("{}:{}: {lost}", site.0, site.1);
     }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inbox");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     assert_eq!(sites.len(), syncs_in(&source), "no scenario comes by some of the syncs");
 }
 
