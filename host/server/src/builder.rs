@@ -13,7 +13,9 @@ use crate::budget::{Budgets, BudgetsError, Met};
 use crate::doors::Doors;
 use crate::event::{self, EventSink, Events, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
-use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
+use crate::sandbox::{
+    AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits, Sharing,
+};
 use sandport_inbox::{AnyInbox, Inbox, Storage};
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
@@ -237,7 +239,10 @@ impl ServerBuilder {
         let size_max = self.limits.size_max;
         let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
         let (proxies, events) = (self.proxies, self.events);
-        let context = |inbox| Arc::new(Context::new(inbox, limits, events).behind(proxies));
+        let met = Arc::new(Met::default());
+        let sharing = Sharing::new(self.budgets.unearned_percent, &met);
+        let context =
+            |inbox| Arc::new(Context::new(inbox, limits, events).behind(proxies).sharing(sharing));
         let connections_max = self.connections_max;
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {
@@ -245,7 +250,7 @@ impl ServerBuilder {
                     Place::Folder(inbox) => AnyInbox::from(inbox),
                     Place::Storage(storage) => AnyInbox::over(storage, size_max),
                 });
-                let (budgets, met) = (self.budgets, Arc::new(Met::default()));
+                let budgets = self.budgets;
                 let doors = Doors::new(&budgets, connections_max, &met);
                 let accepting = Accepting {
                     shared: Arc::new(Shared { sandbox, context, doors, budgets, met }),

@@ -208,6 +208,18 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) min_per_minute: u64,
 
+    /// What senders may compute together that make the server work for little (frames of a byte, say), while others want to
+    /// compute: percent of one processor
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 12,
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        env = "SANDPORT_UNEARNED_PERCENT",
+        help_heading = "Sharing"
+    )]
+    pub(crate) unearned_percent: u8,
+
     /// End a connection after this much silence
     #[arg(
         long,
@@ -427,6 +439,7 @@ impl ServeArgs {
         budgets.hello_timeout = self.hello_timeout;
         budgets.offer_timeout = self.offer_timeout;
         budgets.least_bytes_per_minute = self.min_per_minute;
+        budgets.unearned_percent = self.unearned_percent;
         budgets
     }
 

@@ -50,11 +50,20 @@ pub(crate) struct Seat {
     since: Instant,
     ticket: Option<Ticket>,
     door: Weak<Door>,
-    /// Where it counts when nobody says otherwise.
-    source: Mutex<Source>,
+    /// Where it counts.
+    at: Mutex<At>,
     fate: AtomicU8,
     changed: Notify,
     works: OnceLock<Weak<dyn Busy>>,
+}
+
+/// Where a connection counts.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    /// When nobody says otherwise.
+    own: Source,
+    /// Now.
+    now: Source,
 }
 
 /// A connection that arrived, until this is dropped.
@@ -82,7 +91,7 @@ impl Door {
             since: self.since,
             ticket: Some(ticket),
             door: Arc::downgrade(self),
-            source: Mutex::new(source),
+            at: Mutex::new(At { own: source, now: source }),
             fate: AtomicU8::new(WAITS),
             changed: Notify::new(),
             works: OnceLock::new(),
@@ -174,7 +183,7 @@ impl Seat {
             since: Instant::now(),
             ticket: None,
             door: Weak::new(),
-            source: Mutex::new(Source::Unknown),
+            at: Mutex::new(At { own: Source::Unknown, now: Source::Unknown }),
             fate: AtomicU8::new(SERVED),
             changed: Notify::new(),
             works: OnceLock::new(),
@@ -195,14 +204,27 @@ impl Seat {
     /// A proxy has said whose connection it is: from now on it counts here. `source` has a number that no other has.
     pub(crate) fn handle_header(&self, source: impl FnOnce(u64) -> Source) {
         let source = source(self.ticket.map_or(0, Ticket::number));
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
+        *self.at() = At { own: source, now: source };
         self.count_at(source);
     }
 
     /// What is served now counts elsewhere; `None`: where the connection does.
     pub(crate) fn forward(&self, source: Option<Source>) {
-        let own = || *self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        self.count_at(source.unwrap_or_else(own));
+        let source = {
+            let mut at = self.at();
+            at.now = source.unwrap_or(at.own);
+            at.now
+        };
+        self.count_at(source);
+    }
+
+    /// Where the connection counts now.
+    pub(crate) fn source(&self) -> Source {
+        self.at().now
+    }
+
+    fn at(&self) -> MutexGuard<'_, At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What becomes of the connection.

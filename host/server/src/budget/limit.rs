@@ -24,11 +24,14 @@ pub enum Limit {
     Offer,
     /// Nothing moved.
     Silence,
+    /// A connection was held up for a moment, since it had made the server compute more than its part while others wanted
+    /// to.
+    Computing,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Idle,
         Self::Rate,
@@ -38,6 +41,7 @@ impl Limit {
         Self::Hello,
         Self::Offer,
         Self::Silence,
+        Self::Computing,
     ];
 
     /// The word for it: `waiting`, `first-byte`.
@@ -52,6 +56,7 @@ impl Limit {
             Self::Hello => "hello",
             Self::Offer => "offer",
             Self::Silence => "silence",
+            Self::Computing => "computing",
         }
     }
 }

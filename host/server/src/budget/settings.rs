@@ -33,6 +33,9 @@ pub struct Budgets {
     /// Bytes that a connection has to bring in a minute while others wait for a place; what is stored counts too. 64 KiB:
     /// a kilobyte a second, which the slowest modem brings. 0: nobody is too slow.
     pub least_bytes_per_minute: u64,
+    /// What connections may use together that make the server compute for little (frames of a byte, offers that come to
+    /// nothing), while others want to compute: percent of one processor. 12: an eighth.
+    pub unearned_percent: u8,
 }
 
 impl Default for Budgets {
@@ -45,6 +48,7 @@ impl Default for Budgets {
             hello_timeout: Duration::from_secs(20),
             offer_timeout: Duration::from_secs(300),
             least_bytes_per_minute: 64 * 1024,
+            unearned_percent: 12,
         }
     }
 }
@@ -65,6 +69,12 @@ pub enum BudgetsError {
         address: u32,
         /// What all together may have.
         connections: u32,
+    },
+    /// A part of one processor that is more than all of it.
+    #[error("{percent} % is more than one processor")]
+    MoreThanOne {
+        /// The part.
+        percent: u8,
     },
     /// Nobody is as fast.
     #[error(
@@ -95,6 +105,7 @@ impl Budgets {
             ("the number of connections that wait", self.waiting_max == 0),
             ("the time to the first byte", self.first_byte_timeout.is_zero()),
             ("the time to a complete hello", self.hello_timeout.is_zero()),
+            ("the part of a processor", self.unearned_percent == 0),
             ("the time to the first offer", self.offer_timeout.is_zero()),
         ];
         if let Some((what, _)) = is_zero.iter().find(|(_, is_zero)| *is_zero) {
@@ -103,6 +114,9 @@ impl Budgets {
         let connections = connections_max.max(local);
         if let Some(address) = self.address_connections_max.filter(|it| *it > connections) {
             return Err(BudgetsError::MoreThanAll { address, connections });
+        }
+        if self.unearned_percent > 100 {
+            return Err(BudgetsError::MoreThanOne { percent: self.unearned_percent });
         }
         match self.least_bytes_per_minute {
             bytes if bytes > LEAST_BYTES_MAX => Err(BudgetsError::TooFast { bytes }),
@@ -161,6 +175,8 @@ mod tests {
             it.local_connections_max = Some(200);
         };
         assert_eq!(checked(with_local), Ok(()));
+        let error = checked(|it| it.unearned_percent = 101).unwrap_err();
+        assert_eq!(error.to_string(), "101 % is more than one processor");
         let error = checked(|it| it.least_bytes_per_minute = u64::MAX).unwrap_err();
         assert_eq!(error, BudgetsError::TooFast { bytes: u64::MAX });
     }

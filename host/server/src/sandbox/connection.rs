@@ -13,7 +13,11 @@ use super::budget::Accounts;
 use super::context::Context;
 use super::replay::{NotRead, Replay};
 use super::sender::Sender;
-use crate::budget::{Busy, Deadlines, Overdue, Seat, Source};
+use super::sharing::Share;
+use crate::budget::{
+    Busy, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Overdue, Seat,
+    Source,
+};
 use crate::event::ServerEvent;
 use crate::net::{Peer, Stream};
 use sandport_inbox::{Meter, Pending};
@@ -55,6 +59,8 @@ pub(crate) struct Connection {
     pub(super) replay: Replay,
     /// What the instances before this one have left of the computing that the connection may use.
     accounts: Mutex<Option<Accounts>>,
+    /// Its part of the processors.
+    share: Share,
 }
 
 #[derive(Default)]
@@ -83,6 +89,7 @@ impl Connection {
             told: Mutex::default(),
             replay: Replay::default(),
             accounts: Mutex::default(),
+            share: Share::default(),
         }
     }
 
@@ -124,7 +131,8 @@ impl Connection {
 
     /// Reads what is there. 0 is the end.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.try_read(buffer)?;
+        let most = self.share.read_bytes_max(buffer.len());
+        let count = self.stream.try_read(&mut buffer[..most])?;
         let before = self.arrived.fetch_add(count as u64, Ordering::Relaxed);
         if count > 0 {
             self.seat.pulse.handle_arrived(before + count as u64, self.seat.now());
@@ -213,9 +221,30 @@ impl Connection {
         self.seat.pulse.set_uploads(uploads);
     }
 
-    /// A sender got what it wanted.
-    pub(super) fn handle_useful(&self) {
+    /// A sender got an answer that it wanted.
+    pub(super) fn handle_answer(&self) {
+        self.share.earn(EARNED_PER_ANSWER_NS);
         self.seat.pulse.handle_useful(self.seat.now());
+    }
+
+    /// So many bytes of payload came.
+    pub(super) fn handle_payload(&self, bytes: usize) {
+        self.share.earn(EARNED_PER_BYTE_NS * bytes as u64);
+    }
+
+    /// So much processor time was used for it, in nanoseconds.
+    pub(super) fn handle_used(&self, ns: u64) {
+        self.context.sharing.charge(&self.share, || self.seat.source(), ns);
+    }
+
+    /// Whether it has to wait, since it has used more than its part.
+    pub(super) fn is_paused(&self) -> bool {
+        self.share.is_paused()
+    }
+
+    /// Waits as long as it has to.
+    pub(super) async fn pause(&self) {
+        self.context.sharing.pause(&self.share).await;
     }
 
     /// The proxy has said that the sender of what is served now is at this address.
@@ -300,8 +329,13 @@ impl Connection {
         {
             return;
         }
-        if matches!(event, ServerEvent::Stored { .. } | ServerEvent::Folder { .. }) {
-            self.handle_useful();
+        match event {
+            ServerEvent::Stored { .. } => {
+                self.share.earn(EARNED_PER_FILE_NS);
+                self.handle_answer();
+            }
+            ServerEvent::Folder { .. } => self.handle_answer(),
+            _ => {}
         }
         self.context.events.emit(match event {
             ServerEvent::UploadRefused { peer, name, mut refusal } => {
@@ -326,6 +360,7 @@ impl Busy for Connection {
     /// Whether the inbox or the disk is waited for, and not the peer.
     fn is_busy(&self) -> bool {
         self.disk_waits.load(Ordering::Relaxed) > 0
+            || self.is_paused()
             || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
     }
 }

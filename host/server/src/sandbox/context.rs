@@ -8,6 +8,7 @@ use sandport_protocol::Limits;
 
 use super::buffers::Buffers;
 use super::output::{Bucket, Rate};
+use super::sharing::Sharing;
 use super::writers::Writers;
 use crate::event::EventSink;
 use crate::net::Proxies;
@@ -21,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) proxies: Proxies,
     pub(super) buffers: Buffers,
     pub(super) disk: DiskPace,
+    pub(super) sharing: Sharing,
     pub(super) writers: Writers,
     trap_details: Mutex<Bucket>,
 }
@@ -32,13 +34,18 @@ const TRAP_DETAILS_RATE: Rate = Rate { burst: 16, per_second: 1 };
 impl Context {
     pub(crate) fn new(inbox: AnyInbox, limits: Limits, events: EventSink) -> Self {
         let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
-        let (proxies, buffers, disk, writers) = Default::default();
-        Self { inbox, limits, events, proxies, buffers, disk, writers, trap_details }
+        let (proxies, buffers, disk, writers, sharing) = Default::default();
+        Self { inbox, limits, events, proxies, buffers, disk, sharing, writers, trap_details }
     }
 
     /// The same, behind proxies.
     pub(crate) fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// The same, with processor time shared out in this way.
+    pub(crate) fn sharing(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
     }
 
     /// Whether more than the reason of a trap is to be told.

@@ -24,6 +24,7 @@ mod patience;
 mod replay;
 mod resident;
 mod sender;
+mod sharing;
 mod state;
 mod stopwatch;
 mod streams;
@@ -51,6 +52,8 @@ pub use mode::Mode;
 pub(crate) use resident::{
     Grants, Heard, INBOX as RESIDENT_INBOX, Output, ResidentSandbox, RunEnd,
 };
+
+pub(crate) use sharing::Sharing;
 
 use bindings::SandboxPre;
 use bindings::exports::sandport::upload::receiver::Ending;

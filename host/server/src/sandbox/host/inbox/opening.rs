@@ -68,7 +68,7 @@ async fn open(
             }
             Ok(sandport_inbox::Verdict::Stored(receipt)) => {
                 // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
-                connection.handle_useful();
+                connection.handle_answer();
                 let (kind, name) = (offer.kind, offer.name.as_deref());
                 Ok(Opened::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
             }
