@@ -1,9 +1,14 @@
-//! What becomes of an honest sender while others take all they can: places, and the time for each step.
+//! What becomes of an honest sender while others take all they can: places, the time for each step, processors and the
+//! log.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use sandport_protocol::wire::ReceiverMessage;
+use sandport_protocol::wire::{Data, ReceiverMessage, SenderMessage};
+use sandport_tests::deadline::joined;
 use sandport_tests::{Connection, Native, Server, Setup, native};
 
 /// Where the attackers are, and the honest sender.
@@ -210,4 +215,68 @@ fn what_limits_were_met_is_told_at_the_end() {
     server.interrupt();
     let stopped = server.events.wait("the end", |event| event["type"] == "stopped");
     assert_eq!(stopped["limits"]["waiting"], 1, "{stopped}");
+}
+
+/// Connections that bring a byte with each message, as fast as the server takes them.
+const JUNK: usize = 32;
+
+#[test]
+fn an_upload_is_stored_beside_frames_of_a_byte_without_end() {
+    let mut server = Server::start([]);
+    let ends = Arc::new(AtomicBool::new(false));
+    let junk: Vec<_> = (0..JUNK)
+        .map(|number| {
+            let mut sender = begun_upload(&server, &format!("junk-{number}"));
+            let ends = Arc::clone(&ends);
+            thread::spawn(move || {
+                for turn in (0..900_u64).cycle() {
+                    let at = 5 + turn * 1_000;
+                    let frame = |offset| {
+                        let data = SenderMessage::Data(Data { id: 0, offset, length: 1 });
+                        [native::frame(&data), vec![7]].concat()
+                    };
+                    let frames: Vec<_> = (at..at + 1_000).flat_map(frame).collect();
+                    // What was sent before is refused, and that is the end of an upload, not of its connection.
+                    if ends.load(Ordering::Relaxed) || !sender.connection.try_say(&frames) {
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    let content = vec![5; 32 << 20];
+    for name in ["first", "second"] {
+        let mut honest = Native::over(Connection::from(HONEST, &server));
+        honest.offer(0, name, content.len() as u64);
+        for (at, piece) in content.chunks(256 << 10).enumerate() {
+            honest.data(0, (at * (256 << 10)) as u64, piece);
+        }
+        honest.end(0, &content);
+        assert_eq!(honest.outcome(0).unwrap().name, name);
+    }
+    ends.store(true, Ordering::Relaxed);
+    for thread in junk {
+        joined("the end of a sender of junk", thread);
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn refusals_without_end_are_counted_and_fill_no_log() {
+    const REFUSALS: u32 = 500;
+    let mut server = Server::start([]);
+    let mut sender = Native::open(&server);
+    // Each of its characters takes six in the log.
+    let name = "\u{1b}".repeat(2_000);
+    for id in 0..REFUSALS {
+        sender.offer(id.into(), &name, 1);
+        assert!(sender.outcome(id.into()).is_err());
+    }
+    drop(sender);
+    expect_served(&server, "honest");
+    server.interrupt();
+    let stopped = server.events.wait("the end", |event| event["type"] == "stopped");
+    let told = server.events.count("refused") as u64;
+    assert!((5..50).contains(&told), "{told}");
+    assert_eq!(stopped["limits"]["log"], u64::from(REFUSALS) - told, "{stopped}");
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::connection::{self, Shared};
 use super::limits::refusal;
 use super::phase::{Phase, reached};
-use crate::budget::{Arrived, Fate, Limit};
+use crate::budget::{Arrived, Fate, Limit, Seat};
 use crate::event::ServerEvent;
 use crate::net::{Listener, Stream};
 
@@ -100,7 +100,7 @@ async fn serve(
         () = reached(&mut phase, Phase::Draining) => return,
     };
     match fate {
-        Fate::Over(limit) => tell(&shared, &stream, limit),
+        Fate::Over(limit) => tell(&shared, &stream, arrived.seat(), limit),
         Fate::Served | Fate::Waits => {
             connection::serve(shared, stream, arrived.seat(), phase).await;
         }
@@ -120,8 +120,7 @@ async fn place(shared: &Shared, stream: &Stream, arrived: &Arrived) -> Fate {
     }
 }
 
-fn tell(shared: &Shared, stream: &Stream, limit: Limit) {
+fn tell(shared: &Shared, stream: &Stream, seat: &Seat, limit: Limit) {
     let (code, words) = refusal(limit);
-    let (peer, refusal) = (stream.peer().clone(), Refusal::new(code, words));
-    shared.context.events.emit(ServerEvent::ConnectionRefused { peer, refusal });
+    shared.context.refuse(seat.source(), stream.peer().clone(), Refusal::new(code, words));
 }

@@ -241,8 +241,11 @@ impl ServerBuilder {
         let (proxies, events) = (self.proxies, self.events);
         let met = Arc::new(Met::default());
         let sharing = Sharing::new(self.budgets.unearned_percent, &met);
-        let context =
-            |inbox| Arc::new(Context::new(inbox, limits, events).behind(proxies).sharing(sharing));
+        let context = |inbox| {
+            Arc::new(
+                Context::new(inbox, limits, events).behind(proxies).counting(&met).sharing(sharing),
+            )
+        };
         let connections_max = self.connections_max;
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {

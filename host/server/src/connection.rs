@@ -53,7 +53,7 @@ pub(super) async fn serve(
     stream.set_nodelay();
     let proxies = &shared.context.proxies;
     let is_announced = proxies.expect_header(stream.place());
-    let header = proxied::strip_header(stream, &shared.context, &mut phase);
+    let header = proxied::strip_header(stream, &shared.context, seat, &mut phase);
     let Some(stream) = header.await else { return };
     if is_announced {
         seat.handle_header(|number| doors::source(stream.place(), stream.user(), proxies, number));

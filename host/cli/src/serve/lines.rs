@@ -103,6 +103,9 @@ fn talk_of(happened: &Happened) -> Option<String> {
         Happened::Server(ServerEvent::Draining { connections }) if *connections > 0 => {
             format!("Waiting for {}.", count(*connections as u64, "connection"))
         }
+        Happened::Server(ServerEvent::Untold { count: untold }) => {
+            format!("{} not shown: too many came.", count(*untold, "refusal"))
+        }
         Happened::Stopping { drain_timeout } => format!(
             "Stopping: active uploads get {} to finish. Press Ctrl-C again to stop at once.",
             seconds(*drain_timeout)
@@ -183,6 +186,9 @@ fn json_of(happened: &Happened) -> Option<Value> {
         }
         Happened::Server(ServerEvent::InboxLost { code, reason, .. }) => {
             json!({"type": "inbox-lost", "code": code, "reason": reason})
+        }
+        Happened::Server(ServerEvent::Untold { count }) => {
+            json!({"type": "untold", "count": count})
         }
         Happened::Server(ServerEvent::Draining { connections }) => {
             json!({"type": "draining", "connections": connections})

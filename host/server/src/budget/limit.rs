@@ -27,11 +27,13 @@ pub enum Limit {
     /// A connection was held up for a moment, since it had made the server compute more than its part while others wanted
     /// to.
     Computing,
+    /// A refusal, or a line of a receiver, was not told: too many were.
+    Log,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Waiting,
         Self::Idle,
         Self::Rate,
@@ -42,6 +44,7 @@ impl Limit {
         Self::Offer,
         Self::Silence,
         Self::Computing,
+        Self::Log,
     ];
 
     /// The word for it: `waiting`, `first-byte`.
@@ -57,6 +60,7 @@ impl Limit {
             Self::Offer => "offer",
             Self::Silence => "silence",
             Self::Computing => "computing",
+            Self::Log => "log",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::replay::{NotRead, Replay};
 use super::sender::Sender;
 use super::sharing::Share;
+use super::telling::TellingAccount;
 use crate::budget::{
     Busy, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Overdue, Seat,
     Source,
@@ -61,6 +62,8 @@ pub(crate) struct Connection {
     accounts: Mutex<Option<Accounts>>,
     /// Its part of the processors.
     share: Share,
+    /// What may be told of it.
+    telling: TellingAccount,
 }
 
 #[derive(Default)]
@@ -90,6 +93,7 @@ impl Connection {
             replay: Replay::default(),
             accounts: Mutex::default(),
             share: Share::default(),
+            telling: TellingAccount::default(),
         }
     }
 
@@ -337,7 +341,7 @@ impl Connection {
             ServerEvent::Folder { .. } => self.handle_answer(),
             _ => {}
         }
-        self.context.events.emit(match event {
+        let event = match event {
             ServerEvent::UploadRefused { peer, name, mut refusal } => {
                 cut_detail(&mut refusal);
                 *told() = Some(refusal.clone());
@@ -352,7 +356,18 @@ impl Connection {
                 ServerEvent::ConnectionRefused { peer, refusal }
             }
             event => event,
-        });
+        };
+        let arrived = self.arrived.load(Ordering::Relaxed);
+        let Context { telling, events, .. } = &*self.context;
+        if telling.admit(&self.telling, self.seat.source(), arrived, &event, events) {
+            events.emit(event);
+        }
+    }
+
+    /// Whether a line of the receiver may be written into the log.
+    pub(super) fn admits_line(&self, line: &str) -> bool {
+        let arrived = self.arrived.load(Ordering::Relaxed);
+        self.context.telling.admit_line(&self.telling, self.seat.source(), arrived, line)
     }
 }
 

@@ -29,6 +29,7 @@ mod state;
 mod stopwatch;
 mod streams;
 mod surface;
+mod telling;
 mod trial;
 mod writers;
 
@@ -141,7 +142,9 @@ impl Sandbox {
         let warm = self.warm.as_ref().and_then(|warm| Some((warm, warm.free.try_acquire().ok()?)));
         let pre = warm.as_ref().map_or(&self.pre, |(warm, _)| &warm.pre);
         let stopwatch = Arc::new(Stopwatch::start());
-        let console = Arc::new(Console::new(connection.peer()));
+        let gate = Arc::clone(connection);
+        let console = Console::new(connection.peer());
+        let console = Arc::new(console.gated(move |line| gate.admits_line(line)));
         let ended = stopwatch.measure(self.run(pre, connection, &stopwatch, &console)).await;
         console.finish();
         match ended {
