@@ -70,12 +70,14 @@ const SOURCES_MAX: usize = 4_096;
 pub(crate) struct Account {
     /// `None`: nothing was charged yet.
     balance_ns: Option<i64>,
+    /// The [`Computing::debt_turn`] in which it was told to wait.
+    turn: u32,
 }
 
 impl Account {
     /// Of a new connection.
     pub(crate) const fn new() -> Self {
-        Self { balance_ns: None }
+        Self { balance_ns: None, turn: 0 }
     }
 
     /// Whether it has used more than it has earned.
@@ -102,6 +104,10 @@ pub(crate) struct Computing {
     sources: HashMap<Source, Usage>,
     /// All connections that are in debt.
     debt: Usage,
+    /// Whether they were last told to wait beside others. Where these are gone, nobody waits for as long: another turn
+    /// begins.
+    debt_is_beside: bool,
+    debt_turn: u32,
     /// All others.
     all: Average,
     /// When somebody who is not in debt was charged last.
@@ -187,6 +193,8 @@ impl Computing {
             debt_part: f64::from(debt_percent.max(1)) / 100.0,
             sources: HashMap::new(),
             debt: Usage::new(Duration::ZERO),
+            debt_is_beside: false,
+            debt_turn: 0,
             all: Average { processors: 0.0, at: Duration::ZERO },
             charged: None,
             present: 0,
@@ -209,10 +217,10 @@ impl Computing {
         let change = clamped(used.earned_ns) - clamped(used.processor_ns);
         account.balance_ns = Some((balance + change).clamp(-ACCOUNT_MAX_NS, ACCOUNT_MAX_NS));
         if account.is_in_debt() {
-            if !is_present(self.charged, now) {
-                // Nobody is kept waiting.
-                return now;
-            }
+            self.check_debt(now);
+            self.debt_is_beside = is_present(self.charged, now);
+            account.turn = self.debt_turn;
+            // Also where nobody else is here: whoever comes is to find a processor free.
             let left = self.processors * LEFT_TO_DEBT - 2.0 * self.all.at(now);
             return self.debt.pace(time, left.max(self.debt_part), now);
         }
@@ -231,9 +239,28 @@ impl Computing {
         self.usage(source, now).pace(time, part.max(left), now)
     }
 
+    /// A connection of this source begins, or a request on it: those in debt make room at once.
+    pub(crate) fn begin(&mut self, account: &mut Account, source: Source, now: Duration) {
+        self.charge(account, source, Used::default(), now);
+    }
+
     /// Whether a connection that was told to wait has to wait still: those for whom it waits may be gone.
     pub(crate) fn has_to_wait(&mut self, account: &Account, now: Duration) -> bool {
-        if account.is_in_debt() { is_present(self.charged, now) } else { self.present(now) >= 2 }
+        if account.is_in_debt() {
+            self.check_debt(now);
+            account.turn == self.debt_turn
+        } else {
+            self.present(now) >= 2
+        }
+    }
+
+    /// Those in debt do not wait for who is gone.
+    fn check_debt(&mut self, now: Duration) {
+        if self.debt_is_beside && !is_present(self.charged, now) {
+            self.debt_is_beside = false;
+            self.debt.free_at = now;
+            self.debt_turn = self.debt_turn.wrapping_add(1);
+        }
     }
 
     /// Sources that want to compute, without those of which all are in debt.

@@ -236,6 +236,11 @@ impl Connection {
         self.share.earn(EARNED_PER_BYTE_NS * bytes as u64);
     }
 
+    /// An instance begins to serve it.
+    pub(super) fn begin_share(&self) {
+        self.context.sharing.begin(&self.share, self.seat.source());
+    }
+
     /// So much processor time was used for it, in nanoseconds.
     pub(super) fn handle_used(&self, ns: u64) {
         self.context.sharing.charge(&self.share, || self.seat.source(), ns);

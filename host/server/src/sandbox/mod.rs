@@ -141,6 +141,7 @@ impl Sandbox {
         // Held until the instance is gone.
         let warm = self.warm.as_ref().and_then(|warm| Some((warm, warm.free.try_acquire().ok()?)));
         let pre = warm.as_ref().map_or(&self.pre, |(warm, _)| &warm.pre);
+        connection.begin_share();
         let stopwatch = Arc::new(Stopwatch::start());
         let gate = Arc::clone(connection);
         let console = Console::new(connection.peer());

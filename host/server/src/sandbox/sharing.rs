@@ -62,6 +62,12 @@ impl Sharing {
         }
     }
 
+    /// A connection begins, or a request on it.
+    pub(super) fn begin(&self, share: &Share, source: Source) {
+        let mut account = share.account.lock().unwrap_or_else(PoisonError::into_inner);
+        self.computing().begin(&mut account, source, self.since.elapsed());
+    }
+
     /// Waits until a connection may go on.
     pub(super) async fn pause(&self, share: &Share) {
         while share.is_paused() {

@@ -125,6 +125,37 @@ fn who_computes_for_nothing_is_not_held_up_where_nobody_else_wants_to() {
 }
 
 #[test]
+fn whoever_comes_finds_a_processor_free_beside_many_who_compute_for_nothing() {
+    let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
+    let mut all: Vec<_> = (0..900).map(|number| Connection::junk(2 + number % 50)).collect();
+    run(&mut computing, &mut all, Duration::from_secs(1), LONG);
+    run(&mut computing, &mut all, Duration::from_secs(1) + LONG, LONG);
+    let used: Duration = all.iter().map(|it| it.used).sum();
+    let part = used.div_duration_f64(LONG * PROCESSORS as u32);
+    assert!((0.6..=0.8).contains(&part), "{part}");
+    // It has said hello, and computed nothing to speak of.
+    let start = Duration::from_secs(1) + LONG * 2;
+    computing.begin(&mut Account::new(), source(1), start);
+    run(&mut computing, &mut all, start, Duration::from_secs(4));
+    let used: Duration = all.iter().map(|it| it.used).sum();
+    let part = used.div_duration_f64(Duration::from_secs(4) * PROCESSORS as u32);
+    assert!(part <= 0.85, "{part}");
+}
+
+#[test]
+fn who_computes_for_nothing_waits_for_nobody_who_is_gone() {
+    let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
+    let mut all: Vec<_> = (0..100).map(|_| Connection::junk(2)).collect();
+    all.push(Connection::upload(1));
+    run(&mut computing, &mut all, Duration::from_secs(1), LONG);
+    all.pop();
+    let start = Duration::from_secs(1) + LONG + PRESENT_FOR;
+    run(&mut computing, &mut all, start, LONG);
+    let used: Duration = all.iter().map(|it| it.used).sum();
+    assert!(used >= LONG.mul_f64(0.6 * PROCESSORS as f64), "{used:?}");
+}
+
+#[test]
 fn who_computes_for_nothing_gets_on_beside_others() {
     let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
     let mut all: Vec<_> = (1..=4).map(Connection::upload).collect();
