@@ -20,9 +20,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let limits = Limits { size_max: Some(1 << 30), ..Limits::default() };
     let options = InboxOptions { size_max: limits.size_max, ..InboxOptions::default() };
     let inbox = Inbox::create("inbox".as_ref(), options)?;
-    let (builder, mut events) =
-        Server::builder(inbox).limits(limits).connections_max(100).events(1_024);
-    let server = builder.drain_timeout(Duration::from_secs(5)).build()?;
+    let server = Server::builder(inbox)
+        .limits(limits)
+        .connections_max(100)
+        .drain_timeout(Duration::from_secs(5))
+        .build()?;
+    let mut events = server.events();
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("ready on {}", listener.local_addr()?);

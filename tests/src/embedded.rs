@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use sandport_inbox::{Inbox, InboxOptions};
 use sandport_server::net::Listener;
-use sandport_server::{Cache, ReceiverSource, SandboxLimits};
+use sandport_server::{BuildError, Cache, ReceiverSource, SandboxLimits};
 use sandport_server::{Server, ServerEvent};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -32,6 +32,15 @@ impl Embedded {
     /// Starts one with this receiver and these limits, on a port of the system's choice.
     #[track_caller]
     pub fn start(receiver: ReceiverSource, limits: SandboxLimits) -> Self {
+        Self::try_start(receiver, limits).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, where the receiver may be refused.
+    ///
+    /// # Errors
+    /// Why no server can be made of it.
+    #[track_caller]
+    pub fn try_start(receiver: ReceiverSource, limits: SandboxLimits) -> Result<Self, BuildError> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox");
         let inbox = Inbox::create(&path, InboxOptions::default()).expect("an inbox");
@@ -42,8 +51,7 @@ impl Embedded {
             .sandbox(limits)
             .connections_max(CONNECTIONS_MAX)
             .on_event(move |event| drop(told.send(event)))
-            .build()
-            .unwrap_or_else(|error| panic!("{error}"));
+            .build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let (bound, address) = channel();
         let thread = std::thread::spawn(move || {
@@ -57,7 +65,7 @@ impl Embedded {
             });
         });
         let address = received("the address of the server", &address);
-        Self { address, inbox: path, events, running: Some((stop, thread)), _folder: folder }
+        Ok(Self { address, inbox: path, events, running: Some((stop, thread)), _folder: folder })
     }
 
     /// Where it listens.

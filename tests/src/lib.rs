@@ -33,6 +33,7 @@ pub mod http;
 pub mod http_clients;
 pub mod http_peers;
 pub mod middlebox;
+pub mod misbehaving;
 pub mod namespace;
 pub mod native;
 pub mod peer;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use sandport_tests::process::Running;
-use sandport_tests::{Connection, artifacts, send};
+use sandport_tests::process::{self, Running};
+use sandport_tests::{Connection, Random, Server, artifacts, send};
 use tempfile::TempDir;
 
 /// Exit code of a sender that was refused, as documented.
@@ -96,4 +96,21 @@ fn storage_that_is_full_refuses_in_its_own_words_and_gets_its_room_back() {
     let small = program.file("small", vec![3; 20 << 20]);
     program.send(&small).expect_success();
     assert_eq!(program.stop(), [format!("half {}", 40 << 20), format!("small {}", 20 << 20)]);
+}
+
+#[test]
+fn a_sender_in_somebody_elses_program_shows_progress() {
+    let server = Server::start([]);
+    let folder = tempfile::tempdir().unwrap();
+    let content = Random::seeded().bytes(3 * 1024 * 1024);
+    fs::write(folder.path().join("large"), &content).unwrap();
+    let mut command = Command::new(artifacts::program("send"));
+    command.current_dir(folder.path()).args(["large", server.address()]);
+    let sent = process::run(&mut command, b"");
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let size = content.len();
+    for line in [format!("large: {size} of {size} bytes"), "large is stored as large".to_owned()] {
+        assert!(sent.stdout.lines().any(|it| it == line), "{line}: {sent:?}");
+    }
+    assert_eq!(server.content("large"), content);
 }

@@ -200,6 +200,11 @@ fn what_is_written_to_a_body_after_its_upload_goes_nowhere() {
 }
 
 #[test]
+fn a_call_about_an_upload_that_was_released_is_a_trap() {
+    expect_trap("R", [], &["unknown handle index"]);
+}
+
+#[test]
 fn no_more_uploads_are_open_at_once_than_were_granted() {
     let server = hostile_server([]);
     let during = HonestUpload::begin(&server);

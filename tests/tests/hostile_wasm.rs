@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use sandport_server::{ReceiverSource, SandboxLimits};
-use sandport_tests::{Connection, Embedded, components};
+use sandport_tests::{Connection, Embedded, misbehaving};
 
 /// What a guest may compute, and have the host compute. Short, so that loops are cut soon; what ends by itself
 /// needs microseconds.
@@ -45,6 +45,12 @@ const HANDLES: &[Case] = &[
         "a poll of one pollable ten thousand times",
         "(call $fill (call $subscribe_output (global.get $out)) (i32.const 10000))
          (call $poll (i32.const 1048576) (i32.const 10000) (i32.const 64))",
+        "handle limit exceeded",
+    ),
+    (
+        "a poll of one pollable a hundred thousand times",
+        "(call $fill (call $subscribe_output (global.get $out)) (i32.const 100000))
+         (call $poll (i32.const 1048576) (i32.const 100000) (i32.const 64))",
         "handle limit exceeded",
     ),
     (
@@ -215,6 +221,47 @@ const LOOPS: &[Case] = &[
     ),
 ];
 
+/// Calls that do nothing, and what grows: the first are charged for all the same, by what guest or host does then.
+const IDLE_LOOPS: &[Case] = &[
+    (
+        "splices of nothing without end",
+        "(loop $on
+           (call $splice (global.get $out) (global.get $in) (i64.const 0x7fffffffffffffff) (i32.const 64))
+           (br $on))",
+        "300 ms",
+    ),
+    (
+        "reads of nothing without end",
+        "(loop $on (call $read (global.get $in) (i64.const 0) (i32.const 64)) (br $on))",
+        "300 ms",
+    ),
+    (
+        "questions for room without end",
+        "(loop $on (call $check_write (global.get $out) (i32.const 64)) (br $on))",
+        "300 ms",
+    ),
+    (
+        "flushes of nothing without end",
+        "(loop $on (call $flush (global.get $out) (i32.const 64)) (br $on))",
+        "300 ms",
+    ),
+    (
+        "pollables that are made and dropped without end",
+        "(loop $on (call $drop_pollable (call $subscribe (global.get $in))) (br $on))",
+        "300 ms",
+    ),
+    (
+        "functions that call each other without end",
+        "(call $case_recursion (i32.const 0))",
+        "call stack exhausted",
+    ),
+    (
+        "a second memory that grows without end",
+        "(loop $on (br_if $on (i32.ne (i32.const -1) (memory.grow $second (i32.const 16)))))",
+        "bytes of memory",
+    ),
+];
+
 /// What a receiver may do: it is no reason to cut it.
 const HARMLESS: &[Case] = &[
     (
@@ -231,93 +278,14 @@ const HARMLESS: &[Case] = &[
     ("a megabyte of random bytes", "(call $random (i64.const 1048576) (i32.const 64))", ""),
 ];
 
-/// A receiver that misbehaves in the way whose number is the first byte of a connection.
-fn component(cases: &[Case]) -> Vec<u8> {
-    let functions: String = (0..)
-        .zip(cases)
-        .map(|(number, (_, body, _))| {
-            format!("(func $case{number} (result i32) (local $p i32) {body} (i32.const 0))\n")
-        })
-        .collect();
-    let table: String = (0..cases.len()).map(|number| format!(" $case{number}")).collect();
-    let module = format!(
-        r#"(module
-        (import "sandport:upload/log@0.2.0" "emit" (func $emit (param i32 i32 i32)))
-        (import "wasi:io/poll@0.2.0" "poll" (func $poll (param i32 i32 i32)))
-        (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
-        (import "wasi:io/poll@0.2.0" "[resource-drop]pollable" (func $drop_pollable (param i32)))
-        (import "wasi:io/streams@0.2.0" "[method]input-stream.read"
-          (func $read (param i32 i64 i32)))
-        (import "wasi:io/streams@0.2.0" "[method]input-stream.blocking-read"
-          (func $blocking_read (param i32 i64 i32)))
-        (import "wasi:io/streams@0.2.0" "[method]input-stream.subscribe"
-          (func $subscribe (param i32) (result i32)))
-        (import "wasi:io/streams@0.2.0" "[resource-drop]input-stream"
-          (func $drop_input (param i32)))
-        (import "wasi:io/streams@0.2.0" "[method]output-stream.subscribe"
-          (func $subscribe_output (param i32) (result i32)))
-        (import "wasi:io/streams@0.2.0" "[method]output-stream.write"
-          (func $write (param i32 i32 i32 i32)))
-        (import "wasi:io/streams@0.2.0" "[method]output-stream.write-zeroes"
-          (func $write_zeroes (param i32 i64 i32)))
-        (import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))
-        (memory $memory (export "memory") 100)
-        (memory $second 1)
-        (global $in (mut i32) (i32.const 0))
-        (global $out (mut i32) (i32.const 0))
-        (global $free (mut i32) (i32.const 65536))
-        (global $realloc (mut i32) (i32.const 0))
-        (global $post (mut i32) (i32.const 0))
-        (table $cases funcref (elem{table}))
-        (table $spare 10 funcref)
-        (elem declare func $nothing)
-        (func $nothing)
-        (func $fill (param $handle i32) (param $count i32)
-          (local $at i32)
-          (local.set $at (i32.const 1048576))
-          (loop $on
-            (i32.store (local.get $at) (local.get $handle))
-            (local.set $at (i32.add (local.get $at) (i32.const 4)))
-            (local.set $count (i32.sub (local.get $count) (i32.const 1)))
-            (br_if $on (local.get $count))))
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-          (if (i32.eq (global.get $realloc) (i32.const 1)) (then unreachable))
-          (if (i32.eq (global.get $realloc) (i32.const 2)) (then (return (i32.const 0xffffff00))))
-          (if (i32.eq (global.get $realloc) (i32.const 3)) (then (return (i32.const 65537))))
-          (if (i32.eq (global.get $realloc) (i32.const 4)) (then (loop $on (br $on))))
-          (global.get $free)
-          (global.set $free (i32.and
-            (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 7)) (i32.const -8))))
-        (func (export "sandport:upload/receiver@0.2.0#serve")
-          (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-          (global.set $in (local.get 11))
-          (global.set $out (local.get 12))
-          (call $blocking_read (local.get 11) (i64.const 1) (i32.const 64))
-          (call_indirect $cases (result i32) (i32.load8_u (i32.load (i32.const 68)))))
-        (func (export "cabi_post_sandport:upload/receiver@0.2.0#serve") (param i32)
-          (if (i32.eq (global.get $post) (i32.const 1)) (then unreachable))
-          (if (i32.eq (global.get $post) (i32.const 2)) (then (loop $on (br $on)))))
-        {functions})"#
-    );
-    let random = "package wasi:random@0.2.0;
-        interface random { get-random-bytes: func(len: u64) -> list<u8>; }";
-    let world = "package acme:tools; world made {
-        import sandport:upload/log@0.2.0;
-        import wasi:io/poll@0.2.0;
-        import wasi:io/streams@0.2.0;
-        import wasi:random/random@0.2.0;
-        export sandport:upload/receiver@0.2.0;
-    }";
-    components::of_module(&[random, world], &module)
-}
-
 /// Starts a server whose receiver has these cases.
 #[track_caller]
 fn server(cases: &[Case]) -> Embedded {
+    let bodies: Vec<&str> = cases.iter().map(|(_, body, _)| *body).collect();
     let mut limits = SandboxLimits::default();
     limits.compute_burst = BURST;
     limits.host_burst = BURST;
-    Embedded::start(ReceiverSource::Bytes(component(cases)), limits)
+    Embedded::start(ReceiverSource::Bytes(misbehaving::component(&bodies)), limits)
 }
 
 /// Has the receiver misbehave in one way.
@@ -327,17 +295,27 @@ fn misbehave(server: &Embedded, number: usize) -> Connection {
     connection
 }
 
-/// Each case is cut for its reason, one after the other.
+/// Each case is cut for its reason, one after the other. A neighbour who came before is served after it.
 #[track_caller]
 fn expect_cut(cases: &[Case]) {
     let server = server(cases);
     for (number, (name, _, reason)) in cases.iter().enumerate() {
+        let neighbour = misbehave(&server, cases.len());
         let mut connection = misbehave(&server, number);
         let told = server.wait_trapped(name);
         assert!(told.contains(reason), "{name}: {told}");
         assert_eq!(connection.hear_all(), b"", "{name}");
+        expect_served(neighbour, name);
     }
     server.stop();
+}
+
+/// A neighbour goes on.
+#[track_caller]
+fn expect_served(mut neighbour: Connection, beside: &str) {
+    neighbour.say("x");
+    neighbour.finish();
+    assert_eq!(neighbour.hear_all(), b"x", "beside {beside}");
 }
 
 #[test]
@@ -364,11 +342,18 @@ fn amounts_beyond_what_is_permitted_are_traps() {
 fn loops_are_cut_wherever_they_are_also_all_at_once() {
     expect_cut(LOOPS);
     let server = server(LOOPS);
+    let neighbour = misbehave(&server, LOOPS.len());
     let connections: Vec<_> = (0..LOOPS.len()).map(|number| misbehave(&server, number)).collect();
+    expect_served(neighbour, "all loops at once");
     for _ in &connections {
         server.wait_trapped("one of all loops");
     }
     server.stop();
+}
+
+#[test]
+fn loops_of_calls_that_do_nothing_are_cut() {
+    expect_cut(IDLE_LOOPS);
 }
 
 #[test]
@@ -380,7 +365,7 @@ fn unusual_calls_that_harm_nobody_are_served() {
         assert_eq!(connection.hear_all(), b"");
     }
     // The next one traps, and no other did: its reason is the first.
-    let _connection = misbehave(&server, HARMLESS.len());
+    let _connection = misbehave(&server, HARMLESS.len() + 1);
     let reason = server.wait_trapped("a case that does not exist");
     assert!(reason.contains("undefined element"), "{reason}");
     server.stop();

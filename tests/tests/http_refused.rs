@@ -39,6 +39,11 @@ fn urls_that_lead_to_no_upload_are_not_found_and_make_none() {
         format!("{key}/a"),
         upper,
         "no-key!".to_owned(),
+        // As a path would have it, of a file that is there.
+        format!("x%2F..%2F{key}"),
+        "..%2f..%2f.sandport%2flayout".to_owned(),
+        "%2e%2e/%2e%2e/.sandport/layout".to_owned(),
+        "../../.sandport/layout".to_owned(),
         "A".repeat(5_000),
     ];
     for key in cases.iter().filter(|one| one.as_str() != key) {

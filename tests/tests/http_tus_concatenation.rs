@@ -4,7 +4,7 @@
 use sandport_tests::deadline::until;
 use sandport_tests::files::{Tree, kept};
 use sandport_tests::http::Answer;
-use sandport_tests::tus::{TUS, append, begin};
+use sandport_tests::tus::{OFFSET_STREAM, TUS, append, begin};
 use sandport_tests::{Http, Random, Server, Setup};
 
 const MIB: usize = 1024 * 1024;
@@ -89,6 +89,31 @@ fn a_final_upload_that_was_begun_before_its_parts_is_stored_when_it_is_asked_for
     assert_eq!(append(&server, &urls[0], 0, b"hello ").status, 204);
     assert_eq!(ask(&server, &url).number("upload-offset"), 11);
     assert_eq!(server.content("whole"), b"hello world");
+}
+
+/// The first bytes of a chunk group are held in memory, and are written when the length is told if not before.
+#[test]
+fn parts_whose_length_is_told_last_are_put_together() {
+    let server = Server::start([]);
+    let mut random = Random::seeded();
+    let pieces: Vec<_> =
+        [1, 14, 700, 1_024, 1_025, MIB, MIB + 700].map(|size| random.bytes(size)).into();
+    let bring = |piece: &Vec<u8>| {
+        let fields = [TUS, ("Upload-Defer-Length", "1"), PART];
+        let answer = Http::open(&server).send("POST", "/files/", &fields, b"");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let url = answer.location("/files/");
+        assert_eq!(append(&server, &url, 0, piece).status, 204);
+        let size = piece.len().to_string();
+        let fields = [TUS, OFFSET_STREAM, ("Upload-Offset", &size), ("Upload-Length", &size)];
+        let told = Http::open(&server).send("PATCH", &url, &fields, b"");
+        assert_eq!(told.status, 204, "{}", told.text());
+        url
+    };
+    let urls: Vec<_> = pieces.iter().map(bring).collect();
+    let answer = join(&server, &urls);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert!(server.content("whole") == pieces.concat());
 }
 
 #[test]

@@ -190,6 +190,17 @@ fn a_server_refuses_what_inspect_refuses_and_nothing_else() {
             Some("67108864 bytes of memory"),
         ),
         ("a start that traps", "(func $start unreachable) (start $start)", Some("unreachable")),
+        (
+            "a start without end",
+            "(func $start (loop $on (br $on))) (start $start)",
+            Some("compute budget"),
+        ),
+        (
+            "a start that grows without end",
+            "(func $start (loop $on (drop (memory.grow (i32.const 16))) (br $on))) (start $start)",
+            Some("bytes of memory"),
+        ),
+        ("many memories", &"(memory 1)".repeat(99), None),
         ("many functions", &many_functions, None),
     ] {
         fs::write(&path, receiver_with(core)).unwrap();

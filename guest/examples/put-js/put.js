@@ -37,7 +37,7 @@ function receive(input) {
   const { name, size } = readLine(input);
   // The size stays out of the offer: for a size that is here already, the inbox would ask for a digest,
   // and this protocol has none. `commit` checks it.
-  const opened = taken(
+  const opened = answerTo(
     open({
       name,
       kind: "file",
@@ -66,10 +66,19 @@ function receive(input) {
   return taken(Upload.commit(upload, size, []));
 }
 
+// The answer to an offer, which most get at once.
+function answerTo(opened) {
+  return opened.tag === "answered" ? value(opened.val) : taken(opened.val);
+}
+
 // What comes, when it is there.
 function taken(coming) {
   let outcome;
   while ((outcome = coming.take()) === undefined) coming.subscribe().block();
+  return value(outcome);
+}
+
+function value(outcome) {
   if (outcome.tag === "err") throw new Refused(outcome.val);
   return outcome.val;
 }

@@ -7,7 +7,7 @@ from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports.receiver import Ending_Close
 from wit_world.imports import inbox
-from wit_world.imports.inbox import Answer_Accepted, Upload
+from wit_world.imports.inbox import Answer_Accepted, Opened_Answered, Opened_Opening, Upload
 from wit_world.imports.types import EntryKind, Extent, Lifetime_Connection, Offer, Refusal, RefusalCode
 
 # Longest first line. Names have 2,041 bytes at most.
@@ -49,7 +49,7 @@ def receive(input):
         want=[],
         metadata=[],
     )
-    match taken(inbox.open(offer)):
+    match opened(inbox.open(offer)):
         case Answer_Accepted(upload):
             pass
         case _:
@@ -69,10 +69,23 @@ def receive(input):
     return taken(Upload.commit(upload, size, []))
 
 
+def opened(opened):
+    """The answer to an offer, which most get at once."""
+    match opened:
+        case Opened_Answered(answer):
+            return value(answer)
+        case Opened_Opening(opening):
+            return taken(opening)
+
+
 def taken(coming):
     """What comes, when it is there."""
     while (outcome := coming.take()) is None:
         coming.subscribe().block()
+    return value(outcome)
+
+
+def value(outcome):
     if isinstance(outcome, Err):
         raise Refused(outcome.value)
     return outcome.value

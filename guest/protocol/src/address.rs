@@ -212,6 +212,10 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            // A host of this name would be read as a local socket.
+            Self::Tcp { host, port } if UNIX_PREFIX.strip_suffix(':') == Some(host) => {
+                write!(f, "{SCHEME}{host}:{port}")
+            }
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
         }
@@ -255,7 +259,9 @@ mod tests {
 
     #[test]
     fn what_is_written_parses_to_the_same_address() {
-        for text in ["h", "h:1", "[::1]:2", "::1", "[fe80::1%eth0]", "1.2.3.4:5", "unix:/x y"] {
+        let texts =
+            ["h", "h:1", "[::1]:2", "::1", "[fe80::1%eth0]", "1.2.3.4:5", "unix:/x y", "unix"];
+        for text in texts {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string().parse(), Ok(address), "{text}");
         }

@@ -29,6 +29,19 @@ const CANCEL_TAG: char = '\u{E007F}';
 const KEYCAP: char = '\u{20E3}';
 const EMOJI_STYLE: char = '\u{FE0F}';
 
+/// The first character of a text that deceives where it stands.
+pub(crate) fn first(text: &str) -> Option<char> {
+    if is_plain(text) {
+        return None;
+    }
+    characters(text).find_map(|(c, deceives)| deceives.then_some(c))
+}
+
+/// Whether it has nothing but visible characters of ASCII, and spaces: as most texts, which are told fast.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// The characters of a text, each with whether it deceives where it stands.
 pub(crate) fn characters(text: &str) -> impl Iterator<Item = (char, bool)> {
     text.char_indices().map(move |(index, c)| {

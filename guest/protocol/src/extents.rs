@@ -1,13 +1,12 @@
 //! How far the payload of an upload has come. Both ends keep the same account; but where payload may come in any order,
 //! the receiving end leaves the list of what is missing to its inbox.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
 
+use crate::journal::Ranges;
 use crate::{Extent, Offer};
 
-/// Most spans that a sender can cut what is missing into. Twice what an inbox lists in one answer; each
+/// Most ranges that a sender can cut what is missing into. Twice what an inbox lists in one answer; each
 /// takes 16 bytes.
 const SPANS_MAX: usize = 4_096;
 
@@ -15,8 +14,8 @@ const SPANS_MAX: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
     order: Order,
-    /// What is missing, first to last; none of them empty.
-    rest: Vec<Span>,
+    /// What is missing.
+    rest: Ranges,
     /// Where the last payload ended.
     position: u64,
     /// Whether the one that begins there is begun. No other is.
@@ -105,26 +104,11 @@ impl Order {
     }
 }
 
-/// A sender may cut an upload into thousands of them, with a byte for each.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    offset: u64,
-    /// One past the last byte; [`OPEN`] where the size is not known.
-    end: u64,
-}
-
-/// Where a span ends whose end is not known. No file is so long.
+/// Where a range ends whose end is not known. No file is so long.
 const OPEN: u64 = u64::MAX;
 
-impl Span {
-    fn new(offset: u64, end: Option<u64>) -> Self {
-        Self { offset, end: end.unwrap_or(OPEN) }
-    }
-
-    fn extent(self) -> Extent {
-        let length = (self.end != OPEN).then(|| self.end - self.offset);
-        Extent { offset: self.offset, length }
-    }
+fn extent((offset, end): (u64, u64)) -> Extent {
+    Extent { offset, length: (end != OPEN).then(|| end - offset) }
 }
 
 /// Where payload was placed.
@@ -154,7 +138,6 @@ impl Cursor {
         size: Option<u64>,
         order: Order,
     ) -> Result<Self, InvalidExtents> {
-        let mut rest = Vec::with_capacity(missing.len());
         let mut last_end = Some(0);
         for extent in missing {
             let end = match extent.length {
@@ -168,72 +151,38 @@ impl Cursor {
                 return Err(InvalidExtents);
             }
             last_end = end;
-            if end != Some(extent.offset) {
-                rest.push(Span::new(extent.offset, end));
-            }
         }
+        let rest = Ranges::of_extents(missing, size);
         Ok(Self { order, rest, position: 0, goes_on: false })
     }
 
     /// A cursor over all of a file of `size` bytes, where that is known.
     pub(crate) fn whole(size: Option<u64>) -> Self {
-        let rest = match size {
-            Some(0) => Vec::new(),
-            end => vec![Span::new(0, end)],
-        };
+        let rest = Ranges::of_extents(&[Extent { offset: 0, length: None }], size);
         Self { order: Order::Ascending, rest, position: 0, goes_on: false }
     }
 
     /// Places `length` bytes at `offset` and moves on behind them. Nothing changes on an error.
     pub(crate) fn place(&mut self, offset: u64, length: u64) -> Result<Placed, OutOfOrder> {
-        let out_of_order = OutOfOrder { expected: self.rest.first().map(|span| span.offset) };
+        let out_of_order = OutOfOrder { expected: self.rest.first() };
         if length == 0 {
             let expected = out_of_order.expected.unwrap_or(self.position);
             return if offset == expected { Ok(Placed::GoesOn) } else { Err(out_of_order) };
         }
         let end = offset.checked_add(length).ok_or(out_of_order)?;
-        let index = match self.order {
-            Order::Ascending => 0,
-            Order::Any => self.part_at(offset, end).ok_or(out_of_order)?,
+        let (start, rest_end) = self.rest.range_at(offset).ok_or(out_of_order)?;
+        let is_next = match self.order {
+            Order::Ascending => Some(offset) == out_of_order.expected,
+            // Each part in the middle of one makes two of it.
+            Order::Any => offset == start || self.rest.count() < SPANS_MAX,
         };
-        let Some(span) = self.rest.get_mut(index) else { return Err(out_of_order) };
-        if offset != span.offset || end > span.end {
+        if !is_next || end > rest_end {
             return Err(out_of_order);
         }
+        self.rest.remove(offset, end);
         let goes_on = self.goes_on && self.position == offset;
-        let placed = if goes_on { Placed::GoesOn } else { Placed::Begins(span.extent()) };
-        span.offset = end;
-        (self.position, self.goes_on) = (end, span.end != end);
-        if span.end == end {
-            self.rest.remove(index);
-            if self.rest.is_empty() {
-                // Its room too: there may be thousands of cursors that wait for their outcomes.
-                self.rest = Vec::new();
-            }
-        }
-        Ok(placed)
-    }
-
-    /// The number of the span that begins at `offset`, made of one that has it within.
-    fn part_at(&mut self, offset: u64, end: u64) -> Option<usize> {
-        let index = self.rest.partition_point(|span| span.offset <= offset).checked_sub(1)?;
-        let span = self.rest.get(index).copied()?;
-        if end > span.end {
-            return None;
-        }
-        if span.offset == offset {
-            return Some(index);
-        }
-        if self.rest.len() >= SPANS_MAX {
-            return None;
-        }
-        // Room for a quarter more, where doubling would leave half of it empty.
-        if self.rest.len() == self.rest.capacity() {
-            self.rest.reserve_exact(self.rest.len() / 4 + 1);
-        }
-        self.rest[index].end = offset;
-        self.rest.insert(index + 1, Span { offset, ..span });
-        Some(index + 1)
+        (self.position, self.goes_on) = (end, rest_end != end);
+        Ok(if goes_on { Placed::GoesOn } else { Placed::Begins(extent((offset, rest_end))) })
     }
 
     /// Whether nothing is missing of a file of `size` bytes, going by what was offered and by what
@@ -249,7 +198,7 @@ impl Cursor {
         match self.rest.first() {
             None => offered.is_some() || self.position <= size,
             // The extent that ends where the file does.
-            Some(span) => span.end == OPEN && span.offset == size,
+            Some(first) => self.rest.end() == OPEN && first == size,
         }
     }
 }

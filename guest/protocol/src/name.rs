@@ -80,7 +80,7 @@ impl EntryName {
         if text.starts_with('/') {
             return Err(NameError::Absolute);
         }
-        if let Some((character, _)) = deceptive::characters(text).find(|(_, deceives)| *deceives) {
+        if let Some(character) = deceptive::first(text) {
             return Err(NameError::Character(character));
         }
         let mut depth = 0;

@@ -8,6 +8,9 @@ use crate::deceptive;
 /// or hide, and cut after `chars_max` characters. Invisible characters stay where an inbox accepts them in
 /// a name: see [`EntryName`](crate::EntryName).
 pub fn sanitise(text: &str, chars_max: usize) -> String {
+    if text.len() <= chars_max && deceptive::is_plain(text) {
+        return String::from(text);
+    }
     let mut chars = deceptive::characters(text);
     let mut clean = String::with_capacity(text.len().min(chars_max));
     for (char, deceives) in chars.by_ref().take(chars_max) {

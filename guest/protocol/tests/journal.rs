@@ -102,6 +102,48 @@ proptest! {
     }
 
     #[test]
+    fn what_is_taken_out_of_ranges_is_what_a_bitmap_loses(
+        steps in prop::collection::vec((any::<bool>(), 0_u64..60, 0_u64..20), 0..40),
+        last in 0_u64..40,
+    ) {
+        let (mut ranges, mut bitmap) = (Ranges::default(), [false; 100]);
+        for (is_taken_in, start, length) in steps {
+            let end = start + length;
+            if is_taken_in { ranges.insert(start, end) } else { ranges.remove(start, end) }
+            bitmap[start as usize..end as usize].fill(is_taken_in);
+        }
+        let set = |ranges: &Ranges| {
+            let mut set = [false; 100];
+            ranges.iter().for_each(|(start, end)| set[start as usize..end as usize].fill(true));
+            set
+        };
+        prop_assert_eq!(set(&ranges), bitmap);
+        prop_assert_eq!(ranges.is_empty(), !bitmap.contains(&true));
+        prop_assert_eq!(ranges.first(), (0..).zip(bitmap).find(|(_, here)| *here).map(|(at, _)| at));
+        for at in 0..100_u64 {
+            let (here, change) = ranges.run_at(at);
+            prop_assert_eq!(here, bitmap[at as usize]);
+            let next = (at as usize..100).find(|&next| bitmap[next] != here);
+            prop_assert_eq!(next.map_or(u64::MAX, |next| next as u64), change);
+            prop_assert_eq!(ranges.range_at(at).is_some(), here);
+            let within: u64 = ranges.within((at, 100)).map(|(start, end)| end - start).sum();
+            prop_assert_eq!(within as usize, bitmap[at as usize..].iter().filter(|&&it| it).count());
+        }
+        let (mut rest, before) = (ranges.clone(), ranges.bytes());
+        let taken = rest.take_last(last);
+        prop_assert_eq!(taken.bytes(), last.min(before));
+        prop_assert!(rest.last().zip(taken.first()).is_none_or(|(low, high)| low < high));
+        rest.absorb(&taken);
+        prop_assert_eq!(&rest, &ranges);
+        let mut popped = 0;
+        while let Some(first) = rest.pop_first() {
+            prop_assert!(bitmap[first as usize]);
+            popped += 1;
+        }
+        prop_assert_eq!(popped, before);
+    }
+
+    #[test]
     fn a_changed_byte_is_never_believed(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
         let (whole, ends) = journal(SIZE, &entries());
         let mut bytes = whole.clone();

@@ -4,9 +4,9 @@
 mod upload_bench;
 
 use sandport_protocol::journal::GROUP_BYTES;
-use sandport_protocol::upload::{Done, Ending, Options, Work};
+use sandport_protocol::upload::{Admission, Done, Ending, Options, Work};
 use sandport_protocol::{Digest, Refusal, RefusalCode, ResumeMode};
-use upload_bench::{Bench, digest_of_zeros, from, io};
+use upload_bench::{Bench, digest_of_zeros, from, io, offer};
 
 const TAKE_OVER: ResumeMode = ResumeMode::TakeOver;
 const JOIN: ResumeMode = ResumeMode::Join;
@@ -82,6 +82,24 @@ fn a_commit_waits_for_those_who_have_joined() {
     }
     bench.commit(other, size);
     assert!(matches!(bench.work(), Work::Publish { .. }));
+}
+
+#[test]
+fn nobody_waits_for_a_commit_that_was_taken_from_all() {
+    let mut bench = Bench::sized();
+    let size = 3 * GROUP_BYTES + 1;
+    let session = bench.session(TAKE_OVER);
+    let body = bench.body(session, 0);
+    bench.bring(body, 2 * GROUP_BYTES);
+    // Something is still being written when all of it is taken back.
+    let grant = bench.grant(body, GROUP_BYTES);
+    bench.commit(session, size);
+    bench.upload.fail_all(&io(), 0);
+    assert_eq!(bench.refusals(), [RefusalCode::Io]);
+    let later = bench.upload.offer(&offer(TAKE_OVER), 0);
+    assert!(matches!(later, Admission::Holds(_)), "{later:?}");
+    bench.upload.wrote(grant, 0);
+    assert_eq!(bench.refusals(), []);
 }
 
 #[test]

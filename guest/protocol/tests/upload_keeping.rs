@@ -35,9 +35,18 @@ fn a_drip_makes_no_entries() {
         bench.pass(2_500);
         assert!(bench.is_idle());
     }
-    bench.pass(20_000);
+    // Less than an entry of the journal takes, however long it lies there.
+    bench.pass(24 * 3_600_000);
+    assert!(bench.is_idle());
+    bench.bring(body, 4_096 - 20);
     let (_, entries) = bench.keep();
-    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(20));
+    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(4_096));
+    bench.done(Done::Kept);
+    // What comes behind more than that waits for a minute at most.
+    bench.bring(body, 1);
+    bench.pass(60_000);
+    let (_, entries) = bench.keep();
+    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(4_097));
 }
 
 #[test]
@@ -55,13 +64,28 @@ fn a_group_that_a_drip_makes_whole_is_kept_in_time() {
 }
 
 #[test]
+fn a_group_of_which_nothing_came_is_not_kept() {
+    let mut bench = Bench::sized();
+    let session = bench.session(TAKE_OVER);
+    let (first, second) = (bench.body(session, 0), bench.body(session, GROUP_BYTES));
+    // A body that was let in, and brings nothing after all.
+    let grant = bench.grant(first, GROUP_BYTES);
+    bench.upload.wrote(grant, 0);
+    bench.bring(second, GROUP_BYTES);
+    bench.pass(2_000);
+    let (_, entries) = bench.keep();
+    assert_eq!((entries[0].first, entries[0].groups.len(), entries[0].tail), (1, 1, None));
+    bench.done(Done::Kept);
+    assert_eq!(bench.bring(first, GROUP_BYTES), GROUP_BYTES);
+}
+
+#[test]
 fn first_bytes_are_held_back_and_written_with_the_entry() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
     assert_eq!(bench.bring(body, 700), 0);
-    bench.pass(60_000);
-    bench.pass(2_000);
+    bench.upload.keep(session, 0).unwrap();
     let (held, entries) = bench.keep();
     let held = held.expect("the journal is about to say them");
     assert_eq!((held.at, held.bytes.len()), (0, 700));

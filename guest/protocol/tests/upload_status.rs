@@ -5,7 +5,7 @@ mod upload_bench;
 
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::upload::{Done, Ending, Work};
-use sandport_protocol::{Digest, RefusalCode, ResumeMode};
+use sandport_protocol::{Digest, Extent, RefusalCode, ResumeMode};
 use upload_bench::{Bench, io};
 
 const TAKE_OVER: ResumeMode = ResumeMode::TakeOver;
@@ -112,4 +112,22 @@ fn what_is_wrong_is_remembered_with_its_reason() {
     bench.done(Done::Removed);
     let Some(Ending::Removed(Some(refusal))) = bench.ending() else { panic!("it has no reason") };
     assert_eq!(refusal.code, RefusalCode::DigestMismatch);
+}
+
+#[test]
+fn a_body_brings_nothing_beyond_a_size_that_was_set_after_it_had_begun() {
+    for (offset, length, size) in [
+        (0, Some(5), 0),
+        (0, Some(GROUP_BYTES + 5), GROUP_BYTES),
+        (2 * GROUP_BYTES, Some(5), GROUP_BYTES),
+        (2 * GROUP_BYTES, None, 5),
+    ] {
+        let mut bench = Bench::stream();
+        let session = bench.session(TAKE_OVER);
+        let body = bench.upload.body(session, Extent { offset, length }).unwrap();
+        bench.upload.set_size(session, size, 0).unwrap();
+        let most = length.unwrap_or(5);
+        assert!(bench.upload.claim(body, most, 0).is_none(), "{offset} {length:?} of {size}");
+        assert_eq!(bench.faults(), [(session, RefusalCode::OffsetMismatch)]);
+    }
 }

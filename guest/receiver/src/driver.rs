@@ -95,7 +95,7 @@ impl Waiting {
         }
         if let Some(asked) = driver.asked_mut() {
             match asked {
-                Asked::Opening(_, opening) => opening.subscribe(),
+                Asked::Opening(_, opening) => opening.offered.subscribe(),
                 Asked::Asking(_, asking) => asking.subscribe(),
                 Asked::Authenticating(authenticating) => authenticating.subscribe(),
             }
@@ -106,7 +106,7 @@ impl Waiting {
         ready.extend(link.waits_for());
         ready.extend(driver.oldest_commit().and_then(Commit::ready));
         ready.extend(driver.asked().and_then(|asked| match asked {
-            Asked::Opening(_, opening) => opening.ready.as_ref(),
+            Asked::Opening(_, opening) => opening.offered.ready(),
             Asked::Asking(_, asking) => asking.ready(),
             Asked::Authenticating(authenticating) => authenticating.ready(),
         }));

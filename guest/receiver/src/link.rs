@@ -16,7 +16,7 @@ use crate::clock::now_ms;
 use crate::convert;
 use crate::live::Live;
 use crate::outgoing::Outgoing;
-use crate::pending::{Asking, Authenticating, Commit, Opening};
+use crate::pending::{Asking, Authenticating, Commit, Offered, Opening};
 
 /// Most bytes to ask of one splice. The host moves as much of it as it likes to in one step; this
 /// only has to be larger than any sensible step.
@@ -80,19 +80,20 @@ impl Shell for Link<'_> {
         let is_resumable = offer.resume.is_some() || wishes.lifetime != Lifetime::AsOffered;
         let has_new_key = wishes.lifetime == Lifetime::NewKey;
         let size = offer.size;
-        let opening = inbox::open(&convert::offer(offer, wishes));
-        Opening { ready: None, opening, is_resumable, has_new_key, size }
+        let offered = Offered::new(inbox::open(&convert::offer(offer, wishes)));
+        Opening { offered, is_resumable, has_new_key, size }
     }
 
     fn opened(&mut self, opening: &mut Opening) -> Option<Result<Answer<Live>, Refusal>> {
-        Some(match opening.opening.take()? {
+        Some(match opening.offered.take()? {
             Ok(inbox::Answer::Stored(receipt)) => {
                 convert::from_receipt(receipt).map(Answer::Stored)
             }
             Ok(inbox::Answer::DigestFirst) => Ok(Answer::DigestFirst),
             Ok(inbox::Answer::Accepted(upload)) => {
                 let live = Live::new(upload, opening.is_resumable);
-                match live.key().filter(|_| opening.has_new_key) {
+                let key = if opening.has_new_key { live.key() } else { None };
+                match key {
                     Some(key) => Ok(Answer::Begun(live, key)),
                     None => {
                         let missing = if opening.is_resumable {

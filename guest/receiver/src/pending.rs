@@ -21,15 +21,22 @@ pub(crate) enum Commit {
     Ended(Option<Result<Committed, Refusal>>),
 }
 
-/// An offer that the inbox considers.
+/// An offer.
 pub(crate) struct Opening {
-    pub(crate) ready: Option<Pollable>,
-    pub(crate) opening: inbox::Opening,
+    pub(crate) offered: Offered,
     /// Whether it can be resumed.
     pub(crate) is_resumable: bool,
     /// Whether the host makes up its key.
     pub(crate) has_new_key: bool,
     pub(crate) size: Option<u64>,
+}
+
+/// What has become of an offer.
+pub(crate) enum Offered {
+    /// The inbox considers it.
+    Considered { ready: Option<Pollable>, opening: inbox::Opening },
+    /// It was answered at once.
+    Answered(Option<Result<inbox::Answer, types::Refusal>>),
 }
 
 /// A credential that is being checked.
@@ -91,10 +98,35 @@ impl Commit {
     }
 }
 
-impl Opening {
+impl Offered {
+    pub(crate) fn new(opened: inbox::Opened) -> Self {
+        match opened {
+            inbox::Opened::Answered(answer) => Self::Answered(Some(answer)),
+            inbox::Opened::Opening(opening) => Self::Considered { ready: None, opening },
+        }
+    }
+
     /// Prepares to be waited for.
     pub(crate) fn subscribe(&mut self) {
-        self.ready.get_or_insert_with(|| self.opening.subscribe());
+        if let Self::Considered { ready, opening } = self {
+            ready.get_or_insert_with(|| opening.subscribe());
+        }
+    }
+
+    /// What to poll, once it is prepared.
+    pub(crate) fn ready(&self) -> Option<&Pollable> {
+        match self {
+            Self::Considered { ready, .. } => ready.as_ref(),
+            Self::Answered(_) => None,
+        }
+    }
+
+    /// The answer, once.
+    pub(crate) fn take(&mut self) -> Option<Result<inbox::Answer, types::Refusal>> {
+        match self {
+            Self::Considered { opening, .. } => opening.take(),
+            Self::Answered(answer) => answer.take(),
+        }
     }
 }
 

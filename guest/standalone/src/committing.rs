@@ -5,19 +5,18 @@ use std::rc::Rc;
 
 use sandport_protocol::{Receipt, Refusal};
 
-use crate::connection::Shared;
 use crate::inbox::Commit;
-use crate::report::Event;
+use crate::report::{Event, Form};
 
 /// A commit of a connection. Dropped before its outcome is known, it is told by the loop when that is.
 pub(crate) struct Committing {
-    shared: Rc<Shared>,
+    orphans: Rc<Orphans>,
     /// `None`: it was told.
     waiting: Option<Waiting>,
 }
 
 /// What there is to be told.
-pub(crate) struct Waiting {
+struct Waiting {
     commit: Commit,
     peer: Rc<str>,
     /// As it was offered.
@@ -25,17 +24,20 @@ pub(crate) struct Waiting {
 }
 
 /// Commits of connections that are gone.
-pub(crate) type Orphans = RefCell<Vec<Waiting>>;
+pub(crate) struct Orphans {
+    waiting: RefCell<Vec<Waiting>>,
+    form: Form,
+}
 
 impl Committing {
     pub(crate) fn new(
-        shared: &Rc<Shared>,
+        orphans: &Rc<Orphans>,
         commit: Commit,
         peer: &Rc<str>,
         name: Option<String>,
     ) -> Self {
         let waiting = Some(Waiting { commit, peer: Rc::clone(peer), name });
-        Self { shared: Rc::clone(shared), waiting }
+        Self { orphans: Rc::clone(orphans), waiting }
     }
 
     /// Whether the outcome is known.
@@ -48,24 +50,24 @@ impl Committing {
         if !self.is_ready() {
             return None;
         }
-        self.waiting.take()?.tell(&self.shared)
+        self.waiting.take()?.tell(self.orphans.form)
     }
 }
 
 impl Drop for Committing {
     fn drop(&mut self) {
         if let Some(waiting) = self.waiting.take() {
-            self.shared.orphans.borrow_mut().push(waiting);
+            self.orphans.waiting.borrow_mut().push(waiting);
         }
     }
 }
 
 impl Waiting {
     /// Tells of the outcome, where it is known and nobody has.
-    fn tell(&self, shared: &Shared) -> Option<Result<Receipt, Refusal>> {
+    fn tell(&self, form: Form) -> Option<Result<Receipt, Refusal>> {
         let outcome = self.commit.outcome()?;
         if self.commit.is_news() {
-            shared.form.tell(&match outcome {
+            form.tell(&match outcome {
                 Ok(published) => Event::Stored {
                     peer: &self.peer,
                     name: &published.name,
@@ -81,8 +83,14 @@ impl Waiting {
     }
 }
 
-/// Tells of the outcomes that nobody waits for.
-pub(crate) fn tell_orphans(shared: &Shared) {
-    let mut orphans = shared.orphans.borrow_mut();
-    orphans.retain(|waiting| waiting.tell(shared).is_none());
+impl Orphans {
+    /// None. `form`: how what becomes of uploads is told.
+    pub(crate) fn new(form: Form) -> Rc<Self> {
+        Rc::new(Self { waiting: RefCell::default(), form })
+    }
+
+    /// Tells of the outcomes that are known, and that nobody waits for.
+    pub(crate) fn tell(&self) {
+        self.waiting.borrow_mut().retain(|waiting| waiting.tell(self.form).is_none());
+    }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox<WasiFolder>,
     pub(crate) limits: Limits,
     pub(crate) form: Form,
-    pub(crate) orphans: Orphans,
+    pub(crate) orphans: Rc<Orphans>,
 }
 
 /// A connection that is being served.
@@ -374,7 +374,7 @@ impl Shell for Link {
         let Offered { upload, name } = offered;
         let mut digests = digests.into_iter().filter(|it| it.algorithm == Algorithm::Blake3);
         let digest = digests.next().and_then(|it| it.value.try_into().ok()).map(Digest::Blake3);
-        Committing::new(&self.shared, upload.commit(size, digest), &self.peer, name)
+        Committing::new(&self.shared.orphans, upload.commit(size, digest), &self.peer, name)
     }
 
     fn outcome(&mut self, commit: &mut Self::Commit) -> Option<Result<Committed, Refusal>> {

@@ -10,7 +10,7 @@ use sandport_protocol::Millis;
 
 use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::random::random::get_random_u64;
-use crate::committing::{Orphans, tell_orphans};
+use crate::committing::Orphans;
 use crate::connection::{Connection, Shared, Turn, now_ms, timer};
 use crate::disk;
 use crate::inbox::{Ambient, Inbox, OpenError};
@@ -37,7 +37,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
     let form = settings.form();
     form.tell(&Event::Listening { addresses: &addresses, inbox: &settings.inbox });
     let shared =
-        Rc::new(Shared { inbox, limits: settings.limits(), form, orphans: Orphans::default() });
+        Rc::new(Shared { inbox, limits: settings.limits(), form, orphans: Orphans::new(form) });
     let connections_max = settings.max_connections as usize;
     let mut server = Server {
         shared,
@@ -166,7 +166,7 @@ impl Server {
         if std::mem::replace(&mut self.heard, news) == news {
             return;
         }
-        tell_orphans(&self.shared);
+        self.shared.orphans.tell();
         let mut woken = Vec::new();
         for (&id, live) in &mut self.connections {
             if live.connection.is_waiting_for_room() || live.connection.has_news() {

@@ -31,7 +31,7 @@ const FILES: usize = 2;
 const SERVERS_MAX: usize = 2;
 
 /// So many bytes at the begin of a chunk group are held in memory. Bytes.
-const HELD_BYTES_MAX: usize = 1_024;
+const HELD_BYTES_MAX: usize = 2_048;
 
 /// Most turns of an inbox until it has done what it has to do.
 const TURNS_MAX: usize = 100;

@@ -2,7 +2,9 @@
 //! error.
 
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+#[cfg(feature = "serve")]
+use std::time::SystemTime;
 
 use bytesize::ByteSize;
 use sandport_protocol::text::sanitise;
@@ -17,6 +19,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// Why nothing happens for a while.
+#[cfg(feature = "serve")]
 pub(crate) fn compiling(receiver: &str) -> String {
     format!("Compiling {}. A large component takes a minute.", clean(receiver))
 }
@@ -44,11 +47,13 @@ pub(crate) fn seconds(duration: Duration) -> String {
 }
 
 /// A time as RFC 3339 writes it, in UTC.
+#[cfg(feature = "serve")]
 pub(crate) fn timestamp(time: SystemTime) -> Option<String> {
     jiff::Timestamp::try_from(time).ok().map(|time| time.to_string())
 }
 
 /// An age for a table: `12s`, `5m`, `3h`, `4d`.
+#[cfg(feature = "serve")]
 pub(crate) fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -112,6 +117,11 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
         assert_eq!(seconds(Duration::from_secs(30)), "30 s");
         assert_eq!(seconds(Duration::from_secs(125)), "2m 5s");
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn ages_have_one_unit() {
         let ages = [59, 60, 7_199, 86_399, 864_000].map(|it| age(Duration::from_secs(it)));
         assert_eq!(ages, ["59s", "1m", "1h", "23h", "10d"]);
     }

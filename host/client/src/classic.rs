@@ -4,6 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{self, Cursor, Read, Seek};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sandport_protocol::sender::classic::{ClassicError, ClassicSender, Output};
@@ -14,11 +15,11 @@ use tokio::time::timeout;
 
 use super::clock::{Clock, millis};
 use super::connect::{Connection, Target};
-use super::event::Report;
 use super::prepare::{self, Item};
 use super::pump::{Content, Piece, Pump};
+use super::report::Report;
 use super::walk::Totals;
-use super::{FileError, SendError, SendEvent, SendFile, SendOptions};
+use super::{FileError, Options, SendError, SendEvent, SendFile};
 use sandport_protocol::Address;
 
 /// Room for an answer: `ack` and little else. Bytes.
@@ -52,9 +53,9 @@ pub(super) async fn send(
     to: &Address,
     mut items: mpsc::Receiver<Vec<Item>>,
     mut totals: Option<Totals>,
-    options: &SendOptions,
+    options: &Options,
     stop: impl Future<Output = ()>,
-    report: &Report<'_>,
+    report: &Report,
 ) -> Result<(), SendError> {
     let to = &Target::new(to);
     let mut stop = pin!(stop);
@@ -83,11 +84,11 @@ pub(super) async fn send(
                     (file, Body::Unsized(Box::new(move || Ok(reader as Box<dyn Read>))))
                 }
                 Item::Skipped { path, reason } => {
-                    report.emit(SendEvent::Skipped { path: &path, reason });
+                    report.emit(SendEvent::Skipped { path, reason });
                     continue;
                 }
                 Item::Failed { path, error } => {
-                    report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
+                    report.emit(SendEvent::Failed { path, file: None, error });
                     continue;
                 }
                 // A path that became a directory after the sources were checked.
@@ -107,13 +108,14 @@ pub(super) async fn send(
                             Content::File { file: spooled, size }
                         }
                         Err(error) => {
-                            let path = &file.path;
-                            report.emit(SendEvent::Failed { path, file: None, error: &error });
+                            let path = file.path;
+                            report.emit(SendEvent::Failed { path, file: None, error });
                             continue;
                         }
                     }
                 }
             };
+            let mut file = Arc::new(file);
             report.start(&mut file);
             let outcome = tokio::select! {
                 biased;
@@ -121,18 +123,18 @@ pub(super) async fn send(
                 outcome = send_one(to, &file, content, options, report) => outcome,
             };
             match outcome {
-                Ok(Outcome::Sent(size)) => report.emit(SendEvent::Sent { file: &file, size }),
+                Ok(Outcome::Sent(size)) => report.emit(SendEvent::Sent { file, size }),
                 Ok(Outcome::Refused) => {
                     let refusal =
                         Refusal::new(RefusalCode::Other, "the connection was closed without `ack`");
-                    report.emit(SendEvent::Refused { file: &file, refusal: &refusal });
+                    report.emit(SendEvent::Refused { file, refusal });
                 }
                 Ok(Outcome::Failed(error)) => {
-                    let path = &file.path;
-                    report.emit(SendEvent::Failed { path, file: Some(&file), error: &error });
+                    let path = file.path.clone();
+                    report.emit(SendEvent::Failed { path, file: Some(file), error });
                 }
                 Err(error) => {
-                    report.emit(SendEvent::Unanswered { file: &file, resumable: false });
+                    report.emit(SendEvent::Unanswered { file, resumable: false });
                     return Err(error);
                 }
             }
@@ -143,10 +145,10 @@ pub(super) async fn send(
 
 async fn send_one(
     to: &Target<'_>,
-    file: &SendFile,
+    file: &Arc<SendFile>,
     content: Content,
-    options: &SendOptions,
-    report: &Report<'_>,
+    options: &Options,
+    report: &Report,
 ) -> Result<Outcome, SendError> {
     let size = file.size.unwrap_or(0);
     let mut connection = to.connect(options).await?;
@@ -175,7 +177,7 @@ enum Announced {
 async fn announce(
     connection: &mut Connection,
     size: u64,
-    options: &SendOptions,
+    options: &Options,
 ) -> Result<Announced, SendError> {
     let clock = Clock::start();
     let mut machine = ClassicSender::new(size, millis(options.stall_timeout), clock.now());
@@ -224,12 +226,12 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 /// short, which the receiver takes for a cut.
 async fn pass(
     connection: &mut Connection,
-    file: &SendFile,
+    file: &Arc<SendFile>,
     content: Content,
-    options: &SendOptions,
-    report: &Report<'_>,
+    options: &Options,
+    report: &Report,
 ) -> Result<Outcome, SendError> {
-    let mut pump = Pump::start(content, vec![ALL]);
+    let mut pump = Pump::start(content, &[ALL]);
     let mut sent = 0;
     loop {
         match pump.next().await {
@@ -245,7 +247,7 @@ async fn pass(
                     }
                 }
                 pump.recycle(chunk);
-                report.emit(SendEvent::Progress { file, sent });
+                report.emit(SendEvent::Progress { file: Arc::clone(file), sent });
             }
             Piece::End { size, .. } => return Ok(Outcome::Sent(size)),
             Piece::Failed(error) => return Ok(Outcome::Failed(error)),

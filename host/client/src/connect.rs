@@ -1,6 +1,5 @@
 //! Connecting to a server.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,14 +8,15 @@ use std::task::{Context, Poll};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use sandport_protocol::Millis;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::attempts::Attempts;
 use super::clock::Clock;
-use super::{SendError, SendOptions};
+use super::platform::{self, LocalStream};
+use super::shared::Shared;
+use super::{Options, SendError};
 use sandport_protocol::Address;
 
 /// What waits in a socket of several to be sent, at most. Bytes. What the system has taken, no other
@@ -27,7 +27,7 @@ const UNSENT_BYTES_MAX: u32 = 256 * 1024;
 /// A connection of either kind.
 pub(super) enum Connection {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Local(LocalStream),
 }
 
 /// Where the connections of one run go.
@@ -36,19 +36,19 @@ pub(super) enum Connection {
 /// several servers, and only one of them has what the run has begun.
 pub(super) struct Target<'a> {
     to: &'a Address,
-    answered: Cell<Option<SocketAddr>>,
+    answered: Shared<Option<SocketAddr>>,
 }
 
 impl<'a> Target<'a> {
     pub(super) fn new(to: &'a Address) -> Self {
-        Self { to, answered: Cell::new(None) }
+        Self { to, answered: Shared::new(None) }
     }
 
     /// Connects to the address of the host that answers first; the time for it is one for all of them.
     ///
     /// # Errors
     /// [`SendError::Resolve`], [`SendError::Connect`], [`SendError::ConnectTimeout`].
-    pub(super) async fn connect(&self, options: &SendOptions) -> Result<Connection, SendError> {
+    pub(super) async fn connect(&self, options: &Options) -> Result<Connection, SendError> {
         let deadline = Instant::now() + options.connect_timeout;
         let too_late = || SendError::ConnectTimeout {
             to: self.to.to_string(),
@@ -56,10 +56,12 @@ impl<'a> Target<'a> {
         };
         let failed = |source| SendError::Connect { to: self.to.to_string(), source };
         match self.to {
-            Address::Unix(path) => match timeout_at(deadline, UnixStream::connect(path)).await {
-                Ok(connected) => connected.map(Connection::Unix).map_err(failed),
-                Err(_) => Err(too_late()),
-            },
+            Address::Unix(path) => {
+                match timeout_at(deadline, platform::connect_local(path)).await {
+                    Ok(connected) => connected.map(Connection::Local).map_err(failed),
+                    Err(_) => Err(too_late()),
+                }
+            }
             Address::Tcp { host, port } => {
                 let resolve = |source| SendError::Resolve { host: host.clone(), source };
                 let found = timeout_at(deadline, lookup_host((host.as_str(), *port))).await;
@@ -76,7 +78,7 @@ impl<'a> Target<'a> {
                 stream.set_nodelay(true).map_err(failed)?;
                 if options.connections.are_several() {
                     // Without it, a slow connection only holds the others up for longer.
-                    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+                    platform::bound_unsent(&stream, UNSENT_BYTES_MAX);
                 }
                 Ok(Connection::Tcp(stream))
             }
@@ -163,7 +165,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Local(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -176,7 +178,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Local(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -187,7 +189,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Local(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -198,14 +200,14 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Local(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Local(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

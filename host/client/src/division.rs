@@ -8,7 +8,7 @@
 //! Threads that read ask for groups one by one ([`Division::take`]), and the connection asks before it
 //! announces what was read ([`Division::announce`]): in between it may have gone to another.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,28 +40,27 @@ pub(super) struct Taken {
 
 #[derive(Default)]
 struct State {
-    /// The bytes that the server misses, in ascending order.
-    missing: Vec<Range<u64>>,
+    /// The bytes that the server misses.
+    missing: Ranges,
     /// Groups with such bytes that are nobody's.
-    free: Groups,
+    free: Ranges,
     /// Groups that have to be read for the digest alone.
-    unhashed: Groups,
+    unhashed: Ranges,
     shares: BTreeMap<ShareId, Share>,
     shares_made: u64,
     /// Groups that were taken from one who had read them: it happens once to each, or two connections
     /// could take the last one from each other for ever.
-    moved: BTreeSet<u64>,
+    moved: Ranges,
     hashed: Ranges,
     tree: Tree,
 }
 
-/// What a connection does.
+/// What a connection does. All of it are groups.
 #[derive(Default)]
 struct Share {
-    /// Groups in the order of their turns.
-    unannounced: Groups,
-    /// The last of them.
-    unread: Groups,
+    unannounced: Ranges,
+    /// Those of them that were not given out to be read.
+    unread: Ranges,
     /// What was announced last.
     announced: Option<u64>,
 }
@@ -85,32 +84,20 @@ impl Division {
     /// Begins to send what the server misses, afresh: shares that there were are void. What was hashed
     /// before is not read again.
     pub(super) fn begin(&self, missing: &[Extent]) {
-        let mut state = self.state();
-        let end = |extent: &Extent| match extent.length {
-            Some(length) => extent.offset.saturating_add(length).min(self.size),
-            None => self.size,
-        };
-        state.missing = missing
-            .iter()
-            .map(|extent| extent.offset..end(extent))
-            .filter(|range| range.start < range.end)
-            .collect();
-        let mut wanted = Ranges::default();
-        for range in &state.missing {
-            wanted.insert(range.start / GROUP_BYTES, range.end.div_ceil(GROUP_BYTES));
+        let state = &mut *self.state();
+        state.missing = Ranges::of_extents(missing, Some(self.size));
+        state.free = Ranges::default();
+        for (start, end) in state.missing.iter() {
+            state.free.insert(start / GROUP_BYTES, end.div_ceil(GROUP_BYTES));
         }
-        let groups = self.groups();
-        let mut needed = state.hashed.clone();
-        let gaps = wanted.gaps(Some(groups));
-        state.free = complement(&gaps, groups);
-        state.free.iter().for_each(|range| needed.insert(range.start, range.end));
-        state.unhashed = needed
-            .gaps(Some(groups))
-            .iter()
-            .filter_map(|gap| Some(gap.offset..gap.offset + gap.length?))
-            .fold(Groups::default(), Groups::with);
+        // What is sent is hashed on the way.
+        state.unhashed = Ranges::default();
+        state.unhashed.insert(0, self.groups());
+        for (start, end) in state.hashed.iter().chain(state.free.iter()) {
+            state.unhashed.remove(start, end);
+        }
         state.shares.clear();
-        state.moved.clear();
+        state.moved = Ranges::default();
     }
 
     /// Makes a share, with nothing in it yet.
@@ -125,12 +112,12 @@ impl Division {
     /// The next group to read for a share; `None`: there is nothing to do at the moment.
     pub(super) fn take(&self, id: ShareId) -> Option<Taken> {
         let mut state = self.state();
-        if state.shares.get(&id)?.unread.count() == 0
+        if state.shares.get(&id)?.unread.is_empty()
             && let Some(won) = state.win(id)
             && let Some(share) = state.shares.get_mut(&id)
         {
-            share.unread.append(won.clone());
-            share.unannounced.append(won);
+            share.unannounced.absorb(&won);
+            share.unread = won;
         }
         if let Some(group) = state.shares.get_mut(&id)?.unread.pop_first() {
             return Some(Taken { group, is_sent: true });
@@ -142,9 +129,9 @@ impl Division {
     /// Whether [`Division::take`] would give something.
     pub(super) fn has_work(&self, id: ShareId) -> bool {
         let state = self.state();
-        state.shares.get(&id).is_some_and(|share| share.unread.count() > 0)
-            || state.free.count() > 0
-            || state.unhashed.count() > 0
+        state.shares.get(&id).is_some_and(|share| !share.unread.is_empty())
+            || !state.free.is_empty()
+            || !state.unhashed.is_empty()
             || state.richest(id).is_some()
             || state.last_resort(id).is_some()
     }
@@ -152,8 +139,8 @@ impl Division {
     /// The most that a further connection could take from one share. Bytes.
     pub(super) fn spare_bytes(&self) -> u64 {
         let state = self.state();
-        let most = state.shares.values().map(|share| share.unread.count()).max().unwrap_or(0);
-        most.max(state.free.count()).saturating_mul(GROUP_BYTES)
+        let most = state.shares.values().map(|share| share.unread.bytes()).max().unwrap_or(0);
+        most.max(state.free.bytes()).saturating_mul(GROUP_BYTES)
     }
 
     /// The bytes of a group.
@@ -166,14 +153,12 @@ impl Division {
     pub(super) fn missing(&self, group: u64) -> Vec<Range<u64>> {
         let within = self.range(group);
         let state = self.state();
-        let first = state.missing.partition_point(|range| range.end <= within.start);
-        let here = state.missing[first..].iter().take_while(|range| range.start < within.end);
-        here.map(|range| range.start.max(within.start)..range.end.min(within.end)).collect()
+        state.missing.within((within.start, within.end)).map(|(start, end)| start..end).collect()
     }
 
     /// A group that was taken could not be read: somebody else is to find out why.
     pub(super) fn put_back(&self, group: u64) {
-        self.state().unhashed.push(group..group + 1);
+        self.state().unhashed.insert(group, group + 1);
     }
 
     /// Whether the chaining value of a group is known.
@@ -198,11 +183,10 @@ impl Division {
     pub(super) fn announce(&self, id: ShareId, offset: u64) -> Option<u64> {
         let mut state = self.state();
         let group = offset / GROUP_BYTES;
-        let found = state.missing.partition_point(|range| range.end <= offset);
-        let end = state.missing.get(found).filter(|range| range.contains(&offset))?.end;
+        let (_, end) = state.missing.range_at(offset)?;
         let share = state.shares.get_mut(&id)?;
-        if share.unannounced.first() == Some(group) {
-            share.unannounced.pop_first();
+        if share.unannounced.contains(group) {
+            share.unannounced.remove(group, group + 1);
             share.announced = Some(group);
         } else if share.announced != Some(group) {
             return None;
@@ -213,7 +197,7 @@ impl Division {
     /// Whether all that the server misses was announced.
     pub(super) fn is_announced(&self) -> bool {
         let state = self.state();
-        state.free.count() == 0 && state.shares.values().all(|share| share.unannounced.count() == 0)
+        state.free.is_empty() && state.shares.values().all(|share| share.unannounced.is_empty())
     }
 
     /// A connection is gone. What it had not announced is free; whether it had announced anything, of which
@@ -221,7 +205,7 @@ impl Division {
     pub(super) fn lose(&self, id: ShareId) -> bool {
         let mut state = self.state();
         let Some(share) = state.shares.remove(&id) else { return false };
-        state.free.append(share.unannounced);
+        state.free.absorb(&share.unannounced);
         share.announced.is_some()
     }
 
@@ -242,113 +226,35 @@ impl Division {
 
 impl State {
     /// What a share that ran dry gets: what is free, or a part of another's.
-    fn win(&mut self, id: ShareId) -> Option<Groups> {
-        if self.free.count() > 0 {
+    fn win(&mut self, id: ShareId) -> Option<Ranges> {
+        if !self.free.is_empty() {
             return Some(std::mem::take(&mut self.free));
         }
         if let Some(richest) = self.richest(id) {
             let share = self.shares.get_mut(&richest)?;
-            let half = share.unread.count().div_ceil(2);
-            share.unread.split_last(half);
-            return Some(share.unannounced.split_last(half));
+            let won = share.unread.take_last(share.unread.bytes().div_ceil(2));
+            won.iter().for_each(|(start, end)| share.unannounced.remove(start, end));
+            return Some(won);
         }
         let slowest = self.last_resort(id)?;
-        let taken = self.shares.get_mut(&slowest)?.unannounced.split_last(1);
-        self.moved.extend(taken.first());
-        Some(taken)
+        let won = self.shares.get_mut(&slowest)?.unannounced.take_last(1);
+        self.moved.absorb(&won);
+        Some(won)
     }
 
     /// The share with the most that was not read, beside `id`.
     fn richest(&self, id: ShareId) -> Option<ShareId> {
         let others = self.shares.iter().filter(|(other, _)| **other != id);
-        let (richest, share) = others.max_by_key(|(_, share)| share.unread.count())?;
-        (share.unread.count() > 0).then_some(*richest)
+        let (richest, share) = others.max_by_key(|(_, share)| share.unread.bytes())?;
+        (!share.unread.is_empty()).then_some(*richest)
     }
 
     /// The share with the most that was read and not announced, of which something can be taken.
     fn last_resort(&self, id: ShareId) -> Option<ShareId> {
         let can = |share: &Share| {
-            share.unannounced.last().is_some_and(|group| !self.moved.contains(&group))
+            share.unannounced.last().is_some_and(|group| !self.moved.contains(group))
         };
         let others = self.shares.iter().filter(|(other, share)| **other != id && can(share));
-        others.max_by_key(|(_, share)| share.unannounced.count()).map(|(other, _)| *other)
-    }
-}
-
-/// What lies between gaps, of so many groups.
-fn complement(gaps: &[Extent], groups: u64) -> Groups {
-    let mut between = Groups::default();
-    let mut start = 0;
-    for gap in gaps {
-        between.push(start..gap.offset);
-        start = gap.offset + gap.length.unwrap_or(0);
-    }
-    between.with(start..groups)
-}
-
-/// Groups in an order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Groups(VecDeque<Range<u64>>);
-
-impl Groups {
-    fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
-        self.0.iter()
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(|range| range.end - range.start).sum()
-    }
-
-    fn first(&self) -> Option<u64> {
-        self.0.front().map(|range| range.start)
-    }
-
-    fn last(&self) -> Option<u64> {
-        self.0.back().map(|range| range.end - 1)
-    }
-
-    fn push(&mut self, range: Range<u64>) {
-        match self.0.back_mut() {
-            _ if range.is_empty() => {}
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => self.0.push_back(range),
-        }
-    }
-
-    fn with(mut self, range: Range<u64>) -> Self {
-        self.push(range);
-        self
-    }
-
-    fn append(&mut self, other: Self) {
-        other.0.into_iter().for_each(|range| self.push(range));
-    }
-
-    fn pop_first(&mut self) -> Option<u64> {
-        let first = self.0.front_mut()?;
-        let group = first.start;
-        first.start += 1;
-        if first.is_empty() {
-            self.0.pop_front();
-        }
-        Some(group)
-    }
-
-    /// Takes the last `count` away.
-    fn split_last(&mut self, mut count: u64) -> Self {
-        let mut taken = VecDeque::new();
-        while count > 0
-            && let Some(mut range) = self.0.pop_back()
-        {
-            let most = range.end - range.start;
-            if most > count {
-                let border = range.end - count;
-                self.0.push_back(range.start..border);
-                range.start = border;
-            }
-            count -= most.min(count);
-            taken.push_front(range);
-        }
-        Self(taken)
+        others.max_by_key(|(_, share)| share.unannounced.bytes()).map(|(other, _)| *other)
     }
 }

@@ -142,51 +142,6 @@ impl SendError {
             Self::Interrupted => "interrupted",
         }
     }
-
-    /// What to do about it, in one line for a person.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Resolve { host, .. } if host.contains('%') => {
-                "check the name of the interface behind the %"
-            }
-            Self::Resolve { .. } => "check the spelling of the host name, and the network",
-            Self::Connect { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "this user may not connect: the mode of a local socket or a firewall of this machine forbids \
-                     it"
-                }
-                io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkDown => {
-                    "this machine has no route to it: check the address, the network and the VPN"
-                }
-                // What the system calls an invalid argument.
-                io::ErrorKind::InvalidInput => {
-                    "a link-local address needs its zone, the name of the interface: \
-                     [fe80::1%eth0]:6542"
-                }
-                _ => {
-                    "is the server running? Start one with: sandport serve ./inbox --listen ADDRESS"
-                }
-            },
-            Self::ConnectTimeout { .. } => {
-                "the host is down, or a firewall drops packets; --connect-timeout waits longer"
-            }
-            Self::Goodbye(refusal) | Self::NotNow(refusal) => match refusal_kind(refusal.code) {
-                SendErrorKind::Temporary => "run the same command again later",
-                _ => "ask the operator what the server accepts",
-            },
-            Self::NotSandport(_) => "if it is an old upload service, --classic speaks its protocol",
-            Self::NotHttp(_) => "if it is a Sandport server, send to HOST:PORT without http://",
-            Self::OneName(_) => "add a slash at the end to send them into a folder of that name",
-            Self::NotClassic => "if it is a Sandport server, send without --classic",
-            Self::Busy(_) => "ask the operator to raise --max-connections",
-            Self::Cut | Self::Stalled(_) => "run the same command again to resume",
-            Self::NoProgress(_) => "ask the operator; the same command resumes later",
-            Self::ClassicDirectory(_) => "send its files one by one, or without --classic",
-            Self::Local { .. } | Self::Interrupted => return None,
-        })
-    }
 }
 
 /// Whether the same attempt may succeed later.
@@ -267,10 +222,10 @@ impl FileError {
 #[non_exhaustive]
 pub enum SkipReason {
     /// Links within a tree are not sent as links: an inbox makes none. See
-    /// [`Selection::follow_links`](super::Selection::follow_links).
+    /// [`ClientBuilder::follow_links`](super::ClientBuilder::follow_links).
     SymbolicLink,
     /// A pattern says so, for the entry and all that is in it. See
-    /// [`Selection::exclude`](super::Selection::exclude).
+    /// [`ClientBuilder::exclude`](super::ClientBuilder::exclude).
     Excluded,
     /// A directory within a tree that has the name under which an inbox keeps its own state. No inbox
     /// takes it.

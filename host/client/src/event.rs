@@ -1,7 +1,7 @@
 //! What a sender tells its caller while it works.
 
-use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sandport_protocol::{EntryKind, Receipt, Refusal};
@@ -35,17 +35,17 @@ pub struct SendFile {
 /// `StoredUnverified`, `DirectoryStored`, `Sent`, `Refused`, `Failed` or `Unanswered`.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum SendEvent<'a> {
+pub enum SendEvent {
     /// The server welcomed the sender, in the native dialect, on one connection; or it has answered what it
     /// speaks, over HTTP.
     Connected {
         /// Its name and version, as far as it tells them; not sanitised.
-        agent: &'a str,
+        agent: String,
     },
     /// A connection was cut, and another will be made in its place.
     Reconnecting {
         /// What ended it, or kept the next one from being made.
-        error: &'a SendError,
+        error: SendError,
         /// How often it was tried already since anything last came further.
         attempt: u32,
         /// When it will be tried.
@@ -55,93 +55,93 @@ pub enum SendEvent<'a> {
     /// without it.
     ConnectionGivenUp {
         /// What ended it, or kept it from being made.
-        error: &'a SendError,
+        error: SendError,
         /// How many others there are.
         left: usize,
     },
     /// The server has a part of the file: the rest is sent.
     Resumed {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// How many bytes it has.
         kept: u64,
     },
     /// The file was begun before, and is sent from its beginning all the same.
     Restarted {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// Why.
         reason: RestartReason,
     },
-    /// All files were counted; see [`SendOptions::count_totals`](super::SendOptions::count_totals).
+    /// All files were counted; see [`ClientBuilder::count_totals`](crate::ClientBuilder::count_totals).
     Totals {
         /// How many files there are, without streams.
         files: u64,
         /// Their bytes.
         bytes: u64,
     },
-    /// The file or directory would be sent; see [`plan`](super::plan()).
+    /// The file or directory would be sent; see [`Client::plan`](crate::Client::plan).
     Planned {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
     },
     /// The file was offered.
     Started {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
     },
     /// The file or directory is sent without its modification time, because that
     /// [cannot be sent](SendFile::modified_omitted). The server sets the time of arrival.
     ModifiedOmitted {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
     },
     /// Bytes of the file were handed to the network. Files that are sent in one go have no progress.
     Progress {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// All of its bytes so far.
         sent: u64,
     },
     /// All bytes are sent; the server checks and syncs them.
     Verifying {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
     },
     /// The file is whole, verified, durable and visible at the server.
     Stored {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// What the server says of it. The name is not sanitised.
-        receipt: &'a Receipt,
+        receipt: Receipt,
     },
     /// The server had the file already.
     AlreadyStored {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// What the server says of it. The name is not sanitised.
-        receipt: &'a Receipt,
+        receipt: Receipt,
     },
     /// The directory is at the server; whether it was before, nobody can say.
     DirectoryStored {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// What the server says of it. The name is not sanitised.
-        receipt: &'a Receipt,
+        receipt: Receipt,
     },
     /// All bytes were sent in the classic dialect, which has no receipt.
     Sent {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// How many bytes.
         size: u64,
     },
     /// The server says that the file is stored, and nothing of what it has: it gave no digest.
     StoredUnverified {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// The name under which it should be there. Not sanitised.
-        name: &'a str,
+        name: String,
         /// How many bytes were sent.
         size: u64,
     },
@@ -150,31 +150,31 @@ pub enum SendEvent<'a> {
     /// The server does not take the file.
     Refused {
         /// Which.
-        file: &'a SendFile,
+        file: Arc<SendFile>,
         /// Why. The detail is not sanitised.
-        refusal: &'a Refusal,
+        refusal: Refusal,
     },
     /// The file could not be sent.
     Failed {
         /// Where it is.
-        path: &'a Path,
+        path: PathBuf,
         /// Which, if it was started.
-        file: Option<&'a SendFile>,
+        file: Option<Arc<SendFile>>,
         /// Why.
-        error: &'a FileError,
+        error: FileError,
     },
     /// Something in a tree was left out on purpose.
     Skipped {
         /// Where it is.
-        path: &'a Path,
+        path: PathBuf,
         /// Why.
         reason: SkipReason,
     },
     /// The connection ended before the file had an outcome. It may be stored.
     Unanswered {
         /// Which.
-        file: &'a SendFile,
-        /// Whether a later run with the same [`SendOptions::state_dir`](super::SendOptions::state_dir) sends
+        file: Arc<SendFile>,
+        /// Whether a later run with the same [`ClientBuilder::state_dir`](crate::ClientBuilder::state_dir) sends
         /// only what the server has not kept.
         resumable: bool,
     },
@@ -232,7 +232,7 @@ impl Summary {
     }
 
     /// Counts what happened.
-    pub fn count(&mut self, event: &SendEvent<'_>) {
+    pub(super) fn count(&mut self, event: &SendEvent) {
         match event {
             SendEvent::Stored { receipt, .. } => {
                 self.stored += 1;
@@ -271,54 +271,5 @@ impl Summary {
             | SendEvent::Progress { .. }
             | SendEvent::Verifying { .. } => {}
         }
-    }
-}
-
-/// Passes events on and counts them. Several connections have it at once.
-pub(super) struct Report<'a> {
-    events: RefCell<&'a mut dyn FnMut(SendEvent<'_>)>,
-    summary: Cell<Summary>,
-    numbers: Cell<u64>,
-}
-
-impl<'a> Report<'a> {
-    pub(super) fn new(events: &'a mut dyn FnMut(SendEvent<'_>)) -> Self {
-        Self { events: RefCell::new(events), summary: Cell::default(), numbers: Cell::default() }
-    }
-
-    /// Begins a file and gives it its number.
-    pub(super) fn start(&self, file: &mut SendFile) {
-        self.number(file);
-        self.emit(SendEvent::Started { file });
-        self.tell_omissions(file);
-    }
-
-    /// Tells of a file that would be sent.
-    pub(super) fn plan(&self, file: &mut SendFile) {
-        self.number(file);
-        self.emit(SendEvent::Planned { file });
-        self.tell_omissions(file);
-    }
-
-    fn tell_omissions(&self, file: &SendFile) {
-        if file.modified_omitted {
-            self.emit(SendEvent::ModifiedOmitted { file });
-        }
-    }
-
-    fn number(&self, file: &mut SendFile) {
-        file.number = self.numbers.replace(self.numbers.get() + 1);
-    }
-
-    pub(super) fn emit(&self, event: SendEvent<'_>) {
-        let mut summary = self.summary.get();
-        summary.count(&event);
-        self.summary.set(summary);
-        // Whoever is told has no way back in here.
-        (self.events.borrow_mut())(event);
-    }
-
-    pub(super) fn summary(&self) -> Summary {
-        self.summary.get()
     }
 }

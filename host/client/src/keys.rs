@@ -11,15 +11,13 @@
 use std::cell::OnceCell;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::rand::{GetRandomFlags, getrandom};
 use sandport_protocol::{RESUME_KEY_BYTES, Resume, ResumeMode};
 
-use super::SendFile;
 use super::state::{self, Fingerprint, Trouble};
+use super::{SendFile, platform};
 
 /// First line of a file with a key; the number is its version.
 const HEADER: &str = "sandport upload 1";
@@ -149,7 +147,8 @@ impl Key {
 fn lock(dir: &Path) -> io::Result<File> {
     state::make_folder(dir)?;
     let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.read(true).write(true).create(true).truncate(false);
+    platform::private(&mut options);
     let file = options.open(dir.join(EPOCH_FILE))?;
     file.lock()?;
     Ok(file)
@@ -160,12 +159,12 @@ fn lock(dir: &Path) -> io::Result<File> {
 fn next_epoch(file: Option<&File>, now_ms: u64) -> u64 {
     let last = || {
         let mut text = [0; 20];
-        file?.read_exact_at(&mut text, 0).ok()?;
+        platform::read_exact_at(file?, &mut text, 0).ok()?;
         str::from_utf8(&text).ok()?.parse::<u64>().ok()
     };
     let epoch = last().map_or(0, |last| last.saturating_add(1)).max(now_ms);
     if let Some(file) = file
-        && let Err(error) = file.write_all_at(format!("{epoch:020}\n").as_bytes(), 0)
+        && let Err(error) = platform::write_all_at(file, format!("{epoch:020}\n").as_bytes(), 0)
     {
         tracing::warn!(%error, "could not keep the epoch of this run");
     }
@@ -194,7 +193,7 @@ fn write(path: &Path, key: &[u8; RESUME_KEY_BYTES], print: &Fingerprint) -> io::
 
 fn random() -> Option<[u8; RESUME_KEY_BYTES]> {
     let mut key = [0; RESUME_KEY_BYTES];
-    (getrandom(&mut key, GetRandomFlags::empty()) == Ok(key.len())).then_some(key)
+    getrandom::fill(&mut key).ok().map(|()| key)
 }
 
 #[cfg(test)]

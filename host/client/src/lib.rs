@@ -3,35 +3,36 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use sandport_client::{Destination, SendEvent, SendOptions, Source, send};
+//! use sandport_client::{Client, Destination, Source};
 //!
-//! let sources = vec![Source::path("report.pdf"), Source::path("photos")];
 //! let server: Destination = "files.example".parse()?;
-//! let summary = send(&server, sources, SendOptions::default(), |event| {
-//!     if let SendEvent::Stored { file, receipt } = event {
-//!         println!("{} is stored as {:?}", file.path.display(), receipt.name);
-//!     }
-//! })
-//! .await?;
+//! let client = Client::builder(server).build();
+//! let summary = client.send([Source::path("report.pdf"), Source::path("photos")]).await?;
 //! assert!(summary.is_complete());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! A connection that is cut is made again, and what was under way goes on where the server has it; with a
-//! [`SendOptions::state_dir`] a later run of the same does that too.
+//! A [`Transfer`] is a future of its [`Summary`], and a stream of [`SendEvent`]s: what becomes of each file. One file's
+//! failure is an event and costs no other; an error is what ended the last connection.
 //!
-//! One file's failure is an event and costs no other; an error of [`send`] is what ended the
-//! connection. Files are read on blocking threads of the tokio runtime; the futures here never block.
+//! A connection that is cut is made again, and what was under way goes on where the server has it; with a
+//! [`ClientBuilder::state_dir`] a later run of the same does that too. Files are read on blocking threads of the tokio
+//! runtime; the futures here never block, and are [`Send`].
+//!
+//! Errors have a kind, and a code that is stable; what to do about them is for programs to say, who know what a person
+//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values by
+//! functions.
+//!
+//! It builds for Linux, macOS and Windows. `docs/sending.md` says what differs.
 
 #![forbid(unsafe_code)]
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
 
-use std::future::{Future, pending};
-
 mod attempts;
 mod classic;
+mod client;
 mod clock;
 mod connect;
 mod destination;
@@ -44,81 +45,28 @@ mod keys;
 mod native;
 mod options;
 mod plan;
+mod platform;
 mod prepare;
 mod pump;
+mod report;
 mod retries;
 mod selection;
+mod shared;
 mod source;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod walk;
 
+pub use client::{Client, ClientBuilder};
 pub use destination::{Destination, DestinationError};
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
 pub use event::{RestartReason, SendEvent, SendFile, Summary};
-pub use options::{CONNECTIONS_MAX, Connections, Dialect, SendOptions};
-pub use plan::plan;
-pub use selection::{Exclude, PatternError, Selection};
+pub use options::{CONNECTIONS_MAX, Connections, Dialect};
+pub use selection::{Exclude, PatternError};
 pub use source::Source;
+pub use transfer::Transfer;
 
-/// Sends all sources to the server at `to`, over [`SendOptions::connections`], and over further ones where one
-/// is cut (in the classic dialect over one for each file; over HTTP in a request for each file, and in further ones for
-/// what was cut), and tells `events` what becomes of each file. Where
-/// there are several connections, files get their outcomes in any order.
-///
-/// # Errors
-/// What ended the last connection, or kept it from being made; files without an outcome were
-/// [`SendEvent::Unanswered`] before. What befell single files is not an error but an event, and
-/// counted in the summary.
-pub async fn send(
-    to: impl Into<Destination>,
-    sources: Vec<Source>,
-    options: SendOptions,
-    events: impl FnMut(SendEvent<'_>),
-) -> Result<Summary, SendError> {
-    send_until(to, sources, options, pending(), events).await
-}
-
-/// Like [`send`], until `stop` completes: then the server is told that the sender gave up, and the
-/// error is [`SendError::Interrupted`].
-///
-/// # Errors
-/// As of [`send`].
-pub async fn send_until(
-    to: impl Into<Destination>,
-    sources: Vec<Source>,
-    options: SendOptions,
-    stop: impl Future<Output = ()>,
-    mut events: impl FnMut(SendEvent<'_>),
-) -> Result<Summary, SendError> {
-    let report = event::Report::new(&mut events);
-    let totals = options
-        .count_totals
-        .then(|| walk::count_in_background(&sources, &options.selection))
-        .flatten();
-    let selection = options.selection.clone();
-    let to = match to.into() {
-        Destination::Sandport(address) => address,
-        Destination::Http(url) => {
-            http::send(&url, sources, totals, &options, stop, &report).await?;
-            return Ok(report.summary());
-        }
-    };
-    let to = &to;
-    match options.dialect {
-        Dialect::Native => {
-            let dir = options.state_dir.clone();
-            let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
-            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
-            let far = native::ROUND_TRIP_MIN;
-            native::send(to, items, totals, &options, far, stop, &report).await?;
-        }
-        Dialect::Classic => {
-            source::require_files(&sources)?;
-            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, None);
-            classic::send(to, items, totals, &options, stop, &report).await?;
-        }
-    }
-    Ok(report.summary())
-}
+use options::Options;
+use selection::Selection;

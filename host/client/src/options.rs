@@ -41,38 +41,22 @@ impl Connections {
     }
 }
 
-/// How to send. Begin with the default and change fields.
+/// How to send. What each means, and its default, [`ClientBuilder`](super::ClientBuilder) says.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SendOptions {
-    /// What to speak to an [`Address`](sandport_protocol::Address). To an address of HTTP it is HTTP.
-    pub dialect: Dialect,
-    /// How long to try to connect, name resolution and all addresses of the host included.
-    pub connect_timeout: Duration,
-    /// How long nothing may move in either direction, while the server owes an answer or has to take
-    /// bytes, before it counts as stalled.
-    pub stall_timeout: Duration,
-    /// How many connections to the server there are at once. Files are spread over them, and a large one
-    /// that can be resumed is divided among those that have nothing else to do. The classic dialect has one
-    /// for each file, and one after the other. Over HTTP no file is divided, and [`Connections::Auto`] means 4 at most.
-    pub connections: Connections,
-    /// How often to connect again after a connection that was cut, without anything having come further
-    /// in between. 0: a cut is the end. A first connection that fails is never tried again.
-    pub retries: u32,
-    /// Whether large files and streams are offered so that they can be resumed.
-    pub resume: bool,
-    /// Where resume keys are kept, so that a later run resumes what this one began; `None`: it cannot.
-    pub state_dir: Option<PathBuf>,
-    /// What of trees is sent.
-    pub selection: Selection,
-    /// Whether to count all files first, beside sending, for [`SendEvent::Totals`](super::SendEvent::Totals). It walks each
-    /// tree a second time.
-    pub count_totals: bool,
-    /// Name and version of the program, for the server's log.
-    pub agent: String,
+pub(super) struct Options {
+    pub(super) dialect: Dialect,
+    pub(super) connect_timeout: Duration,
+    pub(super) stall_timeout: Duration,
+    pub(super) connections: Connections,
+    pub(super) retries: u32,
+    pub(super) resume: bool,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) selection: Selection,
+    pub(super) count_totals: bool,
+    pub(super) agent: String,
 }
 
-impl Default for SendOptions {
+impl Default for Options {
     fn default() -> Self {
         Self {
             dialect: Dialect::Native,

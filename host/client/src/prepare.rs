@@ -3,13 +3,11 @@
 //! Small files are read whole and hashed here, and travel in batches: handing a file from thread to
 //! thread costs more than reading it.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rustix::fs::OFlags;
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Digest, EntryKind};
 use tokio::sync::mpsc;
@@ -17,7 +15,7 @@ use tokio::sync::mpsc;
 use super::inboxes::Arrivals;
 use super::keys::{Key, Keys};
 use super::walk::{self, Found};
-use super::{FileError, Selection, SendFile, SkipReason, Source, source};
+use super::{FileError, Selection, SendFile, SkipReason, Source, platform, source};
 
 /// Files of up to this size are read whole, and may be sent ahead of their verdict. As much as a
 /// receiver reads in one go while it expects messages: more would not spare it a call. Bytes.
@@ -233,17 +231,11 @@ impl Batch {
             self.content.reserve_exact(BATCH_BYTES + SMALL_BYTES_MAX as usize + 1);
         }
         loop {
-            match rustix::io::read(opened, rustix::buffer::spare_capacity(&mut self.content)) {
-                Ok(0) => break,
-                Ok(_) => {
-                    let length = (self.content.len() - start) as u64;
-                    // A short read of a regular file is its end, where that is where its size says.
-                    if length == metadata.len() || length > SMALL_BYTES_MAX {
-                        break;
-                    }
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(FileError::Read(error.into())),
+            let count = platform::read_once(opened, &mut self.content).map_err(FileError::Read)?;
+            let length = (self.content.len() - start) as u64;
+            // A short read of a regular file is its end, where that is where its size says.
+            if count == 0 || length == metadata.len() || length > SMALL_BYTES_MAX {
+                break;
             }
         }
         if (self.content.len() - start) as u64 == metadata.len() {
@@ -290,8 +282,8 @@ fn has_content(file: &File) -> Result<bool, FileError> {
 
 /// Whether nobody has written to a file in between.
 pub(super) fn is_unchanged(before: &Metadata, now: &Metadata) -> bool {
-    let times = |it: &Metadata| (it.mtime(), it.mtime_nsec());
-    before.len() == now.len() && times(before) == times(now)
+    let modified = walk::modified_total_ns;
+    before.len() == now.len() && modified(before) == modified(now)
 }
 
 /// Opens a regular file and nothing else, without waiting for the other end of a pipe, and says what it is.
@@ -299,15 +291,7 @@ pub(super) fn is_unchanged(before: &Metadata, now: &Metadata) -> bool {
 /// # Errors
 /// [`FileError::Open`], [`FileError::Special`].
 pub(super) fn open(path: &Path, links: Links) -> Result<(File, Metadata), FileError> {
-    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    if links == Links::Refuse {
-        flags |= OFlags::NOFOLLOW;
-    }
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(FileError::Open)?;
+    let file = platform::open(path, links == Links::Follow).map_err(FileError::Open)?;
     let metadata = file.metadata().map_err(FileError::Open)?;
     if metadata.is_file() { Ok((file, metadata)) } else { Err(FileError::Special) }
 }

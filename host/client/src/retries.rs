@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::rand::{GetRandomFlags, getrandom};
-
 /// How long to wait before the first try to connect again. Doubled with each further one.
 pub(super) const DELAY: Duration = Duration::from_millis(500);
 
@@ -69,9 +67,9 @@ fn delay(failures: u32) -> Duration {
     let delay = DELAY.saturating_mul(1 << failures.min(16)).min(DELAY_MAX);
     let mut random = [0; 4];
     // Without chance it is the middle.
-    let share = match getrandom(&mut random, GetRandomFlags::empty()) {
-        Ok(4) => f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX),
-        _ => 0.5,
+    let share = match getrandom::fill(&mut random) {
+        Ok(()) => f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
     };
     delay.mul_f64(0.5 + share / 2.0)
 }

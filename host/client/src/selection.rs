@@ -7,13 +7,12 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// What a walk through a tree takes. The default takes everything and follows no link.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Selection {
+pub(super) struct Selection {
     /// What is left out.
-    pub exclude: Exclude,
+    pub(super) exclude: Exclude,
     /// Whether a symbolic link within a tree is sent as what it leads to. A link to a folder that it
     /// lies in is a failure, [`FileError::LinkLoop`](super::FileError::LinkLoop).
-    pub follow_links: bool,
+    pub(super) follow_links: bool,
 }
 
 /// Patterns of what is left out of trees.

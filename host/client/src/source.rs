@@ -13,7 +13,7 @@ pub enum Source {
     #[non_exhaustive]
     Path {
         /// Where it is. A symbolic link here is followed; within a directory where
-        /// [`Selection::follow_links`](super::Selection::follow_links) says so.
+        /// [`ClientBuilder::follow_links`](super::ClientBuilder::follow_links) says so.
         path: PathBuf,
         /// The name to send it under; `None`: its own.
         name: Option<String>,

@@ -6,14 +6,13 @@
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::SendFile;
+use super::{SendFile, platform, walk};
 
-/// What changes when a file does: size, modification time, inode and device.
+/// What changes when a file does: size, modification time in seconds and nanoseconds, and two numbers of its identity.
 pub(super) type Fingerprint = [i128; 5];
 
 /// That state cannot be kept, or not well: said once for all files, which have one cause.
@@ -44,13 +43,10 @@ pub(super) fn file_name(to: &str, file: &SendFile) -> String {
 
 /// What changes when a file does.
 pub(super) fn fingerprint(metadata: &Metadata) -> Fingerprint {
-    [
-        metadata.len().into(),
-        metadata.mtime().into(),
-        metadata.mtime_nsec().into(),
-        metadata.ino().into(),
-        metadata.dev().into(),
-    ]
+    let modified = walk::modified_total_ns(metadata).unwrap_or_default();
+    let [first, second] = platform::identity(metadata);
+    let (seconds, rest) = (modified.div_euclid(1_000_000_000), modified.rem_euclid(1_000_000_000));
+    [metadata.len().into(), seconds, rest, first, second]
 }
 
 /// What was kept of an upload, line by line, and the fingerprint behind it. What is damaged, has another header or more
@@ -102,5 +98,5 @@ pub(super) fn write(
 
 /// For this user alone.
 pub(super) fn make_folder(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    platform::make_private_folder(dir)
 }

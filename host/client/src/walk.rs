@@ -2,15 +2,15 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sandport_protocol::EntryKind;
 use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
 use super::inboxes::Arrivals;
-use super::{FileError, Selection, SendFile, SkipReason, Source};
+use super::{FileError, Selection, SendFile, SkipReason, Source, platform};
 
 /// One thing that a tree holds.
 pub(super) enum Found {
@@ -166,8 +166,13 @@ fn settle(parents: &mut [Open]) {
 /// The name of `path` at the server: `name` for the root itself, `name/a/b` beneath it.
 fn name_beneath(root: &Path, name: &str, path: &Path) -> Result<String, FileError> {
     let relative = path.strip_prefix(root).map_err(|_| FileError::NoName)?;
-    let relative = relative.to_str().ok_or(FileError::NameNotUtf8)?;
-    Ok(if relative.is_empty() { name.to_owned() } else { format!("{name}/{relative}") })
+    let mut whole = name.to_owned();
+    // Between the parts there is a slash, whatever this system has there.
+    for part in relative {
+        whole.push('/');
+        whole.push_str(part.to_str().ok_or(FileError::NameNotUtf8)?);
+    }
+    Ok(whole)
 }
 
 /// What a file or a directory is offered with.
@@ -185,13 +190,24 @@ pub(super) fn describe(
         size: (kind == EntryKind::File).then_some(metadata.len()),
         modified_ns: modified_ns(metadata),
         modified_omitted: modified_ns(metadata).is_none(),
-        executable: kind == EntryKind::File && metadata.mode() & 0o100 != 0,
+        executable: kind == EntryKind::File && platform::is_executable(metadata),
     }
 }
 
 /// Modification time in nanoseconds since the epoch, where it fits.
 pub(super) fn modified_ns(metadata: &Metadata) -> Option<i64> {
-    metadata.mtime().checked_mul(1_000_000_000)?.checked_add(metadata.mtime_nsec())
+    modified_total_ns(metadata).and_then(|total| i64::try_from(total).ok())
+}
+
+/// The same, of any time. `None`: the system does not tell.
+pub(super) fn modified_total_ns(metadata: &Metadata) -> Option<i128> {
+    let modified = metadata.modified().ok()?;
+    let (length, is_before) = match modified.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => (since, false),
+        Err(error) => (error.duration(), true),
+    };
+    let total = i128::try_from(length.as_nanos()).ok()?;
+    Some(if is_before { -total } else { total })
 }
 
 fn into_file_error(error: walkdir::Error, listing: bool) -> FileError {

@@ -7,7 +7,8 @@ use std::sync::{Mutex, OnceLock};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Gid, Mode, OFlags, Timestamps, XattrFlags};
 use rustix::io::{Errno, Result};
 
-pub(super) use naming::{FreeName, Publish};
+pub(super) use free_name::FreeName;
+pub(super) use naming::Publish;
 
 /// What a system call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -316,6 +317,7 @@ impl Disk {
     }
 }
 
+mod free_name;
 pub(super) mod nameless;
 pub(super) mod naming;
 #[cfg(test)]

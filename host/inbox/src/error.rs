@@ -6,8 +6,8 @@ use rustix::io::Errno;
 use sandport_protocol::NameError;
 use sandport_protocol::inbox::Failure;
 
-/// Why a folder cannot serve as an inbox. The text names the condition; [`InboxError::hint`] says what
-/// to do about it.
+/// Why a folder cannot serve as an inbox. The text names the condition, and [`InboxError::code`] is a word for it that
+/// stays.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InboxError {
@@ -115,39 +115,6 @@ impl InboxError {
             Self::NotAnInbox { .. } => "not-an-inbox",
             Self::NameInvalid { .. } => "name-invalid",
             Self::Io { .. } => "inbox-io",
-        }
-    }
-
-    /// What to do about it: one sentence for an operator.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::ParentMissing { .. } => {
-                "create the directory above it first, or choose another inbox"
-            }
-            Self::NotADirectory { .. } => "move it away, or choose another directory",
-            Self::NotWritable { .. } => {
-                "give this user write permission, mount it writable, or choose another directory"
-            }
-            Self::Gone { .. } => "mount it or create it again, then start the server",
-            Self::Locked { .. } => "stop the other server, or choose another directory",
-            Self::WrongLayout { .. } => "use the version that wrote it, or a later one",
-            Self::Stopped { .. } => {
-                "start the server again and report the fault; nothing that was stored is lost"
-            }
-            Self::Split { .. } => {
-                "unmount what is mounted at .sandport, or choose another directory"
-            }
-            Self::NotAnInbox { .. } => "name the directory that `sandport serve` was given",
-            Self::NameInvalid { .. } => {
-                "use a relative name without '..', control characters or a leading '/'"
-            }
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                "check the spelling of the directory"
-            }
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                "give this user permission on the directory and on those above it"
-            }
-            Self::Io { .. } => "check the disk and the system's log",
         }
     }
 }

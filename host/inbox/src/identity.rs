@@ -7,10 +7,25 @@ use std::sync::Arc;
 /// (`/proc/sys/kernel/overflowuid`). It may be anybody.
 const OVERFLOW_UID: u32 = 65_534;
 
+/// Longest name. Bytes: that of a user in a directory service, with its domain. It stands in each record.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Who a sender is, as far as the host is convinced: uploads are resumed, receipts given again, and
 /// shares of a quota counted within an identity.
 ///
 /// It is found out by the host and is never what a sender or a receiver says. Cloning is cheap.
+///
+/// ```
+/// use sandport_inbox::Identity;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let alice = Identity::named("alice@example.org")?;
+/// assert_eq!(alice.name(), Some("alice@example.org"));
+/// assert_eq!(Identity::user(1000).to_string(), "uid:1000");
+/// assert!(Identity::ANONYMOUS.is_anonymous());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(Option<Arc<str>>);
 
@@ -22,6 +37,18 @@ impl Identity {
     /// others some day, and differ between containers.
     pub fn user(uid: u32) -> Self {
         if uid == OVERFLOW_UID { Self::ANONYMOUS } else { Self(Some(format!("uid:{uid}").into())) }
+    }
+
+    /// Somebody for whom the caller vouches: the holder of a certificate, say. Two identities of one name are the same,
+    /// so a name should have an area of its own: `uid:1000` is the [user](Self::user).
+    ///
+    /// # Errors
+    /// The name is empty, longer than 255 bytes, or has control characters.
+    pub fn named(name: &str) -> Result<Self, IdentityError> {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
+            return Err(IdentityError);
+        }
+        Ok(Self(Some(name.into())))
     }
 
     /// The identity of this name, as an inbox has it in its records.
@@ -39,6 +66,11 @@ impl Identity {
         self.0.is_none()
     }
 }
+
+/// A text that cannot be the name of an [`Identity`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name of an identity has 1 to {NAME_BYTES_MAX} bytes and no control characters")]
+pub struct IdentityError;
 
 impl fmt::Display for Identity {
     /// Its name, or `anonymous`.
@@ -59,5 +91,15 @@ mod tests {
         assert_eq!(Identity::user(0).to_string(), "uid:0");
         assert_eq!(Identity::user(OVERFLOW_UID), Identity::ANONYMOUS);
         assert_eq!(Identity::ANONYMOUS.to_string(), "anonymous");
+    }
+
+    #[test]
+    fn a_name_that_somebody_vouches_for_is_short_and_fit_for_a_line() {
+        let longest = "x".repeat(NAME_BYTES_MAX);
+        assert_eq!(Identity::named(&longest).map(|it| it.to_string()), Ok(longest.clone()));
+        assert_eq!(Identity::named("uid:1000"), Ok(Identity::user(1000)));
+        for wrong in ["", "a\nb", "\u{1b}[2J", &format!("{longest}x")] {
+            assert_eq!(Identity::named(wrong), Err(IdentityError), "{wrong:?}");
+        }
     }
 }

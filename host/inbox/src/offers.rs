@@ -49,7 +49,7 @@ impl Inbox {
                 }
                 verdict => Ok(verdict),
             },
-            EntryKind::Directory => self.open_folder(offer).await,
+            EntryKind::Directory => Box::pin(self.open_folder(offer)).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
         }
     }
@@ -105,7 +105,8 @@ impl Inbox {
             let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
             let address = wishes.address;
             let asked = Asked { plan, is_named, resume, notes, address, begins };
-            return self.open_resumable(offer, asked, wishes).await;
+            // Apart, so that the many small files without a key do not move what it takes.
+            return Box::pin(self.open_resumable(offer, asked, wishes)).await;
         }
         if wishes.existing {
             return Err(partial::unknown());

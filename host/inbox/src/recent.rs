@@ -2,11 +2,13 @@
 //! tree of small files would have its folders looked at once for each.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long it serves. As long as a batch that syncs takes: a folder that someone moves away should not get new files.
-/// Milliseconds.
-const RECENT_MS: u64 = 5;
+use rustix::time::{ClockId, clock_gettime};
+
+/// How long it serves, by a clock that moves every few milliseconds. As long as a batch that syncs takes: a folder that
+/// someone moves away should not get new files.
+const RECENT: Duration = Duration::from_millis(5);
 
 /// How many folders are remembered. A sender's connections bring files of different folders at the same time, up to
 /// eight of them.
@@ -18,7 +20,7 @@ pub(super) struct Recent<T>(Mutex<Vec<Finding<T>>>);
 struct Finding<T> {
     path: String,
     found: T,
-    since: Instant,
+    since: Duration,
 }
 
 impl<T> Default for Recent<T> {
@@ -32,7 +34,7 @@ impl<T: Clone> Recent<T> {
     pub(super) fn get(&self, path: &str) -> Option<T> {
         let mut findings = self.findings();
         let at = findings.iter().position(|finding| finding.path == path)?;
-        if findings[at].since.elapsed() >= Duration::from_millis(RECENT_MS) {
+        if now().saturating_sub(findings[at].since) >= RECENT {
             findings.swap_remove(at);
             return None;
         }
@@ -41,7 +43,7 @@ impl<T: Clone> Recent<T> {
 
     /// Remembers it, in the place of what was found out first.
     pub(super) fn set(&self, path: &str, found: T) {
-        let finding = Finding { path: path.to_owned(), found, since: Instant::now() };
+        let finding = Finding { path: path.to_owned(), found, since: now() };
         let mut findings = self.findings();
         findings.retain(|earlier| earlier.path != path);
         if findings.len() == FOLDERS_MAX
@@ -60,6 +62,11 @@ impl<T: Clone> Recent<T> {
     fn findings(&self) -> MutexGuard<'_, Vec<Finding<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The time since any moment. Each file asks for it twice, and a precise clock takes ten times as long.
+fn now() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::MonotonicCoarse)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -90,8 +97,7 @@ mod tests {
     #[test]
     fn what_is_old_is_found_out_anew() {
         let recent = Recent::default();
-        let since = Instant::now().checked_sub(Duration::from_millis(RECENT_MS));
-        let since = since.unwrap_or_else(Instant::now);
+        let since = now().saturating_sub(RECENT);
         recent.findings().push(Finding { path: "a".to_owned(), found: (), since });
         assert_eq!(recent.get("a"), None);
         assert!(recent.findings().is_empty());

@@ -48,6 +48,9 @@ impl Core {
 
     /// Looks from time to time whether `is_so`, for a while; whether it is.
     pub(super) async fn looks(&self, most: Duration, is_so: impl Fn() -> bool) -> bool {
+        if is_so() {
+            return true;
+        }
         let since = Instant::now();
         while !is_so() {
             match self.runtime.get() {

@@ -12,11 +12,10 @@ use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Refusal, Refus
 use super::Inbox;
 use super::body::{Body, BodyKind};
 use super::commit::Committer;
-use super::concatenation::Concatenation;
 use super::finishing::Finishing;
 use super::latch::Latch;
 use super::meter::{Cost, Meter};
-use super::partial::{Hold, Session, Signals};
+use super::partial::{Concatenation, Session, Signals};
 use super::publish::{Job, Work};
 use super::reading::Reading;
 use super::storage::StorageUpload;
@@ -185,8 +184,8 @@ impl Upload {
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
         let concatenation = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, inbox) => Ok(Concatenation {
-                inbox: inbox.clone(),
+            Kind::Resumable(session, inbox) => inbox.check_health().map(|()| Concatenation {
+                partials: Arc::clone(&inbox.handle.partials),
                 hold: session.hold().clone(),
                 key: session.key().to_vec(),
                 parts,
@@ -196,15 +195,7 @@ impl Upload {
         async move { concatenation?.run().await }
     }
 
-    /// What can be done with it as long as it is held. `None`: it cannot be resumed.
-    pub(super) fn hold(&self) -> Option<&Hold> {
-        match &self.kind {
-            Kind::Transient(_) | Kind::Stored(_) => None,
-            Kind::Resumable(session, _) => Some(session.hold()),
-        }
-    }
-
-    /// The same once `written` has ended, which may be after the upload.
+    /// As [`Self::keep`], once `written` has ended, which may be after the upload.
     pub fn keep_after<W: Future<Output = ()> + Send + 'static>(
         &self,
         written: W,

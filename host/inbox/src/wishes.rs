@@ -10,13 +10,10 @@ use sandport_protocol::{
     Refusal, RefusalCode, Resume, ResumeMode,
 };
 
-use super::partial::{Id, Status};
+use super::partial::{Status, id_of};
 use super::receipts::Record;
 use super::{Handle, Inbox};
 use crate::Identity;
-
-/// Longest key of an upload. Bytes. Those that senders and the inbox make have [`RESUME_KEY_BYTES`].
-pub const KEY_BYTES_MAX: usize = 64;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +77,7 @@ impl Inbox {
     ///
     /// # Errors
     /// `invalid-state`: there is no such upload, or it is somebody else's: nothing tells these apart. `malformed`: the
-    /// key is longer than [`KEY_BYTES_MAX`]. `io` and the like.
+    /// key is longer than [`KEY_BYTES_MAX`](super::KEY_BYTES_MAX). `io` and the like.
     pub async fn look(
         &self,
         sender: &Identity,
@@ -109,12 +106,4 @@ impl Inbox {
         let id = id_of(sender, key)?;
         self.handle.partials.abandon(id).await
     }
-}
-
-fn id_of(sender: &Identity, key: &[u8]) -> Result<Id, Refusal> {
-    if key.len() > KEY_BYTES_MAX {
-        let words = format!("the key of an upload has {KEY_BYTES_MAX} bytes at most");
-        return Err(Refusal::new(RefusalCode::Malformed, words));
-    }
-    Ok(Id::of(sender.name(), key))
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use sandport_protocol::Limits;
 
 use super::Server;
-use super::accept::{Accepting, CONNECTIONS_MAX};
 use super::connection::Shared;
 use super::resident::ResidentServer;
+use super::serving::{CONNECTIONS_MAX, Serving};
 use crate::budget::{Budgets, BudgetsError, Met};
 use crate::doors::Doors;
-use crate::event::{self, EventSink, Events, ServerEvent};
+use crate::event::{EventSink, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
 use crate::sandbox::{
     AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits, Sharing,
@@ -32,7 +32,7 @@ pub enum BuildError {
     /// The budgets make no sense.
     #[error(transparent)]
     Budgets(#[from] BudgetsError),
-    /// A resident component keeps files itself, in a folder.
+    /// A resident component keeps files itself, in a folder: only [`Server::builder`] takes one.
     #[error(
         "the component runs resident and keeps files itself: it needs the directory of an inbox"
     )]
@@ -40,12 +40,12 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    /// A stable word for the condition.
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Component(error) => error.hint(),
-            Self::Budgets(_) => "change the limits, or leave them out",
-            Self::NoFolder => "set the server up with Server::builder",
+            Self::Component(error) => error.code(),
+            Self::Budgets(_) => "usage",
+            Self::NoFolder => "sandbox",
         }
     }
 }
@@ -197,14 +197,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Puts the events into a stream, which holds up to `capacity` of them; at least 1.
-    ///
-    /// The server never waits for whoever reads it. What finds no room is counted, and the stream says
-    /// how many it were: see [`Events`].
-    pub fn events(mut self, capacity: usize) -> (Self, Events) {
-        let (queue, events) = event::queue(capacity);
-        self.events.queue = Some(queue);
-        (self, events)
+    /// How many events each stream of [`Server::events`] holds, at least 1; 1,024 by default. What finds no room is
+    /// counted, and the stream says how many it were.
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        self.events.capacity = events;
+        self
     }
 
     /// Compiles the receiver, or loads it from the cache, and checks that it can run for each
@@ -255,11 +252,9 @@ impl ServerBuilder {
                 });
                 let budgets = self.budgets;
                 let doors = Doors::new(&budgets, connections_max, &met);
-                let accepting = Accepting {
-                    shared: Arc::new(Shared { sandbox, context, doors, budgets, met }),
-                    drain_timeout: self.drain_timeout,
-                };
-                Ok(AnyServer::PerConnection(Server { accepting }))
+                let shared = Arc::new(Shared { sandbox, context, doors, budgets, met });
+                let serving = Serving::new(shared, self.drain_timeout);
+                Ok(AnyServer::PerConnection(Server { serving: Arc::new(serving) }))
             }
             (AnySandbox::Resident(sandbox), Place::Folder(inbox)) => {
                 let context = context(AnyInbox::from(inbox.clone()));

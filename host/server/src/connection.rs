@@ -56,7 +56,9 @@ pub(super) async fn serve(
     let header = proxied::strip_header(stream, &shared.context, seat, &mut phase);
     let Some(stream) = header.await else { return };
     if is_announced {
-        seat.handle_header(|number| doors::source(stream.place(), stream.user(), proxies, number));
+        seat.handle_header(|number| {
+            doors::source(stream.place(), &stream.peer().identity, proxies, number)
+        });
     }
     let connection = Connection::new(stream, Arc::clone(&shared.context), Arc::clone(seat));
     let connection = Arc::new(connection);
@@ -158,10 +160,15 @@ async fn run(shared: &Shared, connection: &Arc<Connection>) -> bool {
 /// Sends what is left, says that nothing more comes, and reads on for a while.
 async fn linger(connection: &Connection) {
     // A peer that is gone makes each of these fail, and then there is nobody to linger for.
-    if connection.flushed().await.is_err() || connection.stream.shutdown_write().is_err() {
+    if connection.flushed().await.is_err() {
         return;
     }
-    let _ = tokio::time::timeout(LINGER, drain(connection)).await;
+    let _ = tokio::time::timeout(LINGER, async {
+        if connection.stream.shutdown_write().await.is_ok() {
+            drain(connection).await;
+        }
+    })
+    .await;
 }
 
 async fn drain(connection: &Connection) {

@@ -1,6 +1,9 @@
 //! By which door a connection comes in, and where it counts.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use sandport_inbox::Identity;
 
 use crate::budget::{Arrived, Budgets, Capacity, Door, Met, Source};
 use crate::net::{Place, Proxies, Stream};
@@ -26,14 +29,15 @@ impl Doors {
 
     /// A connection arrives.
     pub(crate) fn arrive(&self, stream: &Stream, proxies: &Proxies) -> Arrived {
-        let (place, user) = (stream.place(), stream.user());
+        let place = stream.place();
+        let identity = &stream.peer().identity;
         let door = match place {
             Place::Local => &self.local,
             Place::Ip(_) | Place::Unknown => &self.network,
         };
         // Whose it is, such a proxy says in a moment.
         let is_announced = proxies.expect_header(place);
-        door.arrive(|number| match source(place, user, proxies, number) {
+        door.arrive(|number| match source(place, identity, proxies, number) {
             Source::Single(number) => Source::Single(number),
             _ if is_announced => proxy(place),
             source => source,
@@ -55,7 +59,7 @@ impl Doors {
 }
 
 /// Where a connection from this place counts, after what a PROXY header said.
-pub(crate) fn source(place: Place, user: Option<u32>, proxies: &Proxies, number: u64) -> Source {
+pub(crate) fn source(place: Place, identity: &Identity, proxies: &Proxies, number: u64) -> Source {
     if proxies.is_shared(place) {
         return Source::Single(number);
     }
@@ -64,9 +68,16 @@ pub(crate) fn source(place: Place, user: Option<u32>, proxies: &Proxies, number:
     }
     match place {
         Place::Ip(address) => Source::at(address),
-        Place::Local => user.map_or(Source::Local, Source::User),
+        Place::Local => identity.name().map_or(Source::Local, |name| Source::User(number_of(name))),
         Place::Unknown => Source::Unknown,
     }
+}
+
+/// A number that stands for a name. Whose name it is, the host has found out: nobody chooses one to be taken for another.
+fn number_of(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn proxy(place: Place) -> Source {
@@ -92,16 +103,17 @@ mod tests {
         };
         let at = |text: &str| {
             let address: std::net::IpAddr = text.parse().unwrap();
-            source(Place::of(address), None, &proxies, 7)
+            source(Place::of(address), &Identity::user(1_000), &proxies, 7)
         };
         assert_eq!(at("192.0.2.1"), Source::at("192.0.2.1".parse().unwrap()));
         assert_eq!(at("10.0.0.1"), Source::Proxy(Some("10.0.0.1".parse().unwrap())));
         assert_eq!(at("10.1.2.3"), Source::Single(7));
         assert_eq!(at("::ffff:10.1.2.3"), Source::Single(7));
-        let local = |user| source(Place::Local, user, &proxies, 7);
-        assert_eq!(local(Some(1_000)), Source::User(1_000));
-        assert_eq!(local(None), Source::Local);
+        let local = |identity: Identity| source(Place::Local, &identity, &proxies, 7);
+        assert_eq!(local(Identity::user(1_000)), local(Identity::user(1_000)));
+        assert_ne!(local(Identity::user(1_000)), local(Identity::user(1_001)));
+        assert_eq!(local(Identity::ANONYMOUS), Source::Local);
         let local_proxy = Proxies { trusted: range("unix"), ..Proxies::default() };
-        assert_eq!(source(Place::Local, Some(0), &local_proxy, 7), Source::Proxy(None));
+        assert_eq!(source(Place::Local, &Identity::user(0), &local_proxy, 7), Source::Proxy(None));
     }
 }

@@ -27,6 +27,7 @@ mod proxied;
 mod resident;
 mod sandbox;
 mod server;
+mod serving;
 
 pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};

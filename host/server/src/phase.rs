@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 /// How far a server is on its way down. Connections watch it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Phase {
     /// All is served.
     Serving,

@@ -254,6 +254,9 @@ fn a_file_that_is_missing_or_broken_is_named() {
     assert!(broken.starts_with("a.rs: line 2: "), "{broken}");
     let elsewhere = read(&[("lib.rs", "#[path = \"x.rs\"]\nmod a;\n")]);
     assert!(elsewhere.starts_with("lib.rs: module a names its file"), "{elsewhere}");
+    // One of another crate is checked there.
+    let of_another = "#[path = \"../../other/src/a.rs\"]\nmod a;\nfn f() { a::g() }\n";
+    assert_eq!(found(&[("lib.rs", of_another)]), []);
 }
 
 /// Three children and their parent, two of which use each other.

@@ -60,3 +60,37 @@ fn the_documents_of_this_repository_lead_somewhere() {
     let broken: Vec<_> = broken.iter().map(ToString::to_string).collect();
     assert_eq!(broken, [""; 0]);
 }
+
+/// The tests that a page names: a file in backticks, a colon, and the names, each in backticks.
+fn named_tests(page: &str) -> Vec<(String, String)> {
+    let mut named = Vec::new();
+    for cell in page.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('|')) {
+        let mut file = None;
+        // Every second part is within backticks.
+        let parts: Vec<&str> = cell.split('`').collect();
+        for (number, part) in parts.iter().enumerate().filter(|(number, _)| number % 2 == 1) {
+            let is_followed_by_names = parts.get(number + 1).is_some_and(|it| it.starts_with(':'));
+            match (part.ends_with(".rs") && is_followed_by_names, &file) {
+                (true, _) => file = Some((*part).to_owned()),
+                (false, Some(file)) => named.push((String::clone(file), (*part).to_owned())),
+                (false, None) => {}
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let named = named_tests(&page);
+    assert!(named.len() > 60, "{}", named.len());
+    for (file, test) in named {
+        let text = fs::read_to_string(root.join(&file)).unwrap();
+        // A target of the fuzz tests is a test by a macro.
+        let is_there =
+            text.contains(&format!("fn {test}(")) || text.contains(&format!("    {test},\n"));
+        assert!(is_there, "{file} has no test {test}");
+    }
+}

@@ -4,7 +4,7 @@
 wit_bindgen::generate!({ path: "sandport-upload", world: "sandbox", generate_all });
 
 use exports::sandport::upload::receiver::{Ending, Guest, InputStream, OutputStream};
-use sandport::upload::inbox::{self, Answer, Upload};
+use sandport::upload::inbox::{self, Answer, Opened, Upload};
 use sandport::upload::types::{
     EntryKind, Extent, Lifetime, Offer, Peer, Receipt, Refusal, RefusalCode,
 };
@@ -47,12 +47,14 @@ fn receive(input: &InputStream) -> Result<Receipt, Refusal> {
         want: vec![],
         metadata: vec![],
     };
-    let opening = inbox::open(&offer);
-    let answer = loop {
-        match opening.take() {
-            Some(answer) => break answer?,
-            None => opening.subscribe().block(),
-        }
+    let answer = match inbox::open(&offer) {
+        Opened::Answered(answer) => answer?,
+        Opened::Opening(opening) => loop {
+            match opening.take() {
+                Some(answer) => break answer?,
+                None => opening.subscribe().block(),
+            }
+        },
     };
     let Answer::Accepted(upload) = answer else {
         return Err(malformed("the inbox asks for a digest"));

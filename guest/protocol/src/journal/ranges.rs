@@ -29,6 +29,116 @@ impl Ranges {
         }
     }
 
+    /// What `extents` have of a file of `size` bytes. Where neither says where one ends, it goes on to [`u64::MAX`].
+    pub fn of_extents(extents: &[Extent], size: Option<u64>) -> Self {
+        let most = size.unwrap_or(u64::MAX);
+        let mut ranges = Self { ranges: Vec::with_capacity(extents.len()) };
+        for extent in extents {
+            let end = extent.length.map_or(most, |length| extent.offset.saturating_add(length));
+            ranges.insert(extent.offset, end.min(most));
+        }
+        ranges
+    }
+
+    /// Takes in what the other one has.
+    pub fn absorb(&mut self, other: &Self) {
+        other.iter().for_each(|(start, end)| self.insert(start, end));
+    }
+
+    /// Takes the bytes from `start` up to `end` out.
+    pub fn remove(&mut self, start: u64, end: u64) {
+        if start >= end {
+            return;
+        }
+        let first = self.ranges.partition_point(|&(_, other_end)| other_end <= start);
+        let last = self.ranges.partition_point(|&(other_start, _)| other_start < end);
+        let Some(hit) = self.ranges.get(first..last).filter(|hit| !hit.is_empty()) else { return };
+        let before = (hit[0].0, start);
+        let after = (end, hit[hit.len() - 1].1);
+        let (has_before, has_after) = (before.0 < before.1, after.0 < after.1);
+        match (has_before, has_after) {
+            (true, true) if hit.len() == 1 => {
+                self.ranges[first] = before;
+                // Room for a quarter more, where doubling would leave half of it empty: a peer may cut it thousands
+                // of times.
+                if self.ranges.len() == self.ranges.capacity() {
+                    self.ranges.reserve_exact(self.ranges.len() / 4 + 1);
+                }
+                self.ranges.insert(first + 1, after);
+            }
+            (true, true) => drop(self.ranges.splice(first..last, [before, after])),
+            (true, false) => drop(self.ranges.splice(first..last, [before])),
+            (false, true) => match self.ranges.get_mut(first..last) {
+                Some([only]) => *only = after,
+                _ => drop(self.ranges.splice(first..last, [after])),
+            },
+            (false, false) => drop(self.ranges.drain(first..last)),
+        }
+        if self.ranges.is_empty() {
+            // Its room too: thousands of them may wait for their ends.
+            self.ranges = Vec::new();
+        }
+    }
+
+    /// Takes the first byte out.
+    pub fn pop_first(&mut self) -> Option<u64> {
+        let first = self.first()?;
+        self.remove(first, first.saturating_add(1));
+        Some(first)
+    }
+
+    /// Takes the last `count` bytes out, or all where there are fewer.
+    pub fn take_last(&mut self, mut count: u64) -> Self {
+        let mut taken = Self::default();
+        while count > 0
+            && let Some(&(start, end)) = self.ranges.last()
+        {
+            let border = start.max(end.saturating_sub(count));
+            taken.insert(border, end);
+            self.remove(border, end);
+            count -= end - border;
+        }
+        taken
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The first byte.
+    pub fn first(&self) -> Option<u64> {
+        self.ranges.first().map(|&(start, _)| start)
+    }
+
+    /// The last byte.
+    pub fn last(&self) -> Option<u64> {
+        self.ranges.last().map(|&(_, end)| end - 1)
+    }
+
+    /// The first byte of the range that has the byte at `offset`, and the one after its last.
+    pub fn range_at(&self, offset: u64) -> Option<(u64, u64)> {
+        self.before(offset.saturating_add(1)).filter(|&(start, end)| (start..end).contains(&offset))
+    }
+
+    /// What these have of a range, in ascending order.
+    pub fn within(&self, (start, end): (u64, u64)) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let first = self.ranges.partition_point(|&(_, other_end)| other_end <= start);
+        let here = self.ranges[first..].iter().take_while(move |&&(other, _)| other < end);
+        here.map(move |&(other_start, other_end)| (other_start.max(start), other_end.min(end)))
+    }
+
+    /// Whether the byte at `offset` is there, and where that changes next; [`u64::MAX`]: nowhere.
+    pub fn run_at(&self, offset: u64) -> (bool, u64) {
+        match self.range_at(offset) {
+            Some((_, end)) => (true, end),
+            None => {
+                let next = self.ranges.partition_point(|&(start, _)| start <= offset);
+                (false, self.ranges.get(next).map_or(u64::MAX, |&(start, _)| start))
+            }
+        }
+    }
+
     /// Whether the byte at `offset` is there.
     pub fn contains(&self, offset: u64) -> bool {
         self.before(offset.saturating_add(1)).is_some_and(|(_, end)| offset < end)

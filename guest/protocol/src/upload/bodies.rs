@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::checked::Checked;
+use super::ids::{BodyId, SessionId};
 use super::mutation::{Mutant, is};
-use super::{BodyId, SessionId};
 use crate::sorted::SortedMap;
 
 /// A body: bytes of one extent, in ascending order.

@@ -1,8 +1,10 @@
 //! How bytes come: bodies, and the grants by which they bring them.
 
+use super::ids::{BodyId, SessionId};
+use super::machine::{Upload, lost};
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
-use super::{BodyId, Held, SessionId, Upload, lost};
+use super::work::Held;
 use crate::inbox::too_large;
 use crate::journal::GROUP_BYTES;
 use crate::{Extent, Millis, Refusal, RefusalCode};
@@ -165,7 +167,9 @@ impl Upload {
         let Some(end) = end.filter(|&end| size_max.is_none_or(|most| end <= most)) else {
             return Err(too_large(size_max));
         };
-        if body.end.or(self.ledger.size()).is_some_and(|most| end > most) {
+        // The size may have been set when the body had begun, and be less than was to come.
+        let is_beyond = |most: Option<u64>| most.is_some_and(|most| end > most);
+        if is_beyond(body.end) || is_beyond(self.ledger.size()) {
             let words = "more bytes than were announced";
             return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
         }

@@ -4,10 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::life::Phase;
+use super::machine::Upload;
 use super::mutation::{Mutant, is};
 use super::owners::Barrier;
-use super::{Effect, Held, Upload, Work};
+use super::phase::Phase;
+use super::work::{Effect, Held, Work};
 use crate::{Digest, Millis, Refusal, RefusalCode};
 
 impl Upload {

@@ -1,8 +1,11 @@
 //! How an upload is taken from those who have it, and how it goes.
 
-use super::life::{Next, Phase};
+use super::bodies::Left;
+use super::ids::{BodyId, SessionId};
+use super::machine::Upload;
 use super::mutation::{Mutant, is};
-use super::{BodyId, Effect, Left, SessionId, Upload};
+use super::phase::{Next, Phase};
+use super::work::Effect;
 use crate::{Refusal, RefusalCode};
 
 impl Upload {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Held;
+use super::work::Held;
 use crate::journal::{ChainingValue, Kept, Tail};
 use crate::sorted::SortedMap;
 

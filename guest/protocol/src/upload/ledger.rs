@@ -6,7 +6,7 @@ use super::checked::Checked;
 use super::keeping::Keeping;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
-use super::{Found, Held};
+use super::work::Held;
 use crate::journal::{ChainingValue, GROUP_BYTES, Ranges, Tail, Tree};
 use crate::sorted::SortedMap;
 use crate::{Digest, Extent, Refusal, RefusalCode};
@@ -17,6 +17,17 @@ pub const RANGES_MAX: usize = 1_024;
 
 /// Most groups of an upload that may be begun at a time. Twice as many as one sender's connections.
 pub const BEGUN_MAX: usize = 128;
+
+/// What was found of an upload: see [`journal::recover`](crate::journal::recover).
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The groups that are whole.
+    pub tree: Tree,
+    /// Their bytes.
+    pub whole: Ranges,
+    /// A group that is begun: its number, how many of its bytes are here, and their hash.
+    pub tail: Option<(u64, u64, blake3::Hasher)>,
+}
 
 /// The groups of an upload.
 #[derive(Clone, Debug)]
@@ -131,7 +142,7 @@ impl Ledger {
     /// end was known stays begun: its first bytes may be held back still.
     pub(super) fn brought(&mut self, group: u64, prefix: Prefix, is_whole: bool) {
         if !is_whole {
-            self.begun.insert(group, prefix);
+            self.begin(group, prefix);
             return;
         }
         let (_, end) = self.range(group);
@@ -155,6 +166,13 @@ impl Ledger {
             self.add(group, end, value);
         }
         if let Some((group, prefix)) = checked.begun {
+            self.begin(group, prefix);
+        }
+    }
+
+    /// The first bytes of a group are here. Of none there is nothing to be kept, and no hash.
+    fn begin(&mut self, group: u64, prefix: Prefix) {
+        if prefix.length() > 0 {
             self.begun.insert(group, prefix);
         }
     }

@@ -2,11 +2,13 @@
 
 use alloc::vec::Vec;
 
+use super::keeping::Keeping;
+use super::machine::Upload;
 use super::mutation::{self, Mutant, is};
-use super::owners::Barrier;
+use super::phase::{Next, Phase};
 use super::step::{Need, TAIL_BYTES_MIN};
-use super::{Done, Effect, Ending, Keeping, Upload, Work};
-use crate::{Digest, Millis};
+use super::work::{Done, Effect, Ending, Work};
+use crate::Millis;
 
 /// How often the last watermark of an upload is tried that everybody has left. What it does not keep was never
 /// told to be kept; and who comes back is better served by what is on the disk than by one that cannot be closed.
@@ -14,46 +16,6 @@ const LAST_TRIES_MAX: u32 = 3;
 
 /// How long it waits before each. Milliseconds.
 const LAST_TRY_PAUSE_MS: Millis = 1_000;
-
-/// Where an upload is in its life.
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// Sessions come, bring bytes, and go.
-    Open,
-    /// No grants are given until all have come back.
-    Settling(Next),
-    /// All sessions are through and all is here.
-    Committing {
-        barrier: Barrier,
-        /// `None`: it is being computed.
-        digest: Option<Digest>,
-        /// The journal says the name, or need not.
-        is_marked: bool,
-    },
-    /// Nobody has it: what came is kept.
-    Closing {
-        tries: u32,
-        /// When to try again.
-        again_at: Option<Millis>,
-    },
-    /// Nobody gets it any more: it is being closed or removed.
-    Leaving,
-    /// It has ended.
-    Gone,
-}
-
-/// What follows when it has settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Another session goes on.
-    Open,
-    /// It is published.
-    Commit,
-    /// It is removed.
-    Remove,
-    /// It is left as the journal knows it: the disk has failed.
-    Abandon,
-}
 
 impl Upload {
     /// Time has passed.

@@ -3,7 +3,7 @@
 //! Each is a rule broken at one place, and most are faults that were made once. Without the feature `mutants`, which
 //! only tests switch on, there are none, and nothing of this is left in the program.
 
-use super::Done;
+use super::work::Done;
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +95,17 @@ pub enum Mutant {
     TrustsChecks,
     /// What a checked body was at is not given back.
     HoardsChecked,
+    /// A part is copied while some of it is in memory alone.
+    CopiesUnkept,
+    /// Parts are copied from where the upload is, and not from where they are.
+    MisplacesCopies,
+    /// A part is copied that is not whole.
+    JoinsUnfinished,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 46] = [
         Self::SettlesWithoutWaiting,
         Self::AdmitsUnsettled,
         Self::TellsBeforeKept,
@@ -143,6 +149,9 @@ impl Mutant {
         Self::CountsUnchecked,
         Self::TrustsChecks,
         Self::HoardsChecked,
+        Self::CopiesUnkept,
+        Self::MisplacesCopies,
+        Self::JoinsUnfinished,
     ];
 }
 

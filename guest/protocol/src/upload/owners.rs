@@ -6,8 +6,9 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use super::claimant::Claimant;
+use super::ids::SessionId;
 use super::mutation::{Mutant, is};
-use super::{Claimant, SessionId};
 use crate::sorted::SortedMap;
 use crate::{Digest, Refusal, RefusalCode, ResumeMode};
 

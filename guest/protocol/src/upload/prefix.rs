@@ -9,8 +9,9 @@ use blake3::hazmat::HasherExt;
 use crate::journal::{ChainingValue, group_hasher};
 
 /// Up to so many bytes are held themselves, and not written. A hasher takes 1.9 KB however little it has seen, and a
-/// file system 4 KiB; and a peer may begin thousands of groups with a byte each.
-const HELD_BYTES_MAX: usize = 1_024;
+/// file system 4 KiB; and a peer may begin thousands of groups with a byte each. So a group takes no more than twice as
+/// much of memory or disk as came of it.
+const HELD_BYTES_MAX: usize = 2_048;
 
 /// Up to so many lie in the value itself, without an allocation. Bytes: what makes it no larger than the other
 /// two cases are.
@@ -104,7 +105,7 @@ mod tests {
     fn the_value_is_that_of_the_bytes_however_they_come() {
         let content: Vec<u8> = (0..5_000_u32).flat_map(u32::to_le_bytes).collect();
         for group in [0, 1, 7] {
-            for piece in [1, 5, 14, 15, 1_000, 1_024, 1_025, 4_096] {
+            for piece in [1, 5, 14, 15, 1_000, 2_048, 2_049, 4_096] {
                 let mut prefix = Prefix::new();
                 for (seen, bytes) in (1_u64..).zip(content.chunks(piece)) {
                     prefix.update(group, bytes);

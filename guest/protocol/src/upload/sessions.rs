@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::life::{Next, Phase};
+use super::claimant::{Admission, Claimant};
+use super::ids::SessionId;
+use super::machine::{Upload, lost};
 use super::mutation::{Mutant, is};
-use super::{Admission, Claimant, SessionId, Upload, lost, owners};
+use super::owners;
+use super::phase::{Next, Phase};
 use crate::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
 
 impl Upload {
@@ -186,6 +189,10 @@ impl Upload {
     pub fn fail_all(&mut self, refusal: &Refusal, now: Millis) {
         self.evict(refusal);
         self.refuse_kept(refusal, true);
+        // Those are told who were through, so nothing is published when it has settled.
+        if let Phase::Settling(Next::Commit) = self.phase {
+            self.phase = Phase::Settling(Next::Open);
+        }
         self.advance(now);
     }
 }

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::life::{Next, Phase};
+use super::ids::SessionId;
+use super::machine::{Upload, lost};
 use super::mutation::{Mutant, is};
-use super::{SessionId, Upload, lost};
+use super::phase::{Next, Phase};
 use crate::inbox::too_large;
 use crate::{Extent, Millis, Refusal, RefusalCode};
 

@@ -15,7 +15,8 @@ use crate::Millis;
 /// and costs two syncs; a sender that drips must not make more of them than of content.
 pub(super) const TAIL_BYTES_MIN: u64 = 4 * 1024;
 
-/// How long less than that waits at most, and the first bytes of an upload always. Milliseconds.
+/// How long less than that waits at most. Milliseconds. The first bytes of an upload wait until there are more of them, or
+/// somebody asks: kept, they would take room on the disk for as long as the upload may be resumed, and more than they are.
 pub(super) const TAIL_WAIT_MS: Millis = 60_000;
 
 /// How often in a row less than that is kept at once, because somebody waits for it. Then it waits as it does where
@@ -144,9 +145,11 @@ impl Step {
             };
             return true;
         }
-        let pause = if is_worth_it { 0 } else { self.pause(is_first) };
+        let pause = if is_worth_it { 0 } else { self.pause() };
         let moved_at = *self.moved_at.get_or_insert(now);
-        self.moves_at = self.due.map(|due| due.max(moved_at.saturating_add(pause)));
+        let waits = is_first && !is_worth_it && !is_waited_for;
+        self.moves_at =
+            self.due.filter(|_| !waits).map(|due| due.max(moved_at.saturating_add(pause)));
         let is_asked = core::mem::take(&mut self.is_asked) && is_worth_it;
         let is_due = is_asked || self.moves_at.is_some_and(|at| at <= now);
         if is_due {
@@ -158,11 +161,11 @@ impl Step {
 
     /// How long it rests for what is not worth an entry: a sender that pauses hears soon, and one that drips ever
     /// seldomer.
-    fn pause(&self, is_first: bool) -> Millis {
+    fn pause(&self) -> Millis {
         let longest = TAIL_WAIT_MS.max(self.interval_ms);
         match self.interval_ms.checked_shl(self.little_moves) {
-            Some(pause) if !is_first => pause.clamp(self.interval_ms, longest),
-            _ => longest,
+            Some(pause) => pause.clamp(self.interval_ms, longest),
+            None => longest,
         }
     }
 

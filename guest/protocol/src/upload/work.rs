@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{KeepId, SessionId};
+use super::ids::{KeepId, SessionId};
 use crate::journal::Kept;
 use crate::{Digest, Millis, Refusal};
 
@@ -56,7 +56,7 @@ pub enum Work {
 pub struct Held {
     /// The first byte's offset.
     pub at: u64,
-    /// At most a kilobyte.
+    /// At most two kilobytes.
     pub bytes: Vec<u8>,
 }
 

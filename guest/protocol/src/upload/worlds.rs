@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 use super::prefix::Prefix;
 use super::*;
-use crate::Extent;
 use crate::journal::{GROUP_BYTES, Ranges, group_hasher};
+use crate::{Digest, Extent, Millis, Refusal, RefusalCode, ResumeMode};
 
 /// Three groups, the last of one byte.
 const SIZE: u64 = 2 * GROUP_BYTES + 1;

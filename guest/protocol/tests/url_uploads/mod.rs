@@ -41,6 +41,8 @@ pub struct Connection {
     driver: Driver<Wire>,
     wire: Wire,
     pub end: Option<End>,
+    /// How many bytes are behind the request that has ended.
+    unread: usize,
 }
 
 /// How a request came to its end.
@@ -117,7 +119,7 @@ impl Server {
         let now = self.now.get();
         let mut machine = Receiver::new(self.limits.clone(), vec![7; 32], "receiver/1".into(), now);
         machine.set_date(now, UNIX_S + (now / 1_000) as i64);
-        Connection { driver: Driver::new(machine), wire, end: None }
+        Connection { driver: Driver::new(machine), wire, end: None, unread: 0 }
     }
 
     /// Sends a request whole, and waits for its answer.
@@ -172,8 +174,10 @@ impl Connection {
     fn over(&mut self, step: &Step) {
         self.end = match step {
             Step::Closed(_) => Some(End::Closed),
-            Step::Next { unread: 0 } => Some(End::Next),
-            Step::Next { unread } => panic!("{unread} bytes are unread"),
+            Step::Next { unread } => {
+                self.unread = *unread;
+                Some(End::Next)
+            }
             Step::Again | Step::Wait(_) => return,
         };
         self.driver.drop_uploads();
@@ -186,6 +190,11 @@ impl Connection {
         self.driver.drop_uploads();
     }
 
+    /// All that was sent to the client.
+    pub fn sent(&self) -> &[u8] {
+        &self.wire.sent
+    }
+
     pub fn answers(&self, is_head: bool) -> Vec<Answered> {
         crate::http_answers::parse(&self.wire.sent, |_| is_head)
     }
@@ -193,6 +202,7 @@ impl Connection {
     /// What came back of a request that is over.
     pub fn exchanged(&self, is_head: bool) -> Exchanged {
         let end = self.end.clone().expect("an end of the request");
+        assert_eq!(self.unread, 0, "bytes are unread");
         let mut answers = self.answers(is_head);
         let answer = answers.pop().expect("an answer");
         assert!(answer.status >= 200);

@@ -6,7 +6,7 @@ use sandport_protocol::Refusal;
 use sandport_protocol::inbox::{Failure, Record, no_folder};
 
 /// A folder, opened. Names are single parts of a path.
-pub trait Folder: Clone {
+pub trait Folder: Clone + 'static {
     /// A file in it.
     type File: File;
 

@@ -14,87 +14,36 @@
 
 mod files;
 mod log;
+mod options;
 mod partial;
+mod plan;
 mod publish;
 mod receipts;
+mod state;
 mod transient;
 mod tree;
 mod upload;
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use sandport_protocol::inbox::{
-    Conflict, LAYOUT_BYTES_MAX, LAYOUT_FILE, LAYOUT_VERSION, Record, fits, folder_receipt,
-    folder_without_name, made_up_name, receipt, taken, too_large,
+    Conflict, LAYOUT_BYTES_MAX, LAYOUT_FILE, LAYOUT_VERSION, fits, folder_receipt,
+    folder_without_name, receipt, taken, too_large,
 };
 use sandport_protocol::upload::resumable;
 use sandport_protocol::{
-    Digest, EntryKind, EntryName, Millis, Offer, RESERVED_NAME, Receipt, Refusal, RefusalCode,
-    Resume,
+    EntryKind, EntryName, Millis, Offer, RESERVED_NAME, Receipt, Refusal, RefusalCode, Resume,
 };
 
 pub use files::{DiskError, File, Folder, Kind, Look, Trouble};
+pub use options::{Ambient, Durability, Options};
 use partial::{Opened, Partials, Volume};
+use plan::Plan;
 pub use publish::Published;
 use receipts::Receipts;
+use state::Core;
 use transient::Transient;
 pub use upload::{Commit, Upload};
-
-/// What a receipt promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// The file survives a power cut.
-    #[default]
-    Commit,
-    /// The file is visible, and may be lost in a power cut.
-    None,
-}
-
-/// The settings of an inbox.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What happens to a file whose name is taken.
-    pub conflict: Conflict,
-    /// What a receipt promises.
-    pub durability: Durability,
-    /// The largest file in bytes; `None`: no limit but the disk.
-    pub size_max: Option<u64>,
-    /// The name of files that come without one; `None`: one is made up of time and chance.
-    pub classic_name: Option<EntryName>,
-    /// Most bytes of an upload that can be resumed that a crash may cost.
-    pub watermark_bytes: u64,
-    /// Longest time between two watermarks while bytes come. Milliseconds.
-    pub watermark_interval_ms: Millis,
-    /// After how long an upload is removed that nobody resumes, in seconds; `None`: never.
-    pub partial_expiry_s: Option<u64>,
-}
-
-impl Default for Options {
-    /// As `sandport serve` without options.
-    fn default() -> Self {
-        Self {
-            conflict: Conflict::default(),
-            durability: Durability::default(),
-            size_max: None,
-            classic_name: None,
-            watermark_bytes: 64 * 1024 * 1024,
-            watermark_interval_ms: 2_000,
-            partial_expiry_s: Some(7 * 24 * 3_600),
-        }
-    }
-}
-
-/// What an inbox needs of the world beside its folder.
-#[derive(Clone, Copy, Debug)]
-pub struct Ambient {
-    /// Random numbers.
-    pub chance: fn() -> u64,
-    /// Milliseconds since any fixed moment, never going back.
-    pub now: fn() -> Millis,
-    /// Seconds since 1970, as the system is set.
-    pub wall_s: fn() -> u64,
-}
 
 /// A folder that receives files.
 ///
@@ -103,29 +52,6 @@ pub struct Ambient {
 pub struct Inbox<F: Folder> {
     core: Rc<Core<F>>,
     partials: Rc<Partials<F>>,
-}
-
-/// What uploads share.
-struct Core<F: Folder> {
-    root: F,
-    staging: F,
-    options: Options,
-    receipts: Receipts<F>,
-    ambient: Ambient,
-    /// Tells the staged files of this run from those of another that should not be there.
-    run: u64,
-    staged_count: Cell<u64>,
-}
-
-/// What was accepted, as far as it matters after the verdict.
-#[derive(Clone)]
-struct Plan {
-    name: EntryName,
-    /// Nobody knows the name.
-    is_made_up: bool,
-    size: Option<u64>,
-    digest: Option<Digest>,
-    modified_ns: Option<i64>,
 }
 
 /// What becomes of an offer.
@@ -173,9 +99,7 @@ impl<F: Folder> Inbox<F> {
             let synced = root.sync().and_then(|()| state.sync());
             synced.map_err(failed("sync"))?;
         }
-        let core =
-            Core { root, staging, options, receipts, ambient, run, staged_count: Cell::new(0) };
-        let core = Rc::new(core);
+        let core = Rc::new(Core::new(root, staging, options, receipts, ambient, run));
         let partials = Partials::new(&core, volume);
         Ok(Self { core, partials })
     }
@@ -293,41 +217,6 @@ impl<F: Folder> Inbox<F> {
         let name = EntryName::parse(name)?;
         self.core.folder(Some(name.as_str()))?;
         Ok(Verdict::Stored(folder_receipt(&name)))
-    }
-}
-
-impl<F: Folder> Core<F> {
-    fn durable(&self) -> bool {
-        self.options.durability == Durability::Commit
-    }
-
-    /// The folder at `path` (`None`: the inbox itself), made if it is missing, and durably.
-    fn folder(&self, path: Option<&str>) -> Result<F, Refusal> {
-        tree::make(&self.root, path, self.durable())
-            .map_err(|error| error.refusal_of_name("open a folder"))
-    }
-
-    fn make_up_name(&self) -> Result<EntryName, Refusal> {
-        let Ambient { chance, wall_s, .. } = self.ambient;
-        // The upper half: as good as any.
-        made_up_name(wall_s(), (chance() >> 32) as u32)
-            .ok_or_else(|| Refusal::new(RefusalCode::Io, "the inbox could not make up a name"))
-    }
-
-    /// What was published for `offered`, fits, is on the disk as it was published, and will be there
-    /// after a power cut.
-    fn vouched(
-        &self,
-        offered: &EntryName,
-        fits: impl Fn(&Record) -> bool,
-    ) -> Option<(EntryName, Record)> {
-        self.receipts.find(&self.root, offered, fits)
-    }
-
-    fn staged_name(&self) -> String {
-        let number = self.staged_count.get();
-        self.staged_count.set(number + 1);
-        format!("{:016x}-{number:x}", self.run)
     }
 }
 

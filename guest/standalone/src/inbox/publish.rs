@@ -6,8 +6,8 @@ use sandport_protocol::inbox::{
 };
 use sandport_protocol::{Digest, EntryName, Receipt, Refusal, RefusalCode};
 
-use super::Core;
 use super::files::{DiskError, Folder, Kind, Trouble};
+use super::state::Core;
 
 /// A published file.
 #[derive(Clone, Debug, PartialEq, Eq)]

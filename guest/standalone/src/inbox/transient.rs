@@ -7,8 +7,9 @@ use sandport_protocol::inbox::{Body, InOrder, check_digest};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 
 use super::files::{DiskError, File, Folder};
+use super::plan::Plan;
 use super::publish::{Published, Source};
-use super::{Core, Plan};
+use super::state::Core;
 
 /// How much of a file is read in one go where it has to be hashed once more. Bytes.
 const READ_BYTES: usize = 256 * 1024;

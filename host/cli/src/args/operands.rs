@@ -24,6 +24,18 @@ pub(crate) struct Operands {
     pub(crate) to: Destination,
 }
 
+impl Operands {
+    /// Whether standard input is sent.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.paths.iter().any(|path| is_stdin(path))
+    }
+}
+
+/// Whether a path means standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path == Path::new(STDIN)
+}
+
 impl Args for Operands {
     fn augment_args(command: Command) -> Command {
         command.arg(
@@ -57,7 +69,7 @@ impl FromArgMatches for Operands {
             );
             return Err(Error::raw(ErrorKind::MissingRequiredArgument, words));
         }
-        let exists = |path: &Path| path == Path::new(STDIN) || path.symlink_metadata().is_ok();
+        let exists = |path: &Path| is_stdin(path) || path.symlink_metadata().is_ok();
         let parsed = to.to_str().map_or_else(
             || Err(String::from("it is not UTF-8")),
             |text| text.parse::<Destination>().map_err(|error| reason(&error)),

@@ -1,13 +1,17 @@
 //! Values with units.
 
+#[cfg(feature = "send")]
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+#[cfg(feature = "serve")]
 use bytesize::ByteSize;
 use jiff::SignedDuration;
+#[cfg(feature = "send")]
 use sandport_client::{CONNECTIONS_MAX, Connections};
 
 /// A number of bytes: `1500`, `10MB`, `4 GiB`.
+#[cfg(feature = "serve")]
 pub(super) fn size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>()
         .map(|size| size.as_u64())
@@ -15,11 +19,13 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A number of bytes that fits this machine's memory.
+#[cfg(feature = "serve")]
 pub(super) fn memory(text: &str) -> Result<usize, String> {
     size(text).and_then(|size| usize::try_from(size).map_err(|error| error.to_string()))
 }
 
 /// A number of connections: `auto`, or 1 and more.
+#[cfg(feature = "send")]
 pub(super) fn connections(text: &str) -> Result<Connections, String> {
     if text == "auto" {
         return Ok(Connections::Auto);
@@ -47,6 +53,7 @@ fn days(text: &str) -> Option<Duration> {
 }
 
 /// A duration as the protocol counts it, as far as that goes: 49 days.
+#[cfg(feature = "serve")]
 pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The line for an event; `None` for those that say nothing final about a file.
-pub(super) fn of_event(event: &SendEvent<'_>) -> Option<Value> {
+pub(super) fn of_event(event: &SendEvent) -> Option<Value> {
     Some(match event {
         SendEvent::Stored { file, receipt } => stored("stored", file, receipt),
         SendEvent::AlreadyStored { file, receipt } => stored("already-stored", file, receipt),

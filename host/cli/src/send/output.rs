@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use sandport_client::{SendEvent, Summary};
 
 use super::progress::Progress;
+use super::tally::Tally;
 use super::{json, words};
 use crate::args::Talk;
 use crate::console::{self, json_line};
-use crate::exit::{Exit, Tally};
-use crate::failure::Failure;
+use crate::exit::Exit;
+use crate::failure::{Failure, hint_of_event};
 
 /// Lines are held back for so long at most while files arrive, and written together: thousands of
 /// small files a second would otherwise cost a system call each.
@@ -28,7 +29,6 @@ pub(super) struct Output {
     progress: Option<Progress>,
     started: Instant,
     tally: Tally,
-    summary: Summary,
     held: String,
     written: Instant,
     /// Codes whose hint was given.
@@ -49,7 +49,6 @@ impl Output {
             progress: shows_progress.then(Progress::new),
             started: now,
             tally: Tally::default(),
-            summary: Summary::default(),
             held: String::new(),
             written: now.checked_sub(HOLD_BACK).unwrap_or(now),
             hinted: Vec::new(),
@@ -67,8 +66,7 @@ impl Output {
     }
 
     /// Something happened.
-    pub(super) fn event(&mut self, event: &SendEvent<'_>) {
-        self.summary.count(event);
+    pub(super) fn event(&mut self, event: &SendEvent) {
         self.judge(event);
         self.resumable |= matches!(event, SendEvent::Unanswered { resumable: true, .. });
         if let Some(progress) = &mut self.progress {
@@ -84,7 +82,7 @@ impl Output {
         if let Some(line) = words::talk_of(event, self.quiet, self.verbose) {
             self.talk(&line);
         }
-        if let Some((code, hint)) = words::hint_of(event, self.quiet)
+        if let Some((code, hint)) = hint_of_event(event, self.quiet)
             && !self.hinted.contains(&code)
         {
             self.hinted.push(code);
@@ -93,7 +91,7 @@ impl Output {
     }
 
     /// The end: of the connection by `failure`, or of the files.
-    pub(super) fn finish(mut self, failure: Option<Failure>) -> Exit {
+    pub(super) fn finish(mut self, failure: Option<Failure>, summary: &Summary) -> Exit {
         if let Some(progress) = self.progress.take() {
             progress.finish();
         }
@@ -102,24 +100,24 @@ impl Output {
             if let Some(failure) = &failure {
                 self.result(&json_line(&json::of_failure(failure)));
             }
-            self.result(&json_line(&json::of_summary(&self.summary, exit)));
+            self.result(&json_line(&json::of_summary(summary, exit)));
         }
         self.write_held();
         if let Some(failure) = &failure {
             failure.print();
         }
-        let is_worth_it = failure.is_none() || self.summary != Summary::default();
+        let is_worth_it = failure.is_none() || *summary != Summary::default();
         if is_worth_it && !self.json && !self.quiet {
             console::talk(&if self.dry_run {
-                words::of_plan(&self.summary)
+                words::of_plan(summary)
             } else {
-                words::of_summary(&self.summary, self.started.elapsed())
+                words::of_summary(summary, self.started.elapsed())
             });
         }
         exit
     }
 
-    fn judge(&mut self, event: &SendEvent<'_>) {
+    fn judge(&mut self, event: &SendEvent) {
         match event {
             // A plan comes to what the run would, as far as it is known.
             SendEvent::Planned { .. }

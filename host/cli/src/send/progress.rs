@@ -62,7 +62,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn event(&mut self, event: &SendEvent<'_>) {
+    pub(super) fn event(&mut self, event: &SendEvent) {
         match event {
             SendEvent::Connected { .. } => self.total.set_message("Sending"),
             SendEvent::Totals { bytes, .. } => {

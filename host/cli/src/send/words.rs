@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sandport_client::{FileError, RestartReason, SendEvent, SendFile, SkipReason, Summary};
-use sandport_protocol::{EntryKind, Receipt, RefusalCode};
+use sandport_client::{RestartReason, SendEvent, SendFile, SkipReason, Summary};
+use sandport_protocol::{EntryKind, Receipt};
 
 use crate::console::{bytes, clean, count, seconds};
 
@@ -12,7 +12,7 @@ use crate::console::{bytes, clean, count, seconds};
 const RATED_BYTES_MIN: u64 = 1024 * 1024;
 
 /// The line for standard output: the name under which a file is at the server now.
-pub(super) fn result_of(event: &SendEvent<'_>) -> Option<String> {
+pub(super) fn result_of(event: &SendEvent) -> Option<String> {
     match event {
         SendEvent::Stored { receipt, .. } | SendEvent::AlreadyStored { receipt, .. } => {
             Some(clean(&receipt.name))
@@ -35,7 +35,7 @@ fn planned(file: &SendFile) -> String {
 }
 
 /// The line for standard error.
-pub(super) fn talk_of(event: &SendEvent<'_>, quiet: bool, verbose: bool) -> Option<String> {
+pub(super) fn talk_of(event: &SendEvent, quiet: bool, verbose: bool) -> Option<String> {
     Some(match event {
         SendEvent::Refused { file, refusal } => {
             let detail = refusal.detail.as_deref().unwrap_or("the server does not accept it");
@@ -110,56 +110,6 @@ fn renaming(file: &SendFile, receipt: &Receipt) -> Option<String> {
     Some(format!("{} -> {}", clean(sent_as), clean(&receipt.name)))
 }
 
-/// What to do about it, under a word by which it is given once.
-pub(super) fn hint_of(event: &SendEvent<'_>, quiet: bool) -> Option<(&'static str, &'static str)> {
-    let refusal = match event {
-        SendEvent::Skipped { reason: reason @ SkipReason::SymbolicLink, .. } if !quiet => {
-            return Some((reason.code(), "--follow-links sends what symbolic links lead to"));
-        }
-        SendEvent::Skipped { reason: reason @ SkipReason::OwnArrival, .. } if !quiet => {
-            return Some((reason.code(), "to send it too, name it on the command line"));
-        }
-        SendEvent::ModifiedOmitted { .. } if !quiet => {
-            let hint = "`send` cannot send modification times before 1677-09-21 and after 2262-04-11; \
-                        the server sets the time of arrival. -v names the files";
-            return Some(("modified-omitted", hint));
-        }
-        SendEvent::Failed { error: error @ FileError::WrongSize, .. } => {
-            return Some((
-                error.code(),
-                "send it as standard input, which needs no size: sandport send - TO < FILE",
-            ));
-        }
-        SendEvent::Failed { error: error @ FileError::Changed, .. } => {
-            return Some((error.code(), "run the same command again when nobody changes the file"));
-        }
-        SendEvent::Refused { refusal, .. } => refusal,
-        _ => return None,
-    };
-    let hint = match refusal.code {
-        RefusalCode::NameInvalid => "--name gives one file another name",
-        RefusalCode::Exists => {
-            "--name gives one file another name; or remove what has its name, or a part of its path, at the server"
-        }
-        RefusalCode::TooLarge => "ask the operator to raise --max-file",
-        RefusalCode::QuotaExceeded => {
-            "ask the operator to make room, or to raise --quota-bytes or --quota-files, or the same for each \
-             identity: --identity-quota-bytes or --identity-quota-files"
-        }
-        RefusalCode::DigestMismatch => {
-            "the bytes were damaged in transit, or the file changed: send it again"
-        }
-        RefusalCode::Locked => {
-            "a later run has taken over this upload; if that run fails, run the same command again"
-        }
-        RefusalCode::InsufficientSpace | RefusalCode::Io => {
-            "run the same command again later: it sends nothing twice"
-        }
-        _ => return None,
-    };
-    Some((refusal.code.as_str(), hint))
-}
-
 /// The last line of a dry run.
 pub(super) fn of_plan(summary: &Summary) -> String {
     let mut parts = vec![format!("{} to send", count(summary.planned, "file"))];
@@ -221,6 +171,7 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::hint_of_event;
 
     #[test]
     fn the_summary_says_what_was_verified_and_what_was_not() {
@@ -266,18 +217,20 @@ mod tests {
 
     #[test]
     fn what_is_left_out_of_an_inbox_is_said_with_what_to_do() {
-        let path = Path::new("t/in/t");
-        let own = SendEvent::Skipped { path, reason: SkipReason::OwnArrival };
+        let skipped = |reason| SendEvent::Skipped { path: "t/in/t".into(), reason };
+        let own = skipped(SkipReason::OwnArrival);
         let line = talk_of(&own, false, false);
         assert!(line.is_some_and(|line| line.starts_with("skipped t/in/t: it is in an inbox")));
         assert!(
-            hint_of(&own, false)
+            hint_of_event(&own, false)
                 .is_some_and(|(_, hint)| hint.contains("name it on the command line"))
         );
-        let state = SendEvent::Skipped { path, reason: SkipReason::InboxState };
-        assert!(talk_of(&state, false, false).is_some() && hint_of(&state, false).is_none());
+        let state = skipped(SkipReason::InboxState);
+        assert!(talk_of(&state, false, false).is_some() && hint_of_event(&state, false).is_none());
         for event in [own, state] {
-            assert!(talk_of(&event, true, false).is_none() && hint_of(&event, true).is_none());
+            assert!(
+                talk_of(&event, true, false).is_none() && hint_of_event(&event, true).is_none()
+            );
         }
     }
 }

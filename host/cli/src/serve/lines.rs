@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::{claims, next};
 use crate::console::{self, bytes, clean, compiling, count, json_line, seconds};
+use crate::hints;
 
 /// Something to tell.
 pub(super) enum Happened {
@@ -97,8 +98,10 @@ fn talk_of(happened: &Happened) -> Option<String> {
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
             format!("error[accept]: cannot accept connections for now: {}", clean(reason))
         }
-        Happened::Server(ServerEvent::InboxLost { code, reason, hint }) => {
-            format!("error[{code}]: {}. The server stops.\nhint: {hint}", clean(reason))
+        Happened::Server(ServerEvent::InboxLost { code, reason }) => {
+            let hint = hints::of_inbox_code(code);
+            let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+            format!("error[{code}]: {}. The server stops.{hint}", clean(reason))
         }
         Happened::Server(ServerEvent::Draining { connections }) if *connections > 0 => {
             format!("Waiting for {}.", count(*connections as u64, "connection"))
@@ -184,7 +187,7 @@ fn json_of(happened: &Happened) -> Option<Value> {
         Happened::Server(ServerEvent::AcceptFailed { reason }) => {
             json!({"type": "accept-failed", "reason": reason})
         }
-        Happened::Server(ServerEvent::InboxLost { code, reason, .. }) => {
+        Happened::Server(ServerEvent::InboxLost { code, reason }) => {
             json!({"type": "inbox-lost", "code": code, "reason": reason})
         }
         Happened::Server(ServerEvent::Untold { count }) => {
@@ -215,11 +218,22 @@ fn quoted(last_words: &str) -> String {
 
 /// What the file system of the inbox does not do, a line for each.
 fn limits_of(limitations: &[Limitation]) -> Vec<String> {
-    limitations.iter().map(|limitation| format!("File system:  {limitation}")).collect()
+    limitations
+        .iter()
+        .map(|limitation| format!("File system:  {}", explained(limitation)))
+        .collect()
 }
 
 fn json_of_limitation(limitation: &Limitation) -> Value {
-    json!({"limitation": limitation.code(), "detail": limitation.to_string()})
+    json!({"limitation": limitation.code(), "detail": explained(limitation)})
+}
+
+/// What a limitation is, and which option it changes.
+fn explained(limitation: &Limitation) -> String {
+    match hints::of_limitation(limitation) {
+        Some(hint) => format!("{limitation}: {hint}"),
+        None => limitation.to_string(),
+    }
 }
 
 /// The folder as one would type it, so that nobody takes it for a word of the sentence.
@@ -292,7 +306,8 @@ mod tests {
                 "inbox": "inbox",
                 "file_system": [{
                     "limitation": "case-insensitive-names",
-                    "detail": Limitation::CaseInsensitiveNames.to_string(),
+                    "detail": "names are case-insensitive: --conflict replace replaces only files of exactly the \
+                               same name",
                 }],
             })
         );
@@ -385,10 +400,9 @@ mod tests {
         let lost = Happened::Server(ServerEvent::InboxLost {
             code: "inbox-gone",
             reason: String::from("the inbox a\u{1b}b is gone"),
-            hint: "mount it",
         });
-        let talk =
-            "error[inbox-gone]: the inbox a\\u{1b}b is gone. The server stops.\nhint: mount it";
+        let talk = "error[inbox-gone]: the inbox a\\u{1b}b is gone. The server stops.\nhint: mount it or create it \
+                    again, then start the server";
         assert_eq!(talk_of(&lost).as_deref(), Some(talk));
         let Happened::Server(event) = &lost else { unreachable!() };
         assert!([Form::Words, Form::FewWords, Form::Json].iter().all(|form| form.tells(event)));

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use crate::args::{ServeArgs, Talk};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::process;
 use crate::signals::{Signals, survive_large_files};
+use crate::threads;
 use events::Report;
 use form::Form;
 
@@ -22,6 +22,7 @@ mod form;
 mod host_names;
 mod lines;
 mod next;
+mod process;
 
 /// Threads that a server starts beside those that compute: of the inbox, of the sandbox and its cache, for events,
 /// for names that are resolved, and for large writes to a slow disk.
@@ -30,7 +31,7 @@ const THREADS_BESIDE: usize = 16;
 /// Serves until it is told to stop.
 pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
     // Those of the runtime, and those that compile.
-    process::check_threads(2 * process::parallelism() + THREADS_BESIDE)?;
+    threads::check(2 * process::parallelism() + THREADS_BESIDE)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeSet;
+
 use blake3::hazmat::HasherExt;
 use sandport_protocol::journal::group_hasher;
 

@@ -1,9 +1,7 @@
 //! The content of one request, as the HTTP library takes it.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -17,17 +15,18 @@ use super::payload::Payload;
 use super::wire::Moved;
 use crate::FileError;
 use crate::pump::Chunk;
+use crate::shared::Shared;
 
 /// What a request brings of a file.
 pub(super) struct RequestBody {
     /// `None`: nothing.
-    source: Option<Rc<RefCell<Payload>>>,
+    source: Option<Arc<Shared<Payload>>>,
     offset: u64,
     /// How much is left; `None`: up to the end of a stream.
     left: Option<u64>,
     used: Option<Sender<Vec<u8>>>,
-    state: Rc<State>,
-    moved: Rc<Moved>,
+    state: Arc<State>,
+    moved: Arc<Moved>,
 }
 
 /// What became of the content of a request.
@@ -36,7 +35,7 @@ pub(super) struct State {
     /// Bytes that the connection has taken.
     sent: Arc<AtomicU64>,
     /// What went wrong with the file.
-    failure: RefCell<Option<FileError>>,
+    failure: Shared<Option<FileError>>,
 }
 
 impl State {
@@ -54,9 +53,9 @@ impl State {
 impl RequestBody {
     pub(super) fn new(
         content: Content,
-        payload: &Rc<RefCell<Payload>>,
-        state: &Rc<State>,
-        moved: &Rc<Moved>,
+        payload: &Arc<Shared<Payload>>,
+        state: &Arc<State>,
+        moved: &Arc<Moved>,
     ) -> Self {
         let (offset, left) = match content {
             Content::Part { offset, length } => (offset, Some(length)),
@@ -64,19 +63,19 @@ impl RequestBody {
             // Of kinds that this version does not know there are none.
             _ => (0, Some(0)),
         };
-        let source = (left != Some(0)).then(|| Rc::clone(payload));
+        let source = (left != Some(0)).then(|| Arc::clone(payload));
         let mut used = None;
         if let Some(source) = &source {
-            source.borrow_mut().seek(offset);
-            used = source.borrow().used();
+            source.lock().seek(offset);
+            used = source.lock().used();
         }
-        Self { source, offset, left, used, state: Rc::clone(state), moved: Rc::clone(moved) }
+        Self { source, offset, left, used, state: Arc::clone(state), moved: Arc::clone(moved) }
     }
 
     /// The body of a request without content.
-    pub(super) fn empty(moved: &Rc<Moved>) -> Self {
-        let state = Rc::default();
-        Self { source: None, offset: 0, left: Some(0), used: None, state, moved: Rc::clone(moved) }
+    pub(super) fn empty(moved: &Arc<Moved>) -> Self {
+        let state = Arc::default();
+        Self { source: None, offset: 0, left: Some(0), used: None, state, moved: Arc::clone(moved) }
     }
 }
 
@@ -93,7 +92,7 @@ impl Body for RequestBody {
             return Poll::Ready(None);
         };
         let most = this.left.unwrap_or(u64::MAX);
-        let polled = source.borrow_mut().poll_next(cx, this.offset, most);
+        let polled = source.lock().poll_next(cx, this.offset, most);
         this.moved.set_ours(polled.is_pending());
         polled.map(|next| match next {
             Ok(Some(chunk)) => {
@@ -124,7 +123,7 @@ impl RequestBody {
     fn fail(&mut self, error: FileError) -> io::Error {
         self.source = None;
         let words = error.to_string();
-        *self.state.failure.borrow_mut() = Some(error);
+        *self.state.failure.lock() = Some(error);
         io::Error::other(words)
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Feed {
 impl Feed {
     /// Begins to read. All of the file is, for its digest.
     pub(super) fn start(content: Content, offset: u64) -> Self {
-        let pump = Pump::start(content, vec![Extent { offset, length: None }]);
+        let pump = Pump::start(content, &[Extent { offset, length: None }]);
         Self { pump, position: offset, held: None, rest: None, digest: None }
     }
 

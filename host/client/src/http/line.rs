@@ -1,9 +1,8 @@
 //! One connection: a request after the other, and their answers.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Incoming};
@@ -16,7 +15,8 @@ use super::payload::Payload;
 use super::wire::{Moved, Wire};
 use crate::clock::millis;
 use crate::connect::Target;
-use crate::{SendError, SendOptions};
+use crate::shared::Shared;
+use crate::{Options, SendError};
 
 /// A connection that is kept for more than one request.
 pub(super) struct Line {
@@ -24,15 +24,15 @@ pub(super) struct Line {
     connection: Pin<Box<http1::Connection<Wire, RequestBody>>>,
     /// The library has nothing more to do for it.
     has_ended: bool,
-    moved: Rc<Moved>,
+    moved: Arc<Moved>,
 }
 
 /// What is sent with a request, and told of it.
 pub(super) struct Load<'a> {
-    pub(super) payload: &'a Rc<RefCell<Payload>>,
-    pub(super) state: &'a Rc<State>,
+    pub(super) payload: &'a Arc<Shared<Payload>>,
+    pub(super) state: &'a Arc<State>,
     /// Called with the bytes of the content that the connection has taken.
-    pub(super) sent: &'a mut dyn FnMut(u64),
+    pub(super) sent: &'a mut (dyn FnMut(u64) + Send),
 }
 
 impl Line {
@@ -40,10 +40,10 @@ impl Line {
     ///
     /// # Errors
     /// What keeps the connection from being made.
-    pub(super) async fn open(to: &Target<'_>, options: &SendOptions) -> Result<Self, SendError> {
+    pub(super) async fn open(to: &Target<'_>, options: &Options) -> Result<Self, SendError> {
         let connection = to.connect(options).await?;
         let moved = Moved::new();
-        let wire = Wire::new(connection, Rc::clone(&moved));
+        let wire = Wire::new(connection, Arc::clone(&moved));
         let made = http1::handshake(wire).await;
         let (requests, connection) = made.map_err(|error| broken(&error))?;
         Ok(Self { requests, connection: Box::pin(connection), has_ended: false, moved })
@@ -69,9 +69,9 @@ impl Line {
         request: &Request,
         authority: &str,
         load: Option<Load<'_>>,
-        options: &SendOptions,
+        options: &Options,
     ) -> Result<Answer, SendError> {
-        let moved = Rc::clone(&self.moved);
+        let moved = Arc::clone(&self.moved);
         moved.set_ours(false);
         moved.now();
         let (body, mut load) = match load {

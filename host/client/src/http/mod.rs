@@ -14,11 +14,11 @@ use sandport_protocol::sender::http::{Discovery, Found, HttpUrl, Protocol, Serve
 use tokio::time::{Instant, sleep_until};
 
 use super::connect::Target;
-use super::event::Report;
+use super::report::Report;
 use super::retries::Retries;
 use super::walk::Totals;
 use super::{
-    CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions, Source, prepare,
+    CONNECTIONS_MAX, Connections, Options, SendError, SendErrorKind, SendEvent, Source, prepare,
 };
 use line::Line;
 use run::Run;
@@ -48,9 +48,9 @@ pub(super) async fn send(
     url: &HttpUrl,
     sources: Vec<Source>,
     mut totals: Option<Totals>,
-    options: &SendOptions,
+    options: &Options,
     stop: impl Future<Output = ()>,
-    report: &Report<'_>,
+    report: &Report,
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
     let address = Address::Tcp { host: url.host().to_owned(), port: url.port() };
@@ -110,8 +110,8 @@ pub(super) async fn send(
 async fn discover(
     url: &HttpUrl,
     to: &Target<'_>,
-    options: &SendOptions,
-    report: &Report<'_>,
+    options: &Options,
+    report: &Report,
 ) -> Result<Server, SendError> {
     let mut discovery = Discovery::new(url);
     let mut retries = Retries::new(options.retries);
@@ -124,6 +124,7 @@ async fn discover(
                 match discovery.handle_answer(&answer) {
                     Found::Server(server) => {
                         let agent = server.agent.as_deref().unwrap_or("a server of HTTP");
+                        let agent = agent.to_owned();
                         report.emit(SendEvent::Connected { agent });
                         return Ok(server);
                     }
@@ -143,7 +144,7 @@ async fn discover(
         let may_pass = has_answered && error.kind() == SendErrorKind::Temporary;
         let Some((attempt, delay)) = retries.next().filter(|_| may_pass) else { return Err(error) };
         let delay = delay.max(Duration::from_millis(at_least_ms));
-        report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
+        report.emit(SendEvent::Reconnecting { error, attempt, delay });
         sleep_until(Instant::now() + delay).await;
     }
 }
@@ -152,7 +153,7 @@ async fn ask(
     discovery: &Discovery,
     url: &HttpUrl,
     to: &Target<'_>,
-    options: &SendOptions,
+    options: &Options,
 ) -> Result<sandport_protocol::sender::http::Answer, SendError> {
     let mut line = Line::open(to, options).await?;
     line.send(&discovery.request(), &url.authority(), None, options).await

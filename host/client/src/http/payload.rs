@@ -44,8 +44,8 @@ impl Payload {
     }
 
     fn stream(reader: Box<dyn Read + Send>) -> Self {
-        let all = vec![Extent { offset: 0, length: None }];
-        Self::Stream(Blocks::new(Pump::start(Content::Reader(reader), all)))
+        let all = Extent { offset: 0, length: None };
+        Self::Stream(Blocks::new(Pump::start(Content::Reader(reader), &[all])))
     }
 
     /// No content.

@@ -1,7 +1,7 @@
 //! What the connections of one run share.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sandport_protocol::sender::http::{HttpUrl, Request, Server};
@@ -11,44 +11,45 @@ use tokio::time::timeout;
 use super::line::Line;
 use super::urls::Urls;
 use crate::connect::Target;
-use crate::event::Report;
 use crate::prepare::Item;
-use crate::{SendEvent, SendFile, SendOptions};
+use crate::report::Report;
+use crate::shared::Shared;
+use crate::{Options, SendEvent, SendFile};
 
 /// How long a server is told at the end that something is given up. A person who has typed Ctrl-C waits for it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
 /// may be borrowed across an await.
-pub(super) struct Run<'a, 'e> {
+pub(super) struct Run<'a> {
     pub(super) url: &'a HttpUrl,
     pub(super) to: &'a Target<'a>,
     pub(super) server: &'a Server,
-    pub(super) options: &'a SendOptions,
-    pub(super) report: &'a Report<'e>,
+    pub(super) options: &'a Options,
+    pub(super) report: &'a Report,
     pub(super) urls: Urls,
     prepared: Mutex<mpsc::Receiver<Vec<Item>>>,
-    queue: RefCell<VecDeque<Item>>,
+    queue: Shared<VecDeque<Item>>,
     /// Uploads that were begun and have no outcome, by the numbers of their files.
-    open: RefCell<BTreeMap<u64, Open>>,
+    open: Shared<BTreeMap<u64, Open>>,
 }
 
 /// An upload without an outcome.
 pub(super) struct Open {
-    pub(super) file: SendFile,
+    pub(super) file: Arc<SendFile>,
     /// Whether a later run goes on with it.
     pub(super) resumable: bool,
     /// Else, what ends it at the server.
     pub(super) cancel: Option<Request>,
 }
 
-impl<'a, 'e> Run<'a, 'e> {
+impl<'a> Run<'a> {
     pub(super) fn new(
         url: &'a HttpUrl,
         to: &'a Target<'a>,
         server: &'a Server,
-        options: &'a SendOptions,
-        report: &'a Report<'e>,
+        options: &'a Options,
+        report: &'a Report,
         prepared: mpsc::Receiver<Vec<Item>>,
     ) -> Self {
         let dir = options.state_dir.clone().filter(|_| options.resume);
@@ -60,8 +61,8 @@ impl<'a, 'e> Run<'a, 'e> {
             report,
             urls: Urls::new(dir, url.to_string(), server.protocol),
             prepared: Mutex::new(prepared),
-            queue: RefCell::default(),
-            open: RefCell::default(),
+            queue: Shared::default(),
+            open: Shared::default(),
         }
     }
 
@@ -69,32 +70,33 @@ impl<'a, 'e> Run<'a, 'e> {
     pub(super) async fn next(&self) -> Option<Item> {
         let mut prepared = self.prepared.lock().await;
         loop {
-            let next = self.queue.borrow_mut().pop_front();
+            let next = self.queue.lock().pop_front();
             if next.is_some() {
                 return next;
             }
             let batch = prepared.recv().await?;
-            self.queue.borrow_mut().extend(batch);
+            self.queue.lock().extend(batch);
         }
     }
 
     /// Notes how an upload stands that has no outcome.
     pub(super) fn note(&self, open: Open) {
-        self.open.borrow_mut().insert(open.file.number, open);
+        self.open.lock().insert(open.file.number, open);
     }
 
     /// An upload has its outcome.
     pub(super) fn ended(&self, number: u64) {
-        self.open.borrow_mut().remove(&number);
+        self.open.lock().remove(&number);
     }
 
     /// Reports what was begun and has no outcome, and tells the server what of it is not gone on with.
     pub(super) async fn give_up(&self) {
         let open = self.open.take();
-        for Open { file, resumable, .. } in open.values() {
-            self.report.emit(SendEvent::Unanswered { file, resumable: *resumable });
+        let mut cancels = Vec::new();
+        for Open { file, resumable, cancel } in open.into_values() {
+            self.report.emit(SendEvent::Unanswered { file, resumable });
+            cancels.extend(cancel);
         }
-        let cancels: Vec<Request> = open.into_values().filter_map(|open| open.cancel).collect();
         // What does not come through expires there.
         let _ = timeout(GOODBYE, self.cancel(&cancels)).await;
     }

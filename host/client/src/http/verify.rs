@@ -1,6 +1,5 @@
 //! Whether a server has stored what was sent.
 
-use std::cell::RefCell;
 use std::io;
 
 use sandport_protocol::sender::http::Said;
@@ -10,6 +9,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::payload::Payload;
 use crate::FileError;
 use crate::pump::{self, Content};
+use crate::shared::Shared;
 
 /// What is found.
 pub(super) enum Verdict {
@@ -28,7 +28,7 @@ pub(super) enum Verdict {
 pub(super) async fn verify(
     said: &Said,
     size: u64,
-    payload: &RefCell<Payload>,
+    payload: &Shared<Payload>,
 ) -> Result<Verdict, FileError> {
     if said.size.is_some_and(|said| said != size) {
         return Ok(Verdict::Different);
@@ -37,18 +37,18 @@ pub(super) async fn verify(
         .iter()
         .find_map(|wanted| said.digests.iter().find(|digest| digest.algorithm == *wanted));
     let Some(given) = given else { return Ok(Verdict::Unknown) };
-    let known = payload.borrow().digest();
+    let known = payload.lock().digest();
     let own = match known {
         Some(own) => own,
         None => {
-            let Some(content) = payload.borrow().again() else { return Ok(Verdict::Unknown) };
+            let Some(content) = payload.lock().again() else { return Ok(Verdict::Unknown) };
             blocking(move || pump::hash(content)).await?
         }
     };
     let is_same = if given.algorithm == Algorithm::Blake3 {
         given.value == own.as_bytes()
     } else {
-        let Some(content) = payload.borrow().again() else { return Ok(Verdict::Unknown) };
+        let Some(content) = payload.lock().again() else { return Ok(Verdict::Unknown) };
         let algorithm = given.algorithm;
         blocking(move || hash(content, algorithm)).await?.as_ref() == Some(given)
     };

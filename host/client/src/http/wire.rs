@@ -1,9 +1,8 @@
 //! A connection, as the HTTP library reads and writes it, and whether anything moves on it.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use crate::connect::Connection;
+use crate::shared::Shared;
 
 /// How much is read at once. Bytes. Answers are short.
 const READ_BYTES: usize = 8 * 1024;
@@ -19,19 +19,19 @@ const READ_BYTES: usize = 8 * 1024;
 /// A connection.
 pub(super) struct Wire {
     connection: Connection,
-    moved: Rc<Moved>,
+    moved: Arc<Moved>,
 }
 
 /// When something last moved.
 pub(super) struct Moved {
-    at: Cell<Instant>,
+    at: Shared<Instant>,
     /// The server owes nothing: this side reads a file.
-    is_ours: Cell<bool>,
+    is_ours: Shared<bool>,
 }
 
 impl Moved {
-    pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { at: Cell::new(Instant::now()), is_ours: Cell::new(false) })
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { at: Shared::new(Instant::now()), is_ours: Shared::new(false) })
     }
 
     /// Something moves.
@@ -62,7 +62,7 @@ impl Moved {
 }
 
 impl Wire {
-    pub(super) fn new(connection: Connection, moved: Rc<Moved>) -> Self {
+    pub(super) fn new(connection: Connection, moved: Arc<Moved>) -> Self {
         Self { connection, moved }
     }
 }

@@ -1,7 +1,6 @@
 //! One connection of a run: a file after the other.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sandport_protocol::sender::http::{
@@ -18,11 +17,12 @@ use super::urls::Place;
 use super::verify::{Verdict, verify};
 use crate::prepare::Item;
 use crate::retries::{Progress, Retries};
+use crate::shared::Shared;
 use crate::{FileError, RestartReason, SendError, SendErrorKind, SendEvent, SendFile, SkipReason};
 
 /// One connection, which is made when there is something to send, and made again when it was cut.
-pub(super) struct Worker<'a, 'e> {
-    run: &'a Run<'a, 'e>,
+pub(super) struct Worker<'a> {
+    run: &'a Run<'a>,
     line: Option<Line>,
     retries: Retries,
     brought: Progress,
@@ -32,9 +32,9 @@ pub(super) struct Worker<'a, 'e> {
 
 /// A file on its way.
 struct Job {
-    file: SendFile,
+    file: Arc<SendFile>,
     upload: HttpUpload,
-    payload: Rc<RefCell<Payload>>,
+    payload: Arc<Shared<Payload>>,
     place: Place,
 }
 
@@ -44,8 +44,8 @@ enum End {
     Failed(FileError),
 }
 
-impl<'a, 'e> Worker<'a, 'e> {
-    pub(super) fn new(run: &'a Run<'a, 'e>) -> Self {
+impl<'a> Worker<'a> {
+    pub(super) fn new(run: &'a Run<'a>) -> Self {
         Self {
             run,
             line: None,
@@ -64,14 +64,14 @@ impl<'a, 'e> Worker<'a, 'e> {
             let report = self.run.report;
             match item {
                 Item::Skipped { path, reason } => {
-                    report.emit(SendEvent::Skipped { path: &path, reason });
+                    report.emit(SendEvent::Skipped { path, reason });
                 }
                 Item::Failed { path, error } => {
-                    report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
+                    report.emit(SendEvent::Failed { path, file: None, error });
                 }
                 Item::Directory(file) => {
                     let reason = SkipReason::EmptyDirectory;
-                    report.emit(SendEvent::Skipped { path: &file.path, reason });
+                    report.emit(SendEvent::Skipped { path: file.path, reason });
                 }
                 item => self.send(item).await?,
             }
@@ -85,7 +85,7 @@ impl<'a, 'e> Worker<'a, 'e> {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(()),
             Err((file, error)) => {
-                report.emit(SendEvent::Failed { path: &file.path, file: None, error: &error });
+                report.emit(SendEvent::Failed { path: file.path, file: None, error });
                 return Ok(());
             }
         };
@@ -95,6 +95,7 @@ impl<'a, 'e> Worker<'a, 'e> {
         if !is_named {
             file.name = self.run.url.file_name();
         }
+        let mut file = Arc::new(file);
         report.start(&mut file);
         let (place, kept) = self.place(&file, &payload);
         let offered = Offered {
@@ -103,7 +104,7 @@ impl<'a, 'e> Worker<'a, 'e> {
             modified_ns: file.modified_ns,
         };
         let upload = HttpUpload::new(self.run.server, self.run.url, offered, kept);
-        let payload = Rc::new(RefCell::new(payload));
+        let payload = Arc::new(Shared::new(payload));
         let mut job = Job { file, upload, payload, place };
         self.note(&mut job);
         let end = self.bring(&mut job).await?;
@@ -157,7 +158,7 @@ impl<'a, 'e> Worker<'a, 'e> {
         job: &mut Job,
         request: &Request,
     ) -> Result<Option<FileError>, SendError> {
-        let state = Rc::new(State::default());
+        let state = Arc::new(State::default());
         let result = self.exchange(job, request, &state).await;
         self.brought.sent += state.sent();
         if let Some(error) = state.take_failure() {
@@ -180,7 +181,7 @@ impl<'a, 'e> Worker<'a, 'e> {
         &mut self,
         job: &Job,
         request: &Request,
-        state: &Rc<State>,
+        state: &Arc<State>,
     ) -> Result<sandport_protocol::sender::http::Answer, SendError> {
         let run = self.run;
         let mut kept = self.line.take();
@@ -198,11 +199,11 @@ impl<'a, 'e> Worker<'a, 'e> {
             _ => 0,
         };
         let length = request.content.length();
-        let file = &job.file;
         let mut sent = |count: u64| {
-            run.report.emit(SendEvent::Progress { file, sent: offset + count });
+            let file = || Arc::clone(&job.file);
+            run.report.emit(SendEvent::Progress { file: file(), sent: offset + count });
             if request.completes && Some(count) == length {
-                run.report.emit(SendEvent::Verifying { file });
+                run.report.emit(SendEvent::Verifying { file: file() });
             }
         };
         let load = Load { payload: &job.payload, state, sent: &mut sent };
@@ -224,7 +225,7 @@ impl<'a, 'e> Worker<'a, 'e> {
         };
         let Some((attempt, delay)) = next else { return Err(error) };
         let delay = delay.max(Duration::from_millis(pause.at_least_ms));
-        self.run.report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
+        self.run.report.emit(SendEvent::Reconnecting { error, attempt, delay });
         sleep_until(Instant::now() + delay).await;
         Ok(None)
     }
@@ -234,7 +235,7 @@ impl<'a, 'e> Worker<'a, 'e> {
     /// Tells what has happened to an upload, and keeps what a later run needs.
     fn tell(&mut self, job: &mut Job) {
         while let Some(event) = job.upload.poll_event() {
-            let file = &job.file;
+            let file = Arc::clone(&job.file);
             match event {
                 Event::Begun { url } => job.place.keep(&url),
                 Event::Forgotten => job.place.forget(),
@@ -276,26 +277,20 @@ impl<'a, 'e> Worker<'a, 'e> {
             other => Some(other),
         };
         self.run.ended(job.file.number);
-        let (file, report) = (&job.file, self.run.report);
+        let (file, report) = (Arc::clone(&job.file), self.run.report);
         match end {
             None => self.brought.has_outcome = true,
             Some(End::Over(Outcome::Refused(refusal))) => {
-                report.emit(SendEvent::Refused { file, refusal: &refusal });
+                report.emit(SendEvent::Refused { file, refusal });
             }
             Some(End::Over(_)) => {
                 let error = FileError::StreamGone;
-                report.emit(SendEvent::Failed {
-                    path: &file.path,
-                    file: Some(file),
-                    error: &error,
-                });
+                let path = file.path.clone();
+                report.emit(SendEvent::Failed { path, file: Some(file), error });
             }
             Some(End::Failed(error)) => {
-                report.emit(SendEvent::Failed {
-                    path: &file.path,
-                    file: Some(file),
-                    error: &error,
-                });
+                let path = file.path.clone();
+                report.emit(SendEvent::Failed { path, file: Some(file), error });
                 // What the server has is of a file that is no more.
                 if let Some(request) = job.upload.cancel() {
                     self.run.cancel(&[request]).await;
@@ -307,26 +302,25 @@ impl<'a, 'e> Worker<'a, 'e> {
 
     /// Compares what the server says to have with what was sent, and reports it.
     async fn stored(&self, job: &Job, said: Said) -> Result<(), FileError> {
-        let (file, report) = (&job.file, self.run.report);
-        let size = file.size.or_else(|| job.payload.borrow().size()).unwrap_or(0);
+        let (file, report) = (Arc::clone(&job.file), self.run.report);
+        let size = file.size.or_else(|| job.payload.lock().size()).unwrap_or(0);
         let name = said.name.clone().or_else(|| file.name.clone()).unwrap_or_default();
         match verify(&said, size, &job.payload).await? {
             Verdict::Same(digest) => {
                 let receipt = Receipt { name, size, digest, proof: None };
-                let receipt = &receipt;
                 report.emit(match said.was_there {
                     true => SendEvent::AlreadyStored { file, receipt },
                     false => SendEvent::Stored { file, receipt },
                 });
             }
             Verdict::Unknown => {
-                report.emit(SendEvent::StoredUnverified { file, name: &name, size });
+                report.emit(SendEvent::StoredUnverified { file, name, size });
             }
             Verdict::Different => {
                 let words =
                     "the server has stored something else than was sent: its digest differs";
                 let refusal = Refusal::new(RefusalCode::DigestMismatch, words);
-                report.emit(SendEvent::Refused { file, refusal: &refusal });
+                report.emit(SendEvent::Refused { file, refusal });
             }
         }
         Ok(())

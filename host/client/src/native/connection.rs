@@ -16,7 +16,7 @@ use crate::clock::{Clock, millis};
 use crate::connect::Connection;
 use crate::pump::Piece;
 use crate::retries::Progress;
-use crate::{SendError, SendOptions};
+use crate::{Options, SendError};
 
 /// Room for one read: some hundred receipts. Bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -58,8 +58,8 @@ pub(super) struct Ended {
 /// Sends what there is to do over a connection. `needed`: it is waited for until it counts as stalled.
 pub(super) async fn run(
     connection: Connection,
-    work: &Work<'_, '_>,
-    options: &SendOptions,
+    work: &Work<'_>,
+    options: &Options,
     needed: bool,
 ) -> Ended {
     let (mut reader, mut writer) = tokio::io::split(connection);
@@ -82,7 +82,7 @@ pub(super) async fn run(
 }
 
 async fn drive(
-    session: &mut Session<'_, '_>,
+    session: &mut Session<'_>,
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
     clock: Clock,
@@ -179,7 +179,7 @@ async fn next_piece(feed: &mut Option<Feed>) -> Piece {
 /// exactly what came. Reading goes on, because closing a socket with unread bytes resets it, and what is on
 /// its way to the server would be lost.
 async fn farewell(
-    session: &mut Session<'_, '_>,
+    session: &mut Session<'_>,
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
     clock: Clock,

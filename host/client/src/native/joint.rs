@@ -1,12 +1,10 @@
-//! A file that several connections carry.
+//! A file that can be resumed, under way: carried by one connection, or by several.
 //!
-//! The one that offered it first has a share in it like those that joined later. When all is announced and
+//! The one that offered it has a share in it like those that join later. When all is announced and
 //! hashed, each of them finishes; the inbox publishes once all have. If one is lost on the way, the others
 //! take what it had not announced. What it had announced may or may not have arrived: so after they have
 //! finished, the upload is offered again as a whole, and the server says what is missing.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use sandport_protocol::{Digest, Offer, Resume, ResumeMode};
@@ -15,6 +13,7 @@ use super::upload::{self, Upload};
 use crate::division::{Division, ShareId};
 use crate::prepare::Links;
 use crate::pump::{Content, Pump};
+use crate::shared::Shared;
 
 /// What a share has to have at least when a connection joins to take half of it. Bytes. Twice what a
 /// connection of 4 MB/s carries in the time that joining, and reaching its speed, takes it on a path of
@@ -26,24 +25,24 @@ pub(super) struct Joint {
     pub(super) division: Arc<Division>,
     links: Links,
     /// `None`: it is over, or is offered again.
-    upload: RefCell<Option<Upload>>,
+    upload: Shared<Option<Upload>>,
     /// Connections that have a part in it, or have asked for one.
-    parts: Cell<usize>,
+    parts: Shared<usize>,
     /// Whether there was ever more than one.
-    joined: Cell<bool>,
+    joined: Shared<bool>,
     /// How many of them have finished.
-    finished: Cell<usize>,
+    finished: Shared<usize>,
     /// A connection was lost that had announced something.
-    doubtful: Cell<bool>,
+    doubtful: Shared<bool>,
     /// It was given up: the server is to discard it.
-    given_up: Cell<bool>,
+    given_up: Shared<bool>,
     /// The server lets nobody join.
-    closed: Cell<bool>,
+    closed: Shared<bool>,
 }
 
 /// What one connection does of it.
 pub(super) struct Part {
-    pub(super) joint: Rc<Joint>,
+    pub(super) joint: Arc<Joint>,
     /// `None`: the server has not answered yet.
     pub(super) share: Option<ShareId>,
     /// Whether something was announced.
@@ -53,12 +52,12 @@ pub(super) struct Part {
 
 impl Part {
     /// That of the connection that has opened the upload.
-    pub(super) fn opened(joint: Rc<Joint>, share: ShareId) -> Self {
+    pub(super) fn opened(joint: Arc<Joint>, share: ShareId) -> Self {
         Self { joint, share: Some(share), announced: false, finished: false }
     }
 
     /// That of one that has asked to join.
-    pub(super) fn joined(joint: Rc<Joint>) -> Self {
+    pub(super) fn joined(joint: Arc<Joint>) -> Self {
         Self { joint, share: None, announced: false, finished: false }
     }
 
@@ -81,19 +80,19 @@ impl Joint {
         Self {
             division,
             links,
-            upload: RefCell::new(Some(upload)),
-            parts: Cell::new(1),
-            joined: Cell::new(false),
-            finished: Cell::new(0),
-            doubtful: Cell::new(false),
-            given_up: Cell::new(false),
-            closed: Cell::new(false),
+            upload: Shared::new(Some(upload)),
+            parts: Shared::new(1),
+            joined: Shared::new(false),
+            finished: Shared::new(0),
+            doubtful: Shared::new(false),
+            given_up: Shared::new(false),
+            closed: Shared::new(false),
         }
     }
 
     /// Whether nothing is to be done for it any more, in this form.
     pub(super) fn is_over(&self) -> bool {
-        self.upload.borrow().is_none()
+        self.upload.lock().is_none()
     }
 
     pub(super) fn is_given_up(&self) -> bool {
@@ -118,7 +117,7 @@ impl Joint {
 
     /// The offer by which another connection joins; `None`: it is over.
     pub(super) fn offer(&self) -> Option<Offer> {
-        let upload = self.upload.borrow();
+        let upload = self.upload.lock();
         let offer = upload::offer(upload.as_ref()?);
         let resume = Resume { mode: ResumeMode::Join, ..offer.resume? };
         // Whether the server has the file already is asked by the one that opens it.
@@ -127,19 +126,21 @@ impl Joint {
 
     /// Begins to read a share; `None`: it is over.
     pub(super) fn read(&self, share: ShareId) -> Option<Pump> {
-        let upload = self.upload.borrow();
+        let upload = self.upload.lock();
         let content = Content::of(&upload.as_ref()?.file, self.links);
         Some(Pump::share(content, Arc::clone(&self.division), share))
     }
 
     /// Does something with the upload, if it is not over.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Upload) -> T) -> Option<T> {
-        self.upload.borrow_mut().as_mut().map(act)
+        self.upload.lock().as_mut().map(act)
     }
 
     /// Takes the upload out: it is over here.
     pub(super) fn take(&self) -> Option<Upload> {
-        self.upload.borrow_mut().take()
+        let mut upload = self.upload.lock().take()?;
+        upload.was_joined |= self.joined.get();
+        Some(upload)
     }
 
     /// Takes the upload out, and lets the server discard it.

@@ -5,7 +5,6 @@
 //! in [`work`], from where each connection takes what it has room for; a file that is large enough is
 //! divided among those that have nothing else to do ([`joint`]).
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -17,11 +16,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::connect::Target;
-use super::event::Report;
 use super::prepare::Item;
+use super::report::Report;
 use super::retries::{self, Retries};
+use super::shared::Shared;
 use super::walk::Totals;
-use super::{CONNECTIONS_MAX, Connections, SendError, SendErrorKind, SendEvent, SendOptions};
+use super::{CONNECTIONS_MAX, Connections, Options, SendError, SendErrorKind, SendEvent};
 use pace::{PERIOD, Pace};
 use sandport_protocol::Address;
 use work::Work;
@@ -48,13 +48,18 @@ pub(super) async fn send(
     to: &Address,
     mut items: mpsc::Receiver<Vec<Item>>,
     mut totals: Option<Totals>,
-    options: &SendOptions,
+    options: &Options,
     far: Duration,
     stop: impl Future<Output = ()>,
-    report: &Report<'_>,
+    report: &Report,
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
-    let Some(first) = first_to_send(&mut items, report).await else { return Ok(()) };
+    let first = tokio::select! {
+        biased;
+        () = &mut stop => return Err(SendError::Interrupted),
+        first = first_to_send(&mut items, report) => first,
+    };
+    let Some(first) = first else { return Ok(()) };
     let work = Work::new(report, first, items, options.connections, far);
     let to = &Target::new(to);
     let mut running = FuturesUnordered::new();
@@ -79,7 +84,7 @@ pub(super) async fn send(
                 }
                 Some(Err(error)) if !work.is_over() && !work.is_stopped() => {
                     let left = running.len();
-                    report.emit(SendEvent::ConnectionGivenUp { error: &error, left });
+                    report.emit(SendEvent::ConnectionGivenUp { error, left });
                 }
                 _ => {}
             },
@@ -118,8 +123,8 @@ pub(super) async fn send(
 /// What ended it for good.
 async fn keep_connected(
     to: &Target<'_>,
-    work: &Work<'_, '_>,
-    options: &SendOptions,
+    work: &Work<'_>,
+    options: &Options,
     first: bool,
 ) -> Result<(), SendError> {
     let is_needless = || work.until(|work| work.is_stopped() || work.is_over());
@@ -159,8 +164,8 @@ async fn keep_connected(
             work.offer_again(left.into_iter());
             return Err(error);
         };
-        work.report.emit(SendEvent::Reconnecting { error: &error, attempt, delay });
-        let left = Cell::new(left);
+        work.report.emit(SendEvent::Reconnecting { error, attempt, delay });
+        let left = Shared::new(left);
         #[expect(clippy::disallowed_methods, reason = "the pause before the next try")]
         let waiting = async {
             // The server may have all of it and be about to publish it: what is offered again after that
@@ -183,14 +188,14 @@ async fn keep_connected(
 }
 
 /// A connection that is not needed any more.
-fn needless(work: &Work<'_, '_>) -> Result<(), SendError> {
+fn needless(work: &Work<'_>) -> Result<(), SendError> {
     if work.is_stopped() { Err(SendError::Interrupted) } else { Ok(()) }
 }
 
 /// The first batch with something that needs a connection; failures before it are reported.
 async fn first_to_send(
     items: &mut mpsc::Receiver<Vec<Item>>,
-    report: &Report<'_>,
+    report: &Report,
 ) -> Option<Vec<Item>> {
     loop {
         let batch = items.recv().await?;

@@ -43,7 +43,7 @@ impl Stream {
     /// Begins to read.
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
         Self {
-            pump: Pump::start(Content::Reader(reader), vec![ALL]),
+            pump: Pump::start(Content::Reader(reader), &[ALL]),
             position: 0,
             kept: VecDeque::new(),
             kept_from: 0,

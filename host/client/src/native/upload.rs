@@ -9,15 +9,15 @@ use tokio::task::JoinHandle;
 
 use super::stream::Stream;
 use crate::division::Division;
-use crate::event::Report;
 use crate::keys::Key;
 use crate::prepare::{Item, Links};
 use crate::pump::{self, Content};
+use crate::report::Report;
 use crate::{FileError, SendEvent, SendFile};
 
 /// An upload without an outcome.
 pub(super) struct Upload {
-    pub(super) file: SendFile,
+    pub(super) file: Arc<SendFile>,
     pub(super) body: Body,
     /// Size and digest of what was read, once it was.
     pub(super) expected: Option<(u64, Digest)>,
@@ -35,8 +35,10 @@ pub(super) struct Upload {
     pub(super) safe: u64,
     /// It was begun anew once, because what the server had did not fit.
     pub(super) restarted: bool,
-    /// What is known of its hash, where several connections may carry it.
+    /// What is known of its hash, once it was begun.
     pub(super) division: Option<Arc<Division>>,
+    /// Whether several connections have carried it.
+    pub(super) was_joined: bool,
 }
 
 /// Where content comes from.
@@ -73,7 +75,7 @@ impl Upload {
         key: Option<Key>,
     ) -> Self {
         Self {
-            file,
+            file: Arc::new(file),
             body,
             expected,
             sent: 0,
@@ -84,6 +86,7 @@ impl Upload {
             safe: 0,
             restarted: false,
             division: None,
+            was_joined: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl Upload {
     /// It is to be begun anew, whatever the server has of it.
     pub(super) fn restart(&mut self) {
         (self.restarted, self.kept, self.division) = (true, 0, None);
+        self.was_joined = false;
         if let Some(key) = &mut self.key {
             key.resume.mode = ResumeMode::Restart;
         }
@@ -163,13 +167,13 @@ pub(super) fn offer(upload: &Upload) -> Offer {
 }
 
 /// Reports an item that needs no connection.
-pub(super) fn report_local(item: Item, report: &Report<'_>) {
+pub(super) fn report_local(item: Item, report: &Report) {
     match item {
         Item::Skipped { path, reason } => {
-            report.emit(SendEvent::Skipped { path: &path, reason });
+            report.emit(SendEvent::Skipped { path, reason });
         }
         Item::Failed { path, error } => {
-            report.emit(SendEvent::Failed { path: &path, file: None, error: &error });
+            report.emit(SendEvent::Failed { path, file: None, error });
         }
         Item::Directory(_) | Item::Small { .. } | Item::Large { .. } | Item::Stream { .. } => {}
     }

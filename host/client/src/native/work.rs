@@ -1,8 +1,6 @@
 //! What the connections of one run share: what there is to send, and what of it has no outcome yet.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +10,9 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use super::joint::Joint;
 use super::pace::Backlog;
 use super::upload::Upload;
-use crate::event::Report;
 use crate::prepare::Item;
+use crate::report::Report;
+use crate::shared::Shared;
 use crate::{Connections, SendEvent, SendFile};
 
 /// What a connection can take on.
@@ -30,39 +29,39 @@ pub(super) enum Job {
 
 /// The work of one run. All connections are driven by one task, so nothing here is locked, and nothing of it
 /// may be borrowed across an await.
-pub(super) struct Work<'a, 'e> {
-    pub(super) report: &'a Report<'e>,
+pub(super) struct Work<'a> {
+    pub(super) report: &'a Report,
     prepared: Mutex<mpsc::Receiver<Vec<Item>>>,
-    queue: RefCell<VecDeque<Job>>,
+    queue: Shared<VecDeque<Job>>,
     /// Nothing more will be prepared.
-    exhausted: Cell<bool>,
+    exhausted: Shared<bool>,
     /// Small files that had to wait for a connection.
-    backlog: RefCell<Backlog>,
+    backlog: Shared<Backlog>,
     /// Uploads that were begun, have no outcome, and are not in the queue.
-    open: Cell<usize>,
+    open: Shared<usize>,
     /// Files that several connections carry, or may.
-    joints: RefCell<Vec<Rc<Joint>>>,
+    joints: Shared<Vec<Arc<Joint>>>,
     connections: Connections,
     /// The round trip from which on the server is far away.
     far: Duration,
     /// Whether there is, or may come, more than one connection.
-    shared: Cell<bool>,
+    shared: Shared<bool>,
     /// How many have been welcomed so far.
-    welcomed: Cell<usize>,
+    welcomed: Shared<usize>,
     /// What was sent since it was last asked for. Bytes.
-    sent: Cell<u64>,
+    sent: Shared<u64>,
     /// A file could not be divided: the server takes no ranges.
-    undivided: Cell<bool>,
-    stopped: Cell<bool>,
+    undivided: Shared<bool>,
+    stopped: Shared<bool>,
     /// Another run has taken an upload over.
-    taken_over: Cell<bool>,
+    taken_over: Shared<bool>,
     /// Tells connections to look again at what they can do.
     changed: Arc<Notify>,
 }
 
-impl<'a, 'e> Work<'a, 'e> {
+impl<'a> Work<'a> {
     pub(super) fn new(
-        report: &'a Report<'e>,
+        report: &'a Report,
         first: Vec<Item>,
         prepared: mpsc::Receiver<Vec<Item>>,
         connections: Connections,
@@ -71,19 +70,19 @@ impl<'a, 'e> Work<'a, 'e> {
         Self {
             report,
             prepared: Mutex::new(prepared),
-            queue: RefCell::new(first.into_iter().map(Job::New).collect()),
-            exhausted: Cell::new(false),
-            backlog: RefCell::default(),
-            open: Cell::new(0),
-            joints: RefCell::default(),
+            queue: Shared::new(first.into_iter().map(Job::New).collect()),
+            exhausted: Shared::new(false),
+            backlog: Shared::default(),
+            open: Shared::new(0),
+            joints: Shared::default(),
             connections,
             far,
-            shared: Cell::new(connections.are_several()),
-            welcomed: Cell::new(0),
-            sent: Cell::new(0),
-            undivided: Cell::new(false),
-            stopped: Cell::new(false),
-            taken_over: Cell::new(false),
+            shared: Shared::new(connections.are_several()),
+            welcomed: Shared::new(0),
+            sent: Shared::new(0),
+            undivided: Shared::new(false),
+            stopped: Shared::new(false),
+            taken_over: Shared::new(false),
             changed: Arc::default(),
         }
     }
@@ -92,7 +91,7 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// Whether an item waits that nobody has taken.
     pub(super) fn has_items(&self) -> bool {
-        !self.queue.borrow().is_empty()
+        !self.queue.lock().is_empty()
     }
 
     /// Whether [`Work::fill`] may bring more.
@@ -102,7 +101,7 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// Whether so many small files wait that another connection pays.
     pub(super) fn has_backlog(&self) -> bool {
-        self.backlog.borrow().is_long()
+        self.backlog.lock().is_long()
     }
 
     /// Waits until there is an item, or there will be none. Safe to cancel.
@@ -115,8 +114,8 @@ impl<'a, 'e> Work<'a, 'e> {
         match prepared.recv().await {
             Some(batch) => {
                 let small = batch.iter().filter(|item| matches!(item, Item::Small { .. })).count();
-                self.backlog.borrow_mut().taken(small, lay_ready);
-                self.queue.borrow_mut().extend(batch.into_iter().map(Job::New));
+                self.backlog.lock().taken(small, lay_ready);
+                self.queue.lock().extend(batch.into_iter().map(Job::New));
                 if self.has_backlog() {
                     self.tell();
                 }
@@ -129,12 +128,12 @@ impl<'a, 'e> Work<'a, 'e> {
     }
 
     pub(super) fn take(&self) -> Option<Job> {
-        self.queue.borrow_mut().pop_front()
+        self.queue.lock().pop_front()
     }
 
     /// Puts an item back that was taken and not begun.
     pub(super) fn put_back(&self, item: Item) {
-        self.queue.borrow_mut().push_front(Job::New(item));
+        self.queue.lock().push_front(Job::New(item));
     }
 
     /// An upload was begun.
@@ -150,7 +149,7 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// What was begun is to be offered again, by whoever comes first, and before anything else.
     pub(super) fn offer_again(&self, uploads: impl DoubleEndedIterator<Item = Upload>) {
-        let mut queue = self.queue.borrow_mut();
+        let mut queue = self.queue.lock();
         for upload in uploads.rev() {
             self.open.set(self.open.get().saturating_sub(1));
             queue.push_front(Job::Again(Box::new(upload)));
@@ -166,7 +165,7 @@ impl<'a, 'e> Work<'a, 'e> {
 
     /// Reports what was begun and has no outcome.
     pub(super) fn report_unanswered(&self) {
-        let mut begun: Vec<(SendFile, bool)> = self
+        let mut begun: Vec<(Arc<SendFile>, bool)> = self
             .queue
             .take()
             .into_iter()
@@ -179,7 +178,7 @@ impl<'a, 'e> Work<'a, 'e> {
             })
             .collect();
         begun.sort_by_key(|(file, _)| file.number);
-        for &(ref file, resumable) in &begun {
+        for (file, resumable) in begun {
             self.report.emit(SendEvent::Unanswered { file, resumable });
         }
     }
@@ -275,8 +274,11 @@ impl<'a, 'e> Work<'a, 'e> {
         self.undivided.set(true);
     }
 
-    pub(super) fn add_joint(&self, joint: Rc<Joint>) {
-        self.joints.borrow_mut().push(joint);
+    pub(super) fn add_joint(&self, joint: Arc<Joint>) {
+        let mut joints = self.joints.lock();
+        joints.retain(|joint| !joint.is_over());
+        joints.push(joint);
+        drop(joints);
         self.tell();
     }
 
@@ -286,8 +288,8 @@ impl<'a, 'e> Work<'a, 'e> {
     }
 
     /// The files that are under way and may be carried by several.
-    pub(super) fn joints(&self) -> Vec<Rc<Joint>> {
-        let mut joints = self.joints.borrow_mut();
+    pub(super) fn joints(&self) -> Vec<Arc<Joint>> {
+        let mut joints = self.joints.lock();
         joints.retain(|joint| !joint.is_over());
         joints.clone()
     }

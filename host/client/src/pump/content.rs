@@ -4,10 +4,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use rustix::fs::Advice;
-
 use crate::prepare::{self, Links};
-use crate::{FileError, SendFile, walk};
+use crate::{FileError, SendFile, platform, walk};
 
 /// What is read.
 pub(crate) enum Content {
@@ -68,8 +66,7 @@ pub(super) fn open(content: Content) -> Result<Opened, FileError> {
             if is_other || walk::modified_ns(&metadata) != modified_ns {
                 return Err(FileError::Changed);
             }
-            // Advice only: a file system that takes none reads as well.
-            let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+            platform::advise_sequential(&file);
             let watched = Watched { file: file.try_clone().map_err(FileError::Open)?, metadata };
             let reader = Box::new(file);
             Ok(Opened { reader, size, at_end: false, watched: Some(watched) })

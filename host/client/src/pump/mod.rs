@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use sandport_protocol::Extent;
+use sandport_protocol::journal::Ranges;
 use tokio::sync::mpsc;
 
 use super::FileError;
@@ -38,8 +39,9 @@ pub(super) struct Pump {
 impl Pump {
     /// Starts to read what `extents` (ascending) of the content asks for. All of the content is read,
     /// for the digest; only what lies in the extents comes out.
-    pub(super) fn start(content: Content, extents: Vec<Extent>) -> Self {
-        Self::spawn(move |exit| whole::read(content, &extents, exit))
+    pub(super) fn start(content: Content, extents: &[Extent]) -> Self {
+        let wanted = Ranges::of_extents(extents, None);
+        Self::spawn(move |exit| whole::read(content, &wanted, exit))
     }
 
     /// Starts to read a share of a file, until there is nothing in it.

@@ -1,7 +1,6 @@
 //! One connection's share of a file that several carry.
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use blake3::hazmat::HasherExt;
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use super::content::{self, Content, Opened};
 use super::exit::Exit;
 use crate::FileError;
 use crate::division::{Division, ShareId};
+use crate::platform;
 
 /// Reads and hashes group after group, as the division gives them out, and hands over what the server
 /// misses of each. Gives the last piece, or `None` when nobody listens.
@@ -81,7 +81,7 @@ impl Opened {
     /// Fills `buffer` from `offset` on.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), FileError> {
         let Some(watched) = &self.watched else { return Err(FileError::Special) };
-        match watched.file.read_exact_at(buffer, offset) {
+        match platform::read_exact_at(&watched.file, buffer, offset) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(self.too_short())

@@ -1,17 +1,18 @@
 //! A whole file or stream, from its beginning to its end.
 
-use sandport_protocol::{Digest, Extent};
+use sandport_protocol::Digest;
+use sandport_protocol::journal::Ranges;
 
 use super::chunk::{Buffer, Chunk, Piece};
 use super::content::{self, Content};
 use super::exit::{CHUNK_BYTES, Exit};
 use crate::FileError;
 
-/// Reads all of the content, for its digest, and hands over what lies in the extents. Gives the last
+/// Reads all of the content, for its digest, and hands over what is wanted of it. Gives the last
 /// piece, or `None` when nobody listens.
 pub(super) fn read(
     content: Content,
-    extents: &[Extent],
+    wanted: &Ranges,
     exit: &mut Exit,
 ) -> Result<Option<Piece>, FileError> {
     let mut source = content::open(content)?;
@@ -22,10 +23,8 @@ pub(super) fn read(
         let Some(mut buffer) = spare.take().or_else(|| exit.buffer(source.size)) else {
             return Ok(None);
         };
-        let (wanted, border) = at(extents, position);
-        let room = border.map_or(buffer.len(), |border| {
-            usize::try_from(border - position).unwrap_or(usize::MAX).min(buffer.len())
-        });
+        let (is_wanted, border) = wanted.run_at(position);
+        let room = usize::try_from(border - position).unwrap_or(usize::MAX).min(buffer.len());
         let count = source.read(&mut buffer[..room], position)?;
         if count == 0 {
             source.check_unchanged()?;
@@ -33,7 +32,7 @@ pub(super) fn read(
             return Ok(Some(Piece::End { size: position, digest }));
         }
         hasher.update(&buffer[..count]);
-        if wanted {
+        if is_wanted {
             let buffer = Buffer::Own(buffer);
             if !exit.send(Chunk { offset: position, buffer, rest: 0..count }) {
                 return Ok(None);
@@ -67,18 +66,4 @@ pub(crate) fn read_through(content: Content, mut see: impl FnMut(&[u8])) -> Resu
         see(&buffer[..count]);
         position += count as u64;
     }
-}
-
-/// Whether the byte at `position` is wanted, and where that changes next.
-fn at(extents: &[Extent], position: u64) -> (bool, Option<u64>) {
-    for extent in extents {
-        let end = extent.length.map(|length| extent.offset.saturating_add(length));
-        if position < extent.offset {
-            return (false, Some(extent.offset));
-        }
-        if end.is_none_or(|end| position < end) {
-            return (true, end);
-        }
-    }
-    (false, None)
 }

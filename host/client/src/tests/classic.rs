@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-fn classic() -> SendOptions {
-    SendOptions { dialect: Dialect::Classic, ..SendOptions::default() }
+fn classic() -> Options {
+    Options { dialect: Dialect::Classic, ..Options::default() }
 }
 
 /// Reads the size and answers `answer`; then everything, until the sender shuts its side down. It

@@ -31,7 +31,7 @@ async fn say(stream: &mut TcpStream, message: &ReceiverMessage) {
 /// that ended, and how many connections there were.
 async fn send_to<F>(
     welcome: Welcome,
-    options: SendOptions,
+    options: Options,
     serve: impl Fn(TcpStream, usize) -> F + Send + 'static,
 ) -> (Result<Summary, SendError>, usize)
 where
@@ -63,7 +63,7 @@ async fn a_server_that_grants_no_uploads_is_none() {
     let silent = |mut stream: TcpStream, _| async move {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     };
-    let (result, connections) = send_to(nothing, SendOptions::default(), silent).await;
+    let (result, connections) = send_to(nothing, Options::default(), silent).await;
     assert!(matches!(result, Err(SendError::NotSandport(_))), "{result:?}");
     assert_eq!(connections, 1, "it is not tried again");
 }
@@ -76,7 +76,7 @@ async fn a_server_that_floods_with_keep_alives_is_none() {
         let many = ReceiverMessage::KeepAlive.encode_frame().unwrap().repeat(10_000);
         while stream.write_all(&many).await.is_ok() {}
     };
-    let (result, connections) = send_to(welcome(), SendOptions::default(), flood).await;
+    let (result, connections) = send_to(welcome(), Options::default(), flood).await;
     assert!(matches!(result, Err(SendError::NotSandport(_))), "{result:?}");
     assert_eq!(connections, 1, "it is not tried again");
 }
@@ -87,7 +87,7 @@ async fn a_byte_for_each_connection_uses_the_retries_up() {
         let _ = stream.read_exact(&mut [0; OFFERED_BYTES]).await;
         say(&mut stream, &accepted(number + 1)).await;
     };
-    let options = SendOptions { retries: 1, ..SendOptions::default() };
+    let options = Options { retries: 1, ..Options::default() };
     let (result, connections) = send_to(welcome(), options, one_by_one).await;
     assert!(matches!(result, Err(SendError::Cut)), "{result:?}");
     assert_eq!(connections, 2);

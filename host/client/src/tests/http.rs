@@ -10,11 +10,11 @@ const RESUMABLE: [Speaks; 2] = [Speaks::Resumable, Speaks::Tus];
 const MIB: usize = 1 << 20;
 
 /// Over one connection, so that requests come in an order.
-fn one() -> SendOptions {
-    SendOptions {
+fn one() -> Options {
+    Options {
         connections: Connections::Exactly(std::num::NonZeroUsize::MIN),
         stall_timeout: PATIENCE,
-        ..SendOptions::default()
+        ..Options::default()
     }
 }
 
@@ -34,7 +34,7 @@ async fn files_trees_and_streams_arrive_whatever_is_spoken() {
         let stream = std::io::Cursor::new(content(MIB, 2));
         let sources =
             vec![Source::path(folder.path().join("t")), Source::reader("-", stream).named("s")];
-        let (result, told) = send_and_listen(&web.to, sources, SendOptions::default()).await;
+        let (result, told) = send_and_listen(&web.to, sources, Options::default()).await;
         let summary = result.unwrap();
         assert!(summary.is_complete(), "{speaks:?}: {:?}", told.0);
         assert_eq!((summary.unverified, summary.stored, summary.skipped), (4, 0, 1), "{speaks:?}");
@@ -114,7 +114,7 @@ async fn a_later_run_goes_on_by_the_url_that_was_kept() {
         let bytes = content(3 * MIB, 5);
         let path = write(folder.path(), "f", &bytes);
         let state = folder.path().join("state");
-        let options = SendOptions { retries: 0, state_dir: Some(state.clone()), ..one() };
+        let options = Options { retries: 0, state_dir: Some(state.clone()), ..one() };
         let mut resumable = None;
         let sending = send(&web.to, vec![Source::path(&path)], options.clone(), |event| {
             if let SendEvent::Unanswered { resumable: is_resumable, .. } = event {
@@ -245,7 +245,7 @@ async fn a_file_that_changes_is_not_stored_and_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "f", &content(4 * MIB, 9));
     let state = folder.path().join("state");
-    let options = SendOptions { state_dir: Some(state.clone()), ..one() };
+    let options = Options { state_dir: Some(state.clone()), ..one() };
     let mut told = Told::default();
     let sending = send(&web.to, vec![Source::path(&path)], options, |event| {
         if matches!(event, SendEvent::Started { .. }) {
@@ -282,7 +282,7 @@ async fn silence_ends_a_request() {
     let to: Destination = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let source = Source::path(write(folder.path(), "f", b"x"));
-    let options = SendOptions { stall_timeout: Duration::from_millis(50), ..one() };
+    let options = Options { stall_timeout: Duration::from_millis(50), ..one() };
     let (result, _) = send_and_listen(&to, vec![source], options).await;
     assert!(matches!(result, Err(SendError::Stalled(50))), "{result:?}");
 }

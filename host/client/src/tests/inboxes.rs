@@ -16,7 +16,7 @@ fn make_inbox(dir: &Path, file: &str) {
 
 async fn sent(sources: Vec<Source>) -> Vec<String> {
     let peer = Peer::start(Limits::default()).await;
-    let (result, told) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    let (result, told) = send_and_listen(&peer.address, sources, Options::default()).await;
     assert!(result.unwrap().is_complete());
     told.sorted()
 }
@@ -98,7 +98,7 @@ async fn a_plan_leaves_out_what_a_run_does() {
     make_inbox(&inbox, "in/a");
     fs::create_dir(inbox.join("empty")).unwrap();
     let mut told = Told::default();
-    let options = SendOptions::default();
+    let options = Options::default();
     plan(vec![Source::path(&inbox)], &options, |event| told.note(&event)).await.unwrap();
     let expected =
         ["planned in/empty None", "skipped .sandport inbox-state", "skipped in own-arrival"];

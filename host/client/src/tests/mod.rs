@@ -11,12 +11,16 @@ mod parallel;
 mod payload;
 mod peer;
 mod times;
+mod transfers;
 mod trees;
 mod unsized_files;
 mod web;
 mod wiretap;
 
+use std::future::{Future, pending};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
 
 use sandport_protocol::wire::{VERSION, Welcome};
 
@@ -30,7 +34,7 @@ pub(super) use sandport_testkit::patience::within;
 struct Told(Vec<String>);
 
 impl Told {
-    fn note(&mut self, event: &SendEvent<'_>) {
+    fn note(&mut self, event: &SendEvent) {
         let named = |file: &SendFile| file.name.clone().unwrap_or_else(|| "?".to_owned());
         let last =
             |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -66,11 +70,67 @@ impl Told {
     }
 }
 
+/// A client with options as a test likes them.
+fn client(to: impl Into<Destination>, options: Options) -> Client {
+    Client { to: to.into(), options: Arc::new(options) }
+}
+
+/// Takes the events of a transfer until it ends, or interrupts it when `stop` completes.
+async fn follow(
+    mut transfer: Transfer,
+    stop: impl Future<Output = ()>,
+    mut events: impl FnMut(SendEvent),
+) -> Result<Summary, SendError> {
+    let mut stop = pin!(stop);
+    let mut is_stopped = false;
+    loop {
+        tokio::select! {
+            biased;
+            event = transfer.next() => match event {
+                Some(event) => events(event),
+                None => return transfer.await,
+            },
+            () = &mut stop, if !is_stopped => {
+                is_stopped = true;
+                transfer.interrupt();
+            }
+        }
+    }
+}
+
+async fn send_until(
+    to: impl Into<Destination>,
+    sources: Vec<Source>,
+    options: Options,
+    stop: impl Future<Output = ()>,
+    events: impl FnMut(SendEvent),
+) -> Result<Summary, SendError> {
+    follow(client(to, options).send(sources), stop, events).await
+}
+
+async fn send(
+    to: impl Into<Destination>,
+    sources: Vec<Source>,
+    options: Options,
+    events: impl FnMut(SendEvent),
+) -> Result<Summary, SendError> {
+    send_until(to, sources, options, pending(), events).await
+}
+
+async fn plan(
+    sources: Vec<Source>,
+    options: &Options,
+    events: impl FnMut(SendEvent),
+) -> Result<Summary, SendError> {
+    let nobody = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
+    follow(client(nobody, options.clone()).plan(sources), pending(), events).await
+}
+
 /// Sends and collects what is told.
 async fn send_and_listen(
     to: impl Into<Destination>,
     sources: Vec<Source>,
-    options: SendOptions,
+    options: Options,
 ) -> (Result<Summary, SendError>, Told) {
     let mut told = Told::default();
     let sending = send(to, sources, options, |event| told.note(&event));

@@ -18,7 +18,7 @@ async fn a_file_arrives_with_its_name_time_and_mode() {
     file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
 
     let (result, told) =
-        send_and_listen(&peer.address, vec![Source::path(&path)], SendOptions::default()).await;
+        send_and_listen(&peer.address, vec![Source::path(&path)], Options::default()).await;
 
     let summary = result.unwrap();
     assert!(summary.is_complete());
@@ -45,7 +45,7 @@ async fn a_tree_arrives_under_its_own_name_with_its_empty_directories() {
     std::os::unix::fs::symlink("../a.txt", tree.join("links/to-a")).unwrap();
 
     let (result, told) =
-        send_and_listen(&peer.address, vec![Source::path(&tree)], SendOptions::default()).await;
+        send_and_listen(&peer.address, vec![Source::path(&tree)], Options::default()).await;
 
     assert!(result.unwrap().is_complete());
     assert_eq!(
@@ -75,7 +75,7 @@ async fn thousands_of_small_files_and_some_large_ones_all_arrive_whole() {
     }
 
     let (result, _) =
-        send_and_listen(&peer.address, vec![Source::path(&tree)], SendOptions::default()).await;
+        send_and_listen(&peer.address, vec![Source::path(&tree)], Options::default()).await;
 
     assert_eq!(result.unwrap().stored, 3_007);
     let inbox = peer.inbox();
@@ -95,7 +95,7 @@ async fn a_server_that_grants_nothing_ahead_still_gets_every_file() {
         write(&tree, &number.to_string(), &content(number * 2_000, number as u32));
     }
     let (result, _) =
-        send_and_listen(&peer.address, vec![Source::path(&tree)], SendOptions::default()).await;
+        send_and_listen(&peer.address, vec![Source::path(&tree)], Options::default()).await;
     assert_eq!(result.unwrap().stored, 50);
 }
 
@@ -107,7 +107,7 @@ async fn a_stream_of_unknown_size_arrives() {
         Source::reader("-", std::io::Cursor::new(bytes.clone())).named("dump.sql"),
         Source::reader("empty", std::io::empty()),
     ];
-    let (result, told) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    let (result, told) = send_and_listen(&peer.address, sources, Options::default()).await;
     assert_eq!(result.unwrap().stored, 2);
     assert_eq!(told.sorted(), ["stored ? as made-up", "stored dump.sql as dump.sql"]);
     assert!(peer.inbox().kept["dump.sql"].content == bytes);
@@ -127,7 +127,7 @@ async fn a_stream_is_not_read_again_after_its_end() {
     let peer = Peer::start(Limits::default()).await;
     let typed = Terminal(vec![b"after it", b"", b"two\n", b"one\n"]);
     let sources = vec![Source::reader("-", typed).named("typed")];
-    let (result, _) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    let (result, _) = send_and_listen(&peer.address, sources, Options::default()).await;
     assert_eq!(result.unwrap().stored, 1);
     assert_eq!(peer.inbox().kept["typed"].content, b"one\ntwo\n");
 }
@@ -143,12 +143,12 @@ async fn what_is_stored_already_is_not_stored_twice() {
     let large = write(&tree, "large", &content(3 << 20, 9));
     let other = write(&tree, "other", &content(2 << 20, 10));
     let source = || vec![Source::path(&tree)];
-    send_and_listen(&peer.address, source(), SendOptions::default()).await.0.unwrap();
+    send_and_listen(&peer.address, source(), Options::default()).await.0.unwrap();
     // Of the same size, so that only the digest tells the difference.
     std::fs::write(&other, content(2 << 20, 11)).unwrap();
     peer.inbox().bytes = 0;
 
-    let (result, told) = send_and_listen(&peer.address, source(), SendOptions::default()).await;
+    let (result, told) = send_and_listen(&peer.address, source(), Options::default()).await;
 
     let summary = result.unwrap();
     assert_eq!((summary.already_stored, summary.stored), (2_001, 1));
@@ -165,7 +165,7 @@ async fn the_current_directory_is_sent_under_its_name() {
     write(folder.path(), "tree/sub/a", b"a");
     let path = folder.path().join("tree/sub/..");
     let (result, told) =
-        send_and_listen(&peer.address, vec![Source::path(&path)], SendOptions::default()).await;
+        send_and_listen(&peer.address, vec![Source::path(&path)], Options::default()).await;
     assert!(result.unwrap().is_complete());
     assert_eq!(told.0, ["stored tree/sub/a as tree/sub/a"]);
 }
@@ -178,7 +178,7 @@ async fn all_files_are_counted_when_asked_for() {
     write(folder.path(), "t/b/c", b"67");
     // The run ends after the count, so that it cannot come too late.
     let (goes_on, stream) = endless();
-    let options = SendOptions { count_totals: true, ..SendOptions::default() };
+    let options = Options { count_totals: true, ..Options::default() };
     let mut goes_on = Some(goes_on);
     let mut totals = None;
     let sources = vec![Source::path(folder.path().join("t")), stream];

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use sandport_protocol::{Digest, EntryKind, Limits, RefusalCode};
 use tokio::sync::mpsc;
 
-use super::event::Report;
 use super::peer::Peer;
 use super::prepare::{Item, Links};
 use super::*;
+use crate::report::Report;
 
 /// Over so many connections, none of which is made again.
-fn over(connections: usize) -> SendOptions {
+fn over(connections: usize) -> Options {
     let connections = Connections::Exactly(NonZeroUsize::new(connections).unwrap());
-    SendOptions { connections, retries: 0, ..SendOptions::default() }
+    Options { connections, retries: 0, ..Options::default() }
 }
 
 #[tokio::test]
@@ -163,16 +163,12 @@ fn small_files(batch: usize) -> Vec<Item> {
 
 /// Sends items to a server that is near, however busy the machine is; how many files were stored.
 async fn send_near(peer: &Peer, items: mpsc::Receiver<Vec<Item>>) -> usize {
-    let mut stored = 0;
-    let mut count = |event: SendEvent<'_>| {
-        stored += usize::from(matches!(event, SendEvent::Stored { .. }));
-    };
-    let report = Report::new(&mut count);
-    let options = SendOptions { retries: 0, ..SendOptions::default() };
+    let report = Report::default();
+    let options = Options { retries: 0, ..Options::default() };
     let (to, far) = (&peer.address, Duration::MAX);
     let sending = crate::native::send(to, items, None, &options, far, pending(), &report);
     within("the sender comes to its end", sending).await.unwrap();
-    stored
+    usize::try_from(report.summary().stored).unwrap()
 }
 
 #[tokio::test]

@@ -16,9 +16,9 @@ use super::wiretap::expect_bytes_of;
 use super::*;
 
 /// Over so many connections, none of which is made again.
-fn over(connections: usize) -> SendOptions {
+fn over(connections: usize) -> Options {
     let connections = Connections::Exactly(NonZeroUsize::new(connections).unwrap());
-    SendOptions { connections, retries: 0, ..SendOptions::default() }
+    Options { connections, retries: 0, ..Options::default() }
 }
 
 /// All payload that came is of these files.

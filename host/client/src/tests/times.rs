@@ -38,7 +38,7 @@ fn a_time_that_cannot_be_sent_is_said() {
             let peer = Peer::start(Limits::default()).await;
             let sources = || vec![Source::path(&tree)];
             let (result, told) =
-                send_and_listen(&peer.address, sources(), SendOptions::default()).await;
+                send_and_listen(&peer.address, sources(), Options::default()).await;
             let summary = result.unwrap();
             assert!(summary.is_complete());
             assert_eq!((summary.stored, summary.modified_omitted), (3, 2));
@@ -48,7 +48,7 @@ fn a_time_that_cannot_be_sent_is_said() {
             assert_eq!(offered("t/far-future"), None);
 
             let mut told = Told::default();
-            let options = SendOptions::default();
+            let options = Options::default();
             let planned = plan(sources(), &options, |event| told.note(&event)).await.unwrap();
             assert_eq!(planned.modified_omitted, 2);
             assert_eq!(of_times(told), expected);

@@ -9,14 +9,14 @@ use super::peer::Peer;
 use super::*;
 use sandport_testkit::namespace;
 
-fn excluding(patterns: &[&str]) -> SendOptions {
+fn excluding(patterns: &[&str]) -> Options {
     let selection = Selection { exclude: Exclude::new(patterns).unwrap(), ..Selection::default() };
-    SendOptions { selection, ..SendOptions::default() }
+    Options { selection, ..Options::default() }
 }
 
-fn following_links() -> SendOptions {
+fn following_links() -> Options {
     let selection = Selection { follow_links: true, ..Selection::default() };
-    SendOptions { selection, ..SendOptions::default() }
+    Options { selection, ..Options::default() }
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn links_are_followed_on_demand_and_a_loop_or_a_dangling_one_costs_no_othe
     );
     assert_eq!(peer.inbox().kept["t/folder/deep/file"].content, b"outside");
 
-    let (result, told) = send_and_listen(&peer.address, source(), SendOptions::default()).await;
+    let (result, told) = send_and_listen(&peer.address, source(), Options::default()).await;
     assert!(result.unwrap().is_complete());
     let skipped = told.0.iter().filter(|line| line.ends_with(" symbolic-link")).count();
     assert_eq!(skipped, 5, "{:?}", told.0);
@@ -107,7 +107,7 @@ async fn a_link_to_a_tree_that_is_named_itself_is_followed() {
     let link = folder.path().join("link");
     symlink("tree", &link).unwrap();
     let (_, told) =
-        send_and_listen(&peer.address, vec![Source::path(&link)], SendOptions::default()).await;
+        send_and_listen(&peer.address, vec![Source::path(&link)], Options::default()).await;
     assert_eq!(told.0, ["stored link/a as link/a"]);
 }
 
@@ -124,7 +124,7 @@ async fn files_that_vanish_before_their_turn_are_reported_and_the_rest_arrives()
         None
     }));
     let sources = vec![Source::path(&gone), Source::path(&stays)];
-    let (result, told) = send_and_listen(&peer.address, sources, SendOptions::default()).await;
+    let (result, told) = send_and_listen(&peer.address, sources, Options::default()).await;
     assert_eq!(result.unwrap().failed, 1);
     assert_eq!(told.sorted(), ["failed gone not-found", "stored stays as stays"]);
     assert_eq!(peer.inbox().kept.keys().collect::<Vec<_>>(), ["stays"]);
@@ -155,7 +155,7 @@ async fn a_file_replaced_by_a_shorter_one_arrives_as_it_was_or_not_at_all() {
             }));
         }
         let (_, told) =
-            send_and_listen(&peer.address, vec![Source::path(&file)], SendOptions::default()).await;
+            send_and_listen(&peer.address, vec![Source::path(&file)], Options::default()).await;
         assert_eq!(told.0, [expected]);
         assert_eq!(fs::read(&file).unwrap(), b"short");
         assert!(peer.inbox().kept.values().all(|kept| kept.content == original));
@@ -181,7 +181,7 @@ fn what_may_not_be_read_is_reported_and_the_rest_arrives() {
         let (result, told) = runtime.block_on(async {
             let peer = Peer::start(Limits::default()).await;
             let sources = vec![Source::path(&tree)];
-            send_and_listen(&peer.address, sources, SendOptions::default()).await
+            send_and_listen(&peer.address, sources, Options::default()).await
         });
         close("shut", 0o700);
         assert_eq!(result.unwrap().failed, 3);

@@ -52,8 +52,7 @@ async fn files_with_a_size_that_is_none_arrive_whole() {
         assert_ne!(path.metadata().unwrap().len(), fs::read(path).unwrap().len() as u64);
         let peer = Peer::start(Limits::default()).await;
         let source = Source::path(path).named("named");
-        let (result, told) =
-            send_and_listen(&peer.address, vec![source], SendOptions::default()).await;
+        let (result, told) = send_and_listen(&peer.address, vec![source], Options::default()).await;
         assert!(result.unwrap().is_complete(), "{:?}", told.0);
         assert_eq!(told.0, ["stored named as named"]);
         assert!(peer.inbox().kept["named"].content == fs::read(path).unwrap(), "{path:?}");
@@ -68,7 +67,7 @@ async fn the_classic_dialect_announces_what_they_have() {
     let port = listener.local_addr().unwrap().port();
     let to = Address::Tcp { host: "127.0.0.1".to_owned(), port };
     let sources = vec![Source::path(PROC), Source::path(SYS), Source::path(&environment)];
-    let options = SendOptions { dialect: Dialect::Classic, ..SendOptions::default() };
+    let options = Options { dialect: Dialect::Classic, ..Options::default() };
     let serving = async {
         let mut all = Vec::new();
         for _ in 0..3 {
@@ -112,7 +111,7 @@ fn what_was_read_before_its_offer_is_read_again_by_its_content() {
 #[tokio::test]
 async fn a_plan_does_not_call_them_empty() {
     let mut told = Told::default();
-    let options = SendOptions::default();
+    let options = Options::default();
     plan(vec![Source::path(PROC)], &options, |event| told.note(&event)).await.unwrap();
     assert_eq!(told.0, ["planned version None"]);
 }

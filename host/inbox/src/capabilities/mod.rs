@@ -93,9 +93,7 @@ impl fmt::Display for Limitation {
                 "inode numbers or times change by themselves: stored files are recognised by size and content"
             }
             Self::InexactTimes => "modification times are rounded, or not kept",
-            Self::CaseInsensitiveNames => {
-                "names are case-insensitive: --conflict replace replaces only files of exactly the same name"
-            }
+            Self::CaseInsensitiveNames => "names are case-insensitive",
             Self::RestrictedNames => "some names are not allowed: their files are refused (name-invalid)",
             Self::ShortNames { bytes_max } => {
                 return write!(

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, Result};
 
+use super::free_name::FreeName;
 use super::{Disk, Step};
 
 /// How a file gets its name.
@@ -15,19 +16,6 @@ pub(crate) enum Publish {
     NoReplace,
     /// Also in place of a file or a symbolic link.
     Replace,
-}
-
-/// How a file system gives a file a name only if it is free, the best way first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum FreeName {
-    /// `renameat2` with `RENAME_NOREPLACE`.
-    #[default]
-    Rename,
-    /// A second link to the file, then away with the first.
-    Link,
-    /// A look whether the name is free, then a rename. What another program gives the name in between is
-    /// replaced. exFAT and FAT by FUSE, and file systems over object stores, know nothing better.
-    Look,
 }
 
 /// A name in a directory.

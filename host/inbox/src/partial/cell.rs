@@ -8,10 +8,10 @@ use sandport_protocol::{Digest, Millis, Refusal};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::Partials;
 use super::asked::Asked;
 use super::commit::Commit;
 use super::ended::Ended;
+use super::keeper::{Around, Keeper};
 use super::signals::{Progress, Signals};
 use super::volume::{Blob, Facts, Volume};
 use crate::finishing::{Finish, Finishing};
@@ -26,7 +26,7 @@ pub(crate) struct Partial {
     blob: Arc<dyn Blob>,
     volume: Arc<dyn Volume>,
     runtime: Arc<dyn Runtime>,
-    partials: Weak<Partials>,
+    keeper: Weak<dyn Keeper>,
     /// Held for the length of a call of the machine.
     state: Mutex<State>,
     /// Its part of the quota, where there is one. Apart, because growing it may have to count the inbox.
@@ -68,12 +68,13 @@ pub(super) enum Offered<S> {
 
 impl Partial {
     pub(super) fn new(
-        partials: &Arc<Partials>,
+        around: Around,
         facts: Facts,
         blob: Arc<dyn Blob>,
         upload: Upload,
         reservation: Option<Reservation>,
     ) -> Arc<Self> {
+        let Around { keeper, volume, runtime } = around;
         let progress = Progress::new(upload.durable());
         let nothing: Weak<NoRoom> = Weak::new();
         let state = State {
@@ -88,9 +89,9 @@ impl Partial {
         Arc::new(Self {
             facts,
             blob,
-            volume: Arc::clone(partials.volume()),
-            runtime: Arc::clone(partials.runtime()),
-            partials: Arc::downgrade(partials),
+            volume,
+            runtime,
+            keeper,
             state: Mutex::new(state),
             reservation: Mutex::new(reservation),
             progress,
@@ -170,8 +171,8 @@ impl Partial {
                     let (metadata, size) = (&self.facts.notes.metadata, state.upload.size());
                     let ended = Ended::of(ending, state.pending.as_ref(), metadata, size);
                     // Still locked, so that nobody finds one here that is gone.
-                    if let Some(partials) = self.partials.upgrade() {
-                        partials.forget(self, ended);
+                    if let Some(keeper) = self.keeper.upgrade() {
+                        keeper.forget(&self.facts, ended);
                     }
                     self.changed.notify_waiters();
                 }
@@ -204,10 +205,10 @@ impl Partial {
 
     fn wake(self: &Arc<Self>, at: Millis) {
         // By its ID: an upload that is gone leaves nothing but that behind.
-        let (partials, id) = (Weak::clone(&self.partials), self.facts.id);
+        let (keeper, id) = (Weak::clone(&self.keeper), self.facts.id);
         let wake = move || {
-            if let Some(partials) = partials.upgrade() {
-                partials.due(id);
+            if let Some(keeper) = keeper.upgrade() {
+                keeper.due(id);
             }
         };
         self.runtime.wake(at, Box::new(wake));

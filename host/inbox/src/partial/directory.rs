@@ -17,7 +17,7 @@ use sandport_protocol::upload::{Done, Held};
 use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use files::{Data, ToSync, remove_files, remove_journal};
-use journal::Journal;
+use journal::{Journal, ROOM_AHEAD_BYTES};
 pub(crate) use removed::RemovedJournals;
 
 use super::Id;
@@ -45,6 +45,8 @@ struct Files {
     /// Its one user is the work of the upload.
     journal: Mutex<Journal>,
     begun_s: i64,
+    /// How many bytes were written.
+    written: AtomicU64,
     /// Up to which byte the free space was looked at, where a floor is kept.
     floor_checked_at: AtomicU64,
 }
@@ -63,6 +65,7 @@ impl Directory {
             data: Mutex::new(data),
             journal: Mutex::new(journal),
             begun_s: now_s(),
+            written: AtomicU64::new(0),
             floor_checked_at: AtomicU64::new(0),
         })
     }
@@ -152,13 +155,13 @@ impl Files {
         self.data().open(&self.core, self.id)
     }
 
-    /// The same for writing. With the first byte the journal gets its room: a disk that is full later is no reason
-    /// to lose what came before.
-    fn open_to_write(&self) -> Result<Arc<OwnedFd>, Refusal> {
+    /// The same, to write `length` bytes. Before there are more than the journal takes, that gets its room: a disk that is
+    /// full later is no reason to lose what came before.
+    fn open_to_write(&self, length: u64) -> Result<Arc<OwnedFd>, Refusal> {
         let mut data = self.data();
-        let is_first = !data.is_made();
         let file = data.open(&self.core, self.id)?;
-        if is_first {
+        let before = self.written.fetch_add(length, Ordering::Relaxed);
+        if before < ROOM_AHEAD_BYTES && before.saturating_add(length) >= ROOM_AHEAD_BYTES {
             self.journal().take_room(&self.core, self.id);
         }
         Ok(file)
@@ -248,7 +251,7 @@ impl Blob for Files {
     fn write(&self, _: &Facts, at: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let core = &self.core;
         self.check_floor(at + bytes.len() as u64)?;
-        let data = self.open_to_write()?;
+        let data = self.open_to_write(bytes.len() as u64)?;
         let write = || core.disk.write(Step::Write, &data, bytes, at);
         core.with_room(bytes.len() as u64, write)
             .map_err(|errno| core.refusal("write a file", errno))?;
@@ -282,7 +285,7 @@ impl Blob for Files {
         let length = bytes.len() as u64;
         if let Some(theirs) = source.blob.file()? {
             self.check_floor(at + length)?;
-            let data = self.open_to_write()?;
+            let data = self.open_to_write(length)?;
             let copy = || core.disk.copy_range(&theirs, from, &data, at, length);
             let is_copied = core
                 .with_room(length, copy)
@@ -320,7 +323,7 @@ impl Blob for Files {
         let core = &self.core;
         // A journal without data is that of an upload that was published.
         if facts.notes.keeps_empty
-            && let Err(refusal) = self.open_to_write()
+            && let Err(refusal) = self.open_to_write(0)
         {
             return Done::Unwritten(refusal);
         }

@@ -6,12 +6,12 @@ use sandport_protocol::upload::Upload;
 use sandport_protocol::{EntryName, Refusal, ResumeMode};
 use tokio::sync::oneshot;
 
-use super::Busy;
 use super::asked::Asked;
 use super::cell::{Offered, Partial};
 use super::empties::Beginner;
 use super::look::unknown;
 use super::session::Session;
+use super::table::Busy;
 use super::volume::{Facts, Loaded, Volume};
 
 /// What it has come to.
@@ -55,7 +55,7 @@ impl Loader {
                 let bytes = size.unwrap_or_else(|| upload.whole_bytes());
                 let reserved = self.volume().reserve_found(&facts.identity, id, bytes);
                 reserved.map(|reservation| {
-                    self.open(&Partial::new(partials, facts, blob, upload, reservation))
+                    self.open(&partials.partial(facts, blob, upload, reservation))
                 })
             }
             Ok(None) => self.begin(),
@@ -94,7 +94,7 @@ impl Loader {
         let blob = volume.begin(id)?;
         partials.endings().forget(id);
         partials.restarts.begun(id);
-        Ok(self.open(&Partial::new(partials, facts, blob, upload, reservation)))
+        Ok(self.open(&partials.partial(facts, blob, upload, reservation)))
     }
 
     /// The upload is open now.

@@ -6,20 +6,39 @@ use sandport_protocol::upload::{Progress, Upload};
 use sandport_protocol::{EntryName, Metadata, Receipt, Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
+use super::Id;
 use super::cell::Partial;
 use super::status::Status;
+use super::table::{Busy, Partials};
 use super::volume::{Facts, Loaded};
-use super::{Busy, Id, Partials};
+use crate::Identity;
 
-/// What the files of an upload say that nobody has open.
-enum Seen {
+/// Longest key of an upload. Bytes. Those that senders and the inbox make have [`RESUME_KEY_BYTES`](sandport_protocol::RESUME_KEY_BYTES).
+pub const KEY_BYTES_MAX: usize = 64;
+
+/// What is seen of an upload.
+pub(super) enum Seen {
+    /// How far it is, or how it has ended.
     Status(Status),
+    /// It was published, under this name.
     Published(EntryName),
 }
 
 /// Says that there is no such upload, to who has made a key up and to who has somebody else's alike.
 pub(crate) fn unknown() -> Refusal {
     Refusal::new(RefusalCode::InvalidState, "unknown upload")
+}
+
+/// Which upload of `sender` a key leads to.
+///
+/// # Errors
+/// `malformed`: it is longer than any.
+pub(crate) fn id_of(sender: &Identity, key: &[u8]) -> Result<Id, Refusal> {
+    if key.len() > KEY_BYTES_MAX {
+        let words = format!("the key of an upload has {KEY_BYTES_MAX} bytes at most");
+        return Err(Refusal::new(RefusalCode::Malformed, words));
+    }
+    Ok(Id::of(sender.name(), key))
 }
 
 impl Partials {
@@ -31,9 +50,23 @@ impl Partials {
     pub(crate) async fn status(
         self: &Arc<Self>,
         id: Id,
-        mut settles: bool,
+        settles: bool,
         receipt: impl Fn(&EntryName) -> Option<Receipt>,
     ) -> Result<Status, Refusal> {
+        match self.seen(id, settles).await? {
+            Seen::Status(status) => Ok(status),
+            Seen::Published(name) => {
+                let receipt = receipt(&name).ok_or_else(unknown)?;
+                Ok(Status::ended(Some(Ok(receipt)), None, Metadata::default()))
+            }
+        }
+    }
+
+    /// The same, where no receipt is needed.
+    ///
+    /// # Errors
+    /// As of [`Self::status`].
+    pub(super) async fn seen(self: &Arc<Self>, id: Id, mut settles: bool) -> Result<Seen, Refusal> {
         let waits_for_losers = settles;
         loop {
             match self.find(id) {
@@ -43,7 +76,8 @@ impl Partials {
                     match partial.look(takes, waits_for_losers) {
                         Looked::Goes(progress) => {
                             let metadata = partial.facts().notes.metadata.clone();
-                            return Ok(Status::of(progress, self.expiry_s, metadata));
+                            let status = Status::of(progress, self.expiry_s, metadata);
+                            return Ok(Seen::Status(status));
                         }
                         Looked::Later => changed.await,
                         Looked::Gone => {}
@@ -54,17 +88,10 @@ impl Partials {
                     let busy = Busy::new(self, id);
                     if let Some(ended) = self.ended(id) {
                         drop(busy);
-                        return Ok(ended.status().await);
+                        return Ok(Seen::Status(ended.status().await));
                     }
                     let partials = Arc::clone(self);
-                    let seen = self.on_pool(move || partials.see(busy)).await?;
-                    return match seen {
-                        Seen::Status(status) => Ok(status),
-                        Seen::Published(name) => {
-                            let receipt = receipt(&name).ok_or_else(unknown)?;
-                            Ok(Status::ended(Some(Ok(receipt)), None, Metadata::default()))
-                        }
-                    };
+                    return self.on_pool(move || partials.see(busy)).await;
                 }
             }
         }

@@ -7,12 +7,13 @@ use sandport_protocol::upload;
 use sandport_protocol::{EntryName, Offer, Refusal, RefusalCode, Resume, ResumeMode};
 use tokio::sync::oneshot;
 
+use super::Id;
 use super::asked::Asked;
 use super::cell::Offered;
 use super::loading::{Loader, Loading};
 use super::restarts::Restart;
 use super::session::Session;
-use super::{Busy, Id, Partials};
+use super::table::{Busy, Partials};
 use crate::Identity;
 use crate::Verdict;
 use crate::ticket::Pending;

@@ -3,7 +3,8 @@
 use sandport_protocol::inbox::{folder_receipt, receipt};
 use sandport_protocol::{Receipt, Refusal, RefusalCode};
 
-use super::{Batch, State, Uncopied};
+use super::batch::{Batch, State};
+use super::copying::Uncopied;
 use crate::receipts::Publication;
 use crate::ticket::Ticket;
 

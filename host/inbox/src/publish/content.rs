@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use sandport_protocol::Refusal;
 
-use super::FileWork;
+use super::file::FileWork;
 use crate::Core;
 use crate::disk::Step;
 

@@ -2,7 +2,7 @@
 
 use sandport_protocol::{EntryName, Refusal};
 
-use super::FileWork;
+use super::file::FileWork;
 use crate::ticket::{Pending, Ticket};
 
 /// Something that ends an upload.

@@ -7,7 +7,9 @@ use sandport_protocol::inbox::{self, Occupant, choose_name, receipt, taken_by_ot
 use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
 use super::answers::unfinished;
-use super::{Batch, Choice, FileWork, Slot, State, Way};
+use super::batch::{Batch, Choice, Slot, State};
+use super::copy::Way;
+use super::file::FileWork;
 use crate::folders::Folders;
 use crate::receipts::Record;
 use crate::tree::{self, Obstacle};

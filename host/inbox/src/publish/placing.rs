@@ -6,7 +6,9 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sandport_protocol::inbox::{taken_by_folder, taken_by_other_name};
 
-use super::{Batch, Choice, FileWork, State, Way};
+use super::batch::{Batch, Choice, State};
+use super::copy::Way;
+use super::file::FileWork;
 use crate::Identity;
 use crate::disk::Publish;
 use crate::folders::Folders;

@@ -124,6 +124,31 @@ fn a_part_may_come_twice_and_nothing_is_made_of_nothing() {
     assert_published(&bench, &[("file", &twice), ("file-1", b"")]);
 }
 
+/// The first bytes of a chunk group are held in memory, and who brings them may say last how long the upload is.
+#[test]
+fn a_part_is_whole_once_its_size_is_told_though_nobody_has_had_it_kept() {
+    for durability in [Durability::Full, Durability::Commit, Durability::None] {
+        let bench = Bench::in_memory(InboxOptions { durability, ..options(u64::MAX) });
+        let sizes = [0, 1, 14, 700, 1_023, 1_024, 1_025, GROUP, GROUP + 700];
+        let pieces: Vec<_> = sizes.iter().map(|&size| content(size)).collect();
+        let bring = |piece: &Vec<u8>| {
+            let upload = open(&bench, None);
+            upload.body(ALL).unwrap().write(piece);
+            upload.set_size(piece.len() as u64).unwrap();
+            upload
+        };
+        let held: Vec<_> = pieces.iter().map(bring).collect();
+        let keys: Vec<_> = held.iter().map(key_of).collect();
+        let upload = open(&bench, None);
+        concatenate(&upload, &keys).unwrap();
+        let all = pieces.concat();
+        finish(upload, &all);
+        assert_published(&bench, &[("file", &all)]);
+        // Who brought them has them still.
+        assert!(held.iter().all(|part| part.fault().is_none()));
+    }
+}
+
 /// Who has brought them has paid. But they stay, and are not to be copied for ever.
 #[test]
 fn parts_are_copied_for_nothing_a_few_times() {

@@ -138,6 +138,20 @@ fn a_size_that_was_not_known_is_set_once() {
 }
 
 #[test]
+fn a_body_that_had_begun_brings_nothing_beyond_a_size_that_is_set_then() {
+    let content = content(GROUP + 5);
+    for (at, size) in [(0, 0), (0, GROUP), (2 * GROUP, GROUP)] {
+        let bench = bench();
+        let upload = open_new(&bench, None).unwrap();
+        let mut body = upload.body(extent(at, GROUP + 5)).unwrap();
+        upload.set_size(size as u64).unwrap();
+        body.write(&content);
+        let fault = upload.fault().expect("a fault");
+        assert_eq!(fault.code, RefusalCode::OffsetMismatch, "{size} bytes, from {at} on");
+    }
+}
+
+#[test]
 fn an_offer_with_the_key_and_a_size_sets_it() {
     let mut bench = bench();
     let key = key_of(&open_new(&bench, None).unwrap());

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Condvar, Mutex};
 
+use rustix::io::Errno;
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Resume, ResumeMode};
 
@@ -67,6 +68,45 @@ fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
     assert_eq!(again.missing(), [extent(2 * GROUP, GROUP)]);
     bring(&again, &content);
     finish(again, &content);
+}
+
+#[test]
+fn refusals_a_lost_connection_and_a_disk_that_was_full_leave_all_at_its_level() {
+    let content = content(3 * GROUP);
+    let bench = Bench::in_memory(quota(64 << 20));
+    let bring_again = |key: u8| {
+        let offer = keyed(key, content.len());
+        let upload = accept(bench.inbox(), &offer);
+        upload.body(extent(0, 2 * GROUP)).unwrap().write(&content[..2 * GROUP]);
+        for size in [2 * GROUP, 5 * GROUP] {
+            let other = Offer { size: Some(size as u64), ..offer.clone() };
+            assert_eq!(code(bench.inbox().open(&other)), RefusalCode::InvalidState);
+        }
+        drop(upload);
+        wait_closed(&bench);
+        let upload = accept(bench.inbox(), &offer);
+        let disk = &bench.inbox().handle.core.disk;
+        disk.watch(Box::new(|step| match step {
+            Step::Write => Err(Errno::NOSPC),
+            _ => Ok(()),
+        }));
+        upload.body(extent(2 * GROUP, GROUP)).unwrap().write(&content[2 * GROUP..]);
+        assert_eq!(upload.fault().map(|fault| fault.code), Some(RefusalCode::InsufficientSpace));
+        drop(upload);
+        wait_closed(&bench);
+        disk.watch(Box::new(|_| Ok(())));
+        assert_eq!((descriptors(&bench), reserved(&bench)), (0, [0, 0]));
+        assert_eq!(waiting(&bench), 2 * GROUP as u64);
+        let upload = accept(bench.inbox(), &offer);
+        bring(&upload, &content);
+        finish(upload, &content);
+        wait_closed(&bench);
+    };
+    for key in 1..=12 {
+        bring_again(key);
+        assert_eq!((descriptors(&bench), reserved(&bench), waiting(&bench)), (0, [0, 0], 0));
+        assert_eq!(partials(&bench), [""; 0]);
+    }
 }
 
 #[test]

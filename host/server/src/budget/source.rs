@@ -10,9 +10,9 @@ pub(crate) enum Source {
     /// All connections from a network of IPv6: the first 64 bits, which one household or one machine has to itself
     /// (RFC 6177).
     V6(u64),
-    /// All connections of a user of this machine, by a local socket.
-    User(u32),
-    /// All connections by a local socket of users whom the kernel does not tell.
+    /// All local connections of somebody who is known, as a number that stands for the name.
+    User(u64),
+    /// All local connections of those of whom nothing is known.
     Local,
     /// A proxy that is believed, as long as it has not said whose connection it passes on; `None`: it comes by a local
     /// socket.

@@ -10,4 +10,3 @@ pub use claim::Claim;
 pub use server::ServerEvent;
 pub(crate) use sink::EventSink;
 pub use stream::Events;
-pub(crate) use stream::queue;

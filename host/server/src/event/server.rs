@@ -108,8 +108,6 @@ pub enum ServerEvent {
         code: &'static str,
         /// The condition, with the path of the inbox.
         reason: String,
-        /// What to do about it.
-        hint: &'static str,
     },
     /// The server stopped accepting and waits for connections that are under way.
     Draining {

@@ -11,9 +11,9 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::server::ServerEvent;
 
-/// The events of a server, in order: made by [`ServerBuilder::events`](crate::ServerBuilder::events).
+/// The events of a server, in order: what [`Server::events`](crate::Server::events) gives.
 ///
-/// It ends when the server has ended and all events were taken. It holds a bounded number of them. Who
+/// It ends when the last handle to the server is gone and all events were taken. It holds a bounded number of them. Who
 /// takes them too slowly misses some, and is told how many by [`ServerEvent::Missed`]: a server does
 /// not wait for whoever watches it.
 #[derive(Debug)]
@@ -23,12 +23,12 @@ pub struct Events {
 }
 
 /// The other end of [`Events`].
-pub(crate) struct EventQueue {
+pub(super) struct EventQueue {
     queue: mpsc::Sender<ServerEvent>,
     missed: Arc<AtomicU64>,
 }
 
-pub(crate) fn queue(capacity: usize) -> (EventQueue, Events) {
+pub(super) fn queue(capacity: usize) -> (EventQueue, Events) {
     // A queue of none is not one.
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let missed = Arc::new(AtomicU64::new(0));
@@ -37,6 +37,11 @@ pub(crate) fn queue(capacity: usize) -> (EventQueue, Events) {
 }
 
 impl EventQueue {
+    /// Whether somebody may still take events.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     pub(super) fn push(&self, event: ServerEvent) {
         if let Err(TrySendError::Full(_)) = self.queue.try_send(event) {
             self.missed.fetch_add(1, Ordering::Relaxed);

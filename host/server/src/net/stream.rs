@@ -1,53 +1,52 @@
 //! One connection, with the calls that the sandbox's streams are made of.
 
+mod adapter;
+mod socket;
+
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::net::{RecvFlags, SendFlags};
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{Peer, Place, zone};
+use adapter::Adapter;
 use sandport_inbox::Identity;
+use socket::Socket;
 
-/// A connected socket. All calls take `&self`: the two directions are used independently.
-///
-/// While it is watched, each packet that arrives wakes a thread, also when nobody waits for one; see
-/// [`Stream::unwatch`].
+/// A connection. All calls take `&self`: the two directions are used independently.
 #[derive(Debug)]
 pub(crate) struct Stream {
     peer: Peer,
     place: Place,
-    /// The user whose process connected, where the kernel tells.
-    user: Option<u32>,
-    state: Mutex<State>,
+    transport: Transport,
 }
 
 #[derive(Debug)]
-enum State {
-    /// The runtime is told what happens to it.
-    Watched(Arc<Watched>),
-    /// Nobody is, until somebody waits.
-    Unwatched(Unwatched),
-    /// The system could not change from one to the other, and closed it.
-    Lost,
-}
-
-#[derive(Debug)]
-enum Watched {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-#[derive(Debug)]
-enum Unwatched {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
+enum Transport {
+    Socket(Socket),
+    /// Whatever else can be read and written: TLS over a socket, say.
+    Other(Adapter),
 }
 
 impl Stream {
+    /// A connection that somebody else has accepted, from this peer. What is a socket is used as one.
+    pub(crate) fn accepted<T>(io: T, peer: Peer) -> Self
+    where
+        T: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let place = peer.place();
+        let transport = match downcast::<T, TcpStream>(io) {
+            Ok(stream) => Transport::Socket(stream.into()),
+            Err(io) => match downcast::<T, UnixStream>(io) {
+                Ok(stream) => Transport::Socket(stream.into()),
+                Err(io) => Transport::Other(Adapter::new(io)),
+            },
+        };
+        Self { peer, place, transport }
+    }
+
     /// The other end.
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
@@ -56,11 +55,6 @@ impl Stream {
     /// Where the other end is.
     pub(crate) fn place(&self) -> Place {
         self.place
-    }
-
-    /// The user of this machine who connected, where the kernel tells; `None` by TCP.
-    pub(crate) fn user(&self) -> Option<u32> {
-        self.user
     }
 
     /// The other end only passes on what comes from this address.
@@ -75,9 +69,12 @@ impl Stream {
     /// # Errors
     /// The system's, which cannot watch more sockets.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        match &*self.watched()? {
-            Watched::Tcp(stream) => stream.readable().await,
-            Watched::Unix(stream) => stream.readable().await,
+        match &self.transport {
+            Transport::Socket(socket) => socket.readable().await,
+            Transport::Other(adapter) => {
+                adapter.readable().await;
+                Ok(())
+            }
         }
     }
 
@@ -86,18 +83,24 @@ impl Stream {
     /// # Errors
     /// As of [`Stream::readable`].
     pub(crate) async fn writable(&self) -> io::Result<()> {
-        match &*self.watched()? {
-            Watched::Tcp(stream) => stream.writable().await,
-            Watched::Unix(stream) => stream.writable().await,
+        match &self.transport {
+            Transport::Socket(socket) => socket.writable().await,
+            Transport::Other(adapter) => {
+                adapter.writable().await;
+                Ok(())
+            }
         }
     }
 
     /// Reads what is there. 0 is the end.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there; otherwise the socket's error.
+    /// `WouldBlock` when nothing is there; otherwise that of the connection.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive(buffer, RecvFlags::empty())
+        match &self.transport {
+            Transport::Socket(socket) => socket.try_read(buffer),
+            Transport::Other(adapter) => adapter.try_read(buffer),
+        }
     }
 
     /// Looks at what is there, and leaves it. 0 is the end.
@@ -105,29 +108,39 @@ impl Stream {
     /// # Errors
     /// As of [`Stream::try_read`].
     pub(crate) fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive(buffer, RecvFlags::PEEK)
+        match &self.transport {
+            Transport::Socket(socket) => socket.try_peek(buffer),
+            Transport::Other(adapter) => adapter.try_peek(buffer),
+        }
     }
 
-    /// Writes what the socket takes.
+    /// Writes what the connection takes.
     ///
     /// # Errors
-    /// `WouldBlock` when it takes nothing; otherwise the socket's error.
+    /// `WouldBlock` when it takes nothing; otherwise that of the connection.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let send = |socket: BorrowedFd<'_>| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL);
-        // There nearly always is room, and a socket that is watched again is not known to have any until
-        // the runtime has heard of it.
-        match self.with_socket(send) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.try_io(Interest::WRITABLE, send)
-            }
-            sent => sent,
+        match &self.transport {
+            Transport::Socket(socket) => socket.try_write(bytes),
+            Transport::Other(adapter) => adapter.try_write(bytes),
+        }
+    }
+
+    /// Passes on what was written and is kept between here and the peer, as encryption may do. `false`: some of it
+    /// still is.
+    ///
+    /// # Errors
+    /// That of the connection.
+    pub(crate) fn try_flush(&self) -> io::Result<bool> {
+        match &self.transport {
+            Transport::Socket(_) => Ok(true),
+            Transport::Other(adapter) => adapter.try_flush(),
         }
     }
 
     /// Waits for the first byte and leaves it where it is. `false`: the peer closed without one.
     ///
     /// # Errors
-    /// The socket's error.
+    /// That of the connection.
     pub(crate) async fn wait_first_byte(&self) -> io::Result<bool> {
         let mut byte = [0_u8; 1];
         loop {
@@ -143,81 +156,27 @@ impl Stream {
     /// Says that nothing more will be written.
     ///
     /// # Errors
-    /// The socket's error; the peer may be gone.
-    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        let how = rustix::net::Shutdown::Write;
-        self.with_socket(|socket| rustix::net::shutdown(socket, how))
+    /// That of the connection; the peer may be gone.
+    pub(crate) async fn shutdown_write(&self) -> io::Result<()> {
+        match &self.transport {
+            Transport::Socket(socket) => socket.shutdown_write(),
+            Transport::Other(adapter) => adapter.shutdown_write().await,
+        }
     }
 
     /// Sends small segments at once: answers are short and awaited.
     pub(crate) fn set_nodelay(&self) {
-        // Without it, as on sockets of this machine, the connection is only slower.
-        let _ = self.with_socket(|socket| rustix::net::sockopt::set_tcp_nodelay(socket, true));
+        if let Transport::Socket(socket) = &self.transport {
+            socket.set_nodelay();
+        }
     }
 
     /// For whoever is going to read again in any case: until somebody waits, no packet wakes a thread
     /// for nothing. To watch again costs less than one such wake-up.
     pub(crate) fn unwatch(&self) {
-        let mut state = self.state();
-        *state = match std::mem::replace(&mut *state, State::Lost) {
-            State::Watched(watched) => match Arc::try_unwrap(watched) {
-                Ok(watched) => watched.unwatch().map_or(State::Lost, State::Unwatched),
-                // Somebody waits.
-                Err(watched) => State::Watched(watched),
-            },
-            other => other,
-        };
-    }
-
-    fn watched(&self) -> io::Result<Arc<Watched>> {
-        let mut state = self.state();
-        let watched = match std::mem::replace(&mut *state, State::Lost) {
-            State::Watched(watched) => watched,
-            // What has happened by now is told too.
-            State::Unwatched(socket) => Arc::new(socket.watch()?),
-            State::Lost => return Err(lost()),
-        };
-        *state = State::Watched(Arc::clone(&watched));
-        Ok(watched)
-    }
-
-    fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
-        self.try_io(Interest::READABLE, |socket| {
-            rustix::net::recv(socket, &mut *buffer, flags).map(|(count, _)| count)
-        })
-    }
-
-    /// A watched socket is not asked for what it is known not to have.
-    fn try_io<T>(
-        &self,
-        interest: Interest,
-        mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
-    ) -> io::Result<T> {
-        let state = self.state();
-        match &*state {
-            State::Watched(watched) => match &**watched {
-                Watched::Tcp(stream) => stream.try_io(interest, || Ok(call(stream.as_fd())?)),
-                Watched::Unix(stream) => stream.try_io(interest, || Ok(call(stream.as_fd())?)),
-            },
-            State::Unwatched(socket) => Ok(call(socket.as_fd())?),
-            State::Lost => Err(lost()),
+        if let Transport::Socket(socket) = &self.transport {
+            socket.unwatch();
         }
-    }
-
-    fn with_socket<T>(
-        &self,
-        call: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
-    ) -> io::Result<T> {
-        let called = match &*self.state() {
-            State::Watched(watched) => call(watched.as_fd()),
-            State::Unwatched(socket) => call(socket.as_fd()),
-            State::Lost => return Err(lost()),
-        };
-        called.map_err(io::Error::from)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,60 +188,29 @@ impl From<TcpStream> for Stream {
             Err(_) => ("unknown".into(), Place::Unknown),
         };
         let peer = Peer { address, identity: Identity::ANONYMOUS };
-        let state = Mutex::new(State::Watched(Arc::new(Watched::Tcp(stream))));
-        Self { peer, place, user: None, state }
+        Self { peer, place, transport: Transport::Socket(stream.into()) }
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
         // SO_PEERCRED: as it was when the other end connected, whatever became of that process since.
-        let user = stream.peer_cred().ok().map(|it| it.uid());
-        let identity = user.map_or(Identity::ANONYMOUS, Identity::user);
-        let state = Mutex::new(State::Watched(Arc::new(Watched::Unix(stream))));
-        let peer = Peer { address: "unix".into(), identity };
-        Self { peer, place: Place::Local, user, state }
+        let identity =
+            stream.peer_cred().map_or(Identity::ANONYMOUS, |it| Identity::user(it.uid()));
+        let peer = Peer::local(identity);
+        Self { peer, place: Place::Local, transport: Transport::Socket(stream.into()) }
     }
 }
 
-impl Watched {
-    fn unwatch(self) -> io::Result<Unwatched> {
-        Ok(match self {
-            Self::Tcp(stream) => Unwatched::Tcp(stream.into_std()?),
-            Self::Unix(stream) => Unwatched::Unix(stream.into_std()?),
-        })
+/// The value as what it is; or as it came, where it is something else.
+fn downcast<T: 'static, U: 'static>(value: T) -> Result<U, T> {
+    let mut value = Some(value);
+    let taken = (&mut value as &mut dyn Any).downcast_mut::<Option<U>>().and_then(Option::take);
+    match (taken, value) {
+        (Some(taken), _) => Ok(taken),
+        (None, Some(value)) => Err(value),
+        (None, None) => unreachable!("only a downcast takes the value"),
     }
-}
-
-impl AsFd for Watched {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-}
-
-impl Unwatched {
-    fn watch(self) -> io::Result<Watched> {
-        Ok(match self {
-            Self::Tcp(stream) => Watched::Tcp(TcpStream::from_std(stream)?),
-            Self::Unix(stream) => Watched::Unix(UnixStream::from_std(stream)?),
-        })
-    }
-}
-
-impl AsFd for Unwatched {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-}
-
-fn lost() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the system could not watch the connection")
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use sandport_protocol::Limits;
 
-use crate::accept::CONNECTIONS_MAX;
 use crate::sandbox::RESIDENT_INBOX;
+use crate::serving::CONNECTIONS_MAX;
 use sandport_inbox::{Conflict, Durability, InboxOptions};
 
 /// The arguments after the name of the program. What was not set is left out, so that a component need

@@ -41,21 +41,16 @@ pub enum ResidentError {
 }
 
 impl ResidentError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    /// A stable word for the condition.
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Bind(error) => error.hint(),
-            Self::NotEnforced(_) => {
-                "a resident receiver writes to the disk by itself: leave the option out, and put the \
-                 inbox on a file system or project quota of its own"
-            }
-            Self::UnixSocket(_) => "WASI 0.2 has only TCP: give an IP address and a port",
-            Self::Inbox { .. } => "check that the directory exists and that this user may open it",
-            Self::Lost(error) => error.hint(),
-            Self::NeverListened { .. } => {
-                "look at its output above, or with -v; wit/RESIDENT.md says how it is started"
-            }
-            Self::Thread(_) => "raise the limit on processes (ulimit -u)",
+            Self::Bind(error) => error.code(),
+            Self::NotEnforced(_) => "not-enforced",
+            Self::UnixSocket(_) => "no-unix-socket",
+            Self::Inbox { .. } => "inbox-io",
+            Self::Lost(error) => error.code(),
+            Self::NeverListened { .. } => "receiver-failed",
+            Self::Thread(_) => "sandbox",
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::event::Events;
 use crate::net::{Address, Listener};
 use crate::sandbox::{Context, ResidentSandbox};
 use sandport_inbox::{Inbox, Quota};
@@ -32,6 +33,11 @@ impl ResidentServer {
         connections_max: u32,
     ) -> Self {
         Self { setup: Setup { sandbox, inbox, context, connections_max } }
+    }
+
+    /// The events from now on, as of [`Server::events`](crate::Server::events).
+    pub fn events(&self) -> Events {
+        self.setup.context.events.subscribe()
     }
 
     /// Runs the component on these addresses until `shutdown` is ready, and starts it again when it

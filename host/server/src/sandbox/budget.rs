@@ -8,7 +8,8 @@
 //!
 //! At host calls only the wall clock is read, which costs no system call and goes at least as fast as the
 //! processor time. It says whose the time was; how much it was says the clock of the thread, which is asked
-//! every two milliseconds. So a busy machine costs nobody a connection.
+//! every two milliseconds. So a busy machine costs nobody a connection. Where a host call asks the guest for memory, as it
+//! does for each list that it returns, no clock is read, and that is the host's time: until a tick comes meanwhile.
 //!
 //! What the host does for the guest on other threads, such as reading a file once more for a digest, is told to a meter,
 //! and charged to the host's account with the rest.
@@ -54,6 +55,8 @@ pub(super) struct Budget<C = SystemClock> {
     host: Option<Account>,
     /// How long the instance had been running when the guest was entered or left last.
     marked_ns: u64,
+    /// A host call is under way, and all of its time so far is the host's.
+    is_in_host: bool,
     /// How long guest and host have been running since the last charge, at most.
     guest_ns: u64,
     host_ns: u64,
@@ -110,6 +113,7 @@ impl<C: Clock> Budget<C> {
             elsewhere: Meter::default(),
             guest,
             host: None,
+            is_in_host: false,
             guest_ns: 0,
             host_ns: 0,
             used_ns: 0,
@@ -148,13 +152,17 @@ impl<C: Clock> Budget<C> {
         if self.host.is_none() {
             return Ok(());
         }
-        let now_ns = self.stopwatch.running_ns();
-        let passed_ns = now_ns.saturating_sub(self.marked_ns);
-        self.marked_ns = now_ns;
-        match hook {
-            // Also in the midst of a host call, which asks the guest for memory.
-            CallHook::CallingHost | CallHook::ReturningFromWasm => self.guest_ns += passed_ns,
-            CallHook::CallingWasm | CallHook::ReturningFromHost => self.host_ns += passed_ns,
+        match (hook, self.is_in_host) {
+            (CallHook::CallingHost, _) | (CallHook::ReturningFromWasm, false) => {
+                self.guest_ns += self.pass();
+                self.is_in_host = matches!(hook, CallHook::CallingHost);
+            }
+            (CallHook::ReturningFromHost, _) | (CallHook::CallingWasm, false) => {
+                self.host_ns += self.pass();
+                self.is_in_host = false;
+            }
+            // The host asks for memory.
+            (CallHook::CallingWasm | CallHook::ReturningFromWasm, true) => return Ok(()),
         }
         let due_ns = self.guest_ns + self.host_ns + self.elsewhere.running_ns();
         if due_ns < CHARGE_INTERVAL_NS { Ok(()) } else { self.settle() }
@@ -162,7 +170,19 @@ impl<C: Clock> Budget<C> {
 
     /// The guest is still computing, and interrupted.
     pub(super) fn handle_tick(&mut self) -> Result<(), BudgetExhausted> {
+        // Where the host has asked it for memory, most of the time so far was the host's. From here on each has
+        // its own.
+        match std::mem::take(&mut self.is_in_host) {
+            true => self.host_ns += self.pass(),
+            false => self.guest_ns += self.pass(),
+        }
         self.settle()
+    }
+
+    /// How long it is since this was asked last.
+    fn pass(&mut self) -> u64 {
+        let now_ns = self.stopwatch.running_ns();
+        now_ns.saturating_sub(std::mem::replace(&mut self.marked_ns, now_ns))
     }
 
     /// Charges the processor time that was used: as guest and host were running in turns.

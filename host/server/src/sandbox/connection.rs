@@ -155,7 +155,7 @@ impl Connection {
             *unsent = joined.freeze();
         }
         self.send(&mut unsent)?;
-        if !unsent.is_empty() {
+        if !unsent.is_empty() || !self.stream.try_flush()? {
             self.held.notify_one();
         }
         Ok(())
@@ -170,13 +170,13 @@ impl Connection {
         }
     }
 
-    /// Sends what is unsent and says how much is left.
-    pub(super) fn flush(&self) -> io::Result<usize> {
+    /// Sends what is unsent. Whether nothing is left.
+    pub(super) fn flush(&self) -> io::Result<bool> {
         let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
         if !unsent.is_empty() {
             self.send(&mut unsent)?;
         }
-        Ok(unsent.len())
+        Ok(unsent.is_empty() && self.stream.try_flush()?)
     }
 
     /// How much is unsent, as far as is known.
@@ -186,7 +186,7 @@ impl Connection {
 
     /// Waits until all is sent.
     pub(crate) async fn flushed(&self) -> io::Result<()> {
-        while self.flush()? > 0 {
+        while !self.flush()? {
             self.stream.writable().await?;
         }
         Ok(())
@@ -450,7 +450,7 @@ mod tests {
         let (here, mut there) = UnixStream::pair().unwrap();
         let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
         connection.write(Bytes::from(vec![7; ANSWER_BYTES])).unwrap();
-        assert!(connection.flush().unwrap() > 0, "the socket took all of it");
+        assert!(!connection.flush().unwrap(), "the socket took all of it");
         let mut heard = vec![0; ANSWER_BYTES];
         within("the answer", async {
             tokio::select! {

@@ -47,7 +47,9 @@ pub enum ComponentError {
         /// The interface with the version that would do.
         ours: String,
     },
-    /// It runs resident, and was to run in a sandbox for each connection.
+    /// It runs resident, and was to run in a sandbox for each connection. [`ServerBuilder::build_any`] takes both.
+    ///
+    /// [`ServerBuilder::build_any`]: crate::ServerBuilder::build_any
     #[error("the component exports {COMMAND}: it runs resident, and not for each connection")]
     Resident,
     /// It imports what nothing here provides.
@@ -88,44 +90,22 @@ impl ComponentError {
         Self::Engine(format!("{error:#}"))
     }
 
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    /// A stable word for the condition.
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "check the path",
-            Self::NotWasm(_) | Self::UnknownVersion(_) => {
-                "give a component, such as cargo build --target wasm32-wasip2 makes"
-            }
-            Self::Module(_) => {
-                "build it for wasm32-wasip2, or make a component of it with: wasm-tools component new"
-            }
-            Self::Invalid { .. } => {
-                "build it again for WASI 0.2 (wasm32-wasip2): the file may be truncated. If it needs more \
-                 memory, raise --memory-max"
-            }
-            Self::NoReceiver { .. } => {
-                "build it for the world sandport:upload/sandbox of this version (directory wit/), \
-                 or as a command that listens by itself (wit/RESIDENT.md)"
-            }
-            Self::OtherVersion { .. } => {
-                "build it for the packages of this version (directory wit/), or use the version of \
-                 Sandport that it was built for"
-            }
-            Self::Start(_) => "ask its author: it fails before anybody connects, each time",
-            Self::Resident => "build the server with build_any",
-            Self::Import(_) => {
-                "use only what the world sandport:upload/sandbox imports, and WASI 0.2; a resident \
-                 component gets WASI 0.2 alone"
-            }
-            Self::Memory { .. } => "raise --memory-max",
-            Self::NotExecutable(_) => {
-                "allow executable memory: MemoryDenyWriteExecute=no with systemd, execmem with \
-                 SELinux"
-            }
-            Self::Table { .. } => {
-                "build it with smaller tables: an interpreter with a large library has 20,000 elements"
-            }
-            Self::Engine(_) => "lower --max-connections or --memory-max",
-            Self::Thread(_) => "raise the limit on processes (ulimit -u)",
+            Self::Read { .. } => "receiver-unreadable",
+            Self::Engine(_) | Self::NotExecutable(_) | Self::Thread(_) => "sandbox",
+            Self::NotWasm(_)
+            | Self::Module(_)
+            | Self::UnknownVersion(_)
+            | Self::Invalid { .. }
+            | Self::NoReceiver { .. }
+            | Self::OtherVersion { .. }
+            | Self::Resident
+            | Self::Import(_)
+            | Self::Start(_)
+            | Self::Memory { .. }
+            | Self::Table { .. } => "receiver-unfit",
         }
     }
 }

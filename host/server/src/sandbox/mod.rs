@@ -33,6 +33,8 @@ mod telling;
 mod trial;
 mod writers;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -146,7 +148,15 @@ impl Sandbox {
         let gate = Arc::clone(connection);
         let console = Console::new(connection.peer());
         let console = Arc::new(console.gated(move |line| gate.admits_line(line)));
-        let ended = stopwatch.measure(self.run(pre, connection, &stopwatch, &console)).await;
+        let mut run = pin!(self.run(pre, connection, &stopwatch, &console));
+        let run = poll_fn(|context| {
+            let polled = run.as_mut().poll(context);
+            if polled.is_pending() {
+                connection.replay.handle_pause();
+            }
+            polled
+        });
+        let ended = stopwatch.measure(run).await;
         console.finish();
         match ended {
             Ok(Ok(Ending::Again(_))) => Outcome::Again,

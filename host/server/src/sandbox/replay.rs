@@ -1,7 +1,8 @@
 //! What a connection gives its next instance: the bytes that the one before had read and not consumed.
 //!
-//! The host keeps a copy of what a guest read last. A guest says how many of these bytes it leaves; which bytes
-//! they are, it has no say in.
+//! The host keeps what a guest read last. A guest says how many of these bytes it leaves; which bytes they are, it has
+//! no say in. As long as the guest goes on they stay in the buffer that they were read into; one that waits may do so
+//! for long, and has them copied, so that the buffer is free.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,9 +11,6 @@ use bytes::Bytes;
 
 /// Most bytes that one instance leaves to the next.
 const LEFT_BYTES_MAX: usize = 64 * 1024;
-
-/// A copy that takes this many times what is in it is made smaller: a connection may be idle for long.
-const SLACK: usize = 4;
 
 /// More bytes were said to be left than were read last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +31,10 @@ pub(super) struct Replay {
 #[derive(Default)]
 struct Inner {
     /// The end of what was read last, and in which call.
-    last: Vec<u8>,
+    last: Bytes,
     read_in: u64,
+    /// Whether it keeps a buffer that others could use.
+    is_borrowed: bool,
     again: Bytes,
 }
 
@@ -46,28 +46,32 @@ impl Replay {
     }
 
     /// The guest, or a splice in this call, gets these bytes of the connection.
-    pub(super) fn handle_read(&self, bytes: &[u8]) {
+    pub(super) fn handle_read(&self, bytes: &Bytes) {
         let mut inner = self.lock();
         inner.read_in = self.call.load(Ordering::Relaxed);
-        let last = &mut inner.last;
-        last.clear();
-        last.extend_from_slice(&bytes[bytes.len().saturating_sub(LEFT_BYTES_MAX)..]);
-        if last.capacity() > SLACK * last.len() {
-            last.shrink_to_fit();
-        }
+        inner.last = bytes.slice(bytes.len().saturating_sub(LEFT_BYTES_MAX)..);
+        inner.is_borrowed = true;
     }
 
     /// The guest writes something. What was read in the same call went there: it was spliced.
     pub(super) fn handle_write(&self) {
         let mut inner = self.lock();
         if inner.read_in == self.call.load(Ordering::Relaxed) {
-            inner.last = Vec::new();
+            inner.last = Bytes::new();
         }
     }
 
     /// What was read last is consumed.
     pub(super) fn handle_skip(&self) {
-        self.lock().last = Vec::new();
+        self.lock().last = Bytes::new();
+    }
+
+    /// The guest waits.
+    pub(super) fn handle_pause(&self) {
+        let mut inner = self.lock();
+        if std::mem::take(&mut inner.is_borrowed) {
+            inner.last = Bytes::copy_from_slice(&inner.last);
+        }
     }
 
     /// The instance is over, and leaves the last `count` of the bytes that it read.
@@ -111,7 +115,7 @@ mod tests {
     /// A guest that reads, in one call.
     fn read(replay: &Replay, bytes: &[u8]) {
         replay.handle_call();
-        replay.handle_read(bytes);
+        replay.handle_read(&Bytes::copy_from_slice(bytes));
     }
 
     #[test]
@@ -166,10 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn a_small_read_frees_what_a_large_one_took() {
+    fn a_guest_that_waits_keeps_no_buffer_that_others_could_use() {
         let replay = Replay::default();
-        read(&replay, &vec![7; LEFT_BYTES_MAX]);
-        read(&replay, b"ab");
-        assert!(replay.lock().last.capacity() < 100);
+        let buffer = Bytes::from(b"head, and the next".to_vec());
+        replay.handle_call();
+        replay.handle_read(&buffer);
+        assert!(!buffer.is_unique());
+        replay.handle_pause();
+        assert!(buffer.is_unique());
+        replay.leave(8).unwrap();
+        assert_eq!(replay.read(100), "the next");
     }
 }

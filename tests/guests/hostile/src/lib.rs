@@ -17,6 +17,7 @@ mod refusal;
 mod resources;
 mod sums;
 mod trouble;
+mod turns;
 mod words;
 
 use bindings::exports::sandport::upload::receiver::{Ending, Guest, InputStream, OutputStream};
@@ -55,6 +56,7 @@ impl Guest for Component {
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),
+            Some(b'R') => trouble::use_released(),
             Some(b'L') => limits::tell(&output),
             Some(b'S') => sums::go_through(&output)?,
             Some(b'T') => sums::read_forever()?,
@@ -69,6 +71,9 @@ impl Guest for Component {
             }
             Some(b'e') => power::report(&input, &output),
             Some(b'K') => keys::go_through(&input, &output)?,
+            Some(b'%') => turns::trap_after_calls(&input, &output),
+            Some(b'&') => turns::cross_streams(&input, &output)?,
+            Some(b'=') => turns::shrink_sizes(&output)?,
             Some(b'r') => return again::serve(&peer, &input, &output),
             Some(b'j') => return again::leave_more_than_was_read(&input),
             Some(b'!') => return again::leave_what_was_spliced(&input),

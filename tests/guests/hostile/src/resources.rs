@@ -1,7 +1,7 @@
 //! Asking the inbox, and waiting for its answers.
 
 use crate::bindings::exports::sandport::upload::receiver::OutputStream;
-use crate::bindings::sandport::upload::inbox::{self, Answer, Body, Committing, Upload};
+use crate::bindings::sandport::upload::inbox::{self, Answer, Body, Committing, Opened, Upload};
 use crate::bindings::sandport::upload::types::{
     EntryKind, Extent, Lifetime, Offer, Receipt, Refusal,
 };
@@ -22,7 +22,10 @@ pub(crate) fn offer(name: &str, kind: EntryKind, size: Option<u64>) -> Offer {
 
 /// The answer to an offer.
 pub(crate) fn answer(offer: &Offer) -> Result<Answer, Refusal> {
-    let opening = inbox::open(offer);
+    let opening = match inbox::open(offer) {
+        Opened::Answered(answer) => return answer,
+        Opened::Opening(opening) => opening,
+    };
     loop {
         if let Some(answer) = opening.take() {
             return answer;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use crate::bindings::exports::sandport::upload::receiver::OutputStream;
-use crate::bindings::sandport::upload::inbox::{self, Answer, Commitment, Upload};
+use crate::bindings::sandport::upload::inbox::{self, Answer, Commitment, Opened, Upload};
 use crate::bindings::sandport::upload::types::{Algorithm, Digest, EntryKind, Extent, Refusal};
 use crate::bindings::sandport::upload::{gate, log};
 use crate::bindings::wasi::clocks::monotonic_clock;
@@ -187,6 +187,16 @@ pub(crate) fn misuse_digests(output: &OutputStream) {
     let _ = output.blocking_write_and_flush(format!("taken: {}\n", taken.join(", ")).as_bytes());
 }
 
+/// Asks how far an upload is that it has given back.
+pub(crate) fn use_released() {
+    let Some(upload) = open("released", Some(5)) else { return };
+    let handle = upload.handle();
+    Upload::release(upload);
+    // SAFETY: nothing of this program relies on it. The host is to find out that it leads nowhere.
+    let released = unsafe { Upload::from_handle(handle) };
+    black_box(released.durable());
+}
+
 /// Writes to bodies whose upload has ended: committed, discarded and dropped.
 pub(crate) fn write_after_commit(output: &OutputStream) {
     let whole = Extent { offset: 0, length: None };
@@ -220,13 +230,16 @@ pub(crate) fn make_folders_forever() {
     }
 }
 
-/// Makes offers, and never takes the answers.
+/// Makes offers, and does nothing with the answers.
 pub(crate) fn offer_and_forget(output: &OutputStream) {
-    let openings: Vec<_> = (0..3_000)
+    let opened: Vec<_> = (0..3_000)
         .map(|number| inbox::open(&offer(&format!("forgotten-{number}"), EntryKind::File, None)))
         .collect();
-    let answers = openings.iter().filter_map(inbox::Opening::take);
-    let accepted = answers.filter(|answer| matches!(answer, Ok(Answer::Accepted(_)))).count();
+    let is_accepted = |opened: &&Opened| match opened {
+        Opened::Answered(answer) => matches!(answer, Ok(Answer::Accepted(_))),
+        Opened::Opening(opening) => matches!(opening.take(), Some(Ok(Answer::Accepted(_)))),
+    };
+    let accepted = opened.iter().filter(is_accepted).count();
     let _ = output.blocking_write_and_flush(format!("accepted {accepted}\n").as_bytes());
 }
 

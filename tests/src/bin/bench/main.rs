@@ -1,7 +1,7 @@
 //! The benchmark: Sandport beside other receivers, in one run on one machine.
 //!
 //! ```text
-//! cargo run --release -p sandport-tests --bin bench [large|small|http|parallel|resume|connections|memory|start|standalone]...
+//! cargo run --release -p sandport-tests --bin bench [large|small|http|parallel|resume|connections|memory|uploads|start|standalone]...
 //! ```
 //!
 //! It prints a table with a section for each comparison. Contestants take turns in each round, the
@@ -33,6 +33,7 @@ mod standalone;
 mod start;
 mod stats;
 mod table;
+mod uploads;
 
 use std::path::PathBuf;
 
@@ -91,6 +92,8 @@ enum Part {
     Connections,
     /// Memory with idle connections and while a file passes.
     Memory,
+    /// Memory and descriptors of uploads that nothing happens to.
+    Uploads,
     /// Process start to listening.
     Start,
     /// The standalone component, in a stock runtime and in ours.
@@ -151,6 +154,7 @@ fn measure(arguments: Arguments) -> Result<()> {
             Part::Memory => {
                 memory::run_part(&environment, descriptors, pick(256, 8 * 1024) * mib)?;
             }
+            Part::Uploads => uploads::run_part(&environment, pick(1_000, 10_000))?,
             Part::Start => start::run_part(&environment, pick(4, 20) as usize)?,
             Part::Standalone => {
                 let rounds = rounds.unwrap_or(pick(2, 5) as usize);

@@ -168,7 +168,7 @@ fn passing(environment: &Environment, size: u64) -> Result<Table> {
 }
 
 /// The memory of a server, once it has stayed the same for a while.
-fn still(server: &Server) -> Result<Memory> {
+pub(crate) fn still(server: &Server) -> Result<Memory> {
     let since = Instant::now();
     let mut last = server.memory()?;
     let mut unchanged = Instant::now();
@@ -184,6 +184,7 @@ fn still(server: &Server) -> Result<Memory> {
     Ok(last)
 }
 
-fn mib(kib: u64) -> String {
+/// Kibibytes as mebibytes.
+pub(crate) fn mib(kib: u64) -> String {
     format!("{:.1}", kib as f64 / 1024.0)
 }

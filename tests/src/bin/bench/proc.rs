@@ -62,6 +62,12 @@ pub(crate) fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(fs::read_dir(&path).with_context(|| format!("read {path}"))?.count())
+}
+
 /// How many bytes a process has read from files. What comes from sockets is not counted where it is received
 /// with `recv`.
 pub(crate) fn bytes_read(pid: u32) -> Result<u64> {

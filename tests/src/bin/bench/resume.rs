@@ -45,9 +45,17 @@ pub(crate) fn run_part(
     rounds: usize,
 ) -> Result<()> {
     print!("{}", reopened(environment, partial, rounds)?);
-    print!("{}", sent_twice(environment, size, rounds)?);
+    let title = format!(
+        "Sent twice, of {} MiB onto a disk, where the server is killed",
+        size / GROUP_BYTES
+    );
+    let start = |dir: &Path| environment.sandport(dir, Durability::Full);
+    print!("{}", sent_twice(environment, title, &start, size, rounds)?);
     Ok(())
 }
+
+/// How a server is started on a folder.
+pub(crate) type Start<'a> = &'a dyn Fn(&Path) -> Result<Server>;
 
 // ------------------------------------------------------------------------------------- reopening ---
 
@@ -187,12 +195,17 @@ fn append(journal: &mut Vec<u8>, entries: &[Kept]) -> Result<()> {
 
 // ----------------------------------------------------------------------------------- sent twice ---
 
-fn sent_twice(environment: &Environment, size: u64, rounds: usize) -> Result<Table> {
+/// What is sent twice of a file of `size` bytes where the server is killed, and started anew.
+pub(crate) fn sent_twice(
+    environment: &Environment,
+    title: String,
+    start: Start<'_>,
+    size: u64,
+    rounds: usize,
+) -> Result<Table> {
     let content = Content::new(size);
     let source = environment.tmpfs.folder("source")?.join("source.bin");
     content.write(&mut File::create(&source)?, |_| ())?;
-    let mib = size / GROUP_BYTES;
-    let title = format!("Sent twice, of {mib} MiB onto a disk, where the server is killed");
     let mut table = Table::new(title, &["network", "MiB", "watermark MiB"]);
     for (words, bytes_per_s) in NETWORKS {
         let network = Network { delay: Duration::ZERO, bytes_per_s };
@@ -202,7 +215,7 @@ fn sent_twice(environment: &Environment, size: u64, rounds: usize) -> Result<Tab
                 fs::hard_link(&source, &name)?;
                 // Somewhere between a fourth and the end, at another place each time.
                 let share = 0.25 + 0.7 * (round as f64 + 0.5) / rounds as f64;
-                cut(environment, network, &name, size, (size as f64 * share) as u64)
+                cut(environment, start, network, &name, (size, (size as f64 * share) as u64))
             })
             .collect::<Result<_>>()?;
         let twice = Spread::of(twice).map_or_else(String::new, |twice| format!("{twice:.1}"));
@@ -220,14 +233,14 @@ fn sent_twice(environment: &Environment, size: u64, rounds: usize) -> Result<Tab
 /// Sends a file and kills the server when `at` bytes are on their way; how many MiB are sent twice.
 fn cut(
     environment: &Environment,
+    start: Start<'_>,
     network: Network,
     file: &Path,
-    size: u64,
-    at: u64,
+    (size, at): (u64, u64),
 ) -> Result<f64> {
     let dir = environment.disk.folder("cut")?;
     receivers::empty(&dir)?;
-    let server = environment.sandport(&dir, Durability::Full)?;
+    let server = start(&dir)?;
     let proxy = Proxy::start(network, server.address)?;
     let mut command = environment.send_to(file, proxy.address);
     // Its output is the names of files, and its talk is of the cut.
@@ -237,7 +250,7 @@ fn cut(
         std::thread::sleep(Duration::from_micros(200));
     }
     drop(server);
-    let server: Server = environment.sandport(&dir, Durability::Full)?;
+    let server: Server = start(&dir)?;
     proxy.redirect(server.address);
     let status = sender.wait()?;
     ensure!(status.success(), "the sender failed: {status}");

@@ -12,6 +12,7 @@ use crate::environment::{Durability, Environment, cargo};
 use crate::feed::{self, Content};
 use crate::process::Server;
 use crate::receivers;
+use crate::resume;
 use crate::rounds::{Amount, Contestant, alternate, sample, table, timed};
 use crate::stats::Sample;
 use crate::table::Table;
@@ -36,6 +37,12 @@ pub(crate) fn run_part(
     print!("{}", contestants.compare(title("one sender"), &whole, 1, rounds)?);
     let part = Content::new(size / SENDERS as u64);
     print!("{}", contestants.compare(title("100 senders at once"), &part, SENDERS, rounds)?);
+    drop(contestants);
+    let mib = size / (1 << 20);
+    let title =
+        format!("Sent twice, of {mib} MiB onto a disk, where the resident component is killed");
+    let resident = |dir: &Path| programs.resident(environment, dir, Durability::Full);
+    print!("{}", resume::sent_twice(environment, title, &resident, size, rounds)?);
     Ok(())
 }
 
@@ -69,6 +76,16 @@ impl Programs {
         command.args(["run", "-S", "inherit-network", "--dir"]).arg(mount).arg(&self.component);
         command.args(["--listen", "127.0.0.1:0", "--durability", "none", "--quiet"]);
         Server::start(&mut command)
+    }
+
+    fn resident(
+        &self,
+        environment: &Environment,
+        dir: &Path,
+        durability: Durability,
+    ) -> Result<Server> {
+        let mut command = environment.serve(dir, durability);
+        Server::start(command.arg("--receiver").arg(&self.component))
     }
 }
 
@@ -113,8 +130,7 @@ impl Servers {
             })?,
             stock: receiver("stock", &|dir| programs.stock(dir))?,
             resident: receiver("resident", &|dir| {
-                let mut command = environment.serve(dir, Durability::None);
-                Server::start(command.arg("--receiver").arg(&programs.component))
+                programs.resident(environment, dir, Durability::None)
             })?,
             sandboxes: receiver("sandboxes", &|dir| environment.sandport(dir, Durability::None))?,
         })

@@ -4,7 +4,8 @@ use core::fmt::Write as _;
 use core::hash::Hasher as _;
 use std::hash::DefaultHasher;
 
-use super::{Connection, Keeping, Small, Upload};
+use super::{Connection, Small, Upload};
+use crate::upload::keeping::Keeping;
 
 impl Small {
     /// Tells states apart.

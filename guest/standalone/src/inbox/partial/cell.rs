@@ -7,18 +7,19 @@ use std::rc::Rc;
 use sandport_protocol::upload::{Admission, Claimant, Done, Effect, SessionId, Upload, Work};
 use sandport_protocol::{Digest, Millis, Refusal, RefusalCode, Resume};
 
+use super::common::Common;
+use super::facts::Facts;
 use super::files::Files;
 use super::reading::Reading;
-use super::session::{Outcome, Session, Signals};
-use super::{Facts, Partials};
-use crate::inbox::Plan;
+use super::signals::{Outcome, Signals};
 use crate::inbox::files::Folder;
+use crate::inbox::plan::Plan;
 use crate::inbox::publish::{Published, Source};
 
 /// An upload under a resume key.
 pub(super) struct Partial<F: Folder> {
     facts: Facts,
-    partials: Rc<Partials<F>>,
+    common: Rc<Common<F>>,
     state: RefCell<State<F>>,
     /// How many bytes from the start are kept.
     durable: Cell<u64>,
@@ -40,8 +41,9 @@ struct Commit {
 }
 
 /// What becomes of an offer.
-pub(super) enum Offered<F: Folder> {
-    Session(Session<F>),
+pub(super) enum Offered {
+    /// The session has it.
+    Holds(SessionId, Rc<Signals>),
     /// It is ending.
     Later,
     Refused(Refusal),
@@ -49,7 +51,7 @@ pub(super) enum Offered<F: Folder> {
 
 impl<F: Folder> Partial<F> {
     pub(super) fn new(
-        partials: &Rc<Partials<F>>,
+        common: &Rc<Common<F>>,
         facts: Facts,
         upload: Upload,
         files: Files<F>,
@@ -57,7 +59,7 @@ impl<F: Folder> Partial<F> {
         let durable = Cell::new(upload.durable());
         let (sessions, commit) = (BTreeMap::new(), None);
         let state = RefCell::new(State { upload, files, sessions, commit });
-        Rc::new(Self { facts, partials: Rc::clone(partials), state, durable })
+        Rc::new(Self { facts, common: Rc::clone(common), state, durable })
     }
 
     pub(super) fn facts(&self) -> &Facts {
@@ -69,14 +71,14 @@ impl<F: Folder> Partial<F> {
     }
 
     /// Tells the machine something, and does what that comes to.
-    pub(super) fn act<T>(self: &Rc<Self>, input: impl FnOnce(&mut State<F>, Millis) -> T) -> T {
-        let now = self.partials.now();
+    pub(super) fn act<T>(&self, input: impl FnOnce(&mut State<F>, Millis) -> T) -> T {
+        let now = self.common.now();
         let answer = input(&mut self.state.borrow_mut(), now);
         self.carry_out();
         answer
     }
 
-    fn carry_out(self: &Rc<Self>) {
+    fn carry_out(&self) {
         let mut guard = self.state.borrow_mut();
         let state = &mut *guard;
         loop {
@@ -85,7 +87,7 @@ impl<F: Folder> Partial<F> {
             }
             let Some(work) = state.upload.poll_work() else { return };
             let Some(done) = self.perform(state, work) else { return };
-            state.upload.done(done, self.partials.now());
+            state.upload.done(done, self.common.now());
         }
     }
 
@@ -95,13 +97,13 @@ impl<F: Folder> Partial<F> {
                 if let Some(signals) = state.sessions.get(&session) {
                     signals.fail(refusal);
                 }
-                self.partials.tell();
+                self.common.tell();
             }
             Effect::Durable(bytes) => {
                 self.durable.set(self.durable.get().max(bytes));
-                self.partials.tell();
+                self.common.tell();
             }
-            Effect::Room => self.partials.tell(),
+            Effect::Room => self.common.tell(),
             // Nobody waits for it: it has settled when a call returns.
             Effect::Changed => {}
             Effect::Refuse(refusal) => {
@@ -109,20 +111,20 @@ impl<F: Folder> Partial<F> {
                     self.end(&commit, Err(refusal));
                 }
             }
-            Effect::Wake(at) => self.partials.wake(at, self.facts.id),
+            Effect::Wake(at) => self.common.wake(at, self.facts.id),
             // Nobody asks here for more than the watermarks.
             Effect::Kept { .. } => {}
-            Effect::Gone(_) => self.partials.forget(self.facts.id),
+            Effect::Gone(_) => self.common.has_ended(self.facts.id),
         }
     }
 
     fn end(&self, commit: &Commit, result: Result<Published, Refusal>) {
         commit.outcome.set(result);
-        self.partials.tell();
+        self.common.tell();
     }
 
     /// Does what the machine wants done where the bytes lie; `None`: it takes long, and goes on by itself.
-    fn perform(self: &Rc<Self>, state: &mut State<F>, work: Work) -> Option<Done> {
+    fn perform(&self, state: &mut State<F>, work: Work) -> Option<Done> {
         let files = &mut state.files;
         Some(match work {
             // No sender says a size late here.
@@ -135,8 +137,7 @@ impl<F: Folder> Partial<F> {
                 self.publish(state, size, digest)
             }
             Work::Publish { size, digest } => {
-                let reading = Reading::new(self, size, digest);
-                self.partials.readings.borrow_mut().push(reading);
+                self.common.read_again(Reading::new(self.facts.id, size, digest));
                 return None;
             }
             Work::Remove => {
@@ -153,7 +154,7 @@ impl<F: Folder> Partial<F> {
     /// Gives the file its name.
     fn publish(&self, state: &mut State<F>, size: u64, digest: Digest) -> Done {
         let Some(commit) = state.commit.take() else { return Done::NotPublished };
-        let (core, files) = (&self.partials.core, &mut state.files);
+        let (core, files) = (&self.common.core, &mut state.files);
         if let Err(refusal) = files.finish(size, commit.modified_ns) {
             self.end(&commit, Err(refusal));
             return Done::NotPublished;
@@ -162,7 +163,7 @@ impl<F: Folder> Partial<F> {
             self.end(&commit, Err(refusal.clone()));
             return Done::Lost(refusal);
         }
-        let (folder, name) = (&self.partials.volume.folder, files.name().data());
+        let (folder, name) = (&self.common.volume.folder, files.name().data());
         let source =
             Source { folder, name: &name, offered: &self.facts.name, size, digest: Some(digest) };
         match core.publish(&source) {
@@ -178,8 +179,20 @@ impl<F: Folder> Partial<F> {
         }
     }
 
+    /// Reads a piece of the file again; `true`: that was the last, and the machine has heard of it.
+    pub(super) fn read_on(&self, reading: &mut Reading) -> bool {
+        let (at, most) = reading.next();
+        let piece = self.state.borrow_mut().files.read(at, most);
+        match piece.map(|piece| reading.take(&piece)) {
+            Ok(None) => return false,
+            Ok(Some(Ok((size, digest)))) => self.was_read(size, digest),
+            Ok(Some(Err(refusal))) | Err(refusal) => self.was_misread(refusal),
+        }
+        true
+    }
+
     /// The file was read again, and is what was sent: it is published.
-    pub(super) fn was_read(self: &Rc<Self>, size: u64, digest: Digest) {
+    fn was_read(&self, size: u64, digest: Digest) {
         let mut guard = self.state.borrow_mut();
         let done = self.publish(&mut guard, size, digest);
         drop(guard);
@@ -187,7 +200,7 @@ impl<F: Folder> Partial<F> {
     }
 
     /// The file was read again, and is not what was kept, or cannot be read: nobody is to go on with it.
-    pub(super) fn was_misread(self: &Rc<Self>, refusal: Refusal) {
+    fn was_misread(&self, refusal: Refusal) {
         self.act(|state, now| {
             if refusal.code == RefusalCode::DigestMismatch {
                 state.files.is_damaged();
@@ -199,18 +212,8 @@ impl<F: Folder> Partial<F> {
         });
     }
 
-    /// Reads a piece of the file.
-    pub(super) fn read(&self, at: u64, most: usize) -> Result<Vec<u8>, Refusal> {
-        self.state.borrow_mut().files.read(at, most)
-    }
-
     /// A connection wants the upload.
-    pub(super) fn offer(
-        self: &Rc<Self>,
-        plan: &Plan,
-        is_named: bool,
-        resume: &Resume,
-    ) -> Offered<F> {
+    pub(super) fn offer(&self, plan: &Plan, is_named: bool, resume: &Resume) -> Offered {
         let is_same_name = !is_named || plan.name == self.facts.name;
         // A stream whose end was seen meanwhile has a size now.
         let is_same_size = self.facts.size.is_none() || plan.size == self.facts.size;
@@ -220,28 +223,21 @@ impl<F: Folder> Partial<F> {
             is_same: is_same_name && is_same_size,
             digest: plan.digest,
         };
-        let admitted = self.act(|state, now| match state.upload.offer(&claimant, now) {
+        self.act(|state, now| match state.upload.offer(&claimant, now) {
             Admission::Holds(session) => {
                 let signals = Rc::<Signals>::default();
                 state.sessions.insert(session, Rc::clone(&signals));
-                Ok(Some((session, signals)))
+                Offered::Holds(session, signals)
             }
             // What was to be discarded is gone when this returns, and nobody begins anything in between.
-            Admission::Commits | Admission::Later | Admission::Anew => Ok(None),
-            Admission::Refused(refusal) => Err(refusal),
-        });
-        match admitted {
-            Ok(Some((session, signals))) => {
-                Offered::Session(Session::new(self, session, signals, plan))
-            }
-            Ok(None) => Offered::Later,
-            Err(refusal) => Offered::Refused(refusal),
-        }
+            Admission::Commits | Admission::Later | Admission::Anew => Offered::Later,
+            Admission::Refused(refusal) => Offered::Refused(refusal),
+        })
     }
 
     /// A session is through; `None`: it has lost the upload.
     pub(super) fn commit(
-        self: &Rc<Self>,
+        &self,
         session: SessionId,
         size: u64,
         digests: impl IntoIterator<Item = Digest>,
@@ -258,7 +254,7 @@ impl<F: Folder> Partial<F> {
         })
     }
 
-    pub(super) fn release(self: &Rc<Self>, session: SessionId) {
+    pub(super) fn release(&self, session: SessionId) {
         self.act(|state, now| {
             state.sessions.remove(&session);
             state.upload.release(session, now);

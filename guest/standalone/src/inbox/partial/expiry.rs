@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use sandport_protocol::Millis;
 use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::journal::PartialId;
 
-use super::Partials;
 use super::names::Name;
+use super::volume::Volume;
 use crate::inbox::files::Folder;
 
 /// How often is looked for what is due. Milliseconds. Seldom enough to cost nothing; no age matters to the hour.
@@ -30,25 +31,30 @@ impl Expiry {
         self.next_pass
     }
 
-    pub(super) fn pass_if_due<F: Folder>(&mut self, partials: &Partials<F>, now: Millis) {
+    /// If the next pass is due, removes what is not `open` and nobody comes back to. `wall_s`: seconds since 1970, as the system is set.
+    pub(super) fn pass_if_due<F: Folder>(
+        &mut self,
+        volume: &Volume<F>,
+        open: impl FnOnce() -> Vec<PartialId>,
+        now: Millis,
+        wall_s: u64,
+    ) {
         if now < self.next_pass {
             return;
         }
         self.next_pass = now.saturating_add(PASS_INTERVAL_MS);
         let seconds = |s| i64::try_from(s).unwrap_or(i64::MAX);
-        let wall_s = seconds((partials.core.ambient.wall_s)());
-        let reading = Reading { wall_s, boot_s: seconds(now / 1_000) };
+        let reading = Reading { wall_s: seconds(wall_s), boot_s: seconds(now / 1_000) };
         if let Some(now_s) = self.clock.look(reading) {
-            sweep(partials, now_s, self.expiry_s);
+            sweep(volume, &open(), now_s, self.expiry_s);
         }
     }
 }
 
 /// Removes what is not open and has been idle for longer than `expiry_s`, by the time `now_s`. What cannot be looked
 /// at or removed is tried again.
-fn sweep<F: Folder>(partials: &Partials<F>, now_s: i64, expiry_s: u64) {
-    let volume = &partials.volume;
-    let open: HashSet<Name> = partials.open.borrow().keys().map(|&id| volume.own(id)).collect();
+fn sweep<F: Folder>(volume: &Volume<F>, open: &[PartialId], now_s: i64, expiry_s: u64) {
+    let open: HashSet<Name> = open.iter().map(|&id| volume.own(id)).collect();
     for (name, _) in volume.names.all() {
         if open.contains(&name) {
             continue;

@@ -6,7 +6,7 @@ use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, PartialId, Wri
 use sandport_protocol::upload::{Done, Held};
 use sandport_protocol::{Digest, Refusal, RefusalCode};
 
-use super::Facts;
+use super::facts::Facts;
 use super::names::{Name, Part};
 use super::volume::Volume;
 use crate::inbox::files::{DiskError, File, Folder};

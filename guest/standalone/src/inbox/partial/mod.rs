@@ -4,60 +4,52 @@
 //! the same format. What is different is what carries it out: one thread has everything, so that the machine needs no
 //! lock, and does the work of an upload at once, as it is asked for; but for one, which may take long ([`reading`]).
 //!
-//! - [`Partials`] knows the uploads that are open, opens others, and has the clock;
+//! - [`Partials`] knows the uploads that are open, and opens others;
 //! - [`cell::Partial`] is one of them;
 //! - [`session::Session`] is what a connection has of it;
-//! - [`volume::Volume`] is where the bytes lie: data and journal in `.sandport/partials`.
+//! - [`common::Common`] is what they share, with the clock;
+//! - [`volume::Volume`] is where the bytes lie: data and journal in `.sandport/partials`, which [`loading`] finds again.
 
 mod cell;
+mod common;
 mod expiry;
+mod facts;
 mod files;
+mod loading;
 mod names;
 mod reading;
 mod session;
+mod signals;
 mod volume;
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
 
 use sandport_protocol::journal::PartialId;
 use sandport_protocol::upload::{Options, Upload};
 use sandport_protocol::{EntryName, Millis, Refusal, RefusalCode, Resume, ResumeMode};
 
 use super::files::Folder;
-use super::{Core, Plan};
+use super::plan::Plan;
+use super::state::Core;
 use cell::{Offered, Partial};
+use common::Common;
 use expiry::Expiry;
+use facts::Facts;
 use files::Files;
-use reading::Readings;
-pub(super) use session::{Outcome, Session};
-use volume::Loaded;
+use loading::{Found, Loaded};
+use reading::Reading;
+pub(super) use session::Session;
+pub(super) use signals::Outcome;
 pub(super) use volume::Volume;
-
-/// What an upload is.
-struct Facts {
-    id: PartialId,
-    /// What it was offered as, or the name that was made up.
-    name: EntryName,
-    /// Whether the sender chose the name.
-    is_named: bool,
-    /// How long the file will be; `None`: not known. Bytes.
-    size: Option<u64>,
-}
 
 /// The uploads of an inbox that are open under a resume key.
 pub(super) struct Partials<F: Folder> {
-    core: Rc<Core<F>>,
-    volume: Rc<Volume<F>>,
+    common: Rc<Common<F>>,
     options: Options,
     open: RefCell<HashMap<PartialId, Rc<Partial<F>>>>,
-    /// When uploads are to look at the clock.
-    timers: RefCell<BTreeSet<(Millis, PartialId)>>,
-    readings: RefCell<Readings<F>>,
     expiry: Option<RefCell<Expiry>>,
-    /// Counts what connections may have to hear.
-    news: Cell<u64>,
 }
 
 /// What becomes of an offer with a resume key.
@@ -81,20 +73,17 @@ impl<F: Folder> Partials<F> {
             boot: None,
             ..Options::default()
         };
-        Rc::new(Self {
-            core: Rc::clone(core),
-            volume,
-            options,
-            open: RefCell::default(),
-            timers: RefCell::default(),
-            readings: RefCell::default(),
-            expiry: settings.partial_expiry_s.map(|expiry_s| RefCell::new(Expiry::new(expiry_s))),
-            news: Cell::new(0),
+        let expiry = settings.partial_expiry_s.map(|expiry_s| RefCell::new(Expiry::new(expiry_s)));
+        Rc::new_cyclic(|partials| {
+            let partials: Weak<Self> = Weak::clone(partials);
+            let forget = move |id| {
+                if let Some(partials) = partials.upgrade() {
+                    partials.open.borrow_mut().remove(&id);
+                }
+            };
+            let common = Common::new(core, volume, forget);
+            Self { common, options, open: RefCell::default(), expiry }
         })
-    }
-
-    fn now(&self) -> Millis {
-        (self.core.ambient.now)()
     }
 
     /// Opens the upload of a key, or begins it.
@@ -102,15 +91,14 @@ impl<F: Folder> Partials<F> {
     /// # Errors
     /// `locked`: a later run has it. `invalid-state`: it is an upload of another name or size. `io` and the like.
     pub(super) fn open(
-        self: &Rc<Self>,
+        &self,
         plan: &Plan,
         is_named: bool,
         resume: &Resume,
         heeds_published: bool,
     ) -> Result<Opened<F>, Refusal> {
         let id = PartialId::of(None, &resume.key);
-        let known = self.open.borrow().get(&id).cloned();
-        let partial = match known {
+        let partial = match self.known(id) {
             Some(partial) => partial,
             None => match self.look(id, plan, is_named, resume, heeds_published)? {
                 Ok(partial) => partial,
@@ -118,7 +106,9 @@ impl<F: Folder> Partials<F> {
             },
         };
         match partial.offer(plan, is_named, resume) {
-            Offered::Session(session) => Ok(Opened::Session(session)),
+            Offered::Holds(id, signals) => {
+                Ok(Opened::Session(Session::new(&partial, id, signals, plan)))
+            }
             Offered::Refused(refusal) => Err(refusal),
             // It is being published, or is gone by now.
             Offered::Later => {
@@ -134,7 +124,7 @@ impl<F: Folder> Partials<F> {
     /// Looks at the files of an upload that is not open, and opens or begins it; or the name that it was published
     /// under.
     fn look(
-        self: &Rc<Self>,
+        &self,
         id: PartialId,
         plan: &Plan,
         is_named: bool,
@@ -142,30 +132,30 @@ impl<F: Folder> Partials<F> {
         heeds_published: bool,
     ) -> Result<Result<Rc<Partial<F>>, EntryName>, Refusal> {
         let restarts = resume.mode == ResumeMode::Restart;
-        let found = match self.volume.load(id)? {
+        let found = match loading::load(&self.common.volume, id)? {
             Some(Loaded::Published(name)) if heeds_published && !restarts => return Ok(Err(name)),
             Some(Loaded::Partial(found)) if !restarts => Some(found),
             // A marker would speak of the bytes that come now, where a crash comes before the first entry.
             Some(_) => {
-                self.volume.remove_all(id);
+                self.common.volume.remove_all(id);
                 None
             }
             None => None,
         };
         let (facts, upload, files) = match found {
             Some(found) => {
-                let volume::Partial { name, size, found, files } = *found;
+                let Found { name, size, groups, files } = *found;
                 let facts = Facts { id, name, is_named, size };
-                let upload = Upload::resume(self.options_of(&facts), found);
+                let upload = Upload::resume(self.options_of(&facts), groups);
                 (facts, upload, files)
             }
             None => {
                 let facts = Facts { id, name: plan.name.clone(), is_named, size: plan.size };
                 let upload = Upload::begin(self.options_of(&facts));
-                (facts, upload, Files::begin(&self.volume, id))
+                (facts, upload, Files::begin(&self.common.volume, id))
             }
         };
-        let partial = Partial::new(self, facts, upload, files);
+        let partial = Partial::new(&self.common, facts, upload, files);
         self.open.borrow_mut().insert(id, Rc::clone(&partial));
         Ok(Ok(partial))
     }
@@ -178,79 +168,54 @@ impl<F: Folder> Partials<F> {
     /// that a connection is at goes on.
     pub(super) fn discard_left(&self, resume: &Resume) {
         let id = PartialId::of(None, &resume.key);
-        let known = self.open.borrow().get(&id).cloned();
-        match known {
+        match self.known(id) {
             Some(partial) => partial.act(|state, now| state.upload.discard_unheld(now)),
-            None => self.volume.remove_all(id),
+            None => self.common.volume.remove_all(id),
         }
     }
 
     /// When [`Self::turn`] is to be called, if not before.
     pub(super) fn next_turn(&self) -> Option<Millis> {
-        let reading = self.readings.borrow().due();
-        let timer = self.timers.borrow().first().map(|&(at, _)| at);
         let expiry = self.expiry.as_ref().map(|expiry| expiry.borrow().next_pass());
-        [reading, timer, expiry].into_iter().flatten().min()
+        [self.common.next_turn(), expiry].into_iter().flatten().min()
     }
 
     /// Does what is due, for no longer than a piece of a file takes to be read.
-    pub(super) fn turn(self: &Rc<Self>) {
-        let now = self.now();
-        while let Some(id) = self.take_due(now) {
-            let known = self.open.borrow().get(&id).cloned();
-            if let Some(partial) = known {
+    pub(super) fn turn(&self) {
+        let now = self.common.now();
+        while let Some(id) = self.common.take_due(now) {
+            if let Some(partial) = self.known(id) {
                 partial.act(|state, now| state.upload.due(now));
             }
         }
-        let reading = self.readings.borrow_mut().take_due(now);
-        if let Some(mut reading) = reading {
-            let has_ended = reading.step();
-            let mut readings = self.readings.borrow_mut();
-            readings.has_read(now, self.now());
-            if !has_ended {
-                readings.push(reading);
-            }
-        }
+        self.common.read_due(now, |reading| self.read_on(reading));
         if let Some(expiry) = &self.expiry {
-            expiry.borrow_mut().pass_if_due(self, now);
+            let wall_s = (self.common.core.ambient.wall_s)();
+            let open = || self.open.borrow().keys().copied().collect();
+            expiry.borrow_mut().pass_if_due(&self.common.volume, open, now, wall_s);
         }
     }
 
-    fn take_due(&self, now: Millis) -> Option<PartialId> {
-        let mut timers = self.timers.borrow_mut();
-        let &(at, id) = timers.first()?;
-        (at <= now).then(|| timers.remove(&(at, id)))?;
-        Some(id)
+    fn known(&self, id: PartialId) -> Option<Rc<Partial<F>>> {
+        self.open.borrow().get(&id).cloned()
+    }
+
+    /// Reads a piece of a file again; `true`: that was the last.
+    fn read_on(&self, reading: &mut Reading) -> bool {
+        self.known(reading.id()).is_none_or(|partial| partial.read_on(reading))
     }
 
     /// Reads a file to its end that is being read again; `false`: it is not, or that takes long.
     fn finish_reading(&self, id: PartialId) -> bool {
-        let reading = self.readings.borrow_mut().take_awaited(id);
-        match reading {
-            Some(mut reading) => {
-                while !reading.step() {}
-                true
-            }
-            None => false,
-        }
+        let reading = self.common.take_awaited(id);
+        reading.is_some_and(|mut reading| {
+            while !self.read_on(&mut reading) {}
+            true
+        })
     }
 
     /// A number that changes whenever connections may have something to hear.
     pub(super) fn news(&self) -> u64 {
-        self.news.get()
-    }
-
-    fn tell(&self) {
-        self.news.set(self.news.get().wrapping_add(1));
-    }
-
-    fn wake(&self, at: Millis, id: PartialId) {
-        self.timers.borrow_mut().insert((at, id));
-    }
-
-    /// Forgets an upload that has ended.
-    fn forget(&self, id: PartialId) {
-        self.open.borrow_mut().remove(&id);
-        self.tell();
+        self.common.news()
     }
 }

@@ -2,14 +2,10 @@
 //! nothing kept others from changing. It goes on a piece at a time, because everybody else waits meanwhile.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use blake3::Hasher;
 use sandport_protocol::journal::PartialId;
 use sandport_protocol::{Digest, Millis, Refusal, RefusalCode};
-
-use super::cell::Partial;
-use crate::inbox::files::Folder;
 
 /// How much is read between two looks at the connections. Bytes. As much as a turn of one of them may bring.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -25,8 +21,8 @@ const PAUSE_FACTOR: Millis = 5;
 const AWAITED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// The files that are read again, each for a piece in turn.
-pub(super) struct Readings<F: Folder> {
-    queue: VecDeque<Reading<F>>,
+pub(super) struct Readings {
+    queue: VecDeque<Reading>,
     pace: Pace,
 }
 
@@ -40,15 +36,15 @@ struct Pace {
     due: Millis,
 }
 
-impl<F: Folder> Default for Readings<F> {
+impl Default for Readings {
     fn default() -> Self {
         let pace = Pace { allowance_ms: AT_ONCE_MS, read_at: 0, due: 0 };
         Self { queue: VecDeque::new(), pace }
     }
 }
 
-impl<F: Folder> Readings<F> {
-    pub(super) fn push(&mut self, reading: Reading<F>) {
+impl Readings {
+    pub(super) fn push(&mut self, reading: Reading) {
         self.queue.push_back(reading);
     }
 
@@ -58,7 +54,7 @@ impl<F: Folder> Readings<F> {
     }
 
     /// Takes the file of which a piece is to be read now. It is to be [given back](Self::push) while it has more.
-    pub(super) fn take_due(&mut self, now: Millis) -> Option<Reading<F>> {
+    pub(super) fn take_due(&mut self, now: Millis) -> Option<Reading> {
         if now < self.pace.due { None } else { self.queue.pop_front() }
     }
 
@@ -69,9 +65,9 @@ impl<F: Folder> Readings<F> {
 
     /// Takes the file of an upload that somebody waits for, where the rest of it is read soon; `None`: it is not
     /// being read, or takes long.
-    pub(super) fn take_awaited(&mut self, id: PartialId) -> Option<Reading<F>> {
-        let is_soon = |it: &Reading<F>| it.size - it.read <= AWAITED_BYTES_MAX;
-        let place = self.queue.iter().position(|it| it.partial.facts().id == id && is_soon(it))?;
+    pub(super) fn take_awaited(&mut self, id: PartialId) -> Option<Reading> {
+        let is_soon = |it: &Reading| it.size - it.read <= AWAITED_BYTES_MAX;
+        let place = self.queue.iter().position(|it| it.id == id && is_soon(it))?;
         self.queue.remove(place)
     }
 }
@@ -89,8 +85,8 @@ impl Pace {
 }
 
 /// A file that is read again.
-pub(super) struct Reading<F: Folder> {
-    partial: Rc<Partial<F>>,
+pub(super) struct Reading {
+    id: PartialId,
     size: u64,
     /// What it has to come to.
     digest: Digest,
@@ -98,33 +94,36 @@ pub(super) struct Reading<F: Folder> {
     read: u64,
 }
 
-impl<F: Folder> Reading<F> {
-    pub(super) fn new(partial: &Rc<Partial<F>>, size: u64, digest: Digest) -> Self {
-        Self { partial: Rc::clone(partial), size, digest, hasher: Box::default(), read: 0 }
+impl Reading {
+    pub(super) fn new(id: PartialId, size: u64, digest: Digest) -> Self {
+        Self { id, size, digest, hasher: Box::default(), read: 0 }
     }
 
-    /// Reads a piece; `true`: that was the last, and the upload has heard of it.
-    pub(super) fn step(&mut self) -> bool {
+    /// Of which upload it is.
+    pub(super) fn id(&self) -> PartialId {
+        self.id
+    }
+
+    /// Where the next piece is to be read, and how long it is at most.
+    pub(super) fn next(&self) -> (u64, usize) {
         let left = usize::try_from(self.size - self.read).unwrap_or(usize::MAX);
-        let piece = match self.partial.read(self.read, left.min(PIECE_BYTES)) {
-            Ok(piece) => piece,
-            Err(refusal) => {
-                self.partial.was_misread(refusal);
-                return true;
-            }
-        };
-        self.hasher.update(&piece);
+        (self.read, left.min(PIECE_BYTES))
+    }
+
+    /// Takes the next piece. `Some`: that was the last, and the file is what was sent, of this size and digest.
+    ///
+    /// # Errors
+    /// `digest-mismatch`: it is not.
+    pub(super) fn take(&mut self, piece: &[u8]) -> Option<Result<(u64, Digest), Refusal>> {
+        self.hasher.update(piece);
         self.read += piece.len() as u64;
         if self.read < self.size && !piece.is_empty() {
-            return false;
+            return None;
         }
-        if Digest::Blake3(*self.hasher.finalize().as_bytes()) == self.digest {
-            self.partial.was_read(self.size, self.digest);
-        } else {
-            let words = "what was kept of the file is not what arrived";
-            self.partial.was_misread(Refusal::new(RefusalCode::DigestMismatch, words));
-        }
-        true
+        let is_same = Digest::Blake3(*self.hasher.finalize().as_bytes()) == self.digest;
+        let words = "what was kept of the file is not what arrived";
+        let mismatch = || Refusal::new(RefusalCode::DigestMismatch, words);
+        Some(is_same.then_some((self.size, self.digest)).ok_or_else(mismatch))
     }
 }
 

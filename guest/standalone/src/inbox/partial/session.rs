@@ -1,50 +1,14 @@
 //! What a connection has of an upload that can be resumed.
 
-use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use sandport_protocol::upload::{BodyId, SessionId};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::cell::Partial;
-use crate::inbox::Plan;
+use super::signals::{Outcome, Signals};
 use crate::inbox::files::Folder;
-use crate::inbox::publish::Published;
-
-/// What a connection hears of its upload.
-#[derive(Debug, Default)]
-pub(super) struct Signals {
-    fault: OnceCell<Refusal>,
-}
-
-impl Signals {
-    pub(super) fn fail(&self, fault: Refusal) {
-        let _ = self.fault.set(fault);
-    }
-}
-
-/// What became of an upload, for all who have brought it.
-#[derive(Debug, Default)]
-pub(in crate::inbox) struct Outcome {
-    result: OnceCell<Result<Published, Refusal>>,
-    is_told: Cell<bool>,
-}
-
-impl Outcome {
-    pub(super) fn set(&self, result: Result<Published, Refusal>) {
-        let _ = self.result.set(result);
-    }
-
-    /// `None`: it is not known yet.
-    pub(in crate::inbox) fn get(&self) -> Option<&Result<Published, Refusal>> {
-        self.result.get()
-    }
-
-    /// Whether nobody has asked this before.
-    pub(in crate::inbox) fn is_news(&self) -> bool {
-        !self.is_told.replace(true)
-    }
-}
+use crate::inbox::plan::Plan;
 
 /// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
 pub(in crate::inbox) struct Session<F: Folder> {
@@ -88,7 +52,7 @@ impl<F: Folder> Session<F> {
     }
 
     pub(in crate::inbox) fn fault(&self) -> Option<&Refusal> {
-        self.signals.fault.get()
+        self.signals.fault()
     }
 
     pub(in crate::inbox) fn has_body(&self) -> bool {

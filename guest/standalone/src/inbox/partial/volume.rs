@@ -9,18 +9,14 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use blake3::hazmat::HasherExt;
-use sandport_protocol::journal::{GROUP_BYTES, PartialId, Recovered, Recovery, group_hasher};
-use sandport_protocol::upload::Found;
-use sandport_protocol::{EntryName, Refusal};
+use sandport_protocol::journal::{PartialId, Recovery};
 
-use super::files::Files;
 use super::names::{Name, Names, Part};
 use crate::inbox::files::{DiskError, File, Folder, Kind, Look, Trouble};
 use crate::inbox::tree;
 
 /// How much of a journal is read at a time. Bytes.
-const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
+pub(super) const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
 
 /// Where they are, in `.sandport`.
 const FOLDER: &str = "partials";
@@ -37,21 +33,6 @@ pub(in crate::inbox) struct Volume<F: Folder> {
     pub(super) names: Names,
     /// Those of which this run has written all that there is.
     pub(super) made_here: RefCell<HashSet<Name>>,
-}
-
-/// What a key leads to.
-pub(super) enum Loaded<F: Folder> {
-    /// An upload that goes on.
-    Partial(Box<Partial<F>>),
-    /// One that was published, under this offered name.
-    Published(EntryName),
-}
-
-pub(super) struct Partial<F: Folder> {
-    pub(super) name: EntryName,
-    pub(super) size: Option<u64>,
-    pub(super) found: Found,
-    pub(super) files: Files<F>,
 }
 
 impl<F: Folder> Volume<F> {
@@ -94,84 +75,9 @@ impl<F: Folder> Volume<F> {
         Name::of(id, self.run)
     }
 
-    /// Finds what is there of an upload that nobody has open, and makes it this run's.
-    ///
-    /// # Errors
-    /// `io` and the like: it may be readable later.
-    pub(super) fn load(self: &Rc<Self>, id: PartialId) -> Result<Option<Loaded<F>>, Refusal> {
-        let own = self.own(id);
-        for name in self.names.of(own) {
-            let loaded = self.load_one(id, own, name);
-            let loaded = loaded.map_err(|error| error.refusal("read a partial file"))?;
-            if loaded.is_some() {
-                return Ok(loaded);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The same of one run; `None`: there is none, or it cannot be resumed. What is damaged is left to expire:
-    /// it may be another's, whose name begins alike.
-    fn load_one(
-        self: &Rc<Self>,
-        id: PartialId,
-        own: Name,
-        name: Name,
-    ) -> Result<Option<Loaded<F>>, DiskError> {
-        let Some(mut journal) = self.folder.find(&name.journal())? else {
-            self.names.remove(name, Part::Journal);
-            return Ok(None);
-        };
-        let data_bytes = self.folder.look(&name.data())?.map_or(0, |look| look.size);
-        let mut recovery = Recovery::new(id.journal(), 0, data_bytes);
-        let mut offset = 0;
-        loop {
-            let piece = journal.read(offset, JOURNAL_PIECE_BYTES)?;
-            offset += piece.len() as u64;
-            if piece.is_empty() || !recovery.push(&piece) {
-                break;
-            }
-        }
-        let Ok(recovered) = recovery.finish() else { return Ok(None) };
-        let Ok(offered) = EntryName::parse(&recovered.begun.name) else { return Ok(None) };
-        if self.folder.find(&name.data())?.is_none() {
-            self.names.remove(name, Part::Data);
-            return Ok(Some(Loaded::Published(offered)));
-        }
-        if name != own {
-            match self.take_over(name, own, &mut journal, recovered.end) {
-                Ok(taken) => journal = taken,
-                // Another server was faster.
-                Err(error) if error.trouble == Trouble::NotFound => {
-                    self.names.remove(name, Part::Data);
-                    self.names.remove(name, Part::Journal);
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let Some(mut data) = self.folder.find(&own.data())? else { return Ok(None) };
-        let Recovered { begun, tree, kept, tail, end, writer, .. } = recovered;
-        let mut is_there = None;
-        if let Some(tail) = tail {
-            let length = usize::try_from(tail.length).unwrap_or(0);
-            let content = data.read(tail.group * GROUP_BYTES, length)?;
-            let mut hasher = group_hasher(tail.group);
-            hasher.update(&content);
-            // Where it is not what was kept, it is sent again.
-            if content.len() == length && hasher.finalize_non_root() == tail.value {
-                is_there = Some((tail.group, tail.length, hasher));
-            }
-        }
-        let found = Found { tree, whole: kept, tail: is_there };
-        let files = Files::found(self, id, data, journal, (writer, end));
-        let (name, size) = (offered, begun.size);
-        Ok(Some(Loaded::Partial(Box::new(Partial { name, size, found, files }))))
-    }
-
     /// Gives what another run has left the names of this one. `end`: how much of its journal counts. A crash in
     /// between leaves a journal too many, which says nothing without data, or both.
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         from: Name,
         own: Name,

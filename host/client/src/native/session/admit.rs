@@ -1,5 +1,7 @@
 //! Taking new work in: offers, and small files that go with them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sandport_protocol::sender::Misuse;
 use sandport_protocol::{Extent, UploadId};
@@ -23,7 +25,7 @@ const LARGE_AHEAD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Small files kept in memory for their verdicts, where their data may not be sent ahead. Bytes.
 const RETAINED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-impl Session<'_, '_> {
+impl Session<'_> {
     /// Takes the next item in; `false` where none is there or it has to wait.
     pub(super) fn admit(&mut self) -> bool {
         if !self.output.has_room() || !self.machine.can_offer() || self.has_enough_large() {
@@ -88,8 +90,8 @@ impl Session<'_, '_> {
         }
         let id = match self.machine.offer(upload::offer(&upload)) {
             Err(Misuse::TooLong) => {
-                let error = &FileError::NameTooLong;
-                self.emit(SendEvent::Failed { path: &upload.file.path, file: None, error });
+                let (path, error) = (upload.file.path.clone(), FileError::NameTooLong);
+                self.emit(SendEvent::Failed { path, file: None, error });
                 return None;
             }
             offered => self.checked(|_| offered)?,
@@ -99,7 +101,7 @@ impl Session<'_, '_> {
             self.work.report.start(&mut upload.file);
             if upload.key.as_ref().is_some_and(|key| key.changed) {
                 let reason = RestartReason::Changed;
-                self.emit(SendEvent::Restarted { file: &upload.file, reason });
+                self.emit(SendEvent::Restarted { file: Arc::clone(&upload.file), reason });
             }
         }
         self.waiting.add(&upload);
@@ -138,7 +140,7 @@ impl Session<'_, '_> {
         if self.checked(|machine| machine.finish(id, size, digest)) == Some(true)
             && let Some(upload) = self.uploads.get(&id)
         {
-            self.emit(SendEvent::Verifying { file: &upload.file });
+            self.emit(SendEvent::Verifying { file: Arc::clone(&upload.file) });
         }
     }
 
@@ -147,7 +149,7 @@ impl Session<'_, '_> {
         match &upload.body {
             Body::Large(links) => self.hashing.push(id, Content::of(&upload.file, *links)),
             // The digest was in the offer, or there cannot be one before the stream is over.
-            _ => self.fail(id, &FileError::DigestOfStream),
+            _ => self.fail(id, FileError::DigestOfStream),
         }
     }
 
@@ -158,7 +160,7 @@ impl Session<'_, '_> {
                 upload.expected = Some((upload.file.size.unwrap_or(0), digest));
                 self.checked(|machine| machine.offer_digest(id, digest));
             }
-            Err(error) => self.fail(id, &error),
+            Err(error) => self.fail(id, error),
         }
     }
 }

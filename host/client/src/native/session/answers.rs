@@ -1,5 +1,7 @@
 //! What the server says of uploads.
 
+use std::sync::Arc;
+
 use sandport_protocol::sender::Event;
 use sandport_protocol::{EntryKind, Extent, Refusal, RefusalCode, UploadId};
 
@@ -9,13 +11,13 @@ use crate::native::stream::Feed;
 use crate::native::upload::{Body, Origin, Upload};
 use crate::{RestartReason, SendError, SendErrorKind, SendEvent};
 
-impl Session<'_, '_> {
+impl Session<'_> {
     pub(super) fn handle(&mut self, event: Event) {
         match event {
             Event::Welcomed(welcomed) => {
                 self.welcomed = true;
                 self.bytes_ahead_max = welcomed.bytes_ahead_max;
-                self.emit(SendEvent::Connected { agent: &welcomed.agent });
+                self.emit(SendEvent::Connected { agent: welcomed.agent });
             }
             Event::Accepted { id, missing } if self.parts.contains_key(&id) => {
                 self.part_accepted(id, &missing);
@@ -30,12 +32,12 @@ impl Session<'_, '_> {
                 let Some(upload) = self.remove(id) else { return };
                 self.progress.has_outcome = true;
                 upload.forget_key();
-                let (file, receipt) = (&upload.file, &receipt);
-                self.emit(match file.kind {
+                let file = Arc::clone(&upload.file);
+                self.emit(match upload.file.kind {
                     EntryKind::File => SendEvent::AlreadyStored { file, receipt },
                     _ => SendEvent::DirectoryStored { file, receipt },
                 });
-                if file.kind == EntryKind::File {
+                if upload.file.kind == EntryKind::File {
                     self.ahead = false;
                 }
                 self.work.ended();
@@ -45,7 +47,7 @@ impl Session<'_, '_> {
                 if let Some(upload) = part.unwrap_or_else(|| self.remove(id)) {
                     self.progress.has_outcome = true;
                     upload.forget_key();
-                    self.emit(SendEvent::Stored { file: &upload.file, receipt: &receipt });
+                    self.emit(SendEvent::Stored { file: upload.file, receipt });
                     self.work.ended();
                 }
             }
@@ -84,7 +86,7 @@ impl Session<'_, '_> {
     /// together, it is begun anew, once.
     pub(super) fn refused(&mut self, mut upload: Upload, refusal: &Refusal) {
         let reason = match refusal.code {
-            RefusalCode::DigestMismatch if upload.kept > 0 || upload.division.is_some() => {
+            RefusalCode::DigestMismatch if upload.kept > 0 || upload.was_joined => {
                 Some(RestartReason::Damaged)
             }
             RefusalCode::InvalidState if upload.key.is_some() => Some(RestartReason::Mixed),
@@ -95,7 +97,7 @@ impl Session<'_, '_> {
             && matches!(upload.origin, Origin::File(_))
         {
             upload.restart();
-            self.emit(SendEvent::Restarted { file: &upload.file, reason });
+            self.emit(SendEvent::Restarted { file: Arc::clone(&upload.file), reason });
             self.work.offer_again([upload.again()].into_iter());
             return;
         }
@@ -105,7 +107,7 @@ impl Session<'_, '_> {
         if refusal_kind(refusal.code) != SendErrorKind::Temporary {
             upload.forget_key();
         }
-        self.emit(SendEvent::Refused { file: &upload.file, refusal });
+        self.emit(SendEvent::Refused { file: upload.file, refusal: refusal.clone() });
         self.work.ended();
     }
 
@@ -117,7 +119,7 @@ impl Session<'_, '_> {
         self.progress.safe = self.progress.safe.saturating_add(upload.note_safe(kept));
         if kept > 0 {
             (upload.sent, upload.reported) = (kept, kept);
-            self.work.report.emit(SendEvent::Resumed { file: &upload.file, kept });
+            self.work.report.emit(SendEvent::Resumed { file: Arc::clone(&upload.file), kept });
         }
         if upload.waits_for_pump() {
             self.ready.push_back((id, missing));

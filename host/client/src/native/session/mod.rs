@@ -4,6 +4,7 @@
 //! connections, [`answers`] is what the server says of all that.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sandport_protocol::sender::{Misuse, Output as MachineOutput, Sender};
@@ -27,9 +28,9 @@ mod payload;
 mod tests;
 
 /// One connection, without its socket.
-pub(super) struct Session<'a, 'e> {
+pub(super) struct Session<'a> {
     pub(super) machine: Sender,
-    pub(super) work: &'a Work<'a, 'e>,
+    pub(super) work: &'a Work<'a>,
     pub(super) output: Output,
     /// What reads the large file whose turn it is.
     pub(super) feed: Option<Feed>,
@@ -83,8 +84,8 @@ impl Waiting {
     }
 }
 
-impl<'a, 'e> Session<'a, 'e> {
-    pub(super) fn new(machine: Sender, work: &'a Work<'a, 'e>) -> Self {
+impl<'a> Session<'a> {
+    pub(super) fn new(machine: Sender, work: &'a Work<'a>) -> Self {
         Self {
             machine,
             work,
@@ -208,17 +209,17 @@ impl<'a, 'e> Session<'a, 'e> {
     }
 
     /// Gives an upload up.
-    fn fail(&mut self, id: UploadId, error: &FileError) {
+    fn fail(&mut self, id: UploadId, error: FileError) {
         let Some(upload) = self.remove(id) else { return };
         let reason = Refusal::new(RefusalCode::Cancelled, "the sender could not read the file");
         self.checked(|machine| machine.cancel(id, reason));
         self.report_failed(&upload, error);
     }
 
-    fn report_failed(&self, upload: &Upload, error: &FileError) {
+    fn report_failed(&self, upload: &Upload, error: FileError) {
         upload.forget_key();
-        let file = Some(&upload.file);
-        self.emit(SendEvent::Failed { path: &upload.file.path, file, error });
+        let (path, file) = (upload.file.path.clone(), Some(Arc::clone(&upload.file)));
+        self.emit(SendEvent::Failed { path, file, error });
         self.work.ended();
     }
 
@@ -245,7 +246,7 @@ impl<'a, 'e> Session<'a, 'e> {
         }
     }
 
-    fn emit(&self, event: SendEvent<'_>) {
+    fn emit(&self, event: SendEvent) {
         self.work.report.emit(event);
     }
 }

@@ -1,6 +1,6 @@
 //! Files that this connection carries together with others.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sandport_protocol::{Extent, Refusal, RefusalCode, UploadId};
 
@@ -11,14 +11,14 @@ use crate::native::stream::Feed;
 use crate::native::upload::Upload;
 use crate::{FileError, SendErrorKind, SendEvent};
 
-impl Session<'_, '_> {
+impl Session<'_> {
     /// Begins to carry a file that this connection has opened, and lets others help.
     pub(super) fn open_joint(&mut self, id: UploadId, joint: Joint) {
-        let joint = Rc::new(joint);
+        let joint = Arc::new(joint);
         let share = joint.division.open();
         self.feed = joint.read(share).map(Feed::File);
         self.pumped = Some(id);
-        self.parts.insert(id, Part::opened(Rc::clone(&joint), share));
+        self.parts.insert(id, Part::opened(Arc::clone(&joint), share));
         self.work.add_joint(joint);
     }
 
@@ -33,7 +33,7 @@ impl Session<'_, '_> {
             return false;
         }
         self.work.joints().into_iter().any(|joint| {
-            let mine = self.parts.iter().find(|(_, part)| Rc::ptr_eq(&part.joint, &joint));
+            let mine = self.parts.iter().find(|(_, part)| Arc::ptr_eq(&part.joint, &joint));
             match mine.map(|(&id, part)| (id, part.share_to_read())) {
                 Some((id, Some(share))) if joint.division.has_work(share) => {
                     self.feed = joint.read(share).map(Feed::File);
@@ -46,14 +46,14 @@ impl Session<'_, '_> {
         })
     }
 
-    fn join(&mut self, joint: &Rc<Joint>) -> bool {
+    fn join(&mut self, joint: &Arc<Joint>) -> bool {
         if !self.machine.can_offer() || !self.work.divides() || !joint.is_worth_joining() {
             return false;
         }
         let Some(offer) = joint.offer() else { return false };
         let Some(id) = self.checked(|machine| machine.offer(offer)) else { return false };
         joint.join();
-        self.parts.insert(id, Part::joined(Rc::clone(joint)));
+        self.parts.insert(id, Part::joined(Arc::clone(joint)));
         true
     }
 
@@ -82,13 +82,13 @@ impl Session<'_, '_> {
                 let Some(part) = self.parts.get_mut(&id) else { return true };
                 // Where the server has refused it, that is about to be seen.
                 part.finished = true;
-                let joint = Rc::clone(&part.joint);
+                let joint = Arc::clone(&part.joint);
                 let is_first = joint.finish();
                 let report = self.work.report;
                 joint.with(|upload| {
                     upload.expected = Some((size, digest));
                     if is_first && said == Some(true) {
-                        report.emit(SendEvent::Verifying { file: &upload.file });
+                        report.emit(SendEvent::Verifying { file: Arc::clone(&upload.file) });
                     }
                 });
                 self.ask_again(&joint);
@@ -118,7 +118,7 @@ impl Session<'_, '_> {
     /// The server refuses a part. Others may be luckier with the rest of the file.
     pub(super) fn part_refused(&mut self, id: UploadId, refusal: &Refusal) {
         let Some(part) = self.remove_part(id) else { return };
-        let joint = Rc::clone(&part.joint);
+        let joint = Arc::clone(&part.joint);
         joint.close();
         // Nobody else is where the bytes were for: it is an inbox that takes them in order alone.
         let takes_no_ranges = refusal.code == RefusalCode::OffsetMismatch
@@ -165,7 +165,7 @@ impl Session<'_, '_> {
     }
 
     /// The file could not be read: nobody needs to go on.
-    pub(super) fn fail_part(&mut self, id: UploadId, error: &FileError) {
+    pub(super) fn fail_part(&mut self, id: UploadId, error: FileError) {
         let upload = self.parts.get(&id).and_then(|part| part.joint.give_up());
         self.cancel_part(id);
         if let Some(upload) = upload {

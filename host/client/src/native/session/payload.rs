@@ -7,7 +7,7 @@ use sandport_protocol::{Extent, Millis, UploadId};
 use super::Session;
 use crate::SendEvent;
 use crate::division::Division;
-use crate::native::joint::{JOIN_BYTES_MIN, Joint};
+use crate::native::joint::Joint;
 use crate::native::output::Wrote;
 use crate::native::stream::Feed;
 use crate::native::upload::{Body, Upload};
@@ -17,7 +17,7 @@ use crate::pump::{Content, Piece, Pump};
 /// Progress of a large file is reported in steps of this size. Bytes.
 const PROGRESS_STEP_BYTES: u64 = 1024 * 1024;
 
-impl Session<'_, '_> {
+impl Session<'_> {
     /// Begins to read the next accepted large file.
     pub(super) fn start_pump(&mut self) -> bool {
         if self.feed.is_some() || self.output.is_in_frame() || self.output.is_broken() {
@@ -27,16 +27,17 @@ impl Session<'_, '_> {
         let Some(upload) = self.uploads.get_mut(&id) else { return true };
         self.waiting.remove(upload);
         let feed = match std::mem::replace(&mut upload.body, Body::Gone) {
-            Body::Large(links) if self.work.divides() && is_divisible(upload) => {
+            Body::Large(links) if upload.key.is_some() => {
                 return self.divide(id, links, &missing);
             }
+            // Too short to be resumed, or nobody wants to, or only reading it tells its size.
             Body::Large(links) => {
-                Feed::File(Pump::start(Content::of(&upload.file, links), missing))
+                Feed::File(Pump::start(Content::of(&upload.file, links), &missing))
             }
             Body::Stream(mut stream) => {
                 let offset = missing.first().map_or(0, |extent| extent.offset);
                 if let Err(error) = stream.seek(offset) {
-                    self.fail(id, &error);
+                    self.fail(id, error);
                     return true;
                 }
                 stream.free(offset);
@@ -52,7 +53,7 @@ impl Session<'_, '_> {
         true
     }
 
-    /// Begins to send a file that others may help with.
+    /// Begins to send a file that can be resumed, which others may help with.
     fn divide(&mut self, id: UploadId, links: Links, missing: &[Extent]) -> bool {
         let Some(mut upload) = self.uploads.remove(&id) else { return true };
         let size = upload.file.size.unwrap_or(0);
@@ -110,8 +111,8 @@ impl Session<'_, '_> {
                 self.finish(id);
             }
             Piece::Dry => self.stop_pump(),
-            Piece::Failed(error) if self.parts.contains_key(&id) => self.fail_part(id, &error),
-            Piece::Failed(error) => self.fail(id, &error),
+            Piece::Failed(error) if self.parts.contains_key(&id) => self.fail_part(id, error),
+            Piece::Failed(error) => self.fail(id, error),
         }
     }
 
@@ -133,7 +134,10 @@ impl Session<'_, '_> {
                 upload.sent += of_chunk as u64;
                 if upload.sent - upload.reported >= PROGRESS_STEP_BYTES || !is_in_frame {
                     upload.reported = upload.sent;
-                    report.emit(SendEvent::Progress { file: &upload.file, sent: upload.sent });
+                    report.emit(SendEvent::Progress {
+                        file: Arc::clone(&upload.file),
+                        sent: upload.sent,
+                    });
                 }
             };
             if let Some(part) = self.parts.get(&id) {
@@ -163,9 +167,4 @@ impl Session<'_, '_> {
             self.chunk = None;
         }
     }
-}
-
-/// Whether a file can be carried by several connections, and is long enough for it.
-fn is_divisible(upload: &Upload) -> bool {
-    upload.key.is_some() && upload.file.size.is_some_and(|size| size >= JOIN_BYTES_MIN)
 }

@@ -11,25 +11,25 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::Connections;
-use crate::event::Report;
 use crate::keys::Keys;
 use crate::native::ROUND_TRIP_MIN;
 use crate::native::joint::JOIN_BYTES_MIN;
 use crate::prepare::{Item, Links};
+use crate::report::Report;
 use crate::tests::within;
 use crate::walk;
 
 /// Long enough for a second connection to join. Bytes.
 const SIZE: u64 = 3 * JOIN_BYTES_MIN;
 
-fn hear(session: &mut Session<'_, '_>, preface: &[u8], message: &ReceiverMessage) {
+fn hear(session: &mut Session<'_>, preface: &[u8], message: &ReceiverMessage) {
     let mut bytes = BytesMut::from(preface);
     bytes.extend_from_slice(&message.encode_frame().unwrap());
     session.machine.handle_input(0, bytes.freeze());
     session.advance();
 }
 
-fn welcomed<'a, 'e>(work: &'a Work<'a, 'e>) -> Session<'a, 'e> {
+fn welcomed<'a>(work: &'a Work<'a>) -> Session<'a> {
     let mut session = Session::new(Sender::new("test".to_owned(), 60_000, 0), work);
     let welcome = Welcome {
         version: 1,
@@ -46,7 +46,7 @@ fn welcomed<'a, 'e>(work: &'a Work<'a, 'e>) -> Session<'a, 'e> {
 
 /// Takes what was read, says it, and writes it to nobody. Whether others were told of something by what was
 /// said.
-async fn step(session: &mut Session<'_, '_>) -> bool {
+async fn step(session: &mut Session<'_>) -> bool {
     session.advance();
     if !session.wants_piece() {
         return false;
@@ -76,8 +76,7 @@ async fn a_connection_with_nothing_left_finishes_as_soon_as_another_has_announce
     let file = walk::describe(&path, Some("big".to_owned()), EntryKind::File, &metadata);
     let key = Keys::new(None, "nowhere".to_owned()).of_stream();
     let item = Item::Large { file, links: Links::Follow, key };
-    let mut events = |_: SendEvent<'_>| {};
-    let report = Report::new(&mut events);
+    let report = Report::default();
     let two = Connections::Exactly(std::num::NonZeroUsize::new(2).unwrap());
     let work = Work::new(&report, vec![item], mpsc::channel(1).1, two, ROUND_TRIP_MIN);
     let mut sessions = [welcomed(&work), welcomed(&work)];
@@ -86,7 +85,7 @@ async fn a_connection_with_nothing_left_finishes_as_soon_as_another_has_announce
         let missing = vec![Extent { offset: 0, length: Some(SIZE) }];
         hear(session, b"", &ReceiverMessage::Accepted(Accepted { id: 0, missing }));
     }
-    let joint = std::rc::Rc::clone(&sessions[1].parts[&0].joint);
+    let joint = Arc::clone(&sessions[1].parts[&0].joint);
 
     let mut were_told = false;
     while joint.end().is_none() {

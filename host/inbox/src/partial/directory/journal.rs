@@ -12,7 +12,7 @@ use crate::partial_files::journal_name;
 
 /// How much room a journal takes ahead of what is written. Bytes: a block, which it would take with its first byte.
 /// It has room for the longest name, or for a hundred chunk groups.
-const ROOM_AHEAD_BYTES: u64 = 4 * 1024;
+pub(super) const ROOM_AHEAD_BYTES: u64 = 4 * 1024;
 
 /// A journal that is written.
 pub(super) struct Journal {

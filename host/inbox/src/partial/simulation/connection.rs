@@ -1,6 +1,7 @@
 //! A connection: it offers, brings bytes, waits, commits, and leaves when it likes.
 
 mod holding;
+mod joining;
 mod wish;
 
 use std::future::Future;
@@ -18,8 +19,9 @@ use crate::Verdict;
 use crate::partial::Opened;
 use crate::ticket::Pending;
 use holding::Holding;
-pub(super) use wish::Key;
+use joining::Joining;
 use wish::Wish;
+pub(super) use wish::{Key, Role};
 
 /// What is said of a commit that nobody answers.
 const DROPPED: &str = "the inbox has stopped";
@@ -51,6 +53,10 @@ enum State {
     Idle,
     Opening(Wish, Waiting<Result<Opened, Refusal>>),
     Holding(Box<Holding>),
+    /// An upload is put together.
+    Joining(Box<Holding>, Joining),
+    /// All of a part is here, and is to be kept.
+    Keeping(Box<Holding>, Waiting<Result<(), Refusal>>),
     Committing(Wish, Pending, Waiting<()>),
 }
 
@@ -103,7 +109,10 @@ impl Connection {
                 self.state = State::Opening(wish, future);
             }
             // It may be cut off at any moment.
-            State::Opening(..) | State::Committing(..) => {
+            State::Opening(..)
+            | State::Committing(..)
+            | State::Joining(..)
+            | State::Keeping(..) => {
                 if chance.per_mille(15) {
                     std::mem::take(self).leave(world);
                 }
@@ -136,8 +145,39 @@ impl Connection {
                 if outcome.as_ref().is_err_and(is_dropped) && !world.has_crashed() {
                     world.shared.violate("4: a commit is dropped and not answered");
                 }
+                if outcome.is_ok()
+                    && world.keys[wish.key].role == Role::Final
+                    && world.shared.chance.per_mille(600)
+                {
+                    // It is stored: its parts go.
+                    world.parts().for_each(|part| world.abandon(part));
+                }
                 self.outcome = Some(outcome);
                 self.state = State::Idle;
+                true
+            }
+            State::Joining(_, joining) => {
+                let Some(outcome) = joining.poll() else { return false };
+                let State::Joining(holding, joining) = std::mem::take(&mut self.state) else {
+                    return true;
+                };
+                joining.check(world, &holding, &outcome);
+                match outcome {
+                    Err(refusal) if joining.is_honest => {
+                        holding.leave(world);
+                        self.outcome = Some(Err(refusal));
+                    }
+                    _ => self.state = State::Holding(holding),
+                }
+                true
+            }
+            State::Keeping(_, kept) => {
+                let Some(kept) = kept.poll() else { return false };
+                let State::Keeping(holding, _) = std::mem::take(&mut self.state) else {
+                    return true;
+                };
+                holding.leave(world);
+                self.outcome = kept.err().map(Err);
                 true
             }
             State::Holding(holding) => {
@@ -210,6 +250,8 @@ impl Connection {
                 let waits = holding.bodies.iter().any(Body::waits);
                 waits.then_some("a body waits for room")
             }
+            State::Joining(..) => Some("an upload that is put together waits"),
+            State::Keeping(..) => Some("a part that is to be kept waits"),
         }
     }
 
@@ -221,6 +263,11 @@ impl Connection {
     pub(super) fn leave(self, world: &World) {
         match self.state {
             State::Holding(holding) => holding.leave(world),
+            State::Joining(holding, joining) => {
+                drop(joining);
+                holding.leave(world);
+            }
+            State::Keeping(holding, _) => holding.leave(world),
             State::Committing(wish, ..) => {
                 let id = world.id(wish.key);
                 world.shared.disk.lock().unwrap().slot(id).is_through = true;
@@ -273,7 +320,9 @@ impl World {
             Ok(other) => match &other.state {
                 State::Idle => false,
                 State::Opening(wish, _) | State::Committing(wish, ..) => wish.key == key,
-                State::Holding(holding) => holding.wish.key == key,
+                State::Holding(holding)
+                | State::Joining(holding, _)
+                | State::Keeping(holding, _) => holding.wish.key == key,
             },
         })
     }

@@ -19,7 +19,7 @@ pub(super) enum Crash {
 }
 
 /// In how many of a thousand cases a call fails.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sickness {
     pub(super) write: u64,
     pub(super) sync: u64,
@@ -27,6 +27,13 @@ pub(super) struct Sickness {
     pub(super) publish: u64,
     pub(super) load: u64,
     pub(super) room: u64,
+}
+
+impl Sickness {
+    /// Whether none fails.
+    pub(super) fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// A file that has its name.

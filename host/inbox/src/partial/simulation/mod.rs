@@ -20,6 +20,8 @@
 //! 8. An upload whose key was told is found again, with the size that was set.
 //! 9. What is to be checked counts when it is found to be what it should be, and is nowhere before.
 //! 10. What was given up is not here any more.
+//! 11. What is put together has the bytes of its parts. Parts that are whole can be put together, and stay until that is
+//!     stored.
 //!
 //! A schedule that breaks a rule is told with its seed. `SANDPORT_SIMULATION_SEED=N` runs that one alone and tells its
 //! steps, and `SANDPORT_SIMULATION_RUNS=N` runs so many, from `SANDPORT_SIMULATION_FIRST` on.

@@ -40,6 +40,10 @@ const ASKING_STEPS: u64 = 2_000;
 /// More than anybody sends.
 const NO_QUOTA: u64 = u64::MAX / 4;
 
+/// What chance is to be told apart by that decides whether an upload is put together out of others, and how often it is.
+const JOINS: u64 = 0x6a6f_696e;
+const JOINS_PER_MILLE: u64 = 150;
+
 /// How long a watermark takes at the latest. Milliseconds.
 pub(super) const INTERVAL_MS: Millis = 2_000;
 
@@ -91,7 +95,12 @@ impl World {
             size_max: chance.per_mille(50).then_some(LONGEST - 100_000),
             ..InboxOptions::default()
         };
-        let keys = vec![Key::new(0, &chance), Key::new(1, &chance)];
+        // Apart, so that what other worlds do stays as it is.
+        let joins = Chance::new(seed.rotate_left(32) ^ JOINS);
+        let keys = match joins.per_mille(JOINS_PER_MILLE) {
+            true => Key::joined(&joins),
+            false => vec![Key::new(0, &chance), Key::new(1, &chance)],
+        };
         let quota_bytes = *chance.of(&[NO_QUOTA, 3 * LONGEST, LONGEST + LONGEST / 2]);
         let connections = 2 + chance.below(3);
         let (drips, crashes_per_mille) = (chance.per_mille(150), chance.below(12));
@@ -190,7 +199,9 @@ impl World {
         self.drips.set(false);
         if self.shared.chance.per_mille(300) {
             for key in 0..self.keys.len() {
-                self.finish_honestly(key)?;
+                if !self.finish_honestly(key)? {
+                    break;
+                }
             }
             self.check_nothing_is_left()?;
         }

@@ -4,6 +4,9 @@
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
+use ppp::v2;
+
+use super::header::V2_BYTES_MAX;
 use super::*;
 use sandport_testkit::patience::within;
 

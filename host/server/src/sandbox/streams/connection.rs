@@ -111,8 +111,8 @@ impl OutputStream for ConnectionOutput {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         match self.0.flush() {
-            Ok(0) => Ok(WRITE_BYTES_MAX),
-            Ok(_) => Ok(0),
+            Ok(true) => Ok(WRITE_BYTES_MAX),
+            Ok(false) => Ok(0),
             Err(_) => Err(StreamError::Closed),
         }
     }

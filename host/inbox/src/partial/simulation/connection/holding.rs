@@ -7,7 +7,7 @@ use sandport_protocol::{Algorithm, Extent, Refusal, RefusalCode, ResumeMode};
 use super::super::body::{Body, Wrote};
 use super::super::content::{LONGEST, digest};
 use super::super::world::World;
-use super::{State, Waiting, Wish};
+use super::{Role, State, Waiting, Wish};
 use crate::partial::{Session, Signals};
 use crate::publish::{Job, Work};
 
@@ -78,7 +78,9 @@ impl Holding {
             18..22 => {
                 self.session.fail(&Refusal::new(RefusalCode::Io, "the sender went mad"));
             }
-            22..28 => return self.commit(world, chance.per_mille(500)),
+            22..28 if world.keys[self.wish.key].role != Role::Part => {
+                return self.commit(world, chance.per_mille(500));
+            }
             28..100 => self.check_told(world),
             100..120 => world.keep(self.wish.key, &self.session),
             120..130 if world.keys[self.wish.key].is_told => {
@@ -98,7 +100,19 @@ impl Holding {
             let key = &world.keys[self.wish.key];
             let is_through = self.wish.size.is_none()
                 && missing.first().is_none_or(|extent| extent.offset >= key.size);
-            if self.bodies.is_empty() && (missing.is_empty() || is_through) {
+            let is_whole = missing.is_empty() || is_through;
+            match key.role {
+                Role::Part if self.bodies.is_empty() && is_whole => {
+                    return self.end_part(world, bodies_max == 1);
+                }
+                Role::Final
+                    if self.session.hold().progress().size != Some(key.size) || !is_whole =>
+                {
+                    return self.join(world, bodies_max == 1);
+                }
+                _ => {}
+            }
+            if self.bodies.is_empty() && is_whole {
                 let lies = bodies_max > 1 && chance.per_mille(20);
                 return self.commit(world, lies);
             }

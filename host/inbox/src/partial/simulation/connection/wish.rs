@@ -7,7 +7,7 @@ use sandport_protocol::journal::Notes;
 use sandport_protocol::{Digest, EntryName, Receipt, Refusal, Resume, ResumeMode};
 
 use super::super::chance::Chance;
-use super::super::content::{Version, digest};
+use super::super::content::{SHIFT, Version, digest};
 use super::super::world::World;
 use super::Waiting;
 use crate::Identity;
@@ -25,10 +25,22 @@ pub(in super::super) struct Key {
     pub(in super::super) is_named: bool,
     /// Whether the inbox has told them the key: it keeps the upload however little of it is here.
     pub(in super::super) is_told: bool,
+    pub(in super::super) role: Role,
     /// What is in it at the moment.
     version: AtomicU64,
     /// The last run of its sender.
     run: AtomicU64,
+}
+
+/// What becomes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Role {
+    /// It is published as it was sent.
+    Alone,
+    /// It is a part of another one.
+    Part,
+    /// It is put together out of the two others.
+    Final,
 }
 
 /// What a connection wants.
@@ -58,7 +70,31 @@ impl Key {
         };
         let is_named = chance.per_mille(700);
         let (version, run) = (AtomicU64::new(1), AtomicU64::new(10));
-        Self { secret: [number; 32], size, is_sized, is_named, is_told, version, run }
+        let (secret, role) = ([number; 32], Role::Alone);
+        Self { secret, size, is_sized, is_named, is_told, role, version, run }
+    }
+
+    /// Two parts, and the upload that is put together out of them: it has their bytes.
+    pub(in super::super) fn joined(chance: &Chance) -> Vec<Self> {
+        let shifts = *chance.of(&[0, 0, 1, 2, 3, 5]);
+        let (mib, first) = (1024 * 1024, shifts * SHIFT as u64);
+        let second = *chance.of(&[0, 1, 700, 2_048, 2_049, mib, mib + 900]);
+        let key = |number, role, size, version| Self {
+            secret: [number; 32],
+            size,
+            is_sized: chance.per_mille(300),
+            is_named: false,
+            is_told: true,
+            role,
+            version: AtomicU64::new(version),
+            // Who comes with a request takes over by that.
+            run: AtomicU64::new(0),
+        };
+        vec![
+            key(0, Role::Part, first, 1),
+            key(1, Role::Part, second, 1 + shifts),
+            key(2, Role::Final, first + second, 1),
+        ]
     }
 
     /// The version that senders have at the moment.
@@ -88,6 +124,7 @@ impl Wish {
         };
         let mut run = known.run.load(Ordering::Relaxed);
         match chance.below(100) {
+            _ if known.role != Role::Alone => {}
             0..75 => {}
             75..90 => {
                 run += 1;
@@ -97,7 +134,7 @@ impl Wish {
         }
         if mode == ResumeMode::Restart {
             world.forgive(key);
-            if chance.per_mille(500) {
+            if chance.per_mille(500) && known.role == Role::Alone {
                 known.version.fetch_add(1, Ordering::Relaxed);
                 world.forgive(key);
             }
@@ -105,7 +142,7 @@ impl Wish {
         let version = known.version();
         let (beginnings, met_bytes) = world.beginnings(key);
         let mut size = known.is_sized.then_some(known.size);
-        if chance.per_mille(60) {
+        if chance.per_mille(60) && known.role != Role::Part {
             size = Some(known.size + 1);
         }
         let mut wish = Self { key, version, size, digest: None, run, mode, beginnings, met_bytes };
@@ -153,7 +190,10 @@ impl Wish {
     /// To send all of a file anew, as a later run.
     pub(super) fn honest(world: &World, key: usize) -> Self {
         let known = &world.keys[key];
-        let run = known.run.fetch_add(1, Ordering::Relaxed) + 1;
+        let run = match known.role {
+            Role::Alone => known.run.fetch_add(1, Ordering::Relaxed) + 1,
+            Role::Part | Role::Final => 0,
+        };
         world.forgive(key);
         let (beginnings, met_bytes) = world.beginnings(key);
         Self {

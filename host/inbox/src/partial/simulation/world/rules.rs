@@ -2,7 +2,7 @@
 
 use sandport_protocol::{Millis, RefusalCode};
 
-use super::super::connection::Connection;
+use super::super::connection::{Connection, Role};
 use super::super::disk::Sickness;
 use super::{INTERVAL_MS, NO_QUOTA, World};
 use crate::runtime::Runtime;
@@ -149,8 +149,8 @@ impl World {
         Ok(())
     }
 
-    /// Somebody sends all of a file, and nothing is in the way.
-    pub(super) fn finish_honestly(&self, key: usize) -> Result<(), String> {
+    /// Somebody sends all of a file, and nothing is in the way; `false`: there is a limit for it.
+    pub(super) fn finish_honestly(&self, key: usize) -> Result<bool, String> {
         {
             let mut connection = self.connections[0].borrow_mut();
             *connection = Connection::honest(self, key);
@@ -166,14 +166,24 @@ impl World {
         self.come_to_rest()?;
         let ended = self.connections[0].take();
         match ended.outcome() {
-            Some(Ok(_)) => Ok(()),
-            // There is a limit for it.
+            Some(Ok(_)) => Ok(true),
+            None if self.keys[key].role == Role::Part => self.check_part(key),
             Some(Err(refusal))
                 if matches!(refusal.code, RefusalCode::QuotaExceeded | RefusalCode::TooLarge) =>
             {
-                Ok(())
+                Ok(false)
             }
             other => Err(format!("4: a sender that does all right gets {other:?}")),
         }
+    }
+
+    /// A part was brought and kept.
+    fn check_part(&self, key: usize) -> Result<bool, String> {
+        let mut disk = self.shared.disk.lock().unwrap();
+        let (boot, syncs) = (disk.boot, self.shared.syncs());
+        if disk.slot(self.id(key)).recoverable(boot, syncs) < self.keys[key].size {
+            return Err("11: a part that was brought is not here".into());
+        }
+        Ok(true)
     }
 }

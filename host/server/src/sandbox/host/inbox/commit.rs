@@ -9,7 +9,6 @@ use sandport_protocol::{EntryKind, RefusalCode};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
-use super::upload::UploadHandle;
 use crate::event::ServerEvent;
 use crate::net::Peer;
 use crate::sandbox::bindings::sandport::upload::inbox::HostCommitting;
@@ -41,14 +40,14 @@ struct Commit {
 }
 
 impl CommittingHandle {
-    /// Commits what was staged.
+    /// Commits what was staged of an upload, when these writes are over.
     pub(super) fn commit(
-        handle: UploadHandle,
+        (upload, name): (sandport_inbox::Upload, Option<String>),
+        writes: WritesUnderWay,
         size: u64,
         digests: Vec<Digest>,
         connection: &Arc<Connection>,
     ) -> Self {
-        let UploadHandle { upload, name, writes } = handle;
         let pending = convert::digests(digests).map(|(digest, claimed)| match writes.any() {
             false => upload.commit_with(size, digest, &claimed),
             true => commit_after(writes, upload, size, digest, claimed),
@@ -58,12 +57,11 @@ impl CommittingHandle {
 
     /// Stages the content of a file, and commits it.
     pub(super) fn store(
-        handle: UploadHandle,
+        (upload, name): (sandport_inbox::Upload, Option<String>),
         content: &[u8],
         digests: Vec<Digest>,
         connection: &Arc<Connection>,
     ) -> Self {
-        let UploadHandle { upload, name, .. } = handle;
         let size = content.len() as u64;
         let stored = match convert::digests(digests) {
             Ok((digest, claimed)) if size == 0 => Ok(upload.commit_with(0, digest, &claimed)),

@@ -18,7 +18,7 @@ pub use upload::UploadHandle;
 
 use wasmtime::component::Resource;
 
-use crate::sandbox::bindings::sandport::upload::inbox::Host;
+use crate::sandbox::bindings::sandport::upload::inbox::{Host, Opened};
 use crate::sandbox::bindings::sandport::upload::types::Offer;
 use crate::sandbox::state::State;
 
@@ -31,10 +31,9 @@ impl State {
 }
 
 impl Host for State {
-    fn open(&mut self, offer: Offer) -> wasmtime::Result<Resource<OpeningHandle>> {
+    fn open(&mut self, offer: Offer) -> wasmtime::Result<Opened> {
         self.handle_offer();
-        let opening = OpeningHandle::new(self, offer);
-        Ok(self.table.push(opening)?)
+        self.offer(offer)
     }
 
     fn look(&mut self, key: Vec<u8>, settle: bool) -> wasmtime::Result<Resource<LookingHandle>> {

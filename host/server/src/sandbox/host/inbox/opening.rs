@@ -1,6 +1,7 @@
 //! Offers that the inbox considers.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use sandport_protocol as protocol;
 use sandport_protocol::RefusalCode;
@@ -10,7 +11,7 @@ use wasmtime_wasi_io::poll::DynPollable;
 use super::commit::CommittingHandle;
 use super::upload::UploadHandle;
 use crate::event::ServerEvent;
-use crate::sandbox::bindings::sandport::upload::inbox::{Answer, HostOpening};
+use crate::sandbox::bindings::sandport::upload::inbox::{Answer, HostOpening, Opened};
 use crate::sandbox::bindings::sandport::upload::types::{Offer, Receipt, Refusal};
 use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
@@ -19,33 +20,65 @@ use crate::sandbox::state::State;
 
 /// An offer that the inbox considers.
 pub struct OpeningHandle {
-    answer: Later<Result<Opened, Refusal>>,
+    answer: Later<Result<Verdict, Refusal>>,
     /// Whether it counts among the uploads that the connection holds.
     is_counted: bool,
 }
 
 /// What becomes of an offer, without the resource that an upload becomes.
-enum Opened {
+enum Verdict {
     Stored(Receipt),
-    Accepted(Box<UploadHandle>),
+    Accepted(UploadHandle),
     DigestFirst,
 }
 
-impl OpeningHandle {
-    pub(super) fn new(state: &mut State, offer: Offer) -> Self {
-        let refused = |refusal| Later::here(Err(convert::to_refusal(refusal)));
+impl State {
+    /// Makes an offer to the inbox.
+    pub(super) fn offer(&mut self, offer: Offer) -> wasmtime::Result<Opened> {
+        let refused = |refusal| Ok(Opened::Answered(Err(convert::to_refusal(refusal))));
         let (offer, mut wishes) = match convert::offer(offer) {
             Ok(offer) => offer,
-            Err(refusal) => return Self { answer: refused(refusal), is_counted: false },
+            Err(refusal) => return refused(refusal),
         };
-        if let Err(refusal) = state.check_uploads() {
-            tell(&state.connection, offer.name, &refusal);
-            return Self { answer: refused(refusal), is_counted: false };
+        if let Err(refusal) = self.check_uploads() {
+            tell(&self.connection, offer.name, &refusal);
+            return refused(refusal);
         }
-        state.change_uploads(1);
-        wishes.address = state.connection.sender.address();
-        let answer = Later::coming(open(Arc::clone(&state.connection), offer, wishes));
-        Self { answer, is_counted: true }
+        // Else nobody asks for it.
+        if wishes.new_key || offer.resume.is_some() {
+            wishes.address = self.connection.sender.address();
+        }
+        let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, wishes));
+        // Most offers have their answer at once, so that nobody waits.
+        let mut nobody = Context::from_waker(Waker::noop());
+        if let Poll::Ready(verdict) = opening.as_mut().poll(&mut nobody) {
+            return Ok(Opened::Answered(self.give(verdict)?));
+        }
+        self.change_uploads(1);
+        let connection = Arc::clone(&self.connection);
+        let answer = Later::coming(async move {
+            // Whoever waits for the inbox is not idle.
+            let _waits = connection.wait_for_disk();
+            opening.await
+        });
+        let opening = OpeningHandle { answer, is_counted: true };
+        Ok(Opened::Opening(self.table.push(opening)?))
+    }
+
+    /// Gives the guest an answer, and the upload where it is accepted, which counts from then on.
+    fn give(
+        &mut self,
+        verdict: Result<Verdict, Refusal>,
+    ) -> wasmtime::Result<Result<Answer, Refusal>> {
+        Ok(match verdict {
+            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
+            Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(Verdict::Accepted(upload)) => {
+                self.change_uploads(1);
+                Ok(Answer::Accepted(self.table.push(upload)?))
+            }
+            Err(refusal) => Err(refusal),
+        })
     }
 }
 
@@ -55,10 +88,8 @@ async fn open(
     connection: Arc<Connection>,
     offer: protocol::Offer,
     wishes: sandport_inbox::Wishes,
-) -> Result<Opened, Refusal> {
+) -> Result<Verdict, Refusal> {
     loop {
-        // Whoever waits for the inbox is not idle.
-        let _waits = connection.wait_for_disk();
         // Who it is, the host found out: the guest has no say in it.
         let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
         return match opening.await {
@@ -70,12 +101,12 @@ async fn open(
                 // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
                 connection.handle_answer();
                 let (kind, name) = (offer.kind, offer.name.as_deref());
-                Ok(Opened::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
+                Ok(Verdict::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
             }
-            Ok(sandport_inbox::Verdict::DigestFirst) => Ok(Opened::DigestFirst),
+            Ok(sandport_inbox::Verdict::DigestFirst) => Ok(Verdict::DigestFirst),
             Ok(sandport_inbox::Verdict::Accepted(mut upload)) => {
                 upload.charge(&connection.elsewhere);
-                Ok(Opened::Accepted(Box::new(UploadHandle::new(upload, offer.name))))
+                Ok(Verdict::Accepted(UploadHandle::new(upload, offer.name)))
             }
             // A directory on its way to the disk, or a file that another connection commits.
             Ok(sandport_inbox::Verdict::Making(pending)) => {
@@ -85,7 +116,7 @@ async fn open(
                 match making.outcome().await {
                     // That one claimed other digests. Now this one is asked for the file.
                     Ok(_) if is_file && !wishes.digests.is_empty() => continue,
-                    outcome => outcome.map(Opened::Stored),
+                    outcome => outcome.map(Verdict::Stored),
                 }
             }
             Err(refusal) => {
@@ -133,18 +164,12 @@ impl HostOpening for State {
         this: Resource<OpeningHandle>,
     ) -> wasmtime::Result<Option<Result<Answer, Refusal>>> {
         let opening = self.table.get_mut(&this)?;
-        let Some(answer) = opening.answer.take() else { return Ok(None) };
-        // An upload goes on counting as what it is.
-        let counted = std::mem::take(&mut opening.is_counted);
-        if counted && !matches!(answer, Ok(Opened::Accepted(_))) {
+        let Some(verdict) = opening.answer.take() else { return Ok(None) };
+        // An upload goes on counting, as what it is.
+        if std::mem::take(&mut opening.is_counted) {
             self.change_uploads(-1);
         }
-        Ok(Some(match answer {
-            Ok(Opened::Stored(receipt)) => Ok(Answer::Stored(receipt)),
-            Ok(Opened::DigestFirst) => Ok(Answer::DigestFirst),
-            Ok(Opened::Accepted(upload)) => Ok(Answer::Accepted(self.table.push(*upload)?)),
-            Err(refusal) => Err(refusal),
-        }))
+        Ok(Some(self.give(verdict)?))
     }
 
     fn drop(&mut self, this: Resource<OpeningHandle>) -> wasmtime::Result<()> {

@@ -149,8 +149,9 @@ impl HostUpload for State {
         size: u64,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Resource<CommittingHandle>> {
-        let handle = self.end(this)?;
-        let commit = CommittingHandle::commit(handle, size, digests, &self.connection);
+        let UploadHandle { upload, name, writes } = self.end(this)?;
+        let of = (upload, name);
+        let commit = CommittingHandle::commit(of, writes, size, digests, &self.connection);
         Ok(self.table.push(commit)?)
     }
 
@@ -160,8 +161,9 @@ impl HostUpload for State {
         content: Vec<u8>,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Commitment> {
-        let handle = self.end(this)?;
-        let commit = CommittingHandle::store(handle, &content, digests, &self.connection);
+        let UploadHandle { upload, name, .. } = self.end(this)?;
+        let of = (upload, name);
+        let commit = CommittingHandle::store(of, &content, digests, &self.connection);
         Ok(match commit.take() {
             Some(outcome) => Commitment::Ended(outcome),
             None => Commitment::Committing(self.table.push(commit)?),

@@ -1,0 +1,14 @@
+//! What is known of a file once it is accepted.
+
+use sandport_protocol::{Digest, EntryName};
+
+/// What was accepted, as far as it matters after the verdict.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) name: EntryName,
+    /// Nobody knows the name.
+    pub(super) is_made_up: bool,
+    pub(super) size: Option<u64>,
+    pub(super) digest: Option<Digest>,
+    pub(super) modified_ns: Option<i64>,
+}
