@@ -29,8 +29,19 @@ impl Native {
 
     /// Connects to an address, says hello and hears the welcome.
     pub fn to(address: &str) -> Self {
-        let mut connection = Connection::to(address);
+        Self::over(Connection::to(address))
+    }
+
+    /// Says hello on a connection and hears the welcome.
+    #[track_caller]
+    pub fn over(mut connection: Connection) -> Self {
         connection.say(greeting());
+        Self::greeted(connection)
+    }
+
+    /// Hears the welcome on a connection on which hello was said.
+    #[track_caller]
+    pub fn greeted(mut connection: Connection) -> Self {
         let mut heard = Bytes::from(connection.hear(PREFACE.len()));
         assert_eq!(PrefaceMatcher::default().advance(&mut heard), Some(true), "the preface");
         let welcome = Welcome {

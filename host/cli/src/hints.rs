@@ -12,6 +12,9 @@ use sandport_server::{BuildError, ComponentError, ResidentError};
 pub(crate) const DESCRIPTORS: &str =
     "raise the limit on open files (ulimit -n; with systemd LimitNOFILE=)";
 
+/// Where limits make no sense.
+pub(crate) const BUDGETS: &str = "change the limits, or leave them out";
+
 /// Where no thread can be started for a component.
 const THREADS: &str = "raise the limit on processes (ulimit -u)";
 

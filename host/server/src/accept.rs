@@ -29,13 +29,12 @@ pub(super) async fn accept_until(
 
 async fn accept_all(listener: Listener, serving: Arc<Serving>) {
     loop {
-        // First the connection: a place that waits for one would be missing at other listeners. So one
-        // connection of each listener may wait here; the others do in the kernel's queue.
         match listener.accept().await {
             Ok(stream) => {
-                let Some(place) = serving.place().await else { return };
+                // Whoever gets no place is accepted all the same: others wait behind it in the kernel's queue.
+                let arrival = serving.arrive(&stream);
                 let serving = Arc::clone(&serving);
-                tokio::spawn(async move { serving.serve(stream, place).await });
+                tokio::spawn(async move { serving.serve(stream, arrival).await });
             }
             Err(error) => {
                 let reason = error.to_string();

@@ -9,9 +9,13 @@ use super::Server;
 use super::connection::Shared;
 use super::resident::ResidentServer;
 use super::serving::{CONNECTIONS_MAX, Serving};
+use crate::budget::{Budgets, BudgetsError, Met};
+use crate::doors::Doors;
 use crate::event::{EventSink, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
-use crate::sandbox::{AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits};
+use crate::sandbox::{
+    AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits, Sharing,
+};
 use sandport_inbox::{AnyInbox, Inbox, Storage};
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
@@ -25,6 +29,9 @@ pub enum BuildError {
     /// The receiver cannot be run.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The budgets make no sense.
+    #[error(transparent)]
+    Budgets(#[from] BudgetsError),
     /// A resident component keeps files itself, in a folder: only [`Server::builder`] takes one.
     #[error(
         "the component runs resident and keeps files itself: it needs the directory of an inbox"
@@ -37,6 +44,7 @@ impl BuildError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Component(error) => error.code(),
+            Self::Budgets(_) => "usage",
             Self::NoFolder => "sandbox",
         }
     }
@@ -74,6 +82,7 @@ pub struct ServerBuilder {
     sandbox: Option<SandboxLimits>,
     memory_bytes_max: Option<usize>,
     connections_max: u32,
+    budgets: Budgets,
     drain_timeout: Duration,
     events: EventSink,
 }
@@ -91,6 +100,7 @@ impl ServerBuilder {
             sandbox: None,
             memory_bytes_max: None,
             connections_max: CONNECTIONS_MAX,
+            budgets: Budgets::default(),
             drain_timeout: DRAIN_TIMEOUT,
             events: EventSink::default(),
         }
@@ -155,9 +165,23 @@ impl ServerBuilder {
         self
     }
 
-    /// Connections at once, at least 1; 1,000 by default. More wait in the listener's queue.
+    /// Connections by TCP at once, at least 1; 1,000 by default. Where more come, some [give way](Self::budgets), and
+    /// others wait.
     pub fn connections_max(mut self, connections: u32) -> Self {
         self.connections_max = connections.max(1);
+        self
+    }
+
+    /// How the server is shared out among those who use it.
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
+    /// Peers whose address many senders share, such as a proxy that does not say whose connections it passes on; nobody by
+    /// default. Each of their connections counts like an address of its own.
+    pub fn shared_addresses(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
+        self.proxies.shared.extend(peers);
         self
     }
 
@@ -198,6 +222,9 @@ impl ServerBuilder {
     /// # Errors
     /// [`BuildError`].
     pub fn build_any(self) -> Result<AnyServer, BuildError> {
+        self.budgets.check(self.connections_max)?;
+        let local = self.budgets.local_connections(self.connections_max);
+        let all_connections = self.connections_max.saturating_add(local);
         let limits = |mode| {
             let usual = SandboxLimits::of_mode(mode, self.connections_max);
             let mut limits = self.sandbox.unwrap_or(usual);
@@ -205,12 +232,17 @@ impl ServerBuilder {
             limits
         };
         let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
-        let sandbox =
-            AnySandbox::load(&self.receiver, &self.cache, limits, self.connections_max, slow)?;
+        let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, all_connections, slow)?;
         let size_max = self.limits.size_max;
         let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
         let (proxies, events) = (self.proxies, self.events);
-        let context = |inbox| Arc::new(Context::new(inbox, limits, events).behind(proxies));
+        let met = Arc::new(Met::default());
+        let sharing = Sharing::new(self.budgets.unearned_percent, &met);
+        let context = |inbox| {
+            Arc::new(
+                Context::new(inbox, limits, events).behind(proxies).counting(&met).sharing(sharing),
+            )
+        };
         let connections_max = self.connections_max;
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {
@@ -218,8 +250,10 @@ impl ServerBuilder {
                     Place::Folder(inbox) => AnyInbox::from(inbox),
                     Place::Storage(storage) => AnyInbox::over(storage, size_max),
                 });
-                let shared = Arc::new(Shared { sandbox, context });
-                let serving = Serving::new(shared, connections_max, self.drain_timeout);
+                let budgets = self.budgets;
+                let doors = Doors::new(&budgets, connections_max, &met);
+                let shared = Arc::new(Shared { sandbox, context, doors, budgets, met });
+                let serving = Serving::new(shared, self.drain_timeout);
                 Ok(AnyServer::PerConnection(Server { serving: Arc::new(serving) }))
             }
             (AnySandbox::Resident(sandbox), Place::Folder(inbox)) => {

@@ -1,13 +1,15 @@
 //! One connection, from accept to close.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
 
 use super::phase::{Phase, reached};
-use super::proxied;
+use super::{doors, limits, proxied};
+use crate::budget::{Budgets, Deadlines, Fate, Limit, Met, Seat};
+use crate::doors::Doors;
 use crate::event::ServerEvent;
 use crate::net::Stream;
 use crate::sandbox::{Connection, Context, Outcome, Sandbox};
@@ -28,30 +30,57 @@ const LINGER_READ_BYTES: usize = 64 * 1024;
 pub(super) struct Shared {
     pub(super) sandbox: Sandbox,
     pub(super) context: Arc<Context>,
+    pub(super) doors: Doors,
+    pub(super) budgets: Budgets,
+    pub(super) met: Arc<Met>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "silence is a time")]
-pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch::Receiver<Phase>) {
-    stream.set_nodelay();
-    let Some(stream) = proxied::strip_header(stream, &shared.context, &mut phase).await else {
-        return;
-    };
-    let connection = Arc::new(Connection::new(stream, Arc::clone(&shared.context)));
-    let idle_timeout = Duration::from_millis(shared.context.limits.idle_timeout_ms.into());
+/// Why a connection is ended before the receiver ends it.
+enum Cut {
+    /// It met a limit.
+    Limit(Limit),
+    /// The server stops.
+    Stopped,
+}
 
-    let refuse = |code, words| {
-        let (peer, refusal) = (connection.peer(), Refusal::new(code, words));
-        connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
-    };
+/// Serves a connection that has a place.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    stream: Stream,
+    seat: &Arc<Seat>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    stream.set_nodelay();
+    let proxies = &shared.context.proxies;
+    let is_announced = proxies.expect_header(stream.place());
+    let header = proxied::strip_header(stream, &shared.context, seat, &mut phase);
+    let Some(stream) = header.await else { return };
+    if is_announced {
+        seat.handle_header(|number| {
+            doors::source(stream.place(), &stream.peer().identity, proxies, number)
+        });
+    }
+    let connection = Connection::new(stream, Arc::clone(&shared.context), Arc::clone(seat));
+    let connection = Arc::new(connection);
+    let works: Weak<Connection> = Arc::downgrade(&connection);
+    seat.ask_whether_busy(works);
+    let idle_timeout = Duration::from_millis(shared.context.limits.idle_timeout_ms.into());
+    let to_first_byte = shared.budgets.deadlines(idle_timeout);
+    let to_end = shared.budgets.deadlines(idle_timeout + IDLE_GRACE);
+
     let mut is_first = true;
     loop {
         // Until a byte is here there is no instance, and nothing that a shutdown would wait for.
         let has_byte = tokio::select! {
             has_byte = connection.wait_first_byte() => has_byte,
-            () = tokio::time::sleep(idle_timeout) => {
+            limit = met(&connection, seat, to_first_byte) => {
                 // Who was served may keep the connection, and have nothing more to ask.
-                if is_first {
-                    refuse(RefusalCode::Timeout, "nothing was sent");
+                match limit {
+                    Limit::FirstByte | Limit::Silence if is_first => {
+                        cut(&shared, &connection, Cut::Limit(Limit::FirstByte));
+                    }
+                    Limit::Silence => {}
+                    limit => cut(&shared, &connection, Cut::Limit(limit)),
                 }
                 false
             }
@@ -61,16 +90,16 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch:
             return;
         }
         is_first = false;
+        seat.pulse.handle_first_byte(seat.now());
         let goes_on = tokio::select! {
             goes_on = run(&shared, &connection) => goes_on,
             () = connection.send_held() => false,
-            () = connection.idle(idle_timeout + IDLE_GRACE) => {
-                let words = "nothing moved, and the receiver did not end the connection";
-                refuse(RefusalCode::Timeout, words);
+            limit = met(&connection, seat, to_end) => {
+                cut(&shared, &connection, Cut::Limit(limit));
                 false
             }
             () = reached(&mut phase, Phase::Stopped) => {
-                refuse(RefusalCode::Cancelled, "the server stopped");
+                cut(&shared, &connection, Cut::Stopped);
                 false
             }
         };
@@ -78,6 +107,33 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream, mut phase: watch:
             return;
         }
     }
+}
+
+/// Waits until the connection meets a limit: a time is over, or it has to give way.
+async fn met(connection: &Connection, seat: &Seat, deadlines: Deadlines) -> Limit {
+    tokio::select! {
+        overdue = connection.overdue(deadlines) => limits::limit(overdue),
+        fate = seat.fate_after(Fate::Served) => match fate {
+            Fate::Over(limit) => limit,
+            // Who is served does not wait again.
+            Fate::Served | Fate::Waits => std::future::pending().await,
+        },
+    }
+}
+
+fn cut(shared: &Shared, connection: &Connection, cut: Cut) {
+    let (code, words) = match cut {
+        Cut::Stopped => (RefusalCode::Cancelled, "the server stopped"),
+        Cut::Limit(limit) => {
+            // The others were counted when they were decided.
+            if matches!(limit, Limit::FirstByte | Limit::Hello | Limit::Offer | Limit::Silence) {
+                shared.met.count(limit);
+            }
+            limits::refusal(limit)
+        }
+    };
+    let (peer, refusal) = (connection.peer(), Refusal::new(code, words));
+    connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
 }
 
 /// Whether another instance is to serve what follows.

@@ -11,15 +11,34 @@ const MIN: u64 = BESIDE + 16;
 /// Most descriptors for files on their way: with more of them, nothing gets faster.
 const FILES_MAX: u64 = 512;
 
-/// How many connections a server may have at once, and how many files its inbox may have open, so that both
+/// The part of the descriptors for connections that is for local sockets, where they are too few, and the part for
+/// connections that wait: one in so many.
+const PART: u64 = 8;
+
+/// How many connections a server may have at once, and how many files its inbox may have open, so that all of them
 /// fit into the descriptors of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Descriptors {
     /// For [`ServerBuilder::connections_max`](super::ServerBuilder::connections_max).
     pub connections_max: u32,
+    /// For [`Budgets::local_connections_max`](super::Budgets::local_connections_max).
+    pub local_connections_max: u32,
+    /// For [`Budgets::waiting_max`](super::Budgets::waiting_max).
+    pub waiting_max: u32,
     /// For [`InboxOptions::files_open_max`](sandport_inbox::InboxOptions::files_open_max).
     pub files_open_max: usize,
+}
+
+/// Connections that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedConnections {
+    /// By TCP, at once.
+    pub network: u32,
+    /// By local sockets, at once; 0 where none is listened on.
+    pub local: u32,
+    /// That wait at once for a place, of each kind.
+    pub waiting: u32,
 }
 
 /// There are too few descriptors to serve at all.
@@ -36,19 +55,40 @@ impl Descriptors {
     ///
     /// # Errors
     /// [`TooFewDescriptors`].
-    pub fn share(available: Option<u64>, wanted: u32) -> Result<Self, TooFewDescriptors> {
-        let Some(available) = available else {
-            return Ok(Self { connections_max: wanted, files_open_max: FILES_MAX as usize });
+    pub fn share(
+        available: Option<u64>,
+        wanted: WantedConnections,
+    ) -> Result<Self, TooFewDescriptors> {
+        let as_wanted = Self {
+            connections_max: wanted.network,
+            local_connections_max: wanted.local,
+            waiting_max: wanted.waiting,
+            files_open_max: FILES_MAX as usize,
         };
+        let Some(available) = available else { return Ok(as_wanted) };
         if available < MIN {
             return Err(TooFewDescriptors { available });
         }
         let shared = available - BESIDE;
-        let connections = u64::from(wanted).min(shared / 2);
-        let files = (shared - connections).min(FILES_MAX);
+        let kinds = if wanted.local > 0 { 2 } else { 1 };
+        let [network, local, waiting] =
+            [wanted.network, wanted.local, wanted.waiting].map(u64::from);
+        let all = network + local + kinds * waiting;
+        let connections = all.min(shared / 2);
+        let files_open_max = (shared - connections).min(FILES_MAX);
+        let files_open_max = usize::try_from(files_open_max).unwrap_or(usize::MAX);
+        if connections == all {
+            return Ok(Self { files_open_max, ..as_wanted });
+        }
+        let part = (connections / PART).max(1);
+        let (local, waiting) = (local.min(part), waiting.min((part / kinds).max(1)));
+        let network = network.min(connections - local - kinds * waiting);
+        let count = |number: u64, wanted| u32::try_from(number).unwrap_or(wanted);
         Ok(Self {
-            connections_max: u32::try_from(connections).unwrap_or(wanted),
-            files_open_max: usize::try_from(files).unwrap_or(usize::MAX),
+            connections_max: count(network, wanted.network),
+            local_connections_max: count(local, wanted.local),
+            waiting_max: count(waiting, wanted.waiting),
+            files_open_max,
         })
     }
 }
@@ -59,32 +99,49 @@ mod tests {
 
     use super::*;
 
+    fn wanted(network: u32, local: u32) -> WantedConnections {
+        WantedConnections { network, local, waiting: 256 }
+    }
+
     #[test]
     fn connections_and_files_fit_into_the_descriptors_of_the_process() {
         for available in MIN..5_000 {
-            for wanted in [1, 8, 100, 1_000, u32::MAX] {
-                let shared = Descriptors::share(Some(available), wanted).expect("enough");
-                let sum = u64::from(shared.connections_max) + shared.files_open_max as u64 + BESIDE;
-                assert!(sum <= available, "{available} {wanted}: {shared:?}");
-                assert!(
-                    shared.connections_max >= wanted.min(8),
-                    "{available} {wanted}: {shared:?}"
-                );
-                assert!(shared.files_open_max >= 8, "{available} {wanted}: {shared:?}");
+            for network in [1, 8, 100, 1_000, u32::MAX] {
+                for local in [0, 1, 250, u32::MAX] {
+                    let shared = Descriptors::share(Some(available), wanted(network, local));
+                    let shared = shared.expect("enough");
+                    let kinds = if local > 0 { 2 } else { 1 };
+                    let connections = u64::from(shared.connections_max)
+                        + u64::from(shared.local_connections_max)
+                        + kinds * u64::from(shared.waiting_max);
+                    let sum = connections + shared.files_open_max as u64 + BESIDE;
+                    let told = format!("{available} {network} {local}: {shared:?}");
+                    assert!(sum <= available, "{told}");
+                    assert!(shared.connections_max >= network.min(5), "{told}");
+                    assert!(shared.local_connections_max >= local.min(1), "{told}");
+                    assert!(shared.waiting_max >= 1 && shared.files_open_max >= 8, "{told}");
+                }
             }
         }
     }
 
     #[test]
     fn as_many_connections_as_are_wanted_where_there_are_enough_descriptors() {
-        let many = Descriptors::share(Some(4_096), 1_000);
-        assert_eq!(many, Ok(Descriptors { connections_max: 1_000, files_open_max: 512 }));
-        assert_eq!(Descriptors::share(None, 1_000), many);
+        let wanted = wanted(1_000, 250);
+        let many = Descriptors::share(Some(4_096), wanted);
+        let expected = Descriptors {
+            connections_max: 1_000,
+            local_connections_max: 250,
+            waiting_max: 256,
+            files_open_max: 512,
+        };
+        assert_eq!(many, Ok(expected));
+        assert_eq!(Descriptors::share(None, wanted), many);
     }
 
     #[test]
     fn too_few_descriptors_are_an_error_that_says_how_many() {
-        let error = Descriptors::share(Some(32), 1).expect_err("too few");
+        let error = Descriptors::share(Some(32), wanted(1, 0)).expect_err("too few");
         assert_eq!(
             error.to_string(),
             "the process may open 32 files at once; a server needs at least 64"

@@ -14,10 +14,13 @@
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
 
 mod accept;
+mod budget;
 mod builder;
 mod connection;
 mod descriptors;
+mod doors;
 mod event;
+mod limits;
 pub mod net;
 mod phase;
 mod proxied;
@@ -26,11 +29,12 @@ mod sandbox;
 mod server;
 mod serving;
 
+pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};
-pub use descriptors::{Descriptors, TooFewDescriptors};
+pub use descriptors::{Descriptors, TooFewDescriptors, WantedConnections};
 pub use event::{Claim, Events, ServerEvent};
 pub use resident::{ResidentError, ResidentServer};
 pub use sandbox::{
     Cache, ComponentError, Import, Inspection, Mode, ReceiverSource, SandboxLimits, inspect,
 };
-pub use server::Server;
+pub use server::{LimitsMet, Server};

@@ -6,7 +6,7 @@ use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
 
 use super::phase::{Phase, reached};
-use crate::event::ServerEvent;
+use crate::budget::Seat;
 use crate::net::{HeaderError, Stream, Told, read_header};
 use crate::sandbox::Context;
 
@@ -18,6 +18,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) async fn strip_header(
     mut stream: Stream,
     context: &Context,
+    seat: &Seat,
     phase: &mut watch::Receiver<Phase>,
 ) -> Option<Stream> {
     if !context.proxies.expect_header(stream.place()) {
@@ -40,6 +41,6 @@ pub(super) async fn strip_header(
         }
         Err(_) => Refusal::new(RefusalCode::Timeout, "no PROXY header was sent"),
     };
-    context.events.emit(ServerEvent::ConnectionRefused { peer: stream.peer().clone(), refusal });
+    context.refuse(seat.source(), stream.peer().clone(), refusal);
     None
 }

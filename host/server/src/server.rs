@@ -6,6 +6,7 @@ use sandport_inbox::InboxError;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::accept::accept_until;
+use crate::budget::{Limit, Met};
 use crate::event::{Events, ServerEvent};
 use crate::net::{Listener, Peer, Stream};
 use crate::serving::Serving;
@@ -34,7 +35,23 @@ pub struct Server {
     pub(crate) serving: Arc<Serving>,
 }
 
+/// How often connections met each limit of a [`Server`], while it runs and after that. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct LimitsMet(Arc<Met>);
+
+impl LimitsMet {
+    /// The limits that were met since the server was built, and how often.
+    pub fn counts(&self) -> Vec<(Limit, u64)> {
+        self.0.counts()
+    }
+}
+
 impl Server {
+    /// How often connections meet each limit.
+    pub fn limits_met(&self) -> LimitsMet {
+        LimitsMet(Arc::clone(&self.serving.shared.met))
+    }
+
     /// Serves until `shutdown` is ready. Then nothing more is accepted, connections that are under
     /// way get the drain timeout to finish, and what is left is cut.
     ///
@@ -68,8 +85,8 @@ impl Server {
     }
 
     /// Serves a connection that the caller has accepted, with a sandbox of its own: over TCP, a local socket, TLS, or
-    /// whatever else can be read and written. It waits while there are as many connections as there may be, and ends
-    /// with the connection; events say what comes by it.
+    /// whatever else can be read and written. It waits while there are as many connections as there may be and nobody
+    /// [gives way](crate::Budgets), and ends with the connection; events say what comes by it.
     ///
     /// `peer` is what events, the inbox and the receiver are told of the other end: the identity in it is believed, and
     /// its files and quota are those of that identity. Proxies that the server was told of are recognised by its
@@ -112,9 +129,8 @@ impl Server {
         let serving = Arc::clone(&self.serving);
         let stream = Stream::accepted(io, peer);
         async move {
-            if let Some(place) = serving.place().await {
-                serving.serve(stream, place).await;
-            }
+            let arrival = serving.arrive(&stream);
+            serving.serve(stream, arrival).await;
         }
     }
 

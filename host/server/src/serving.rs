@@ -1,61 +1,100 @@
-//! The connections of a server: how many there may be, and how they end with it.
+//! The connections of a server: who has a place, and how they end with it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use sandport_protocol::Refusal;
+use tokio::sync::watch;
 
 use super::connection::{self, Shared};
+use super::limits::refusal;
 use super::phase::{Phase, reached};
+use crate::budget::{Arrived, Fate, Limit, Seat};
 use crate::event::ServerEvent;
 use crate::net::Stream;
 
 /// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
 pub(super) const CONNECTIONS_MAX: u32 = 1_000;
 
+/// How often a connection that waits has the others looked at: one that has become idle gives way.
+const RECONSIDER_AFTER: Duration = Duration::from_millis(250);
+
 /// What serves connections, whoever accepts them.
 pub(super) struct Serving {
     pub(super) shared: Arc<Shared>,
-    connections_max: u32,
     drain_timeout: Duration,
-    /// One for each connection that may still come.
-    places: Arc<Semaphore>,
+    /// How many connections there are, those that wait for a place too.
+    connections: Arc<watch::Sender<usize>>,
     phase: watch::Sender<Phase>,
 }
 
-/// One of the connections that may be there at once.
-pub(super) struct Place(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
+/// A connection that has arrived, until this is dropped.
+pub(super) struct Arrival {
+    /// Dropped first: only then is it over.
+    arrived: Arrived,
+    _counted: Counted,
+}
+
+/// One of the connections that there are.
+struct Counted(Arc<watch::Sender<usize>>);
 
 /// Cuts all connections when it is dropped.
 pub(super) struct Cut<'a>(&'a Serving);
 
 impl Serving {
-    pub(super) fn new(shared: Arc<Shared>, connections_max: u32, drain_timeout: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(connections_max as usize));
-        let (phase, _) = watch::channel(Phase::Serving);
-        Self { shared, connections_max, drain_timeout, places, phase }
+    pub(super) fn new(shared: Arc<Shared>, drain_timeout: Duration) -> Self {
+        let connections = Arc::new(watch::Sender::new(0));
+        Self { shared, drain_timeout, connections, phase: watch::Sender::new(Phase::Serving) }
     }
 
-    /// Waits until there may be one connection more; `None`: the server stops.
-    pub(super) async fn place(&self) -> Option<Place> {
+    /// A connection arrives.
+    pub(super) fn arrive(&self, stream: &Stream) -> Arrival {
+        self.connections.send_modify(|connections| *connections += 1);
+        let counted = Counted(Arc::clone(&self.connections));
+        let arrived = self.shared.doors.arrive(stream, &self.shared.context.proxies);
+        Arrival { arrived, _counted: counted }
+    }
+
+    /// Serves a connection to its end, or to that of the server, as soon as it has a place.
+    pub(super) async fn serve(&self, stream: Stream, arrival: Arrival) {
         let mut phase = self.phase.subscribe();
-        tokio::select! {
+        let fate = tokio::select! {
             biased;
-            () = reached(&mut phase, Phase::Draining) => None,
-            permit = Arc::clone(&self.places).acquire_owned() => permit.ok().map(Place),
+            () = reached(&mut phase, Phase::Draining) => return,
+            fate = self.place(&stream, &arrival.arrived) => fate,
+        };
+        match fate {
+            Fate::Over(limit) => self.tell(&stream, arrival.arrived.seat(), limit),
+            Fate::Served | Fate::Waits => {
+                let shared = Arc::clone(&self.shared);
+                connection::serve(shared, stream, arrival.arrived.seat(), phase).await;
+            }
+        }
+        // Only now is the place somebody else's: the sandbox is gone.
+        drop(arrival);
+    }
+
+    /// Waits until the connection has a place, or gets none.
+    async fn place(&self, stream: &Stream, arrived: &Arrived) -> Fate {
+        loop {
+            let waiting = arrived.seat().fate_after(Fate::Waits);
+            match tokio::time::timeout(RECONSIDER_AFTER, waiting).await {
+                Ok(fate) => return fate,
+                Err(_) => self.shared.doors.reconsider(stream),
+            }
         }
     }
 
-    /// Serves a connection to its end, or to that of the server.
-    pub(super) async fn serve(&self, stream: Stream, place: Place) {
-        connection::serve(Arc::clone(&self.shared), stream, self.phase.subscribe()).await;
-        drop(place);
+    fn tell(&self, stream: &Stream, seat: &Seat, limit: Limit) {
+        let (code, words) = refusal(limit);
+        let (peer, refusal) = (stream.peer().clone(), Refusal::new(code, words));
+        self.shared.context.refuse(seat.source(), peer, refusal);
     }
 
     /// Takes no further connection, and returns when those that are there have ended. What is under way may finish
     /// until the time for that is over.
     pub(super) async fn stop(&self) {
-        let running = self.connections_max as usize - self.places.available_permits();
+        let running = self.shared.doors.served();
         if self.reach(Phase::Draining) {
             self.shared.context.events.emit(ServerEvent::Draining { connections: running });
         }
@@ -72,8 +111,8 @@ impl Serving {
     }
 
     async fn all_ended(&self) {
-        // Nobody closes the semaphore.
-        let _ = self.places.acquire_many(self.connections_max).await;
+        // The sender is here.
+        let _ = self.connections.subscribe().wait_for(|connections| *connections == 0).await;
     }
 
     /// Whether the server was not that far down before.
@@ -83,6 +122,12 @@ impl Serving {
             *phase = wanted.max(*phase);
             is_news
         })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|connections| *connections -= 1);
     }
 }
 

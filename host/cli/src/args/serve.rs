@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use sandport_inbox::{Conflict, Durability, InboxOptions, Quota, Records};
 use sandport_protocol::Limits;
+use sandport_server::Budgets;
 use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::care::EXPIRE_PARTIAL;
@@ -109,7 +110,7 @@ pub(crate) struct ServeArgs {
     )]
     pub(super) expire_partial: Duration,
 
-    /// Connections at once; further ones wait
+    /// Connections at once by TCP; where more come, idle ones and those of addresses that have many give way
     #[arg(
         long,
         value_name = "N",
@@ -118,6 +119,106 @@ pub(crate) struct ServeArgs {
         env = "SANDPORT_MAX_CONNECTIONS"
     )]
     pub(crate) max_connections: u32,
+
+    /// Connections at once by Unix sockets, which have places of their own [default: a quarter of --max-connections; as
+    /// many, where the server listens on nothing else]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        env = "SANDPORT_MAX_LOCAL_CONNECTIONS",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_local_connections: Option<u32>,
+
+    /// Connections at once of one address, of one IPv6 network (/64), or of one user by Unix sockets
+    /// [default: no limit]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        env = "SANDPORT_MAX_ADDRESS_CONNECTIONS",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_address_connections: Option<u32>,
+
+    /// Connections that wait at once for a place; further ones are closed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..),
+        env = "SANDPORT_MAX_WAITING",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_waiting: u32,
+
+    /// An address that many senders share (a proxy that does not say who connects), as a network, an address or `unix`:
+    /// each of its connections counts like an address of its own; may be given several times
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "SANDPORT_SHARED_ADDRESS",
+        value_delimiter = ',',
+        help_heading = "Sharing"
+    )]
+    pub(crate) shared_address: Vec<PeerRange>,
+
+    /// End a connection that sends nothing for this long at its beginning
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "20s",
+        value_parser = duration,
+        env = "SANDPORT_FIRST_BYTE_TIMEOUT",
+        help_heading = "Sharing"
+    )]
+    pub(crate) first_byte_timeout: Duration,
+
+    /// End a connection whose hello, or the head of whose request, takes longer
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "20s",
+        value_parser = duration,
+        env = "SANDPORT_HELLO_TIMEOUT",
+        help_heading = "Sharing"
+    )]
+    pub(crate) hello_timeout: Duration,
+
+    /// End a connection that offers nothing for this long after its hello
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = duration,
+        env = "SANDPORT_OFFER_TIMEOUT",
+        help_heading = "Sharing"
+    )]
+    pub(crate) offer_timeout: Duration,
+
+    /// What a connection has to bring in a minute while others wait for a place; 0: anything
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64KiB",
+        value_parser = size,
+        env = "SANDPORT_MIN_PER_MINUTE",
+        help_heading = "Sharing"
+    )]
+    pub(crate) min_per_minute: u64,
+
+    /// What senders may compute together that make the server work for little (frames of a byte, say), while others want to
+    /// compute: percent of one processor
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 12,
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        env = "SANDPORT_UNEARNED_PERCENT",
+        help_heading = "Sharing"
+    )]
+    pub(crate) unearned_percent: u8,
 
     /// End a connection after this much silence
     #[arg(
@@ -328,12 +429,49 @@ impl ServeArgs {
         }
     }
 
+    /// How the server is to be shared out.
+    pub(crate) fn budgets(&self) -> Budgets {
+        let mut budgets = Budgets::default();
+        budgets.local_connections_max = Some(self.local_connections());
+        budgets.address_connections_max = self.max_address_connections;
+        budgets.waiting_max = self.max_waiting;
+        budgets.first_byte_timeout = self.first_byte_timeout;
+        budgets.hello_timeout = self.hello_timeout;
+        budgets.offer_timeout = self.offer_timeout;
+        budgets.least_bytes_per_minute = self.min_per_minute;
+        budgets.unearned_percent = self.unearned_percent;
+        budgets
+    }
+
+    /// Connections at once by Unix sockets.
+    pub(crate) fn local_connections(&self) -> u32 {
+        let usual = if self.listens_to_network() {
+            Budgets::default().local_connections(self.max_connections)
+        } else {
+            self.max_connections
+        };
+        self.max_local_connections.unwrap_or(usual)
+    }
+
+    /// Whether it listens on an address of TCP.
+    pub(crate) fn listens_to_network(&self) -> bool {
+        self.listen.iter().any(|it| !matches!(it, Address::Unix(_)))
+    }
+
+    /// Whether it listens on a Unix socket.
+    pub(crate) fn listens_locally(&self) -> bool {
+        self.listen.iter().any(|it| matches!(it, Address::Unix(_)))
+    }
+
     /// What was set and concerns the native inbox alone.
     pub(crate) fn ignored_by_resident(&self) -> Vec<&'static str> {
         let set = [
             ("--allow-executable", self.allow_executable),
             ("--records", self.records != RecordsRule::Log),
             ("--http-origin", !self.http_origin.is_empty()),
+            ("--max-local-connections", self.max_local_connections.is_some()),
+            ("--max-address-connections", self.max_address_connections.is_some()),
+            ("--shared-address", !self.shared_address.is_empty()),
             ("--trusted-proxy", !self.trusted_proxy.is_empty()),
             ("--proxy-protocol", !self.proxy_protocol.is_empty()),
         ];

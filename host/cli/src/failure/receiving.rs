@@ -3,7 +3,7 @@
 use sandport_inbox::InboxError;
 use sandport_server::ComponentError;
 use sandport_server::net::BindError;
-use sandport_server::{BuildError, ResidentError, TooFewDescriptors};
+use sandport_server::{BudgetsError, BuildError, ResidentError, TooFewDescriptors};
 
 use super::Failure;
 use crate::exit::Exit;
@@ -28,11 +28,18 @@ impl From<TooFewDescriptors> for Failure {
     }
 }
 
+impl From<BudgetsError> for Failure {
+    fn from(error: BudgetsError) -> Self {
+        Self::of("usage", error, Some(hints::BUDGETS), Exit::Usage)
+    }
+}
+
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        match &error {
-            BuildError::Component(error) => error.into(),
-            _ => Self::of(error.code(), &error, hints::of_build(&error), Exit::LocalIo),
+        match error {
+            BuildError::Component(error) => (&error).into(),
+            BuildError::Budgets(error) => error.into(),
+            error => Self::of(error.code(), &error, hints::of_build(&error), Exit::LocalIo),
         }
     }
 }

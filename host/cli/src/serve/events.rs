@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sandport_inbox::Limitation;
 use sandport_protocol::Address;
-use sandport_server::ServerEvent;
+use sandport_server::{Limit, ServerEvent};
 
 use super::form::Form;
 use super::lines::Happened;
@@ -81,9 +81,9 @@ impl Report {
         self.push(Happened::Stopping { drain_timeout });
     }
 
-    /// The server has stopped.
-    pub(super) fn stopped(&self) {
-        self.push(Happened::Stopped);
+    /// The server has stopped, and these limits were met while it ran.
+    pub(super) fn stopped(&self, limits: Vec<(Limit, u64)>) {
+        self.push(Happened::Stopped { limits });
     }
 
     fn push(&self, happened: Happened) {
@@ -122,7 +122,7 @@ fn write_all(form: Form, waiting: &Receiver<Happened>, lost: &AtomicU64) {
             }
         };
         rested = false;
-        let last = matches!(happened, Happened::Stopped);
+        let last = matches!(happened, Happened::Stopped { .. });
         happened.write(form, &mut stdout);
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {

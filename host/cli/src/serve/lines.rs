@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sandport_inbox::Limitation;
 use sandport_protocol::Refusal;
-use sandport_server::ServerEvent;
 use sandport_server::net::{Address, Peer};
+use sandport_server::{Limit, ServerEvent};
 use serde_json::{Value, json};
 
 use super::form::Form;
@@ -20,7 +20,7 @@ pub(super) enum Happened {
     Ready { addresses: Vec<Address>, dir: PathBuf, limitations: Vec<Limitation>, first: bool },
     Server(ServerEvent),
     Stopping { drain_timeout: Duration },
-    Stopped,
+    Stopped { limits: Vec<(Limit, u64)> },
     Lost { events: u64 },
 }
 
@@ -106,10 +106,17 @@ fn talk_of(happened: &Happened) -> Option<String> {
         Happened::Server(ServerEvent::Draining { connections }) if *connections > 0 => {
             format!("Waiting for {}.", count(*connections as u64, "connection"))
         }
+        Happened::Server(ServerEvent::Untold { count: untold }) => {
+            format!("{} not shown: too many came.", count(*untold, "refusal"))
+        }
         Happened::Stopping { drain_timeout } => format!(
             "Stopping: active uploads get {} to finish. Press Ctrl-C again to stop at once.",
             seconds(*drain_timeout)
         ),
+        Happened::Stopped { limits } if !limits.is_empty() => {
+            let met = limits.iter().map(|(limit, times)| format!("{} {times}", limit.code()));
+            format!("Limits met: {}.", met.collect::<Vec<_>>().join(", "))
+        }
         Happened::Lost { events } => {
             format!(
                 "error[output]: standard output is too slow: {} not shown",
@@ -183,10 +190,17 @@ fn json_of(happened: &Happened) -> Option<Value> {
         Happened::Server(ServerEvent::InboxLost { code, reason }) => {
             json!({"type": "inbox-lost", "code": code, "reason": reason})
         }
+        Happened::Server(ServerEvent::Untold { count }) => {
+            json!({"type": "untold", "count": count})
+        }
         Happened::Server(ServerEvent::Draining { connections }) => {
             json!({"type": "draining", "connections": connections})
         }
-        Happened::Stopped => json!({"type": "stopped"}),
+        Happened::Stopped { limits } => {
+            let limits =
+                limits.iter().map(|(limit, times)| (limit.code().to_owned(), json!(times)));
+            json!({"type": "stopped", "limits": Value::Object(limits.collect())})
+        }
         Happened::Lost { events } => json!({"type": "lost", "events": events}),
         Happened::Server(_) | Happened::Stopping { .. } => return None,
     })
@@ -368,6 +382,17 @@ mod tests {
         let many = talk_of(&trapped(&"x\n".repeat(2_048))).unwrap();
         assert_eq!(many.lines().count(), 1 + LAST_LINES_MAX);
         assert_eq!(json_of(&trapped(words)).unwrap()["last_words"], words);
+    }
+
+    #[test]
+    fn the_limits_that_were_met_are_told_at_the_end() {
+        let limits = vec![(Limit::Idle, 3), (Limit::FirstByte, 1)];
+        let stopped = Happened::Stopped { limits };
+        assert_eq!(talk_of(&stopped).unwrap(), "Limits met: idle 3, first-byte 1.");
+        assert_eq!(json_of(&stopped).unwrap()["limits"], json!({"idle": 3, "first-byte": 1}));
+        let quiet = Happened::Stopped { limits: Vec::new() };
+        assert_eq!(talk_of(&quiet), None);
+        assert_eq!(json_of(&quiet).unwrap(), json!({"type": "stopped", "limits": {}}));
     }
 
     #[test]

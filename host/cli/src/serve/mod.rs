@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sandport_inbox::{Inbox, InboxOptions, Limitation};
 use sandport_server::net::Listener;
 use sandport_server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
-use sandport_server::{Cache, ReceiverSource, Server};
+use sandport_server::{Cache, ReceiverSource, Server, WantedConnections};
 use tokio::sync::oneshot;
 
 use crate::args::{ServeArgs, Talk};
@@ -40,6 +40,7 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
         let _inside = runtime.enter();
         survive_large_files().map_err(|error| Failure::local("catch signals", &error))?;
     }
+    args.budgets().check(args.max_connections)?;
     let files_open_max = share_descriptors(&mut args)?;
     heed_file_size(&mut args);
     let inbox = Inbox::create(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
@@ -59,11 +60,17 @@ async fn serve(args: &ServeArgs, inbox: Inbox, report: Report) -> Result<Exit, F
     let signals = Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
     let exit = match server {
         AnyServer::PerConnection(server) => {
-            per_connection(args, server, signals, &report, &limitations).await?
+            let met = server.limits_met();
+            let exit = per_connection(args, server, signals, &report, &limitations).await?;
+            report.stopped(met.counts());
+            exit
         }
-        AnyServer::Resident(server) => resident(args, server, signals).await?,
+        AnyServer::Resident(server) => {
+            let exit = resident(args, server, signals).await?;
+            report.stopped(Vec::new());
+            exit
+        }
     };
-    report.stopped();
     Ok(exit)
 }
 
@@ -78,6 +85,8 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .proxy_protocol(args.proxy_protocol.iter().copied())
         .host_names(host_names::of(process::machine_name(), &args.listen))
         .connections_max(args.max_connections)
+        .budgets(args.budgets())
+        .shared_addresses(args.shared_address.iter().copied())
         .drain_timeout(args.drain_timeout)
         .on_event(move |event| match event {
             // It works on the disk by itself.
@@ -179,18 +188,28 @@ fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
 /// Shares the descriptors of the process out to connections and files; how many the files get.
 fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
     let available = process::descriptors();
-    let wanted = args.max_connections;
+    let wanted = WantedConnections {
+        network: if args.listens_to_network() { args.max_connections } else { 0 },
+        local: if args.listens_locally() { args.local_connections() } else { 0 },
+        waiting: args.max_waiting,
+    };
     let shared = Descriptors::share(available, wanted)?;
-    args.max_connections = shared.connections_max;
-    if shared.connections_max < wanted {
+    if shared.connections_max < wanted.network || shared.local_connections_max < wanted.local {
         tracing::warn!(
             descriptors = available,
             connections = shared.connections_max,
-            wanted,
-            "too few file descriptors for --max-connections: further connections wait. Raise the limit (ulimit -n; with \
-             systemd LimitNOFILE=)"
+            local = shared.local_connections_max,
+            wanted = args.max_connections,
+            "too few file descriptors for --max-connections: further connections wait, or others give way. Raise the \
+             limit (ulimit -n; with systemd LimitNOFILE=)"
         );
     }
+    // One of each kind at least, where nobody listens for it.
+    args.max_connections = shared.connections_max.max(1);
+    args.max_local_connections = Some(shared.local_connections_max.max(1));
+    args.max_waiting = shared.waiting_max;
+    let most = args.max_connections.max(shared.local_connections_max);
+    args.max_address_connections = args.max_address_connections.map(|it| it.min(most));
     Ok(shared.files_open_max)
 }
 

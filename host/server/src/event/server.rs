@@ -95,6 +95,12 @@ pub enum ServerEvent {
         /// How many.
         count: u64,
     },
+    /// Refusals, traps and lines of receivers that were not told, since too many were: of a connection, of an address, or of
+    /// all. They happened before the event that follows.
+    Untold {
+        /// How many.
+        count: u64,
+    },
     /// The inbox cannot go on, so the server stops as if it was told to. Uploads that it refuses for that have no
     /// event of their own.
     InboxLost {

@@ -96,12 +96,19 @@ pub(crate) struct Proxies {
     pub(crate) trusted: Vec<PeerRange>,
     /// Whose connections begin with a PROXY header.
     pub(crate) announcing: Vec<PeerRange>,
+    /// Whose addresses many senders share.
+    pub(crate) shared: Vec<PeerRange>,
 }
 
 impl Proxies {
     /// Whether the peers of this place are believed where a sender is.
     pub(crate) fn trust(&self, place: Place) -> bool {
         self.trusted.iter().any(|range| range.contains(place))
+    }
+
+    /// Whether many senders share this place.
+    pub(crate) fn is_shared(&self, place: Place) -> bool {
+        self.shared.iter().any(|range| range.contains(place))
     }
 
     /// Whether the connections from this place begin with a PROXY header.

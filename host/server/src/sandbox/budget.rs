@@ -8,7 +8,7 @@
 //!
 //! At host calls only the wall clock is read, which costs no system call and goes at least as fast as the
 //! processor time. It says whose the time was; how much it was says the clock of the thread, which is asked
-//! every ten milliseconds. So a busy machine costs nobody a connection.
+//! every two milliseconds. So a busy machine costs nobody a connection.
 //!
 //! What the host does for the guest on other threads, such as reading a file once more for a digest, is told to a meter,
 //! and charged to the host's account with the rest.
@@ -23,15 +23,16 @@ use std::time::Duration;
 
 use wasmtime::CallHook;
 
-use super::engine::{EPOCH_TICK, SandboxLimits};
+use super::engine::SandboxLimits;
 use super::stopwatch::{Clock, Stopwatch, SystemClock};
 use sandport_inbox::Meter;
 
 const MIB: u64 = 1024 * 1024;
 
-/// How long guest and host run between two charges, at most, where no tick comes. Nanoseconds: as a tick. A
-/// charge is a system call, and a host call may take less than that.
-const CHARGE_INTERVAL_NS: u64 = EPOCH_TICK.as_nanos() as u64;
+/// How long guest and host run between two charges, at most, where no tick comes. Nanoseconds: short, since
+/// a thousand connections may each run as long before others have their turn. A charge is a system call, which takes less
+/// than a thousandth of that.
+const CHARGE_INTERVAL_NS: u64 = 2_000_000;
 
 /// The guest used up its compute time, or the host's.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ pub(super) struct Budget<C = SystemClock> {
     host_ns: u64,
     /// Processor time that was charged.
     charged_ns: u64,
+    /// Of it, what was not taken by [`Budget::take_used`]; with what others used for the guest.
+    used_ns: u64,
 }
 
 /// What guest and host may use. It outlives the instance where another one of the same connection follows.
@@ -109,6 +112,7 @@ impl<C: Clock> Budget<C> {
             host: None,
             guest_ns: 0,
             host_ns: 0,
+            used_ns: 0,
         }
     }
 
@@ -123,13 +127,20 @@ impl<C: Clock> Budget<C> {
         (self.guest, self.host) = (guest, host);
     }
 
-    /// Charges what is left to be charged, and gives the accounts for the next instance.
+    /// Charges what is left to be charged, and gives the accounts for the next instance, and what
+    /// [`take_used`](Self::take_used) would.
     ///
     /// # Errors
     /// They are empty.
-    pub(super) fn end(mut self) -> Result<Accounts, BudgetExhausted> {
+    pub(super) fn end(mut self) -> Result<(Accounts, u64), BudgetExhausted> {
         self.settle()?;
-        Ok(Accounts { guest: self.guest, host: self.host })
+        let used_ns = self.take_used();
+        Ok((Accounts { guest: self.guest, host: self.host }, used_ns))
+    }
+
+    /// Processor time that was charged since this was asked last, in nanoseconds.
+    pub(super) fn take_used(&mut self) -> u64 {
+        std::mem::take(&mut self.used_ns)
     }
 
     /// The guest is entered or left.
@@ -172,7 +183,9 @@ impl<C: Clock> Budget<C> {
         if !self.guest.charge(used_ns - host_ns, arrived, waited_ns) {
             return Err(BudgetExhausted::Guest { burst_ms: self.guest.burst_ms() });
         }
-        let host_ns = host_ns.saturating_add(self.elsewhere.take());
+        let elsewhere_ns = self.elsewhere.take();
+        self.used_ns = self.used_ns.saturating_add(used_ns).saturating_add(elsewhere_ns);
+        let host_ns = host_ns.saturating_add(elsewhere_ns);
         if let Some(host) = &mut self.host
             && !host.charge(host_ns, arrived, waited_ns)
         {

@@ -4,16 +4,21 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
 use super::budget::Accounts;
-use super::context::{Context, millis};
+use super::context::Context;
 use super::replay::{NotRead, Replay};
 use super::sender::Sender;
+use super::sharing::Share;
+use super::telling::TellingAccount;
+use crate::budget::{
+    Busy, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Overdue, Seat,
+    Source,
+};
 use crate::event::ServerEvent;
 use crate::net::{Peer, Stream};
 use sandport_inbox::{Meter, Pending};
@@ -34,13 +39,11 @@ pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(super) sender: Sender,
     pub(crate) context: Arc<Context>,
-    since: Instant,
+    seat: Arc<Seat>,
     /// Bytes that arrived so far.
     pub(super) arrived: Arc<AtomicU64>,
     /// Processor time that others than its own thread have used for it.
     pub(super) elsewhere: Meter,
-    /// When bytes last moved in either direction: milliseconds since `since`.
-    moved_ms: AtomicU64,
     /// Commits that the inbox is busy with. While there are any, silence is not idleness.
     commits: AtomicUsize,
     /// Commits that may not be over, by their numbers, the oldest first.
@@ -57,6 +60,10 @@ pub(crate) struct Connection {
     pub(super) replay: Replay,
     /// What the instances before this one have left of the computing that the connection may use.
     accounts: Mutex<Option<Accounts>>,
+    /// Its part of the processors.
+    share: Share,
+    /// What may be told of it.
+    telling: TellingAccount,
 }
 
 #[derive(Default)]
@@ -67,16 +74,16 @@ struct Awaited {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, context: Arc<Context>) -> Self {
+    /// For a connection that has this place.
+    pub(crate) fn new(stream: Stream, context: Arc<Context>, seat: Arc<Seat>) -> Self {
         let is_trusted_proxy = context.proxies.trust(stream.place());
         Self {
             sender: Sender::new(stream.peer().clone(), is_trusted_proxy),
             stream,
             context,
-            since: Instant::now(),
+            seat,
             arrived: Arc::default(),
             elsewhere: Meter::default(),
-            moved_ms: AtomicU64::new(0),
             commits: AtomicUsize::new(0),
             awaited: Mutex::default(),
             disk_waits: AtomicUsize::new(0),
@@ -85,6 +92,8 @@ impl Connection {
             told: Mutex::default(),
             replay: Replay::default(),
             accounts: Mutex::default(),
+            share: Share::default(),
+            telling: TellingAccount::default(),
         }
     }
 
@@ -115,7 +124,10 @@ impl Connection {
     /// It did not read so many.
     pub(super) fn leave(&self, count: u32) -> Result<(), NotRead> {
         self.touch();
-        self.sender.forget_forwarded();
+        self.seat.pulse.handle_request_over(self.seat.now());
+        if self.sender.forget_forwarded() {
+            self.seat.forward(None);
+        }
         // What the next request is refused for is news, also where it is the same.
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.replay.leave(count)
@@ -123,10 +135,11 @@ impl Connection {
 
     /// Reads what is there. 0 is the end.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.try_read(buffer)?;
-        self.arrived.fetch_add(count as u64, Ordering::Relaxed);
+        let most = self.share.read_bytes_max(buffer.len());
+        let count = self.stream.try_read(&mut buffer[..most])?;
+        let before = self.arrived.fetch_add(count as u64, Ordering::Relaxed);
         if count > 0 {
-            self.touch();
+            self.seat.pulse.handle_arrived(before + count as u64, self.seat.now());
         }
         Ok(count)
     }
@@ -194,7 +207,63 @@ impl Connection {
     }
 
     fn touch(&self) {
-        self.moved_ms.store(millis(self.since.elapsed()), Ordering::Relaxed);
+        self.seat.pulse.handle_moved(self.seat.now());
+    }
+
+    /// What came was understood: the guest answers it, or asks the gate about it.
+    pub(super) fn handle_greeting(&self) {
+        self.seat.pulse.handle_greeting(|| self.seat.now());
+    }
+
+    /// Something is offered, or asked of what was.
+    pub(super) fn handle_offer(&self) {
+        self.seat.pulse.handle_offer(|| self.seat.now());
+    }
+
+    /// So many uploads are open now.
+    pub(super) fn set_uploads(&self, uploads: usize) {
+        self.seat.pulse.set_uploads(uploads);
+    }
+
+    /// A sender got an answer that it wanted.
+    pub(super) fn handle_answer(&self) {
+        self.share.earn(EARNED_PER_ANSWER_NS);
+        self.seat.pulse.handle_useful(self.seat.now());
+    }
+
+    /// So many bytes of payload came.
+    pub(super) fn handle_payload(&self, bytes: usize) {
+        self.share.earn(EARNED_PER_BYTE_NS * bytes as u64);
+    }
+
+    /// An instance begins to serve it.
+    pub(super) fn begin_share(&self) {
+        self.context.sharing.begin(&self.share, self.seat.source());
+    }
+
+    /// So much processor time was used for it, in nanoseconds.
+    pub(super) fn handle_used(&self, ns: u64) {
+        self.context.sharing.charge(&self.share, || self.seat.source(), ns);
+    }
+
+    /// Whether it has to wait, since it has used more than its part.
+    pub(super) fn is_paused(&self) -> bool {
+        self.share.is_paused()
+    }
+
+    /// Waits as long as it has to.
+    pub(super) async fn pause(&self) {
+        self.context.sharing.pause(&self.share).await;
+    }
+
+    /// The proxy has said that the sender of what is served now is at this address.
+    ///
+    /// # Errors
+    /// As of [`Sender::forward`].
+    pub(super) fn forward(&self, address: &str) -> Result<(), Refusal> {
+        self.sender.forward(address)?;
+        self.seat.forward(self.sender.address().map(Source::at));
+        Ok(())
     }
 
     /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once. Its number.
@@ -226,12 +295,6 @@ impl Connection {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the inbox or the disk is waited for, and not the peer.
-    fn is_busy(&self) -> bool {
-        self.disk_waits.load(Ordering::Relaxed) > 0
-            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
-    }
-
     pub(super) fn commit_ended(&self) {
         self.touch();
         self.commits.fetch_sub(1, Ordering::Relaxed);
@@ -248,19 +311,19 @@ impl Connection {
         DiskWait(self)
     }
 
-    /// Waits until nothing has moved for `limit`, in either direction, and neither a commit is under way
-    /// nor the disk waited for.
-    pub(crate) async fn idle(&self, limit: Duration) {
+    /// Waits until one of the times is over. While a commit is under way, or the disk waited for, none is.
+    pub(crate) async fn overdue(&self, deadlines: Deadlines) -> Overdue {
         loop {
-            let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
-            let idle = self.since.elapsed().saturating_sub(moved);
             // Not the commits that are over, and that the guest does not ask about.
-            let busy = self.is_busy();
-            if idle >= limit && !busy {
-                return;
+            let reading = self.seat.pulse.reading(self.is_busy());
+            let now = self.seat.now();
+            match deadlines.check(&reading, now) {
+                Err(overdue) => return overdue,
+                Ok(at) => {
+                    #[expect(clippy::disallowed_methods, reason = "a deadline is a time")]
+                    tokio::time::sleep(at.saturating_sub(now)).await;
+                }
             }
-            #[expect(clippy::disallowed_methods, reason = "silence is a time")]
-            tokio::time::sleep(if busy { limit } else { limit - idle }).await;
         }
     }
 
@@ -275,7 +338,15 @@ impl Connection {
         {
             return;
         }
-        self.context.events.emit(match event {
+        match event {
+            ServerEvent::Stored { .. } => {
+                self.share.earn(EARNED_PER_FILE_NS);
+                self.handle_answer();
+            }
+            ServerEvent::Folder { .. } => self.handle_answer(),
+            _ => {}
+        }
+        let event = match event {
             ServerEvent::UploadRefused { peer, name, mut refusal } => {
                 cut_detail(&mut refusal);
                 *told() = Some(refusal.clone());
@@ -290,7 +361,27 @@ impl Connection {
                 ServerEvent::ConnectionRefused { peer, refusal }
             }
             event => event,
-        });
+        };
+        let arrived = self.arrived.load(Ordering::Relaxed);
+        let Context { telling, events, .. } = &*self.context;
+        if telling.admit(&self.telling, self.seat.source(), arrived, &event, events) {
+            events.emit(event);
+        }
+    }
+
+    /// Whether a line of the receiver may be written into the log.
+    pub(super) fn admits_line(&self, line: &str) -> bool {
+        let arrived = self.arrived.load(Ordering::Relaxed);
+        self.context.telling.admit_line(&self.telling, self.seat.source(), arrived, line)
+    }
+}
+
+impl Busy for Connection {
+    /// Whether the inbox or the disk is waited for, and not the peer.
+    fn is_busy(&self) -> bool {
+        self.disk_waits.load(Ordering::Relaxed) > 0
+            || self.is_paused()
+            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
     }
 }
 
@@ -335,7 +426,7 @@ mod tests {
         let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let context = Context::new(AnyInbox::from(inbox), Limits::default(), EventSink::default());
         let (here, _there) = UnixStream::pair().unwrap();
-        let connection = Connection::new(here.into(), Arc::new(context));
+        let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
         let refused = || Err(Refusal::from(RefusalCode::Io));
         let (first, end_first) = Pending::begun();
         let (second, end_second) = Pending::begun();
@@ -357,7 +448,7 @@ mod tests {
         let inbox = AnyInbox::from(inbox);
         let context = Context::new(inbox, Limits::default(), EventSink::default());
         let (here, mut there) = UnixStream::pair().unwrap();
-        let connection = Connection::new(here.into(), Arc::new(context));
+        let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
         connection.write(Bytes::from(vec![7; ANSWER_BYTES])).unwrap();
         assert!(!connection.flush().unwrap(), "the socket took all of it");
         let mut heard = vec![0; ANSWER_BYTES];

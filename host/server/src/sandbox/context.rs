@@ -1,16 +1,19 @@
 //! What all connections of a server share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sandport_protocol::Limits;
+use sandport_protocol::{Limits, Refusal};
 
 use super::buffers::Buffers;
 use super::output::{Bucket, Rate};
+use super::sharing::Sharing;
+use super::telling::{Telling, TellingAccount};
 use super::writers::Writers;
-use crate::event::EventSink;
-use crate::net::Proxies;
+use crate::budget::{Met, Source};
+use crate::event::{EventSink, ServerEvent};
+use crate::net::{Peer, Proxies};
 use sandport_inbox::AnyInbox;
 
 /// What all connections of a server share.
@@ -21,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) proxies: Proxies,
     pub(super) buffers: Buffers,
     pub(super) disk: DiskPace,
+    pub(super) sharing: Sharing,
+    pub(crate) telling: Telling,
     pub(super) writers: Writers,
     trap_details: Mutex<Bucket>,
 }
@@ -32,13 +37,43 @@ const TRAP_DETAILS_RATE: Rate = Rate { burst: 16, per_second: 1 };
 impl Context {
     pub(crate) fn new(inbox: AnyInbox, limits: Limits, events: EventSink) -> Self {
         let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
-        let (proxies, buffers, disk, writers) = Default::default();
-        Self { inbox, limits, events, proxies, buffers, disk, writers, trap_details }
+        let (proxies, buffers, disk, writers, sharing) = Default::default();
+        let telling = Telling::default();
+        Self {
+            inbox,
+            limits,
+            events,
+            proxies,
+            buffers,
+            disk,
+            sharing,
+            telling,
+            writers,
+            trap_details,
+        }
     }
 
     /// The same, behind proxies.
     pub(crate) fn behind(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// The same, with what limits are met counted here.
+    pub(crate) fn counting(self, met: &Arc<Met>) -> Self {
+        Self { telling: Telling::new(met), ..self }
+    }
+
+    /// Tells the owner of the server that a connection was refused that no receiver has seen.
+    pub(crate) fn refuse(&self, source: Source, peer: Peer, refusal: Refusal) {
+        let event = ServerEvent::ConnectionRefused { peer, refusal };
+        if self.telling.admit(&TellingAccount::default(), source, 0, &event, &self.events) {
+            self.events.emit(event);
+        }
+    }
+
+    /// The same, with processor time shared out in this way.
+    pub(crate) fn sharing(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
     }
 
     /// Whether more than the reason of a trap is to be told.

@@ -24,10 +24,12 @@ mod patience;
 mod replay;
 mod resident;
 mod sender;
+mod sharing;
 mod state;
 mod stopwatch;
 mod streams;
 mod surface;
+mod telling;
 mod trial;
 mod writers;
 
@@ -53,6 +55,8 @@ pub use mode::Mode;
 pub(crate) use resident::{
     Grants, Heard, INBOX as RESIDENT_INBOX, Output, ResidentSandbox, RunEnd,
 };
+
+pub(crate) use sharing::Sharing;
 
 use bindings::SandboxPre;
 use bindings::exports::sandport::upload::receiver::Ending;
@@ -139,8 +143,11 @@ impl Sandbox {
         // Held until the instance is gone.
         let warm = self.warm.as_ref().and_then(|warm| Some((warm, warm.free.try_acquire().ok()?)));
         let pre = warm.as_ref().map_or(&self.pre, |(warm, _)| &warm.pre);
+        connection.begin_share();
         let stopwatch = Arc::new(Stopwatch::start());
-        let console = Arc::new(Console::new(connection.peer()));
+        let gate = Arc::clone(connection);
+        let console = Console::new(connection.peer());
+        let console = Arc::new(console.gated(move |line| gate.admits_line(line)));
         let mut run = pin!(self.run(pre, connection, &stopwatch, &console));
         let run = poll_fn(|context| {
             let polled = run.as_mut().poll(context);

@@ -71,8 +71,9 @@ impl Sender {
     }
 
     /// What is served now is over.
-    pub(super) fn forget_forwarded(&self) {
-        *self.lock() = None;
+    /// Whether it came from elsewhere than the connection.
+    pub(super) fn forget_forwarded(&self) -> bool {
+        self.lock().take().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<str>>> {

@@ -69,6 +69,14 @@ pub(super) trait Bounded: Send + 'static {
 
     /// The guest calls the host.
     fn handle_call(&mut self) {}
+
+    /// So much processor time was used, in nanoseconds: who shares it out is told.
+    fn handle_used(&mut self, _ns: u64) {}
+
+    /// The connection that has to wait, since it has used more than its part.
+    fn paused(&self) -> Option<Arc<Connection>> {
+        None
+    }
 }
 
 impl Bounded for State {
@@ -78,6 +86,14 @@ impl Bounded for State {
 
     fn handle_call(&mut self) {
         self.connection.replay.handle_call();
+    }
+
+    fn handle_used(&mut self, ns: u64) {
+        self.connection.handle_used(ns);
+    }
+
+    fn paused(&self) -> Option<Arc<Connection>> {
+        self.connection.is_paused().then(|| Arc::clone(&self.connection))
     }
 }
 
@@ -136,7 +152,9 @@ impl State {
     /// It has computed more than the connection may use.
     pub(super) fn leave_accounts(self) -> wasmtime::Result<()> {
         let Self { connection, bounds, .. } = self;
-        connection.keep_accounts(bounds.budget.end()?);
+        let (accounts, used_ns) = bounds.budget.end()?;
+        connection.handle_used(used_ns);
+        connection.keep_accounts(accounts);
         Ok(())
     }
 
@@ -176,11 +194,27 @@ pub(super) fn confine<T: Bounded>(store: &mut Store<T>, limits: &SandboxLimits) 
         if matches!(hook, CallHook::CallingHost) {
             state.handle_call();
         }
-        Ok(state.bounds().budget.handle_hook(hook)?)
+        state.bounds().budget.handle_hook(hook)?;
+        tell_used(state);
+        Ok(())
     });
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| {
-        context.data_mut().bounds().budget.handle_tick()?;
-        Ok(UpdateDeadline::Yield(1))
+        let state = context.data_mut();
+        state.bounds().budget.handle_tick()?;
+        tell_used(state);
+        Ok(match state.paused() {
+            None => UpdateDeadline::Yield(1),
+            Some(connection) => {
+                UpdateDeadline::YieldCustom(1, Box::pin(async move { connection.pause().await }))
+            }
+        })
     });
+}
+
+fn tell_used(state: &mut impl Bounded) {
+    match state.bounds().budget.take_used() {
+        0 => {}
+        used_ns => state.handle_used(used_ns),
+    }
 }

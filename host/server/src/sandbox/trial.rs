@@ -18,6 +18,7 @@ use super::output::{Console, LastWords, Pipe, Sink, Stream};
 use super::resident;
 use super::state::{self, State};
 use super::stopwatch::Stopwatch;
+use crate::budget::Seat;
 use crate::event::EventSink;
 use crate::net::Peer;
 use sandport_inbox::Identity;
@@ -87,7 +88,8 @@ async fn start_receiver(
     let (stream, _) = UnixStream::pair().map_err(ComponentError::Thread)?;
     let inbox = AnyInbox::over(Box::new(Closed), None);
     let context = Context::new(inbox, Limits::default(), EventSink::default());
-    let connection = Arc::new(Connection::new(stream.into(), Arc::new(context)));
+    let connection =
+        Arc::new(Connection::new(stream.into(), Arc::new(context), Arc::new(Seat::alone())));
     let stopwatch = Arc::new(Stopwatch::start());
     let peer = Peer { address: "trial".into(), identity: Identity::ANONYMOUS };
     let console = Arc::new(Console::new(peer));

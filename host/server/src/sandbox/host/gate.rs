@@ -61,6 +61,7 @@ impl Host for State {
     }
 
     fn forwarded(&mut self, address: String) -> wasmtime::Result<Result<(), Refusal>> {
+        self.connection.handle_greeting();
         let sender = &self.connection.sender;
         let asked = &mut self.asked;
         if sender.is_trusted_proxy() && (asked.forwarded || asked.credential || asked.inbox) {
@@ -68,7 +69,7 @@ impl Host for State {
             let refusal = protocol::Refusal::new(RefusalCode::InvalidState, words);
             return Ok(Err(convert::to_refusal(refusal)));
         }
-        if let Err(refusal) = sender.forward(&address) {
+        if let Err(refusal) = self.connection.forward(&address) {
             return Ok(Err(convert::to_refusal(refusal)));
         }
         asked.forwarded = true;
@@ -81,6 +82,7 @@ impl Host for State {
         &mut self,
         _credential: Credential,
     ) -> wasmtime::Result<Resource<AuthenticatingHandle>> {
+        self.connection.handle_greeting();
         let refusal = if self.asked.credential || self.asked.inbox {
             let words = "a credential comes once, and before the first offer";
             protocol::Refusal::new(RefusalCode::InvalidState, words)

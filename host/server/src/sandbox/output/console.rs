@@ -13,7 +13,11 @@ use sandport_protocol::text::sanitise;
 /// Where a guest's words go.
 pub(in crate::sandbox) struct Console {
     state: Mutex<State>,
+    gate: Option<Gate>,
 }
+
+/// Says of each line whether it may be written.
+type Gate = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 struct State {
     peer: Peer,
@@ -32,7 +36,16 @@ impl Console {
             rate: Bucket::new(LOG_RATE),
             last_words: LastWords::default(),
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), gate: None }
+    }
+
+    /// The same, of whose lines `gate` says which may be written.
+    pub(in crate::sandbox) fn gated(
+        mut self,
+        gate: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.gate = Some(Box::new(gate));
+        self
     }
 
     /// The lines to come are about this peer.
@@ -58,6 +71,9 @@ impl Console {
             (dropped, state.peer.clone())
         };
         let line = sanitise(line, LOGGED_CHARS_MAX);
+        if !self.gate.as_ref().is_none_or(|gate| gate(&line)) {
+            return;
+        }
         match level {
             Level::ERROR => tracing::error!(target: "receiver", %peer, dropped, "{line}"),
             Level::WARN => tracing::warn!(target: "receiver", %peer, dropped, "{line}"),

@@ -296,6 +296,7 @@ impl OutputStream for BodyStream {
             return Ok(());
         }
         self.0.connection.replay.handle_write();
+        self.0.connection.handle_payload(bytes.len());
         let reserved = lent.body().map_or(0, |body| body.reserve(bytes.len()));
         let writes = Arc::clone(&self.0.writes.0);
         // The guard is taken here, so that a commit that comes next waits for these bytes.

@@ -24,6 +24,7 @@ pub(in crate::sandbox) struct ConnectionInput(pub(in crate::sandbox) Arc<Connect
 impl Pollable for ConnectionInput {
     async fn ready(&mut self) {
         if self.0.replay.is_empty() {
+            self.0.pause().await;
             // An error is one that the next read returns.
             let _ = self.0.stream.readable().await;
         }
@@ -41,6 +42,9 @@ impl InputStream for ConnectionInput {
         if !left.is_empty() {
             connection.replay.handle_read(&left);
             return Ok(left);
+        }
+        if connection.is_paused() {
+            return Ok(Bytes::new());
         }
         let read = connection.context.buffers.filled(|buffer| {
             let most = size.min(buffer.len());
@@ -97,6 +101,7 @@ impl OutputStream for ConnectionOutput {
             return Err(StreamError::trap("wrote more than check-write permitted"));
         }
         self.0.replay.handle_write();
+        self.0.handle_greeting();
         self.0.write(bytes).map_err(|_| StreamError::Closed)
     }
 

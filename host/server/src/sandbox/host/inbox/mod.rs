@@ -22,20 +22,28 @@ use crate::sandbox::bindings::sandport::upload::inbox::{Host, Opened};
 use crate::sandbox::bindings::sandport::upload::types::Offer;
 use crate::sandbox::state::State;
 
+impl State {
+    /// The guest asks the inbox for something.
+    fn handle_offer(&mut self) {
+        self.asked.inbox = true;
+        self.connection.handle_offer();
+    }
+}
+
 impl Host for State {
     fn open(&mut self, offer: Offer) -> wasmtime::Result<Opened> {
-        self.asked.inbox = true;
+        self.handle_offer();
         self.offer(offer)
     }
 
     fn look(&mut self, key: Vec<u8>, settle: bool) -> wasmtime::Result<Resource<LookingHandle>> {
-        self.asked.inbox = true;
+        self.handle_offer();
         let looking = LookingHandle::new(&self.connection, key, settle);
         Ok(self.table.push(looking)?)
     }
 
     fn abandon(&mut self, key: Vec<u8>) -> wasmtime::Result<Resource<AbandoningHandle>> {
-        self.asked.inbox = true;
+        self.handle_offer();
         let abandoning = AbandoningHandle::new(&self.connection, key);
         Ok(self.table.push(abandoning)?)
     }

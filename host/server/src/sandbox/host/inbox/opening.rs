@@ -54,7 +54,7 @@ impl State {
         if let Poll::Ready(verdict) = opening.as_mut().poll(&mut nobody) {
             return Ok(Opened::Answered(self.give(verdict)?));
         }
-        self.uploads += 1;
+        self.change_uploads(1);
         let connection = Arc::clone(&self.connection);
         let answer = Later::coming(async move {
             // Whoever waits for the inbox is not idle.
@@ -74,7 +74,7 @@ impl State {
             Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
             Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
             Ok(Verdict::Accepted(upload)) => {
-                self.uploads += 1;
+                self.change_uploads(1);
                 Ok(Answer::Accepted(self.table.push(upload)?))
             }
             Err(refusal) => Err(refusal),
@@ -99,6 +99,7 @@ async fn open(
             }
             Ok(sandport_inbox::Verdict::Stored(receipt)) => {
                 // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
+                connection.handle_answer();
                 let (kind, name) = (offer.kind, offer.name.as_deref());
                 Ok(Verdict::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
             }
@@ -132,6 +133,12 @@ fn tell(connection: &Connection, name: Option<String>, refusal: &protocol::Refus
 }
 
 impl State {
+    /// The guest holds so many uploads more.
+    pub(super) fn change_uploads(&mut self, by: isize) {
+        self.uploads = self.uploads.saturating_add_signed(by);
+        self.connection.set_uploads(self.uploads);
+    }
+
     /// Refuses where the connection holds as many uploads as it was granted.
     fn check_uploads(&self) -> Result<(), protocol::Refusal> {
         let granted = self.connection.context.limits.uploads_ahead_max as usize;
@@ -159,13 +166,15 @@ impl HostOpening for State {
         let opening = self.table.get_mut(&this)?;
         let Some(verdict) = opening.answer.take() else { return Ok(None) };
         // An upload goes on counting, as what it is.
-        self.uploads -= usize::from(std::mem::take(&mut opening.is_counted));
+        if std::mem::take(&mut opening.is_counted) {
+            self.change_uploads(-1);
+        }
         Ok(Some(self.give(verdict)?))
     }
 
     fn drop(&mut self, this: Resource<OpeningHandle>) -> wasmtime::Result<()> {
         if self.table.delete(this)?.is_counted {
-            self.uploads -= 1;
+            self.change_uploads(-1);
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ impl UploadHandle {
 impl State {
     fn end(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<UploadHandle> {
         let handle = self.table.delete(upload)?;
-        self.uploads -= 1;
+        self.change_uploads(-1);
         Ok(handle)
     }
 

@@ -1,0 +1,120 @@
+//! Carries out how processor time is shared out: holds a connection up that has used more than its part.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::budget::{Account, Computing, Limit, Met, Source, Used};
+
+/// Shorter waits are not worth a timer.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+
+/// How often whoever is held up looks whether it is still to be.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a connection reads at once that is in debt, in bytes: what it makes of it is a few milliseconds at most.
+const DEBT_READ_BYTES_MAX: usize = 16 * 1024;
+
+/// How the connections of a server share its processors.
+pub(crate) struct Sharing {
+    since: Instant,
+    computing: Mutex<Computing>,
+    met: Arc<Met>,
+}
+
+/// One connection's part.
+pub(super) struct Share {
+    account: Mutex<Account>,
+    /// What it has earned since it was charged last. Nanoseconds.
+    earned_ns: AtomicU64,
+    /// When it may go on: nanoseconds since the server began; 0: now.
+    until_ns: AtomicU64,
+    is_in_debt: AtomicBool,
+}
+
+impl Default for Sharing {
+    fn default() -> Self {
+        Self::new(100, &Arc::default())
+    }
+}
+
+impl Sharing {
+    /// Over all processors of this process.
+    pub(crate) fn new(unearned_percent: u8, met: &Arc<Met>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let computing = Mutex::new(Computing::new(processors, unearned_percent));
+        Self { since: Instant::now(), computing, met: Arc::clone(met) }
+    }
+
+    /// A connection has used processor time, in nanoseconds.
+    pub(super) fn charge(&self, share: &Share, source: impl FnOnce() -> Source, processor_ns: u64) {
+        let earned_ns = share.earned_ns.swap(0, Ordering::Relaxed);
+        let now = self.since.elapsed();
+        let used = Used { processor_ns, earned_ns };
+        let mut account = share.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = self.computing().charge(&mut account, source(), used, now);
+        share.is_in_debt.store(account.is_in_debt(), Ordering::Relaxed);
+        drop(account);
+        if until > now + PAUSE_MIN {
+            self.met.count(Limit::Computing);
+            share.until_ns.store(nanoseconds(until), Ordering::Relaxed);
+        }
+    }
+
+    /// A connection begins, or a request on it.
+    pub(super) fn begin(&self, share: &Share, source: Source) {
+        let mut account = share.account.lock().unwrap_or_else(PoisonError::into_inner);
+        self.computing().begin(&mut account, source, self.since.elapsed());
+    }
+
+    /// Waits until a connection may go on.
+    pub(super) async fn pause(&self, share: &Share) {
+        while share.is_paused() {
+            let until = Duration::from_nanos(share.until_ns.load(Ordering::Relaxed));
+            let now = self.since.elapsed();
+            let left = until.saturating_sub(now);
+            let account = *share.account.lock().unwrap_or_else(PoisonError::into_inner);
+            if left.is_zero() || !self.computing().has_to_wait(&account, now) {
+                share.until_ns.store(0, Ordering::Relaxed);
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "it is held up for a time")]
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
+    }
+
+    fn computing(&self) -> MutexGuard<'_, Computing> {
+        self.computing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            account: Mutex::new(Account::new()),
+            earned_ns: AtomicU64::new(0),
+            until_ns: AtomicU64::new(0),
+            is_in_debt: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Share {
+    pub(super) fn earn(&self, ns: u64) {
+        self.earned_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.until_ns.load(Ordering::Relaxed) > 0
+    }
+
+    /// How much of `most` bytes is to be read at once.
+    pub(super) fn read_bytes_max(&self, most: usize) -> usize {
+        if self.is_in_debt.load(Ordering::Relaxed) { most.min(DEBT_READ_BYTES_MAX) } else { most }
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
