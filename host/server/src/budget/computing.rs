@@ -4,11 +4,12 @@
 //! byte, and each file that is stored. Whoever sends files, however small, earns more than it costs. Whoever has the server
 //! compute for little, by frames of a byte or offers that come to nothing, is in *debt*.
 //!
-//! - Those in debt share what the others leave, and a small part of a processor at least.
+//! - Those in debt share a small part of one processor in two, as long as others want to compute.
 //! - The others share evenly, by source: a source has what is its part, or what the others leave if that is more.
 //!
 //! What others leave is what they do not use, with room for as much again: who is held up by somebody uses less than it
-//! would, and gets more as that one has to give way.
+//! would, and gets more as that one has to give way. Use is counted by the time on a thread, so that it does not matter
+//! how much of the processors other programs leave.
 //!
 //! Whoever has used more than it may is told when it may go on. Nothing is counted for each frame: what was used is
 //! charged when some milliseconds have come together.
@@ -41,9 +42,10 @@ const START_PER_SECOND_NS: f64 = 50e6;
 /// that could not pay it back.
 const ACCOUNT_MAX_NS: i64 = 1_000_000_000;
 
-/// What is left of all processors to those in debt, and to others: a part of them, less twice what others use. The rest is
-/// for whoever comes, so that it finds a processor free.
+/// The part of all processors for those in debt where nobody else wants to compute: whoever comes finds one free.
 const LEFT_TO_DEBT: f64 = 0.75;
+
+/// What is left to a source beside others: this part of all processors, less twice what the others use.
 const LEFT_TO_OTHERS: f64 = 0.95;
 
 /// Over which time use is averaged.
@@ -70,6 +72,8 @@ const SOURCES_MAX: usize = 4_096;
 pub(crate) struct Account {
     /// `None`: nothing was charged yet.
     balance_ns: Option<i64>,
+    /// Tells it from others; 0: nothing was charged yet.
+    number: u64,
     /// The [`Computing::debt_turn`] in which it was told to wait.
     turn: u32,
 }
@@ -77,7 +81,7 @@ pub(crate) struct Account {
 impl Account {
     /// Of a new connection.
     pub(crate) const fn new() -> Self {
-        Self { balance_ns: None, turn: 0 }
+        Self { balance_ns: None, number: 0, turn: 0 }
     }
 
     /// Whether it has used more than it has earned.
@@ -89,8 +93,11 @@ impl Account {
 /// What a connection has used since it was charged last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
-    /// Processor time, in nanoseconds.
+    /// Processor time, in nanoseconds: it is taken out of the account.
     pub(crate) processor_ns: u64,
+    /// How long it had a thread, in nanoseconds: others could not have it. Where other programs have the processors, that
+    /// is longer.
+    pub(crate) ran_ns: u64,
     /// What it has earned meanwhile, in nanoseconds.
     pub(crate) earned_ns: u64,
 }
@@ -110,8 +117,10 @@ pub(crate) struct Computing {
     debt_turn: u32,
     /// All others.
     all: Average,
-    /// When somebody who is not in debt was charged last.
-    charged: Option<Duration>,
+    /// The two connections that were charged last of those that are not in debt, the last one first, and when.
+    charged: [Option<(u64, Duration)>; 2],
+    /// Accounts that were charged.
+    accounts: u64,
     /// How many sources are present, and when they were counted.
     present: usize,
     counted: Option<Duration>,
@@ -196,7 +205,8 @@ impl Computing {
             debt_is_beside: false,
             debt_turn: 0,
             all: Average { processors: 0.0, at: Duration::ZERO },
-            charged: None,
+            charged: [None; 2],
+            accounts: 0,
             present: 0,
             counted: None,
             swept: Duration::ZERO,
@@ -211,24 +221,32 @@ impl Computing {
         used: Used,
         now: Duration,
     ) -> Duration {
-        let time = Duration::from_nanos(used.processor_ns);
+        let time = Duration::from_nanos(used.ran_ns);
+        if account.number == 0 {
+            self.accounts += 1;
+            account.number = self.accounts;
+        }
         let usage = self.usage(source, now);
         let balance = account.balance_ns.unwrap_or_else(|| usage.take_start());
         let change = clamped(used.earned_ns) - clamped(used.processor_ns);
         account.balance_ns = Some((balance + change).clamp(-ACCOUNT_MAX_NS, ACCOUNT_MAX_NS));
         if account.is_in_debt() {
             self.check_debt(now);
-            self.debt_is_beside = is_present(self.charged, now);
+            self.debt_is_beside = self.others_are_present(account.number, now);
             account.turn = self.debt_turn;
-            // Also where nobody else is here: whoever comes is to find a processor free.
-            let left = self.processors * LEFT_TO_DEBT - 2.0 * self.all.at(now);
-            return self.debt.pace(time, left.max(self.debt_part), now);
+            let may = if self.debt_is_beside {
+                self.debt_part * (self.processors / 2.0).max(1.0)
+            } else {
+                // Whoever comes is to find a processor free.
+                self.processors * LEFT_TO_DEBT
+            };
+            return self.debt.pace(time, may, now);
         }
         usage.average.add(time, now);
         usage.charged = Some(now);
         let own = usage.average.at(now);
         self.all.add(time, now);
-        self.charged = Some(now);
+        self.mark(account.number, now);
         let present = self.present(now);
         if present < 2 {
             return now;
@@ -256,11 +274,26 @@ impl Computing {
 
     /// Those in debt do not wait for who is gone.
     fn check_debt(&mut self, now: Duration) {
-        if self.debt_is_beside && !is_present(self.charged, now) {
+        if self.debt_is_beside && !self.others_are_present(0, now) {
             self.debt_is_beside = false;
             self.debt.free_at = now;
             self.debt_turn = self.debt_turn.wrapping_add(1);
         }
+    }
+
+    /// A connection that is not in debt was charged.
+    fn mark(&mut self, number: u64, now: Duration) {
+        let [last, before] = &mut self.charged;
+        if last.is_none_or(|(other, _)| other != number) {
+            *before = *last;
+        }
+        *last = Some((number, now));
+    }
+
+    /// Whether others than this connection want to compute, and are not in debt.
+    fn others_are_present(&self, number: u64, now: Duration) -> bool {
+        let mut others = self.charged.iter().flatten().filter(|(other, _)| *other != number);
+        others.any(|(_, charged)| is_present(Some(*charged), now))
     }
 
     /// Sources that want to compute, without those of which all are in debt.

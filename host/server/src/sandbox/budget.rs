@@ -59,8 +59,19 @@ pub(super) struct Budget<C = SystemClock> {
     host_ns: u64,
     /// Processor time that was charged.
     charged_ns: u64,
-    /// Of it, what was not taken by [`Budget::take_used`]; with what others used for the guest.
-    used_ns: u64,
+    /// What was charged since it was taken by [`Budget::take_used`]; with what others used for the guest.
+    used: Time,
+    /// How long the instance had been running then.
+    told_ns: u64,
+}
+
+/// Time that was used for a guest, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Time {
+    /// Of the processor.
+    pub(super) processor_ns: u64,
+    /// On a thread, whether it had the processor or not.
+    pub(super) ran_ns: u64,
 }
 
 /// What guest and host may use. It outlives the instance where another one of the same connection follows.
@@ -112,7 +123,8 @@ impl<C: Clock> Budget<C> {
             host: None,
             guest_ns: 0,
             host_ns: 0,
-            used_ns: 0,
+            used: Time::default(),
+            told_ns: 0,
         }
     }
 
@@ -132,15 +144,21 @@ impl<C: Clock> Budget<C> {
     ///
     /// # Errors
     /// They are empty.
-    pub(super) fn end(mut self) -> Result<(Accounts, u64), BudgetExhausted> {
+    pub(super) fn end(mut self) -> Result<(Accounts, Option<Time>), BudgetExhausted> {
         self.settle()?;
-        let used_ns = self.take_used();
-        Ok((Accounts { guest: self.guest, host: self.host }, used_ns))
+        let used = self.take_used();
+        Ok((Accounts { guest: self.guest, host: self.host }, used))
     }
 
-    /// Processor time that was charged since this was asked last, in nanoseconds.
-    pub(super) fn take_used(&mut self) -> u64 {
-        std::mem::take(&mut self.used_ns)
+    /// What was charged since this was asked last, if anything was.
+    pub(super) fn take_used(&mut self) -> Option<Time> {
+        if self.used.processor_ns == 0 {
+            return None;
+        }
+        let running_ns = self.stopwatch.running_ns();
+        let ran_ns = running_ns.saturating_sub(std::mem::replace(&mut self.told_ns, running_ns));
+        let Time { processor_ns, ran_ns: elsewhere_ns } = std::mem::take(&mut self.used);
+        Some(Time { processor_ns, ran_ns: ran_ns.saturating_add(elsewhere_ns) })
     }
 
     /// The guest is entered or left.
@@ -184,7 +202,9 @@ impl<C: Clock> Budget<C> {
             return Err(BudgetExhausted::Guest { burst_ms: self.guest.burst_ms() });
         }
         let elsewhere_ns = self.elsewhere.take();
-        self.used_ns = self.used_ns.saturating_add(used_ns).saturating_add(elsewhere_ns);
+        let Time { processor_ns, ran_ns } = &mut self.used;
+        *processor_ns = processor_ns.saturating_add(used_ns).saturating_add(elsewhere_ns);
+        *ran_ns = ran_ns.saturating_add(elsewhere_ns);
         let host_ns = host_ns.saturating_add(elsewhere_ns);
         if let Some(host) = &mut self.host
             && !host.charge(host_ns, arrived, waited_ns)

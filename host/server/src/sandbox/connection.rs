@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
-use super::budget::Accounts;
+use super::budget::{Accounts, Time};
 use super::context::Context;
 use super::replay::{NotRead, Replay};
 use super::sender::Sender;
@@ -241,9 +241,9 @@ impl Connection {
         self.context.sharing.begin(&self.share, self.seat.source());
     }
 
-    /// So much processor time was used for it, in nanoseconds.
-    pub(super) fn handle_used(&self, ns: u64) {
-        self.context.sharing.charge(&self.share, || self.seat.source(), ns);
+    /// So much time was used for it.
+    pub(super) fn handle_used(&self, time: Time) {
+        self.context.sharing.charge(&self.share, || self.seat.source(), time);
     }
 
     /// Whether it has to wait, since it has used more than its part.

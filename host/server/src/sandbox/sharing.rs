@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::budget::Time;
 use crate::budget::{Account, Computing, Limit, Met, Source, Used};
 
 /// Shorter waits are not worth a timer.
@@ -47,11 +48,12 @@ impl Sharing {
         Self { since: Instant::now(), computing, met: Arc::clone(met) }
     }
 
-    /// A connection has used processor time, in nanoseconds.
-    pub(super) fn charge(&self, share: &Share, source: impl FnOnce() -> Source, processor_ns: u64) {
+    /// A connection has used time.
+    pub(super) fn charge(&self, share: &Share, source: impl FnOnce() -> Source, time: Time) {
         let earned_ns = share.earned_ns.swap(0, Ordering::Relaxed);
         let now = self.since.elapsed();
-        let used = Used { processor_ns, earned_ns };
+        let Time { processor_ns, ran_ns } = time;
+        let used = Used { processor_ns, ran_ns, earned_ns };
         let mut account = share.account.lock().unwrap_or_else(PoisonError::into_inner);
         let until = self.computing().charge(&mut account, source(), used, now);
         share.is_in_debt.store(account.is_in_debt(), Ordering::Relaxed);

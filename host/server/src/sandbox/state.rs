@@ -9,7 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
 use super::bindings::sandport::upload::types::Peer;
-use super::budget::Budget;
+use super::budget::{Budget, Time};
 use super::connection::Connection;
 use super::engine::SandboxLimits;
 use super::memory::MemoryBudget;
@@ -70,8 +70,8 @@ pub(super) trait Bounded: Send + 'static {
     /// The guest calls the host.
     fn handle_call(&mut self) {}
 
-    /// So much processor time was used, in nanoseconds: who shares it out is told.
-    fn handle_used(&mut self, _ns: u64) {}
+    /// So much time was used: who shares it out is told.
+    fn handle_used(&mut self, _time: Time) {}
 
     /// The connection that has to wait, since it has used more than its part.
     fn paused(&self) -> Option<Arc<Connection>> {
@@ -88,8 +88,8 @@ impl Bounded for State {
         self.connection.replay.handle_call();
     }
 
-    fn handle_used(&mut self, ns: u64) {
-        self.connection.handle_used(ns);
+    fn handle_used(&mut self, time: Time) {
+        self.connection.handle_used(time);
     }
 
     fn paused(&self) -> Option<Arc<Connection>> {
@@ -152,8 +152,10 @@ impl State {
     /// It has computed more than the connection may use.
     pub(super) fn leave_accounts(self) -> wasmtime::Result<()> {
         let Self { connection, bounds, .. } = self;
-        let (accounts, used_ns) = bounds.budget.end()?;
-        connection.handle_used(used_ns);
+        let (accounts, time) = bounds.budget.end()?;
+        if let Some(time) = time {
+            connection.handle_used(time);
+        }
         connection.keep_accounts(accounts);
         Ok(())
     }
@@ -213,8 +215,7 @@ pub(super) fn confine<T: Bounded>(store: &mut Store<T>, limits: &SandboxLimits) 
 }
 
 fn tell_used(state: &mut impl Bounded) {
-    match state.bounds().budget.take_used() {
-        0 => {}
-        used_ns => state.handle_used(used_ns),
+    if let Some(time) = state.bounds().budget.take_used() {
+        state.handle_used(time);
     }
 }

@@ -71,7 +71,8 @@ fn run(computing: &mut Computing, all: &mut [Connection], from: Duration, time: 
         for at in running {
             let connection = &mut all[at];
             let processor_ns = TURN.as_nanos() as u64;
-            let used = Used { processor_ns, earned_ns: connection.earned_per_turn_ns };
+            let earned_ns = connection.earned_per_turn_ns;
+            let used = Used { processor_ns, ran_ns: processor_ns, earned_ns };
             connection.from = computing
                 .charge(&mut connection.account, connection.source, used, now)
                 .max(now + connection.pause);
@@ -183,7 +184,7 @@ fn many_new_connections_of_one_source_share_what_they_begin_with() {
     let (mut used, now) = (0, Duration::from_secs(1));
     for _ in 0..1_000 {
         let mut account = Account::new();
-        let turn = Used { processor_ns: 100_000, earned_ns: 0 };
+        let turn = Used { processor_ns: 100_000, ran_ns: 100_000, earned_ns: 0 };
         computing.charge(&mut account, source(1), turn, now);
         used += usize::from(!account.is_in_debt());
     }
@@ -202,8 +203,7 @@ fn what_is_known_of_sources_is_bounded() {
         let at = chance.below(accounts.len());
         let source = source(u32::try_from(chance.number() % (1 << 20)).unwrap_or(0));
         let mut ns = || if chance.below(10) == 0 { u64::MAX } else { chance.number() % 10_000_000 };
-        let [processor_ns, earned_ns] = [ns(), ns()];
-        let used = Used { processor_ns, earned_ns };
+        let used = Used { processor_ns: ns(), ran_ns: ns(), earned_ns: ns() };
         computing.charge(&mut accounts[at], source, used, now);
         assert!(computing.sources.len() <= SOURCES_MAX + 1);
         let balance = accounts[at].balance_ns.unwrap_or_default();
