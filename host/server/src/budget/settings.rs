@@ -137,6 +137,8 @@ impl Budgets {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn checked(change: impl FnOnce(&mut Budgets)) -> Result<(), BudgetsError> {

@@ -1,5 +1,7 @@
 //! A machine that is simulated: connections that are ready take turns on its processors, as tasks of a runtime do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::net::Ipv4Addr;
 
 use super::*;
