@@ -177,7 +177,8 @@ fn an_upload_of_which_nothing_is_kept_yet_is_listed_as_that() {
     let server = server_with(&["--watermark-time", "1h"], &[]);
     let mut sender = Native::open(&server);
     sender.say(&offer(0, resumable("video.mkv", 4 << 20, ResumeMode::TakeOver)));
-    sender.data(0, 0, &[7; 2000]);
+    // Less than 4 KiB stays in memory.
+    sender.data(0, 0, &[7; 8000]);
     // When this one is through, the bytes before it have been staged.
     sender.send(1, "after", b"x");
     sender.outcome(1).unwrap();
@@ -190,7 +191,7 @@ fn an_upload_of_which_nothing_is_kept_yet_is_listed_as_that() {
     assert!(ended.stdout.contains("(begun, nothing is kept yet)\n"), "{ended:?}");
     assert!(ended.stderr.contains("1 partial upload"), "{ended:?}");
     assert_eq!(run_json(&["clean"], server.inbox()).0, Some(0));
-    sender.data(0, 2000, &vec![7; (4 << 20) - 2000]);
+    sender.data(0, 8000, &vec![7; (4 << 20) - 8000]);
     sender.say(&sandport_tests::native::finish(0, &vec![7; 4 << 20]));
     assert_eq!(sender.outcome(0).unwrap().name, "video.mkv");
 }

@@ -189,7 +189,7 @@ fn options(command: &str) -> BTreeSet<String> {
     let lines = ended.stdout.lines().map(str::trim_start);
     let options = lines.filter(|line| line.starts_with('-')).filter_map(|line| {
         let (_, name) = line.split_once("--")?;
-        Some(name.split([' ', '.', '=']).next()?.to_owned())
+        Some(name.split([' ', '.', '=', ';', ',']).next()?.to_owned())
     });
     options.filter(|name| name != "help" && name != "version").collect()
 }

@@ -30,6 +30,9 @@ pub(super) async fn accept_until(
 async fn accept_all(listener: Listener, serving: Arc<Serving>) {
     loop {
         match listener.accept().await {
+            // It was reset while it waited in the kernel's queue. Nobody knows any more whose it was, so that it would
+            // have a share of its own, and take a place from those who are there.
+            Ok(stream) if stream.is_gone() => {}
             Ok(stream) => {
                 // Whoever gets no place is accepted all the same: others wait behind it in the kernel's queue.
                 let arrival = serving.arrive(&stream);

@@ -26,11 +26,11 @@ pub struct Claimant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// The session has it, and is to be released when its connection is gone. What is missing can be told when the
-    /// upload [has settled](Upload::is_settled).
+    /// upload [has settled](super::Upload::is_settled).
     Holds(SessionId),
     /// It is being published; the outcome is for this one too.
     Commits,
-    /// Offer again after the next [`Effect::Changed`] or [`Effect::Gone`], and when it is gone, to its successor. What
+    /// Offer again after the next [`Changed`](super::Effect::Changed) or [`Gone`](super::Effect::Gone), and when it is gone, to its successor. What
     /// is gone already tells of nothing any more.
     Later,
     /// The same, as one that takes over: what was to be discarded is being removed, and what comes after that is

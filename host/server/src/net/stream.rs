@@ -57,6 +57,11 @@ impl Stream {
         self.place
     }
 
+    /// The other end was gone before anybody could ask who it was.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.place, Place::Unknown)
+    }
+
     /// The other end only passes on what comes from this address.
     pub(crate) fn pass_on(&mut self, from: SocketAddr) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
