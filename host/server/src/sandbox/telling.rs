@@ -49,8 +49,9 @@ impl Telling {
                 let detail = refusal.detail.as_deref().unwrap_or_default();
                 self.lines(account, source, arrived, &[detail])
             }
+            // Once for a connection, whatever it has used up before: the owner learns how it ended.
             ServerEvent::Trapped { reason, last_words, .. } => {
-                self.lines(account, source, arrived, &[reason, last_words])
+                self.lines(&TellingAccount::default(), source, 0, &[reason, last_words])
             }
             _ => return true,
         };
