@@ -32,7 +32,7 @@ async fn accept_all(listener: Listener, serving: Arc<Serving>) {
         match listener.accept().await {
             // It was reset while it waited in the kernel's queue. Nobody knows any more whose it was, so that it would
             // have a share of its own, and take a place from those who are there.
-            Ok(stream) if stream.is_gone() => {}
+            Ok(stream) if stream.is_gone() => serving.tell_gone(&stream),
             Ok(stream) => {
                 // Whoever gets no place is accepted all the same: others wait behind it in the kernel's queue.
                 let arrival = serving.arrive(&stream);

@@ -85,6 +85,13 @@ impl Serving {
         }
     }
 
+    /// Tells of a connection that was reset before it was accepted.
+    pub(super) fn tell_gone(&self, stream: &Stream) {
+        let words = "the connection was cut before it was accepted";
+        let refusal = Refusal::new(sandport_protocol::RefusalCode::Cancelled, words);
+        self.shared.context.refuse(crate::budget::Source::Unknown, stream.peer().clone(), refusal);
+    }
+
     fn tell(&self, stream: &Stream, seat: &Seat, limit: Limit) {
         let (code, words) = refusal(limit);
         let (peer, refusal) = (stream.peer().clone(), Refusal::new(code, words));
