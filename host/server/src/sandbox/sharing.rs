@@ -11,9 +11,6 @@ use crate::budget::{Account, Computing, Limit, Met, Source, Used};
 /// Shorter waits are not worth a timer.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 
-/// Longest that a connection is held up at once: whatever was counted, it gets a turn again.
-const PAUSE_MAX: Duration = Duration::from_millis(250);
-
 /// How often whoever is held up looks whether it is still to be.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -61,7 +58,6 @@ impl Sharing {
         let until = self.computing().charge(&mut account, source(), used, now);
         share.is_in_debt.store(account.is_in_debt(), Ordering::Relaxed);
         drop(account);
-        let until = until.min(now + PAUSE_MAX);
         if until > now + PAUSE_MIN {
             self.met.count(Limit::Computing);
             share.until_ns.store(nanoseconds(until), Ordering::Relaxed);
