@@ -21,7 +21,10 @@ struct Connection {
     session: Option<SessionId>,
     body: Option<Bringing>,
     is_faulted: bool,
+    run: u64,
     commits: bool,
+    /// What it commits is not what it says.
+    is_wrong: bool,
 }
 
 /// A body, and a grant of it that is out.
@@ -91,8 +94,12 @@ impl World {
             Operation::Claim { which, length, reserves } => self.claim(which, length, reserves),
             Operation::Wrote { which, part } => self.wrote(which, part),
             Operation::WriteFailed { which } => {
-                if let Some(grant) = self.take_grant(which) {
-                    self.upload.failed(grant.0, &io(), now);
+                if let Some((mut grant, _)) = self.take_grant(which) {
+                    // It was hashed, and the disk has refused it.
+                    with_zeros(grant.length(), |zeros| {
+                        let _ = grant.bring(zeros);
+                    });
+                    self.upload.failed(grant, &io(), now);
                 }
             }
             Operation::Pause { which } => {
@@ -169,10 +176,17 @@ impl World {
         let claimant = Claimant { run: u64::from(run % 3), mode, is_same, digest: None };
         match self.upload.offer(&claimant, self.now) {
             Admission::Holds(session) => {
-                *self.at(which) = Connection { session: Some(session), ..Connection::default() };
+                let run = claimant.run;
+                *self.at(which) =
+                    Connection { session: Some(session), run, ..Connection::default() };
+                let holds =
+                    |it: &&Connection| it.session.is_some_and(|known| self.upload.holds(known));
+                let mut runs = self.connections.iter().filter(holds).map(|it| it.run);
+                assert!(runs.all(|other| other == run), "two runs hold it");
             }
             Admission::Commits => {
                 assert!(self.connections.iter().any(|it| it.commits), "nobody commits");
+                assert!(is_same, "it is answered by the commit of another file");
             }
             _ => {}
         }
@@ -287,7 +301,9 @@ impl World {
             false => Digest::Blake3([1; 32]),
         };
         let commits = self.upload.commit(session, size, [claimed], self.now).is_ok();
-        self.at(which).commits = commits;
+        let is_wrong = claimed == Digest::Blake3([1; 32]);
+        let connection = self.at(which);
+        (connection.commits, connection.is_wrong) = (commits, is_wrong);
     }
 
     /// A connection leaves; what it has lent goes on.
@@ -411,7 +427,9 @@ impl World {
                 let holds =
                     |it: &Connection| it.session.is_some_and(|session| self.upload.holds(session));
                 assert!(!self.connections.iter().any(holds), "somebody holds what is published");
-                assert!(self.connections.iter().any(|it| it.commits), "nobody commits");
+                let mut commits = self.connections.iter().filter(|it| it.commits);
+                assert!(commits.clone().next().is_some(), "nobody commits");
+                assert!(!commits.any(|it| it.is_wrong), "it is not what was to be sent");
             }
             _ => {}
         }
