@@ -67,19 +67,7 @@ fn native_sessions() -> Vec<Vec<u8>> {
         .data(1, 0, b"HE")
         .data(1, 2, b"RE")
         .finish(1, b"HERE")
-        .raw(&[11, 3, 3, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0])
-        .data(3, 0, b"skipped")
-        .finish(3, b"skipped")
-        .offer(4, "given up", 9)
-        .data(4, 0, b"given")
-        .cancel(4)
-        .offer(5, "gap", 9)
-        .data(5, 1, b"gap")
-        .finish(5, b"gap")
-        .offer(6, "pipe", None)
-        .data(6, 0, &[7; 70])
-        .data(6, 70, &[8; 9])
-        .finish(6, &[[7; 70].as_slice(), &[8; 9]].concat());
+        .unusual_uploads();
     let endings = [
         Script::default(),
         Script::default().offer(7, "open", 5),

@@ -60,6 +60,24 @@ impl Script {
         self.offer(id, name, content.len() as u64).data(id, 0, content).finish(id, content)
     }
 
+    /// A message that nobody knows, an upload of no offer, one that is cancelled, one with a gap, and one without a size:
+    /// numbers 3 to 6.
+    pub fn unusual_uploads(self) -> Self {
+        self.raw(&[11, 3, 3, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0])
+            .data(3, 0, b"skipped")
+            .finish(3, b"skipped")
+            .offer(4, "given up", 9)
+            .data(4, 0, b"given")
+            .cancel(4)
+            .offer(5, "gap", 9)
+            .data(5, 1, b"gap")
+            .finish(5, b"gap")
+            .offer(6, "pipe", None)
+            .data(6, 0, &[7; 70])
+            .data(6, 70, &[8; 9])
+            .finish(6, &[[7; 70].as_slice(), &[8; 9]].concat())
+    }
+
     /// What a receiver makes of it, all in one piece and then the end of the connection.
     pub fn play(self) -> ReceiverEnd {
         self.play_with(receiver())

@@ -209,7 +209,7 @@ pub(crate) struct ServeArgs {
     pub(crate) min_per_minute: u64,
 
     /// What senders may compute together that make the server work for little (frames of a byte, say), while others want to
-    /// compute: percent of one processor
+    /// compute: percent of one processor in two
     #[arg(
         long,
         value_name = "PERCENT",

@@ -34,7 +34,7 @@ pub struct Budgets {
     /// a kilobyte a second, which the slowest modem brings. 0: nobody is too slow.
     pub least_bytes_per_minute: u64,
     /// What connections may use together that make the server compute for little (frames of a byte, offers that come to
-    /// nothing), while others want to compute: percent of one processor. 12: an eighth.
+    /// nothing), while others want to compute: percent of one processor in two. 12: an eighth.
     pub unearned_percent: u8,
 }
 
