@@ -10,6 +10,10 @@ use super::places::Activity;
 /// slowest of networks in that time.
 const IDLE_AFTER: Duration = Duration::from_secs(3);
 
+/// The same after a hello. A sender may hash a file before it offers it, and what it keeps in reserve waits. Those of its
+/// connections that find no place leave after 5 seconds: they are not to push out the ones that have one.
+const IDLE_AFTER_HELLO: Duration = Duration::from_secs(10);
+
 /// Over which time the least rate is one: short pauses are nobody's fault.
 const RATE_OVER: Duration = Duration::from_secs(60);
 
@@ -143,9 +147,13 @@ impl Pulse {
         let useful = time(&self.useful_ms);
         let unused = now.saturating_sub(useful);
         let has_nothing_open = self.uploads.load(Ordering::Relaxed) == 0;
+        let idle_after = match self.stage.load(Ordering::Relaxed) {
+            GREETED => IDLE_AFTER_HELLO,
+            _ => IDLE_AFTER,
+        };
         Activity {
             useful,
-            is_idle: !is_busy && has_nothing_open && unused >= IDLE_AFTER,
+            is_idle: !is_busy && has_nothing_open && unused >= idle_after,
             is_slow: !is_busy && self.least_bytes > 0 && unused >= RATE_OVER,
         }
     }
@@ -179,6 +187,20 @@ mod tests {
         assert!(pulse.activity(at(31), false).is_idle);
         pulse.handle_useful(at(31));
         assert!(!pulse.activity(at(33), false).is_idle);
+    }
+
+    #[test]
+    fn a_connection_that_has_said_hello_is_idle_later() {
+        let pulse = Pulse::new(1_000, at(0));
+        pulse.handle_first_byte(at(0));
+        pulse.handle_greeting(|| at(0));
+        assert!(!pulse.activity(at(9), false).is_idle);
+        assert!(pulse.activity(at(10), false).is_idle);
+        pulse.handle_request_over(at(10));
+        assert!(
+            pulse.activity(at(10), false).is_idle,
+            "a kept connection of HTTP waits for nothing"
+        );
     }
 
     #[test]
