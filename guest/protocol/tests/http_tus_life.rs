@@ -5,6 +5,7 @@ mod http_answers;
 mod url_uploads;
 
 use sandport_protocol::Limits;
+use url_uploads::state::Meanwhile;
 use url_uploads::tus::{create, head, patch, request};
 use url_uploads::{End, Server};
 
@@ -162,15 +163,36 @@ fn somebody_faster_is_told_where_the_upload_ends() {
     assert_eq!((answer.status, answer.field("upload-offset")), (409, Some("2")));
 }
 
-/// The inbox would rather compare than receive then, which nobody has asked for.
+/// While the other commit goes on, the inbox would rather compare than receive, which nobody has asked for; after it,
+/// there is nothing to be opened.
 #[test]
 fn who_meets_the_commit_of_another_request_is_told_what_came_of_it() {
-    let server = Server::default();
-    let location = create(&server, 8);
-    server.request(&patch(&location, 0, 4), b"hell");
-    server.inbox().committed_meanwhile = Some(b"o wo".to_vec());
-    let answer = server.request(&patch(&location, 4, 4), b"o wo");
-    assert_eq!((answer.status, answer.field("upload-offset")), (409, Some("8")), "{answer:?}");
-    let found = server.request(&head(&location), b"");
-    assert_eq!((found.status, found.field("upload-offset")), (200, Some("8")));
+    for is_over in [false, true] {
+        let server = Server::default();
+        let location = create(&server, 8);
+        server.request(&patch(&location, 0, 4), b"hell");
+        let rest = b"o wo".to_vec();
+        server.inbox().committed_meanwhile = Some(Meanwhile { rest, is_over });
+        let answer = server.request(&patch(&location, 4, 4), b"o wo");
+        let told = (answer.status, answer.field("upload-offset"));
+        assert_eq!(told, (409, Some("8")), "{is_over} {answer:?}");
+        let found = server.request(&head(&location), b"");
+        assert_eq!((found.status, found.field("upload-offset")), (200, Some("8")));
+    }
+}
+
+/// What came is kept by opening the upload again before its offset is told, and by then it may be stored.
+#[test]
+fn who_asks_while_another_request_commits_hears_of_the_whole_upload() {
+    for is_over in [false, true] {
+        let server = Server::default();
+        let location = create(&server, 8);
+        server.cut(&patch(&location, 0, 4), b"hell");
+        server.inbox().kept.values_mut().next().unwrap().durable = 0;
+        let rest = b"o wo".to_vec();
+        server.inbox().committed_meanwhile = Some(Meanwhile { rest, is_over });
+        let found = server.request(&head(&location), b"");
+        let told = (found.status, found.field("upload-offset"));
+        assert_eq!(told, (200, Some("8")), "{is_over} {found:?}");
+    }
 }

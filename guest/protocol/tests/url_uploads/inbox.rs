@@ -9,7 +9,7 @@ use sandport_protocol::receiver::{Lifetime, Wishes};
 use sandport_protocol::{Digest, Extent, Metadata, Offer, Receipt, Refusal, RefusalCode};
 
 use super::session::Upload;
-use super::state::{Kept, Shared, refusal};
+use super::state::{Kept, Meanwhile, Shared, refusal};
 
 /// A question.
 pub enum Asking {
@@ -38,13 +38,16 @@ pub fn open(state: &Shared, offer: &Offer, wishes: &Wishes) -> Result<Answer<Upl
             let Some(kept) = inbox.kept.get_mut(key).filter(|kept| kept.outcome.is_none()) else {
                 return Err(refusal(RefusalCode::InvalidState));
             };
-            if let Some(rest) = meanwhile {
+            if let Some(Meanwhile { rest, is_over }) = meanwhile {
                 kept.content.extend(rest);
                 let (name, size) = (String::from("meanwhile"), kept.content.len() as u64);
                 let digest = Digest::Blake3(*blake3::hash(&kept.content).as_bytes());
                 kept.durable = kept.content.len();
                 kept.outcome = Some(Ok(Receipt { name, size, digest, proof: None }));
-                return Ok(Answer::DigestFirst);
+                return match is_over {
+                    true => Err(refusal(RefusalCode::InvalidState)),
+                    false => Ok(Answer::DigestFirst),
+                };
             }
             kept.lose(RefusalCode::Locked);
             kept.holder = Some(session);

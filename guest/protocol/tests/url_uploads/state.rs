@@ -9,6 +9,13 @@ use sandport_protocol::{CONCATENATED_MAX, Offer, Receipt, Refusal, RefusalCode};
 
 pub type Shared = Rc<RefCell<State>>;
 
+/// What somebody else brings of an upload, and commits.
+pub struct Meanwhile {
+    pub rest: Vec<u8>,
+    /// It is stored when it is opened; `false`: it is about to be.
+    pub is_over: bool,
+}
+
 /// All that the inbox has.
 #[derive(Default)]
 pub struct State {
@@ -30,8 +37,8 @@ pub struct State {
     pub fault_at: Option<usize>,
     /// Questions and commits are not answered.
     pub is_busy: bool,
-    /// Somebody else commits an upload when it is opened again, and this is the rest of it.
-    pub committed_meanwhile: Option<Vec<u8>>,
+    /// Somebody else commits an upload when it is opened again.
+    pub committed_meanwhile: Option<Meanwhile>,
     /// What is received is durable at once.
     pub syncs_always: bool,
     pub(super) sessions: u64,

@@ -37,6 +37,8 @@ pub(in crate::receiver::http) struct Resource {
     pub(super) moved: u64,
     /// Somebody knows the URL.
     pub(super) is_told: bool,
+    /// Where the upload is gone when it is to be opened, how it has ended is asked once.
+    pub(super) looks_again: bool,
     /// The inbox keeps no uploads, and this one ends with its request.
     pub(super) is_plain: bool,
     /// What it is put together out of, where it is.
@@ -114,6 +116,7 @@ impl Resource {
             received: 0,
             moved: 0,
             is_told: !matches!(goal, Goal::Create(..)),
+            looks_again: true,
             is_plain: false,
             parts: None,
             interims: VecDeque::new(),
@@ -191,6 +194,12 @@ impl Exchange for Resource {
                 Ok(Opened::Accepted(_)) => {
                     io.out.push(Output::Keep { id: UPLOAD });
                     self.stage = Stage::Rekeeping(after);
+                }
+                // Another request has stored it, or is about to.
+                Ok(Opened::DigestFirst) => self.look(io, true),
+                Err(refusal) if refusal.code == RefusalCode::InvalidState && self.looks_again => {
+                    self.looks_again = false;
+                    self.look(io, true);
                 }
                 _ => self.conclude(io, after),
             },

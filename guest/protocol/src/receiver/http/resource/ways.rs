@@ -51,7 +51,7 @@ impl Resource {
     }
 
     /// Asks how far the upload is.
-    fn look(&mut self, io: &mut Io, settles: bool) {
+    pub(super) fn look(&mut self, io: &mut Io, settles: bool) {
         io.out.push(Output::Look { key: self.standing.key.clone(), settle: settles });
         self.stage = Stage::Looking;
         self.until = Some(io.now.saturating_add(SETTLING_MS));
@@ -200,11 +200,14 @@ impl Resource {
                 self.is_plain = true;
                 self.stage = Stage::Opening;
             }
-            // It has ended meanwhile.
+            // Since it was looked at it has ended, and how is remembered.
             (Err(refusal), Goal::Append(..) | Goal::Look { .. })
                 if refusal.code == RefusalCode::InvalidState =>
             {
-                self.fail(Trouble::Unknown);
+                match core::mem::replace(&mut self.looks_again, false) {
+                    true => self.look(io, true),
+                    false => self.fail(Trouble::Unknown),
+                }
             }
             (Err(refusal), _) => self.fail(Trouble::Refused(refusal)),
         }
