@@ -4,14 +4,15 @@ use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
 
+use super::claim::Claim;
+use super::inbox::Handle;
 use super::partial::{self, Asked, Opened};
 use super::plan::Plan;
 use super::publish::{Job, Work};
-use super::space::Claim;
 use super::transient::Transient;
 use super::upload::Upload;
 use super::wishes::Wishes;
-use super::{Handle, Inbox, Verdict, unnamed};
+use super::{Inbox, Verdict, unnamed};
 use crate::Identity;
 
 impl Inbox {

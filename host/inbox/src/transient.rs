@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
+use super::claim::Claim;
 use super::latch::Latch;
 use super::plan::Plan;
 use super::publish::{FileWork, Job, Work};
 use super::reading::Reading;
 use super::receipts;
-use super::space::{Claim, FLOOR_STEP_BYTES, Room};
+use super::space::{FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
 use super::ticket::Pending;
 use super::usage::Reservation;

@@ -14,10 +14,10 @@ use super::file::FileWork;
 use super::job::{Job, Work};
 use crate::folders::Folders;
 use crate::modes::Destination;
-use crate::placement::Place;
 use crate::receipts::{Publication, Record};
 use crate::ticket::Ticket;
 use crate::tree::Folder;
+use crate::whereabouts::Place;
 use crate::{Conflict, Core, Identity};
 
 /// Held by each of those who publish at the same time.
