@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
 use tokio::sync::Notify;
 
+use super::ahead::Ahead;
 use super::budget::{Accounts, Time};
 use super::context::Context;
 use super::replay::{NotRead, Replay};
@@ -58,6 +59,8 @@ pub(crate) struct Connection {
     told: Mutex<Option<Refusal>>,
     /// What one instance leaves to the next.
     pub(super) replay: Replay,
+    /// What was read before the guest asked for it.
+    pub(super) ahead: Ahead,
     /// What the instances before this one have left of the computing that the connection may use.
     accounts: Mutex<Option<Accounts>>,
     /// Its part of the processors.
@@ -91,6 +94,7 @@ impl Connection {
             held: Notify::new(),
             told: Mutex::default(),
             replay: Replay::default(),
+            ahead: Ahead::default(),
             accounts: Mutex::default(),
             share: Share::default(),
             telling: TellingAccount::default(),
@@ -105,7 +109,12 @@ impl Connection {
     /// Waits until there is something to read for the next instance. `false`: the peer has nothing more to
     /// say.
     pub(crate) async fn wait_first_byte(&self) -> bool {
-        !self.replay.is_empty() || self.stream.wait_first_byte().await.unwrap_or(false)
+        self.has_read_bytes() || self.stream.wait_first_byte().await.unwrap_or(false)
+    }
+
+    /// Whether there are bytes that were read from the socket and not given to the guest.
+    pub(super) fn has_read_bytes(&self) -> bool {
+        !self.replay.is_empty() || !self.ahead.is_empty()
     }
 
     /// What is left of the computing that the connection may use, for the next instance; `None`: this is the

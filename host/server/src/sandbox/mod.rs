@@ -4,6 +4,7 @@
 //! guest can reach is the connection's two streams and the interfaces `inbox`, `gate` and `log`;
 //! everything else that it may import is a stand-in without power.
 
+mod ahead;
 mod backtrace;
 mod bindings;
 mod budget;

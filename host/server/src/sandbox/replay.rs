@@ -53,12 +53,14 @@ impl Replay {
         inner.is_borrowed = true;
     }
 
-    /// The guest writes something. What was read in the same call went there: it was spliced.
-    pub(super) fn handle_write(&self) {
+    /// The guest writes something. What was read in the same call went there: it was spliced. Whether it was.
+    pub(super) fn handle_write(&self) -> bool {
         let mut inner = self.lock();
-        if inner.read_in == self.call.load(Ordering::Relaxed) {
+        let is_spliced = inner.read_in == self.call.load(Ordering::Relaxed);
+        if is_spliced {
             inner.last = Bytes::new();
         }
+        is_spliced
     }
 
     /// What was read last is consumed.

@@ -295,7 +295,9 @@ impl OutputStream for BodyStream {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.0.connection.replay.handle_write();
+        if self.0.connection.replay.handle_write() {
+            self.0.connection.ahead.handle_splice(bytes.len());
+        }
         self.0.connection.handle_payload(bytes.len());
         let reserved = lent.body().map_or(0, |body| body.reserve(bytes.len()));
         let writes = Arc::clone(&self.0.writes.0);

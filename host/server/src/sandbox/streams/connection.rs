@@ -23,8 +23,11 @@ pub(in crate::sandbox) struct ConnectionInput(pub(in crate::sandbox) Arc<Connect
 #[async_trait]
 impl Pollable for ConnectionInput {
     async fn ready(&mut self) {
-        if self.0.replay.is_empty() {
-            self.0.pause().await;
+        if !self.0.replay.is_empty() {
+            return;
+        }
+        self.0.pause().await;
+        if self.0.ahead.is_empty() {
             // An error is one that the next read returns.
             let _ = self.0.stream.readable().await;
         }
@@ -46,8 +49,13 @@ impl InputStream for ConnectionInput {
         if connection.is_paused() {
             return Ok(Bytes::new());
         }
+        let ahead = connection.ahead.read(size);
+        if !ahead.is_empty() {
+            connection.replay.handle_read(&ahead);
+            return Ok(ahead);
+        }
         let read = connection.context.buffers.filled(|buffer| {
-            let most = size.min(buffer.len());
+            let most = connection.ahead.read_bytes(size).min(buffer.len());
             connection.read(&mut buffer[..most])
         });
         match read {
@@ -56,6 +64,7 @@ impl InputStream for ConnectionInput {
                 if bytes.len() >= UNWATCHED_BYTES_MIN {
                     connection.stream.unwatch();
                 }
+                let bytes = connection.ahead.keep(bytes, size);
                 connection.replay.handle_read(&bytes);
                 Ok(bytes)
             }
