@@ -162,6 +162,19 @@ fn who_has_to_wait_for_a_time_takes_nothing_from_anybody_before() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_takes_and_gives_no_place() {
+    let mut room = Room::new(1, 2, 4);
+    let held = room.enter(source(1));
+    let (late, effects) = room.arrive_late(source(2), seconds(5));
+    assert_eq!(effects, []);
+    room.now = seconds(1);
+    assert_eq!(room.reconsider(), []);
+    assert_eq!(room.leave(held), [], "its time is not over");
+    room.now = seconds(1_006);
+    assert_eq!(room.reconsider(), [Effect::Admit(late)]);
+}
+
+#[test]
 fn a_free_place_goes_to_who_has_the_fewest_and_has_waited_longest() {
     let mut room = Room::new(3, 3, 8);
     let [a, _, b] = [1, 1, 2].map(|number| room.enter(source(number)));
