@@ -9,7 +9,7 @@ use super::Server;
 use super::connection::Shared;
 use super::resident::ResidentServer;
 use super::serving::{CONNECTIONS_MAX, Serving};
-use crate::budget::{Budgets, BudgetsError, Met};
+use crate::budget::{Budgets, BudgetsError, Failures, Met};
 use crate::doors::Doors;
 use crate::event::{EventSink, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
@@ -238,9 +238,14 @@ impl ServerBuilder {
         let (proxies, events) = (self.proxies, self.events);
         let met = Arc::new(Met::default());
         let sharing = Sharing::new(self.budgets.unearned_percent, &met);
+        let failures = Arc::new(Failures::new(&self.budgets, &met));
         let context = |inbox| {
             Arc::new(
-                Context::new(inbox, limits, events).behind(proxies).counting(&met).sharing(sharing),
+                Context::new(inbox, limits, events)
+                    .behind(proxies)
+                    .counting(&met)
+                    .sharing(sharing)
+                    .delaying(&failures),
             )
         };
         let connections_max = self.connections_max;
@@ -251,7 +256,7 @@ impl ServerBuilder {
                     Place::Storage(storage) => AnyInbox::over(storage, size_max),
                 });
                 let budgets = self.budgets;
-                let doors = Doors::new(&budgets, connections_max, &met);
+                let doors = Doors::new(&budgets, connections_max, &failures, &met);
                 let shared = Arc::new(Shared { sandbox, context, doors, budgets, met });
                 let serving = Serving::new(shared, self.drain_timeout);
                 Ok(AnyServer::PerConnection(Server { serving: Arc::new(serving) }))

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::phase::{Phase, reached};
 use super::{doors, limits, proxied};
-use crate::budget::{Budgets, Deadlines, Fate, Limit, Met, Seat};
+use crate::budget::{Budgets, Deadlines, Fate, Futile, Limit, Met, Seat};
 use crate::doors::Doors;
 use crate::event::ServerEvent;
 use crate::net::Stream;
@@ -43,6 +43,28 @@ enum Cut {
     Stopped,
 }
 
+/// Who ended a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The peer: by what it sent or did not send, or by closing it.
+    Peer,
+    /// The receiver, since it makes no sense of what came.
+    Refused,
+    /// The server, for the sake of others or of its own.
+    Server,
+}
+
+impl Cut {
+    fn end(&self) -> End {
+        match self {
+            Self::Limit(Limit::FirstByte | Limit::Hello | Limit::Offer | Limit::Silence) => {
+                End::Peer
+            }
+            Self::Limit(_) | Self::Stopped => End::Server,
+        }
+    }
+}
+
 /// Serves a connection that has a place.
 pub(super) async fn serve(
     shared: Arc<Shared>,
@@ -64,6 +86,24 @@ pub(super) async fn serve(
     let connection = Arc::new(connection);
     let works: Weak<Connection> = Arc::downgrade(&connection);
     seat.ask_whether_busy(works);
+    let end = serve_requests(&shared, &connection, seat, &mut phase).await;
+    let is_futile = match end {
+        End::Peer => !seat.pulse.has_greeted(),
+        End::Refused => !seat.pulse.has_offered(),
+        End::Server => false,
+    };
+    if is_futile {
+        connection.fail(Futile::Handshake);
+    }
+}
+
+/// Serves one request after the other, or what else comes.
+async fn serve_requests(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    seat: &Seat,
+    phase: &mut watch::Receiver<Phase>,
+) -> End {
     let idle_timeout = Duration::from_millis(shared.context.limits.idle_timeout_ms.into());
     let to_first_byte = shared.budgets.deadlines(idle_timeout);
     let to_end = shared.budgets.deadlines(idle_timeout + IDLE_GRACE);
@@ -71,40 +111,35 @@ pub(super) async fn serve(
     let mut is_first = true;
     loop {
         // Until a byte is here there is no instance, and nothing that a shutdown would wait for.
-        let has_byte = tokio::select! {
-            has_byte = connection.wait_first_byte() => has_byte,
-            limit = met(&connection, seat, to_first_byte) => {
+        let ended = tokio::select! {
+            has_byte = connection.wait_first_byte() => (!has_byte).then_some(End::Peer),
+            limit = met(connection, seat, to_first_byte) => {
                 // Who was served may keep the connection, and have nothing more to ask.
-                match limit {
+                Some(match limit {
                     Limit::FirstByte | Limit::Silence if is_first => {
-                        cut(&shared, &connection, Cut::Limit(Limit::FirstByte));
+                        cut(shared, connection, Cut::Limit(Limit::FirstByte))
                     }
-                    Limit::Silence => {}
-                    limit => cut(&shared, &connection, Cut::Limit(limit)),
-                }
-                false
+                    Limit::Silence => End::Peer,
+                    limit => cut(shared, connection, Cut::Limit(limit)),
+                })
             }
-            () = reached(&mut phase, Phase::Draining) => false,
+            () = reached(phase, Phase::Draining) => Some(End::Server),
         };
-        if !has_byte {
-            return;
+        if let Some(end) = ended {
+            return end;
         }
         is_first = false;
         seat.pulse.handle_first_byte(seat.now());
-        let goes_on = tokio::select! {
-            goes_on = run(&shared, &connection) => goes_on,
-            () = connection.send_held() => false,
-            limit = met(&connection, seat, to_end) => {
-                cut(&shared, &connection, Cut::Limit(limit));
-                false
+        let ended = tokio::select! {
+            ended = run(shared, connection) => ended,
+            () = connection.send_held() => Some(End::Peer),
+            limit = met(connection, seat, to_end) => {
+                Some(cut(shared, connection, Cut::Limit(limit)))
             }
-            () = reached(&mut phase, Phase::Stopped) => {
-                cut(&shared, &connection, Cut::Stopped);
-                false
-            }
+            () = reached(phase, Phase::Stopped) => Some(cut(shared, connection, Cut::Stopped)),
         };
-        if !goes_on {
-            return;
+        if let Some(end) = ended {
+            return end;
         }
     }
 }
@@ -121,7 +156,8 @@ async fn met(connection: &Connection, seat: &Seat, deadlines: Deadlines) -> Limi
     }
 }
 
-fn cut(shared: &Shared, connection: &Connection, cut: Cut) {
+fn cut(shared: &Shared, connection: &Connection, cut: Cut) -> End {
+    let end = cut.end();
     let (code, words) = match cut {
         Cut::Stopped => (RefusalCode::Cancelled, "the server stopped"),
         Cut::Limit(limit) => {
@@ -134,25 +170,28 @@ fn cut(shared: &Shared, connection: &Connection, cut: Cut) {
     };
     let (peer, refusal) = (connection.peer(), Refusal::new(code, words));
     connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
+    end
 }
 
-/// Whether another instance is to serve what follows.
-async fn run(shared: &Shared, connection: &Arc<Connection>) -> bool {
+/// Runs an instance. Who has ended the connection; `None`: another one is to serve what follows.
+async fn run(shared: &Shared, connection: &Arc<Connection>) -> Option<End> {
     match shared.sandbox.serve(connection).await {
-        Outcome::Served(outcome) => {
-            if let Err(refusal) = outcome {
-                let peer = connection.peer();
-                connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
-            }
+        Outcome::Served(Ok(())) => {
             linger(connection).await;
-            false
+            Some(End::Peer)
+        }
+        Outcome::Served(Err(refusal)) => {
+            let peer = connection.peer();
+            connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
+            linger(connection).await;
+            Some(End::Refused)
         }
         // What the socket did not take is sent before more is read.
-        Outcome::Again => connection.flushed().await.is_ok(),
+        Outcome::Again => connection.flushed().await.is_err().then_some(End::Peer),
         Outcome::Trapped { reason, last_words } => {
             let peer = connection.peer();
             connection.emit(ServerEvent::Trapped { peer, reason, last_words });
-            false
+            Some(End::Refused)
         }
     }
 }

@@ -5,17 +5,23 @@ use std::sync::Arc;
 
 use sandport_inbox::Identity;
 
-use crate::budget::{Arrived, Budgets, Capacity, Door, Met, Source};
+use crate::budget::{Arrived, Budgets, Capacity, Door, Failures, Met, Source};
 use crate::net::{Place, Proxies, Stream};
 
 /// The places of a server: those for the network, and those for local sockets.
 pub(crate) struct Doors {
     network: Arc<Door>,
     local: Arc<Door>,
+    failures: Arc<Failures>,
 }
 
 impl Doors {
-    pub(crate) fn new(budgets: &Budgets, connections_max: u32, met: &Arc<Met>) -> Self {
+    pub(crate) fn new(
+        budgets: &Budgets,
+        connections_max: u32,
+        failures: &Arc<Failures>,
+        met: &Arc<Met>,
+    ) -> Self {
         let door = |places: u32| {
             let per_source = budgets.address_connections_max.unwrap_or(places);
             let [places, per_source, waiting] =
@@ -24,7 +30,7 @@ impl Doors {
             Arc::new(Door::new(capacity, budgets.least_bytes_per_minute, Arc::clone(met)))
         };
         let local = door(budgets.local_connections(connections_max));
-        Self { network: door(connections_max), local }
+        Self { network: door(connections_max), local, failures: Arc::clone(failures) }
     }
 
     /// A connection arrives.
@@ -37,11 +43,12 @@ impl Doors {
         };
         // Whose it is, such a proxy says in a moment.
         let is_announced = proxies.expect_header(place);
-        door.arrive(|number| match source(place, identity, proxies, number) {
+        let source = |number| match source(place, identity, proxies, number) {
             Source::Single(number) => Source::Single(number),
             _ if is_announced => proxy(place),
             source => source,
-        })
+        };
+        door.arrive(source, |source| self.failures.before_place(source))
     }
 
     /// Somebody waits, and others may have become idle.

@@ -21,9 +21,10 @@ pub(crate) fn refusal(limit: Limit) -> (RefusalCode, &'static str) {
         Limit::FirstByte => (RefusalCode::Timeout, "nothing was sent"),
         Limit::Hello => (RefusalCode::Timeout, "no complete hello or request was sent in time"),
         Limit::Offer => (RefusalCode::Timeout, "nothing was offered in time"),
-        // Neither ends a connection.
+        // None of these ends a connection.
         Limit::Log => (RefusalCode::TooMany, "it is told too often"),
         Limit::Computing => (RefusalCode::TooMany, "it computes more than its part"),
+        Limit::Failures => (RefusalCode::TooMany, "too much of its address came to nothing"),
         Limit::Silence => {
             (RefusalCode::Timeout, "nothing moved, and the receiver did not end the connection")
         }

@@ -220,6 +220,28 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) unearned_percent: u8,
 
+    /// Connections of one address that may end without a complete hello or request before its next ones wait, each longer
+    /// than the one before; what it stores, and time, makes up for them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 256,
+        env = "SANDPORT_FREE_FAILURES",
+        help_heading = "Sharing"
+    )]
+    pub(crate) free_failures: u32,
+
+    /// How long those wait at most
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration,
+        env = "SANDPORT_MAX_DELAY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_delay: Duration,
+
     /// End a connection after this much silence
     #[arg(
         long,
@@ -440,6 +462,8 @@ impl ServeArgs {
         budgets.offer_timeout = self.offer_timeout;
         budgets.least_bytes_per_minute = self.min_per_minute;
         budgets.unearned_percent = self.unearned_percent;
+        budgets.failures_free = self.free_failures;
+        budgets.delay_max = self.max_delay;
         budgets
     }
 

@@ -159,6 +159,13 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_ends_nobody() {
+        assert_eq!(DEADLINES.check(&silent(), at(1)), Ok(at(120)));
+        let greeted = Reading { stage: Stage::Greeted, greeted: Some(at(105)), ..silent() };
+        assert_eq!(DEADLINES.check(&greeted, at(0)), Ok(at(145)));
+    }
+
+    #[test]
     fn the_longest_times_that_can_be_set_are_no_error() {
         let longest = Duration::MAX;
         let deadlines =

@@ -80,8 +80,13 @@ impl Door {
         Self { since: Instant::now(), least_bytes, met, inner: Mutex::new(inner) }
     }
 
-    /// A connection arrives. `source` says where it counts, by a number that no other has.
-    pub(crate) fn arrive(self: &Arc<Self>, source: impl FnOnce(u64) -> Source) -> Arrived {
+    /// A connection arrives. `source` says where it counts, by a number that no other has; `wait`, how long one of that
+    /// source has to wait, whether or not there is a place.
+    pub(crate) fn arrive(
+        self: &Arc<Self>,
+        source: impl FnOnce(u64) -> Source,
+        wait: impl FnOnce(Source) -> Duration,
+    ) -> Arrived {
         let now = self.since.elapsed();
         let mut inner = self.lock();
         let ticket = inner.places.ticket();
@@ -98,7 +103,7 @@ impl Door {
         });
         let Inner { places, seats } = &mut *inner;
         seats.insert(ticket, Arc::clone(&seat));
-        places.arrive(ticket, source, now, |ticket| activity(seats, ticket, now));
+        places.arrive(ticket, source, wait(source), now, |ticket| activity(seats, ticket, now));
         inner.carry_out(&self.met, now);
         Arrived(seat)
     }
@@ -305,12 +310,16 @@ mod tests {
         (Arc::new(Door::new(capacity, 0, Arc::clone(&met))), met)
     }
 
+    fn arrive(door: &Arc<Door>, source: impl FnOnce(u64) -> Source) -> Arrived {
+        door.arrive(source, |_| Duration::ZERO)
+    }
+
     #[test]
     fn a_connection_hears_that_it_is_served_when_another_has_given_way() {
         let (door, met) = door(2, 2);
-        let held = [(); 2].map(|()| door.arrive(|_| Source::Local));
+        let held = [(); 2].map(|()| arrive(&door, |_| Source::Local));
         assert!(held.iter().all(|it| it.seat().fate() == Fate::Served));
-        let newcomer = door.arrive(|_| Source::User(7));
+        let newcomer = arrive(&door, |_| Source::User(7));
         assert_eq!(newcomer.seat().fate(), Fate::Waits);
         let over: Vec<_> = held.iter().map(|it| it.seat().fate()).collect();
         assert!(over.contains(&Fate::Over(Limit::Share)), "{over:?}");
@@ -326,10 +335,10 @@ mod tests {
     #[test]
     fn connections_that_count_by_themselves_have_places_of_their_own() {
         let (door, met) = door(2, 1);
-        let _held = [(); 2].map(|()| door.arrive(Source::Single));
-        let waits = door.arrive(Source::Single);
+        let _held = [(); 2].map(|()| arrive(&door, Source::Single));
+        let waits = arrive(&door, Source::Single);
         assert_eq!(waits.seat().fate(), Fate::Waits);
-        let away = door.arrive(Source::Single);
+        let away = arrive(&door, Source::Single);
         assert_eq!(away.seat().fate(), Fate::Over(Limit::Waiting));
         assert_eq!(met.counts(), [(Limit::Waiting, 1)]);
     }
@@ -338,12 +347,12 @@ mod tests {
     fn a_request_that_was_passed_on_counts_where_it_came_from_until_it_is_over() {
         let (door, _) = door(3, 3);
         let proxy = Source::Proxy(None);
-        let held = [(); 3].map(|()| door.arrive(|_| proxy));
+        let held = [(); 3].map(|()| arrive(&door, |_| proxy));
         for arrived in &held[..2] {
             arrived.seat().forward(Some(Source::User(1)));
         }
         // Whoever comes gets the place of one of the two, and not that of the proxy.
-        let newcomer = door.arrive(|_| Source::User(2));
+        let newcomer = arrive(&door, |_| Source::User(2));
         assert_eq!(held[2].seat().fate(), Fate::Served);
         assert!(held[..2].iter().any(|it| it.seat().fate() == Fate::Over(Limit::Share)));
         drop(newcomer);

@@ -29,11 +29,13 @@ pub enum Limit {
     Computing,
     /// A refusal, or a line of a receiver, was not told: too many were.
     Log,
+    /// A connection waited, or was held up for a moment, since much that its address began came to nothing.
+    Failures,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Waiting,
         Self::Idle,
         Self::Rate,
@@ -45,6 +47,7 @@ impl Limit {
         Self::Silence,
         Self::Computing,
         Self::Log,
+        Self::Failures,
     ];
 
     /// The word for it: `waiting`, `first-byte`.
@@ -61,6 +64,7 @@ impl Limit {
             Self::Silence => "silence",
             Self::Computing => "computing",
             Self::Log => "log",
+            Self::Failures => "failures",
         }
     }
 }

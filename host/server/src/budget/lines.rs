@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_gives_no_lines_back() {
+        let (mut lines, mut account) = (Lines::new(), LineAccount::default());
+        let mut admit = |now| lines.admit(&mut account, source(1), 0, &["name"], now).is_some();
+        while admit(NOW) {}
+        assert!(!admit(NOW / 2) && !admit(Duration::ZERO) && !admit(NOW));
+        assert!(admit(NOW + Duration::from_secs(120)));
+    }
+
+    #[test]
     fn connections_without_end_write_no_more_than_their_source_and_sources_than_the_server() {
         let mut lines = Lines::new();
         let name = "x".repeat(1_000);

@@ -9,7 +9,8 @@
 //!    many.
 //!
 //! A place that becomes free goes to the source that has the fewest, and there to who has waited longest. Where too many
-//! wait, the newest of the source that has the most is turned away.
+//! wait, the newest of the source that has the most is turned away. Who has to wait for a [time](super::delays) gets no
+//! place before it is over, and nobody gives way to it.
 //!
 //! Whoever runs this machine calls it under a lock that is held for no longer than the call, and after each call carries
 //! out what [`Places::poll_effect`] gives. It knows no socket and no clock: `now` is a reading of a clock that is never
@@ -87,6 +88,15 @@ struct Held {
     is_leaving: bool,
 }
 
+/// A connection that waits.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    ticket: Ticket,
+    source: Source,
+    /// When it may have a place.
+    from: Duration,
+}
+
 /// What a source has. Those that have nothing are forgotten.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
@@ -113,11 +123,13 @@ pub(crate) struct Places {
     capacity: Capacity,
     tickets: u64,
     held: HashMap<Ticket, Held>,
-    waiting: VecDeque<(Ticket, Source)>,
+    waiting: VecDeque<Waits>,
     counts: HashMap<Source, Count>,
     /// The sources by the places that stay theirs.
     by_places: BTreeSet<(usize, Source)>,
     leaving: usize,
+    /// The last reading of the clock.
+    now: Duration,
     looked: Option<Duration>,
     effects: VecDeque<Effect>,
 }
@@ -139,6 +151,7 @@ impl Places {
             counts: HashMap::new(),
             by_places: BTreeSet::new(),
             leaving: 0,
+            now: Duration::ZERO,
             looked: None,
             effects: VecDeque::new(),
         }
@@ -166,15 +179,17 @@ impl Places {
         Ticket(self.tickets)
     }
 
-    /// A connection arrives.
+    /// A connection arrives, which waits for this time whether or not there is a place.
     pub(crate) fn arrive(
         &mut self,
         ticket: Ticket,
         source: Source,
+        wait: Duration,
         now: Duration,
         look: impl Fn(Ticket) -> Activity,
     ) {
-        if self.waiting.is_empty() && self.has_room_for(source) {
+        self.now = self.now.max(now);
+        if self.waiting.is_empty() && wait.is_zero() && self.has_room_for(source) {
             self.admit(ticket, source);
             return;
         }
@@ -182,17 +197,19 @@ impl Places {
             self.effects.push_back(Effect::TurnAway(ticket));
             return;
         }
-        self.waiting.push_back((ticket, source));
+        self.waiting.push_back(Waits { ticket, source, from: now.saturating_add(wait) });
         self.change(source, |count| count.waiting += 1);
         self.fill();
-        if self.waiting.back().is_some_and(|(last, _)| *last == ticket) {
+        if wait.is_zero() && self.waiting.back().is_some_and(|last| last.ticket == ticket) {
             self.make_room_for(source, now, &look);
         }
     }
 
-    /// Time has passed: somebody may have become idle.
+    /// Time has passed: somebody may have become idle, or may have a place from now on.
     pub(crate) fn reconsider(&mut self, now: Duration, look: impl Fn(Ticket) -> Activity) {
-        let sources: BTreeSet<Source> = self.waiting.iter().map(|(_, source)| *source).collect();
+        self.now = self.now.max(now);
+        self.fill();
+        let sources: BTreeSet<Source> = self.due().map(|(_, waits)| waits.source).collect();
         for source in sources {
             self.make_room_for(source, now, &look);
         }
@@ -207,7 +224,7 @@ impl Places {
             } else {
                 self.change(held.source, |count| count.staying -= 1);
             }
-        } else if let Some(at) = self.waiting.iter().position(|(waits, _)| *waits == ticket) {
+        } else if let Some(at) = self.waiting.iter().position(|waits| waits.ticket == ticket) {
             self.stop_waiting(at);
         }
         self.fill();
@@ -227,8 +244,8 @@ impl Places {
             if self.count(source).held() > self.most_of(source) {
                 self.end(ticket, Cause::Most);
             }
-        } else if let Some((_, waits)) = self.waiting.iter_mut().find(|(it, _)| *it == ticket) {
-            let before = std::mem::replace(waits, source);
+        } else if let Some(waits) = self.waiting.iter_mut().find(|it| it.ticket == ticket) {
+            let before = std::mem::replace(&mut waits.source, source);
             self.change(before, |count| count.waiting -= 1);
             self.change(source, |count| count.waiting += 1);
         }
@@ -283,19 +300,23 @@ impl Places {
     }
 
     fn stop_waiting(&mut self, at: usize) -> Option<Ticket> {
-        let (ticket, source) = self.waiting.remove(at)?;
+        let Waits { ticket, source, .. } = self.waiting.remove(at)?;
         self.change(source, |count| count.waiting -= 1);
         Some(ticket)
+    }
+
+    /// Those that wait and may have a place, with their positions.
+    fn due(&self) -> impl Iterator<Item = (usize, &Waits)> {
+        self.waiting.iter().enumerate().filter(|(_, waits)| waits.from <= self.now)
     }
 
     /// Gives free places to those who wait.
     fn fill(&mut self) {
         while self.held.len() < self.capacity.places {
-            let waiting = self.waiting.iter().enumerate();
-            let may = waiting.filter(|(_, (_, source))| self.has_room_for(*source));
+            let may = self.due().filter(|(_, waits)| self.has_room_for(waits.source));
             // Of as many, the first that is found: who has waited longest.
-            let next = may.min_by_key(|(_, (_, source))| self.count(*source).staying);
-            let Some((at, &(ticket, source))) = next else { return };
+            let next = may.min_by_key(|(_, waits)| self.count(waits.source).staying);
+            let Some((at, &Waits { ticket, source, .. })) = next else { return };
             self.stop_waiting(at);
             self.admit(ticket, source);
         }
@@ -306,7 +327,7 @@ impl Places {
     fn turn_away_for(&mut self, source: Source) -> bool {
         let waiting = self.waiting.iter().enumerate();
         let fullest = waiting
-            .map(|(at, (_, waits))| (self.count(*waits).wanted(), at))
+            .map(|(at, waits)| (self.count(waits.source).wanted(), at))
             .max()
             .filter(|(wanted, _)| self.count(source).wanted() + 1 < *wanted);
         let Some(ticket) = fullest.and_then(|(_, at)| self.stop_waiting(at)) else { return false };
@@ -317,7 +338,7 @@ impl Places {
     /// Has somebody give way to one of this source that waits, if somebody should.
     fn make_room_for(&mut self, source: Source, now: Duration, look: &impl Fn(Ticket) -> Activity) {
         // Each that is to leave makes room for one.
-        if self.leaving >= self.waiting.len() {
+        if self.leaving >= self.due().count() {
             return;
         }
         let count = self.count(source);

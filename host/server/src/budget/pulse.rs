@@ -125,6 +125,16 @@ impl Pulse {
         self.uploads.store(uploads, Ordering::Relaxed);
     }
 
+    /// Whether something was ever offered, or asked of what was.
+    pub(crate) fn has_offered(&self) -> bool {
+        self.has_offered.load(Ordering::Relaxed)
+    }
+
+    /// Whether a hello or a request was ever complete.
+    pub(crate) fn has_greeted(&self) -> bool {
+        self.greeted_ms.load(Ordering::Relaxed) != NEVER
+    }
+
     /// For [`Deadlines`](super::Deadlines).
     pub(crate) fn reading(&self, is_busy: bool) -> Reading {
         let greeted_ms = self.greeted_ms.load(Ordering::Relaxed);

@@ -39,6 +39,11 @@ impl Source {
     pub(crate) fn has_a_most(self) -> bool {
         !matches!(self, Self::Proxy(_))
     }
+
+    /// Whether it stands for somebody who may come back: not for a proxy, behind which are many, nor for one connection.
+    pub(crate) fn is_somebody(self) -> bool {
+        matches!(self, Self::V4(_) | Self::V6(_) | Self::User(_) | Self::Local)
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +72,7 @@ mod tests {
     #[test]
     fn behind_a_proxy_are_many() {
         assert!(!Source::Proxy(None).has_a_most() && at("192.0.2.7").has_a_most());
+        assert!(!Source::Proxy(None).is_somebody() && at("192.0.2.7").is_somebody());
+        assert!(!Source::Single(7).is_somebody() && Source::User(7).is_somebody());
     }
 }

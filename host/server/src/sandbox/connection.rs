@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
-use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal};
+use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal, RefusalCode};
 use tokio::sync::Notify;
 
 use super::ahead::Ahead;
@@ -17,8 +17,8 @@ use super::sender::Sender;
 use super::sharing::Share;
 use super::telling::TellingAccount;
 use crate::budget::{
-    Busy, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Overdue, Seat,
-    Source,
+    Busy, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Futile, Overdue,
+    Seat, Source,
 };
 use crate::event::ServerEvent;
 use crate::net::{Peer, Stream};
@@ -237,6 +237,7 @@ impl Connection {
     /// A sender got an answer that it wanted.
     pub(super) fn handle_answer(&self) {
         self.share.earn(EARNED_PER_ANSWER_NS);
+        self.context.failures.pay(|| self.seat.source());
         self.seat.pulse.handle_useful(self.seat.now());
     }
 
@@ -258,6 +259,20 @@ impl Connection {
     /// Whether it has to wait, since it has used more than its part.
     pub(super) fn is_paused(&self) -> bool {
         self.share.is_paused()
+    }
+
+    /// Whether nothing is to be read of it now, for that reason or another one.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.share.is_held_up()
+    }
+
+    /// Something that the peer began came to nothing.
+    pub(crate) fn fail(&self, futile: Futile) {
+        let (failures, source) = (&self.context.failures, self.seat.source());
+        failures.fail(source, futile);
+        if futile == Futile::Offer {
+            self.context.sharing.hold_up(&self.share, failures.within(source));
+        }
     }
 
     /// Waits as long as it has to.
@@ -353,6 +368,9 @@ impl Connection {
                 self.handle_answer();
             }
             ServerEvent::Folder { .. } => self.handle_answer(),
+            ServerEvent::UploadRefused { ref refusal, .. } if is_of_peer(refusal.code) => {
+                self.fail(Futile::Offer);
+            }
             _ => {}
         }
         let event = match event {
@@ -385,6 +403,11 @@ impl Connection {
     }
 }
 
+/// Whether a refusal is the peer's doing, and not that of the disk or of another sender.
+fn is_of_peer(code: RefusalCode) -> bool {
+    !matches!(code, RefusalCode::Io | RefusalCode::InsufficientSpace | RefusalCode::Locked)
+}
+
 impl Busy for Connection {
     /// Whether the inbox or the disk is waited for, and not the peer.
     fn is_busy(&self) -> bool {
@@ -414,7 +437,7 @@ mod tests {
     use super::*;
     use crate::event::EventSink;
     use sandport_inbox::{AnyInbox, Inbox, InboxOptions};
-    use sandport_protocol::{Limits, RefusalCode};
+    use sandport_protocol::Limits;
     use sandport_testkit::patience::within;
 
     /// More than a socket takes at once.

@@ -11,7 +11,7 @@ use super::output::{Bucket, Rate};
 use super::sharing::Sharing;
 use super::telling::{Telling, TellingAccount};
 use super::writers::Writers;
-use crate::budget::{Met, Source};
+use crate::budget::{Failures, Met, Source};
 use crate::event::{EventSink, ServerEvent};
 use crate::net::{Peer, Proxies};
 use sandport_inbox::AnyInbox;
@@ -26,6 +26,7 @@ pub(crate) struct Context {
     pub(super) disk: DiskPace,
     pub(super) sharing: Sharing,
     pub(crate) telling: Telling,
+    pub(crate) failures: Arc<Failures>,
     pub(super) writers: Writers,
     trap_details: Mutex<Bucket>,
 }
@@ -38,7 +39,7 @@ impl Context {
     pub(crate) fn new(inbox: AnyInbox, limits: Limits, events: EventSink) -> Self {
         let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
         let (proxies, buffers, disk, writers, sharing) = Default::default();
-        let telling = Telling::default();
+        let (telling, failures) = Default::default();
         Self {
             inbox,
             limits,
@@ -48,6 +49,7 @@ impl Context {
             disk,
             sharing,
             telling,
+            failures,
             writers,
             trap_details,
         }
@@ -74,6 +76,11 @@ impl Context {
     /// The same, with processor time shared out in this way.
     pub(crate) fn sharing(self, sharing: Sharing) -> Self {
         Self { sharing, ..self }
+    }
+
+    /// The same, where what comes to nothing counts here.
+    pub(crate) fn delaying(self, failures: &Arc<Failures>) -> Self {
+        Self { failures: Arc::clone(failures), ..self }
     }
 
     /// Whether more than the reason of a trap is to be told.

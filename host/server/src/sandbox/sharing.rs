@@ -32,6 +32,8 @@ pub(super) struct Share {
     /// When it may go on: nanoseconds since the server began; 0: now.
     until_ns: AtomicU64,
     is_in_debt: AtomicBool,
+    /// Until when nothing is read of it, whatever it has used: nanoseconds since the server began; 0: it may be.
+    held_ns: AtomicU64,
 }
 
 impl Default for Sharing {
@@ -70,20 +72,44 @@ impl Sharing {
         self.computing().begin(&mut account, source, self.since.elapsed());
     }
 
+    /// Holds a connection up for a time, from now on: nothing more is read of it.
+    pub(super) fn hold_up(&self, share: &Share, time: Duration) {
+        if time > PAUSE_MIN {
+            let until = self.since.elapsed().saturating_add(time);
+            share.held_ns.store(nanoseconds(until), Ordering::Relaxed);
+        }
+    }
+
     /// Waits until a connection may go on.
     pub(super) async fn pause(&self, share: &Share) {
-        while share.is_paused() {
-            let until = Duration::from_nanos(share.until_ns.load(Ordering::Relaxed));
-            let now = self.since.elapsed();
-            let left = until.saturating_sub(now);
-            let account = *share.account.lock().unwrap_or_else(PoisonError::into_inner);
-            if left.is_zero() || !self.computing().has_to_wait(&account, now) {
-                share.until_ns.store(0, Ordering::Relaxed);
-                return;
-            }
+        while let Some(left) = self.left(share) {
             #[expect(clippy::disallowed_methods, reason = "it is held up for a time")]
             tokio::time::sleep(left.min(LOOK_AGAIN)).await;
         }
+    }
+
+    /// How long a connection has to wait still; `None`: it may go on.
+    fn left(&self, share: &Share) -> Option<Duration> {
+        if !share.is_held_up() {
+            return None;
+        }
+        let now = self.since.elapsed();
+        let left_of = |until_ns: &AtomicU64| {
+            Duration::from_nanos(until_ns.load(Ordering::Relaxed)).saturating_sub(now)
+        };
+        let (held, mut paused) = (left_of(&share.held_ns), left_of(&share.until_ns));
+        if held.is_zero() {
+            share.held_ns.store(0, Ordering::Relaxed);
+        }
+        if share.is_paused() {
+            let account = *share.account.lock().unwrap_or_else(PoisonError::into_inner);
+            if paused.is_zero() || !self.computing().has_to_wait(&account, now) {
+                share.until_ns.store(0, Ordering::Relaxed);
+                paused = Duration::ZERO;
+            }
+        }
+        let left = held.max(paused);
+        (!left.is_zero()).then_some(left)
     }
 
     fn computing(&self) -> MutexGuard<'_, Computing> {
@@ -98,6 +124,7 @@ impl Default for Share {
             earned_ns: AtomicU64::new(0),
             until_ns: AtomicU64::new(0),
             is_in_debt: AtomicBool::new(false),
+            held_ns: AtomicU64::new(0),
         }
     }
 }
@@ -107,8 +134,14 @@ impl Share {
         self.earned_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
+    /// Whether it has used more than its part.
     pub(super) fn is_paused(&self) -> bool {
         self.until_ns.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether nothing is to be read of it, for that or for another reason.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.is_paused() || self.held_ns.load(Ordering::Relaxed) > 0
     }
 
     /// How much of `most` bytes is to be read at once.

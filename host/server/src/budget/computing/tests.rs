@@ -215,3 +215,22 @@ fn what_is_known_of_sources_is_bounded() {
     computing.sources.retain(|_, usage| !usage.is_over(now) && usage.free_at < now);
     assert!(computing.sources.is_empty(), "after a while nothing is known");
 }
+
+#[test]
+fn a_clock_that_is_set_back_gives_nobody_time_and_holds_nobody_up_for_ever() {
+    let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
+    let [mut junk, mut honest] = [Account::new(), Account::new()];
+    let used = Used { processor_ns: 20_000_000, ran_ns: 20_000_000, earned_ns: 0 };
+    let now = Duration::from_secs(1_000);
+    let earned = Used { earned_ns: 40_000_000, ..used };
+    computing.charge(&mut honest, source(2), earned, now);
+    let until = computing.charge(&mut junk, source(1), used, now);
+    assert!(junk.is_in_debt() && until > now);
+    let before = Duration::from_secs(1);
+    assert!(computing.charge(&mut junk, source(1), used, before) >= until);
+    assert!(computing.charge(&mut honest, source(2), earned, before) <= until);
+    // What was used since is all that it waits for.
+    let later = now + Duration::from_secs(1);
+    let until = computing.charge(&mut junk, source(1), Used { ran_ns: 1_000_000, ..used }, later);
+    assert!(until < later + Duration::from_secs(1), "{until:?}");
+}

@@ -29,12 +29,17 @@ impl Room {
     }
 
     fn arrive(&mut self, source: Source) -> (Ticket, Vec<Effect>) {
+        self.arrive_late(source, Duration::ZERO)
+    }
+
+    /// One that has to wait for a time.
+    fn arrive_late(&mut self, source: Source, wait: Duration) -> (Ticket, Vec<Effect>) {
         let ticket = self.places.ticket();
         // Useful at the beginning, and nothing but that.
         let activity = Activity { useful: self.now, is_idle: false, is_slow: false };
         self.activities.borrow_mut().insert(ticket, activity);
         let activities = self.activities.borrow();
-        self.places.arrive(ticket, source, self.now, |ticket| activities[&ticket]);
+        self.places.arrive(ticket, source, wait, self.now, |ticket| activities[&ticket]);
         drop(activities);
         (ticket, self.effects())
     }
@@ -134,6 +139,42 @@ fn who_becomes_slow_gives_way_to_who_waits_already() {
 }
 
 #[test]
+fn who_has_to_wait_for_a_time_takes_nothing_from_anybody_before() {
+    let mut room = Room::new(2, 2, 2);
+    let (late, effects) = room.arrive_late(source(1), seconds(5));
+    assert_eq!(effects, [], "though there are places");
+    let [a, b] = [2, 2].map(|number| room.enter(source(number)));
+    room.set(a, |activity| activity.is_idle = true);
+    room.now += seconds(4);
+    assert_eq!(room.reconsider(), [], "nobody gives way to it");
+    assert_eq!(room.leave(b), []);
+    let next = room.enter(source(3));
+    room.now += seconds(1);
+    assert_eq!(room.reconsider(), [Effect::End(a, Cause::Idle)]);
+    assert_eq!(room.leave(a), [Effect::Admit(late)]);
+    // It is one of those that wait, and of these the first to go.
+    let (_, effects) = room.arrive_late(source(1), seconds(5));
+    assert_eq!(effects, []);
+    let (second, _) = room.arrive_late(source(1), seconds(5));
+    let (other, effects) = room.arrive(source(4));
+    assert_eq!(effects[0], Effect::TurnAway(second));
+    assert_eq!(room.leave(next).last(), Some(&Effect::Admit(other)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_takes_and_gives_no_place() {
+    let mut room = Room::new(1, 2, 4);
+    let held = room.enter(source(1));
+    let (late, effects) = room.arrive_late(source(2), seconds(5));
+    assert_eq!(effects, []);
+    room.now = seconds(1);
+    assert_eq!(room.reconsider(), []);
+    assert_eq!(room.leave(held), [], "its time is not over");
+    room.now = seconds(1_006);
+    assert_eq!(room.reconsider(), [Effect::Admit(late)]);
+}
+
+#[test]
 fn a_free_place_goes_to_who_has_the_fewest_and_has_waited_longest() {
     let mut room = Room::new(3, 3, 8);
     let [a, _, b] = [1, 1, 2].map(|number| room.enter(source(number)));
@@ -169,7 +210,13 @@ fn one_address_has_no_more_than_its_most_and_a_proxy_all() {
     for _ in 0..4 {
         // They do not wait behind who does.
         let ticket = room.places.ticket();
-        room.places.arrive(ticket, Source::Proxy(None), room.now, |_| unreachable!());
+        room.places.arrive(
+            ticket,
+            Source::Proxy(None),
+            Duration::ZERO,
+            room.now,
+            |_| unreachable!(),
+        );
         assert_eq!(room.effects(), [Effect::Admit(ticket)]);
     }
     assert_eq!(room.leave(first), [Effect::Admit(waits)]);

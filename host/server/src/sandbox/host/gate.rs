@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::DynPollable;
 
 use super::later::Later;
+use crate::budget::Futile;
 use crate::sandbox::bindings::sandport::upload::gate::{
     Credential, Host, HostAuthenticating, Limits,
 };
@@ -89,6 +90,7 @@ impl Host for State {
         } else {
             RefusalCode::NotPermitted.into()
         };
+        self.connection.fail(Futile::Credential);
         self.asked.credential = true;
         let answer = Later::here(Err(convert::to_refusal(refusal)));
         Ok(self.table.push(AuthenticatingHandle(answer))?)

@@ -46,7 +46,7 @@ impl InputStream for ConnectionInput {
             connection.replay.handle_read(&left);
             return Ok(left);
         }
-        if connection.is_paused() {
+        if connection.is_held_up() {
             return Ok(Bytes::new());
         }
         let ahead = connection.ahead.read(size);
