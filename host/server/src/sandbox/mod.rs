@@ -14,6 +14,7 @@ mod context;
 mod convert;
 mod engine;
 mod error;
+mod handles;
 mod host;
 mod inspect;
 mod linker;
