@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::artifacts;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, until};
 use crate::events::Events;
 use crate::files::{self, Tree};
 use crate::process::{self, Ended, Guarded};
@@ -192,6 +192,13 @@ impl Server {
         files::names_in(&self.inbox.join(".sandport/staging"))
     }
 
+    /// Waits until nothing lies in staging. What is not published is removed by threads that nobody waits for, so who is
+    /// refused may hear of it first.
+    #[track_caller]
+    pub fn wait_nothing_staged(&self) {
+        until("the end of what is staged", || self.staged().is_empty());
+    }
+
     /// Waits until a file is stored; its name.
     #[track_caller]
     pub fn wait_stored(&mut self) -> String {
@@ -259,6 +266,15 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kib.expect("a number of kB") * 1024
+    }
+
+    /// How many of the files below a directory of its inbox it has open.
+    pub fn open_files(&self, directory: &str) -> usize {
+        let below = self.inbox.join(directory).canonicalize().expect("a directory of the inbox");
+        let path = format!("/proc/{}/fd", self.process.pid().as_raw_nonzero());
+        let open = std::fs::read_dir(path).expect("the server runs").flatten();
+        let paths = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        paths.filter(|path| path.starts_with(&below) && *path != below).count()
     }
 
     /// How many times it has told of a stored file. Of all, once it has ended.

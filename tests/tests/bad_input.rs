@@ -3,7 +3,6 @@
 
 use sandport_protocol::wire::{Data, Finish, Hello, PREFACE, ReceiverMessage, SenderMessage};
 use sandport_protocol::{Offer, Refusal, RefusalCode};
-use sandport_tests::deadline::until;
 use sandport_tests::files::{Tree, file};
 use sandport_tests::native::{self, digest, frame, greeting, session};
 use sandport_tests::{Connection, Native, Server};
@@ -15,19 +14,6 @@ fn goodbye(messages: &[ReceiverMessage]) -> &Refusal {
         Some(ReceiverMessage::Goodbye(refusal)) => refusal,
         _ => panic!("no goodbye at the end: {messages:?}"),
     }
-}
-
-/// Nothing is published, and nothing staged.
-#[track_caller]
-fn expect_nothing(server: &Server) {
-    assert_eq!(server.published(), Tree::default());
-    expect_nothing_staged(server);
-}
-
-/// What was given up is removed by other threads: its sender, and the log, may be told before.
-#[track_caller]
-fn expect_nothing_staged(server: &Server) {
-    until("the removal of what was staged", || server.staged().is_empty());
 }
 
 #[test]
@@ -157,7 +143,8 @@ fn a_classic_session_cut_at_any_byte_publishes_nothing() {
             server.wait_refused("cancelled");
         }
     }
-    expect_nothing(&server);
+    assert_eq!(server.published(), Tree::default());
+    server.wait_nothing_staged();
     // And a cut before the first byte is nothing at all.
     drop(Connection::open(&server));
 
@@ -193,7 +180,8 @@ fn a_native_session_cut_at_any_byte_publishes_nothing() {
         // The server closes when it is done with the connection.
         client.hear_all();
     }
-    expect_nothing(&server);
+    assert_eq!(server.published(), Tree::default());
+    server.wait_nothing_staged();
     for length in 0..whole.len() {
         let mut client = Connection::open(&server);
         client.say(&whole[..length]);
@@ -207,7 +195,7 @@ fn a_native_session_cut_at_any_byte_publishes_nothing() {
     assert_eq!(server.wait_stored(), "cut.txt");
     assert_eq!(server.stop(), Some(0));
     assert_eq!(server.published(), Tree::from([("cut.txt".into(), file("hello"))]));
-    expect_nothing_staged(&server);
+    assert_eq!(server.staged(), [""; 0]);
 }
 
 #[test]
@@ -238,7 +226,7 @@ fn a_digest_that_does_not_match_publishes_nothing() {
     sender.send(1, "whole", b"hello");
     assert_eq!(sender.outcome(1).unwrap().name, "whole");
     assert_eq!(server.published(), Tree::from([("whole".into(), file("hello"))]));
-    expect_nothing_staged(&server);
+    server.wait_nothing_staged();
 }
 
 #[test]
@@ -256,7 +244,8 @@ fn a_size_that_does_not_match_publishes_nothing() {
     sender.data(1, 0, b"hello");
     sender.say(&SenderMessage::Finish(Finish { id: 1, size: 6, digest: digest(b"hello") }));
     assert_eq!(sender.outcome(1).unwrap_err().code, RefusalCode::DigestMismatch);
-    expect_nothing(&server);
+    assert_eq!(server.published(), Tree::default());
+    server.wait_nothing_staged();
 }
 
 #[test]
@@ -277,7 +266,8 @@ fn bytes_in_the_wrong_place_are_refused_and_the_operator_hears_of_it() {
         [RefusalCode::OffsetMismatch, RefusalCode::InsufficientSpace].contains(&code),
         "{code}"
     );
-    expect_nothing(&server);
+    assert_eq!(server.published(), Tree::default());
+    server.wait_nothing_staged();
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn refuse_leaves_what_is_there_and_tells_the_sender() {
         server.wait_refused("exists");
         let expected = Tree::from([("report.pdf".into(), entry(taken))]);
         assert_eq!(server.published(), expected, "{taken:?}");
-        assert_eq!(server.staged(), [""; 0]);
+        server.wait_nothing_staged();
         scene.expect_outside_untouched();
     }
 }
@@ -116,7 +116,7 @@ fn replace_takes_the_place_of_a_file_or_a_link_and_never_of_a_folder() {
             }
         };
         assert_eq!(server.published(), Tree::from([("report.pdf".into(), expected)]), "{taken:?}");
-        assert_eq!(server.staged(), [""; 0]);
+        server.wait_nothing_staged();
         scene.expect_outside_untouched();
     }
 }

@@ -139,7 +139,7 @@ fn each_file_of_a_form_has_a_result_of_its_own() {
     assert_eq!(of(3), (Some("stored"), None));
     assert_eq!(server.content("below/first"), b"1");
     assert_eq!(server.content("below/last"), b"3");
-    assert_eq!(server.staged(), [""; 0]);
+    server.wait_nothing_staged();
 }
 
 #[test]

@@ -5,8 +5,10 @@
 use std::fs;
 
 use sandport_protocol::wire::ReceiverMessage;
+use sandport_protocol::{Offer, Resume, ResumeMode};
+use sandport_tests::deadline::until;
 use sandport_tests::files::{Tree, file};
-use sandport_tests::{Native, Server, Setup, send};
+use sandport_tests::{Native, Server, Setup, native, send};
 
 /// A server under a limit that a shell sets.
 fn limited(limit: &str, flags: &[&str]) -> Server {
@@ -25,6 +27,42 @@ fn small_files_are_all_stored_where_few_descriptors_are_to_be_had() {
         let sent = send([tree.as_os_str(), server.address().as_ref()]).expect_success();
         assert_eq!(sent.of_type("stored").len(), 600, "{durability}");
     }
+}
+
+#[test]
+fn uploads_that_one_connection_holds_or_leaves_keep_no_other_out() {
+    let server = limited("-n 1024", &["--durability", "none"]);
+    let mut hoarder = Native::open(&server);
+    // Nearly as many as a connection may have: nothing comes of half of them, and of the others so much that each has a
+    // file.
+    for id in 0..1_000 {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&u64::to_le_bytes(id));
+        let resume = Some(Resume { key, epoch: 1, mode: ResumeMode::TakeOver });
+        let offer = native::resumable(&format!("upload {id}"), 1 << 30, ResumeMode::TakeOver);
+        hoarder.say(&native::offer(id, Offer { resume, ..offer }));
+        let verdict = hoarder.hear();
+        assert!(matches!(verdict, Some(ReceiverMessage::Accepted(_))), "{verdict:?}");
+        if id % 2 == 0 {
+            hoarder.data(id, 0, &[7; 9_000]);
+        }
+    }
+    let served = |round: u64| {
+        let others: Vec<Native> = (0..200)
+            .map(|number| {
+                let mut other = Native::open(&server);
+                other.send(0, &format!("{round}-{number}"), b"hello");
+                assert_eq!(other.outcome(0).unwrap().name, format!("{round}-{number}"));
+                other
+            })
+            .collect();
+        drop(others);
+    };
+    served(1);
+    assert!(server.open_files(".sandport/partials") <= 512);
+    drop(hoarder);
+    until("the descriptors of what was left", || server.open_files(".sandport/partials") == 0);
+    served(2);
 }
 
 #[test]

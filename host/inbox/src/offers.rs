@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::publish::{Job, Work};
 use super::transient::Transient;
 use super::upload::Upload;
+use super::usage::Usage;
 use super::wishes::Wishes;
 use super::{Inbox, Verdict, unnamed};
 use crate::Identity;
@@ -138,15 +139,8 @@ impl Inbox {
             let asks = matches!(verdict, Verdict::DigestFirst);
             (asks || wishes.digests.is_empty()).then_some(verdict)
         };
-        let news = core.usage.as_ref().map(|usage| usage.count_news());
-        let opened = match (partials.open(asked.clone(), &published).await, news) {
-            (Err(refusal), Some(Some(news))) if refusal.code == RefusalCode::InsufficientSpace => {
-                news.await;
-                partials.open(asked, &published).await
-            }
-            (opened, _) => opened,
-        };
-        Ok(match opened? {
+        let open = || partials.open(asked.clone(), &published);
+        Ok(match Usage::counted_later(core.usage.as_deref(), open).await? {
             Opened::Session(session) => {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;

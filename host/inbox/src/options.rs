@@ -82,8 +82,8 @@ pub struct InboxOptions {
     pub allow_executable: bool,
     /// How many descriptors may be open at once for files on their way and for directories that they go to.
     /// With more files, some are closed between two writes, which costs microseconds each; running out of
-    /// descriptors would cost connections. Uploads that can be resumed have one each beside it, from their
-    /// first byte to their end.
+    /// descriptors would cost connections. Uploads that can be resumed share
+    /// them too: one of few bytes has no file, and one that nobody is at no descriptor.
     pub files_open_max: usize,
     /// The name of files that come without one; `None`: one is made up of time and chance.
     pub classic_name: Option<String>,

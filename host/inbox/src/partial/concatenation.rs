@@ -5,6 +5,7 @@
 //! hashed, and are kept as it goes on.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 
 use sandport_protocol::journal::Notes;
@@ -21,6 +22,7 @@ use super::session::Session;
 use super::table::Partials;
 use crate::meter::Meter;
 use crate::plan::Plan;
+use crate::usage::Usage;
 
 /// How much is copied before others have their turn. Bytes: a few milliseconds where all of it is in memory.
 const PIECE_BYTES: usize = 4 * 1024 * 1024;
@@ -77,14 +79,9 @@ impl Concatenation {
     /// Says how long it will be. Where there is no room in the quota and what is stored is being counted, it waits for
     /// that.
     async fn set_size(&self, size: u64) -> Result<(), Refusal> {
-        let news = self.partials.volume().usage().and_then(|usage| usage.count_news());
-        match (self.hold.set_size(size), news) {
-            (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
-                news.await;
-                self.hold.set_size(size)
-            }
-            (set, _) => set,
-        }
+        let set = || ready(self.hold.set_size(size));
+        let usage = self.partials.volume().usage().map(Arc::as_ref);
+        Usage::counted_later(usage, set).await
     }
 
     /// Looks at the parts.
@@ -130,15 +127,9 @@ impl Concatenation {
         let resume = Resume { key, epoch: 0, mode: ResumeMode::Join };
         let (is_named, notes, address, begins) = (false, Notes::default(), None, false);
         let asked = Asked { plan, is_named, resume, notes, address, begins };
-        let news = self.partials.volume().usage().and_then(|usage| usage.count_news());
-        let opened = match (self.partials.open(asked.clone(), |_| None::<Infallible>).await, news) {
-            (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
-                news.await;
-                self.partials.open(asked, |_| None::<Infallible>).await
-            }
-            (opened, _) => opened,
-        };
-        match opened? {
+        let open = || self.partials.open(asked.clone(), |_| None::<Infallible>);
+        let usage = self.partials.volume().usage().map(Arc::as_ref);
+        match Usage::counted_later(usage, open).await? {
             Opened::Session(session) => Ok(session),
             _ => Err(has_ended()),
         }

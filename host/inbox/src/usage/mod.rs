@@ -11,6 +11,7 @@ mod account;
 mod count;
 mod reservation;
 
+use std::future::ready;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,18 +124,33 @@ impl Usage {
         &self,
         reserve: impl Fn() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let news = self.count_news();
-        match (reserve(), news) {
+        Self::counted_later(Some(self), || ready(reserve())).await
+    }
+
+    /// The same where reserving takes its time. `usage`: the account, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::counted`].
+    pub(super) async fn counted_later<T, F>(
+        usage: Option<&Self>,
+        reserve: impl Fn() -> F,
+    ) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Refusal>>,
+    {
+        let news = usage.and_then(Self::count_news);
+        match (reserve().await, news) {
             (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
                 news.await;
-                reserve()
+                reserve().await
             }
             (reserved, _) => reserved,
         }
     }
 
     /// Returns when a count has ended, or takes long. To be made before what may begin one. `None`: one takes long.
-    pub(super) fn count_news(&self) -> Option<Notified<'_>> {
+    fn count_news(&self) -> Option<Notified<'_>> {
         // Made before the look: `notify_waiters` reaches every `Notified` that exists by then.
         let news = self.count_news.notified();
         (!self.count_takes_long.load(Ordering::Relaxed)).then_some(news)

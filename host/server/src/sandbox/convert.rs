@@ -5,6 +5,7 @@ use sandport_protocol::inbox::split_digests;
 use sandport_protocol::{ContentDigest, Refusal, RefusalCode};
 
 use super::bindings::sandport::upload::{inbox, types};
+use super::handles::Told;
 use sandport_inbox::{Status, Wishes};
 
 const NS_PER_S: i64 = 1_000_000_000;
@@ -124,8 +125,9 @@ pub(super) fn to_extent(extent: protocol::Extent) -> types::Extent {
 pub(super) fn to_status(status: Status) -> inbox::Status {
     // Of whoever asks, only the name under which the file is stored is known.
     let stored = |receipt: protocol::Receipt| {
-        let name = receipt.name.clone();
-        to_receipt(receipt, Vec::new(), protocol::EntryKind::File, Some(&name))
+        let (digests, kind) = (Vec::new(), protocol::EntryKind::File);
+        let offered = Some(receipt.name.clone());
+        to_receipt(Told { receipt, digests, kind, offered })
     };
     inbox::Status {
         size: status.size,
@@ -138,15 +140,10 @@ pub(super) fn to_status(status: Status) -> inbox::Status {
     }
 }
 
-/// `digests`: those besides BLAKE3. `offered`: the name in the offer.
-pub(super) fn to_receipt(
-    receipt: protocol::Receipt,
-    digests: Vec<ContentDigest>,
-    kind: protocol::EntryKind,
-    offered: Option<&str>,
-) -> types::Receipt {
+pub(super) fn to_receipt(told: Told) -> types::Receipt {
+    let Told { receipt, digests, kind, offered } = told;
     types::Receipt {
-        renamed: offered != Some(&receipt.name),
+        renamed: offered.as_ref() != Some(&receipt.name),
         name: receipt.name,
         kind: match kind {
             protocol::EntryKind::Directory => types::EntryKind::Directory,

@@ -15,6 +15,7 @@ mod context;
 mod convert;
 mod engine;
 mod error;
+mod handles;
 mod host;
 mod inspect;
 mod linker;

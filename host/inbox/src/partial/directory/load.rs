@@ -6,9 +6,10 @@ use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Recovery, grou
 use sandport_protocol::upload::Found;
 use sandport_protocol::{EntryName, Refusal};
 
+use super::Directory;
 use super::files::{self, Data, open_regular};
 use super::journal::Journal;
-use super::{Directory, Files, size_of};
+use super::upload::{Files, size_of};
 use crate::Durability;
 use crate::partial::Id;
 use crate::partial::volume::Loaded;

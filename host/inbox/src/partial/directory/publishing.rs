@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sandport_protocol::{Digest, Refusal};
 
-use super::{Files, size_of};
+use super::upload::{Files, size_of};
 use crate::partial::volume::Facts;
 use crate::partial_files::data_name;
 use crate::publish::{FileWork, is_large, sync_ahead};

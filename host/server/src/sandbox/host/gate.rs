@@ -9,17 +9,14 @@ use sandport_protocol::RefusalCode;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::DynPollable;
 
-use super::later::Later;
 use crate::budget::Futile;
 use crate::sandbox::bindings::sandport::upload::gate::{
     Credential, Host, HostAuthenticating, Limits,
 };
 use crate::sandbox::bindings::sandport::upload::types::{Identity, Refusal, Timestamp};
 use crate::sandbox::convert;
+use crate::sandbox::handles::{AuthenticatingHandle, Later};
 use crate::sandbox::state::State;
-
-/// A credential that is being checked.
-pub struct AuthenticatingHandle(Later<Result<Identity, Refusal>>);
 
 impl Host for State {
     fn get_limits(&mut self) -> wasmtime::Result<Limits> {
@@ -92,7 +89,7 @@ impl Host for State {
         };
         self.connection.fail(Futile::Credential);
         self.asked.credential = true;
-        let answer = Later::here(Err(convert::to_refusal(refusal)));
+        let answer = Later::here(refusal);
         Ok(self.table.push(AuthenticatingHandle(answer))?)
     }
 }
@@ -110,7 +107,8 @@ impl HostAuthenticating for State {
         &mut self,
         this: Resource<AuthenticatingHandle>,
     ) -> wasmtime::Result<Option<Result<Identity, Refusal>>> {
-        Ok(self.table.get(&this)?.0.take())
+        let refused = self.table.get(&this)?.0.take();
+        Ok(refused.map(|refusal| Err(convert::to_refusal(refusal))))
     }
 
     fn drop(&mut self, this: Resource<AuthenticatingHandle>) -> wasmtime::Result<()> {

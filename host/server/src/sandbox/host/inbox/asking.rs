@@ -1,56 +1,13 @@
 //! Questions about uploads, and their ends, by their keys.
 
-use std::sync::Arc;
-
-use sandport_protocol as protocol;
-use sandport_protocol::RefusalCode;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::DynPollable;
 
 use crate::sandbox::bindings::sandport::upload::inbox::{HostAbandoning, HostLooking, Status};
 use crate::sandbox::bindings::sandport::upload::types::Refusal;
-use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
-use crate::sandbox::host::later::Later;
+use crate::sandbox::handles::{AbandoningHandle, LookingHandle};
 use crate::sandbox::state::State;
-
-/// A question that the inbox looks into.
-pub struct LookingHandle(Later<Result<Option<Status>, Refusal>>);
-
-/// An upload on its way out.
-pub struct AbandoningHandle(Later<Result<bool, Refusal>>);
-
-impl LookingHandle {
-    pub(super) fn new(connection: &Arc<Connection>, key: Vec<u8>, settle: bool) -> Self {
-        let connection = Arc::clone(connection);
-        Self(Later::coming(async move {
-            let _waits = connection.wait_for_disk();
-            let inbox = &connection.context.inbox;
-            let found = inbox.look(connection.sender.identity(), &key, settle).await;
-            there(found).map(|status| status.map(convert::to_status))
-        }))
-    }
-}
-
-impl AbandoningHandle {
-    pub(super) fn new(connection: &Arc<Connection>, key: Vec<u8>) -> Self {
-        let connection = Arc::clone(connection);
-        Self(Later::coming(async move {
-            let _waits = connection.wait_for_disk();
-            let ended = connection.context.inbox.abandon(connection.sender.identity(), &key).await;
-            there(ended).map(|ended| ended.is_some())
-        }))
-    }
-}
-
-/// `None`: the sender has no upload with this key.
-fn there<T>(outcome: Result<T, protocol::Refusal>) -> Result<Option<T>, Refusal> {
-    match outcome {
-        Ok(there) => Ok(Some(there)),
-        Err(refusal) if refusal.code == RefusalCode::InvalidState => Ok(None),
-        Err(refusal) => Err(convert::to_refusal(refusal)),
-    }
-}
 
 impl HostLooking for State {
     fn subscribe(
@@ -65,7 +22,10 @@ impl HostLooking for State {
         &mut self,
         this: Resource<LookingHandle>,
     ) -> wasmtime::Result<Option<Result<Option<Status>, Refusal>>> {
-        Ok(self.table.get(&this)?.0.take())
+        let found = self.table.get(&this)?.0.take();
+        Ok(found.map(|found| {
+            found.map(|status| status.map(convert::to_status)).map_err(convert::to_refusal)
+        }))
     }
 
     fn drop(&mut self, this: Resource<LookingHandle>) -> wasmtime::Result<()> {
@@ -87,7 +47,8 @@ impl HostAbandoning for State {
         &mut self,
         this: Resource<AbandoningHandle>,
     ) -> wasmtime::Result<Option<Result<bool, Refusal>>> {
-        Ok(self.table.get(&this)?.0.take())
+        let ended = self.table.get(&this)?.0.take();
+        Ok(ended.map(|ended| ended.map_err(convert::to_refusal)))
     }
 
     fn drop(&mut self, this: Resource<AbandoningHandle>) -> wasmtime::Result<()> {

@@ -4,30 +4,11 @@ use sandport_protocol::{Refusal as ProtocolRefusal, RefusalCode};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::DynOutputStream;
 
-use super::finishing::FinishingHandle;
 use crate::sandbox::bindings::sandport::upload::inbox::HostBody;
 use crate::sandbox::bindings::sandport::upload::types::Digest;
 use crate::sandbox::convert;
+use crate::sandbox::handles::{BodyHandle, FinishingHandle};
 use crate::sandbox::state::State;
-use crate::sandbox::streams::{BodyEnd, BodyStream};
-
-/// A body. Its stream ends it where nobody does before.
-pub struct BodyHandle {
-    end: BodyEnd,
-    /// Until the guest has it.
-    stream: Option<BodyStream>,
-    watch: sandport_inbox::UploadWatch,
-}
-
-impl BodyHandle {
-    pub(super) fn new(
-        end: BodyEnd,
-        stream: BodyStream,
-        watch: sandport_inbox::UploadWatch,
-    ) -> Self {
-        Self { end, stream: Some(stream), watch }
-    }
-}
 
 impl HostBody for State {
     fn sink(

@@ -1,231 +1,20 @@
 //! Commits on their way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use async_trait::async_trait;
-use sandport_protocol as protocol;
-use sandport_protocol::{EntryKind, RefusalCode};
 use wasmtime::component::Resource;
-use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi_io::poll::{DynPollable, subscribe};
 
-use crate::event::ServerEvent;
-use crate::net::Peer;
 use crate::sandbox::bindings::sandport::upload::inbox::HostCommitting;
-use crate::sandbox::bindings::sandport::upload::types::{Digest, Receipt, Refusal};
-use crate::sandbox::connection::Connection;
+use crate::sandbox::bindings::sandport::upload::types::{Receipt, Refusal};
 use crate::sandbox::convert;
+use crate::sandbox::handles::CommittingHandle;
 use crate::sandbox::state::State;
-use crate::sandbox::streams::WritesUnderWay;
-
-/// A commit on its way.
-pub struct CommittingHandle {
-    commit: Arc<Commit>,
-    taken: AtomicBool,
-}
-
-/// The commit, and the duty to report it once: to the operator, whatever the guest does.
-struct Commit {
-    /// `Err`: the arguments of the commit made no sense.
-    pending: Result<sandport_inbox::Pending, protocol::Refusal>,
-    name: Option<String>,
-    kind: EntryKind,
-    connection: Arc<Connection>,
-    /// Who has sent it. The connection may serve somebody else by the time that it is over.
-    peer: Peer,
-    /// Its place among the commits of the connection, which are over in this order. `None`: an answer to an offer
-    /// waits for no commit.
-    number: Option<u64>,
-    reported: std::sync::Once,
-}
-
-impl CommittingHandle {
-    /// Commits what was staged of an upload, when these writes are over.
-    pub(super) fn commit(
-        (upload, name): (sandport_inbox::Upload, Option<String>),
-        writes: WritesUnderWay,
-        size: u64,
-        digests: Vec<Digest>,
-        connection: &Arc<Connection>,
-    ) -> Self {
-        let pending = convert::digests(digests).map(|(digest, claimed)| match writes.any() {
-            false => upload.commit_with(size, digest, &claimed),
-            true => commit_after(writes, upload, size, digest, claimed),
-        });
-        Self::new(pending, name, connection)
-    }
-
-    /// Stages the content of a file, and commits it.
-    pub(super) fn store(
-        (upload, name): (sandport_inbox::Upload, Option<String>),
-        content: &[u8],
-        digests: Vec<Digest>,
-        connection: &Arc<Connection>,
-    ) -> Self {
-        let size = content.len() as u64;
-        let stored = match convert::digests(digests) {
-            Ok((digest, claimed)) if size == 0 => Ok(upload.commit_with(0, digest, &claimed)),
-            Ok((digest, claimed)) => {
-                upload.body(protocol::Extent { offset: 0, length: Some(size) }).map(|mut body| {
-                    body.write(content);
-                    upload.commit_with(size, digest, &claimed)
-                })
-            }
-            Err(refusal) => Err(refusal),
-        };
-        Self::new(stored, name, connection)
-    }
-
-    /// What makes the answer to an offer: a directory on its way, or the commit of another connection.
-    pub(super) fn of_offer(
-        pending: sandport_inbox::Pending,
-        name: Option<String>,
-        kind: EntryKind,
-        connection: &Arc<Connection>,
-    ) -> Self {
-        connection.commit_started(Some(&pending));
-        Self::of(Commit {
-            pending: Ok(pending),
-            name,
-            kind,
-            connection: Arc::clone(connection),
-            peer: connection.peer(),
-            number: None,
-            reported: std::sync::Once::new(),
-        })
-    }
-
-    fn new(
-        pending: Result<sandport_inbox::Pending, protocol::Refusal>,
-        name: Option<String>,
-        connection: &Arc<Connection>,
-    ) -> Self {
-        let number = Some(connection.commit_started(pending.as_ref().ok()));
-        let (peer, connection) = (connection.peer(), Arc::clone(connection));
-        let (kind, reported) = (EntryKind::File, std::sync::Once::new());
-        Self::of(Commit { pending, name, kind, connection, peer, number, reported })
-    }
-
-    fn of(commit: Commit) -> Self {
-        Self { commit: Arc::new(commit), taken: AtomicBool::new(false) }
-    }
-
-    /// The outcome, when it is known.
-    pub(super) async fn outcome(&self) -> Result<Receipt, Refusal> {
-        self.commit.ready().await;
-        self.take().unwrap_or_else(|| Err(convert::to_refusal(RefusalCode::Io.into())))
-    }
-
-    /// The outcome, once.
-    pub(super) fn take(&self) -> Option<Result<Receipt, Refusal>> {
-        if self.taken.load(Ordering::Relaxed) {
-            return None;
-        }
-        let outcome = self.commit.outcome()?;
-        self.taken.store(true, Ordering::Relaxed);
-        let Commit { kind, name, .. } = &*self.commit;
-        Some(
-            outcome
-                .map(|receipt| {
-                    let digests = self.commit.digests();
-                    convert::to_receipt(receipt, digests, *kind, name.as_deref())
-                })
-                .map_err(convert::to_refusal),
-        )
-    }
-}
-
-/// Commits once the last write is over, which another thread is at.
-fn commit_after(
-    writes: WritesUnderWay,
-    upload: sandport_inbox::Upload,
-    size: u64,
-    digest: Option<protocol::Digest>,
-    claimed: Vec<protocol::ContentDigest>,
-) -> sandport_inbox::Pending {
-    let (pending, end) = sandport_inbox::Pending::begun();
-    let outer = pending.clone();
-    tokio::spawn(async move {
-        writes.done().await;
-        let commit = upload.commit_with(size, digest, &claimed);
-        commit.ready().await;
-        outer.tell(commit.digests());
-        // Of several connections that carry the file, another one tells of it.
-        if !commit.take_news() {
-            outer.take_news();
-        }
-        end(commit.try_get().unwrap_or_else(|| Err(RefusalCode::Io.into())));
-    });
-    pending
-}
-
-impl Commit {
-    /// The digests besides BLAKE3 that were asked for.
-    fn digests(&self) -> Vec<protocol::ContentDigest> {
-        self.pending.as_ref().map(sandport_inbox::Pending::digests).unwrap_or_default()
-    }
-
-    /// The commit of this connection that has to be over before this one is.
-    fn before(&self) -> Option<sandport_inbox::Pending> {
-        self.connection.commit_before(self.number?)
-    }
-
-    async fn ready(&self) {
-        while let Some(before) = self.before() {
-            before.ready().await;
-        }
-        if let Ok(pending) = &self.pending {
-            pending.ready().await;
-        }
-    }
-
-    fn outcome(&self) -> Option<Result<protocol::Receipt, protocol::Refusal>> {
-        if self.before().is_some() {
-            return None;
-        }
-        let outcome = match &self.pending {
-            Ok(pending) => pending.try_get()?,
-            Err(refusal) => Err(refusal.clone()),
-        };
-        self.reported.call_once(|| {
-            self.connection.commit_ended();
-            if self.pending.as_ref().is_ok_and(|pending| !pending.take_news()) {
-                return;
-            }
-            let peer = self.peer.clone();
-            self.connection.emit(match outcome.clone() {
-                Ok(receipt) if self.kind == EntryKind::Directory => {
-                    ServerEvent::Folder { peer, name: receipt.name }
-                }
-                Ok(receipt) => ServerEvent::Stored { peer, receipt },
-                Err(refusal) => {
-                    ServerEvent::UploadRefused { peer, name: self.name.clone(), refusal }
-                }
-            });
-        });
-        Some(outcome)
-    }
-}
-
-impl Drop for CommittingHandle {
-    /// The guest does not want to know, or is gone. The operator still does.
-    fn drop(&mut self) {
-        let commit = Arc::clone(&self.commit);
-        if !commit.reported.is_completed() {
-            tokio::spawn(async move {
-                commit.ready().await;
-                commit.outcome();
-            });
-        }
-    }
-}
 
 impl HostCommitting for State {
     fn subscribe(
         &mut self,
         this: Resource<CommittingHandle>,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        let watch = Committed(Arc::clone(&self.table.get(&this)?.commit));
+        let watch = self.table.get(&this)?.watch();
         let watch = self.table.push(watch)?;
         subscribe(&mut self.table, watch)
     }
@@ -234,21 +23,12 @@ impl HostCommitting for State {
         &mut self,
         this: Resource<CommittingHandle>,
     ) -> wasmtime::Result<Option<Result<Receipt, Refusal>>> {
-        Ok(self.table.get(&this)?.take())
+        let outcome = self.table.get(&this)?.take();
+        Ok(outcome.map(|outcome| outcome.map(convert::to_receipt).map_err(convert::to_refusal)))
     }
 
     fn drop(&mut self, this: Resource<CommittingHandle>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())
-    }
-}
-
-/// Ready when the commit has an outcome.
-struct Committed(Arc<Commit>);
-
-#[async_trait]
-impl Pollable for Committed {
-    async fn ready(&mut self) {
-        self.0.ready().await;
     }
 }

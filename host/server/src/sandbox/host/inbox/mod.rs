@@ -1,7 +1,5 @@
 //! `sandport:upload/inbox`: offers, uploads, bodies and commits, one file each.
 
-#![allow(unreachable_pub, reason = "`bindgen!` re-exports the types behind its resources")]
-
 mod asking;
 mod body;
 mod commit;
@@ -9,17 +7,11 @@ mod finishing;
 mod opening;
 mod upload;
 
-pub use asking::{AbandoningHandle, LookingHandle};
-pub use body::BodyHandle;
-pub use commit::CommittingHandle;
-pub use finishing::FinishingHandle;
-pub use opening::OpeningHandle;
-pub use upload::UploadHandle;
-
 use wasmtime::component::Resource;
 
 use crate::sandbox::bindings::sandport::upload::inbox::{Host, Opened};
 use crate::sandbox::bindings::sandport::upload::types::Offer;
+use crate::sandbox::handles::{AbandoningHandle, LookingHandle};
 use crate::sandbox::state::State;
 
 impl State {

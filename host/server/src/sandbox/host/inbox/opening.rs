@@ -8,29 +8,11 @@ use sandport_protocol::RefusalCode;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::DynPollable;
 
-use super::commit::CommittingHandle;
-use super::upload::UploadHandle;
-use crate::event::ServerEvent;
 use crate::sandbox::bindings::sandport::upload::inbox::{Answer, HostOpening, Opened};
-use crate::sandbox::bindings::sandport::upload::types::{Offer, Receipt, Refusal};
-use crate::sandbox::connection::Connection;
+use crate::sandbox::bindings::sandport::upload::types::{Offer, Refusal};
 use crate::sandbox::convert;
-use crate::sandbox::host::later::Later;
+use crate::sandbox::handles::{Later, OpeningHandle, Verdict, open, tell};
 use crate::sandbox::state::State;
-
-/// An offer that the inbox considers.
-pub struct OpeningHandle {
-    answer: Later<Result<Verdict, Refusal>>,
-    /// Whether it counts among the uploads that the connection holds.
-    is_counted: bool,
-}
-
-/// What becomes of an offer, without the resource that an upload becomes.
-enum Verdict {
-    Stored(Receipt),
-    Accepted(UploadHandle),
-    DigestFirst,
-}
 
 impl State {
     /// Makes an offer to the inbox.
@@ -68,68 +50,18 @@ impl State {
     /// Gives the guest an answer, and the upload where it is accepted, which counts from then on.
     fn give(
         &mut self,
-        verdict: Result<Verdict, Refusal>,
+        verdict: Result<Verdict, protocol::Refusal>,
     ) -> wasmtime::Result<Result<Answer, Refusal>> {
         Ok(match verdict {
-            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
+            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(convert::to_receipt(receipt))),
             Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
             Ok(Verdict::Accepted(upload)) => {
                 self.change_uploads(1);
                 Ok(Answer::Accepted(self.table.push(upload)?))
             }
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(convert::to_refusal(refusal)),
         })
     }
-}
-
-/// Asks the inbox, and again when it has compared what is stored, which it does on file systems where nothing
-/// else tells whether it is still that.
-async fn open(
-    connection: Arc<Connection>,
-    offer: protocol::Offer,
-    wishes: sandport_inbox::Wishes,
-) -> Result<Verdict, Refusal> {
-    loop {
-        // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
-        return match opening.await {
-            Ok(sandport_inbox::Verdict::Comparing(comparison)) => {
-                comparison.ready().await;
-                continue;
-            }
-            Ok(sandport_inbox::Verdict::Stored(receipt)) => {
-                // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
-                connection.handle_answer();
-                let (kind, name) = (offer.kind, offer.name.as_deref());
-                Ok(Verdict::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
-            }
-            Ok(sandport_inbox::Verdict::DigestFirst) => Ok(Verdict::DigestFirst),
-            Ok(sandport_inbox::Verdict::Accepted(mut upload)) => {
-                upload.charge(&connection.elsewhere);
-                Ok(Verdict::Accepted(UploadHandle::new(upload, offer.name)))
-            }
-            // A directory on its way to the disk, or a file that another connection commits.
-            Ok(sandport_inbox::Verdict::Making(pending)) => {
-                let (name, kind) = (offer.name.clone(), offer.kind);
-                let is_file = kind == protocol::EntryKind::File;
-                let making = CommittingHandle::of_offer(pending, name, kind, &connection);
-                match making.outcome().await {
-                    // That one claimed other digests. Now this one is asked for the file.
-                    Ok(_) if is_file && !wishes.digests.is_empty() => continue,
-                    outcome => outcome.map(Verdict::Stored),
-                }
-            }
-            Err(refusal) => {
-                tell(&connection, offer.name, &refusal);
-                Err(convert::to_refusal(refusal))
-            }
-        };
-    }
-}
-
-fn tell(connection: &Connection, name: Option<String>, refusal: &protocol::Refusal) {
-    let (peer, refusal) = (connection.peer(), refusal.clone());
-    connection.emit(ServerEvent::UploadRefused { peer, name, refusal });
 }
 
 impl State {

@@ -7,28 +7,13 @@ use sandport_protocol as protocol;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
-use super::body::BodyHandle;
-use super::commit::CommittingHandle;
-use super::finishing::FinishingHandle;
 use crate::event::ServerEvent;
 use crate::sandbox::bindings::sandport::upload::inbox::{Commitment, HostUpload};
 use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Digest, Extent, Refusal};
 use crate::sandbox::convert;
+use crate::sandbox::handles::{BodyHandle, CommittingHandle, FinishingHandle, UploadHandle};
 use crate::sandbox::state::State;
-use crate::sandbox::streams::{self, WritesUnderWay};
-
-/// An open upload.
-pub struct UploadHandle {
-    pub(super) upload: sandport_inbox::Upload,
-    pub(super) name: Option<String>,
-    pub(super) writes: WritesUnderWay,
-}
-
-impl UploadHandle {
-    pub(super) fn new(upload: sandport_inbox::Upload, name: Option<String>) -> Self {
-        Self { upload, name, writes: WritesUnderWay::default() }
-    }
-}
+use crate::sandbox::streams;
 
 impl State {
     fn end(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<UploadHandle> {
@@ -151,7 +136,8 @@ impl HostUpload for State {
     ) -> wasmtime::Result<Resource<CommittingHandle>> {
         let UploadHandle { upload, name, writes } = self.end(this)?;
         let of = (upload, name);
-        let commit = CommittingHandle::commit(of, writes, size, digests, &self.connection);
+        let commit =
+            CommittingHandle::commit(of, writes, size, convert::digests(digests), &self.connection);
         Ok(self.table.push(commit)?)
     }
 
@@ -163,9 +149,12 @@ impl HostUpload for State {
     ) -> wasmtime::Result<Commitment> {
         let UploadHandle { upload, name, .. } = self.end(this)?;
         let of = (upload, name);
-        let commit = CommittingHandle::store(of, &content, digests, &self.connection);
+        let commit =
+            CommittingHandle::store(of, &content, convert::digests(digests), &self.connection);
         Ok(match commit.take() {
-            Some(outcome) => Commitment::Ended(outcome),
+            Some(outcome) => {
+                Commitment::Ended(outcome.map(convert::to_receipt).map_err(convert::to_refusal))
+            }
             None => Commitment::Committing(self.table.push(commit)?),
         })
     }

@@ -14,7 +14,7 @@ type Coming<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The outcome of a future that makes progress by itself, or while the guest waits for it.
 ///
 /// A pollable of it keeps it: a guest may drop the resource first.
-pub(super) struct Later<T>(Arc<Mutex<State<T>>>);
+pub(in crate::sandbox) struct Later<T>(Arc<Mutex<State<T>>>);
 
 enum State<T> {
     Coming(Coming<T>),
@@ -30,19 +30,19 @@ impl<T> Clone for Later<T> {
 
 impl<T: Send + 'static> Later<T> {
     /// What is there already.
-    pub(super) fn here(value: T) -> Self {
+    pub(in crate::sandbox) fn here(value: T) -> Self {
         Self(Arc::new(Mutex::new(State::Here(value))))
     }
 
     /// What `future` comes to. It is asked at once: most of what a guest asks has its answer then.
-    pub(super) fn coming(future: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(in crate::sandbox) fn coming(future: impl Future<Output = T> + Send + 'static) -> Self {
         let mut state = State::Coming(Box::pin(future));
         state.ask();
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// The outcome, once.
-    pub(super) fn take(&self) -> Option<T> {
+    pub(in crate::sandbox) fn take(&self) -> Option<T> {
         let mut state = self.lock();
         state.ask();
         match std::mem::replace(&mut *state, State::Taken) {
@@ -55,7 +55,7 @@ impl<T: Send + 'static> Later<T> {
     }
 
     /// Ready when there is something to take, or was.
-    pub(super) fn subscribe(
+    pub(in crate::sandbox) fn subscribe(
         &self,
         table: &mut ResourceTable,
     ) -> wasmtime::Result<Resource<DynPollable>> {
