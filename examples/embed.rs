@@ -19,7 +19,7 @@ use sandport_server::ServerEvent;
 async fn main() -> Result<(), Box<dyn Error>> {
     let limits = Limits { size_max: Some(1 << 30), ..Limits::default() };
     let options = InboxOptions { size_max: limits.size_max, ..InboxOptions::default() };
-    let inbox = Inbox::create("inbox".as_ref(), options)?;
+    let inbox = Inbox::open("inbox".as_ref(), options)?;
     let server = Server::builder(inbox)
         .limits(limits)
         .connections_max(100)

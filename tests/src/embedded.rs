@@ -43,7 +43,7 @@ impl Embedded {
     pub fn try_start(receiver: ReceiverSource, limits: SandboxLimits) -> Result<Self, BuildError> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox");
-        let inbox = Inbox::create(&path, InboxOptions::default()).expect("an inbox");
+        let inbox = Inbox::open(&path, InboxOptions::default()).expect("an inbox");
         let (told, events) = channel();
         let server = Server::builder(inbox)
             .receiver(receiver)

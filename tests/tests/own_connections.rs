@@ -26,7 +26,7 @@ impl Own {
     fn start(max_connections: u32, drain_timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inbox = folder.path().join("inbox");
-        let server = Server::builder(Inbox::create(&inbox, InboxOptions::default()).unwrap())
+        let server = Server::builder(Inbox::open(&inbox, InboxOptions::default()).unwrap())
             .cache(Cache::Folder(artifacts::cache_dir()))
             .connections_max(max_connections)
             .drain_timeout(drain_timeout)

@@ -33,22 +33,22 @@ impl AnyInbox {
         Self(Kind::Storage(Arc::new(StorageInbox::new(storage, size_max))))
     }
 
-    /// As [`Inbox::open_with`](crate::Inbox::open_with). What is in a storage ends with its connection.
-    pub async fn open(
+    /// As [`Inbox::offer_with`](crate::Inbox::offer_with). What is in a storage ends with its connection.
+    pub async fn offer(
         &self,
         sender: &Identity,
         offer: &Offer,
         wishes: &Wishes,
     ) -> Result<Verdict, Refusal> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.open_with(sender, offer, wishes).await,
+            Kind::Folder(inbox) => inbox.offer_with(sender, offer, wishes).await,
             Kind::Storage(_) if wishes.new_key || wishes.existing => {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
             }
             Kind::Storage(inbox) => {
                 let claims = wishes.claims();
-                verdict(inbox.open_as(sender, offer, &claims)?, claims)
+                verdict(inbox.offer(sender, offer, &claims)?, claims)
             }
         }
     }

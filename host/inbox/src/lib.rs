@@ -210,11 +210,11 @@ impl Inbox {
     ///
     /// See [`InboxError`]. Blocks for as long as the disk takes; after a crash, until all of the file
     /// system is synced.
-    pub fn create(dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
-        Self::create_on(Disk::default(), dir, options)
+    pub fn open(dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
+        Self::open_on(Disk::default(), dir, options)
     }
 
-    fn create_on(disk: Disk, dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
+    fn open_on(disk: Disk, dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
         let classic_name = match &options.classic_name {
             Some(name) => Some(
                 EntryName::parse(name)
@@ -305,7 +305,7 @@ impl Inbox {
         Ok(Self { handle: Arc::new(handle) })
     }
 
-    /// The folder, as it was given to [`Inbox::create`].
+    /// The folder, as it was given to [`Inbox::open`].
     pub fn dir(&self) -> &Path {
         &self.handle.core.dir
     }

@@ -23,8 +23,8 @@ impl Inbox {
     ///
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
-    pub async fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_with(sender, offer, &Wishes::default()).await
+    pub async fn offer(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.offer_with(sender, offer, &Wishes::default()).await
     }
 
     /// The same, where more is wanted than an offer says. An upload that is accepted with a new key is kept when this
@@ -32,9 +32,9 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
+    /// As of [`Self::offer`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
     /// not. `too-many`: connections hold all of the very many uploads of `sender` of which nothing came.
-    pub async fn open_with(
+    pub async fn offer_with(
         &self,
         sender: &Identity,
         offer: &Offer,

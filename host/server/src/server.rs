@@ -23,7 +23,7 @@ use crate::serving::Serving;
 /// use sandport_server::net::Listener;
 /// use sandport_server::Server;
 ///
-/// let inbox = Inbox::create("inbox".as_ref(), InboxOptions::default())?;
+/// let inbox = Inbox::open("inbox".as_ref(), InboxOptions::default())?;
 /// let server = Server::builder(inbox).build()?;
 /// let listeners = Listener::bind(&"127.0.0.1:0".parse()?).await?;
 /// server.run(listeners, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await?;
@@ -107,7 +107,7 @@ impl Server {
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let dir = folder.path().join("inbox");
-    /// let server = Server::builder(Inbox::create(&dir, InboxOptions::default())?).build()?;
+    /// let server = Server::builder(Inbox::open(&dir, InboxOptions::default())?).build()?;
     /// let (mut client, io) = tokio::io::duplex(4_096);
     /// let peer = Peer { address: "192.0.2.7:52114".into(), identity: Identity::named("alice")? };
     /// let serving = tokio::spawn(server.serve_connection(io, peer));

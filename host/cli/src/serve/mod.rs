@@ -43,7 +43,7 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
     args.budgets().check(args.max_connections)?;
     let files_open_max = share_descriptors(&mut args)?;
     heed_file_size(&mut args);
-    let inbox = Inbox::create(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
+    let inbox = Inbox::open(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
     let (report, events) = events::start(Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
     let exit = runtime.block_on(serve(&args, inbox, report));

@@ -26,7 +26,7 @@ fn accept(inbox: &Inbox) -> Upload {
         resume: Some(Resume { key: KEY, epoch: 1, mode: ResumeMode::TakeOver }),
         ..Offer::of_file(Some("big".into()), Some(SIZE))
     };
-    let opened = block_on("an answer", inbox.open_as(&Identity::ANONYMOUS, &offer));
+    let opened = block_on("an answer", inbox.offer(&Identity::ANONYMOUS, &offer));
     let Ok(Verdict::Accepted(upload)) = opened else { panic!("it is not accepted") };
     upload
 }
@@ -37,7 +37,7 @@ fn close_before<T: Send>(other: impl FnOnce(&Arc<Partials>) -> T + Send) -> T {
     let folder = tempfile::tempdir().unwrap();
     let options =
         InboxOptions { watermark_interval: Duration::from_secs(3600), ..InboxOptions::default() };
-    let inbox = Inbox::create(&folder.path().join("inbox"), options).unwrap();
+    let inbox = Inbox::open(&folder.path().join("inbox"), options).unwrap();
     let upload = accept(&inbox);
     let mut body = upload.body(Extent { offset: 0, length: None }).unwrap();
     body.write(&vec![1; 1024 * 1024]);

@@ -29,9 +29,9 @@ impl StorageInbox {
         Self { storage, size_max }
     }
 
-    /// As [`Inbox::open_with`](crate::Inbox::open_with), but that there are no keys. `claims`: what is to be
+    /// As [`Inbox::offer_with`](crate::Inbox::offer_with), but that there are no keys. `claims`: what is to be
     /// found out of the file besides BLAKE3.
-    pub(crate) fn open_as(
+    pub(crate) fn offer(
         self: &Arc<Self>,
         sender: &Identity,
         offer: &Offer,

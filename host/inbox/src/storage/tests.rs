@@ -120,13 +120,13 @@ fn owner() -> Identity {
 }
 
 impl StorageInbox {
-    fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_with(offer, &Wishes::default())
+    fn offered(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.offer_with(offer, &Wishes::default())
     }
 
-    fn open_with(self: &Arc<Self>, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
+    fn offer_with(self: &Arc<Self>, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
         let claims = wishes.claims();
-        verdict(self.open_as(&owner(), offer, &claims)?, claims)
+        verdict(self.offer(&owner(), offer, &claims)?, claims)
     }
 }
 
@@ -144,7 +144,7 @@ fn offer(name: &str) -> Offer {
 
 #[track_caller]
 fn accepted(inbox: &Arc<StorageInbox>, offer: &Offer) -> Upload {
-    match inbox.open(offer) {
+    match inbox.offered(offer) {
         Ok(Verdict::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     }
@@ -198,7 +198,7 @@ async fn what_is_not_what_was_announced_is_dropped_and_not_published() {
 async fn more_than_was_announced_or_than_is_allowed_never_reaches_the_storage() {
     let notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.open(&Offer { size: Some(101), ..offer("big") }), RefusalCode::TooLarge);
+    assert_code(inbox.offered(&Offer { size: Some(101), ..offer("big") }), RefusalCode::TooLarge);
     assert_eq!(notebook.notes(), [""; 0]);
 
     for (announced, content, code) in [
@@ -277,7 +277,7 @@ async fn a_storage_that_panics_costs_its_upload_alone() {
 async fn names_are_parsed_before_and_made_up_where_there_are_none() {
     let notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.open(&offer("../out")), RefusalCode::NameInvalid);
+    assert_code(inbox.offered(&offer("../out")), RefusalCode::NameInvalid);
     assert_eq!(notebook.notes(), [""; 0]);
     accepted(&inbox, &Offer { name: None, ..offer("") }).discard();
     assert!(notebook.notes()[0].starts_with("begin upload-"), "{:?}", notebook.notes());
@@ -292,16 +292,16 @@ async fn powers_are_used_where_there_are_any() {
 
     let mut notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.open(&folder), RefusalCode::Other);
+    assert_code(inbox.offered(&folder), RefusalCode::Other);
     accepted(&inbox, &sized).discard();
     accepted(&inbox, &digested).discard();
 
     notebook.powers = true;
     let inbox = notebook.inbox();
-    assert!(matches!(inbox.open(&folder), Ok(Verdict::Stored(receipt)) if receipt.size == 0));
+    assert!(matches!(inbox.offered(&folder), Ok(Verdict::Stored(receipt)) if receipt.size == 0));
     assert_eq!(notebook.notes().last().unwrap(), "make folder for uid:7");
-    assert!(matches!(inbox.open(&sized), Ok(Verdict::DigestFirst)));
-    match inbox.open(&digested) {
+    assert!(matches!(inbox.offered(&sized), Ok(Verdict::DigestFirst)));
+    match inbox.offered(&digested) {
         Ok(Verdict::Stored(receipt)) => {
             assert_eq!((receipt.name.as_str(), receipt.size), ("known", 5))
         }
@@ -322,7 +322,7 @@ async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
         hasher.digest()
     };
     let notebook = Notebook::new();
-    let open = |wishes: &Wishes| match notebook.inbox().open_with(&offer("file"), wishes) {
+    let open = |wishes: &Wishes| match notebook.inbox().offer_with(&offer("file"), wishes) {
         Ok(Verdict::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     };

@@ -16,14 +16,14 @@ use crate::meter::Meter;
 
 type Key = [u8; 32];
 
-fn open_as(
+fn offer_as(
     bench: &Bench,
     sender: &Identity,
     offer: &Offer,
     want: &[Algorithm],
 ) -> Result<Upload, Refusal> {
     let wishes = Wishes { want: want.to_vec(), ..new_key() };
-    let opening = bench.inbox().open_with(sender, offer, &wishes);
+    let opening = bench.inbox().offer_with(sender, offer, &wishes);
     match block_on("the answer to an offer", opening)? {
         Verdict::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
@@ -41,13 +41,13 @@ fn assert_published(bench: &Bench, expected: &[(&str, &[u8])]) {
 /// A final upload.
 fn open(bench: &Bench, size: Option<usize>) -> Upload {
     let offer = Offer { size: size.map(|size| size as u64), ..offer("file", b"") };
-    open_as(bench, &Identity::ANONYMOUS, &offer, &[]).unwrap()
+    offer_as(bench, &Identity::ANONYMOUS, &offer, &[]).unwrap()
 }
 
 /// An upload of which this is here, and that is as long.
 fn part_of(bench: &Bench, sender: &Identity, content: &[u8]) -> Key {
     let offer = Offer { name: None, ..offer("", content) };
-    let upload = open_as(bench, sender, &offer, &[]).unwrap();
+    let upload = offer_as(bench, sender, &offer, &[]).unwrap();
     if !content.is_empty() {
         upload.body(ALL).unwrap().write(content);
     }
@@ -170,11 +170,11 @@ fn other_digests_of_the_whole_are_computed_too() {
     let bench = bench();
     let (pieces, all) = pieces();
     let keys = parts(&bench, &pieces);
-    let upload = open_as(&bench, &Identity::ANONYMOUS, &offer("file", b""), &[Algorithm::Sha256]);
+    let upload = offer_as(&bench, &Identity::ANONYMOUS, &offer("file", b""), &[Algorithm::Sha256]);
     drop(upload);
     let size = Some(all.len() as u64);
     let offer = Offer { size, ..offer("file", b"") };
-    let upload = open_as(&bench, &Identity::ANONYMOUS, &offer, &[Algorithm::Sha256]).unwrap();
+    let upload = offer_as(&bench, &Identity::ANONYMOUS, &offer, &[Algorithm::Sha256]).unwrap();
     concatenate(&upload, &keys).unwrap();
     let pending = upload.commit(all.len() as u64, None);
     wait(&pending).unwrap();

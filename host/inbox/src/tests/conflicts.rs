@@ -103,7 +103,7 @@ fn refuse_says_so_before_the_bytes_are_sent() {
     for in_place in EVERYTHING {
         for bench in benches(Conflict::Refuse) {
             in_place.put(&bench, "report.pdf");
-            let result = bench.inbox().open(&offer("report.pdf", b"ours"));
+            let result = bench.inbox().offered(&offer("report.pdf", b"ours"));
             assert_eq!(code(result), RefusalCode::Exists, "{in_place:?}");
             assert_eq!(bench.staged(), 0);
             assert_outside_untouched(&bench);

@@ -96,7 +96,7 @@ fn a_slow_mount_does_not_hold_up_another() {
     namespace::run_inside(namespace::MOUNT, TWO_MOUNTS, |top| {
         for durability in DURABILITIES {
             let options = InboxOptions { durability, ..InboxOptions::default() };
-            let inbox = Inbox::create(&top.join("inbox"), options).unwrap();
+            let inbox = Inbox::open(&top.join("inbox"), options).unwrap();
             let slow = SlowDisk::of(&inbox);
             let [on_slow, on_quick] =
                 ["slow", "quick"].map(|mount| format!("{mount}/{durability:?}"));
@@ -133,7 +133,7 @@ fn an_inbox_that_closes_finishes_its_copies() {
         receive("the end of the inbox", &closes);
         bench.restart();
         assert_eq!(bench.names(), ["mount/", "mount/a", "mount/b"]);
-        let again = bench.inbox().open(&offer_with_digest("mount/a", b"x")).unwrap();
+        let again = bench.inbox().offered(&offer_with_digest("mount/a", b"x")).unwrap();
         assert!(matches!(again, Verdict::Stored(_)), "{durability:?}: {again:?}");
     }
 }
@@ -229,7 +229,7 @@ fn a_file_that_a_copy_was_about_to_replace_keeps_its_record() {
     wait(&pending.commit(6, None)).unwrap_err();
     for _ in 0..2 {
         bench.restart();
-        let again = bench.inbox().open(&offer_with_digest("mount/a", b"first")).unwrap();
+        let again = bench.inbox().offered(&offer_with_digest("mount/a", b"first")).unwrap();
         assert!(matches!(again, Verdict::Stored(_)), "{again:?}");
         assert_eq!(verified(&bench.dir()), ["whole mount/a"]);
     }

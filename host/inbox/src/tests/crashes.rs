@@ -37,7 +37,7 @@ fn send_tree(bench: &Bench, ahead: usize) -> BTreeMap<Vec<u8>, Receipt> {
             .iter()
             .filter_map(|(name, content)| {
                 let offer = offer_with_digest(name, content);
-                match bench.inbox().open(&offer) {
+                match bench.inbox().offered(&offer) {
                     Ok(Verdict::Accepted(upload)) => {
                         if !content.is_empty() {
                             upload.body(ALL).unwrap().write(content);

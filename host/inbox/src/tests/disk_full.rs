@@ -11,7 +11,7 @@ const SMALL_DISK: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
 
 fn bench_on(dir: &Path, durability: Durability) -> Inbox {
     let options = InboxOptions { durability, ..InboxOptions::default() };
-    Inbox::create(&dir.join("inbox"), options).unwrap()
+    Inbox::open(&dir.join("inbox"), options).unwrap()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_full_disk_refuses_the_upload_gives_its_room_back_and_the_inbox_goes_on() {
 fn an_announced_size_is_compared_with_the_free_space() {
     namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
         let inbox = bench_on(dir, Durability::Commit);
-        let announce = |size| inbox.open(&Offer { size: Some(size), ..offer("a", b"") });
+        let announce = |size| inbox.offered(&Offer { size: Some(size), ..offer("a", b"") });
         assert_eq!(code(announce(3 << 20)), RefusalCode::InsufficientSpace);
         assert!(matches!(announce(1 << 20), Ok(Verdict::Accepted(_))));
     });
@@ -59,9 +59,9 @@ fn a_floor_of_free_space_is_kept_and_uploads_go_on_when_there_is_room_again() {
     namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
         for durability in [Durability::Commit, Durability::None] {
             let options = InboxOptions { durability, free_min: 4 << 20, ..InboxOptions::default() };
-            let inbox = Inbox::create(&dir.join("inbox"), options).unwrap();
+            let inbox = Inbox::open(&dir.join("inbox"), options).unwrap();
             // Refused when it is announced, although it would fit.
-            let announced = inbox.open(&Offer { size: Some(5 << 20), ..offer("a", b"") });
+            let announced = inbox.offered(&Offer { size: Some(5 << 20), ..offer("a", b"") });
             assert_eq!(code(announced), RefusalCode::InsufficientSpace);
             // And while bytes pass, where the size was not known.
             let upload = accept(&inbox, &Offer { size: None, ..offer("a", b"") });
@@ -153,7 +153,7 @@ fn on_8_mib(cases: &[(InboxOptions, RefusalCode)], work: impl Fn(&Inbox, Refusal
             for (options, fault) in cases {
                 let path = dir.join("inbox");
                 let options = InboxOptions { durability, ..options.clone() };
-                work(&Inbox::create(&path, options).unwrap(), *fault);
+                work(&Inbox::open(&path, options).unwrap(), *fault);
                 fs::remove_dir_all(path).unwrap();
             }
         }

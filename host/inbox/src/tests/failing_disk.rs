@@ -41,7 +41,7 @@ fn send_until_stored(
     whole: impl Fn(),
 ) -> usize {
     let refused = (0..TRIES).take_while(|_| {
-        let refusal = match inbox.open(offer) {
+        let refusal = match inbox.offered(offer) {
             Ok(Verdict::Stored(_)) => return false,
             Ok(Verdict::Accepted(upload)) => {
                 bring(&upload, content);
@@ -193,7 +193,7 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
     let start = || {
         let disk = Disk::default();
         disk.watch_writes(probe(&watched, (kind, number), short));
-        Inbox::create_on(disk, &dir, options())
+        Inbox::open_on(disk, &dir, options())
     };
     let what = format!("{kind:?} {number}: {short:?}");
     let (inbox, mut refused) = match start() {
@@ -216,9 +216,9 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
     drop(inbox);
 
     // All of it holds for the next server too.
-    let inbox = Inbox::create(&dir, options()).expect(&what);
+    let inbox = Inbox::open(&dir, options()).expect(&what);
     for (offer, _) in &files {
-        let verdict = inbox.open(offer);
+        let verdict = inbox.offered(offer);
         assert!(matches!(verdict, Ok(Verdict::Stored(_))), "{what}: {verdict:?}");
     }
     let mut published = Vec::new();

@@ -137,7 +137,7 @@ fn a_fault_wakes_whoever_waits_for_it() {
 #[test]
 fn files_over_the_limit_are_refused_when_announced_and_when_they_grow() {
     let bench = Bench::with(InboxOptions { size_max: Some(4), ..InboxOptions::default() });
-    assert_eq!(code(bench.inbox().open(&offer("a", b"hello"))), RefusalCode::TooLarge);
+    assert_eq!(code(bench.inbox().offered(&offer("a", b"hello"))), RefusalCode::TooLarge);
     bench.send("fits", b"four").unwrap();
     let unknown = Offer { size: None, ..offer("a", b"") };
     let upload = accept(bench.inbox(), &unknown);
@@ -155,7 +155,7 @@ fn a_file_that_cannot_fit_on_the_disk_is_refused_when_announced() {
     let bench = Bench::new();
     for size in [1 << 60, u64::MAX] {
         let offer = Offer { size: Some(size), ..offer("a", b"") };
-        assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::InsufficientSpace);
+        assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::InsufficientSpace);
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn send_as(
 }
 
 fn open(bench: &Bench, sender: &Identity, offer: &Offer) -> Verdict {
-    bench.inbox().opened_as(sender, offer).unwrap()
+    bench.inbox().offered_as(sender, offer).unwrap()
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn where_taken_names_are_refused_the_same_content_is_refused_as_any_other() {
     send_as(&bench, &ann(), "a", b"hello").unwrap();
     let refusals = [&b"hello"[..], b"other", b"longer"].map(|content| {
         let offer = offer_with_digest("a", content);
-        bench.inbox().opened_as(&bob(), &offer).unwrap_err()
+        bench.inbox().offered_as(&bob(), &offer).unwrap_err()
     });
     assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{refusals:?}");
     assert_eq!(refusals[0].code, RefusalCode::Exists);
@@ -192,7 +192,7 @@ fn a_file_is_replaced_by_who_sent_it_and_by_nobody_else() {
                     assert_eq!(refusal.code, RefusalCode::Exists, "{owner} {other}");
                 }
                 // Before it is sent, where that would take a while.
-                let early = bench.inbox().opened_as(&other, &offer(&name, &large)).unwrap_err();
+                let early = bench.inbox().offered_as(&other, &offer(&name, &large)).unwrap_err();
                 assert_eq!(early.code, RefusalCode::Exists);
                 assert_eq!(fs::read(bench.path(&name)).unwrap(), b"second");
             }

@@ -59,7 +59,7 @@ fn what_an_earlier_server_wrote_of_uploads_is_made_durable_before_it_is_believed
             noted.fetch_or(step == Step::SyncAll, Ordering::Relaxed);
             Ok(())
         }));
-        drop(Inbox::create_on(disk, &bench.dir(), options).unwrap());
+        drop(Inbox::open_on(disk, &bench.dir(), options).unwrap());
         let expected = durability == Durability::Full && is_begun;
         assert_eq!(is_synced.load(Ordering::Relaxed), expected, "{durability:?} {is_begun}");
     }

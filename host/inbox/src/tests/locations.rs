@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 
 fn create(dir: &Path) -> Result<Inbox, InboxError> {
-    Inbox::create(dir, InboxOptions::default())
+    Inbox::open(dir, InboxOptions::default())
 }
 
 /// The error, after a look at its words: they name the place, and no option of a program.
@@ -154,7 +154,7 @@ fn the_operators_name_for_unnamed_files_has_to_be_one() {
     for name in ["", "../x", "/x", "a\nb", ".sandport"] {
         let classic_name = Some(name.to_owned());
         let options = InboxOptions { classic_name, ..InboxOptions::default() };
-        let error = Inbox::create(&folder.path().join("inbox"), options).unwrap_err();
+        let error = Inbox::open(&folder.path().join("inbox"), options).unwrap_err();
         assert!(matches!(error, InboxError::NameInvalid { .. }), "{error}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -177,8 +177,8 @@ fn an_offer_during_a_commit_is_answered_when_that_ends_and_others_go_on_meanwhil
     receive("the sync of the file", &reached);
     let other = Offer { digest: Some(digest(b"other")), ..offer_of(&content) };
     let same = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
-    let mut of_other = Box::pin(bench.inbox().open_as(&Identity::ANONYMOUS, &other));
-    let mut of_same = Box::pin(bench.inbox().open_as(&Identity::ANONYMOUS, &same));
+    let mut of_other = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &other));
+    let mut of_same = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &same));
     assert!(!is_ready(&mut of_other), "whether it is another file is not known yet");
     // The outcome of the commit is its answer.
     let Ok(Verdict::Making(making)) = block_on("the answer to an offer", &mut of_same) else {
@@ -224,7 +224,7 @@ fn metadata_is_told_again_and_kept() {
     let metadata = Metadata::new(pairs).unwrap();
     let wishes = Wishes { metadata: metadata.clone(), ..Wishes::default() };
     let offer = offer_of(&content);
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     let Verdict::Accepted(upload) = block_on("the answer to an offer", opening).unwrap() else {
         panic!("it is not accepted")
     };
@@ -267,7 +267,7 @@ fn only_an_upload_that_is_there_is_gone_on_with_where_that_is_wanted() {
     let content = content(2 * GROUP);
     let wishes = Wishes { existing: true, ..Wishes::default() };
     let open = |offer: Offer| {
-        let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+        let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
         block_on("the answer to an offer", opening)
     };
     assert_eq!(code(open(offer_of(&content))), RefusalCode::InvalidState);

@@ -175,7 +175,7 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
             let anew = Resume { key: [5; 32], epoch: 2, mode: ResumeMode::Restart };
             let offer = Offer { resume: Some(anew), ..offer_of(&content) };
             let inbox = bench.inbox();
-            let opened = scope.spawn(move || inbox.open(&offer));
+            let opened = scope.spawn(move || inbox.offered(&offer));
             // So that it finds no commit, and then waits for the watermark; or not so far yet.
             linger(round * 10_000);
             let pending = upload.commit(content.len() as u64, Some(digest(&content)));

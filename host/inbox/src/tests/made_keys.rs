@@ -19,7 +19,7 @@ pub(super) fn new_key() -> Wishes {
 
 fn open_new(bench: &Bench, size: Option<u64>) -> Result<Upload, Refusal> {
     let (offer, wishes) = (Offer { size, ..offer("file", b"") }, new_key());
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     match block_on("the answer to an offer", opening)? {
         Verdict::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
@@ -35,7 +35,7 @@ pub(super) fn go_on(bench: &Bench, key: [u8; 32], size: Option<u64>) -> Result<U
     let resume = Some(Resume { key, epoch: 0, mode: ResumeMode::TakeOver });
     let offer = Offer { name: None, size, resume, ..offer("", b"") };
     let wishes = Wishes { existing: true, ..Wishes::default() };
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     match block_on("the answer to an offer", opening)? {
         Verdict::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
@@ -204,7 +204,7 @@ fn is_there(bench: &Bench, key: [u8; 32]) -> bool {
 fn begin_at(bench: &Bench, address: &str) -> [u8; 32] {
     let wishes = Wishes { address: Some(address.parse().unwrap()), ..new_key() };
     let offer = Offer { size: None, ..offer("file", b"") };
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     match block_on("the answer to an offer", opening).unwrap() {
         Verdict::Accepted(upload) => key_of(&upload),
         other => panic!("{offer:?} got {other:?}"),
@@ -243,7 +243,7 @@ fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
 
     let other = Identity::user(7);
     let (of_other, wishes) = (offer("other", b"x"), new_key());
-    let opening = bench.inbox().open_with(&other, &of_other, &wishes);
+    let opening = bench.inbox().offer_with(&other, &of_other, &wishes);
     assert!(block_on("the answer to an offer", opening).is_ok(), "it is for each identity");
     assert!(is_there(&bench, keys[2]));
 
@@ -338,7 +338,7 @@ fn wishes_that_contradict_each_other_are_refused() {
         (offer_folder("folder"), new_key()),
     ];
     for (offer, wishes) in cases {
-        let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+        let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
         let refused = block_on("the answer to an offer", opening);
         assert_eq!(code(refused), RefusalCode::InvalidState, "{offer:?} {wishes:?}");
     }

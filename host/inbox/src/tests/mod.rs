@@ -88,14 +88,14 @@ impl Bench {
     }
 
     fn in_folder(folder: TempDir, options: InboxOptions) -> Self {
-        let inbox = Inbox::create(&folder.path().join("inbox"), options.clone()).unwrap();
+        let inbox = Inbox::open(&folder.path().join("inbox"), options.clone()).unwrap();
         Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
     /// On a disk that is not as others.
     fn on(disk: Disk, options: InboxOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let inbox = Inbox::create_on(disk, &folder.path().join("inbox"), options.clone()).unwrap();
+        let inbox = Inbox::open_on(disk, &folder.path().join("inbox"), options.clone()).unwrap();
         Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
@@ -118,7 +118,7 @@ impl Bench {
     /// Ends the server and starts another.
     fn restart(&mut self) {
         self.inbox = None;
-        self.inbox = Some(Inbox::create(&self.dir(), self.options.clone()).unwrap());
+        self.inbox = Some(Inbox::open(&self.dir(), self.options.clone()).unwrap());
     }
 
     fn send(&self, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
@@ -208,7 +208,7 @@ const ALL: Extent = Extent { offset: 0, length: None };
 
 /// Opens an offer that has to be accepted.
 fn accept(inbox: &Inbox, offer: &Offer) -> Upload {
-    match inbox.open(offer).unwrap() {
+    match inbox.offered(offer).unwrap() {
         Verdict::Accepted(upload) => upload,
         other => panic!("{offer:?} got {other:?}"),
     }
@@ -225,13 +225,13 @@ fn upload(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Upload {
 
 impl Inbox {
     /// For a sender that is nobody in particular, as most are here.
-    pub(crate) fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.opened_as(&Identity::ANONYMOUS, offer)
+    pub(crate) fn offered(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+        self.offered_as(&Identity::ANONYMOUS, offer)
     }
 
-    /// As [`Inbox::open_as`], waited for.
-    pub(crate) fn opened_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
-        block_on("the answer to an offer", self.open_as(sender, offer))
+    /// As [`Inbox::offer`], waited for.
+    pub(crate) fn offered_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+        block_on("the answer to an offer", self.offer(sender, offer))
     }
 }
 
@@ -251,7 +251,7 @@ fn commit_as(
     offer: &Offer,
     content: &[u8],
 ) -> Result<Receipt, Refusal> {
-    match inbox.opened_as(sender, offer)? {
+    match inbox.offered_as(sender, offer)? {
         Verdict::Stored(receipt) => Ok(receipt),
         Verdict::Making(pending) => wait(&pending),
         Verdict::Comparing(comparison) => {

@@ -58,9 +58,9 @@ fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
     wait_closed(&bench);
     for size in [2 * GROUP, 5 * GROUP, 40 * GROUP] {
         let other_size = resumable("big", Some(size as u64), ResumeMode::TakeOver);
-        assert_eq!(code(bench.inbox().open(&other_size)), RefusalCode::InvalidState);
+        assert_eq!(code(bench.inbox().offered(&other_size)), RefusalCode::InvalidState);
         let other_name = resumable("other", Some(content.len() as u64), ResumeMode::TakeOver);
-        assert_eq!(code(bench.inbox().open(&other_name)), RefusalCode::InvalidState);
+        assert_eq!(code(bench.inbox().offered(&other_name)), RefusalCode::InvalidState);
     }
     wait_closed(&bench);
     assert_eq!((descriptors(&bench), reserved(&bench)), (0, [0, 0]));
@@ -80,7 +80,7 @@ fn refusals_a_lost_connection_and_a_disk_that_was_full_leave_all_at_its_level() 
         upload.body(extent(0, 2 * GROUP)).unwrap().write(&content[..2 * GROUP]);
         for size in [2 * GROUP, 5 * GROUP] {
             let other = Offer { size: Some(size as u64), ..offer.clone() };
-            assert_eq!(code(bench.inbox().open(&other)), RefusalCode::InvalidState);
+            assert_eq!(code(bench.inbox().offered(&other)), RefusalCode::InvalidState);
         }
         drop(upload);
         wait_closed(&bench);
@@ -115,7 +115,7 @@ fn an_offer_that_nobody_waits_for_any_more_leaves_nothing_open() {
     let bench = Bench::in_memory(quota(64 << 20));
     let offer = offer_of(&content);
     for _ in 0..20 {
-        let mut opening = Box::pin(bench.inbox().open_as(&Identity::ANONYMOUS, &offer));
+        let mut opening = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &offer));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let _ = opening.as_mut().poll(&mut context);
     }

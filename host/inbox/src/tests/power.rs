@@ -26,7 +26,7 @@ fn survives(scenario: &Scenario, omitted: Option<Site>) -> Result<BTreeSet<Site>
 /// Whether what is found after a cut is as it has to be, and everything can be sent again.
 fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), String> {
     let dir = world.disk.dir();
-    let inbox = Inbox::create_on(Disk::rebooted(), &dir, power_scenarios::options())
+    let inbox = Inbox::open_on(Disk::rebooted(), &dir, power_scenarios::options())
         .map_err(|error| format!("the inbox does not open: {error}"))?;
     let Promised { stored, durable, folders, is_anew } = &cut.promised;
     if let Some(missing) = folders.iter().find(|folder| !dir.join(folder).is_dir()) {
@@ -47,7 +47,7 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
         }
     }
     for (which, told) in durable.iter().filter(|(which, _)| !stored.contains_key(which)) {
-        if let Ok(Verdict::Accepted(upload)) = inbox.open(&world.files[*which].0)
+        if let Ok(Verdict::Accepted(upload)) = inbox.offered(&world.files[*which].0)
             && upload.durable() < *told
         {
             return Err(format!("{} bytes are there of {told}", upload.durable()));
@@ -55,7 +55,7 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
     }
     if scenario.careless_before {
         for (which, told) in stored {
-            match inbox.open(&world.files[*which].0).map_err(|refusal| refusal.to_string())? {
+            match inbox.offered(&world.files[*which].0).map_err(|refusal| refusal.to_string())? {
                 Verdict::Stored(receipt) if receipt == *told => {}
                 _ => return Err(format!("{} would be stored twice", told.name)),
             }
@@ -66,7 +66,7 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
         // Until it is accepted, the sender goes on to begin it anew.
         let begins = scenario.name == "begun anew" && !is_anew;
         let offer = &if begins { from_the_start(offer) } else { offer.clone() };
-        match (inbox.open(offer).map_err(|refusal| refusal.to_string())?, stored.get(&which)) {
+        match (inbox.offered(offer).map_err(|refusal| refusal.to_string())?, stored.get(&which)) {
             (Verdict::Stored(receipt), Some(told)) if receipt == *told => {}
             (_, Some(told)) => return Err(format!("{} would be stored twice", told.name)),
             (Verdict::Accepted(upload), None) => {

@@ -66,9 +66,9 @@ fn new_folders_of_one_file_are_counted_before_they_are_made() {
         let deep = format!("{}/f", ["d"; 63].join("/"));
         for size in [1, 100_000] {
             let offer = Offer { size: Some(size), ..offer(&deep, b"") };
-            assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::QuotaExceeded);
+            assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::QuotaExceeded);
         }
-        assert_eq!(code(bench.inbox().open(&offer_folder(&deep))), RefusalCode::QuotaExceeded);
+        assert_eq!(code(bench.inbox().offered(&offer_folder(&deep))), RefusalCode::QuotaExceeded);
         // Each fits alone: who comes second finds no room when its folders are to be made.
         let nine = |top: &str| format!("{top}/{}", ["d"; 8].join("/"));
         let uploads = ["a", "b"].map(|top| {
@@ -273,7 +273,7 @@ fn cut_upload(beyond: u64) -> (Bench, Vec<u8>) {
 }
 
 fn announce(bench: &Bench, size: u64) -> Result<Verdict, Refusal> {
-    bench.inbox().open(&Offer { size: Some(size), ..offer("other", b"") })
+    bench.inbox().offered(&Offer { size: Some(size), ..offer("other", b"") })
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn an_upload_that_waits_counts_with_what_has_come_and_when_it_goes_on_with_all()
     let offer = resumable("big", Some(4 * GROUP_BYTES), ResumeMode::TakeOver);
     let other = announce(&bench, room).unwrap();
     // It would not fit beside the other; and what is here of it is not lost by that.
-    assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::QuotaExceeded);
+    assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::QuotaExceeded);
     drop(other);
     let upload = accept(bench.inbox(), &offer);
     let missing = upload.missing();

@@ -131,7 +131,7 @@ fn nothing_is_removed_but_by_threads_that_do_nothing_else() {
         bench.send("big4", &content).unwrap();
         let offer = keyed(4, content.len(), ResumeMode::TakeOver);
         let offer = Offer { digest: Some(digest(&content)), ..offer };
-        assert!(matches!(bench.inbox().open(&offer), Ok(Verdict::Stored(_))));
+        assert!(matches!(bench.inbox().offered(&offer), Ok(Verdict::Stored(_))));
         until("the end of what is here", || super::resume::partials(&bench).is_empty());
         assert_eq!(*others.lock().unwrap(), [""; 0]);
     }
@@ -150,7 +150,7 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
     let anonymous = Identity::ANONYMOUS;
     let offers =
         [keyed(1, new.len(), ResumeMode::TakeOver), keyed(2, new.len(), ResumeMode::Restart)];
-    let mut opened = offers.each_ref().map(|offer| Box::pin(inbox.open_as(&anonymous, offer)));
+    let mut opened = offers.each_ref().map(|offer| Box::pin(inbox.offer(&anonymous, offer)));
     let mut context = Context::from_waker(Waker::noop());
     for opened in &mut opened {
         assert!(opened.as_mut().poll(&mut context).is_pending());
@@ -184,7 +184,7 @@ fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_rem
     // Another file under the key, and a look at what the key leads to.
     let other = Offer { name: Some("other".into()), ..keyed(1, new.len(), ResumeMode::TakeOver) };
     let anonymous = Identity::ANONYMOUS;
-    let mut opened = Box::pin(inbox.open_as(&anonymous, &other));
+    let mut opened = Box::pin(inbox.offer(&anonymous, &other));
     let mut looked = Box::pin(inbox.look(&anonymous, &[1; 32], false));
     let mut context = Context::from_waker(Waker::noop());
     assert!(opened.as_mut().poll(&mut context).is_pending());
@@ -228,7 +228,7 @@ fn offers_wait_where_there_is_too_much_to_be_removed() {
     for _ in 0..REMOVALS_MAX {
         drop(upload(inbox, &offer("cut", b"x"), b"x"));
     }
-    assert_eq!(code(inbox.open(&offer("one more", b"x"))), RefusalCode::Io);
+    assert_eq!(code(inbox.offered(&offer("one more", b"x"))), RefusalCode::Io);
     drop(hang);
     bench.send("one more", b"x").unwrap();
     assert_eq!(bench.staged(), 0);

@@ -41,7 +41,7 @@ fn beginning_anew_during_a_commit_that_fails_keeps_no_old_byte() {
     let pending = upload.commit(old.len() as u64, Some(digest(&old)));
     let anew = resumable("big", Some(new.len() as u64), ResumeMode::Restart);
     // The name is taken by now, which is said before any byte is looked at.
-    assert_eq!(code(bench.inbox().open(&anew).map(drop)), RefusalCode::Exists);
+    assert_eq!(code(bench.inbox().offered(&anew).map(drop)), RefusalCode::Exists);
     assert_eq!(code(wait(&pending)), RefusalCode::Exists);
     fs::remove_file(bench.path("big")).unwrap();
     let upload = accept(bench.inbox(), &anew);
@@ -61,7 +61,7 @@ fn an_upload_that_finds_no_room_leaves_no_file_open() {
     until("the end of the upload", || bench.inbox().handle.partials.is_empty());
     bench.send("other", &vec![1; 2 * GROUP]).unwrap();
     for _ in 0..3 {
-        assert_eq!(code(bench.inbox().open(&offer_of(&content))), RefusalCode::QuotaExceeded);
+        assert_eq!(code(bench.inbox().offered(&offer_of(&content))), RefusalCode::QuotaExceeded);
     }
     assert_eq!(bench.inbox().handle.core.files_open.load(Ordering::Relaxed), 0);
 }

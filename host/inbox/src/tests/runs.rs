@@ -48,7 +48,7 @@ fn an_earlier_run_that_comes_back_gets_nothing_while_a_later_one_has_the_upload(
     earlier.body(extent(0, GROUP)).unwrap().write(&content[..GROUP]);
     let later = accept(bench.inbox(), &offer_in(2, ResumeMode::TakeOver, &content));
     for mode in MODES {
-        let refused = bench.inbox().open(&offer_in(1, mode, &content));
+        let refused = bench.inbox().offered(&offer_in(1, mode, &content));
         assert_eq!(code(refused), RefusalCode::Locked, "{mode:?}");
         assert_eq!((later.fault(), later.missing()), (None, vec![extent(GROUP, 2 * GROUP)]));
     }
@@ -57,7 +57,7 @@ fn an_earlier_run_that_comes_back_gets_nothing_while_a_later_one_has_the_upload(
     bring(&later, &content);
     let pending = later.commit(content.len() as u64, Some(digest(&content)));
     for mode in MODES {
-        assert_eq!(code(bench.inbox().open(&offer_in(1, mode, &content))), RefusalCode::Locked);
+        assert_eq!(code(bench.inbox().offered(&offer_in(1, mode, &content))), RefusalCode::Locked);
     }
     drop(joined);
     assert_eq!(wait(&pending).unwrap().name, "big");

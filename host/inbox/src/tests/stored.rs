@@ -157,7 +157,7 @@ fn the_inbox_outlives_its_handle_while_an_upload_runs() {
     let mut bench = Bench::new();
     let upload = upload(bench.inbox(), &offer("late", b"late"), b"late");
     bench.inbox = None;
-    let locked = Inbox::create(&bench.dir(), InboxOptions::default()).unwrap_err();
+    let locked = Inbox::open(&bench.dir(), InboxOptions::default()).unwrap_err();
     assert!(matches!(locked, InboxError::Locked { .. }), "{locked}");
     wait(&upload.commit(4, None)).unwrap();
     bench.restart();
@@ -181,7 +181,7 @@ fn each_directory_that_is_offered_is_told_once() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for number in 0..50 {
-            let verdict = bench.inbox().open(&offer_folder(&format!("d{number}")));
+            let verdict = bench.inbox().offered(&offer_folder(&format!("d{number}")));
             let Ok(Verdict::Making(pending)) = verdict else { panic!("{verdict:?}") };
             wait(&pending).unwrap();
             assert!(pending.take_news() && !pending.take_news());

@@ -35,7 +35,7 @@ impl Subject for Bench {
     }
 
     fn answer(&self, offer: &Offer) -> Result<suite::Verdict, Refusal> {
-        Ok(match self.inbox().open(offer)? {
+        Ok(match self.inbox().offered(offer)? {
             Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
             Verdict::Making(pending) => suite::Verdict::Stored(wait(&pending)?),
             Verdict::Comparing(comparison) => {

@@ -21,7 +21,7 @@ fn wait_lost(bench: &Bench, thread: &str) {
     let lost = block_on("the loss of the inbox", bench.inbox().lost());
     assert_eq!(lost.code(), "inbox-stopped");
     assert!(lost.to_string().contains(thread), "{lost}");
-    let refused = bench.inbox().open(&offer("next", b"next"));
+    let refused = bench.inbox().offered(&offer("next", b"next"));
     assert_eq!(code(refused), RefusalCode::Io);
 }
 

@@ -29,7 +29,7 @@ fn groups_that_were_never_synced_are_not_trusted_after_a_power_cut() {
     drop((upload, inbox));
     for (number, image) in IMAGES.into_iter().enumerate() {
         disk.restore(&cut, image, &mut (number as u64));
-        let inbox = Inbox::create_on(Disk::rebooted(), &disk.dir(), commits(u64::MAX)).unwrap();
+        let inbox = Inbox::open_on(Disk::rebooted(), &disk.dir(), commits(u64::MAX)).unwrap();
         let again = accept(&inbox, &offer_of(&content));
         assert_eq!(again.durable(), 0, "{image:?}");
         assert_eq!(again.missing(), [extent(0, content.len())], "{image:?}");

@@ -423,7 +423,7 @@ mod tests {
     #[tokio::test]
     async fn commits_are_over_in_the_order_in_which_they_were_made() {
         let dir = tempfile::tempdir().unwrap();
-        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let context = Context::new(AnyInbox::from(inbox), Limits::default(), EventSink::default());
         let (here, _there) = UnixStream::pair().unwrap();
         let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
@@ -444,7 +444,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_socket_does_not_take_at_once_is_sent_though_nobody_asks_again() {
         let dir = tempfile::tempdir().unwrap();
-        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let inbox = AnyInbox::from(inbox);
         let context = Context::new(inbox, Limits::default(), EventSink::default());
         let (here, mut there) = UnixStream::pair().unwrap();

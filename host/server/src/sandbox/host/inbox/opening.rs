@@ -91,7 +91,7 @@ async fn open(
 ) -> Result<Verdict, Refusal> {
     loop {
         // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
+        let opening = connection.context.inbox.offer(connection.sender.identity(), &offer, &wishes);
         return match opening.await {
             Ok(sandport_inbox::Verdict::Comparing(comparison)) => {
                 comparison.ready().await;
