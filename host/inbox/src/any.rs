@@ -7,7 +7,7 @@ use sandport_protocol::inbox::Claims;
 use sandport_protocol::{Offer, Refusal, RefusalCode};
 
 use super::storage::{Answer, Storage, StorageInbox};
-use super::{Inbox, InboxError, Status, Upload, Verdict, Wishes};
+use super::{Inbox, InboxError, OfferResponse, Status, Upload, Wishes};
 use crate::Identity;
 
 /// Where the files of a server go: an [`Inbox`], or a [`Storage`] of its owner's. Cloning gives another handle to the
@@ -39,7 +39,7 @@ impl AnyInbox {
         sender: &Identity,
         offer: &Offer,
         wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<OfferResponse, Refusal> {
         match &self.0 {
             Kind::Folder(inbox) => inbox.offer_with(sender, offer, wishes).await,
             Kind::Storage(_) if wishes.new_key || wishes.existing => {
@@ -48,7 +48,7 @@ impl AnyInbox {
             }
             Kind::Storage(inbox) => {
                 let claims = wishes.claims();
-                verdict(inbox.offer(sender, offer, &claims)?, claims)
+                response(inbox.offer(sender, offer, &claims)?, claims)
             }
         }
     }
@@ -108,10 +108,12 @@ impl AnyInbox {
 }
 
 /// What a storage answers, where that is to be found out of the file.
-pub(super) fn verdict(answer: Answer, claims: Claims) -> Result<Verdict, Refusal> {
+pub(super) fn response(answer: Answer, claims: Claims) -> Result<OfferResponse, Refusal> {
     Ok(match answer {
-        Answer::Stored(receipt) => Verdict::Stored(receipt),
-        Answer::DigestFirst => Verdict::DigestFirst,
-        Answer::Accepted(upload) => Verdict::Accepted(Upload::stored(upload).expecting(claims)?),
+        Answer::Stored(receipt) => OfferResponse::Stored(receipt),
+        Answer::DigestFirst => OfferResponse::DigestFirst,
+        Answer::Accepted(upload) => {
+            OfferResponse::Accepted(Upload::stored(upload).expecting(claims)?)
+        }
     })
 }

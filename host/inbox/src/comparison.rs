@@ -73,7 +73,7 @@ impl Comparison {
         comparison
     }
 
-    /// Returns once it is known whether the file is the one: then the same offer gets another verdict.
+    /// Returns once it is known whether the file is the one: then the same offer gets another answer.
     pub async fn ready(&self) {
         self.0.wait().await;
     }

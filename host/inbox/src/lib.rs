@@ -183,9 +183,9 @@ struct Core {
     unsynced: AtomicBool,
 }
 
-/// What becomes of an offer.
+/// The answer to an offer.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum OfferResponse {
     /// It is here already.
     Stored(Receipt),
     /// It is on its way: a folder that the thread that syncs makes, or a file that another connection

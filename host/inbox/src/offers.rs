@@ -11,7 +11,7 @@ use super::space::Claim;
 use super::transient::Transient;
 use super::upload::Upload;
 use super::wishes::Wishes;
-use super::{Handle, Inbox, Verdict, unnamed};
+use super::{Handle, Inbox, OfferResponse, unnamed};
 use crate::Identity;
 
 impl Inbox {
@@ -23,7 +23,7 @@ impl Inbox {
     ///
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
-    pub async fn offer(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    pub async fn offer(&self, sender: &Identity, offer: &Offer) -> Result<OfferResponse, Refusal> {
         self.offer_with(sender, offer, &Wishes::default()).await
     }
 
@@ -39,15 +39,15 @@ impl Inbox {
         sender: &Identity,
         offer: &Offer,
         wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<OfferResponse, Refusal> {
         self.check_health()?;
         let made = wishes.make_key(offer)?;
         match offer.kind {
             EntryKind::File => match self.open_file(sender, offer, made, wishes).await? {
-                Verdict::Accepted(upload) => {
-                    Ok(Verdict::Accepted(upload.expecting(wishes.claims())?))
+                OfferResponse::Accepted(upload) => {
+                    Ok(OfferResponse::Accepted(upload.expecting(wishes.claims())?))
                 }
-                verdict => Ok(verdict),
+                response => Ok(response),
             },
             EntryKind::Directory => Box::pin(self.open_folder(offer)).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
@@ -61,7 +61,7 @@ impl Inbox {
         offer: &Offer,
         made: Option<Resume>,
         wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<OfferResponse, Refusal> {
         let core = &self.handle.core;
         core.removals_come_along().await?;
         let name = match &offer.name {
@@ -74,12 +74,12 @@ impl Inbox {
             // Whoever claims another digest than BLAKE3 sends the file, and it is checked as it comes. What is here is
             // not read for that: one small request would cost a large reading, as often as somebody likes.
             && wishes.digests.is_empty()
-            && let Some(verdict) = core.already_here(sender, &name, offer)
+            && let Some(response) = core.already_here(sender, &name, offer)
         {
-            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
+            if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
                 self.handle.partials.discard_left(sender, resume);
             }
-            return Ok(verdict);
+            return Ok(response);
         }
         let size_max = core.options.size_max;
         if let (Some(size), Some(most)) = (offer.size, size_max)
@@ -118,7 +118,7 @@ impl Inbox {
         core.check_new_folders(plan.name.parent()).await?;
         let claim = Claim::of_transient(core, bytes);
         let upload = Transient::new(self, core, plan, reservation, claim);
-        Ok(Verdict::Accepted(Upload::transient(upload)))
+        Ok(OfferResponse::Accepted(Upload::transient(upload)))
     }
 
     /// An offer with a key that leads to an upload, or is to.
@@ -127,15 +127,15 @@ impl Inbox {
         offer: &Offer,
         asked: Asked,
         wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<OfferResponse, Refusal> {
         let Handle { core, partials, .. } = &*self.handle;
         let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
         core.check_new_folders(plan.name.parent()).await?;
         let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
-            let verdict = core.already_here(&plan.identity, name, offer)?;
-            let asks = matches!(verdict, Verdict::DigestFirst);
-            (asks || wishes.digests.is_empty()).then_some(verdict)
+            let response = core.already_here(&plan.identity, name, offer)?;
+            let asks = matches!(response, OfferResponse::DigestFirst);
+            (asks || wishes.digests.is_empty()).then_some(response)
         };
         let news = core.usage.as_ref().map(|usage| usage.count_news());
         let opened = match (partials.open(asked.clone(), &published).await, news) {
@@ -169,15 +169,15 @@ impl Inbox {
                     session.discard();
                     return Err(refusal);
                 }
-                Verdict::Accepted(Upload::resumable(self, session))
+                OfferResponse::Accepted(Upload::resumable(self, session))
             }
-            Opened::Committing(pending) => Verdict::Making(pending),
-            Opened::DigestFirst => Verdict::DigestFirst,
-            Opened::Published(verdict) => verdict,
+            Opened::Committing(pending) => OfferResponse::Making(pending),
+            Opened::DigestFirst => OfferResponse::DigestFirst,
+            Opened::Published(response) => response,
         })
     }
 
-    async fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    async fn open_folder(&self, offer: &Offer) -> Result<OfferResponse, Refusal> {
         let Some(name) = &offer.name else {
             return Err(rules::folder_without_name());
         };
@@ -188,7 +188,7 @@ impl Inbox {
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
         // Also where it is made by now: the operator hears of each from whoever takes the outcome.
-        Ok(Verdict::Making(pending))
+        Ok(OfferResponse::Making(pending))
     }
 
     fn name_for_unnamed(&self) -> Result<EntryName, Refusal> {

@@ -4,7 +4,7 @@ use sandport_protocol::{Digest, EntryName};
 
 use crate::Identity;
 
-/// What was accepted, as far as it matters after the verdict.
+/// What was accepted, as far as it matters after the answer.
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) identity: Identity,

@@ -55,7 +55,7 @@ pub struct Inbox<F: Folder> {
 }
 
 /// What becomes of an offer.
-pub enum Verdict<F: Folder> {
+pub enum OfferResponse<F: Folder> {
     /// It is here already.
     Stored(Receipt),
     /// Send it.
@@ -125,7 +125,7 @@ impl<F: Folder> Inbox<F> {
     /// # Errors
     /// `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `io`.
-    pub fn answer(&self, offer: &Offer) -> Result<Verdict<F>, Refusal> {
+    pub fn answer(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         match offer.kind {
             EntryKind::File => self.answer_file(offer),
             EntryKind::Directory => self.make_folder(offer),
@@ -133,7 +133,7 @@ impl<F: Folder> Inbox<F> {
         }
     }
 
-    fn answer_file(&self, offer: &Offer) -> Result<Verdict<F>, Refusal> {
+    fn answer_file(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         let core = &self.core;
         let (name, made_up) = match (&offer.name, &core.options.classic_name) {
             (Some(name), _) => (EntryName::parse(name)?, false),
@@ -141,12 +141,12 @@ impl<F: Folder> Inbox<F> {
             (None, None) => (core.make_up_name()?, true),
         };
         if offer.name.is_some()
-            && let Some(verdict) = self.already_here(&name, offer)
+            && let Some(response) = self.already_here(&name, offer)
         {
-            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
+            if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
                 self.partials.discard_left(resume);
             }
-            return Ok(verdict);
+            return Ok(response);
         }
         let size_max = core.options.size_max;
         if let (Some(size), Some(most)) = (offer.size, size_max)
@@ -168,7 +168,7 @@ impl<F: Folder> Inbox<F> {
         };
         match resumable(offer) {
             Some(resume) => self.open_resumable(offer, &plan, &resume),
-            None => Ok(Verdict::Accepted(Upload::transient(Transient::new(core, plan)))),
+            None => Ok(OfferResponse::Accepted(Upload::transient(Transient::new(core, plan)))),
         }
     }
 
@@ -178,22 +178,22 @@ impl<F: Folder> Inbox<F> {
         offer: &Offer,
         plan: &Plan,
         resume: &Resume,
-    ) -> Result<Verdict<F>, Refusal> {
+    ) -> Result<OfferResponse<F>, Refusal> {
         let is_named = offer.name.is_some();
         let mut heeds_published = true;
         loop {
             match self.partials.open(plan, is_named, resume, heeds_published)? {
                 Opened::Session(session) => {
-                    return Ok(Verdict::Accepted(Upload::resumable(session)));
+                    return Ok(OfferResponse::Accepted(Upload::resumable(session)));
                 }
                 // Under its made-up name, which the sender does not know.
                 Opened::Published(name) => match self.already_here(&name, offer) {
-                    Some(verdict) => return Ok(verdict),
+                    Some(response) => return Ok(response),
                     None => heeds_published = false,
                 },
                 Opened::Ended if is_named => {
-                    if let Some(verdict) = self.already_here(&plan.name, offer) {
-                        return Ok(verdict);
+                    if let Some(response) = self.already_here(&plan.name, offer) {
+                        return Ok(response);
                     }
                 }
                 Opened::Ended => {}
@@ -202,21 +202,21 @@ impl<F: Folder> Inbox<F> {
     }
 
     /// What is to be said of a file that was stored before.
-    fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<Verdict<F>> {
+    fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<OfferResponse<F>> {
         let (published, record) = self.core.vouched(name, |record| fits(offer, record))?;
         Some(match offer.digest {
-            Some(_) => Verdict::Stored(receipt(&published, &record)),
-            None => Verdict::DigestFirst,
+            Some(_) => OfferResponse::Stored(receipt(&published, &record)),
+            None => OfferResponse::DigestFirst,
         })
     }
 
-    fn make_folder(&self, offer: &Offer) -> Result<Verdict<F>, Refusal> {
+    fn make_folder(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         let Some(name) = &offer.name else {
             return Err(folder_without_name());
         };
         let name = EntryName::parse(name)?;
         self.core.folder(Some(name.as_str()))?;
-        Ok(Verdict::Stored(folder_receipt(&name)))
+        Ok(OfferResponse::Stored(folder_receipt(&name)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sandport_protocol::{Digest, EntryName};
 
-/// What was accepted, as far as it matters after the verdict.
+/// What was accepted, as far as it matters after the answer.
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) name: EntryName,

@@ -21,4 +21,4 @@ pub use clean::{Cleaned, clean};
 pub use files::{FileState, Files, StoredFile, Unreadable, list};
 pub use partials::{PartialFile, Partials, list_partials};
 pub use sweep::{Leftover, LeftoverKind};
-pub use verify::{Checked, Verdict, Verify, verify};
+pub use verify::{Checked, Integrity, Verify, verify};

@@ -15,7 +15,7 @@ use super::restarts::Restart;
 use super::session::Session;
 use super::table::{Busy, Partials};
 use crate::Identity;
-use crate::Verdict;
+use crate::OfferResponse;
 use crate::ticket::Pending;
 
 /// What becomes of an offer with a resume key.
@@ -27,7 +27,7 @@ pub(crate) enum Opened {
     /// The same, and only its digest tells whether it is what this one wants to send.
     DigestFirst,
     /// It was published; what is to be said of that.
-    Published(Verdict),
+    Published(OfferResponse),
 }
 
 impl Partials {
@@ -51,7 +51,7 @@ impl Partials {
     pub(crate) async fn open(
         self: &Arc<Self>,
         mut asked: Asked,
-        published: impl Fn(&EntryName) -> Option<Verdict>,
+        published: impl Fn(&EntryName) -> Option<OfferResponse>,
     ) -> Result<Opened, Refusal> {
         let id = Id::of(asked.plan.identity.name(), &asked.resume.key);
         let restarts = asked.resume.mode == ResumeMode::Restart;
@@ -80,7 +80,7 @@ impl Partials {
                 Err(None) => match self.load(id, &asked, heeds_published).await? {
                     Loading::Offered(offered) => offered,
                     Loading::Published(name) => match published(&name) {
-                        Some(verdict) => return Ok(Opened::Published(verdict)),
+                        Some(response) => return Ok(Opened::Published(response)),
                         None => {
                             heeds_published = false;
                             continue;

@@ -10,7 +10,7 @@ use sandport_protocol::{Extent, Offer, RefusalCode, Resume, ResumeMode};
 
 use super::{Id, Partials};
 use crate::Identity;
-use crate::{Inbox, InboxOptions, Upload, Verdict};
+use crate::{Inbox, InboxOptions, OfferResponse, Upload};
 use sandport_testkit::patience::{Watchdog, block_on, joined, until};
 
 const KEY: [u8; 32] = [7; 32];
@@ -27,7 +27,7 @@ fn accept(inbox: &Inbox) -> Upload {
         ..Offer::of_file(Some("big".into()), Some(SIZE))
     };
     let opened = block_on("an answer", inbox.offer(&Identity::ANONYMOUS, &offer));
-    let Ok(Verdict::Accepted(upload)) = opened else { panic!("it is not accepted") };
+    let Ok(OfferResponse::Accepted(upload)) = opened else { panic!("it is not accepted") };
     upload
 }
 

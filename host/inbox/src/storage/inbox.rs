@@ -1,4 +1,4 @@
-//! An inbox over somebody's [`Storage`]: verdicts on offers, and how uploads end.
+//! An inbox over somebody's [`Storage`]: answers to offers, and how uploads end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct StorageInbox {
     size_max: Option<u64>,
 }
 
-/// What becomes of an offer: as of [`Verdict`](crate::Verdict).
+/// The answer to an offer: as of [`OfferResponse`](crate::OfferResponse).
 pub(crate) enum Answer {
     Stored(Receipt),
     DigestFirst,

@@ -12,9 +12,9 @@ use super::{
     Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage, StorageInbox,
 };
 use crate::Identity;
-use crate::any::verdict;
+use crate::any::response;
 use crate::sums::Hasher;
-use crate::{Pending, Upload, Verdict, Wishes};
+use crate::{OfferResponse, Pending, Upload, Wishes};
 use sandport_testkit::patience::within;
 
 /// Notes all that it is told.
@@ -120,13 +120,17 @@ fn owner() -> Identity {
 }
 
 impl StorageInbox {
-    fn offered(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
+    fn offered(self: &Arc<Self>, offer: &Offer) -> Result<OfferResponse, Refusal> {
         self.offer_with(offer, &Wishes::default())
     }
 
-    fn offer_with(self: &Arc<Self>, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
+    fn offer_with(
+        self: &Arc<Self>,
+        offer: &Offer,
+        wishes: &Wishes,
+    ) -> Result<OfferResponse, Refusal> {
         let claims = wishes.claims();
-        verdict(self.offer(&owner(), offer, &claims)?, claims)
+        response(self.offer(&owner(), offer, &claims)?, claims)
     }
 }
 
@@ -145,7 +149,7 @@ fn offer(name: &str) -> Offer {
 #[track_caller]
 fn accepted(inbox: &Arc<StorageInbox>, offer: &Offer) -> Upload {
     match inbox.offered(offer) {
-        Ok(Verdict::Accepted(upload)) => upload,
+        Ok(OfferResponse::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     }
 }
@@ -298,11 +302,13 @@ async fn powers_are_used_where_there_are_any() {
 
     notebook.powers = true;
     let inbox = notebook.inbox();
-    assert!(matches!(inbox.offered(&folder), Ok(Verdict::Stored(receipt)) if receipt.size == 0));
+    assert!(
+        matches!(inbox.offered(&folder), Ok(OfferResponse::Stored(receipt)) if receipt.size == 0)
+    );
     assert_eq!(notebook.notes().last().unwrap(), "make folder for uid:7");
-    assert!(matches!(inbox.offered(&sized), Ok(Verdict::DigestFirst)));
+    assert!(matches!(inbox.offered(&sized), Ok(OfferResponse::DigestFirst)));
     match inbox.offered(&digested) {
-        Ok(Verdict::Stored(receipt)) => {
+        Ok(OfferResponse::Stored(receipt)) => {
             assert_eq!((receipt.name.as_str(), receipt.size), ("known", 5))
         }
         other => panic!("{other:?}"),
@@ -323,7 +329,7 @@ async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
     };
     let notebook = Notebook::new();
     let open = |wishes: &Wishes| match notebook.inbox().offer_with(&offer("file"), wishes) {
-        Ok(Verdict::Accepted(upload)) => upload,
+        Ok(OfferResponse::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     };
     let wanting = Wishes { want: vec![Algorithm::Sha256], ..Wishes::default() };

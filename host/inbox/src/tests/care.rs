@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::care::{FileState, Verdict, list, verify};
+use crate::care::{FileState, Integrity, list, verify};
 
 /// What is in an inbox, as text that can be compared.
 fn listed(dir: &Path) -> Vec<String> {
@@ -79,11 +79,11 @@ fn what_a_server_stores_or_replaces_meanwhile_is_no_damage() {
     bench.send("a", b"first").unwrap();
     bench.send("z", b"first").unwrap();
     let mut checking = verify(&bench.dir()).unwrap();
-    assert!(matches!(checking.next().unwrap().verdict, Verdict::Whole));
+    assert!(matches!(checking.next().unwrap().integrity, Integrity::Whole));
     bench.send("z", b"second").unwrap();
     bench.send("zz", b"new").unwrap();
     let rest: Vec<_> = checking.collect();
-    assert!(rest.iter().all(|checked| matches!(checked.verdict, Verdict::Whole)), "{rest:?}");
+    assert!(rest.iter().all(|checked| matches!(checked.integrity, Integrity::Whole)), "{rest:?}");
 }
 
 #[test]

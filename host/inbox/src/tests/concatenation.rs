@@ -25,7 +25,7 @@ fn offer_as(
     let wishes = Wishes { want: want.to_vec(), ..new_key() };
     let opening = bench.inbox().offer_with(sender, offer, &wishes);
     match block_on("the answer to an offer", opening)? {
-        Verdict::Accepted(upload) => Ok(upload),
+        OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }

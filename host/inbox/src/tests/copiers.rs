@@ -134,7 +134,7 @@ fn an_inbox_that_closes_finishes_its_copies() {
         bench.restart();
         assert_eq!(bench.names(), ["mount/", "mount/a", "mount/b"]);
         let again = bench.inbox().offered(&offer_with_digest("mount/a", b"x")).unwrap();
-        assert!(matches!(again, Verdict::Stored(_)), "{durability:?}: {again:?}");
+        assert!(matches!(again, OfferResponse::Stored(_)), "{durability:?}: {again:?}");
     }
 }
 
@@ -230,7 +230,7 @@ fn a_file_that_a_copy_was_about_to_replace_keeps_its_record() {
     for _ in 0..2 {
         bench.restart();
         let again = bench.inbox().offered(&offer_with_digest("mount/a", b"first")).unwrap();
-        assert!(matches!(again, Verdict::Stored(_)), "{again:?}");
+        assert!(matches!(again, OfferResponse::Stored(_)), "{again:?}");
         assert_eq!(verified(&bench.dir()), ["whole mount/a"]);
     }
 }

@@ -5,7 +5,7 @@ use sandport_protocol::ResumeMode;
 
 use super::resume::{bring, content, resumable};
 use super::*;
-use crate::care::{FileState, StoredFile, Verdict as Compared, list as stored_files, verify};
+use crate::care::{FileState, Integrity as Compared, StoredFile, list as stored_files, verify};
 use crate::disk::Step;
 
 const DURABILITIES: [Durability; 3] = [Durability::Full, Durability::Commit, Durability::None];
@@ -59,7 +59,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
                     send(&inbox, &name("new/small"), b"hello").unwrap();
                     let (large, content) = large(&name("large"));
                     let large = Offer { digest: Some(digest(&content)), ..large };
-                    assert!(matches!(inbox.offered(&large).unwrap(), Verdict::Stored(_)));
+                    assert!(matches!(inbox.offered(&large).unwrap(), OfferResponse::Stored(_)));
                     let taken = send(&inbox, &name("empty"), b"no more");
                     match conflict {
                         Conflict::Rename => assert_eq!(taken.unwrap().name, name("empty-1")),
@@ -81,7 +81,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
 
                     assert!(
                         verify(&dir).unwrap().all(|file| matches!(
-                            file.verdict,
+                            file.integrity,
                             Compared::Whole | Compared::Missing
                         ))
                     );
@@ -116,7 +116,7 @@ fn what_does_not_fit_on_a_mount_is_refused_when_it_is_announced() {
         let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
         let announced = |name| inbox.offered(&Offer { size: Some(5 << 20), ..offer(name, b"") });
         assert_eq!(code(announced("far/new/a")), RefusalCode::InsufficientSpace);
-        assert!(matches!(announced("near/a"), Ok(Verdict::Accepted(_))));
+        assert!(matches!(announced("near/a"), Ok(OfferResponse::Accepted(_))));
     });
 }
 

@@ -38,13 +38,13 @@ fn send_tree(bench: &Bench, ahead: usize) -> BTreeMap<Vec<u8>, Receipt> {
             .filter_map(|(name, content)| {
                 let offer = offer_with_digest(name, content);
                 match bench.inbox().offered(&offer) {
-                    Ok(Verdict::Accepted(upload)) => {
+                    Ok(OfferResponse::Accepted(upload)) => {
                         if !content.is_empty() {
                             upload.body(ALL).unwrap().write(content);
                         }
                         Some((content.clone(), upload.commit(content.len() as u64, None)))
                     }
-                    Ok(Verdict::Stored(receipt)) => {
+                    Ok(OfferResponse::Stored(receipt)) => {
                         receipts.insert(content.clone(), receipt);
                         None
                     }

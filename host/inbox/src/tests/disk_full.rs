@@ -50,7 +50,7 @@ fn an_announced_size_is_compared_with_the_free_space() {
         let inbox = bench_on(dir, Durability::Commit);
         let announce = |size| inbox.offered(&Offer { size: Some(size), ..offer("a", b"") });
         assert_eq!(code(announce(3 << 20)), RefusalCode::InsufficientSpace);
-        assert!(matches!(announce(1 << 20), Ok(Verdict::Accepted(_))));
+        assert!(matches!(announce(1 << 20), Ok(OfferResponse::Accepted(_))));
     });
 }
 

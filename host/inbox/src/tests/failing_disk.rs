@@ -42,8 +42,8 @@ fn send_until_stored(
 ) -> usize {
     let refused = (0..TRIES).take_while(|_| {
         let refusal = match inbox.offered(offer) {
-            Ok(Verdict::Stored(_)) => return false,
-            Ok(Verdict::Accepted(upload)) => {
+            Ok(OfferResponse::Stored(_)) => return false,
+            Ok(OfferResponse::Accepted(upload)) => {
                 bring(&upload, content);
                 if upload.fault().is_none() {
                     whole();
@@ -218,8 +218,8 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
     // All of it holds for the next server too.
     let inbox = Inbox::open(&dir, options()).expect(&what);
     for (offer, _) in &files {
-        let verdict = inbox.offered(offer);
-        assert!(matches!(verdict, Ok(Verdict::Stored(_))), "{what}: {verdict:?}");
+        let response = inbox.offered(offer);
+        assert!(matches!(response, Ok(OfferResponse::Stored(_))), "{what}: {response:?}");
     }
     let mut published = Vec::new();
     list(&dir, "", &mut published);

@@ -181,14 +181,14 @@ fn an_offer_during_a_commit_is_answered_when_that_ends_and_others_go_on_meanwhil
     let mut of_same = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &same));
     assert!(!is_ready(&mut of_other), "whether it is another file is not known yet");
     // The outcome of the commit is its answer.
-    let Ok(Verdict::Making(making)) = block_on("the answer to an offer", &mut of_same) else {
+    let Ok(OfferResponse::Making(making)) = block_on("the answer to an offer", &mut of_same) else {
         panic!("it is not on its way")
     };
     assert!(making.is(&pending) && pending.try_get().is_none());
     drop(go);
     wait(&pending).unwrap();
     let opened = block_on("the answer to an offer", of_other).unwrap();
-    assert!(matches!(opened, Verdict::Accepted(_)), "it is another file: {opened:?}");
+    assert!(matches!(opened, OfferResponse::Accepted(_)), "it is another file: {opened:?}");
 }
 
 /// Whether a future is ready that has just been made.
@@ -225,7 +225,8 @@ fn metadata_is_told_again_and_kept() {
     let wishes = Wishes { metadata: metadata.clone(), ..Wishes::default() };
     let offer = offer_of(&content);
     let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
-    let Verdict::Accepted(upload) = block_on("the answer to an offer", opening).unwrap() else {
+    let OfferResponse::Accepted(upload) = block_on("the answer to an offer", opening).unwrap()
+    else {
         panic!("it is not accepted")
     };
     upload.body(ALL).unwrap().write(&content[..GROUP]);
@@ -275,7 +276,7 @@ fn only_an_upload_that_is_there_is_gone_on_with_where_that_is_wanted() {
     assert_eq!(code(open(small)), RefusalCode::InvalidState);
     assert_eq!(partials(&bench), Vec::<String>::new());
     drop(upload_of(&bench, &content));
-    assert!(matches!(open(offer_of(&content)), Ok(Verdict::Accepted(_))));
+    assert!(matches!(open(offer_of(&content)), Ok(OfferResponse::Accepted(_))));
     let resume = Some(Resume { key: [6; 32], epoch: 0, mode: ResumeMode::TakeOver });
     assert_eq!(code(open(Offer { resume, ..offer_of(&content) })), RefusalCode::InvalidState);
 }

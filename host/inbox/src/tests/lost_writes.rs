@@ -185,7 +185,7 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
                     assert_eq!(bench.published(), [("big".to_owned(), content.clone())]);
                 }
                 // The other was first.
-                (Err(refusal), Ok(Verdict::Accepted(_))) => {
+                (Err(refusal), Ok(OfferResponse::Accepted(_))) => {
                     assert_eq!(refusal.code, RefusalCode::Locked, "round {round}: {refusal}");
                 }
                 other => panic!("round {round}: {other:?}"),

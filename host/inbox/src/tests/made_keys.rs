@@ -21,7 +21,7 @@ fn open_new(bench: &Bench, size: Option<u64>) -> Result<Upload, Refusal> {
     let (offer, wishes) = (Offer { size, ..offer("file", b"") }, new_key());
     let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     match block_on("the answer to an offer", opening)? {
-        Verdict::Accepted(upload) => Ok(upload),
+        OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn go_on(bench: &Bench, key: [u8; 32], size: Option<u64>) -> Result<U
     let wishes = Wishes { existing: true, ..Wishes::default() };
     let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     match block_on("the answer to an offer", opening)? {
-        Verdict::Accepted(upload) => Ok(upload),
+        OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -206,7 +206,7 @@ fn begin_at(bench: &Bench, address: &str) -> [u8; 32] {
     let offer = Offer { size: None, ..offer("file", b"") };
     let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
     match block_on("the answer to an offer", opening).unwrap() {
-        Verdict::Accepted(upload) => key_of(&upload),
+        OfferResponse::Accepted(upload) => key_of(&upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }

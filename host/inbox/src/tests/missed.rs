@@ -56,7 +56,10 @@ fn files_that_cannot_be_published_are_no_alarm_of_verify() {
             // What was there before is its sender's still.
             if outcomes[0].is_err() {
                 let again = bench.inbox().offered(&offer_with_digest("a", b"first")).unwrap();
-                assert!(matches!(again, Verdict::Stored(_)), "{conflict:?} {errno}: {again:?}");
+                assert!(
+                    matches!(again, OfferResponse::Stored(_)),
+                    "{conflict:?} {errno}: {again:?}"
+                );
             }
         }
     }

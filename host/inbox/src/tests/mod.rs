@@ -56,7 +56,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::care::{Verdict as Checked, verify};
+use super::care::{Integrity as Checked, verify};
 use super::*;
 use crate::Identity;
 use sandport_protocol::{Digest, EntryKind, Extent, Offer, Refusal, RefusalCode};
@@ -155,14 +155,14 @@ fn verified(dir: &Path) -> Vec<String> {
     verify(dir)
         .unwrap()
         .map(|checked| {
-            let verdict = match checked.verdict {
+            let word = match checked.integrity {
                 Checked::Whole => "whole",
                 Checked::Changed => "changed",
                 Checked::Missing => "missing",
                 Checked::Unrecorded => "unrecorded",
                 Checked::Unreadable(error) => panic!("{error}"),
             };
-            format!("{verdict} {}", checked.path.display())
+            format!("{word} {}", checked.path.display())
         })
         .collect()
 }
@@ -209,7 +209,7 @@ const ALL: Extent = Extent { offset: 0, length: None };
 /// Opens an offer that has to be accepted.
 fn accept(inbox: &Inbox, offer: &Offer) -> Upload {
     match inbox.offered(offer).unwrap() {
-        Verdict::Accepted(upload) => upload,
+        OfferResponse::Accepted(upload) => upload,
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -225,12 +225,16 @@ fn upload(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Upload {
 
 impl Inbox {
     /// For a sender that is nobody in particular, as most are here.
-    pub(crate) fn offered(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    pub(crate) fn offered(&self, offer: &Offer) -> Result<OfferResponse, Refusal> {
         self.offered_as(&Identity::ANONYMOUS, offer)
     }
 
     /// As [`Inbox::offer`], waited for.
-    pub(crate) fn offered_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
+    pub(crate) fn offered_as(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+    ) -> Result<OfferResponse, Refusal> {
         block_on("the answer to an offer", self.offer(sender, offer))
     }
 }
@@ -252,17 +256,17 @@ fn commit_as(
     content: &[u8],
 ) -> Result<Receipt, Refusal> {
     match inbox.offered_as(sender, offer)? {
-        Verdict::Stored(receipt) => Ok(receipt),
-        Verdict::Making(pending) => wait(&pending),
-        Verdict::Comparing(comparison) => {
+        OfferResponse::Stored(receipt) => Ok(receipt),
+        OfferResponse::Making(pending) => wait(&pending),
+        OfferResponse::Comparing(comparison) => {
             block_on("the comparison of a stored file", comparison.ready());
             commit_as(inbox, sender, offer, content)
         }
-        Verdict::DigestFirst => {
+        OfferResponse::DigestFirst => {
             let offer = Offer { digest: Some(digest(content)), ..offer.clone() };
             commit_as(inbox, sender, &offer, content)
         }
-        Verdict::Accepted(upload) => {
+        OfferResponse::Accepted(upload) => {
             if !content.is_empty() {
                 upload.body(ALL)?.write(content);
             }

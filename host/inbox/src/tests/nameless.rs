@@ -56,7 +56,7 @@ fn it_keeps_its_time_and_mode_and_counts_as_stored() {
     let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(since.as_nanos(), 1_600_000_000_000_000_005);
     assert!(
-        matches!(bench.inbox().offered(&offer).unwrap(), Verdict::Stored(again) if again == receipt)
+        matches!(bench.inbox().offered(&offer).unwrap(), OfferResponse::Stored(again) if again == receipt)
     );
 }
 

@@ -47,7 +47,7 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
         }
     }
     for (which, told) in durable.iter().filter(|(which, _)| !stored.contains_key(which)) {
-        if let Ok(Verdict::Accepted(upload)) = inbox.offered(&world.files[*which].0)
+        if let Ok(OfferResponse::Accepted(upload)) = inbox.offered(&world.files[*which].0)
             && upload.durable() < *told
         {
             return Err(format!("{} bytes are there of {told}", upload.durable()));
@@ -56,7 +56,7 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
     if scenario.careless_before {
         for (which, told) in stored {
             match inbox.offered(&world.files[*which].0).map_err(|refusal| refusal.to_string())? {
-                Verdict::Stored(receipt) if receipt == *told => {}
+                OfferResponse::Stored(receipt) if receipt == *told => {}
                 _ => return Err(format!("{} would be stored twice", told.name)),
             }
         }
@@ -67,14 +67,14 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
         let begins = scenario.name == "begun anew" && !is_anew;
         let offer = &if begins { from_the_start(offer) } else { offer.clone() };
         match (inbox.offered(offer).map_err(|refusal| refusal.to_string())?, stored.get(&which)) {
-            (Verdict::Stored(receipt), Some(told)) if receipt == *told => {}
+            (OfferResponse::Stored(receipt), Some(told)) if receipt == *told => {}
             (_, Some(told)) => return Err(format!("{} would be stored twice", told.name)),
-            (Verdict::Accepted(upload), None) => {
+            (OfferResponse::Accepted(upload), None) => {
                 bring(&upload, content);
                 wait(&upload.commit(content.len() as u64, None))
                     .map_err(|refusal| format!("{:?} cannot be sent: {refusal}", offer.name))?;
             }
-            (Verdict::Stored(_), None) => {}
+            (OfferResponse::Stored(_), None) => {}
             (other, None) => return Err(format!("{other:?}")),
         }
     }

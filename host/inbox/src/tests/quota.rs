@@ -272,7 +272,7 @@ fn cut_upload(beyond: u64) -> (Bench, Vec<u8>) {
     (bench, content)
 }
 
-fn announce(bench: &Bench, size: u64) -> Result<Verdict, Refusal> {
+fn announce(bench: &Bench, size: u64) -> Result<OfferResponse, Refusal> {
     bench.inbox().offered(&Offer { size: Some(size), ..offer("other", b"") })
 }
 

@@ -131,7 +131,7 @@ fn nothing_is_removed_but_by_threads_that_do_nothing_else() {
         bench.send("big4", &content).unwrap();
         let offer = keyed(4, content.len(), ResumeMode::TakeOver);
         let offer = Offer { digest: Some(digest(&content)), ..offer };
-        assert!(matches!(bench.inbox().offered(&offer), Ok(Verdict::Stored(_))));
+        assert!(matches!(bench.inbox().offered(&offer), Ok(OfferResponse::Stored(_))));
         until("the end of what is here", || super::resume::partials(&bench).is_empty());
         assert_eq!(*others.lock().unwrap(), [""; 0]);
     }
@@ -161,7 +161,8 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
     }
     drop(hang);
     for opened in opened {
-        let Ok(Verdict::Accepted(upload)) = block_on("an upload that is begun anew", opened) else {
+        let Ok(OfferResponse::Accepted(upload)) = block_on("an upload that is begun anew", opened)
+        else {
             panic!("it is refused")
         };
         assert_eq!(upload.missing(), [extent(0, new.len())]);
@@ -192,7 +193,8 @@ fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_rem
     drop(hang);
     let status = block_on("a look", looked).unwrap();
     assert_eq!(status.outcome, Some(Ok(receipt)));
-    let Ok(Verdict::Accepted(upload)) = block_on("another upload under the key", opened) else {
+    let Ok(OfferResponse::Accepted(upload)) = block_on("another upload under the key", opened)
+    else {
         panic!("it is refused")
     };
     assert_eq!(upload.missing(), [extent(0, new.len())]);

@@ -8,19 +8,19 @@ use super::*;
 
 fn assert_stored(bench: &Bench, offer: &Offer, name: &str) {
     match bench.inbox().offered(offer).unwrap() {
-        Verdict::Stored(receipt) => assert_eq!(receipt.name, name),
+        OfferResponse::Stored(receipt) => assert_eq!(receipt.name, name),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
 
 fn assert_digest_first(bench: &Bench, offer: &Offer) {
-    let verdict = bench.inbox().offered(offer).unwrap();
-    assert!(matches!(verdict, Verdict::DigestFirst), "{offer:?} got {verdict:?}");
+    let response = bench.inbox().offered(offer).unwrap();
+    assert!(matches!(response, OfferResponse::DigestFirst), "{offer:?} got {response:?}");
 }
 
 fn assert_accepted(bench: &Bench, offer: &Offer) {
-    let verdict = bench.inbox().offered(offer).unwrap();
-    assert!(matches!(verdict, Verdict::Accepted(_)), "{offer:?} got {verdict:?}");
+    let response = bench.inbox().offered(offer).unwrap();
+    assert!(matches!(response, OfferResponse::Accepted(_)), "{offer:?} got {response:?}");
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_file_that_was_changed_moved_or_replaced_is_not_stored() {
                 bench.restart();
             }
             for offer in [offer("a.txt", b"hello"), offer_with_digest("a.txt", b"hello")] {
-                let verdict = bench.inbox().offered(&offer).unwrap();
-                assert!(matches!(verdict, Verdict::Accepted(_)), "{what}: {verdict:?}");
+                let response = bench.inbox().offered(&offer).unwrap();
+                assert!(matches!(response, OfferResponse::Accepted(_)), "{what}: {response:?}");
             }
         }
     }

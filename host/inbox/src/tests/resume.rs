@@ -303,7 +303,7 @@ fn a_receipt_that_was_lost_is_given_again_also_for_a_name_that_was_made_up() {
                 ..stream.clone()
             };
             match bench.inbox().offered(&whole).unwrap() {
-                Verdict::Stored(again) => assert_eq!(again, receipt),
+                OfferResponse::Stored(again) => assert_eq!(again, receipt),
                 other => panic!("{other:?}"),
             }
             bench.restart();
@@ -356,14 +356,17 @@ fn what_is_left_of_an_upload_goes_when_its_sender_has_the_file_here_by_other_mea
         commit(bench.inbox(), &offer_with_digest("big", &content), &content).unwrap();
         let again = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
         let first = bench.inbox().offered(&again).unwrap();
-        assert!(matches!(first, Verdict::Stored(_)) && cut.fault().is_none(), "it is under way");
+        assert!(
+            matches!(first, OfferResponse::Stored(_)) && cut.fault().is_none(),
+            "it is under way"
+        );
 
         drop(cut);
         if !is_open {
             bench.restart();
         }
         let second = bench.inbox().offered(&again).unwrap();
-        assert!(matches!(second, Verdict::Stored(_)));
+        assert!(matches!(second, OfferResponse::Stored(_)));
         until("the end of what was left", || partials(&bench).is_empty());
         until("the end of the upload", || bench.inbox().handle.partials.is_empty());
         let usage = bench.inbox().handle.core.usage.as_ref().unwrap();

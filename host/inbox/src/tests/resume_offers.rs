@@ -105,7 +105,11 @@ fn a_key_counts_for_one_name_and_one_size() {
         [("other", Some(size)), ("big", Some(size - 1)), ("big", Some(size + 1)), ("big", None)]
     {
         let offer = resumable(name, size, ResumeMode::TakeOver);
-        assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::InvalidState, "{name} {size:?}");
+        assert_eq!(
+            code(bench.inbox().offered(&offer)),
+            RefusalCode::InvalidState,
+            "{name} {size:?}"
+        );
     }
     // And it is still there.
     assert!(accept(bench.inbox(), &offer_of(&content)).durable() > 3 * GROUP_BYTES);
@@ -145,9 +149,11 @@ fn an_offer_during_the_commit_of_another_connection_waits_for_its_outcome() {
     }));
     let pending = upload.commit(content.len() as u64, Some(digest(&content)));
     let plain = bench.inbox().offered(&offer_of(&content)).unwrap();
-    assert!(matches!(plain, Verdict::DigestFirst), "{plain:?}");
+    assert!(matches!(plain, OfferResponse::DigestFirst), "{plain:?}");
     let whole = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
-    let Ok(Verdict::Making(making)) = bench.inbox().offered(&whole) else { panic!("not waiting") };
+    let Ok(OfferResponse::Making(making)) = bench.inbox().offered(&whole) else {
+        panic!("not waiting")
+    };
     drop(go);
     assert_eq!(wait(&pending), wait(&making));
     assert_eq!(bench.names(), ["big"]);

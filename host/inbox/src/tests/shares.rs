@@ -87,7 +87,7 @@ fn what_is_under_way_or_waits_to_be_resumed_is_in_the_share_of_its_sender() {
         let offer = Offer { size: Some(size), ..super::offer("other", b"") };
         bench.inbox().offered_as(sender, &offer).map(drop)
     };
-    let Verdict::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
+    let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
         panic!()
     };
     assert_eq!(share(&bench, &ann()), [0, 0, size, 1, 0, 0]);
@@ -103,7 +103,7 @@ fn what_is_under_way_or_waits_to_be_resumed_is_in_the_share_of_its_sender() {
         open(&bench, &ann(), size + 10 - here).unwrap();
         open(&bench, &bob(), size + 10).unwrap();
     }
-    let Verdict::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
+    let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
         panic!()
     };
     let missing = upload.missing()[0];
@@ -119,7 +119,7 @@ fn what_waited_and_was_cleaned_away_is_in_no_share_any_more() {
     let size = 2 * GROUP as u64;
     let mut bench = Bench::in_memory(with_share(size, None));
     let offer = resumable("big", Some(size), ResumeMode::TakeOver);
-    let Verdict::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
+    let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
         panic!()
     };
     upload.body(ALL).unwrap().write(&content(GROUP));
@@ -176,7 +176,8 @@ fn a_replaced_file_gives_its_room_in_the_share_back() {
         // Several at once, of which the last one stays.
         let uploads = ["123", "4567", "89"].map(|content| {
             let offer = offer("b", content.as_bytes());
-            let Verdict::Accepted(upload) = bench.inbox().offered_as(&bob(), &offer).unwrap() else {
+            let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&bob(), &offer).unwrap()
+            else {
                 panic!()
             };
             upload.body(ALL).unwrap().write(content.as_bytes());

@@ -282,8 +282,8 @@ fn a_file_that_will_be_copied_is_refused_where_only_one_fits() {
                 inbox.offered(&Offer { name: Some(format!("{folder}/{key}")), resume, ..offer })
             };
             assert!(is_full(announced(1, folder, 10 * MIB)), "{folder}");
-            assert!(matches!(announced(2, "plain", 10 * MIB), Ok(Verdict::Accepted(_))));
-            let Ok(Verdict::Accepted(upload)) = announced(3, folder, 6 * MIB) else {
+            assert!(matches!(announced(2, "plain", 10 * MIB), Ok(OfferResponse::Accepted(_))));
+            let Ok(OfferResponse::Accepted(upload)) = announced(3, folder, 6 * MIB) else {
                 panic!("two of them fit")
             };
             let receipt = finish(upload, &content(6 * MIB)).unwrap();

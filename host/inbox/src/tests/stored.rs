@@ -181,8 +181,8 @@ fn each_directory_that_is_offered_is_told_once() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for number in 0..50 {
-            let verdict = bench.inbox().offered(&offer_folder(&format!("d{number}")));
-            let Ok(Verdict::Making(pending)) = verdict else { panic!("{verdict:?}") };
+            let response = bench.inbox().offered(&offer_folder(&format!("d{number}")));
+            let Ok(OfferResponse::Making(pending)) = response else { panic!("{response:?}") };
             wait(&pending).unwrap();
             assert!(pending.take_news() && !pending.take_news());
         }

@@ -34,17 +34,17 @@ impl Subject for Bench {
         self.inbox().handle.pool.wait_idle();
     }
 
-    fn answer(&self, offer: &Offer) -> Result<suite::Verdict, Refusal> {
+    fn answer(&self, offer: &Offer) -> Result<suite::Response, Refusal> {
         Ok(match self.inbox().offered(offer)? {
-            Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
-            Verdict::Making(pending) => suite::Verdict::Stored(wait(&pending)?),
-            Verdict::Comparing(comparison) => {
+            OfferResponse::Stored(receipt) => suite::Response::Stored(receipt),
+            OfferResponse::Making(pending) => suite::Response::Stored(wait(&pending)?),
+            OfferResponse::Comparing(comparison) => {
                 block_on("the comparison of a stored file", comparison.ready());
                 self.answer(offer)?
             }
-            Verdict::DigestFirst => suite::Verdict::DigestFirst,
-            Verdict::Accepted(upload) => {
-                suite::Verdict::Accepted(Box::new(Received { upload, body: None }))
+            OfferResponse::DigestFirst => suite::Response::DigestFirst,
+            OfferResponse::Accepted(upload) => {
+                suite::Response::Accepted(Box::new(Received { upload, body: None }))
             }
         })
     }

@@ -28,14 +28,14 @@ fn claiming(digests: &[ContentDigest]) -> Wishes {
     Wishes { digests: digests.to_vec(), ..Wishes::default() }
 }
 
-fn offer_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
+fn offer_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Result<OfferResponse, Refusal> {
     block_on("the answer to an offer", inbox.offer_with(&Identity::ANONYMOUS, offer, wishes))
 }
 
 #[track_caller]
 fn accept_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Upload {
     match offer_with(inbox, offer, wishes).unwrap() {
-        Verdict::Accepted(upload) => upload,
+        OfferResponse::Accepted(upload) => upload,
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -242,7 +242,7 @@ fn a_file_that_is_stored_is_found_by_blake3_whatever_is_wanted_of_it() {
     let receipt = bench.send("stored", &content).unwrap();
     let offer = Offer { digest: Some(digest(&content)), ..offer("stored", &content) };
     let again = offer_with(bench.inbox(), &offer, &wanting(&OTHERS));
-    assert!(matches!(again, Ok(Verdict::Stored(found)) if found == receipt));
+    assert!(matches!(again, Ok(OfferResponse::Stored(found)) if found == receipt));
 }
 
 #[test]
@@ -297,7 +297,10 @@ fn an_upload_whose_name_was_taken_meanwhile_is_not_read_to_be_refused() {
 fn who_shows_a_digest_of_another_kind_is_not_asked_for_one_of_blake3() {
     let bench = Bench::new();
     bench.send("there", b"hello").unwrap();
-    assert!(matches!(bench.inbox().offered(&offer("there", b"hello")), Ok(Verdict::DigestFirst)));
+    assert!(matches!(
+        bench.inbox().offered(&offer("there", b"hello")),
+        Ok(OfferResponse::DigestFirst)
+    ));
     let claims = claiming(&[sum(Algorithm::Sha256, b"hello")]);
     let upload = accept_with(bench.inbox(), &offer("there", b"hello"), &claims);
     upload.body(ALL).unwrap().write(b"hello");

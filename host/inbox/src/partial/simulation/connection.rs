@@ -15,7 +15,7 @@ use sandport_protocol::{Receipt, Refusal};
 use super::body::Body;
 use super::disk::Stored;
 use super::world::World;
-use crate::Verdict;
+use crate::OfferResponse;
 use crate::partial::Opened;
 use crate::ticket::Pending;
 use holding::Holding;
@@ -216,7 +216,7 @@ impl Connection {
                 let future = Waiting::new(async move { of_it.ready().await });
                 self.state = State::Committing(wish, pending, future);
             }
-            Ok(Opened::Published(Verdict::Stored(receipt))) => {
+            Ok(Opened::Published(OfferResponse::Stored(receipt))) => {
                 let outcome = Ok(receipt);
                 if wish.digest.is_none() {
                     check_receipt(world, &wish, &outcome);

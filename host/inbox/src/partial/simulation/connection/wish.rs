@@ -11,7 +11,7 @@ use super::super::content::{SHIFT, Version, digest};
 use super::super::world::World;
 use super::Waiting;
 use crate::Identity;
-use crate::Verdict;
+use crate::OfferResponse;
 use crate::partial::{Asked, Id, Opened};
 use crate::plan::Plan;
 
@@ -181,7 +181,7 @@ impl Wish {
                 let name = name.as_str().to_owned();
                 let (size, digest) = (stored.size, stored.digest);
                 let receipt = Receipt { name, size, digest, proof: None };
-                fits.then_some(Verdict::Stored(receipt))
+                fits.then_some(OfferResponse::Stored(receipt))
             };
             partials.open(asked, published).await
         })

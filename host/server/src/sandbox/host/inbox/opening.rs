@@ -20,13 +20,13 @@ use crate::sandbox::state::State;
 
 /// An offer that the inbox considers.
 pub struct OpeningHandle {
-    answer: Later<Result<Verdict, Refusal>>,
+    answer: Later<Result<Response, Refusal>>,
     /// Whether it counts among the uploads that the connection holds.
     is_counted: bool,
 }
 
 /// What becomes of an offer, without the resource that an upload becomes.
-enum Verdict {
+enum Response {
     Stored(Receipt),
     Accepted(UploadHandle),
     DigestFirst,
@@ -51,8 +51,8 @@ impl State {
         let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, wishes));
         // Most offers have their answer at once, so that nobody waits.
         let mut nobody = Context::from_waker(Waker::noop());
-        if let Poll::Ready(verdict) = opening.as_mut().poll(&mut nobody) {
-            return Ok(Opened::Answered(self.give(verdict)?));
+        if let Poll::Ready(response) = opening.as_mut().poll(&mut nobody) {
+            return Ok(Opened::Answered(self.give(response)?));
         }
         self.change_uploads(1);
         let connection = Arc::clone(&self.connection);
@@ -68,12 +68,12 @@ impl State {
     /// Gives the guest an answer, and the upload where it is accepted, which counts from then on.
     fn give(
         &mut self,
-        verdict: Result<Verdict, Refusal>,
+        response: Result<Response, Refusal>,
     ) -> wasmtime::Result<Result<Answer, Refusal>> {
-        Ok(match verdict {
-            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
-            Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
-            Ok(Verdict::Accepted(upload)) => {
+        Ok(match response {
+            Ok(Response::Stored(receipt)) => Ok(Answer::Stored(receipt)),
+            Ok(Response::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(Response::Accepted(upload)) => {
                 self.change_uploads(1);
                 Ok(Answer::Accepted(self.table.push(upload)?))
             }
@@ -88,35 +88,35 @@ async fn open(
     connection: Arc<Connection>,
     offer: protocol::Offer,
     wishes: sandport_inbox::Wishes,
-) -> Result<Verdict, Refusal> {
+) -> Result<Response, Refusal> {
     loop {
         // Who it is, the host found out: the guest has no say in it.
         let opening = connection.context.inbox.offer(connection.sender.identity(), &offer, &wishes);
         return match opening.await {
-            Ok(sandport_inbox::Verdict::Comparing(comparison)) => {
+            Ok(sandport_inbox::OfferResponse::Comparing(comparison)) => {
                 comparison.ready().await;
                 continue;
             }
-            Ok(sandport_inbox::Verdict::Stored(receipt)) => {
+            Ok(sandport_inbox::OfferResponse::Stored(receipt)) => {
                 // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
                 connection.handle_answer();
                 let (kind, name) = (offer.kind, offer.name.as_deref());
-                Ok(Verdict::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
+                Ok(Response::Stored(convert::to_receipt(receipt, Vec::new(), kind, name)))
             }
-            Ok(sandport_inbox::Verdict::DigestFirst) => Ok(Verdict::DigestFirst),
-            Ok(sandport_inbox::Verdict::Accepted(mut upload)) => {
+            Ok(sandport_inbox::OfferResponse::DigestFirst) => Ok(Response::DigestFirst),
+            Ok(sandport_inbox::OfferResponse::Accepted(mut upload)) => {
                 upload.charge(&connection.elsewhere);
-                Ok(Verdict::Accepted(UploadHandle::new(upload, offer.name)))
+                Ok(Response::Accepted(UploadHandle::new(upload, offer.name)))
             }
             // A directory on its way to the disk, or a file that another connection commits.
-            Ok(sandport_inbox::Verdict::Making(pending)) => {
+            Ok(sandport_inbox::OfferResponse::Making(pending)) => {
                 let (name, kind) = (offer.name.clone(), offer.kind);
                 let is_file = kind == protocol::EntryKind::File;
                 let making = CommittingHandle::of_offer(pending, name, kind, &connection);
                 match making.outcome().await {
                     // That one claimed other digests. Now this one is asked for the file.
                     Ok(_) if is_file && !wishes.digests.is_empty() => continue,
-                    outcome => outcome.map(Verdict::Stored),
+                    outcome => outcome.map(Response::Stored),
                 }
             }
             Err(refusal) => {
@@ -164,12 +164,12 @@ impl HostOpening for State {
         this: Resource<OpeningHandle>,
     ) -> wasmtime::Result<Option<Result<Answer, Refusal>>> {
         let opening = self.table.get_mut(&this)?;
-        let Some(verdict) = opening.answer.take() else { return Ok(None) };
+        let Some(response) = opening.answer.take() else { return Ok(None) };
         // An upload goes on counting, as what it is.
         if std::mem::take(&mut opening.is_counted) {
             self.change_uploads(-1);
         }
-        Ok(Some(self.give(verdict)?))
+        Ok(Some(self.give(response)?))
     }
 
     fn drop(&mut self, this: Resource<OpeningHandle>) -> wasmtime::Result<()> {
