@@ -14,6 +14,7 @@
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
 
+mod accepted_offer;
 mod admission;
 mod any;
 mod body;
@@ -40,7 +41,6 @@ mod options;
 mod partial;
 mod partial_files;
 mod placement;
-mod plan;
 mod publish;
 mod reading;
 mod receipts;

@@ -4,8 +4,8 @@ use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
 
+use super::accepted_offer::AcceptedOffer;
 use super::partial::{self, Asked, Opened};
-use super::plan::Plan;
 use super::publish::{Job, Work};
 use super::space::Claim;
 use super::transient::Transient;
@@ -90,7 +90,7 @@ impl Inbox {
         core.check_name(&name)?;
         core.check_path(sender, &name, offer.size)?;
         let copy = core.bytes_of_copy(&name, offer.size);
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             identity: sender.clone(),
             name,
             size: offer.size,
@@ -104,20 +104,20 @@ impl Inbox {
             let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
             let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
             let address = wishes.address;
-            let asked = Asked { plan, is_named, resume, notes, address, begins };
+            let asked = Asked { accepted, is_named, resume, notes, address, begins };
             // Apart, so that the many small files without a key do not move what it takes.
             return Box::pin(self.open_resumable(offer, asked, wishes)).await;
         }
         if wishes.existing {
             return Err(partial::unknown());
         }
-        let bytes = plan.with_copy(offer.size);
+        let bytes = accepted.with_copy(offer.size);
         core.make_room_for_small(bytes).await;
         core.check_space(bytes, None)?;
         let reservation = core.reserve_soon(sender, offer.size).await?;
-        core.check_new_folders(plan.name.parent()).await?;
+        core.check_new_folders(accepted.name.parent()).await?;
         let claim = Claim::of_transient(core, bytes);
-        let upload = Transient::new(self, core, plan, reservation, claim);
+        let upload = Transient::new(self, core, accepted, reservation, claim);
         Ok(OfferResponse::Accepted(Upload::transient(upload)))
     }
 
@@ -129,11 +129,11 @@ impl Inbox {
         wishes: &Wishes,
     ) -> Result<OfferResponse, Refusal> {
         let Handle { core, partials, .. } = &*self.handle;
-        let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
-        core.check_new_folders(plan.name.parent()).await?;
+        let (accepted, is_new) = (asked.accepted.clone(), asked.notes.keeps_empty);
+        core.check_new_folders(accepted.name.parent()).await?;
         let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
-            let response = core.already_here(&plan.identity, name, offer)?;
+            let response = core.already_here(&accepted.identity, name, offer)?;
             let asks = matches!(response, OfferResponse::DigestFirst);
             (asks || wishes.digests.is_empty()).then_some(response)
         };
@@ -150,7 +150,7 @@ impl Inbox {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;
                 let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
-                let missing = plan.with_copy(missing);
+                let missing = accepted.with_copy(missing);
                 core.make_room_for_small(missing).await;
                 if let Err(refusal) = session.claim().check(missing) {
                     // What is here of a stream stays: its sender has not lost anything so far.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
+use super::accepted_offer::AcceptedOffer;
 use super::latch::Latch;
-use super::plan::Plan;
 use super::publish::{FileWork, Job, Work};
 use super::reading::Reading;
 use super::receipts;
@@ -24,7 +24,7 @@ pub(super) struct Transient {
 
 struct Shared {
     core: Arc<Core>,
-    plan: Plan,
+    accepted: AcceptedOffer,
     fault: Arc<Latch<Refusal>>,
     /// `None` once the upload has ended.
     receiving: Mutex<Option<Receiving>>,
@@ -55,17 +55,17 @@ impl Transient {
     pub(super) fn new(
         inbox: &Inbox,
         core: &Arc<Core>,
-        plan: Plan,
+        accepted: AcceptedOffer,
         reservation: Option<Reservation>,
         claim: Option<Claim>,
     ) -> Self {
         let receiving = Receiving {
-            upload: InOrder::new(plan.size, plan.digest, core.options.size_max),
+            upload: InOrder::new(accepted.size, accepted.digest, core.options.size_max),
             stage: Stage { reservation, claim, ..Stage::default() },
         };
         let shared = Shared {
             core: Arc::clone(core),
-            plan,
+            accepted,
             fault: Arc::new(Latch::new()),
             receiving: Mutex::new(Some(receiving)),
         };
@@ -98,7 +98,7 @@ impl Transient {
     }
 
     pub(super) fn name(&self) -> &str {
-        self.shared.plan.name.as_str()
+        self.shared.accepted.name.as_str()
     }
 
     /// Checks what arrived and publishes it, once `reading` has found out what it is to. Bodies that are still alive
@@ -161,7 +161,7 @@ impl TransientBody {
     /// Takes room in the quota for the next `most` bytes of a stream; how many. 0: what is stored is being counted. What
     /// the quota has no room for is let in, and refused when it is written.
     pub(super) fn reserve(&mut self, most: usize) -> usize {
-        if self.shared.plan.size.is_some() || self.shared.fault.get().is_some() {
+        if self.shared.accepted.size.is_some() || self.shared.fault.get().is_some() {
             return most;
         }
         let mut guard = self.shared.receiving();
@@ -211,20 +211,21 @@ impl Shared {
         let (Some(receiving), Some(computed)) = (receiving, hashed.transpose()?.flatten()) else {
             return Err(RefusalCode::InvalidState.into());
         };
-        let (plan, stage) = (&self.plan, receiving.stage);
+        let (accepted, stage) = (&self.accepted, receiving.stage);
         let failed = |errno| self.core.refusal("finish a file", errno);
         let mut staged = match stage.staged {
             Some(staged) => staged,
             // An empty file had no first byte to be made with.
             None => StagedFile::create(&self.core).map_err(failed)?,
         };
-        let executable = plan.executable && self.core.options.allow_executable;
-        let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
+        let executable = accepted.executable && self.core.options.allow_executable;
+        let stat = staged.finish(accepted.modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);
         let (reservation, claim) = (stage.reservation, stage.claim);
-        let (identity, name) = (plan.identity.clone(), plan.name.clone());
+        let (identity, name) = (accepted.identity.clone(), accepted.name.clone());
         let mut file = FileWork::new(identity, name, staged, record, reservation);
-        file.claim = claim.filter(|_| plan.copy > 0).map(|claim| Arc::new(claim) as Arc<dyn Room>);
+        file.claim =
+            claim.filter(|_| accepted.copy > 0).map(|claim| Arc::new(claim) as Arc<dyn Room>);
         Ok(file)
     }
 }

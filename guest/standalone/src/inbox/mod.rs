@@ -12,11 +12,11 @@
 //! - the executable bit is not kept, and a file that cannot fit is refused when the disk is full;
 //! - what an earlier run wrote down is made durable when it is first vouched for again.
 
+mod accepted_offer;
 mod files;
 mod log;
 mod options;
 mod partial;
-mod plan;
 mod publish;
 mod receipts;
 mod state;
@@ -35,10 +35,10 @@ use sandport_protocol::{
     EntryKind, EntryName, Millis, Offer, RESERVED_NAME, Receipt, Refusal, RefusalCode, Resume,
 };
 
+use accepted_offer::AcceptedOffer;
 pub use files::{DiskError, File, Folder, Kind, Look, Trouble};
 pub use options::{Ambient, Durability, Options};
 use partial::{Opened, Partials, Volume};
-use plan::Plan;
 pub use publish::Published;
 use receipts::Receipts;
 use state::Core;
@@ -159,7 +159,7 @@ impl<F: Folder> Inbox<F> {
         if there.is_some() && core.options.conflict == Conflict::Refuse {
             return Err(taken());
         }
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             name,
             is_made_up: made_up,
             size: offer.size,
@@ -167,8 +167,8 @@ impl<F: Folder> Inbox<F> {
             modified_ns: offer.modified_ns,
         };
         match resumable(offer) {
-            Some(resume) => self.open_resumable(offer, &plan, &resume),
-            None => Ok(OfferResponse::Accepted(Upload::transient(Transient::new(core, plan)))),
+            Some(resume) => self.open_resumable(offer, &accepted, &resume),
+            None => Ok(OfferResponse::Accepted(Upload::transient(Transient::new(core, accepted)))),
         }
     }
 
@@ -176,13 +176,13 @@ impl<F: Folder> Inbox<F> {
     fn open_resumable(
         &self,
         offer: &Offer,
-        plan: &Plan,
+        accepted: &AcceptedOffer,
         resume: &Resume,
     ) -> Result<OfferResponse<F>, Refusal> {
         let is_named = offer.name.is_some();
         let mut heeds_published = true;
         loop {
-            match self.partials.open(plan, is_named, resume, heeds_published)? {
+            match self.partials.open(accepted, is_named, resume, heeds_published)? {
                 Opened::Session(session) => {
                     return Ok(OfferResponse::Accepted(Upload::resumable(session)));
                 }
@@ -192,7 +192,7 @@ impl<F: Folder> Inbox<F> {
                     None => heeds_published = false,
                 },
                 Opened::Ended if is_named => {
-                    if let Some(response) = self.already_here(&plan.name, offer) {
+                    if let Some(response) = self.already_here(&accepted.name, offer) {
                         return Ok(response);
                     }
                 }

@@ -220,15 +220,15 @@ impl Partial {
         asked: &Asked,
         holds: impl FnOnce(SessionId, Arc<Signals>, Arc<dyn Room>) -> S,
     ) -> Offered<S> {
-        let Asked { plan, is_named, resume, .. } = asked;
-        let is_same_name = !is_named || plan.name == self.facts.name;
+        let Asked { accepted, is_named, resume, .. } = asked;
+        let is_same_name = !is_named || accepted.name == self.facts.name;
         let keeps_empty = self.facts.notes.keeps_empty;
         self.act(|state, now| {
             // Its sender has been told, and may begin another under the key, also one that is not the same.
             if state.is_decided && !state.upload.is_gone() {
                 return Offered::Later;
             }
-            let is_same_size = match (state.upload.size(), plan.size) {
+            let is_same_size = match (state.upload.size(), accepted.size) {
                 // A stream whose end was seen meanwhile has a size now.
                 (None, _) => true,
                 (Some(known), Some(offered)) => known == offered,
@@ -239,7 +239,7 @@ impl Partial {
                 run: resume.epoch,
                 mode: resume.mode,
                 is_same: is_same_name && is_same_size,
-                digest: plan.digest,
+                digest: accepted.digest,
             };
             match state.upload.offer(&claimant, now) {
                 Admission::Holds(session) => {
@@ -248,7 +248,7 @@ impl Partial {
                     let claim = state.claim.upgrade().unwrap_or_else(|| {
                         let here = state.upload.whole_bytes();
                         let missing = state.upload.size().map(|size| size.saturating_sub(here));
-                        self.volume.claim(plan.with_copy(missing))
+                        self.volume.claim(accepted.with_copy(missing))
                     });
                     state.claim = Arc::downgrade(&claim);
                     Offered::Session(holds(session, signals, claim))

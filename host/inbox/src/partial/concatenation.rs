@@ -18,8 +18,8 @@ use super::look::{Seen, id_of, unknown};
 use super::opening::Opened;
 use super::session::Session;
 use super::table::Partials;
+use crate::accepted_offer::AcceptedOffer;
 use crate::meter::Meter;
-use crate::plan::Plan;
 
 /// How much is copied before others have their turn. Bytes: a few milliseconds where all of it is in memory.
 const PIECE_BYTES: usize = 4 * 1024 * 1024;
@@ -116,7 +116,7 @@ impl Concatenation {
     async fn open(&self, key: &[u8], size: u64) -> Result<Session, Refusal> {
         let key = key.try_into().map_err(|_| unknown())?;
         let facts = self.hold.source();
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             identity: self.hold.identity().clone(),
             // Of no account: it has one.
             name: facts.facts().name.clone(),
@@ -128,7 +128,7 @@ impl Concatenation {
         };
         let resume = Resume { key, epoch: 0, mode: ResumeMode::Join };
         let (is_named, notes, address, begins) = (false, Notes::default(), None, false);
-        let asked = Asked { plan, is_named, resume, notes, address, begins };
+        let asked = Asked { accepted, is_named, resume, notes, address, begins };
         let news = self.partials.volume().usage().and_then(|usage| usage.count_news());
         let opened = match (self.partials.open(asked.clone(), |_| None).await, news) {
             (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {

@@ -53,7 +53,7 @@ impl Partials {
         mut asked: Asked,
         published: impl Fn(&EntryName) -> Option<OfferResponse>,
     ) -> Result<Opened, Refusal> {
-        let id = Id::of(asked.plan.identity.name(), &asked.resume.key);
+        let id = Id::of(asked.accepted.identity.name(), &asked.resume.key);
         let restarts = asked.resume.mode == ResumeMode::Restart;
         let restart = restarts.then(|| self.restarts.enter(id));
         let mut heeds_published = !restarts;
@@ -94,7 +94,7 @@ impl Partials {
                     return Ok(Opened::Session(session));
                 }
                 Offered::Commits(pending) => {
-                    return Ok(match asked.plan.digest {
+                    return Ok(match asked.accepted.digest {
                         Some(_) => Opened::Committing(pending),
                         None => Opened::DigestFirst,
                     });

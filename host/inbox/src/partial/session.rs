@@ -42,13 +42,13 @@ impl Session {
         claim: Arc<dyn Room>,
         asked: &Asked,
     ) -> Self {
-        let plan = &asked.plan;
+        let accepted = &asked.accepted;
         Self {
             hold: Hold::new(partial, id, signals, claim),
-            offered: plan.digest,
+            offered: accepted.digest,
             key: asked.resume.key,
-            modified_ns: plan.modified_ns,
-            executable: plan.executable,
+            modified_ns: accepted.modified_ns,
+            executable: accepted.executable,
             has_ended: AtomicBool::new(false),
         }
     }

@@ -12,8 +12,8 @@ use super::super::world::World;
 use super::Waiting;
 use crate::Identity;
 use crate::OfferResponse;
+use crate::accepted_offer::AcceptedOffer;
 use crate::partial::{Asked, Id, Opened};
-use crate::plan::Plan;
 
 /// A file that senders have.
 pub(in super::super) struct Key {
@@ -158,7 +158,7 @@ impl Wish {
     pub(super) fn open(&self, world: &World) -> Waiting<Result<Opened, Refusal>> {
         let key = &world.keys[self.key];
         let name = format!("file-{}", self.key);
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             identity: Identity::ANONYMOUS,
             name: EntryName::parse(&name).unwrap(),
             size: self.size,
@@ -171,7 +171,7 @@ impl Wish {
         let (partials, size) = (world.partials(), self.size);
         let notes = Notes { keeps_empty: key.is_told, ..Notes::default() };
         let asked =
-            Asked { plan, is_named: key.is_named, resume, notes, address: None, begins: true };
+            Asked { accepted, is_named: key.is_named, resume, notes, address: None, begins: true };
         let shared = Arc::clone(&world.shared);
         Waiting::new(async move {
             let published = |name: &EntryName| {
