@@ -6,7 +6,7 @@
 //!
 //! Staging and hashing happen in the caller's thread ([`Body::write`]). Unless the durability is
 //! [`Durability::None`], files are synced and published in one thread of the inbox, which takes whatever
-//! commits are queued as a batch; [`Pending`] tells the outcome. What uploads that can be resumed have
+//! commits are queued as a batch; [`CommitHandle`] tells the outcome. What uploads that can be resumed have
 //! so far is made durable by others, and others still copy what cannot be moved to its folder, and remove what nobody
 //! needs.
 
@@ -23,6 +23,7 @@ mod capabilities;
 pub mod care;
 mod commit;
 mod comparison;
+mod completion;
 mod copiers;
 mod disk;
 mod error;
@@ -54,7 +55,6 @@ mod stage;
 mod storage;
 mod sums;
 mod threads;
-mod ticket;
 mod transient;
 mod tree;
 mod twice;
@@ -76,6 +76,7 @@ pub use any::AnyInbox;
 pub use body::Body;
 pub use capabilities::Limitation;
 pub use comparison::Comparison;
+pub use completion::CommitHandle;
 pub use error::InboxError;
 pub use finishing::Finishing;
 pub use identity::{Identity, IdentityError};
@@ -84,7 +85,6 @@ pub use options::{Durability, InboxOptions, Records};
 pub use partial::{KEY_BYTES_MAX, Status};
 pub use sandport_protocol::inbox::Conflict;
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
-pub use ticket::Pending;
 pub use upload::{Upload, UploadWatch};
 pub use usage::Quota;
 pub use wishes::Wishes;
@@ -190,7 +190,7 @@ pub enum OfferResponse {
     Stored(Receipt),
     /// It is on its way: a folder that the thread that syncs makes, or a file that another connection
     /// commits just now. The answer is `stored`, with the receipt that comes of this, or its refusal.
-    Making(Pending),
+    Committing(CommitHandle),
     /// A file that may be the one is here, but inode number and time do not tell on its file system: its content
     /// is being compared. Offer again when that is [ready](Comparison::ready).
     Comparing(Comparison),
@@ -333,16 +333,16 @@ impl Inbox {
         let Handle { pool, core, .. } = &*self.handle;
         match job.work {
             Work::File(mut file) if publish::is_large(core, &file) => {
-                let (submit, core, ticket) = (self.submitter(), Arc::clone(core), job.ticket);
+                let (submit, core, completer) = (self.submitter(), Arc::clone(core), job.completer);
                 pool.runtime().spawn(Box::new(move || {
                     let work = match publish::sync_ahead(&core, &mut file) {
                         Ok(()) => Work::File(file),
                         Err(refusal) => Work::Refused(refusal),
                     };
-                    submit(Job { work, ticket });
+                    submit(Job { work, completer });
                 }));
             }
-            work => self.submit(Job { work, ticket: job.ticket }),
+            work => self.submit(Job { work, completer: job.completer }),
         }
     }
 

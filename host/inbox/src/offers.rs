@@ -171,7 +171,7 @@ impl Inbox {
                 }
                 OfferResponse::Accepted(Upload::resumable(self, session))
             }
-            Opened::Committing(pending) => OfferResponse::Making(pending),
+            Opened::Committing(pending) => OfferResponse::Committing(pending),
             Opened::DigestFirst => OfferResponse::DigestFirst,
             Opened::Published(response) => response,
         })
@@ -188,7 +188,7 @@ impl Inbox {
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
         // Also where it is made by now: the operator hears of each from whoever takes the outcome.
-        Ok(OfferResponse::Making(pending))
+        Ok(OfferResponse::Committing(pending))
     }
 
     fn name_for_unnamed(&self) -> Result<EntryName, Refusal> {

@@ -6,13 +6,13 @@ use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 
 use super::accepted_offer::AcceptedOffer;
+use super::completion::CommitHandle;
 use super::latch::Latch;
 use super::publish::{FileWork, Job, Work};
 use super::reading::Reading;
 use super::receipts;
 use super::space::{Claim, FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
-use super::ticket::Pending;
 use super::usage::Reservation;
 use super::{Core, Inbox};
 
@@ -108,7 +108,7 @@ impl Transient {
         size: u64,
         digest: Option<Digest>,
         reading: Option<Reading>,
-    ) -> Pending {
+    ) -> CommitHandle {
         let receiving = self.shared.receiving().take();
         let work = match (self.shared.finish(receiving, size, digest), reading) {
             (Ok(work), Some(reading)) => return self.inbox.submit_read(work, reading),
@@ -120,11 +120,11 @@ impl Transient {
     }
 
     /// Discards it, and says why in turn.
-    pub(super) fn refuse(self, refusal: Refusal) -> Pending {
+    pub(super) fn refuse(self, refusal: Refusal) -> CommitHandle {
         self.submit(Work::Refused(refusal))
     }
 
-    fn submit(&self, work: Work) -> Pending {
+    fn submit(&self, work: Work) -> CommitHandle {
         let (job, pending) = Job::new(work);
         self.inbox.submit_ahead(job);
         pending

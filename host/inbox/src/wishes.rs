@@ -31,7 +31,7 @@ pub struct Wishes {
     /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. The file of an offer that has
     /// one is [accepted](super::OfferResponse::Accepted) also where it is here already, and checked as it comes.
     pub digests: Vec<ContentDigest>,
-    /// Algorithms whose digests are wanted: [`Pending::digests`](super::Pending::digests). Computing them may cost
+    /// Algorithms whose digests are wanted: [`CommitHandle::digests`](super::CommitHandle::digests). Computing them may cost
     /// another reading of the file that came; of one that is here already they are not told.
     pub want: Vec<Algorithm>,
 }

@@ -14,10 +14,10 @@ use super::ended::Ended;
 use super::keeper::{Around, Keeper};
 use super::signals::{Progress, Signals};
 use super::volume::{Blob, Facts, Volume};
+use crate::completion::CommitHandle;
 use crate::finishing::{Finish, Finishing};
 use crate::runtime::Runtime;
 use crate::space::Room;
-use crate::ticket::Pending;
 use crate::usage::{Reservation, Usage};
 
 /// An upload under a resume key.
@@ -46,7 +46,7 @@ pub(super) struct State {
     keeps: Vec<(KeepId, Finish)>,
     /// What sessions want that are through.
     pub(super) commit: Option<Commit>,
-    pending: Option<Pending>,
+    pending: Option<CommitHandle>,
     /// It is certain what becomes of the file: nobody who comes from now on is answered by this commit.
     pub(super) is_decided: bool,
     /// What it is still to bring of the free space, while a session has it.
@@ -56,7 +56,7 @@ pub(super) struct State {
 /// What becomes of an offer.
 pub(super) enum Offered<S> {
     Session(S),
-    Commits(Pending),
+    Commits(CommitHandle),
     /// When the upload has changed.
     Later,
     /// The same, as one that takes over.
@@ -271,8 +271,8 @@ impl Partial {
         size: u64,
         digests: impl IntoIterator<Item = Digest>,
         commit: Commit,
-        pending: Pending,
-    ) -> Option<Pending> {
+        pending: CommitHandle,
+    ) -> Option<CommitHandle> {
         self.act(|state, now| {
             state.sessions.retain(|it| it.0 != session);
             state.upload.commit(session, size, digests, now).ok()?;

@@ -23,12 +23,12 @@ pub(crate) use removed::RemovedJournals;
 use super::Id;
 use super::volume::{Blob, Facts, Loaded, Publication, Source, Volume};
 use crate::Identity;
+use crate::completion::Completer;
 use crate::disk::Step;
 use crate::partial_files::{DATA_SUFFIX, data_name, journal_name};
 use crate::publish::{Job, Work};
 use crate::reading::Reading;
 use crate::space::{Claim, FLOOR_STEP_BYTES, Room};
-use crate::ticket::Ticket;
 use crate::usage::{Reservation, Usage};
 use crate::{Core, Durability};
 
@@ -231,11 +231,16 @@ impl Files {
     }
 
     /// Finds out what is to be known of the file before it is published.
-    fn read_again(&self, reading: &Reading, size: u64, ticket: &Ticket) -> Result<(), Refusal> {
+    fn read_again(
+        &self,
+        reading: &Reading,
+        size: u64,
+        completer: &Completer,
+    ) -> Result<(), Refusal> {
         let data = self.open_data()?;
         let (digests, bill) = reading.read(&self.core, &data, size);
-        ticket.owes(bill);
-        ticket.tell(digests?);
+        completer.owes(bill);
+        completer.add_digests(digests?);
         Ok(())
     }
 }
@@ -376,7 +381,7 @@ impl Blob for Files {
             return commit.refuse(refusal);
         }
         if let Some(reading) = &commit.reading
-            && let Err(refusal) = self.read_again(reading, size, &commit.ticket)
+            && let Err(refusal) = self.read_again(reading, size, &commit.completer)
         {
             if refusal.code == RefusalCode::DigestMismatch {
                 // Before anybody hears of it: who comes then begins anew.
@@ -391,7 +396,9 @@ impl Blob for Files {
             return commit.refuse(failed);
         }
         match self.file_work(facts, (size, digest), attributes, reservation, claim, end) {
-            Ok(work) => (commit.submit)(Job { work: Work::File(work), ticket: commit.ticket }),
+            Ok(work) => {
+                (commit.submit)(Job { work: Work::File(work), completer: commit.completer })
+            }
             Err(refusal) => commit.refuse(refusal),
         }
     }

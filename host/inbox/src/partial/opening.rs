@@ -16,14 +16,14 @@ use super::session::Session;
 use super::table::{Busy, Partials};
 use crate::Identity;
 use crate::OfferResponse;
-use crate::ticket::Pending;
+use crate::completion::CommitHandle;
 
 /// What becomes of an offer with a resume key.
 pub(crate) enum Opened {
     /// Send what is missing.
     Session(Session),
     /// Another connection commits it just now.
-    Committing(Pending),
+    Committing(CommitHandle),
     /// The same, and only its digest tells whether it is what this one wants to send.
     DigestFirst,
     /// It was published; what is to be said of that.

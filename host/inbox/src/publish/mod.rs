@@ -39,7 +39,7 @@ pub(super) use file::FileWork;
 pub(super) use job::{Job, Work};
 pub(super) use notes::{is_note, remove_copies};
 
-/// Does what the jobs ask for and resolves their tickets, in order; but for those whose files have to be copied first.
+/// Does what the jobs ask for and completes them, in order; but for those whose files have to be copied first.
 #[must_use]
 pub(super) fn publish(core: &Core, jobs: Vec<Job>) -> Vec<Uncopied> {
     let durable = core.options.durability.syncs_commits();

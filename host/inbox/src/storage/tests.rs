@@ -14,7 +14,7 @@ use super::{
 use crate::Identity;
 use crate::any::response;
 use crate::sums::Hasher;
-use crate::{OfferResponse, Pending, Upload, Wishes};
+use crate::{CommitHandle, OfferResponse, Upload, Wishes};
 use sandport_testkit::patience::within;
 
 /// Notes all that it is told.
@@ -158,7 +158,7 @@ fn write(upload: &Upload, bytes: &[u8]) {
     upload.body(Extent { offset: 0, length: None }).unwrap().write(bytes);
 }
 
-async fn outcome(pending: Pending) -> Result<Receipt, Refusal> {
+async fn outcome(pending: CommitHandle) -> Result<Receipt, Refusal> {
     within("the outcome of a commit", pending.ready()).await;
     pending.try_get().unwrap()
 }

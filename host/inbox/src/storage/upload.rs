@@ -7,8 +7,8 @@ use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::ending::{Complete, end};
 use super::{Announced, Arrived, Incoming};
+use crate::completion::CommitHandle;
 use crate::latch::Latch;
-use crate::ticket::Pending;
 
 /// One file on its way in. Dropping it discards it.
 pub(crate) struct StorageUpload(Arc<Shared>);
@@ -66,13 +66,13 @@ impl StorageUpload {
         Ok(StorageBody { shared: Arc::clone(&self.0), body })
     }
 
-    pub(crate) fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
+    pub(crate) fn commit(self, size: u64, digest: Option<Digest>) -> CommitHandle {
         let complete = self.0.finish(size, digest);
         end(complete)
     }
 
     /// Discards it, and says why.
-    pub(crate) fn refuse(self, refusal: Refusal) -> Pending {
+    pub(crate) fn refuse(self, refusal: Refusal) -> CommitHandle {
         drop(self);
         end(Err(refusal))
     }

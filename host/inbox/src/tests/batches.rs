@@ -41,7 +41,7 @@ impl Gate {
 pub(super) fn batch(
     bench: &Bench,
     uploads: impl FnOnce(&Inbox) -> Vec<Upload>,
-) -> (Vec<Pending>, Vec<Step>) {
+) -> (Vec<CommitHandle>, Vec<Step>) {
     let uploads = uploads(bench.inbox());
     let first = upload(bench.inbox(), &offer("first", b"first"), b"first");
     let gate = Gate::on(bench);
@@ -49,7 +49,8 @@ pub(super) fn batch(
     gate.reached.recv_timeout(PATIENCE).expect("the committer syncs the first file");
     // The probe holds its lock while it waits, so nothing else may touch the disk here; commits of
     // files that are written only look at it.
-    let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     gate.go.send(()).unwrap();
     wait(&first).unwrap();
     for pending in &pending {
@@ -174,7 +175,7 @@ fn more_files_than_descriptors_are_kept_open_are_written_whole() {
         let open = bench.inbox().handle.core.files_open.load(std::sync::atomic::Ordering::Relaxed);
         assert!(open <= 16, "{open}");
     }
-    let pending: Vec<Pending> =
+    let pending: Vec<CommitHandle> =
         uploads.into_iter().map(|upload| upload.commit(30_000, Some(digest(&content)))).collect();
     for pending in &pending {
         wait(pending).unwrap();

@@ -161,7 +161,8 @@ fn several_that_replace_in_one_batch_leave_the_last() {
     let bench = Bench::conflict(Conflict::Replace);
     let uploads: Vec<Upload> =
         (0..30_u8).map(|n| upload(bench.inbox(), &offer("a", &[n]), &[n])).collect();
-    let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     for (n, pending) in pending.iter().enumerate() {
         assert_eq!(wait(pending).unwrap().digest, digest(&[n as u8]));
     }
@@ -233,7 +234,7 @@ fn only_one_of_two_that_finish_at_once_is_not_refused() {
     for bench in benches(Conflict::Refuse) {
         let uploads: Vec<Upload> =
             (0..10_u8).map(|n| upload(bench.inbox(), &offer("same.txt", &[n]), &[n])).collect();
-        let pending: Vec<Pending> =
+        let pending: Vec<CommitHandle> =
             uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
         let outcomes: Vec<_> = pending.iter().map(wait).collect();
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);

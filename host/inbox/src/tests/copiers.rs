@@ -72,7 +72,7 @@ fn other_senders_are_answered_while_a_file_is_copied() {
         slow.reached();
         bench.send("small", b"small").unwrap();
         wait(&upload_of(&bench, "also-small")).unwrap();
-        assert!(!copied.is_over(), "{durability:?}: it is being copied still");
+        assert!(!copied.is_complete(), "{durability:?}: it is being copied still");
         assert_eq!(bench.names(), ["also-small", "mount/", "small"]);
         slow.go();
         assert_eq!(wait(&copied).unwrap().name, "mount/large");
@@ -83,7 +83,7 @@ fn other_senders_are_answered_while_a_file_is_copied() {
     }
 }
 
-fn upload_of(bench: &Bench, name: &str) -> Pending {
+fn upload_of(bench: &Bench, name: &str) -> CommitHandle {
     upload(bench.inbox(), &offer(name, b"x"), b"x").commit(1, None)
 }
 
@@ -103,7 +103,7 @@ fn a_slow_mount_does_not_hold_up_another() {
             let on_slow = upload(&inbox, &offer(&on_slow, b"x"), b"x").commit(1, None);
             slow.reached();
             send(&inbox, &on_quick, b"x").unwrap();
-            assert!(!on_slow.is_over());
+            assert!(!on_slow.is_complete());
             slow.go();
             wait(&on_slow).unwrap();
             settle(&inbox);

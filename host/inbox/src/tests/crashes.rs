@@ -33,7 +33,7 @@ fn crash_at(bench: &Bench, number: usize) -> Arc<AtomicUsize> {
 fn send_tree(bench: &Bench, ahead: usize) -> BTreeMap<Vec<u8>, Receipt> {
     let mut receipts = BTreeMap::new();
     for group in tree().chunks(ahead) {
-        let pending: Vec<(Vec<u8>, Pending)> = group
+        let pending: Vec<(Vec<u8>, CommitHandle)> = group
             .iter()
             .filter_map(|(name, content)| {
                 let offer = offer_with_digest(name, content);

@@ -199,7 +199,8 @@ fn outcomes_come_in_the_order_of_the_commits() {
     let good: Vec<Upload> =
         (0..20).map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"x"), b"x")).collect();
     let bad = upload(bench.inbox(), &offer("bad", b"x"), b"x");
-    let pending: Vec<Pending> = good.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        good.into_iter().map(|upload| upload.commit(1, None)).collect();
     let last = bad.commit(1, Some(digest(b"y")));
     assert_eq!(code(wait(&last)), RefusalCode::DigestMismatch);
     assert!(pending.iter().all(|pending| pending.try_get().unwrap().is_ok()));

@@ -238,7 +238,7 @@ fn a_step_that_begun_groups_fill_does_not_stop_what_makes_them_whole() {
             }
         });
         drop(parts);
-        let pending: Vec<Pending> =
+        let pending: Vec<CommitHandle> =
             uploads.into_iter().map(|upload| upload.commit(content.len() as u64, None)).collect();
         pending.iter().for_each(|pending| drop(wait(pending).unwrap()));
         assert!(fs::read(bench.path("big")).unwrap() == content, "{step}");

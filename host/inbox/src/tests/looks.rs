@@ -181,10 +181,11 @@ fn an_offer_during_a_commit_is_answered_when_that_ends_and_others_go_on_meanwhil
     let mut of_same = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &same));
     assert!(!is_ready(&mut of_other), "whether it is another file is not known yet");
     // The outcome of the commit is its answer.
-    let Ok(OfferResponse::Making(making)) = block_on("the answer to an offer", &mut of_same) else {
+    let Ok(OfferResponse::Committing(making)) = block_on("the answer to an offer", &mut of_same)
+    else {
         panic!("it is not on its way")
     };
-    assert!(making.is(&pending) && pending.try_get().is_none());
+    assert!(making.is_same(&pending) && pending.try_get().is_none());
     drop(go);
     wait(&pending).unwrap();
     let opened = block_on("the answer to an offer", of_other).unwrap();

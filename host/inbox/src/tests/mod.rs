@@ -257,7 +257,7 @@ fn commit_as(
 ) -> Result<Receipt, Refusal> {
     match inbox.offered_as(sender, offer)? {
         OfferResponse::Stored(receipt) => Ok(receipt),
-        OfferResponse::Making(pending) => wait(&pending),
+        OfferResponse::Committing(pending) => wait(&pending),
         OfferResponse::Comparing(comparison) => {
             block_on("the comparison of a stored file", comparison.ready());
             commit_as(inbox, sender, offer, content)
@@ -275,7 +275,7 @@ fn commit_as(
     }
 }
 
-fn wait(pending: &Pending) -> Result<Receipt, Refusal> {
+fn wait(pending: &CommitHandle) -> Result<Receipt, Refusal> {
     block_on("the outcome of a commit", pending.ready());
     pending.try_get().unwrap()
 }

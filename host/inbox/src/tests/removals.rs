@@ -267,7 +267,7 @@ fn a_large_file_that_takes_long_to_sync_delays_no_receipt_of_a_small_one() {
         for number in 0..20 {
             bench.send(&format!("d/{number}"), b"small").unwrap();
         }
-        assert!(!large.is_over(), "it is being synced still");
+        assert!(!large.is_complete(), "it is being synced still");
         drop(let_go);
         wait(&large).unwrap();
     }

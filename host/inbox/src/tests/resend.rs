@@ -138,7 +138,7 @@ fn the_same_file_sent_twice_without_asking_is_kept_once() {
             // connection.
             let uploads: Vec<Upload> =
                 (0..10).map(|_| upload(bench.inbox(), &offer("a", b"hello"), b"hello")).collect();
-            let pending: Vec<Pending> =
+            let pending: Vec<CommitHandle> =
                 uploads.into_iter().map(|upload| upload.commit(5, None)).collect();
             for pending in &pending {
                 assert_eq!(wait(pending).unwrap().name, "a");
@@ -154,7 +154,8 @@ fn the_same_renamed_file_sent_twice_in_one_batch_is_kept_once() {
     fs::write(bench.path("a"), b"theirs").unwrap();
     let uploads: Vec<Upload> =
         (0..20_u8).map(|n| upload(bench.inbox(), &offer("a", &[n / 2]), &[n / 2])).collect();
-    let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     let names: Vec<String> = pending.iter().map(|pending| wait(pending).unwrap().name).collect();
     for pair in names.chunks(2) {
         assert_eq!(pair[0], pair[1]);

@@ -151,7 +151,7 @@ fn an_offer_during_the_commit_of_another_connection_waits_for_its_outcome() {
     let plain = bench.inbox().offered(&offer_of(&content)).unwrap();
     assert!(matches!(plain, OfferResponse::DigestFirst), "{plain:?}");
     let whole = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
-    let Ok(OfferResponse::Making(making)) = bench.inbox().offered(&whole) else {
+    let Ok(OfferResponse::Committing(making)) = bench.inbox().offered(&whole) else {
         panic!("not waiting")
     };
     drop(go);

@@ -61,7 +61,7 @@ fn action() -> impl Strategy<Value = Action> {
 struct World {
     bench: Bench,
     failure: Arc<Mutex<Option<(Step, Errno)>>>,
-    under_way: Vec<(usize, Pending)>,
+    under_way: Vec<(usize, CommitHandle)>,
     /// What was answered: which content is under which name.
     believed: BTreeMap<String, Vec<u8>>,
 }

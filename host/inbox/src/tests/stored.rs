@@ -168,7 +168,7 @@ fn the_inbox_outlives_its_handle_while_an_upload_runs() {
 fn commits_that_were_made_are_finished_when_the_inbox_is_dropped() {
     let mut bench = Bench::new();
     let content = b"x";
-    let pending: Vec<Pending> = (0..100)
+    let pending: Vec<CommitHandle> = (0..100)
         .map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), content), content).commit(1, None))
         .collect();
     bench.inbox = None;
@@ -182,9 +182,9 @@ fn each_directory_that_is_offered_is_told_once() {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for number in 0..50 {
             let response = bench.inbox().offered(&offer_folder(&format!("d{number}")));
-            let Ok(OfferResponse::Making(pending)) = response else { panic!("{response:?}") };
+            let Ok(OfferResponse::Committing(pending)) = response else { panic!("{response:?}") };
             wait(&pending).unwrap();
-            assert!(pending.take_news() && !pending.take_news());
+            assert!(pending.take_report() && !pending.take_report());
         }
     }
 }

@@ -37,7 +37,7 @@ impl Subject for Bench {
     fn answer(&self, offer: &Offer) -> Result<suite::Response, Refusal> {
         Ok(match self.inbox().offered(offer)? {
             OfferResponse::Stored(receipt) => suite::Response::Stored(receipt),
-            OfferResponse::Making(pending) => suite::Response::Stored(wait(&pending)?),
+            OfferResponse::Committing(pending) => suite::Response::Stored(wait(&pending)?),
             OfferResponse::Comparing(comparison) => {
                 block_on("the comparison of a stored file", comparison.ready());
                 self.answer(offer)?

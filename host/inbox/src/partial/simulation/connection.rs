@@ -16,8 +16,8 @@ use super::body::Body;
 use super::disk::Stored;
 use super::world::World;
 use crate::OfferResponse;
+use crate::completion::CommitHandle;
 use crate::partial::Opened;
-use crate::ticket::Pending;
 use holding::Holding;
 use joining::Joining;
 use wish::Wish;
@@ -57,7 +57,7 @@ enum State {
     Joining(Box<Holding>, Joining),
     /// All of a part is here, and is to be kept.
     Keeping(Box<Holding>, Waiting<Result<(), Refusal>>),
-    Committing(Wish, Pending, Waiting<()>),
+    Committing(Wish, CommitHandle, Waiting<()>),
 }
 
 impl<T> Waiting<T> {

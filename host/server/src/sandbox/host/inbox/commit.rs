@@ -27,7 +27,7 @@ pub struct CommittingHandle {
 /// The commit, and the duty to report it once: to the operator, whatever the guest does.
 struct Commit {
     /// `Err`: the arguments of the commit made no sense.
-    pending: Result<sandport_inbox::Pending, protocol::Refusal>,
+    pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
     name: Option<String>,
     kind: EntryKind,
     connection: Arc<Connection>,
@@ -78,7 +78,7 @@ impl CommittingHandle {
 
     /// What makes the answer to an offer: a directory on its way, or the commit of another connection.
     pub(super) fn of_offer(
-        pending: sandport_inbox::Pending,
+        pending: sandport_inbox::CommitHandle,
         name: Option<String>,
         kind: EntryKind,
         connection: &Arc<Connection>,
@@ -96,7 +96,7 @@ impl CommittingHandle {
     }
 
     fn new(
-        pending: Result<sandport_inbox::Pending, protocol::Refusal>,
+        pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
         name: Option<String>,
         connection: &Arc<Connection>,
     ) -> Self {
@@ -142,19 +142,19 @@ fn commit_after(
     size: u64,
     digest: Option<protocol::Digest>,
     claimed: Vec<protocol::ContentDigest>,
-) -> sandport_inbox::Pending {
-    let (pending, end) = sandport_inbox::Pending::begun();
+) -> sandport_inbox::CommitHandle {
+    let (pending, end) = sandport_inbox::CommitHandle::begun();
     let outer = pending.clone();
     tokio::spawn(async move {
         writes.done().await;
-        let commit = upload.commit_with(size, digest, &claimed);
-        commit.ready().await;
-        outer.tell(commit.digests());
+        let mut commit = upload.commit_with(size, digest, &claimed);
+        let outcome = (&mut commit).await;
+        outer.add_digests(commit.digests());
         // Of several connections that carry the file, another one tells of it.
-        if !commit.take_news() {
-            outer.take_news();
+        if !commit.take_report() {
+            outer.take_report();
         }
-        end(commit.try_get().unwrap_or_else(|| Err(RefusalCode::Io.into())));
+        end(outcome);
     });
     pending
 }
@@ -162,11 +162,11 @@ fn commit_after(
 impl Commit {
     /// The digests besides BLAKE3 that were asked for.
     fn digests(&self) -> Vec<protocol::ContentDigest> {
-        self.pending.as_ref().map(sandport_inbox::Pending::digests).unwrap_or_default()
+        self.pending.as_ref().map(sandport_inbox::CommitHandle::digests).unwrap_or_default()
     }
 
     /// The commit of this connection that has to be over before this one is.
-    fn before(&self) -> Option<sandport_inbox::Pending> {
+    fn before(&self) -> Option<sandport_inbox::CommitHandle> {
         self.connection.commit_before(self.number?)
     }
 
@@ -189,7 +189,7 @@ impl Commit {
         };
         self.reported.call_once(|| {
             self.connection.commit_ended();
-            if self.pending.as_ref().is_ok_and(|pending| !pending.take_news()) {
+            if self.pending.as_ref().is_ok_and(|pending| !pending.take_report()) {
                 return;
             }
             let peer = self.peer.clone();

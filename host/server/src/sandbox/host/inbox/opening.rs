@@ -109,7 +109,7 @@ async fn open(
                 Ok(Response::Accepted(UploadHandle::new(upload, offer.name)))
             }
             // A directory on its way to the disk, or a file that another connection commits.
-            Ok(sandport_inbox::OfferResponse::Making(pending)) => {
+            Ok(sandport_inbox::OfferResponse::Committing(pending)) => {
                 let (name, kind) = (offer.name.clone(), offer.kind);
                 let is_file = kind == protocol::EntryKind::File;
                 let making = CommittingHandle::of_offer(pending, name, kind, &connection);
