@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{Mode, OFlags};
+use tokio::sync::SetOnce;
 
 use super::Core;
-use super::latch::Latch;
 use super::receipts::Candidate;
 use super::recognition::Seen;
 use super::tree;
@@ -26,7 +26,7 @@ const COMPARISONS_MAX: usize = 16;
 /// A stored file that is being read, to be compared with its record. Dropping it does not end that: what comes of
 /// it is remembered.
 #[derive(Clone)]
-pub struct Comparison(Arc<Latch<()>>);
+pub struct Comparison(Arc<SetOnce<()>>);
 
 /// Those that are under way, by the names of the files.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl Comparison {
         {
             return other.clone();
         }
-        let comparison = Self(Arc::new(Latch::new()));
+        let comparison = Self(Arc::new(SetOnce::new()));
         let told = Told {
             core: Arc::downgrade(core),
             name: name.to_owned(),
@@ -98,7 +98,8 @@ impl Drop for Told {
             let under_way = &core.comparisons.under_way;
             under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
         }
-        self.comparison.0.set(());
+        // Nobody else sets it.
+        let _ = self.comparison.0.set(());
     }
 }
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use sandport_protocol::{ContentDigest, Receipt, Refusal, RefusalCode};
+use sandport_protocol::{ContentDigest, Receipt, Refusal};
+use tokio::sync::SetOnce;
 
-use super::latch::Latch;
 use super::loss::Loss;
 use super::meter::Bill;
 use super::threads::COMMITTER;
@@ -24,7 +24,7 @@ type Outcome = Result<Receipt, Refusal>;
 
 /// How a commit ended, for all who wait for it.
 struct Completion {
-    outcome: Latch<Outcome>,
+    outcome: SetOnce<Outcome>,
     /// Whether somebody has taken on to report it to the operator.
     reported: AtomicBool,
     sums: Mutex<KnownSums>,
@@ -42,7 +42,7 @@ struct KnownSums {
 impl Completion {
     fn begun() -> Arc<Self> {
         Arc::new(Self {
-            outcome: Latch::new(),
+            outcome: SetOnce::new(),
             reported: AtomicBool::new(false),
             sums: Mutex::default(),
         })
@@ -51,7 +51,8 @@ impl Completion {
     fn set(&self, outcome: Outcome) {
         let bills = std::mem::take(&mut self.sums().bills);
         bills.into_iter().for_each(|bill| bill.settle(&outcome));
-        self.outcome.set(outcome);
+        // The first outcome stays.
+        let _ = self.outcome.set(outcome);
     }
 
     fn sums(&self) -> MutexGuard<'_, KnownSums> {
@@ -111,7 +112,7 @@ impl Drop for Completer {
 pub struct CommitHandle {
     completion: Arc<Completion>,
     /// While it is polled.
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    waiting: Option<Pin<Box<dyn Future<Output = Outcome> + Send + Sync>>>,
 }
 
 impl CommitHandle {
@@ -171,19 +172,13 @@ impl Future for CommitHandle {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if !this.is_complete() {
-            let waiting = this.waiting.get_or_insert_with(|| {
-                let completion = Arc::clone(&this.completion);
-                Box::pin(async move {
-                    completion.outcome.wait().await;
-                })
-            });
-            if waiting.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-        }
+        let waiting = this.waiting.get_or_insert_with(|| {
+            let completion = Arc::clone(&this.completion);
+            Box::pin(async move { completion.outcome.wait().await.clone() })
+        });
+        let outcome = ready!(waiting.as_mut().poll(context));
         this.waiting = None;
-        Poll::Ready(this.try_get().unwrap_or_else(|| Err(RefusalCode::Io.into())))
+        Poll::Ready(outcome)
     }
 }
 
@@ -197,7 +192,7 @@ impl fmt::Debug for CommitHandle {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use sandport_protocol::Digest;
+    use sandport_protocol::{Digest, RefusalCode};
     use sandport_testkit::patience::within;
 
     use super::*;

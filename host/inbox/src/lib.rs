@@ -32,7 +32,6 @@ mod finishing;
 mod folders;
 mod health;
 mod identity;
-mod latch;
 mod layout;
 mod loss;
 mod meter;
@@ -71,6 +70,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use sandport_protocol::{EntryName, Receipt};
+use tokio::sync::SetOnce;
 
 pub use any::AnyInbox;
 pub use body::Body;
@@ -95,7 +95,6 @@ use comparison::Comparisons;
 use disk::nameless::Naming;
 use disk::{Disk, FreeName};
 use expiry::Expiry;
-use latch::Latch;
 use layout::Layout;
 use loss::Loss;
 use modes::Inheritances;
@@ -175,7 +174,7 @@ struct Core {
     /// How many syncs of everything have failed. The system tells a failed write to one of them only.
     sync_failures: AtomicU64,
     /// Why the inbox cannot go on.
-    loss: Latch<Loss>,
+    loss: SetOnce<Loss>,
     /// Held by who syncs everything.
     syncing: Mutex<()>,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run
@@ -274,7 +273,7 @@ impl Inbox {
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),
             syncing: Mutex::default(),
-            loss: Latch::new(),
+            loss: SetOnce::new(),
             unsynced: AtomicBool::new(false),
         });
         // A server that was killed may have written more into a journal than it has synced.

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
+use tokio::sync::SetOnce;
 
 use super::accepted_offer::AcceptedOffer;
 use super::completion::CommitHandle;
-use super::latch::Latch;
 use super::publish::{FileWork, Job, Work};
 use super::reading::Reading;
 use super::receipts;
@@ -25,7 +25,7 @@ pub(super) struct Transient {
 struct Shared {
     core: Arc<Core>,
     accepted: AcceptedOffer,
-    fault: Arc<Latch<Refusal>>,
+    fault: Arc<SetOnce<Refusal>>,
     /// `None` once the upload has ended.
     receiving: Mutex<Option<Receiving>>,
 }
@@ -66,7 +66,7 @@ impl Transient {
         let shared = Shared {
             core: Arc::clone(core),
             accepted,
-            fault: Arc::new(Latch::new()),
+            fault: Arc::new(SetOnce::new()),
             receiving: Mutex::new(Some(receiving)),
         };
         Self { inbox: inbox.clone(), shared: Arc::new(shared) }
@@ -93,7 +93,7 @@ impl Transient {
     }
 
     /// What becomes of it.
-    pub(super) fn fault(&self) -> &Arc<Latch<Refusal>> {
+    pub(super) fn fault(&self) -> &Arc<SetOnce<Refusal>> {
         &self.shared.fault
     }
 
@@ -183,7 +183,8 @@ impl TransientBody {
         // The upload cannot be committed any more, so the disk gets its room back now.
         *stage = Stage::default();
         drop(guard);
-        self.shared.fault.set(fault);
+        // The first fault stays.
+        let _ = self.shared.fault.set(fault);
     }
 }
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use sandport_protocol::inbox::Claims;
 use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Refusal, RefusalCode};
+use tokio::sync::SetOnce;
 
 use super::Inbox;
 use super::body::{Body, BodyKind};
 use super::commit::Committer;
 use super::completion::CommitHandle;
 use super::finishing::Finishing;
-use super::latch::Latch;
 use super::meter::{Cost, Meter};
 use super::partial::{Concatenation, Session, Signals};
 use super::publish::{Job, Work};
@@ -348,7 +348,7 @@ pub struct UploadWatch(WatchKind);
 
 #[derive(Clone, Debug)]
 enum WatchKind {
-    Fault(Arc<Latch<Refusal>>),
+    Fault(Arc<SetOnce<Refusal>>),
     Signals(Arc<Signals>),
 }
 
@@ -365,7 +365,7 @@ impl UploadWatch {
     /// asked.
     pub async fn news(&self) {
         match &self.0 {
-            WatchKind::Fault(fault) => fault.wait().await,
+            WatchKind::Fault(fault) => drop(fault.wait().await),
             WatchKind::Signals(signals) => signals.news().await,
         }
     }
