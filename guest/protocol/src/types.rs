@@ -299,7 +299,7 @@ pub struct Receipt {
 
 /// Who the sender is, as far as the host is convinced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct Authenticated {
     /// The name that the operator gave it; `None`: anonymous.
     pub name: Option<String>,
 }

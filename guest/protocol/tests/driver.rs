@@ -15,7 +15,7 @@ use sandport_protocol::driver::{
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage, SenderMessage};
 use sandport_protocol::{
-    Algorithm, ContentDigest, Credential, Extent, Identity, Limits, Millis, Offer, Receipt,
+    Algorithm, Authenticated, ContentDigest, Credential, Extent, Limits, Millis, Offer, Receipt,
     Refusal, RefusalCode,
 };
 
@@ -156,7 +156,7 @@ impl Shell for Bench {
 
     fn authenticate(&mut self, _: Credential) {}
 
-    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {
+    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Authenticated, Refusal>> {
         (!self.considers).then_some(Err(RefusalCode::NotPermitted.into()))
     }
 

@@ -6,7 +6,7 @@ mod pair;
 use pair::receiver_end::ReceiverEnd;
 use pair::script::{START, Script, about, goodbye, messages, receiver};
 use sandport_protocol::wire::{Hello, PREFACE, ReceiverMessage, SenderMessage};
-use sandport_protocol::{Credential, FRAME_BYTES_MAX, Identity, Limits, RefusalCode};
+use sandport_protocol::{Authenticated, Credential, FRAME_BYTES_MAX, Limits, RefusalCode};
 
 /// The session ends with a goodbye of this code, and nothing is left behind.
 fn assert_goodbye(script: Script, code: RefusalCode) -> ReceiverEnd {
@@ -153,7 +153,7 @@ fn numbers_that_were_not_offered_are_malformed() {
 fn a_credential_that_holds_is_answered_with_the_identity() {
     let authenticate = SenderMessage::Authenticate(Credential::Bearer("secret".into()));
     let mut receiver = receiver();
-    receiver.identity = Ok(Identity { name: Some("ann".into()) });
+    receiver.identity = Ok(Authenticated { name: Some("ann".into()) });
     let script = Script::hello().message(&authenticate).file(0, "a", b"hello");
     let receiver = script.play_with(receiver);
     assert!(matches!(
@@ -177,7 +177,7 @@ fn authentication_comes_once_and_before_offers() {
     let late = Script::hello().offer(0, "a", 1).message(&authenticate);
     assert_goodbye(late, RefusalCode::InvalidState);
     let mut receiver = receiver();
-    receiver.identity = Ok(Identity { name: None });
+    receiver.identity = Ok(Authenticated { name: None });
     let twice = Script::hello().message(&authenticate).message(&authenticate);
     let receiver = twice.play_open(receiver);
     assert_eq!(goodbye(&receiver).unwrap().code, RefusalCode::InvalidState);

@@ -6,7 +6,7 @@ mod pair;
 use pair::sender_end::{File, Outcome};
 use pair::{Network, Pair};
 use sandport_protocol::sender::EndReason;
-use sandport_protocol::{Credential, Identity, Limits, Refusal, RefusalCode};
+use sandport_protocol::{Authenticated, Credential, Limits, Refusal, RefusalCode};
 
 fn pair(files: Vec<File>) -> Pair {
     Pair::new(files, Limits::default(), Network::default())
@@ -187,7 +187,7 @@ fn an_application_that_pauses_for_hours_keeps_its_connection() {
 fn a_credential_opens_the_way_for_offers() {
     let mut pair = pair(vec![File::new("a", "x")]);
     pair.sender.credential = Some(Credential::Bearer("secret".into()));
-    pair.receiver.identity = Ok(Identity { name: Some("ann".into()) });
+    pair.receiver.identity = Ok(Authenticated { name: Some("ann".into()) });
     pair.drive();
     assert_both_well(&pair);
     assert!(stored(&pair, "a"));

@@ -228,6 +228,6 @@ pub(crate) fn from_receipt(
     })
 }
 
-pub(crate) fn from_identity(identity: types::Identity) -> protocol::Identity {
-    protocol::Identity { name: identity.name }
+pub(crate) fn from_identity(identity: types::Identity) -> protocol::Authenticated {
+    protocol::Authenticated { name: identity.name }
 }

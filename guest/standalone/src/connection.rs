@@ -9,7 +9,7 @@ use sandport_protocol::driver::{
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::text::sanitise;
 use sandport_protocol::{
-    Algorithm, ContentDigest, Credential, Digest, Extent, Identity, Limits, Millis, Offer,
+    Algorithm, Authenticated, ContentDigest, Credential, Digest, Extent, Limits, Millis, Offer,
     READ_BYTES_MAX, Refusal, RefusalCode,
 };
 
@@ -394,7 +394,7 @@ impl Shell for Link {
 
     fn authenticate(&mut self, _: Credential) {}
 
-    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {
+    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Authenticated, Refusal>> {
         // No identities are known here.
         Some(Err(RefusalCode::NotPermitted.into()))
     }

@@ -63,7 +63,7 @@ pub use client::{Client, ClientBuilder};
 pub use destination::{Destination, DestinationError};
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
 pub use event::{RestartReason, SendEvent, SendFile, Summary};
-pub use options::{CONNECTIONS_MAX, Connections, Dialect};
+pub use options::{CONNECTIONS_MAX, Connections};
 pub use selection::{Exclude, PatternError};
 pub use source::Source;
 pub use transfer::Transfer;

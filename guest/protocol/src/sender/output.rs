@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::EndReason;
 #[cfg(doc)]
 use super::Sender;
-use crate::{Extent, Identity, Receipt, Refusal, UploadId};
+use crate::{Authenticated, Extent, Receipt, Refusal, UploadId};
 
 /// What the driver has to send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Event {
     /// The receiver granted its limits: offers may go out.
     Welcomed(Welcomed),
     /// The receiver knows the sender by this identity.
-    Authenticated(Identity),
+    Authenticated(Authenticated),
     /// Send these extents of the upload, then finish it.
     Accepted {
         /// The upload.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Credential, Digest, Extent, Identity, Offer, Receipt, Refusal, UploadId};
+use crate::{Authenticated, Credential, Digest, Extent, Offer, Receipt, Refusal, UploadId};
 
 /// The sender's first message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub enum ReceiverMessage {
     /// The receiver ends the connection.
     Goodbye(Refusal),
     /// The sender is known by this identity.
-    Authenticated(Identity),
+    Authenticated(Authenticated),
     /// The upload is open.
     Accepted(Accepted),
     /// The file is here already.

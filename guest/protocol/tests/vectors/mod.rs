@@ -6,8 +6,8 @@ use sandport_protocol::wire::{
     SenderMessage, Stored, Welcome,
 };
 use sandport_protocol::{
-    Credential, Digest, EntryKind, Extent, Identity, Offer, Receipt, Refusal, RefusalCode, Resume,
-    ResumeMode,
+    Authenticated, Credential, Digest, EntryKind, Extent, Offer, Receipt, Refusal, RefusalCode,
+    Resume, ResumeMode,
 };
 
 fn digest() -> Digest {
@@ -80,7 +80,7 @@ pub fn receiver_messages() -> Vec<(&'static str, ReceiverMessage)> {
         challenge: vec![],
     };
     let goodbye = Refusal::new(RefusalCode::TooMany, "slow down");
-    let ann = Identity { name: Some("ann".into()) };
+    let ann = Authenticated { name: Some("ann".into()) };
     let missing =
         vec![Extent { offset: 0, length: Some(1_000) }, Extent { offset: 4_096, length: None }];
     let proven =
@@ -92,7 +92,7 @@ pub fn receiver_messages() -> Vec<(&'static str, ReceiverMessage)> {
         ("welcome without a limit", ReceiverMessage::Welcome(bare)),
         ("goodbye", ReceiverMessage::Goodbye(goodbye)),
         ("authenticated", ReceiverMessage::Authenticated(ann)),
-        ("authenticated as nobody", ReceiverMessage::Authenticated(Identity { name: None })),
+        ("authenticated as nobody", ReceiverMessage::Authenticated(Authenticated { name: None })),
         ("accepted", ReceiverMessage::Accepted(Accepted { id: 5, missing })),
         (
             "accepted with nothing missing",

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::*;
 
 fn classic() -> Options {
-    Options { dialect: Dialect::Classic, ..Options::default() }
+    Options { classic: true, ..Options::default() }
 }
 
 /// Reads the size and answers `answer`; then everything, until the sender shuts its side down. It

@@ -38,7 +38,7 @@ fn a_client_and_its_transfers_go_to_other_threads() {
     let classic = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
     let web: Destination = "http://127.0.0.1/".parse().unwrap();
     for client in [
-        Client::builder(&classic).dialect(Dialect::Classic).build(),
+        Client::builder(&classic).classic(true).build(),
         Client::builder(&classic).build(),
         Client::builder(web).build(),
     ] {

@@ -16,7 +16,7 @@ use crate::wire::{
     Refused, SenderMessage, Stored,
 };
 use crate::{
-    DETAIL_BYTES_MAX, Identity, KEEP_ALIVE_MS_MAX, Millis, READ_BYTES_MAX, Receipt, Refusal,
+    Authenticated, DETAIL_BYTES_MAX, KEEP_ALIVE_MS_MAX, Millis, READ_BYTES_MAX, Receipt, Refusal,
     RefusalCode, UploadId,
 };
 
@@ -235,7 +235,11 @@ impl Native {
         self.conclude(io);
     }
 
-    pub(super) fn handle_authenticated(&mut self, io: &mut Io, outcome: Result<Identity, Refusal>) {
+    pub(super) fn handle_authenticated(
+        &mut self,
+        io: &mut Io,
+        outcome: Result<Authenticated, Refusal>,
+    ) {
         if !matches!(self.stage, Stage::Authenticating) {
             return;
         }
