@@ -7,7 +7,7 @@ use sandport_protocol::inbox::Claims;
 use sandport_protocol::{Offer, Refusal, RefusalCode};
 
 use super::storage::{Answer, Storage, StorageInbox};
-use super::{Inbox, InboxError, OfferResponse, Status, Upload, Wishes};
+use super::{Inbox, InboxError, OfferOptions, OfferResponse, Upload, UploadStatus};
 use crate::Identity;
 
 /// Where the files of a server go: an [`Inbox`], or a [`Storage`] of its owner's. Cloning gives another handle to the
@@ -38,16 +38,16 @@ impl AnyInbox {
         &self,
         sender: &Identity,
         offer: &Offer,
-        wishes: &Wishes,
+        options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.offer_with(sender, offer, wishes).await,
-            Kind::Storage(_) if wishes.new_key || wishes.existing => {
+            Kind::Folder(inbox) => inbox.offer_with(sender, offer, options).await,
+            Kind::Storage(_) if options.new_key || options.existing => {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
             }
             Kind::Storage(inbox) => {
-                let claims = wishes.claims();
+                let claims = options.claims();
                 response(inbox.offer(sender, offer, &claims)?, claims)
             }
         }
@@ -59,7 +59,7 @@ impl AnyInbox {
         sender: &Identity,
         key: &[u8],
         settles: bool,
-    ) -> Result<Status, Refusal> {
+    ) -> Result<UploadStatus, Refusal> {
         match &self.0 {
             Kind::Folder(inbox) => inbox.look(sender, key, settles).await,
             Kind::Storage(_) => Err(RefusalCode::InvalidState.into()),

@@ -5,12 +5,12 @@ use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
 
 use super::accepted_offer::AcceptedOffer;
+use super::offer_options::OfferOptions;
 use super::partial::{self, Asked, Opened};
 use super::publish::{Job, Work};
 use super::space::Claim;
 use super::transient::Transient;
 use super::upload::Upload;
-use super::wishes::Wishes;
 use super::{Handle, Inbox, OfferResponse, unnamed};
 use crate::Identity;
 
@@ -24,7 +24,7 @@ impl Inbox {
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
     pub async fn offer(&self, sender: &Identity, offer: &Offer) -> Result<OfferResponse, Refusal> {
-        self.offer_with(sender, offer, &Wishes::default()).await
+        self.offer_with(sender, offer, &OfferOptions::default()).await
     }
 
     /// The same, where more is wanted than an offer says. An upload that is accepted with a new key is kept when this
@@ -32,20 +32,20 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// As of [`Self::offer`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
+    /// As of [`Self::offer`]; `invalid-state`: the options contradict the offer, or an upload that is to be there is
     /// not. `too-many`: connections hold all of the very many uploads of `sender` of which nothing came.
     pub async fn offer_with(
         &self,
         sender: &Identity,
         offer: &Offer,
-        wishes: &Wishes,
+        options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
         self.check_health()?;
-        let made = wishes.make_key(offer)?;
+        let made = options.make_key(offer)?;
         match offer.kind {
-            EntryKind::File => match self.open_file(sender, offer, made, wishes).await? {
+            EntryKind::File => match self.open_file(sender, offer, made, options).await? {
                 OfferResponse::Accepted(upload) => {
-                    Ok(OfferResponse::Accepted(upload.expecting(wishes.claims())?))
+                    Ok(OfferResponse::Accepted(upload.expecting(options.claims())?))
                 }
                 response => Ok(response),
             },
@@ -60,7 +60,7 @@ impl Inbox {
         sender: &Identity,
         offer: &Offer,
         made: Option<Resume>,
-        wishes: &Wishes,
+        options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
         let core = &self.handle.core;
         core.removals_come_along().await?;
@@ -73,7 +73,7 @@ impl Inbox {
             && made.is_none()
             // Whoever claims another digest than BLAKE3 sends the file, and it is checked as it comes. What is here is
             // not read for that: one small request would cost a large reading, as often as somebody likes.
-            && wishes.digests.is_empty()
+            && options.digests.is_empty()
             && let Some(response) = core.already_here(sender, &name, offer)
         {
             if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
@@ -101,14 +101,14 @@ impl Inbox {
         };
         let resumable = || self.handle.partials.resumable(sender, offer);
         if let Some(resume) = made.or_else(resumable) {
-            let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
-            let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
-            let address = wishes.address;
+            let notes = Notes { metadata: options.metadata.clone(), keeps_empty: made.is_some() };
+            let (is_named, begins) = (offer.name.is_some(), !options.existing);
+            let address = options.address;
             let asked = Asked { accepted, is_named, resume, notes, address, begins };
             // Apart, so that the many small files without a key do not move what it takes.
-            return Box::pin(self.open_resumable(offer, asked, wishes)).await;
+            return Box::pin(self.open_resumable(offer, asked, options)).await;
         }
-        if wishes.existing {
+        if options.existing {
             return Err(partial::unknown());
         }
         let bytes = accepted.with_copy(offer.size);
@@ -126,7 +126,7 @@ impl Inbox {
         &self,
         offer: &Offer,
         asked: Asked,
-        wishes: &Wishes,
+        options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
         let Handle { core, partials, .. } = &*self.handle;
         let (accepted, is_new) = (asked.accepted.clone(), asked.notes.keeps_empty);
@@ -135,7 +135,7 @@ impl Inbox {
             // Under its made-up name, which the sender does not know.
             let response = core.already_here(&accepted.identity, name, offer)?;
             let asks = matches!(response, OfferResponse::DigestFirst);
-            (asks || wishes.digests.is_empty()).then_some(response)
+            (asks || options.digests.is_empty()).then_some(response)
         };
         let news = core.usage.as_ref().map(|usage| usage.count_news());
         let opened = match (partials.open(asked.clone(), &published).await, news) {

@@ -6,7 +6,7 @@ use sandport_protocol::upload::Ending;
 use sandport_protocol::{Metadata, Millis, Refusal};
 
 use super::Id;
-use super::status::Status;
+use super::status::UploadStatus;
 use crate::completion::CommitHandle;
 
 /// Most that are remembered. Each takes the room of a receipt with its name, two kilobytes at most, and its metadata.
@@ -47,7 +47,7 @@ impl Ended {
     }
 
     /// What is said to who asks.
-    pub(super) async fn status(self) -> Status {
+    pub(super) async fn status(self) -> UploadStatus {
         let outcome = match self.outcome {
             Outcome::Commit(pending) => {
                 pending.ready().await;
@@ -55,7 +55,7 @@ impl Ended {
             }
             Outcome::Refused(refusal) => Some(Err(refusal)),
         };
-        Status::ended(outcome, self.size, self.metadata)
+        UploadStatus::ended(outcome, self.size, self.metadata)
     }
 }
 

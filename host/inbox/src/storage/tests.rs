@@ -14,7 +14,7 @@ use super::{
 use crate::Identity;
 use crate::any::response;
 use crate::sums::Hasher;
-use crate::{CommitHandle, OfferResponse, Upload, Wishes};
+use crate::{CommitHandle, OfferOptions, OfferResponse, Upload};
 use sandport_testkit::patience::within;
 
 /// Notes all that it is told.
@@ -121,15 +121,15 @@ fn owner() -> Identity {
 
 impl StorageInbox {
     fn offered(self: &Arc<Self>, offer: &Offer) -> Result<OfferResponse, Refusal> {
-        self.offer_with(offer, &Wishes::default())
+        self.offer_with(offer, &OfferOptions::default())
     }
 
     fn offer_with(
         self: &Arc<Self>,
         offer: &Offer,
-        wishes: &Wishes,
+        options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
-        let claims = wishes.claims();
+        let claims = options.claims();
         response(self.offer(&owner(), offer, &claims)?, claims)
     }
 }
@@ -328,24 +328,24 @@ async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
         hasher.digest()
     };
     let notebook = Notebook::new();
-    let open = |wishes: &Wishes| match notebook.inbox().offer_with(&offer("file"), wishes) {
+    let open = |options: &OfferOptions| match notebook.inbox().offer_with(&offer("file"), options) {
         Ok(OfferResponse::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     };
-    let wanting = Wishes { want: vec![Algorithm::Sha256], ..Wishes::default() };
+    let wanting = OfferOptions { want: vec![Algorithm::Sha256], ..OfferOptions::default() };
     let upload = open(&wanting);
     write(&upload, b"hello");
     let pending = upload.commit_with(5, None, &[digest(b"hello")]);
     outcome(pending.clone()).await.unwrap();
     assert_eq!(pending.digests(), [digest(b"hello")]);
 
-    let claiming = Wishes { digests: vec![digest(b"hello")], ..Wishes::default() };
+    let claiming = OfferOptions { digests: vec![digest(b"hello")], ..OfferOptions::default() };
     let upload = open(&claiming);
     write(&upload, b"jello");
     assert_code(outcome(upload.commit(5, None)).await, RefusalCode::DigestMismatch);
 
     // What went into a storage cannot be read from it.
-    let upload = open(&Wishes::default());
+    let upload = open(&OfferOptions::default());
     write(&upload, b"hello");
     let late = upload.commit_with(5, None, &[digest(b"hello")]);
     assert_code(outcome(late).await, RefusalCode::UnsupportedVersion);

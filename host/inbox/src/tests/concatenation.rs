@@ -22,8 +22,8 @@ fn offer_as(
     offer: &Offer,
     want: &[Algorithm],
 ) -> Result<Upload, Refusal> {
-    let wishes = Wishes { want: want.to_vec(), ..new_key() };
-    let opening = bench.inbox().offer_with(sender, offer, &wishes);
+    let options = OfferOptions { want: want.to_vec(), ..new_key() };
+    let opening = bench.inbox().offer_with(sender, offer, &options);
     match block_on("the answer to an offer", opening)? {
         OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),

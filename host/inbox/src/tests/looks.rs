@@ -8,7 +8,7 @@ use crate::disk::Step;
 
 const KEY: [u8; 32] = [5; 32];
 
-fn look(bench: &Bench, key: &[u8], settles: bool) -> Result<Status, Refusal> {
+fn look(bench: &Bench, key: &[u8], settles: bool) -> Result<UploadStatus, Refusal> {
     block_on("a look", bench.inbox().look(&Identity::ANONYMOUS, key, settles))
 }
 
@@ -223,9 +223,9 @@ fn metadata_is_told_again_and_kept() {
     let content = content(2 * GROUP);
     let pairs = vec![("type".to_owned(), b"text/plain".to_vec()), ("x".to_owned(), vec![0, 255])];
     let metadata = Metadata::new(pairs).unwrap();
-    let wishes = Wishes { metadata: metadata.clone(), ..Wishes::default() };
+    let options = OfferOptions { metadata: metadata.clone(), ..OfferOptions::default() };
     let offer = offer_of(&content);
-    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
     let OfferResponse::Accepted(upload) = block_on("the answer to an offer", opening).unwrap()
     else {
         panic!("it is not accepted")
@@ -267,9 +267,9 @@ fn how_long_an_upload_is_kept_is_told() {
 fn only_an_upload_that_is_there_is_gone_on_with_where_that_is_wanted() {
     let bench = bench();
     let content = content(2 * GROUP);
-    let wishes = Wishes { existing: true, ..Wishes::default() };
+    let options = OfferOptions { existing: true, ..OfferOptions::default() };
     let open = |offer: Offer| {
-        let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &wishes);
+        let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
         block_on("the answer to an offer", opening)
     };
     assert_eq!(code(open(offer_of(&content))), RefusalCode::InvalidState);

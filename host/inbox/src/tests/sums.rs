@@ -20,21 +20,25 @@ fn sums(content: &[u8]) -> Vec<ContentDigest> {
     OTHERS.iter().map(|&algorithm| sum(algorithm, content)).collect()
 }
 
-fn wanting(want: &[Algorithm]) -> Wishes {
-    Wishes { want: want.to_vec(), ..Wishes::default() }
+fn wanting(want: &[Algorithm]) -> OfferOptions {
+    OfferOptions { want: want.to_vec(), ..OfferOptions::default() }
 }
 
-fn claiming(digests: &[ContentDigest]) -> Wishes {
-    Wishes { digests: digests.to_vec(), ..Wishes::default() }
+fn claiming(digests: &[ContentDigest]) -> OfferOptions {
+    OfferOptions { digests: digests.to_vec(), ..OfferOptions::default() }
 }
 
-fn offer_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Result<OfferResponse, Refusal> {
-    block_on("the answer to an offer", inbox.offer_with(&Identity::ANONYMOUS, offer, wishes))
+fn offer_with(
+    inbox: &Inbox,
+    offer: &Offer,
+    options: &OfferOptions,
+) -> Result<OfferResponse, Refusal> {
+    block_on("the answer to an offer", inbox.offer_with(&Identity::ANONYMOUS, offer, options))
 }
 
 #[track_caller]
-fn accept_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Upload {
-    match offer_with(inbox, offer, wishes).unwrap() {
+fn accept_with(inbox: &Inbox, offer: &Offer, options: &OfferOptions) -> Upload {
+    match offer_with(inbox, offer, options).unwrap() {
         OfferResponse::Accepted(upload) => upload,
         other => panic!("{offer:?} got {other:?}"),
     }
@@ -183,8 +187,8 @@ fn an_upload_that_is_not_what_it_was_claimed_to_be_begins_anew() {
     let bench = bench();
     for (in_order, at_the_end) in [(true, false), (false, false), (true, true)] {
         let wrong = [sum(Algorithm::Sha256, b"something else")];
-        let wishes = if at_the_end { Wishes::default() } else { claiming(&wrong) };
-        let upload = accept_with(bench.inbox(), &offer_of(&content), &wishes);
+        let options = if at_the_end { OfferOptions::default() } else { claiming(&wrong) };
+        let upload = accept_with(bench.inbox(), &offer_of(&content), &options);
         if !in_order {
             upload.body(extent(GROUP, GROUP)).unwrap().write(&content[GROUP..2 * GROUP]);
         }
@@ -256,8 +260,8 @@ fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_the
         let offer = Offer { digest, resume, ..offer("stored", &content) };
         let wrong = claiming(&[sum(Algorithm::Md5, b"x")]);
         let right = claiming(&[sum(Algorithm::Md5, &content)]);
-        for (wishes, refused) in [(wrong, Some(RefusalCode::DigestMismatch)), (right, None)] {
-            let upload = accept_with(bench.inbox(), &offer, &wishes);
+        for (options, refused) in [(wrong, Some(RefusalCode::DigestMismatch)), (right, None)] {
+            let upload = accept_with(bench.inbox(), &offer, &options);
             upload.body(ALL).unwrap().write(&content);
             assert_eq!(commit(upload, content.len(), &[]).map_err(|it| it.code).err(), refused);
         }

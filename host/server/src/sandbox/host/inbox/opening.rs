@@ -36,7 +36,7 @@ impl State {
     /// Makes an offer to the inbox.
     pub(super) fn offer(&mut self, offer: Offer) -> wasmtime::Result<Opened> {
         let refused = |refusal| Ok(Opened::Answered(Err(convert::to_refusal(refusal))));
-        let (offer, mut wishes) = match convert::offer(offer) {
+        let (offer, mut options) = match convert::offer(offer) {
             Ok(offer) => offer,
             Err(refusal) => return refused(refusal),
         };
@@ -45,10 +45,10 @@ impl State {
             return refused(refusal);
         }
         // Else nobody asks for it.
-        if wishes.new_key || offer.resume.is_some() {
-            wishes.address = self.connection.sender.address();
+        if options.new_key || offer.resume.is_some() {
+            options.address = self.connection.sender.address();
         }
-        let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, wishes));
+        let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, options));
         // Most offers have their answer at once, so that nobody waits.
         let mut nobody = Context::from_waker(Waker::noop());
         if let Poll::Ready(response) = opening.as_mut().poll(&mut nobody) {
@@ -87,11 +87,12 @@ impl State {
 async fn open(
     connection: Arc<Connection>,
     offer: protocol::Offer,
-    wishes: sandport_inbox::Wishes,
+    options: sandport_inbox::OfferOptions,
 ) -> Result<Response, Refusal> {
     loop {
         // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.offer(connection.sender.identity(), &offer, &wishes);
+        let opening =
+            connection.context.inbox.offer(connection.sender.identity(), &offer, &options);
         return match opening.await {
             Ok(sandport_inbox::OfferResponse::Comparing(comparison)) => {
                 comparison.ready().await;
@@ -115,7 +116,7 @@ async fn open(
                 let making = CommittingHandle::of_offer(pending, name, kind, &connection);
                 match making.outcome().await {
                     // That one claimed other digests. Now this one is asked for the file.
-                    Ok(_) if is_file && !wishes.digests.is_empty() => continue,
+                    Ok(_) if is_file && !options.digests.is_empty() => continue,
                     outcome => outcome.map(Response::Stored),
                 }
             }

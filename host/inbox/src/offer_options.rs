@@ -10,14 +10,14 @@ use sandport_protocol::{
     Refusal, RefusalCode, Resume, ResumeMode,
 };
 
-use super::partial::{Status, id_of};
+use super::partial::{UploadStatus, id_of};
 use super::receipts::Record;
 use super::{Handle, Inbox};
 use crate::Identity;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct OfferOptions {
     /// Whether the inbox makes a key for it: [`Upload::key`](super::Upload::key). Then it is kept from its beginning,
     /// also empty and also where it is small, until it ends or [expires](super::InboxOptions::partial_expiry).
     pub new_key: bool,
@@ -36,7 +36,7 @@ pub struct Wishes {
     pub want: Vec<Algorithm>,
 }
 
-impl Wishes {
+impl OfferOptions {
     /// What is to be found out of the file besides BLAKE3.
     pub(crate) fn claims(&self) -> Claims {
         Claims::new(&self.digests, &self.want)
@@ -45,7 +45,7 @@ impl Wishes {
     /// The key of a new upload, where the inbox is to make one.
     ///
     /// # Errors
-    /// `invalid-state`: the wishes contradict each other, or the offer. `io`: the system has no random numbers.
+    /// `invalid-state`: the options contradict each other, or the offer. `io`: the system has no random numbers.
     pub(super) fn make_key(&self, offer: &Offer) -> Result<Option<Resume>, Refusal> {
         let contradicts = |words| Err(Refusal::new(RefusalCode::InvalidState, words));
         if self.existing && (self.new_key || offer.resume.is_none()) {
@@ -83,7 +83,7 @@ impl Inbox {
         sender: &Identity,
         key: &[u8],
         settles: bool,
-    ) -> Result<Status, Refusal> {
+    ) -> Result<UploadStatus, Refusal> {
         self.check_health()?;
         let id = id_of(sender, key)?;
         let Handle { core, partials, .. } = &*self.handle;
