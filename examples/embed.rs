@@ -17,12 +17,12 @@ use sandport_server::ServerEvent;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let limits = Limits { size_max: Some(1 << 30), ..Limits::default() };
-    let options = InboxOptions { size_max: limits.size_max, ..InboxOptions::default() };
+    let limits = Limits { max_file_size: Some(1 << 30), ..Limits::default() };
+    let options = InboxOptions { max_file_size: limits.max_file_size, ..InboxOptions::default() };
     let inbox = Inbox::open("inbox".as_ref(), options)?;
     let server = Server::builder(inbox)
         .limits(limits)
-        .connections_max(100)
+        .max_connections(100)
         .drain_timeout(Duration::from_secs(5))
         .build()?;
     let mut events = server.events();

@@ -122,7 +122,7 @@ impl Lookup for Memory {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let memory = Memory::default();
-    let limits = Limits { size_max: Some(BYTES_MAX), ..Limits::default() };
+    let limits = Limits { max_file_size: Some(BYTES_MAX), ..Limits::default() };
     let server = Server::builder_with(memory.clone()).limits(limits).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("ready on {}", listener.local_addr()?);

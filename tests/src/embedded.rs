@@ -49,7 +49,7 @@ impl Embedded {
             .receiver(receiver)
             .cache(Cache::Folder(artifacts::cache_dir()))
             .sandbox(limits)
-            .connections_max(CONNECTIONS_MAX)
+            .max_connections(CONNECTIONS_MAX)
             .on_event(move |event| drop(told.send(event)))
             .build()?;
         let (stop, stopped) = oneshot::channel::<()>();

@@ -270,7 +270,7 @@ fn bytes_in_the_wrong_place_are_refused_and_the_operator_hears_of_it() {
 fn a_file_over_the_limit_is_refused_however_it_is_announced() {
     let mut server = Server::start(["--max-file", "5B"]);
     let mut sender = Native::open(&server);
-    assert_eq!(sender.welcome.size_max, Some(5));
+    assert_eq!(sender.welcome.max_file_size, Some(5));
     sender.offer(0, "announced", 6);
     assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::TooLarge);
     assert_eq!(server.wait_refused("too-large")["name"], "announced");

@@ -28,7 +28,7 @@ impl Own {
         let inbox = folder.path().join("inbox");
         let server = Server::builder(Inbox::open(&inbox, InboxOptions::default()).unwrap())
             .cache(Cache::Folder(artifacts::cache_dir()))
-            .connections_max(max_connections)
+            .max_connections(max_connections)
             .drain_timeout(drain_timeout)
             .build()
             .unwrap();

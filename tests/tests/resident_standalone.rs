@@ -60,7 +60,7 @@ fn its_settings_are_those_of_the_server() {
     let mut server =
         setup(["--max-file", "5B", "--conflict", "refuse", "--classic-name", "file"]).start();
     let mut sender = Native::open(&server);
-    assert_eq!(sender.welcome.size_max, Some(5));
+    assert_eq!(sender.welcome.max_file_size, Some(5));
     sender.send(0, "larger", b"hello!");
     assert!(sender.outcome(0).is_err());
     let refused = server.wait_refused("too-large");

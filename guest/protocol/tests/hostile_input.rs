@@ -21,8 +21,8 @@ const RUNS: u64 = 2_000;
 
 fn limits(rng: &mut Rng) -> Limits {
     Limits {
-        size_max: rng.chance(3).then(|| rng.below(100)),
-        uploads_ahead_max: rng.below(4) as u32,
+        max_file_size: rng.chance(3).then(|| rng.below(100)),
+        max_uploads_ahead: rng.below(4) as u32,
         settle_ms: rng.below(100) as u32,
         // With none at all a moment could be due again within itself.
         idle_timeout_ms: 1 + rng.below(1_000) as u32,

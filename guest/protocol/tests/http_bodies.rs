@@ -79,7 +79,7 @@ fn what_comes_behind_a_body_is_no_part_of_it() {
 #[test]
 fn a_file_that_is_longer_than_any_may_be_is_refused_and_leaves_nothing() {
     for (head, body) in requests() {
-        let limits = Limits { size_max: Some(4), ..Limits::default() };
+        let limits = Limits { max_file_size: Some(4), ..Limits::default() };
         let end = HttpEnd::with(limits).send([head.as_bytes(), &body].concat());
         // Whoever tells the size to the inbox hears it from that.
         if !is_of_known_size(&head) {

@@ -298,7 +298,7 @@ fn a_body_that_cannot_be_begun_is_refused_and_not_committed() {
 
 #[test]
 fn a_stream_over_the_limit_is_refused_as_soon_as_it_is() {
-    let limits = Limits { size_max: Some(10), ..Limits::default() };
+    let limits = Limits { max_file_size: Some(10), ..Limits::default() };
     let head = "PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     let pieces = [head, "8\r\n12345678\r\n", "8\r\n12345678\r\n", "0\r\n\r\n"];
     let end = HttpEnd::with(limits).send_pieces(pieces.map(|piece| piece.into()));

@@ -210,7 +210,7 @@ fn a_form_in_chunks_is_one_too() {
 fn commits_go_on_while_the_next_file_comes_as_many_as_are_granted() {
     let parts: Vec<_> = (0..20).map(|number| file(&format!("{number}"), "x")).collect();
     for granted in [1, 3, 100] {
-        let limits = Limits { uploads_ahead_max: granted, ..Limits::default() };
+        let limits = Limits { max_uploads_ahead: granted, ..Limits::default() };
         let mut end = HttpEnd::with(limits);
         end.wire.inbox.slowness = 2;
         let end = end.send(post("/", "", &form(&parts)));
@@ -245,7 +245,7 @@ fn a_file_whose_body_cannot_be_begun_is_refused_and_not_committed() {
 
 #[test]
 fn a_file_over_the_limit_is_refused_and_the_next_one_comes() {
-    let limits = Limits { size_max: Some(10), ..Limits::default() };
+    let limits = Limits { max_file_size: Some(10), ..Limits::default() };
     let parts = [file("a", &"x".repeat(100)), file("b", "y")];
     let end = HttpEnd::with(limits).send(post("/", "", &form(&parts)));
     assert_eq!(end.answer().status, 413);

@@ -181,7 +181,8 @@ fn more_than_the_length_is_refused_as_soon_as_it_comes_and_the_upload_is_gone() 
 
 #[test]
 fn what_is_too_large_is_refused_with_the_limits() {
-    let limits = Limits { size_max: Some(100), append_max: Some(10), ..Limits::default() };
+    let limits =
+        Limits { max_file_size: Some(100), max_append_size: Some(10), ..Limits::default() };
     let server = Server::with(limits);
     for (fields, content) in [
         ("Upload-Complete: ?0\r\nUpload-Length: 101\r\n", 0),
@@ -204,7 +205,7 @@ fn what_is_too_large_is_refused_with_the_limits() {
 
 #[test]
 fn an_append_in_chunks_is_refused_once_it_brings_more_than_is_announced() {
-    let server = Server::with(Limits { append_max: Some(10), ..Limits::default() });
+    let server = Server::with(Limits { max_append_size: Some(10), ..Limits::default() });
     let begun = send(&server, "PUT /a", "Upload-Complete: ?0\r\n", b"hello");
     assert!(begun.field("upload-limit").unwrap().contains("max-append-size=10"));
     let location = begun.location();

@@ -68,7 +68,7 @@ fn small_files_are_one_request_and_large_ones_can_be_gone_on_with() {
 #[test]
 fn a_server_gets_no_more_at_once_than_it_takes() {
     let mut world = World::new(Speaks::Resumable);
-    world.append_max = Some(300_000);
+    world.max_append_size = Some(300_000);
     let content = content(LARGE);
     let ran = run(&mut world, &content, Kind::File, None, [], 0);
     assert_eq!(ran.outcome, stored());
@@ -333,7 +333,7 @@ fn a_stream_that_cannot_be_sent_again_is_lost_and_told_so() {
 fn what_a_server_says_of_itself_keeps_it_from_being_asked_in_vain() {
     let mut world = World::new(Speaks::Resumable);
     let mut server = world.discovered(&url());
-    server.size_max = Some(5);
+    server.max_file_size = Some(5);
     let offered = Offered { name: None, size: Some(6), modified_ns: None };
     let mut upload = HttpUpload::new(&server, &url(), offered, None);
     let Step::Over(Outcome::Refused(refusal)) = upload.poll_step() else {
@@ -361,12 +361,12 @@ proptest! {
         speaks in prop::sample::select(RESUMABLE.to_vec()),
         length in 0..2_000_000usize,
         block in prop::option::of(100_000..600_000usize),
-        append_max in prop::option::of(200_000..900_000u64),
+        max_append_size in prop::option::of(200_000..900_000u64),
         fates in prop::collection::vec(fate(), 0..24),
     ) {
         let mut world = World::new(speaks);
         // tus has no such limit.
-        world.append_max = append_max.filter(|_| speaks == Speaks::Resumable);
+        world.max_append_size = max_append_size.filter(|_| speaks == Speaks::Resumable);
         let content = content(length);
         let kind = block.map_or(Kind::File, |block| Kind::Stream { block });
         let ran = run(&mut world, &content, kind, None, fates, 100);

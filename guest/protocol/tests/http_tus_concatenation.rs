@@ -192,7 +192,7 @@ fn what_is_no_part_of_this_sender_s_is_refused_and_nothing_is_begun() {
 
 #[test]
 fn a_final_upload_that_would_be_too_large_is_refused() {
-    let server = Server::with(Limits { size_max: Some(3), ..Limits::default() });
+    let server = Server::with(Limits { max_file_size: Some(3), ..Limits::default() });
     let part = whole_part(&server, b"ab");
     assert_eq!(post(&server, &format!("final;{part} {part}"), "").status, 413);
     assert_eq!(server.inbox().concatenations, 0);

@@ -128,7 +128,7 @@ fn another_version_is_refused_before_anything_is_done() {
 
 #[test]
 fn options_tell_what_is_served_whatever_the_version() {
-    let server = Server::with(Limits { size_max: Some(5_000), ..Limits::default() });
+    let server = Server::with(Limits { max_file_size: Some(5_000), ..Limits::default() });
     for version in ["", "Tus-Resumable: 0.1.0\r\n"] {
         let head = format!("OPTIONS /files/ HTTP/1.1\r\nHost: h\r\n{version}\r\n");
         let answer = server.request(&head, b"");
@@ -303,7 +303,7 @@ fn more_than_the_length_is_refused_and_what_is_here_stays() {
 
 #[test]
 fn a_request_brings_no_more_than_it_may() {
-    let server = Server::with(Limits { append_max: Some(3), ..Limits::default() });
+    let server = Server::with(Limits { max_append_size: Some(3), ..Limits::default() });
     let location = create(&server, 10);
     assert_eq!(server.request(&patch(&location, "0", 4), b"hell").status, 413);
     let fields = "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n\

@@ -18,7 +18,7 @@ fn assert_goodbye(script: Script, code: RefusalCode) -> ReceiverEnd {
 
 #[test]
 fn the_welcome_says_version_limits_and_challenge() {
-    let limits = Limits { size_max: Some(99), uploads_ahead_max: 5, ..Limits::default() };
+    let limits = Limits { max_file_size: Some(99), max_uploads_ahead: 5, ..Limits::default() };
     let receiver = Script::hello().play_with(ReceiverEnd::new(limits.clone(), START));
     assert_eq!(receiver.closed, Some(Ok(())));
     let messages = messages(&receiver.sent);
@@ -27,9 +27,9 @@ fn the_welcome_says_version_limits_and_challenge() {
     };
     assert_eq!(welcome.version, 1);
     assert_eq!(welcome.agent, "receiver/1");
-    assert_eq!(welcome.size_max, Some(99));
-    assert_eq!(welcome.uploads_ahead_max, 5);
-    assert_eq!(welcome.bytes_ahead_max, limits.bytes_ahead_max);
+    assert_eq!(welcome.max_file_size, Some(99));
+    assert_eq!(welcome.max_uploads_ahead, 5);
+    assert_eq!(welcome.max_bytes_ahead, limits.max_bytes_ahead);
     assert_eq!(welcome.idle_timeout_ms, limits.idle_timeout_ms);
     assert_eq!(welcome.challenge, [7; 32]);
 }

@@ -64,7 +64,7 @@ fn files_of_all_kinds_arrive_sent_ahead_and_after_their_verdicts() {
 
 #[test]
 fn a_file_larger_than_the_window_waits_for_its_verdict() {
-    let limits = Limits { bytes_ahead_max: 1000, ..Limits::default() };
+    let limits = Limits { max_bytes_ahead: 1000, ..Limits::default() };
     let files = vec![File::new("small", [1; 600]), File::new("large", [2; 5000])];
     let mut pair = Pair::new(files, limits, Network::default());
     assert!(!pair.sender.machine.can_send_ahead(1), "nothing is granted before the welcome");
@@ -75,7 +75,7 @@ fn a_file_larger_than_the_window_waits_for_its_verdict() {
 
 #[test]
 fn many_more_files_than_the_window_arrive_in_one_connection() {
-    let limits = Limits { uploads_ahead_max: 3, ..Limits::default() };
+    let limits = Limits { max_uploads_ahead: 3, ..Limits::default() };
     let files = (0..200).map(|count| File::new(&format!("{count}"), vec![1; count])).collect();
     let mut pair = Pair::new(files, limits, Network::default());
     pair.receiver.inbox.commit_ms = 10;

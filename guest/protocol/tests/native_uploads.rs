@@ -22,7 +22,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> ReceiverEnd {
 
 #[test]
 fn more_uploads_at_once_than_granted_end_the_connection() {
-    let receiver = limited(|limits| limits.uploads_ahead_max = 2);
+    let receiver = limited(|limits| limits.max_uploads_ahead = 2);
     let script = Script::hello().offer(0, "a", 1).offer(1, "b", 1).offer(2, "c", 1);
     let receiver = script.play_open(receiver);
     assert_eq!(goodbye(&receiver).unwrap().code, RefusalCode::TooMany);
@@ -31,7 +31,7 @@ fn more_uploads_at_once_than_granted_end_the_connection() {
 
 #[test]
 fn uploads_that_are_over_do_not_count() {
-    let mut receiver = limited(|limits| limits.uploads_ahead_max = 1);
+    let mut receiver = limited(|limits| limits.max_uploads_ahead = 1);
     receiver.inbox.refused.insert("no".into(), RefusalCode::Exists.into());
     let receiver = Script::hello()
         .offer(0, "no", 1)
@@ -87,7 +87,7 @@ fn a_cut_is_told_once_for_the_connection_and_not_for_each_upload() {
 
 #[test]
 fn a_file_of_unknown_size_is_refused_when_it_passes_the_limit() {
-    let receiver = limited(|limits| limits.size_max = Some(4));
+    let receiver = limited(|limits| limits.max_file_size = Some(4));
     let receiver = Script::hello()
         .offer(0, "a", None)
         .data(0, 0, b"hell")

@@ -25,7 +25,7 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
     let options = Options {
         conflict: settings.conflict,
         durability: if settings.durable { Durability::Commit } else { Durability::None },
-        size_max: settings.size_max,
+        max_file_size: settings.max_file_size,
         classic_name: settings.classic_name.as_ref().map(|name| EntryName::parse(name).unwrap()),
         ..Options::default()
     };

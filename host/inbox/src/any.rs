@@ -28,9 +28,9 @@ impl From<Inbox> for AnyInbox {
 }
 
 impl AnyInbox {
-    /// One over a storage, which takes files of up to `size_max` bytes.
-    pub fn over(storage: Box<dyn Storage>, size_max: Option<u64>) -> Self {
-        Self(Kind::Storage(Arc::new(StorageInbox::new(storage, size_max))))
+    /// One over a storage, which takes files of up to `max_file_size` bytes.
+    pub fn over(storage: Box<dyn Storage>, max_file_size: Option<u64>) -> Self {
+        Self(Kind::Storage(Arc::new(StorageInbox::new(storage, max_file_size))))
     }
 
     /// As [`Inbox::offer_with`](crate::Inbox::offer_with). What is in a storage ends with its connection.

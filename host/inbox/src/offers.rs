@@ -81,11 +81,11 @@ impl Inbox {
             }
             return Ok(response);
         }
-        let size_max = core.options.size_max;
-        if let (Some(size), Some(most)) = (offer.size, size_max)
+        let max_file_size = core.options.max_file_size;
+        if let (Some(size), Some(most)) = (offer.size, max_file_size)
             && size > most
         {
-            return Err(too_large(size_max));
+            return Err(too_large(max_file_size));
         }
         core.check_name(&name)?;
         core.check_path(sender, &name, offer.size)?;

@@ -66,7 +66,7 @@ pub struct InboxOptions {
     /// Where it is kept what was stored.
     pub records: Records,
     /// The largest file in bytes; `None`: no limit but the disk.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// How much the inbox may hold.
     pub quota: Quota,
     /// How much of it may be each identity's, the anonymous one's included: what it has sent and is still there
@@ -74,7 +74,7 @@ pub struct InboxOptions {
     pub identity_quota: Quota,
     /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
     /// under way may do so by a megabyte each.
-    pub free_min: u64,
+    pub min_free: u64,
     /// How long an upload that can be resumed is kept after something of it has arrived last; `None`:
     /// for ever. A jump of the system's clock does not count.
     pub partial_expiry: Option<Duration>,
@@ -84,7 +84,7 @@ pub struct InboxOptions {
     /// With more files, some are closed between two writes, which costs microseconds each; running out of
     /// descriptors would cost connections. Uploads that can be resumed have one each beside it, from their
     /// first byte to their end.
-    pub files_open_max: usize,
+    pub max_open_files: usize,
     /// The name of files that come without one; `None`: one is made up of time and chance.
     pub classic_name: Option<String>,
 }
@@ -97,13 +97,13 @@ impl Default for InboxOptions {
             watermark_bytes: WATERMARK_BYTES,
             watermark_interval: WATERMARK_INTERVAL,
             records: Records::default(),
-            size_max: None,
+            max_file_size: None,
             quota: Quota::default(),
             identity_quota: Quota::default(),
-            free_min: 0,
+            min_free: 0,
             partial_expiry: None,
             allow_executable: false,
-            files_open_max: FILES_OPEN_MAX,
+            max_open_files: FILES_OPEN_MAX,
             classic_name: None,
         }
     }
@@ -111,13 +111,13 @@ impl Default for InboxOptions {
 
 impl InboxOptions {
     /// Most files whose descriptors are kept between two writes, or until their commit is synced.
-    pub(super) fn files_kept_max(&self) -> usize {
-        self.files_open_max / 2
+    pub(super) fn max_kept_files(&self) -> usize {
+        self.max_open_files / 2
     }
 
     /// Most directories that a batch of commits keeps open. A batch whose files lie in more opens some of them
     /// again.
-    pub(super) fn folders_kept_max(&self) -> usize {
-        (self.files_open_max / 8).max(1)
+    pub(super) fn max_kept_folders(&self) -> usize {
+        (self.max_open_files / 8).max(1)
     }
 }

@@ -60,7 +60,7 @@ impl Transient {
         claim: Option<Claim>,
     ) -> Self {
         let receiving = Receiving {
-            upload: InOrder::new(accepted.size, accepted.digest, core.options.size_max),
+            upload: InOrder::new(accepted.size, accepted.digest, core.options.max_file_size),
             stage: Stage { reservation, claim, ..Stage::default() },
         };
         let shared = Shared {
@@ -257,7 +257,7 @@ impl Stage {
         if let Some(reservation) = &mut self.reservation {
             reservation.grow(end)?;
         }
-        if core.options.free_min > 0 && end > self.floor_checked_at {
+        if core.options.min_free > 0 && end > self.floor_checked_at {
             core.check_floor()?;
             self.floor_checked_at = end.saturating_add(FLOOR_STEP_BYTES);
         }

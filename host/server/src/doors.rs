@@ -15,16 +15,16 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    pub(crate) fn new(budgets: &Budgets, connections_max: u32, met: &Arc<Met>) -> Self {
+    pub(crate) fn new(budgets: &Budgets, max_connections: u32, met: &Arc<Met>) -> Self {
         let door = |places: u32| {
-            let per_source = budgets.address_connections_max.unwrap_or(places);
+            let per_source = budgets.max_address_connections.unwrap_or(places);
             let [places, per_source, waiting] =
-                [places, per_source, budgets.waiting_max].map(|it| it as usize);
+                [places, per_source, budgets.max_waiting].map(|it| it as usize);
             let capacity = Capacity { places, per_source, waiting };
-            Arc::new(Door::new(capacity, budgets.least_bytes_per_minute, Arc::clone(met)))
+            Arc::new(Door::new(capacity, budgets.min_bytes_per_minute, Arc::clone(met)))
         };
-        let local = door(budgets.local_connections(connections_max));
-        Self { network: door(connections_max), local }
+        let local = door(budgets.local_connections(max_connections));
+        Self { network: door(max_connections), local }
     }
 
     /// A connection arrives.

@@ -15,7 +15,7 @@ use crate::serving::Serving;
 ///
 /// It owns no listener and no signal. A program hands both to [`Server::run`], or accepts connections itself and hands
 /// over each with [`Server::serve_connection`]. It may do both: there are never more connections at once than
-/// [`ServerBuilder::connections_max`](crate::ServerBuilder::connections_max) says.
+/// [`ServerBuilder::max_connections`](crate::ServerBuilder::max_connections) says.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

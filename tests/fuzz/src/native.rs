@@ -24,8 +24,8 @@ struct Outcome {
 
 fn receiver(choice: u8) -> ReceiverEnd {
     let limits = Limits {
-        size_max: (choice & 1 > 0).then_some(100),
-        uploads_ahead_max: if choice & 2 > 0 { 1 } else { Limits::default().uploads_ahead_max },
+        max_file_size: (choice & 1 > 0).then_some(100),
+        max_uploads_ahead: if choice & 2 > 0 { 1 } else { Limits::default().max_uploads_ahead },
         ..Limits::default()
     };
     let mut receiver = ReceiverEnd::new(limits, START);

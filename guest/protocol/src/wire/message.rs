@@ -27,11 +27,11 @@ pub struct Welcome {
     /// Name and version of the program.
     pub agent: String,
     /// The largest file in bytes.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// Most open uploads at once.
-    pub uploads_ahead_max: u32,
+    pub max_uploads_ahead: u32,
     /// Most bytes of payload ahead of their verdicts.
-    pub bytes_ahead_max: u64,
+    pub max_bytes_ahead: u64,
     /// Silence that ends the connection. Milliseconds.
     pub idle_timeout_ms: u32,
     /// The challenge of this connection.

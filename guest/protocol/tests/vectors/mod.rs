@@ -64,18 +64,18 @@ pub fn receiver_messages() -> Vec<(&'static str, ReceiverMessage)> {
     let welcome = Welcome {
         version: 1,
         agent: "agent/2".into(),
-        size_max: Some(u64::MAX),
-        uploads_ahead_max: 1_024,
-        bytes_ahead_max: 16_777_216,
+        max_file_size: Some(u64::MAX),
+        max_uploads_ahead: 1_024,
+        max_bytes_ahead: 16_777_216,
         idle_timeout_ms: 60_000,
         challenge: vec![7; 32],
     };
     let bare = Welcome {
         version: 1,
         agent: String::new(),
-        size_max: None,
-        uploads_ahead_max: 0,
-        bytes_ahead_max: 0,
+        max_file_size: None,
+        max_uploads_ahead: 0,
+        max_bytes_ahead: 0,
         idle_timeout_ms: 0,
         challenge: vec![],
     };

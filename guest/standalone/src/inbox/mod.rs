@@ -148,11 +148,11 @@ impl<F: Folder> Inbox<F> {
             }
             return Ok(response);
         }
-        let size_max = core.options.size_max;
-        if let (Some(size), Some(most)) = (offer.size, size_max)
+        let max_file_size = core.options.max_file_size;
+        if let (Some(size), Some(most)) = (offer.size, max_file_size)
             && size > most
         {
-            return Err(too_large(size_max));
+            return Err(too_large(max_file_size));
         }
         let there = tree::look_up(&core.root, &name)
             .map_err(|error| error.refusal_of_name("open a folder"))?;

@@ -36,11 +36,11 @@ struct Staged<F: Folder> {
 impl<F: Folder> Transient<F> {
     pub(super) fn new(core: &Rc<Core<F>>, accepted: AcceptedOffer) -> Self {
         let AcceptedOffer { name, is_made_up, size, digest, modified_ns } = accepted;
-        let size_max = core.options.size_max;
+        let max_file_size = core.options.max_file_size;
         let upload = match is_made_up {
             // Nobody can ask for this file by its name, so nobody needs its digest.
-            true => InOrder::unhashed(size, digest, size_max),
-            false => InOrder::new(size, digest, size_max),
+            true => InOrder::unhashed(size, digest, max_file_size),
+            false => InOrder::new(size, digest, max_file_size),
         };
         Self { core: Rc::clone(core), name, modified_ns, upload, body: None, staged: None }
     }

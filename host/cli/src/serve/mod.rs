@@ -41,9 +41,9 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
         survive_large_files().map_err(|error| Failure::local("catch signals", &error))?;
     }
     args.budgets().check(args.max_connections)?;
-    let files_open_max = share_descriptors(&mut args)?;
+    let max_open_files = share_descriptors(&mut args)?;
     heed_file_size(&mut args);
-    let inbox = Inbox::open(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
+    let inbox = Inbox::open(&args.dir, InboxOptions { max_open_files, ..args.inbox_options() })?;
     let (report, events) = events::start(Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
     let exit = runtime.block_on(serve(&args, inbox, report));
@@ -84,7 +84,7 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .trusted_proxies(args.trusted_proxy.iter().copied())
         .proxy_protocol(args.proxy_protocol.iter().copied())
         .host_names(host_names::of(process::machine_name(), &args.listen))
-        .connections_max(args.max_connections)
+        .max_connections(args.max_connections)
         .budgets(args.budgets())
         .shared_addresses(args.shared_address.iter().copied())
         .drain_timeout(args.drain_timeout)
@@ -94,7 +94,7 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
             event => report.server(event),
         });
     if let Some(memory_max) = args.memory_max {
-        builder = builder.memory_bytes_max(memory_max);
+        builder = builder.max_memory_bytes(memory_max);
     }
     builder
 }
@@ -194,23 +194,23 @@ fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
         waiting: args.max_waiting,
     };
     let shared = Descriptors::share(available, wanted)?;
-    if shared.connections_max < wanted.network || shared.local_connections_max < wanted.local {
+    if shared.max_connections < wanted.network || shared.max_local_connections < wanted.local {
         tracing::warn!(
             descriptors = available,
-            connections = shared.connections_max,
-            local = shared.local_connections_max,
+            connections = shared.max_connections,
+            local = shared.max_local_connections,
             wanted = args.max_connections,
             "too few file descriptors for --max-connections: further connections wait, or others give way. Raise the \
              limit (ulimit -n; with systemd LimitNOFILE=)"
         );
     }
     // One of each kind at least, where nobody listens for it.
-    args.max_connections = shared.connections_max.max(1);
-    args.max_local_connections = Some(shared.local_connections_max.max(1));
-    args.max_waiting = shared.waiting_max;
-    let most = args.max_connections.max(shared.local_connections_max);
+    args.max_connections = shared.max_connections.max(1);
+    args.max_local_connections = Some(shared.max_local_connections.max(1));
+    args.max_waiting = shared.max_waiting;
+    let most = args.max_connections.max(shared.max_local_connections);
     args.max_address_connections = args.max_address_connections.map(|it| it.min(most));
-    Ok(shared.files_open_max)
+    Ok(shared.max_open_files)
 }
 
 /// Larger files than the process may write are refused when they are announced.

@@ -49,7 +49,7 @@ async fn files_are_spread_over_the_connections_and_each_arrives_once() {
 #[tokio::test]
 async fn a_server_that_serves_fewer_gets_all_over_those_and_that_is_said() {
     let peer = Peer::start(Limits::default()).await;
-    peer.inbox().connections_max = Some(1);
+    peer.inbox().max_connections = Some(1);
     let folder = tempfile::tempdir().unwrap();
     for number in 0..50 {
         write(&folder.path().join("t"), &number.to_string(), &content(90_000, number));

@@ -170,7 +170,7 @@ impl Files {
     /// Looks at the free space from time to time, where a floor is kept.
     fn check_floor(&self, end: u64) -> Result<(), Refusal> {
         let checked_at = self.floor_checked_at.load(Ordering::Relaxed);
-        if self.core.options.free_min == 0 || end.abs_diff(checked_at) <= FLOOR_STEP_BYTES {
+        if self.core.options.min_free == 0 || end.abs_diff(checked_at) <= FLOOR_STEP_BYTES {
             return Ok(());
         }
         self.floor_checked_at.store(end, Ordering::Relaxed);

@@ -111,7 +111,7 @@ impl Core {
         let others = self.space.ledger().claimed_by_others(self.space.now(), None);
         let wanted = size.saturating_add(BESIDE_BYTES);
         let Some(free) = self.free() else { return };
-        if let Err(shortage) = fits(wanted, free, self.options.free_min, others)
+        if let Err(shortage) = fits(wanted, free, self.options.min_free, others)
             && self.make_room(shortage.bytes)
         {
             self.looks(WAIT_MAX, || !self.space.freeing.is_running()).await;

@@ -14,7 +14,7 @@ use crate::unnamed;
 /// An inbox whose files go into a [`Storage`].
 pub(crate) struct StorageInbox {
     storage: Box<dyn Storage>,
-    size_max: Option<u64>,
+    max_file_size: Option<u64>,
 }
 
 /// The answer to an offer: as of [`OfferResponse`](crate::OfferResponse).
@@ -25,8 +25,8 @@ pub(crate) enum Answer {
 }
 
 impl StorageInbox {
-    pub(crate) fn new(storage: Box<dyn Storage>, size_max: Option<u64>) -> Self {
-        Self { storage, size_max }
+    pub(crate) fn new(storage: Box<dyn Storage>, max_file_size: Option<u64>) -> Self {
+        Self { storage, max_file_size }
     }
 
     /// As [`Inbox::offer_with`](crate::Inbox::offer_with), but that there are no keys. `claims`: what is to be
@@ -63,10 +63,10 @@ impl StorageInbox {
                 None => Answer::DigestFirst,
             });
         }
-        if let (Some(size), Some(most)) = (offer.size, self.size_max)
+        if let (Some(size), Some(most)) = (offer.size, self.max_file_size)
             && size > most
         {
-            return Err(too_large(self.size_max));
+            return Err(too_large(self.max_file_size));
         }
         let announced = Announced {
             identity: sender.clone(),
@@ -76,7 +76,7 @@ impl StorageInbox {
             executable: offer.executable,
         };
         let incoming = self.storage.begin(&announced)?;
-        let upload = StorageUpload::new(announced, offer.digest, self.size_max, incoming);
+        let upload = StorageUpload::new(announced, offer.digest, self.max_file_size, incoming);
         Ok(Answer::Accepted(upload))
     }
 
@@ -104,6 +104,8 @@ impl StorageInbox {
 
 impl fmt::Debug for StorageInbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StorageInbox").field("size_max", &self.size_max).finish_non_exhaustive()
+        f.debug_struct("StorageInbox")
+            .field("max_file_size", &self.max_file_size)
+            .finish_non_exhaustive()
     }
 }

@@ -30,10 +30,10 @@ impl StorageUpload {
     pub(super) fn new(
         announced: Announced,
         digest: Option<Digest>,
-        size_max: Option<u64>,
+        max_file_size: Option<u64>,
         incoming: Box<dyn Incoming>,
     ) -> Self {
-        let upload = InOrder::new(announced.size, digest, size_max);
+        let upload = InOrder::new(announced.size, digest, max_file_size);
         let receiving = Receiving { incoming, upload };
         Self(Arc::new(Shared {
             name: announced.name,

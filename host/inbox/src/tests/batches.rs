@@ -163,7 +163,7 @@ fn one_bad_name_in_a_batch_costs_no_other() {
 
 #[test]
 fn more_files_than_descriptors_are_kept_open_are_written_whole() {
-    let bench = Bench::with(InboxOptions { files_open_max: 32, ..InboxOptions::default() });
+    let bench = Bench::with(InboxOptions { max_open_files: 32, ..InboxOptions::default() });
     let content: Vec<u8> = (0..30_000_u32).map(|n| (n % 241) as u8).collect();
     let uploads: Vec<Upload> =
         (0..600).map(|n| accept(bench.inbox(), &offer(&format!("f{n}"), &content))).collect();

@@ -251,9 +251,9 @@ fn what_is_no_whole_part_of_this_sender_is_refused() {
 #[test]
 fn one_that_is_too_large_is_refused_and_its_parts_stay() {
     let piece = content(2 * GROUP);
-    let size_max = Some(3 * GROUP as u64);
+    let max_file_size = Some(3 * GROUP as u64);
     let quota = Quota::new(Some(5 * GROUP as u64), None);
-    let too_large = InboxOptions { size_max, ..options(u64::MAX) };
+    let too_large = InboxOptions { max_file_size, ..options(u64::MAX) };
     let too_much = InboxOptions { quota, ..options(u64::MAX) };
     for (options, expected) in
         [(too_large, RefusalCode::TooLarge), (too_much, RefusalCode::QuotaExceeded)]

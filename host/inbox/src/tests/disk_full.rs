@@ -58,7 +58,7 @@ fn an_announced_size_is_compared_with_the_free_space() {
 fn a_floor_of_free_space_is_kept_and_uploads_go_on_when_there_is_room_again() {
     namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
         for durability in [Durability::Commit, Durability::None] {
-            let options = InboxOptions { durability, free_min: 4 << 20, ..InboxOptions::default() };
+            let options = InboxOptions { durability, min_free: 4 << 20, ..InboxOptions::default() };
             let inbox = Inbox::open(&dir.join("inbox"), options).unwrap();
             // Refused when it is announced, although it would fit.
             let announced = inbox.offered(&Offer { size: Some(5 << 20), ..offer("a", b"") });
@@ -162,7 +162,7 @@ fn on_8_mib(cases: &[(InboxOptions, RefusalCode)], work: impl Fn(&Inbox, Refusal
 
 #[test]
 fn an_upload_that_met_a_full_disk_or_a_floor_goes_on_when_there_is_room() {
-    let floor = InboxOptions { free_min: 1 << 20, ..InboxOptions::default() };
+    let floor = InboxOptions { min_free: 1 << 20, ..InboxOptions::default() };
     let full = RefusalCode::InsufficientSpace;
     on_8_mib(&[(InboxOptions::default(), full), (floor, full)], |inbox, fault| {
         let ballast = inbox.dir().join("ballast");

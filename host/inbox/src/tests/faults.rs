@@ -136,7 +136,7 @@ fn a_fault_wakes_whoever_waits_for_it() {
 
 #[test]
 fn files_over_the_limit_are_refused_when_announced_and_when_they_grow() {
-    let bench = Bench::with(InboxOptions { size_max: Some(4), ..InboxOptions::default() });
+    let bench = Bench::with(InboxOptions { max_file_size: Some(4), ..InboxOptions::default() });
     assert_eq!(code(bench.inbox().offered(&offer("a", b"hello"))), RefusalCode::TooLarge);
     bench.send("fits", b"four").unwrap();
     let unknown = Offer { size: None, ..offer("a", b"") };

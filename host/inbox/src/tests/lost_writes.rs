@@ -224,7 +224,7 @@ fn nothing_is_left_of_a_stream_that_the_disk_has_lost() {
 #[test]
 fn an_upload_is_stored_after_a_failed_sync_of_everything() {
     // No descriptor of a staged file is kept.
-    let bench = Bench::in_memory(InboxOptions { files_open_max: 0, ..options(u64::MAX) });
+    let bench = Bench::in_memory(InboxOptions { max_open_files: 0, ..options(u64::MAX) });
     fail_syncs_of_everything(&bench);
     let others = upload(bench.inbox(), &offer("other", b"x"), b"x").commit(1, None);
     assert_eq!(code(wait(&others)), RefusalCode::Io);

@@ -176,7 +176,7 @@ fn uploads_of_a_byte_have_no_file_and_no_descriptor() {
 #[test]
 fn many_uploads_share_few_descriptors_and_all_are_stored() {
     let content = content(2 * GROUP);
-    let bench = Bench::in_memory(InboxOptions { files_open_max: 8, ..options(GROUP_BYTES / 2) });
+    let bench = Bench::in_memory(InboxOptions { max_open_files: 8, ..options(GROUP_BYTES / 2) });
     let uploads: Vec<Upload> = (0..40)
         .map(|key| {
             let upload = accept(bench.inbox(), &keyed(key, content.len()));

@@ -15,11 +15,11 @@ use crate::disk::Step;
 use sandport_testkit::patience::PATIENCE;
 
 fn with_quota(
-    bytes_max: impl Into<Option<u64>>,
-    files_max: impl Into<Option<u64>>,
+    max_bytes: impl Into<Option<u64>>,
+    max_files: impl Into<Option<u64>>,
 ) -> InboxOptions {
     InboxOptions {
-        quota: Quota::new(bytes_max.into(), files_max.into()),
+        quota: Quota::new(max_bytes.into(), max_files.into()),
         ..InboxOptions::default()
     }
 }

@@ -10,11 +10,11 @@ use super::*;
 use crate::care::clean;
 
 fn with_share(
-    bytes_max: impl Into<Option<u64>>,
-    files_max: impl Into<Option<u64>>,
+    max_bytes: impl Into<Option<u64>>,
+    max_files: impl Into<Option<u64>>,
 ) -> InboxOptions {
     InboxOptions {
-        identity_quota: Quota::new(bytes_max.into(), files_max.into()),
+        identity_quota: Quota::new(max_bytes.into(), max_files.into()),
         ..InboxOptions::default()
     }
 }

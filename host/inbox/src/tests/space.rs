@@ -194,7 +194,7 @@ fn with_one_refused(work: impl Fn(&Inbox)) {
     namespace::run_inside(namespace::MOUNT, DISK_OF_16_MIB, |dir| {
         let watermark_interval = Duration::from_millis(1);
         let options =
-            InboxOptions { free_min: 4 << 20, watermark_interval, ..InboxOptions::default() };
+            InboxOptions { min_free: 4 << 20, watermark_interval, ..InboxOptions::default() };
         let inbox = Inbox::open(&dir.join("inbox"), options).unwrap();
         let upload = accept(&inbox, &keyed(1, Some(10 * MIB)));
         fs::write(dir.join("ballast"), vec![0; 6 * MIB]).unwrap();

@@ -13,7 +13,7 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
     Box::new(Bench::with(InboxOptions {
         conflict: settings.conflict,
         durability,
-        size_max: settings.size_max,
+        max_file_size: settings.max_file_size,
         classic_name: settings.classic_name.clone(),
         ..InboxOptions::default()
     }))

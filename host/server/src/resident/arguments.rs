@@ -14,7 +14,7 @@ pub(super) fn of(
     addresses: &[SocketAddr],
     limits: &Limits,
     options: &InboxOptions,
-    connections_max: u32,
+    max_connections: u32,
 ) -> Vec<String> {
     let usual = Limits::default();
     let mut arguments = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn of(
         add("--listen", address);
     }
     add("--inbox", &RESIDENT_INBOX);
-    if let Some(size) = limits.size_max {
+    if let Some(size) = limits.max_file_size {
         add("--max-file", &size);
     }
     match options.conflict {
@@ -38,8 +38,8 @@ pub(super) fn of(
         Durability::Commit | Durability::Full => {}
         Durability::None => add("--durability", &"none"),
     }
-    if connections_max != CONNECTIONS_MAX {
-        add("--max-connections", &connections_max);
+    if max_connections != CONNECTIONS_MAX {
+        add("--max-connections", &max_connections);
     }
     if limits.idle_timeout_ms != usual.idle_timeout_ms {
         add("--idle-timeout", &format!("{}ms", limits.idle_timeout_ms));
@@ -73,7 +73,7 @@ mod tests {
             classic: false,
             settle_ms: 70,
             idle_timeout_ms: 5_000,
-            size_max: Some(1_000),
+            max_file_size: Some(1_000),
             ..Limits::default()
         };
         let options = InboxOptions {

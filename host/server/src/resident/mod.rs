@@ -30,9 +30,9 @@ impl ResidentServer {
         sandbox: ResidentSandbox,
         inbox: Inbox,
         context: Arc<Context>,
-        connections_max: u32,
+        max_connections: u32,
     ) -> Self {
-        Self { setup: Setup { sandbox, inbox, context, connections_max } }
+        Self { setup: Setup { sandbox, inbox, context, max_connections } }
     }
 
     /// The events from now on, as of [`Server::events`](crate::Server::events).
@@ -58,7 +58,7 @@ impl ResidentServer {
         if options.quota != Quota::default() || options.identity_quota != Quota::default() {
             return Err(ResidentError::NotEnforced("a quota"));
         }
-        if options.free_min > 0 {
+        if options.min_free > 0 {
             return Err(ResidentError::NotEnforced("a floor of free space"));
         }
         let mut granted = Vec::with_capacity(addresses.len());

@@ -79,7 +79,7 @@ pub fn files_over_the_limit_are_refused_when_announced_and_when_they_grow(
     make: Make<'_>,
     durable: bool,
 ) {
-    let subject = make(&Settings { size_max: Some(4), ..settings(durable) });
+    let subject = make(&Settings { max_file_size: Some(4), ..settings(durable) });
     assert_eq!(code(subject.answer(&offer("a", b"hello"))), RefusalCode::TooLarge);
     let mut begun = accept(&*subject, &Offer { size: None, ..offer("a", b"") });
     begun.body(ALL).unwrap();

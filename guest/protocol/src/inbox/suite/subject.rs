@@ -15,7 +15,7 @@ pub struct Settings {
     pub conflict: Conflict,
     /// Whether receipts promise that files survive a power cut.
     pub durable: bool,
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     pub classic_name: Option<String>,
 }
 

@@ -27,7 +27,7 @@ mod messages;
 pub(super) struct Native {
     stage: Stage,
     frames: FrameDecoder,
-    /// The open uploads, from their offers to their outcomes. Bounded by `uploads_ahead_max`. What is
+    /// The open uploads, from their offers to their outcomes. Bounded by `max_uploads_ahead`. What is
     /// said of an upload below `next_id` that is not here is skipped: it is over, and the sender may
     /// not have known.
     uploads: BTreeMap<UploadId, Upload>,

@@ -66,7 +66,7 @@ impl<F: Folder> Partials<F> {
     pub(super) fn new(core: &Rc<Core<F>>, volume: Rc<Volume<F>>) -> Rc<Self> {
         let settings = &core.options;
         let options = Options {
-            size_max: settings.size_max,
+            max_file_size: settings.max_file_size,
             step_bytes: settings.watermark_bytes,
             interval_ms: settings.watermark_interval_ms,
             // No boot can be told from another here. Where nothing is synced, what an earlier run has left is read again.

@@ -142,7 +142,7 @@ impl State {
 
     /// Refuses where the connection holds as many uploads as it was granted.
     fn check_uploads(&self) -> Result<(), protocol::Refusal> {
-        let granted = self.connection.context.limits.uploads_ahead_max as usize;
+        let granted = self.connection.context.limits.max_uploads_ahead as usize;
         if self.uploads + self.connection.commits() < granted {
             return Ok(());
         }
