@@ -11,17 +11,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use sandport_inbox::{Inbox, InboxOptions};
-use sandport_protocol::Limits;
 use sandport_server::Server;
 use sandport_server::ServerEvent;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let limits = Limits { max_file_size: Some(1 << 30), ..Limits::default() };
-    let options = InboxOptions { max_file_size: limits.max_file_size, ..InboxOptions::default() };
+    let options = InboxOptions { max_file_size: Some(1 << 30), ..InboxOptions::default() };
     let inbox = Inbox::open("inbox".as_ref(), options)?;
     let server = Server::builder(inbox)
-        .limits(limits)
         .max_connections(100)
         .drain_timeout(Duration::from_secs(5))
         .build()?;

@@ -118,7 +118,9 @@ impl ServerBuilder {
         self
     }
 
-    /// The limits of each connection. `max_file_size` should be the inbox's, which enforces it.
+    /// The limits of each connection. The largest file is that of the
+    /// [inbox](sandport_inbox::InboxOptions::max_file_size), whatever `max_file_size` is here; that one is for a
+    /// [storage of one's own](Server::builder_with).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -233,8 +235,11 @@ impl ServerBuilder {
         };
         let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
         let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, all_connections, slow)?;
-        let max_file_size = self.limits.max_file_size;
-        let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
+        let mut limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
+        if let Place::Folder(inbox) = &self.place {
+            limits.max_file_size = inbox.options().max_file_size;
+        }
+        let max_file_size = limits.max_file_size;
         let (proxies, events) = (self.proxies, self.events);
         let met = Arc::new(Met::default());
         let sharing = Sharing::new(self.budgets.unearned_percent, &met);

@@ -1,5 +1,5 @@
 //! The records and variants of `wit/wire.wit`, field by field and case by case: the encoding follows
-//! from their order. What they mean is documented there.
+//! from their order. What they mean is documented there. Limits are named as in the rest of this crate.
 
 use alloc::string::String;
 use alloc::vec::Vec;

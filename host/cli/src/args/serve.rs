@@ -485,7 +485,6 @@ impl ServeArgs {
             http: self.http == Switch::On,
             settle_ms: self.settle_ms,
             idle_timeout_ms: millis(self.idle_timeout),
-            max_file_size: self.max_file,
             ..Limits::default()
         }
     }
