@@ -1,5 +1,6 @@
 //! The records and variants of `wit/wire.wit`, field by field and case by case: the encoding follows
-//! from their order. What they mean is documented there. Limits are named as in the rest of this crate.
+//! from their order. What they mean is documented there. Limits are named as in the rest of this crate, and have
+//! the names of the text for serde.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,10 +28,13 @@ pub struct Welcome {
     /// Name and version of the program.
     pub agent: String,
     /// The largest file in bytes.
+    #[serde(rename = "size_max")]
     pub max_file_size: Option<u64>,
     /// Most open uploads at once.
+    #[serde(rename = "uploads_ahead_max")]
     pub max_uploads_ahead: u32,
     /// Most bytes of payload ahead of their verdicts.
+    #[serde(rename = "bytes_ahead_max")]
     pub max_bytes_ahead: u64,
     /// Silence that ends the connection. Milliseconds.
     pub idle_timeout_ms: u32,
