@@ -16,7 +16,8 @@ use sandport_server::ServerEvent;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let options = InboxOptions { max_file_size: Some(1 << 30), ..InboxOptions::default() };
+    let mut options = InboxOptions::default();
+    options.max_file_size = Some(1 << 30);
     let inbox = Inbox::open("inbox".as_ref(), options)?;
     let server = Server::builder(inbox)
         .max_connections(100)

@@ -114,7 +114,7 @@ impl Lookup for Memory {
             let fits = owner == identity
                 && size.is_none_or(|size| size == file.size)
                 && digest.is_none_or(|digest| digest == file.digest);
-            fits.then(|| Found { name: name.clone(), file: *file })
+            fits.then(|| Found::new(name.clone(), *file))
         })
     }
 }

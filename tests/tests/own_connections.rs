@@ -53,7 +53,7 @@ impl Own {
 }
 
 fn alice() -> Peer {
-    Peer { address: "192.0.2.7:52114".into(), identity: Identity::named("alice").unwrap() }
+    Peer::new("192.0.2.7:52114", Identity::named("alice").unwrap())
 }
 
 fn head(name: &str, size: usize) -> String {

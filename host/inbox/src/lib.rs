@@ -9,6 +9,9 @@
 //! commits are queued as a batch; [`CommitHandle`] tells the outcome. What uploads that can be resumed have
 //! so far is made durable by others, and others still copy what cannot be moved to its folder, and remove what nobody
 //! needs.
+//!
+//! Every struct with public fields is `#[non_exhaustive]`, and so is every enum but [`OfferResponse`], each case of which
+//! has to be answered: match others with `_`. Options are made by `default()`, and set field by field.
 
 #![forbid(unsafe_code)]
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.

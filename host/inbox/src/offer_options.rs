@@ -17,6 +17,7 @@ use crate::Identity;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OfferOptions {
     /// Whether the inbox makes a key for it: [`Upload::key`](super::Upload::key). Then it is kept from its beginning,
     /// also empty and also where it is small, until it ends or [expires](super::InboxOptions::partial_expiry).

@@ -8,6 +8,7 @@ use super::Quota;
 
 /// What a receipt promises, and what is promised of an upload that can be resumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// A stored file survives a power cut, and so does what a sender was told to be durable of an
     /// upload under way.
@@ -30,6 +31,7 @@ impl Durability {
 
 /// Where the inbox keeps what it stored: name, size and digest of each file, and how to recognise it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Records {
     /// In the log `.sandport/receipts`. A sender who did not hear a receipt gets it after a restart
     /// too, and files can be compared with what was received: [`verify()`](super::care::verify()).
@@ -53,6 +55,7 @@ const FILES_OPEN_MAX: usize = 512;
 
 /// The settings of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InboxOptions {
     /// What happens to a file whose name is taken.
     pub conflict: Conflict,

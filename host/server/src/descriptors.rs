@@ -30,8 +30,9 @@ pub struct Descriptors {
     pub max_open_files: usize,
 }
 
-/// Connections that are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Connections that are wanted. Default: none; each number is set by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WantedConnections {
     /// By TCP, at once.
     pub network: u32,
@@ -44,6 +45,7 @@ pub struct WantedConnections {
 /// There are too few descriptors to serve at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the process may open {available} files at once; a server needs at least {MIN}")]
+#[non_exhaustive]
 pub struct TooFewDescriptors {
     /// How many there are.
     pub available: u64,

@@ -109,7 +109,7 @@ impl Server {
     /// # let dir = folder.path().join("inbox");
     /// let server = Server::builder(Inbox::open(&dir, InboxOptions::default())?).build()?;
     /// let (mut client, io) = tokio::io::duplex(4_096);
-    /// let peer = Peer { address: "192.0.2.7:52114".into(), identity: Identity::named("alice")? };
+    /// let peer = Peer::new("192.0.2.7:52114", Identity::named("alice")?);
     /// let serving = tokio::spawn(server.serve_connection(io, peer));
     ///
     /// client.write_all(b"PUT /hello.txt HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello").await?;

@@ -401,32 +401,31 @@ pub(super) enum RecordsRule {
 impl ServeArgs {
     /// What the inbox has to know.
     pub(crate) fn inbox_options(&self) -> InboxOptions {
-        InboxOptions {
-            conflict: match self.conflict {
-                ConflictRule::Rename => Conflict::Rename,
-                ConflictRule::Refuse => Conflict::Refuse,
-                ConflictRule::Replace => Conflict::Replace,
-            },
-            durability: match self.durability {
-                DurabilityRule::Full => Durability::Full,
-                DurabilityRule::Commit => Durability::Commit,
-                DurabilityRule::None => Durability::None,
-            },
-            records: match self.records {
-                RecordsRule::Log => Records::Log,
-                RecordsRule::Memory => Records::Memory,
-            },
-            watermark_bytes: self.watermark_size,
-            watermark_interval: self.watermark_time,
-            max_file_size: self.max_file,
-            quota: Quota::new(self.quota_bytes, self.quota_files),
-            identity_quota: Quota::new(self.identity_quota_bytes, self.identity_quota_files),
-            min_free: self.min_free.unwrap_or(0),
-            partial_expiry: Some(self.expire_partial),
-            allow_executable: self.allow_executable,
-            classic_name: self.classic_name.clone(),
-            ..InboxOptions::default()
-        }
+        let mut options = InboxOptions::default();
+        options.conflict = match self.conflict {
+            ConflictRule::Rename => Conflict::Rename,
+            ConflictRule::Refuse => Conflict::Refuse,
+            ConflictRule::Replace => Conflict::Replace,
+        };
+        options.durability = match self.durability {
+            DurabilityRule::Full => Durability::Full,
+            DurabilityRule::Commit => Durability::Commit,
+            DurabilityRule::None => Durability::None,
+        };
+        options.records = match self.records {
+            RecordsRule::Log => Records::Log,
+            RecordsRule::Memory => Records::Memory,
+        };
+        options.watermark_bytes = self.watermark_size;
+        options.watermark_interval = self.watermark_time;
+        options.max_file_size = self.max_file;
+        options.quota = Quota::new(self.quota_bytes, self.quota_files);
+        options.identity_quota = Quota::new(self.identity_quota_bytes, self.identity_quota_files);
+        options.min_free = self.min_free.unwrap_or(0);
+        options.partial_expiry = Some(self.expire_partial);
+        options.allow_executable = self.allow_executable;
+        options.classic_name = self.classic_name.clone();
+        options
     }
 
     /// How the server is to be shared out.

@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn remote() -> Peer {
-        Peer { address: "192.0.2.7:1".into(), identity: Identity::ANONYMOUS }
+        Peer::new("192.0.2.7:1", Identity::ANONYMOUS)
     }
 
     fn stored() -> Happened {
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_even_to_the_quiet() {
         let refusal = Refusal::new(RefusalCode::NameInvalid, "it climbs\nout");
-        let peer = Peer { address: "unix".into(), identity: Identity::user(1000) };
+        let peer = Peer::local(Identity::user(1000));
         let refused = Happened::Server(ServerEvent::UploadRefused {
             peer,
             name: Some(String::from("../x")),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sandport_inbox::{Inbox, InboxOptions, Limitation};
+use sandport_inbox::{Inbox, Limitation};
 use sandport_server::net::Listener;
 use sandport_server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
 use sandport_server::{Cache, ReceiverSource, Server, WantedConnections};
@@ -43,7 +43,9 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
     args.budgets().check(args.max_connections)?;
     let max_open_files = share_descriptors(&mut args)?;
     heed_file_size(&mut args);
-    let inbox = Inbox::open(&args.dir, InboxOptions { max_open_files, ..args.inbox_options() })?;
+    let mut options = args.inbox_options();
+    options.max_open_files = max_open_files;
+    let inbox = Inbox::open(&args.dir, options)?;
     let (report, events) = events::start(Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
     let exit = runtime.block_on(serve(&args, inbox, report));
@@ -188,11 +190,10 @@ fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
 /// Shares the descriptors of the process out to connections and files; how many the files get.
 fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
     let available = process::descriptors();
-    let wanted = WantedConnections {
-        network: if args.listens_to_network() { args.max_connections } else { 0 },
-        local: if args.listens_locally() { args.local_connections() } else { 0 },
-        waiting: args.max_waiting,
-    };
+    let mut wanted = WantedConnections::default();
+    wanted.network = if args.listens_to_network() { args.max_connections } else { 0 };
+    wanted.local = if args.listens_locally() { args.local_connections() } else { 0 };
+    wanted.waiting = args.max_waiting;
     let shared = Descriptors::share(available, wanted)?;
     if shared.max_connections < wanted.network || shared.max_local_connections < wanted.local {
         tracing::warn!(

@@ -103,11 +103,19 @@ pub trait Lookup {
 
 /// A file that is stored already.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// The name that it has.
     pub name: EntryName,
     /// What it is.
     pub file: Arrived,
+}
+
+impl Found {
+    /// A file of this name, which [arrived](Incoming::publish) as this.
+    pub fn new(name: EntryName, file: Arrived) -> Self {
+        Self { name, file }
+    }
 }
 
 /// Makes folders in a [`Storage`].

@@ -33,10 +33,9 @@ pub(super) fn of(
         Conflict::Refuse => add("--conflict", &"refuse"),
         Conflict::Replace => add("--conflict", &"replace"),
     }
-    match options.durability {
-        // A cut upload is not resumed, so there is nothing else to sync.
-        Durability::Commit | Durability::Full => {}
-        Durability::None => add("--durability", &"none"),
+    // With any other, stored files are synced; a cut upload is not resumed, so there is nothing else to sync.
+    if options.durability == Durability::None {
+        add("--durability", &"none");
     }
     if max_connections != CONNECTIONS_MAX {
         add("--max-connections", &max_connections);
@@ -76,12 +75,10 @@ mod tests {
             max_file_size: Some(1_000),
             ..Limits::default()
         };
-        let options = InboxOptions {
-            conflict: Conflict::Refuse,
-            durability: Durability::None,
-            classic_name: Some(String::from("a b")),
-            ..InboxOptions::default()
-        };
+        let mut options = InboxOptions::default();
+        options.conflict = Conflict::Refuse;
+        options.durability = Durability::None;
+        options.classic_name = Some(String::from("a b"));
         let told = of(&addresses[..1], &limits, &options, 7);
         assert_eq!(
             told,

@@ -13,7 +13,9 @@ const NS_PER_S: i64 = 1_000_000_000;
 pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, OfferOptions), Refusal> {
     let (digest, digests) = digests(offer.digests)?;
     let want = offer.want.into_iter().map(algorithm).collect();
-    let mut options = OfferOptions { digests, want, ..OfferOptions::default() };
+    let mut options = OfferOptions::default();
+    options.digests = digests;
+    options.want = want;
     let resume = match offer.lifetime {
         types::Lifetime::Connection => None,
         types::Lifetime::Key(key) => Some(resume(key)?),

@@ -30,7 +30,8 @@ pub(crate) fn table(environment: &Environment, connections: usize) -> Result<Tab
 }
 
 fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration>> {
-    let options = InboxOptions { durability: Durability::None, ..InboxOptions::default() };
+    let mut options = InboxOptions::default();
+    options.durability = Durability::None;
     let inbox = Inbox::open(&environment.tmpfs.folder("setup")?, options)?;
     let times = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&times);
