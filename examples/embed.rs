@@ -1,18 +1,13 @@
 //! A server in somebody else's program: their listener, their shutdown, their way to hear of files.
 //!
 //! `cargo run --example embed` receives into `./inbox` until Ctrl-C.
-#![allow(
-    clippy::disallowed_macros,
-    clippy::disallowed_methods,
-    reason = "a program, and no library"
-)]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::time::Duration;
 
 use sandport_inbox::{Inbox, InboxOptions};
-use sandport_server::Server;
-use sandport_server::ServerEvent;
+use sandport_server::{Server, ServerEvent};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

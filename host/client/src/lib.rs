@@ -59,6 +59,11 @@ mod tests;
 mod transfer;
 mod walk;
 
+pub use sandport_protocol::sender::http::{HttpUrl, HttpUrlError};
+pub use sandport_protocol::{
+    Address, AddressError, Digest, EntryKind, Receipt, Refusal, RefusalCode,
+};
+
 pub use client::{Client, ClientBuilder};
 pub use destination::{Destination, DestinationError};
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};

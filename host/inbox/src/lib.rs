@@ -72,7 +72,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
-use sandport_protocol::{EntryName, Receipt};
 use tokio::sync::SetOnce;
 
 pub use any::AnyInbox;
@@ -88,6 +87,10 @@ pub use offer_options::OfferOptions;
 pub use options::{Durability, InboxOptions, Records};
 pub use partial::{KEY_BYTES_MAX, UploadStatus};
 pub use sandport_protocol::inbox::Conflict;
+pub use sandport_protocol::{
+    Algorithm, ContentDigest, Digest, EntryKind, EntryName, Extent, Metadata, NameError, Offer,
+    Receipt, Refusal, RefusalCode, Resume, ResumeMode,
+};
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
 pub use upload::{Upload, UploadWatch};
 pub use usage::Quota;

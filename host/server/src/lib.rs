@@ -32,6 +32,8 @@ mod sandbox;
 mod server;
 mod serving;
 
+pub use sandport_protocol::{Digest, Limits, Receipt, Refusal, RefusalCode};
+
 pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub use descriptors::{Descriptors, TooFewDescriptors, WantedConnections};
