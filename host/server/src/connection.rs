@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::phase::{Phase, reached};
 use super::{doors, limits, proxied};
@@ -12,7 +13,7 @@ use crate::budget::{Budgets, Deadlines, Fate, Limit, Met, Seat};
 use crate::doors::Doors;
 use crate::event::ServerEvent;
 use crate::net::Stream;
-use crate::sandbox::{Connection, Context, Outcome, Sandbox};
+use crate::sandbox::{Connection, Context, Outcome, Sandbox, spans};
 
 /// What a receiver gets on top of the idle timeout, so that it can end the connection in words before
 /// the host cuts it.
@@ -68,6 +69,7 @@ pub(super) async fn serve(
     let to_first_byte = shared.budgets.deadlines(idle_timeout);
     let to_end = shared.budgets.deadlines(idle_timeout + IDLE_GRACE);
 
+    let span = spans::connection(&connection.peer());
     let mut is_first = true;
     loop {
         // Until a byte is here there is no instance, and nothing that a shutdown would wait for.
@@ -92,7 +94,7 @@ pub(super) async fn serve(
         is_first = false;
         seat.pulse.handle_first_byte(seat.now());
         let goes_on = tokio::select! {
-            goes_on = run(&shared, &connection) => goes_on,
+            goes_on = run(&shared, &connection).instrument(span.clone()) => goes_on,
             () = connection.send_held() => false,
             limit = met(&connection, seat, to_end) => {
                 cut(&shared, &connection, Cut::Limit(limit));

@@ -25,6 +25,7 @@ mod replay;
 mod resident;
 mod sender;
 mod sharing;
+pub(crate) mod spans;
 mod state;
 mod stopwatch;
 mod streams;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use sandport_protocol as protocol;
 use sandport_protocol::{EntryKind, RefusalCode};
+use tracing::Span;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
@@ -15,6 +16,7 @@ use crate::sandbox::bindings::sandport::upload::inbox::HostCommitting;
 use crate::sandbox::bindings::sandport::upload::types::{Digest, Receipt, Refusal};
 use crate::sandbox::connection::Connection;
 use crate::sandbox::convert;
+use crate::sandbox::spans;
 use crate::sandbox::state::State;
 use crate::sandbox::streams::WritesUnderWay;
 
@@ -37,32 +39,37 @@ struct Commit {
     /// waits for no commit.
     number: Option<u64>,
     reported: std::sync::Once,
+    /// Of the upload; of none where it answers an offer.
+    span: Span,
 }
 
 impl CommittingHandle {
     /// Commits what was staged of an upload, when these writes are over.
     pub(super) fn commit(
-        (upload, name): (sandport_inbox::Upload, Option<String>),
+        (upload, name, span): (sandport_inbox::Upload, Option<String>, Span),
         writes: WritesUnderWay,
         size: u64,
         digests: Vec<Digest>,
         connection: &Arc<Connection>,
     ) -> Self {
+        let inside = span.enter();
         let pending = convert::digests(digests).map(|(digest, claimed)| match writes.any() {
             false => upload.commit_with(size, digest, &claimed),
             true => commit_after(writes, upload, size, digest, claimed),
         });
-        Self::new(pending, name, connection)
+        drop(inside);
+        Self::new(pending, name, span, connection)
     }
 
     /// Stages the content of a file, and commits it.
     pub(super) fn store(
-        (upload, name): (sandport_inbox::Upload, Option<String>),
+        (upload, name, span): (sandport_inbox::Upload, Option<String>, Span),
         content: &[u8],
         digests: Vec<Digest>,
         connection: &Arc<Connection>,
     ) -> Self {
         let size = content.len() as u64;
+        let inside = span.enter();
         let stored = match convert::digests(digests) {
             Ok((digest, claimed)) if size == 0 => Ok(upload.commit_with(0, digest, &claimed)),
             Ok((digest, claimed)) => {
@@ -73,7 +80,8 @@ impl CommittingHandle {
             }
             Err(refusal) => Err(refusal),
         };
-        Self::new(stored, name, connection)
+        drop(inside);
+        Self::new(stored, name, span, connection)
     }
 
     /// What makes the answer to an offer: a directory on its way, or the commit of another connection.
@@ -92,18 +100,20 @@ impl CommittingHandle {
             peer: connection.peer(),
             number: None,
             reported: std::sync::Once::new(),
+            span: Span::none(),
         })
     }
 
     fn new(
         pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
         name: Option<String>,
+        span: Span,
         connection: &Arc<Connection>,
     ) -> Self {
         let number = Some(connection.commit_started(pending.as_ref().ok()));
         let (peer, connection) = (connection.peer(), Arc::clone(connection));
         let (kind, reported) = (EntryKind::File, std::sync::Once::new());
-        Self::of(Commit { pending, name, kind, connection, peer, number, reported })
+        Self::of(Commit { pending, name, kind, connection, peer, number, reported, span })
     }
 
     fn of(commit: Commit) -> Self {
@@ -189,6 +199,7 @@ impl Commit {
         };
         self.reported.call_once(|| {
             self.connection.commit_ended();
+            spans::end(&self.span, outcome.as_ref());
             if self.pending.as_ref().is_ok_and(|pending| !pending.take_report()) {
                 return;
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sandport_protocol as protocol;
+use tracing::Span;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
@@ -14,6 +15,7 @@ use crate::event::ServerEvent;
 use crate::sandbox::bindings::sandport::upload::inbox::{Commitment, HostUpload};
 use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Digest, Extent, Refusal};
 use crate::sandbox::convert;
+use crate::sandbox::spans;
 use crate::sandbox::state::State;
 use crate::sandbox::streams::{self, WritesUnderWay};
 
@@ -22,11 +24,13 @@ pub struct UploadHandle {
     pub(super) upload: sandport_inbox::Upload,
     pub(super) name: Option<String>,
     pub(super) writes: WritesUnderWay,
+    pub(super) span: Span,
 }
 
 impl UploadHandle {
     pub(super) fn new(upload: sandport_inbox::Upload, name: Option<String>) -> Self {
-        Self { upload, name, writes: WritesUnderWay::default() }
+        let span = spans::upload(name.as_deref());
+        Self { upload, name, writes: WritesUnderWay::default(), span }
     }
 }
 
@@ -44,8 +48,9 @@ impl State {
 
     /// Ends this connection's part in an upload.
     fn release_upload(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<()> {
-        let UploadHandle { upload, name, .. } = self.end(upload)?;
+        let UploadHandle { upload, name, span, .. } = self.end(upload)?;
         if let Some(refusal) = upload.fault() {
+            spans::end(&span, Err(&refusal));
             self.tell_refused(name, refusal);
         }
         Ok(())
@@ -149,8 +154,8 @@ impl HostUpload for State {
         size: u64,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Resource<CommittingHandle>> {
-        let UploadHandle { upload, name, writes } = self.end(this)?;
-        let of = (upload, name);
+        let UploadHandle { upload, name, writes, span } = self.end(this)?;
+        let of = (upload, name, span);
         let commit = CommittingHandle::commit(of, writes, size, digests, &self.connection);
         Ok(self.table.push(commit)?)
     }
@@ -161,8 +166,8 @@ impl HostUpload for State {
         content: Vec<u8>,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Commitment> {
-        let UploadHandle { upload, name, .. } = self.end(this)?;
-        let of = (upload, name);
+        let UploadHandle { upload, name, span, .. } = self.end(this)?;
+        let of = (upload, name, span);
         let commit = CommittingHandle::store(of, &content, digests, &self.connection);
         Ok(match commit.take() {
             Some(outcome) => Commitment::Ended(outcome),
@@ -179,9 +184,10 @@ impl HostUpload for State {
         this: Resource<UploadHandle>,
         reason: Option<Refusal>,
     ) -> wasmtime::Result<()> {
-        let UploadHandle { upload, name, .. } = self.end(this)?;
+        let UploadHandle { upload, name, span, .. } = self.end(this)?;
         // What the host itself found weighs more than what the guest says.
         if let Some(refusal) = upload.fault().or(reason.map(convert::refusal)) {
+            spans::end(&span, Err(&refusal));
             self.tell_refused(name, refusal);
         }
         upload.discard();
