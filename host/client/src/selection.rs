@@ -23,6 +23,14 @@ pub(super) struct Selection {
 /// left out is not entered, so that nothing in it can be taken back.
 ///
 /// What is named by itself, as a [`Source`](super::Source), is sent in any case.
+///
+/// ```
+/// use sandport_client::Exclude;
+///
+/// let exclude = Exclude::new(["*.log", "/build", "!keep.log"])?;
+/// assert!(Exclude::new(["["]).is_err());
+/// # Ok::<(), sandport_client::PatternError>(())
+/// ```
 #[derive(Clone)]
 pub struct Exclude {
     patterns: Gitignore,

@@ -4,6 +4,25 @@
 //! enforces all policy about it: what it is told by a receiver it checks. It knows nothing of
 //! sandboxes and connections.
 //!
+//! ```
+//! use sandport_inbox::{Extent, Identity, Inbox, InboxOptions, Offer, OfferResponse};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let inbox = Inbox::open(&folder.path().join("inbox"), InboxOptions::default())?;
+//! let offer = Offer::of_file(Some("report.pdf".to_owned()), Some(5));
+//! let OfferResponse::Accepted(upload) = inbox.offer(&Identity::ANONYMOUS, &offer).await? else {
+//!     return Err("it is here already".into());
+//! };
+//! upload.body(Extent { offset: 0, length: Some(5) })?.write(b"hello");
+//! // The file is whole, has its name, and survives a power cut.
+//! let receipt = upload.commit(5, None).await?;
+//! assert_eq!(receipt.name, "report.pdf");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Staging and hashing happen in the caller's thread ([`Body::write`]). Unless the durability is
 //! [`Durability::None`], files are synced and published in one thread of the inbox, which takes whatever
 //! commits are queued as a batch; [`CommitHandle`] tells the outcome. What uploads that can be resumed have

@@ -54,6 +54,15 @@ const WATERMARK_INTERVAL: Duration = Duration::from_secs(2);
 const FILES_OPEN_MAX: usize = 512;
 
 /// The settings of an inbox.
+///
+/// ```
+/// use sandport_inbox::{Durability, InboxOptions, Quota};
+///
+/// let mut options = InboxOptions::default();
+/// options.max_file_size = Some(4 << 30);
+/// options.quota = Quota::new(Some(100 << 30), None);
+/// options.durability = Durability::Commit;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxOptions {

@@ -17,6 +17,16 @@ const PART: u64 = 8;
 
 /// How many connections a server may have at once, and how many files its inbox may have open, so that all of them
 /// fit into the descriptors of the process.
+///
+/// ```
+/// use sandport_server::{Descriptors, WantedConnections};
+///
+/// let mut wanted = WantedConnections::default();
+/// wanted.network = 1_000;
+/// let shared = Descriptors::share(Some(256), wanted)?;
+/// assert!(shared.max_connections < 256);
+/// # Ok::<(), sandport_server::TooFewDescriptors>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Descriptors {

@@ -9,6 +9,14 @@ const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
 
 /// How a server is shared out among those who use it. Each setting has a default.
 ///
+/// ```
+/// use sandport_server::Budgets;
+///
+/// let mut budgets = Budgets::default();
+/// budgets.max_address_connections = Some(20);
+/// assert!(budgets.check(1_000).is_ok());
+/// ```
+///
 /// An address is one of IPv4, or a network of IPv6: its first 64 bits. An address of IPv4 that comes by an IPv6 socket is
 /// the address of IPv4.
 #[derive(Clone, Debug, PartialEq, Eq)]

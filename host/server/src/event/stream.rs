@@ -13,6 +13,19 @@ use super::server::ServerEvent;
 
 /// The events of a server, in order: what [`Server::events`](crate::Server::events) gives.
 ///
+/// ```no_run
+/// # async fn example(server: sandport_server::Server) {
+/// use sandport_server::ServerEvent;
+///
+/// let mut events = server.events();
+/// while let Some(event) = events.next().await {
+///     if let ServerEvent::Stored { peer, receipt } = event {
+///         println!("{} from {peer}", receipt.name.escape_debug());
+///     }
+/// }
+/// # }
+/// ```
+///
 /// It ends when the last handle to the server is gone and all events were taken. It holds a bounded number of them. Who
 /// takes them too slowly misses some, and is told how many by [`ServerEvent::Missed`]: a server does
 /// not wait for whoever watches it.

@@ -21,6 +21,21 @@ pub use error::ResidentError;
 ///
 /// The component opens the listening sockets, within what it is granted. `wit/RESIDENT.md` is the
 /// contract with it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use sandport_inbox::{Inbox, InboxOptions};
+/// use sandport_server::{AnyServer, ReceiverSource, Server};
+///
+/// let inbox = Inbox::open("inbox".as_ref(), InboxOptions::default())?;
+/// let component = ReceiverSource::File("sandport-standalone.wasm".into());
+/// if let AnyServer::Resident(server) = Server::builder(inbox).receiver(component).build_any()? {
+///     let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+///     server.run(&["127.0.0.1:6542".parse()?], shutdown).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct ResidentServer {
     setup: Setup,
 }

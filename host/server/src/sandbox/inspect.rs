@@ -38,6 +38,15 @@ pub struct Import {
 /// Looks at a component as a server does before it listens, and says what it found. Its start code is
 /// run once, without any power.
 ///
+/// ```no_run
+/// use sandport_server::{Cache, ReceiverSource, inspect};
+///
+/// let receiver = ReceiverSource::File("put.wasm".into());
+/// let found = inspect(&receiver, &Cache::Off, None, || ())?;
+/// assert!(found.refusal.is_none(), "it would not run");
+/// # Ok::<(), sandport_server::ComponentError>(())
+/// ```
+///
 /// `max_memory_bytes` stands in for the limit of its mode. Where compiling takes more than half a second,
 /// `slow` is called once meanwhile, on another thread.
 ///
