@@ -4,7 +4,7 @@
 use sandport_protocol::text::sanitise;
 use sandport_protocol::{Receipt, Refusal};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 
 use super::output::LOGGED_CHARS_MAX;
 use crate::net::Peer;
