@@ -61,7 +61,7 @@ impl Program {
 }
 
 #[test]
-fn a_server_in_somebody_elses_program_receives_and_tells_its_events() {
+fn a_server_in_another_program_receives_and_tells_its_events() {
     let mut program = Program::start("embed");
     let path = program.file("report.pdf", "hello");
     program.send(&path).expect_success();
@@ -97,7 +97,7 @@ fn files_go_into_storage_of_ones_own_and_are_checked_before() {
 }
 
 #[test]
-fn storage_that_is_full_refuses_in_its_own_words_and_gets_its_room_back() {
+fn a_full_storage_refuses_in_its_words_and_gets_room_back() {
     let program = Program::start("memory");
     let half = program.file("half", vec![1; 40 << 20]);
     program.send(&half).expect_success();

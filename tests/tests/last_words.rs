@@ -39,7 +39,7 @@ fn lines_of_a_receiver_are_in_the_log_for_who_asks() {
 }
 
 #[test]
-fn output_without_end_is_bounded_in_the_log_and_in_the_last_words() {
+fn output_without_end_is_bounded_in_log_and_last_words() {
     let (last_words, log) = trap("o", ["-v"]);
     assert_eq!(last_words.len(), LAST_WORDS_BYTES_MAX);
     assert!(last_words.ends_with("more and more "), "{last_words}");

@@ -177,7 +177,7 @@ fn one_byte_more_than_a_settled_size_is_malformed() {
 }
 
 #[test]
-fn more_than_a_certain_size_is_an_error_in_the_log_and_the_file_stays() {
+fn bytes_after_a_certain_size_are_logged_and_the_file_stays() {
     for pieces in [vec![(0, "5\nhello, world")], vec![(0, "5\nhello"), (3, ", "), (3, "world")]] {
         let mut receiver = ReceiverEnd::new(Limits::default(), START);
         receiver.inbox.commit_ms = 50;

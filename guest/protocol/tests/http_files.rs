@@ -64,7 +64,7 @@ fn a_large_body_is_spliced_and_not_read() {
 }
 
 #[test]
-fn large_chunks_are_spliced_and_the_lines_between_them_read_alone() {
+fn large_chunks_are_spliced_and_the_lines_between_are_read() {
     let mut request = b"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..20 {
         request.extend_from_slice(b"10000\r\n");
@@ -112,7 +112,7 @@ fn what_is_renamed_is_told_with_both_names() {
 }
 
 #[test]
-fn a_file_that_is_here_by_its_name_and_size_is_taken_all_the_same() {
+fn a_put_of_a_known_name_and_size_is_taken_all_the_same() {
     let end = HttpEnd::default().with_file("a", b"HELLO").send(put("/a", "", "hello"));
     assert_eq!(end.answer().status, 201);
     assert_eq!(end.file("a"), Some(b"hello".as_slice()));

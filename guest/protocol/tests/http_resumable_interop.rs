@@ -181,7 +181,7 @@ fn the_example_of_01_says_nothing_of_a_file_that_is_whole() {
 }
 
 #[test]
-fn the_examples_of_02_and_03_append_without_saying_that_more_comes() {
+fn the_examples_of_drafts_02_and_03_append() {
     for number in [Some(4), Some(5)] {
         let server = Server::default();
         let begun = begin(&server, number, false, &CONTENT[..100]);

@@ -54,7 +54,7 @@ fn files_and_streams_of_every_size_arrive() {
 }
 
 #[test]
-fn small_files_are_one_request_and_large_ones_can_be_gone_on_with() {
+fn small_files_are_one_request_and_large_ones_can_be_resumed() {
     let mut world = World::new(Speaks::Resumable);
     run(&mut world, &content(100), Kind::File, None, [], 0);
     assert_eq!(methods(&world), [Method::Put]);
@@ -77,7 +77,7 @@ fn a_server_gets_no_more_at_once_than_it_takes() {
 }
 
 #[test]
-fn no_request_is_so_large_that_a_proxy_which_waits_for_its_end_costs_much() {
+fn requests_are_small_enough_for_proxies_that_buffer_them() {
     let mut world = World::new(Speaks::Tus);
     let server = world.discovered(&url());
     let size = Some(3 * APPEND_BYTES_MAX + 1);
@@ -137,7 +137,7 @@ fn a_later_run_goes_on_where_an_earlier_one_ended() {
 }
 
 #[test]
-fn a_file_that_changed_begins_anew_and_leaves_nothing_of_the_old_one() {
+fn a_file_that_changed_begins_anew_and_leaves_nothing_old() {
     for speaks in RESUMABLE {
         let mut world = World::new(speaks);
         let old = content(LARGE);
@@ -250,7 +250,7 @@ fn what_will_not_change_is_final() {
 }
 
 #[test]
-fn a_conflict_of_offsets_is_asked_about_and_one_of_names_is_final() {
+fn a_conflict_of_offsets_is_asked_about_one_of_names_is_final() {
     for speaks in RESUMABLE {
         let mut world = World::new(speaks);
         let fates = [Fate::Passes, Fate::Answered(answer(409, &[]))];
@@ -268,7 +268,7 @@ fn a_conflict_of_offsets_is_asked_about_and_one_of_names_is_final() {
 }
 
 #[test]
-fn a_server_that_never_agrees_on_the_offset_is_waited_for_and_not_asked_in_haste() {
+fn a_server_that_never_agrees_on_the_offset_is_asked_slowly() {
     for speaks in RESUMABLE {
         let mut world = World::new(speaks);
         let fates = (0..1_000).map(|number| match number % 2 {
@@ -330,7 +330,7 @@ fn a_stream_that_cannot_be_sent_again_is_lost_and_told_so() {
 }
 
 #[test]
-fn what_a_server_says_of_itself_keeps_it_from_being_asked_in_vain() {
+fn what_a_server_says_of_itself_saves_requests_in_vain() {
     let mut world = World::new(Speaks::Resumable);
     let mut server = world.discovered(&url());
     server.max_file_size = Some(5);

@@ -55,7 +55,7 @@ fn every_answer_says_the_version() {
 }
 
 #[test]
-fn answers_to_what_is_refused_before_it_is_understood_say_the_version_too() {
+fn refusals_before_a_request_is_understood_say_the_version_too() {
     let fields = "Host: h\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 1\r\n";
     let long = format!("Upload-Metadata: filename {}\r\n", "YQ".repeat(9_000));
     let many: String = (0..64).map(|number| format!("X-{number}: y\r\n")).collect();
@@ -82,7 +82,7 @@ fn answers_to_what_is_refused_before_it_is_understood_say_the_version_too() {
 }
 
 #[test]
-fn a_digest_that_is_wanted_of_the_whole_file_is_told_when_it_is_whole() {
+fn a_digest_of_the_whole_file_is_told_when_it_is_whole() {
     let sum = http_answers::digest_of(Algorithm::Sha256, b"hello world").value;
     let sha256 = &*format!("sha-256=:{}:", base64(&sum));
     let want = "Want-Repr-Digest: sha-256=1\r\n";

@@ -38,7 +38,7 @@ fn one_file_arrives_with_its_receipt() {
 }
 
 #[test]
-fn files_of_all_kinds_arrive_sent_ahead_and_after_their_verdicts() {
+fn files_of_all_kinds_arrive_ahead_of_and_after_their_verdicts() {
     for ahead in [true, false] {
         let unknown_size = File { says_size: false, ..File::new("pipe", vec![3; 5000]) };
         let with_digest = File { says_digest: true, ..File::new("digest", vec![4; 70_000]) };

@@ -141,7 +141,7 @@ fn watermarks_come_by_the_bytes_and_by_the_clock_and_are_told() {
 }
 
 #[test]
-fn a_second_server_takes_an_upload_over_and_the_first_one_finds_out() {
+fn a_second_server_takes_an_upload_over_and_the_first_finds_out() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let content = content(4 * GROUP);
@@ -244,7 +244,7 @@ fn it_goes_on_with_what_the_native_inbox_has_left() {
 }
 
 #[test]
-fn what_nobody_goes_on_with_is_removed_when_the_clock_is_believed() {
+fn an_abandoned_upload_is_removed_when_the_clock_is_believed() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let inbox = open(dir);
@@ -275,7 +275,7 @@ fn what_nobody_goes_on_with_is_removed_when_the_clock_is_believed() {
 }
 
 #[test]
-fn a_start_removes_data_without_a_journal_and_leaves_what_is_not_ours() {
+fn a_start_removes_data_without_a_journal_and_leaves_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     drop(open(dir));
@@ -368,7 +368,7 @@ fn whatever_step_fails_or_is_the_last_the_next_try_goes_on() {
 }
 
 #[test]
-fn without_durability_what_a_killed_run_has_left_is_gone_on_with_too() {
+fn without_durability_what_a_killed_run_left_is_resumed_too() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let options = || Options { durability: Durability::None, ..options() };

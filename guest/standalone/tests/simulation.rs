@@ -351,7 +351,7 @@ fn digest(content: &[u8]) -> Digest {
 }
 
 #[test]
-fn whatever_happens_in_whatever_order_what_was_told_to_be_kept_is_and_what_is_published_is_whole() {
+fn whatever_happens_kept_bytes_stay_and_files_are_whole() {
     let seeds = std::env::var(SEEDS_VARIABLE).ok().map_or(SEEDS, |it| it.parse().unwrap());
     for seed in 0..seeds {
         let run = std::panic::catch_unwind(|| {

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_an_integrity_error_and_a_missing_one_only_for_the_strict() {
+    fn a_changed_file_is_an_error_and_a_missing_one_if_strict() {
         assert_eq!(tally(0, 0, 0).exit(true), Exit::Done);
         assert_eq!(tally(1, 0, 1).exit(false), Exit::Integrity);
         assert_eq!(tally(0, 1, 0).exit(false), Exit::Done);

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_a_slash_matches_at_any_depth_and_one_with_it_from_the_top() {
+    fn a_pattern_without_a_slash_matches_at_any_depth() {
         assert!(left_out(&["*.log"], "a.log"));
         assert!(left_out(&["*.log"], "deep/er/a.log"));
         assert!(!left_out(&["*.log"], "a.log.gz"));

@@ -306,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_may_use_the_names_of_the_server_and_of_the_origins_that_are_allowed() {
+    fn browsers_may_use_names_of_the_server_and_allowed_origins() {
         let limits = Limits { hosts: vec![String::from("box")], ..Limits::default() };
         let origins = ["https://Files.Example", "http://[::1]:99", "https://files.example:443"];
         let origins = origins.map(|text| text.parse().unwrap());

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_and_files_fit_into_the_descriptors_of_the_process() {
+    fn connections_and_files_fit_into_the_descriptors() {
         for available in MIN..5_000 {
             for network in [1, 8, 100, 1_000, u32::MAX] {
                 for local in [0, 1, 250, u32::MAX] {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_connections_as_are_wanted_where_there_are_enough_descriptors() {
+    fn as_many_connections_as_wanted_if_descriptors_suffice() {
         let wanted = wanted(1_000, 250);
         let many = Descriptors::share(Some(4_096), wanted);
         let expected = Descriptors {

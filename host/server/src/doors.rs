@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_counts_at_its_address_unless_others_are_behind_it() {
+    fn a_connection_counts_at_its_address_unless_others_share_it() {
         let range = |text: &str| vec![text.parse().unwrap()];
         let proxies = Proxies {
             trusted: range("10.0.0.1"),

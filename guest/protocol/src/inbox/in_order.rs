@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_that_of_the_bytes_in_however_many_pieces_they_come() {
+    fn the_digest_is_that_of_the_bytes_in_however_many_pieces() {
         let content: Vec<u8> = (0..3_000_u32).flat_map(u32::to_le_bytes).collect();
         for piece in [1, 1_000, content.len()] {
             for size in [None, Some(content.len() as u64)] {

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_received_file_has_a_line_and_its_name_no_power_over_the_terminal() {
+    fn a_received_file_has_a_line_and_no_power_over_the_terminal() {
         assert_eq!(
             written(Form::Words, &stored()),
             "received a\\u{1b}[2Jb (2.0 KiB) from 192.0.2.7:1\n"

@@ -62,7 +62,7 @@ async fn a_tree_arrives_under_its_own_name_with_its_empty_directories() {
 }
 
 #[tokio::test]
-async fn thousands_of_small_files_and_some_large_ones_all_arrive_whole() {
+async fn thousands_of_small_files_and_some_large_ones_arrive_whole() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("t");

@@ -20,7 +20,7 @@ fn over(to: &Address, connections: usize) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_can_be_spawned_whatever_it_sends_and_over_any_number_of_connections() {
+async fn a_transfer_can_be_spawned_over_any_number_of_connections() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let client = over(&peer.address, 3);

@@ -75,7 +75,7 @@ fn who_gives_up_an_upload_that_is_being_closed_finds_it_gone() {
 }
 
 #[test]
-fn what_is_left_of_a_file_that_is_here_is_removed_though_it_was_being_closed() {
+fn the_rest_of_a_stored_file_is_removed_though_being_closed() {
     let is_removed = close_before(|partials| partials.discard_waiting(Id::of(None, &KEY)));
     assert!(is_removed);
 }

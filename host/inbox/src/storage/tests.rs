@@ -169,7 +169,7 @@ fn assert_code<T: std::fmt::Debug>(result: Result<T, Refusal>, code: RefusalCode
 }
 
 #[tokio::test]
-async fn what_arrives_is_published_with_its_size_its_digest_and_the_name_of_the_storages_choice() {
+async fn a_file_is_published_with_size_digest_and_the_storages_name() {
     let notebook = Notebook::new();
     let upload = accepted(&notebook.inbox(), &offer("file"));
     write(&upload, b"hello");
@@ -199,7 +199,7 @@ async fn what_is_not_what_was_announced_is_dropped_and_not_published() {
 }
 
 #[tokio::test]
-async fn more_than_was_announced_or_than_is_allowed_never_reaches_the_storage() {
+async fn bytes_beyond_the_announced_size_never_reach_the_storage() {
     let notebook = Notebook::new();
     let inbox = notebook.inbox();
     assert_code(inbox.offered(&Offer { size: Some(101), ..offer("big") }), RefusalCode::TooLarge);
@@ -235,7 +235,7 @@ async fn a_storage_that_refuses_ends_the_upload_in_its_words() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_or_discarded_is_dropped_in_the_storage_though_a_body_lives_on() {
+async fn a_dropped_upload_is_dropped_in_the_storage_despite_a_body() {
     let notebook = Notebook::new();
     for discard in [false, true] {
         let upload = accepted(&notebook.inbox(), &offer("file"));
@@ -321,7 +321,7 @@ async fn powers_are_used_where_there_are_any() {
 }
 
 #[tokio::test]
-async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
+async fn digests_of_other_kinds_are_computed_if_the_offer_names_them() {
     let digest = |content: &[u8]| {
         let mut hasher = Hasher::new(Algorithm::Sha256).unwrap();
         hasher.update(content);

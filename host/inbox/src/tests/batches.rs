@@ -97,7 +97,7 @@ fn many_folders_are_synced_together() {
 }
 
 #[test]
-fn a_file_is_asked_for_itself_where_a_sync_for_others_may_have_heard_of_its_failed_write() {
+fn a_file_is_synced_itself_where_another_sync_may_hide_a_fault() {
     let bench = Bench::new();
     let (pending, steps) = batch(&bench, |inbox| {
         let mut uploads = files(inbox, (0..10).map(|n| format!("before{n}")));
@@ -129,7 +129,7 @@ fn a_few_commits_do_not_wait_for_the_rest_of_the_disk() {
 }
 
 #[test]
-fn content_and_receipt_are_durable_before_the_name_and_the_name_before_the_answer() {
+fn content_and_receipt_are_durable_before_name_and_answer() {
     for files_count in [1, 7, 8, 200] {
         let bench = Bench::new();
         let (_, steps) = batch(&bench, |inbox| {
@@ -187,7 +187,7 @@ fn more_files_than_descriptors_are_kept_open_are_written_whole() {
 }
 
 #[test]
-fn a_file_that_was_closed_between_writes_is_not_synced_by_a_later_descriptor() {
+fn a_file_closed_between_writes_is_not_synced_by_a_descriptor() {
     let bench = Bench::new();
     let others: Vec<Upload> =
         (0..300).map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"more"), b"x")).collect();

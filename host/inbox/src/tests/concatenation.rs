@@ -81,7 +81,7 @@ fn parts(bench: &Bench, pieces: &[Vec<u8>]) -> Vec<Key> {
 }
 
 #[test]
-fn an_upload_has_the_content_of_its_parts_which_stay_until_they_are_abandoned() {
+fn a_concatenation_has_its_parts_which_stay_until_abandoned() {
     let (pieces, all) = pieces();
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         for (step, knows_size) in [(u64::MAX, true), (GROUP as u64, false), (5_000, true)] {
@@ -126,7 +126,7 @@ fn a_part_may_come_twice_and_nothing_is_made_of_nothing() {
 
 /// The first bytes of a chunk group are held in memory, and who brings them may say last how long the upload is.
 #[test]
-fn a_part_is_whole_once_its_size_is_told_though_nobody_has_had_it_kept() {
+fn a_part_is_whole_once_its_size_is_told_though_not_kept() {
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         let bench = Bench::in_memory(InboxOptions { durability, ..options(u64::MAX) });
         let sizes = [0, 1, 14, 700, 1_023, 1_024, 1_025, GROUP, GROUP + 700];
@@ -273,7 +273,7 @@ fn one_that_is_too_large_is_refused_and_its_parts_stay() {
 /// Whatever it was about to copy when the server is killed, the parts are there, and the same request can come again or
 /// what was begun goes on.
 #[test]
-fn a_server_that_is_killed_in_the_middle_loses_nothing_that_was_acknowledged() {
+fn a_server_killed_in_a_concatenation_loses_nothing() {
     let (pieces, all) = pieces();
     for kill_at in 1.. {
         let disk = Disk::default();

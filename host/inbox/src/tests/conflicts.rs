@@ -126,7 +126,7 @@ fn refuse_says_so_when_the_name_was_taken_meanwhile() {
 }
 
 #[test]
-fn replace_takes_the_place_of_files_and_links_but_not_of_folders() {
+fn replace_replaces_files_and_links_but_not_folders() {
     for in_place in EVERYTHING {
         for bench in benches(Conflict::Replace) {
             in_place.put(&bench, "report.pdf");
@@ -243,7 +243,7 @@ fn only_one_of_two_that_finish_at_once_is_not_refused() {
 }
 
 #[test]
-fn someone_outside_who_takes_the_name_at_the_last_moment_is_not_replaced() {
+fn an_outsider_who_takes_the_name_last_is_not_replaced() {
     for durability in [Durability::Commit, Durability::None] {
         for flags in [true, false] {
             let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
@@ -267,7 +267,7 @@ fn someone_outside_who_takes_the_name_at_the_last_moment_is_not_replaced() {
 }
 
 #[test]
-fn someone_outside_who_takes_every_name_does_not_keep_the_inbox_busy() {
+fn an_outsider_who_takes_every_name_does_not_block_the_inbox() {
     let bench = Bench::new();
     let dir = bench.dir();
     bench.inbox().handle.core.disk.watch(Box::new(move |step| {

@@ -190,7 +190,7 @@ fn a_file_follows_its_folder_that_was_replaced_meanwhile() {
 }
 
 #[test]
-fn a_copy_that_a_killed_server_left_is_gone_after_the_next_start() {
+fn a_copy_that_a_killed_server_left_goes_at_the_next_start() {
     for durability in DURABILITIES {
         let mut bench = bench(durability);
         let (upload, content) = large(&bench, "mount/sub/large");

@@ -130,7 +130,7 @@ fn a_mount_over_the_folder_of_the_inbox_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_file_for_a_mount_leaves_no_sync_to_its_batch_but_receipt_and_folder() {
+fn a_file_for_a_mount_leaves_its_batch_no_sync_of_content() {
     namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
         let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
         let (note, steps) = std::sync::mpsc::channel();

@@ -115,7 +115,7 @@ fn crash_and_send_again(durability: Durability, ahead: usize, way: Way, crash: u
 }
 
 #[test]
-fn a_crash_at_any_step_loses_nothing_that_was_answered_and_makes_no_second_copy() {
+fn a_crash_at_any_step_loses_no_answered_file_and_copies_none() {
     for (durability, ahead, way) in [
         (Durability::Commit, 1, Way::Moved),
         (Durability::Commit, 4, Way::Moved),

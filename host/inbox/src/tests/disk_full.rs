@@ -15,7 +15,7 @@ fn bench_on(dir: &Path, durability: Durability) -> Inbox {
 }
 
 #[test]
-fn a_full_disk_refuses_the_upload_gives_its_room_back_and_the_inbox_goes_on() {
+fn a_full_disk_refuses_the_upload_and_gives_its_room_back() {
     namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
         for durability in [Durability::Commit, Durability::None] {
             let inbox = bench_on(dir, durability);
@@ -55,7 +55,7 @@ fn an_announced_size_is_compared_with_the_free_space() {
 }
 
 #[test]
-fn a_floor_of_free_space_is_kept_and_uploads_go_on_when_there_is_room_again() {
+fn a_floor_of_free_space_is_kept_and_uploads_resume_above_it() {
     namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
         for durability in [Durability::Commit, Durability::None] {
             let options = InboxOptions { durability, min_free: 4 << 20, ..InboxOptions::default() };
@@ -161,7 +161,7 @@ fn on_8_mib(cases: &[(InboxOptions, RefusalCode)], work: impl Fn(&Inbox, Refusal
 }
 
 #[test]
-fn an_upload_that_met_a_full_disk_or_a_floor_goes_on_when_there_is_room() {
+fn an_upload_that_met_a_full_disk_or_a_floor_resumes_with_room() {
     let floor = InboxOptions { min_free: 1 << 20, ..InboxOptions::default() };
     let full = RefusalCode::InsufficientSpace;
     on_8_mib(&[(InboxOptions::default(), full), (floor, full)], |inbox, fault| {
@@ -175,7 +175,7 @@ fn an_upload_that_met_a_full_disk_or_a_floor_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_stream_that_met_a_full_disk_or_a_quota_leaves_nothing_and_can_be_sent_when_there_is_room() {
+fn a_stream_that_met_a_full_disk_can_be_sent_when_there_is_room() {
     let quota = Quota::new(Some(5 << 20), None);
     let quota = InboxOptions { quota, ..InboxOptions::default() };
     let (full, over) = (RefusalCode::InsufficientSpace, RefusalCode::QuotaExceeded);

@@ -231,7 +231,7 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
 }
 
 #[test]
-fn a_write_that_takes_less_than_it_is_given_goes_on_or_costs_a_try_and_nothing_else() {
+fn a_short_write_goes_on_or_costs_one_try() {
     for short in [
         Short { taken: Taken::None, then: None },
         Short { taken: Taken::One, then: None },
@@ -260,7 +260,7 @@ fn a_write_that_takes_less_than_it_is_given_goes_on_or_costs_a_try_and_nothing_e
 }
 
 #[test]
-fn a_disk_that_takes_half_of_whatever_it_is_given_stores_everything() {
+fn a_disk_that_takes_half_of_each_write_stores_everything() {
     let file = large();
     let bench = Bench::in_memory(options());
     bench.inbox().handle.core.disk.watch_writes(Box::new(|_, bytes| Ok(bytes.div_ceil(2))));

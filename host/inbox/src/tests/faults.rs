@@ -135,7 +135,7 @@ fn a_fault_wakes_whoever_waits_for_it() {
 }
 
 #[test]
-fn files_over_the_limit_are_refused_when_announced_and_when_they_grow() {
+fn files_over_the_limit_are_refused_announced_or_grown() {
     let bench = Bench::with(InboxOptions { max_file_size: Some(4), ..InboxOptions::default() });
     assert_eq!(code(bench.inbox().offered(&offer("a", b"hello"))), RefusalCode::TooLarge);
     bench.send("fits", b"four").unwrap();
@@ -264,7 +264,7 @@ fn a_failing_disk_refuses_one_upload_and_the_inbox_goes_on() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_durable_is_not_stored_until_it_is() {
+fn a_folder_that_cannot_be_made_durable_is_not_stored_yet() {
     for step in [Step::MakeDir, Step::SyncDir] {
         let bench = Bench::new();
         let mut failures = vec![step, Step::SyncAll];
@@ -287,7 +287,7 @@ fn a_folder_that_cannot_be_made_durable_is_not_stored_until_it_is() {
 }
 
 #[test]
-fn a_receipt_log_that_cannot_be_written_costs_no_file_where_nothing_is_durable() {
+fn a_receipt_log_that_cannot_be_written_costs_no_file() {
     let bench =
         Bench::with(InboxOptions { durability: Durability::None, ..InboxOptions::default() });
     let core = std::sync::Arc::clone(&bench.inbox().handle.core);

@@ -137,7 +137,7 @@ fn an_inbox_that_may_not_be_written_any_more_is_lost() {
 }
 
 #[test]
-fn a_folder_of_the_inbox_that_is_closed_is_a_matter_of_its_files() {
+fn a_closed_folder_of_the_inbox_concerns_its_files_alone() {
     use std::os::unix::fs::PermissionsExt;
     namespace::run_inside(&["--user"], "", |_| {
         let bench = Bench::new();

@@ -35,7 +35,7 @@ fn open(bench: &Bench, sender: &Identity, offer: &Offer) -> OfferResponse {
 }
 
 #[test]
-fn what_another_identity_stored_is_not_told_and_is_sent_again_under_another_name() {
+fn what_another_identity_stored_is_sent_again_by_another_name() {
     for durability in [Durability::Commit, Durability::None] {
         let mut bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for (number, sender) in everybody().iter().enumerate() {
@@ -79,7 +79,7 @@ fn what_another_identity_stored_is_not_told_and_is_sent_again_under_another_name
 }
 
 #[test]
-fn the_same_file_of_two_identities_is_kept_twice_though_both_were_under_way() {
+fn the_same_file_of_two_identities_is_kept_twice() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         let senders = [ann(), bob(), ann(), bob()];
@@ -99,7 +99,7 @@ fn the_same_file_of_two_identities_is_kept_twice_though_both_were_under_way() {
 }
 
 #[test]
-fn where_taken_names_are_refused_the_same_content_is_refused_as_any_other() {
+fn where_taken_names_are_refused_the_same_content_is_refused() {
     let bench = Bench::conflict(Conflict::Refuse);
     send_as(&bench, &ann(), "a", b"hello").unwrap();
     let refusals = [&b"hello"[..], b"other", b"longer"].map(|content| {
@@ -145,7 +145,7 @@ fn the_resume_key_of_another_identity_does_not_resume() {
 }
 
 #[test]
-fn who_sent_what_is_listed_for_stored_files_and_for_uploads_that_wait() {
+fn who_sent_what_is_listed_for_stored_files_and_waiting_ones() {
     let mut bench = Bench::new();
     send_as(&bench, &Identity::ANONYMOUS, "a", b"a").unwrap();
     send_as(&bench, &bob(), "b", b"b").unwrap();
@@ -216,7 +216,7 @@ fn a_file_is_replaced_by_who_sent_it_and_by_nobody_else() {
 }
 
 #[test]
-fn of_two_identities_that_replace_at_once_the_first_gets_the_name() {
+fn of_two_identities_that_replace_at_once_the_first_gets_it() {
     for durability in [Durability::Commit, Durability::None] {
         let conflict = Conflict::Replace;
         let options = InboxOptions { durability, conflict, ..InboxOptions::default() };

@@ -40,7 +40,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn what_an_earlier_server_wrote_of_uploads_is_made_durable_before_it_is_believed() {
+fn what_an_earlier_server_wrote_is_synced_before_it_is_believed() {
     let content = content(3 * GROUP);
     for (durability, is_begun) in
         [(Durability::Full, true), (Durability::Full, false), (Durability::None, true)]

@@ -17,7 +17,7 @@ fn abandon(bench: &Bench, key: &[u8]) -> Result<(), Refusal> {
 }
 
 #[test]
-fn a_look_tells_how_far_an_upload_is_whether_or_not_somebody_holds_it() {
+fn a_look_tells_how_far_an_upload_is_held_or_not() {
     let mut bench = bench();
     let content = content(4 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -103,7 +103,7 @@ fn upload_of(bench: &Bench, content: &[u8]) -> Upload {
 }
 
 #[test]
-fn a_file_that_was_published_under_a_made_up_name_is_told_of_after_a_restart() {
+fn a_file_with_a_made_up_name_is_told_of_after_a_restart() {
     let mut bench = bench();
     let content = content(2 * GROUP);
     let offer = Offer { name: None, ..resumable("", None, ResumeMode::TakeOver) };
@@ -167,7 +167,7 @@ fn what_was_abandoned_is_removed_where_its_commit_fails() {
 }
 
 #[test]
-fn an_offer_during_a_commit_is_answered_when_that_ends_and_others_go_on_meanwhile() {
+fn an_offer_during_a_commit_is_answered_when_that_ends() {
     let bench = bench();
     let content = content(2 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -264,7 +264,7 @@ fn how_long_an_upload_is_kept_is_told() {
 }
 
 #[test]
-fn only_an_upload_that_is_there_is_gone_on_with_where_that_is_wanted() {
+fn only_an_existing_upload_is_resumed_where_that_is_wanted() {
     let bench = bench();
     let content = content(2 * GROUP);
     let options = OfferOptions { existing: true, ..OfferOptions::default() };

@@ -33,7 +33,7 @@ fn partials(bench: &Bench) -> usize {
 }
 
 #[test]
-fn a_commit_does_not_miss_what_a_watermark_heard_that_was_under_way() {
+fn a_commit_does_not_miss_what_a_watermark_heard() {
     let content = content(3 * GROUP + 5);
     // The watermark moves with the last bytes.
     let bench = Bench::in_memory(options(2 * content.len() as u64 - 1));
@@ -107,7 +107,7 @@ fn stream_with_a_durable_group(bench: &Bench, upload: &Upload, content: &[u8]) {
 }
 
 #[test]
-fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
+fn what_is_durable_of_a_stream_outlives_an_unheard_failed_sync() {
     let content = content(2 * GROUP);
     let bench = Bench::in_memory(options(GROUP as u64));
     let stream = resumable("stream", None, ResumeMode::TakeOver);
@@ -132,7 +132,7 @@ fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
 }
 
 #[test]
-fn a_connection_that_failed_does_not_take_a_stream_from_a_later_one_that_is_gone_too() {
+fn a_connection_that_failed_takes_no_stream_from_a_later_one() {
     let content = content(2 * GROUP);
     let bench = Bench::in_memory(options(GROUP as u64));
     let stream = resumable("stream", None, ResumeMode::TakeOver);

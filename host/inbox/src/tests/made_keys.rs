@@ -76,7 +76,7 @@ fn an_empty_upload_of_any_size_is_found_again_after_a_kill() {
 
 /// Whoever creates an upload has no digest to tell, and gets its key all the same.
 #[test]
-fn a_file_that_is_here_already_is_taken_again_and_has_no_second_copy() {
+fn a_stored_file_is_taken_again_and_has_no_second_copy() {
     let bench = bench();
     let content = content(5_000);
     commit(bench.inbox(), &offer("file", &content), &content).unwrap();
@@ -138,7 +138,7 @@ fn a_size_that_was_not_known_is_set_once() {
 }
 
 #[test]
-fn a_body_that_had_begun_brings_nothing_beyond_a_size_that_is_set_then() {
+fn a_body_brings_nothing_beyond_a_size_that_is_set_late() {
     let content = content(GROUP + 5);
     for (at, size) in [(0, 0), (0, GROUP), (2 * GROUP, GROUP)] {
         let bench = bench();
@@ -222,7 +222,7 @@ fn bench_of_empty_ones() -> Bench {
 }
 
 #[test]
-fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
+fn an_identity_has_so_many_empty_ones_and_the_oldest_gives_way() {
     let mut bench = bench_of_empty_ones();
     let keys: Vec<_> =
         (0..EMPTY_UPLOADS_MAX).map(|_| key_of(&open_new(&bench, None).unwrap())).collect();
@@ -256,7 +256,7 @@ fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
 }
 
 #[test]
-fn who_holds_an_empty_one_keeps_it_and_who_comes_when_all_are_held_is_refused() {
+fn who_holds_an_empty_upload_keeps_it_and_newcomers_are_refused() {
     let bench = bench_of_empty_ones();
     let held: Vec<_> = (0..EMPTY_UPLOADS_MAX).map(|_| open_new(&bench, None).unwrap()).collect();
     assert_eq!(code(open_new(&bench, None)), RefusalCode::TooMany);

@@ -99,7 +99,7 @@ fn a_name_that_was_lost_to_somebody_else_is_no_alarm_of_verify() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_taken_back_at_once_is_taken_back_later() {
+fn an_entry_that_cannot_be_taken_back_at_once_is_later() {
     let (mut bench, uploads) = on_their_way(Conflict::Rename);
     // The log takes nothing after what is about to be published.
     let failed = AtomicBool::new(false);

@@ -27,7 +27,7 @@ fn more_files_at_once_than_there_are_descriptors_for_all_arrive() {
 }
 
 #[test]
-fn files_that_are_not_small_are_written_down_before_their_senders_hear_of_it() {
+fn large_nameless_files_are_written_before_their_senders_hear() {
     let bench = bench();
     let sizes = [64 * 1024, 3 * 1024 * 1024];
     for size in sizes {

@@ -51,7 +51,7 @@ fn the_conflict_rule_holds_without_atomic_renames_and_links() {
 }
 
 #[test]
-fn senders_at_once_do_not_replace_each_other_without_atomic_renames() {
+fn senders_without_atomic_renames_do_not_replace_each_other() {
     const SENDERS: u8 = 16;
     for durability in DURABILITIES {
         let disk = lacking(&[Call::RenameNoReplace, Call::Link]);
@@ -159,7 +159,7 @@ fn the_longest_name_that_is_taken_has_room_for_a_number() {
 }
 
 #[test]
-fn a_folder_where_nothing_can_be_made_is_refused_before_the_bytes() {
+fn a_folder_where_nothing_can_be_made_is_refused_early() {
     let setup = "mkdir -p \"$0/inbox/fixed\" && mount -t tmpfs -o ro tmpfs \"$0/inbox/fixed\"";
     namespace::run_inside(namespace::MOUNT, setup, |top| {
         let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();

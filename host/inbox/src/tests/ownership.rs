@@ -49,7 +49,7 @@ fn keyed(key: u8, size: usize) -> Offer {
 }
 
 #[test]
-fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
+fn refused_offers_leave_nothing_open_and_nothing_reserved() {
     let content = content(3 * GROUP);
     let bench = Bench::in_memory(quota(64 << 20));
     let cut = accept(bench.inbox(), &offer_of(&content));
@@ -71,7 +71,7 @@ fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
 }
 
 #[test]
-fn refusals_a_lost_connection_and_a_disk_that_was_full_leave_all_at_its_level() {
+fn refusals_lost_connections_and_a_full_disk_leave_no_excess() {
     let content = content(3 * GROUP);
     let bench = Bench::in_memory(quota(64 << 20));
     let bring_again = |key: u8| {
@@ -137,7 +137,7 @@ fn a_byte_far_out_does_not_take_the_quota_of_what_was_announced() {
 }
 
 #[test]
-fn what_is_not_kept_of_an_upload_takes_no_room_when_its_connection_is_gone() {
+fn the_unkept_rest_of_an_upload_takes_no_room_after_its_end() {
     let count = 100;
     let bench = Bench::in_memory(options(u64::MAX));
     let upload = accept(bench.inbox(), &keyed(1, count * GROUP));

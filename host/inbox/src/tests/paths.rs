@@ -75,7 +75,7 @@ const BEHIND_OBSTACLES: [&str; 8] = [
 ];
 
 #[test]
-fn a_path_through_a_file_or_a_link_is_refused_and_nothing_is_written_behind_it() {
+fn a_path_through_a_file_or_a_link_is_refused() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = bench_with_obstacles(durability);
         let before = bench.published();

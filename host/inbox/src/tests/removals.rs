@@ -84,7 +84,7 @@ fn end_uploads(bench: &Bench, key: u8, content: &[u8]) {
 }
 
 #[test]
-fn a_directory_whose_removals_hang_delays_no_receipt_and_no_connection() {
+fn a_directory_whose_removals_hang_delays_no_receipt() {
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         let bench = Bench::in_memory(InboxOptions { durability, ..options(GROUP as u64 / 2) });
         let content = content(2 * GROUP + 5);
@@ -173,7 +173,7 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
 }
 
 #[test]
-fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_removed_yet() {
+fn who_heard_of_a_receipt_may_use_the_key_again_at_once() {
     let bench = Bench::in_memory(options(GROUP as u64 / 2));
     let (old, new) = (content(2 * GROUP + 5), vec![7; GROUP + 5]);
     let inbox = bench.inbox();
@@ -237,7 +237,7 @@ fn offers_wait_where_there_is_too_much_to_be_removed() {
 }
 
 #[test]
-fn a_large_file_that_takes_long_to_sync_delays_no_receipt_of_a_small_one() {
+fn a_large_file_that_syncs_long_delays_no_small_receipt() {
     const LARGE: usize = 9 * GROUP;
     for with_key in [true, false] {
         let bench = Bench::in_memory(options(u64::MAX));

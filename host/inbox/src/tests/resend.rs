@@ -24,7 +24,7 @@ fn assert_accepted(bench: &Bench, offer: &Offer) {
 }
 
 #[test]
-fn a_stored_file_is_stored_and_without_a_digest_the_digest_is_asked_for() {
+fn a_stored_file_is_known_and_its_digest_asked_for() {
     for durability in [Durability::Commit, Durability::None] {
         for conflict in [Conflict::Rename, Conflict::Refuse, Conflict::Replace] {
             let options = InboxOptions { conflict, durability, ..InboxOptions::default() };
@@ -108,7 +108,7 @@ fn a_file_that_was_changed_moved_or_replaced_is_not_stored() {
 }
 
 #[test]
-fn a_file_that_was_renamed_by_the_conflict_rule_is_found_by_its_offered_name() {
+fn a_file_renamed_by_the_conflict_rule_is_found_by_its_offer() {
     for durability in [Durability::Commit, Durability::None] {
         let mut bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         fs::write(bench.path("a.txt"), b"theirs").unwrap();

@@ -11,7 +11,7 @@ use super::resume::{
 use super::*;
 
 #[test]
-fn the_journal_of_a_published_file_says_nothing_of_bytes_that_come_later() {
+fn the_journal_of_a_published_file_says_nothing_of_later_bytes() {
     let content = content(2 * GROUP + 600);
     let bench = bench();
     // Where the name is made up, the journal stays and tells it.

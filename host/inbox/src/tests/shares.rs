@@ -29,7 +29,7 @@ fn count_now(bench: &Bench) {
 }
 
 #[test]
-fn each_identity_has_a_share_of_its_own_also_right_after_a_restart() {
+fn each_identity_has_a_share_also_right_after_a_restart() {
     for durability in [Durability::Commit, Durability::None] {
         let mut bench = Bench::with(InboxOptions { durability, ..with_share(10, None) });
         for sender in everybody() {
@@ -78,7 +78,7 @@ fn the_words_name_the_limit_that_is_met_and_nobody_elses_files() {
 }
 
 #[test]
-fn what_is_under_way_or_waits_to_be_resumed_is_in_the_share_of_its_sender() {
+fn active_and_parked_uploads_are_in_the_share_of_their_sender() {
     let size = 4 * GROUP as u64;
     let mut bench = Bench::in_memory(with_share(size + 10, None));
     let content = content(4 * GROUP);
@@ -136,7 +136,7 @@ fn what_waited_and_was_cleaned_away_is_in_no_share_any_more() {
 }
 
 #[test]
-fn files_that_somebody_took_out_or_changed_are_in_no_share_any_more() {
+fn files_that_somebody_removed_or_changed_are_in_no_share() {
     let bench = Bench::with(with_share(10, None));
     send_as(&bench, &ann(), "taken out", b"12345").unwrap();
     send_as(&bench, &ann(), "changed", b"12345").unwrap();
@@ -194,7 +194,7 @@ fn a_replaced_file_gives_its_room_in_the_share_back() {
 }
 
 #[test]
-fn without_a_log_a_share_is_what_was_sent_since_the_server_started() {
+fn without_a_log_a_share_is_what_was_sent_since_the_start() {
     let records = Records::Memory;
     let mut bench = Bench::with(InboxOptions { records, ..with_share(10, None) });
     send_as(&bench, &ann(), "a", b"1234567890").unwrap();
@@ -206,7 +206,7 @@ fn without_a_log_a_share_is_what_was_sent_since_the_server_started() {
 }
 
 #[test]
-fn many_at_once_never_have_more_than_their_shares_and_counts_in_between_change_nothing() {
+fn many_at_once_never_exceed_their_shares() {
     for (durability, conflict) in [
         (Durability::Commit, Conflict::Rename),
         (Durability::None, Conflict::Rename),

@@ -148,7 +148,7 @@ fn refused_for_space(inbox: &Inbox, key: u8) {
 }
 
 #[test]
-fn a_full_disk_takes_a_small_file_in_place_of_an_upload_that_was_refused() {
+fn a_full_disk_takes_a_small_file_for_a_refused_upload() {
     on_16_mib(|inbox| {
         refused_for_space(inbox, 1);
         send(inbox, "tiny", b"tiny").unwrap();

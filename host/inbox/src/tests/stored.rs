@@ -72,7 +72,7 @@ fn a_file_of_unknown_size_takes_what_comes() {
 }
 
 #[test]
-fn nothing_is_on_the_disk_before_the_first_byte_or_visible_before_the_commit() {
+fn nothing_is_on_disk_before_a_byte_or_visible_before_a_commit() {
     let bench = Bench::new();
     let upload = accept(bench.inbox(), &offer("a/b", b"hello"));
     assert_eq!(bench.staged(), 0);
@@ -165,7 +165,7 @@ fn the_inbox_outlives_its_handle_while_an_upload_runs() {
 }
 
 #[test]
-fn commits_that_were_made_are_finished_when_the_inbox_is_dropped() {
+fn commits_are_finished_when_the_inbox_is_dropped() {
     let mut bench = Bench::new();
     let content = b"x";
     let pending: Vec<CommitHandle> = (0..100)

@@ -66,7 +66,7 @@ fn benches() -> [Bench; 2] {
 }
 
 #[test]
-fn what_a_file_is_claimed_to_be_is_checked_and_what_is_wanted_of_it_is_told() {
+fn claims_are_checked_and_wanted_digests_are_told() {
     for bench in benches() {
         let content = content(300_000);
         let claims = claiming(&sums(&content));
@@ -89,7 +89,7 @@ fn what_a_file_is_claimed_to_be_is_checked_and_what_is_wanted_of_it_is_told() {
 }
 
 #[test]
-fn a_file_that_is_not_what_it_was_claimed_to_be_is_not_published() {
+fn a_file_that_is_not_what_was_claimed_is_not_published() {
     for bench in benches() {
         for algorithm in OTHERS {
             let wrong = [sum(algorithm, b"hello")];
@@ -145,7 +145,7 @@ fn a_large_file_has_its_digests_in_order_and_out_of_order() {
 }
 
 #[test]
-fn a_file_that_two_connections_bring_has_what_each_of_them_wants() {
+fn a_file_of_two_connections_has_what_each_of_them_wants() {
     let content = content(3 * GROUP + 99);
     let size = content.len();
     let bench = bench();
@@ -170,7 +170,7 @@ fn a_file_that_was_begun_by_another_connection_has_its_digests() {
 }
 
 #[test]
-fn a_file_that_was_here_when_the_connection_came_has_its_digests() {
+fn a_file_that_was_here_at_first_has_its_digests() {
     let (bench, content) = cut_off();
     let second = accept(bench.inbox(), &offer_of(&content));
     bring(&second, &content);
@@ -228,7 +228,7 @@ fn a_body_is_checked_by_any_algorithm() {
 }
 
 #[test]
-fn a_body_ends_with_a_digest_of_the_algorithm_that_it_was_begun_with() {
+fn a_body_ends_with_a_digest_of_the_algorithm_it_began_with() {
     let bench = bench();
     let content = content(2 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -240,7 +240,7 @@ fn a_body_ends_with_a_digest_of_the_algorithm_that_it_was_begun_with() {
 }
 
 #[test]
-fn a_file_that_is_stored_is_found_by_blake3_whatever_is_wanted_of_it() {
+fn a_stored_file_is_found_by_blake3_whatever_is_wanted() {
     let bench = Bench::new();
     let content = content(GROUP + 3);
     let receipt = bench.send("stored", &content).unwrap();
@@ -250,7 +250,7 @@ fn a_file_that_is_stored_is_found_by_blake3_whatever_is_wanted_of_it() {
 }
 
 #[test]
-fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_then() {
+fn a_claim_of_another_digest_has_a_stored_file_sent_again() {
     let key = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
     for resume in [None, Some(key)] {
         let bench = Bench::new();
@@ -271,7 +271,7 @@ fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_the
 }
 
 #[test]
-fn an_upload_whose_name_was_taken_meanwhile_is_not_read_to_be_refused() {
+fn an_upload_whose_name_was_taken_is_not_read_to_be_refused() {
     let conflict = Conflict::Refuse;
     let bench = Bench::in_memory(InboxOptions { conflict, ..options(u64::MAX) });
     let content = content(3 * GROUP);
@@ -298,7 +298,7 @@ fn an_upload_whose_name_was_taken_meanwhile_is_not_read_to_be_refused() {
 }
 
 #[test]
-fn who_shows_a_digest_of_another_kind_is_not_asked_for_one_of_blake3() {
+fn who_shows_a_digest_of_another_kind_is_not_asked_for_blake3() {
     let bench = Bench::new();
     bench.send("there", b"hello").unwrap();
     assert!(matches!(

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_slow_gets_what_there_was_room_for_and_is_told_what_was_missed() {
+    async fn a_slow_reader_gets_what_had_room_and_hears_what_it_missed() {
         let (queue, mut events) = queue(2);
         (1..=5).for_each(|number| queue.push(event(number)));
         assert_eq!(number(&mut events).await, Some(Ok(1)));

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_and_into_what_is_always_told_and_the_rest_where_it_was_set() {
+    fn where_and_into_what_is_always_told_and_the_rest_if_set() {
         let addresses = ["127.0.0.1:0".parse().unwrap(), "[::1]:7".parse().unwrap()];
         let told = of(&addresses, &Limits::default(), &InboxOptions::default(), CONNECTIONS_MAX);
         assert_eq!(told.join(" "), "--listen 127.0.0.1:0 --listen [::1]:7 --inbox /inbox --json");

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_their_limit_and_begin_again_after_a_good_run() {
+    fn pauses_double_to_their_limit_and_restart_after_a_good_run() {
         let mut backoff = Backoff::default();
         let short = Duration::from_millis(1);
         let pauses: Vec<u128> = (0..12).map(|_| backoff.after(short).as_millis()).collect();

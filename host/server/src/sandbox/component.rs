@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_that_runs_no_compiled_code_is_not_a_fault_of_the_component() {
+    fn a_system_that_runs_no_compiled_code_is_no_component_fault() {
         for errno in [Errno::ACCESS, Errno::PERM] {
             let error = reported(errno);
             assert!(matches!(error, ComponentError::NotExecutable(_)), "{error:?}");

@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_socket_does_not_take_at_once_is_sent_though_nobody_asks_again() {
+    async fn what_the_socket_does_not_take_at_once_is_sent_later() {
         let dir = tempfile::tempdir().unwrap();
         let inbox = Inbox::open(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let inbox = AnyInbox::from(inbox);

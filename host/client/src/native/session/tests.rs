@@ -68,7 +68,7 @@ async fn step(session: &mut Session<'_>) -> bool {
 }
 
 #[tokio::test]
-async fn a_connection_with_nothing_left_finishes_as_soon_as_another_has_announced_the_rest() {
+async fn a_connection_finishes_once_another_has_announced_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big");
     std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();

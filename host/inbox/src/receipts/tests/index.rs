@@ -54,7 +54,7 @@ fn memory_is_bounded_and_the_newest_half_is_kept() {
 }
 
 #[test]
-fn many_files_under_one_offered_name_are_remembered_up_to_a_bound() {
+fn many_files_of_one_offered_name_are_remembered_up_to_a_bound() {
     let mut index = Index::new();
     let offered = EntryName::parse("a").unwrap();
     insert(&mut index, "a", 0, "a", 0);

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_before_1970_has_whole_seconds_before_it_and_nanoseconds_after_them() {
+    fn a_clock_before_1970_has_whole_seconds_and_nanoseconds() {
         let time = UNIX_EPOCH - Duration::from_millis(1_500);
         let Timestamp { seconds, nanoseconds } = timestamp(time);
         assert_eq!((seconds, nanoseconds), (-2, 500_000_000));
