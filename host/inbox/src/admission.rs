@@ -7,7 +7,6 @@ use rustix::fs::Stat;
 use sandport_protocol::inbox::{self as rules, taken, taken_by_other, taken_by_other_name};
 use sandport_protocol::{EntryName, Offer, Refusal};
 
-use super::comparison::Comparison;
 use super::receipts::Record;
 use super::recognition::Seen;
 use super::usage::Reservation;
@@ -52,7 +51,7 @@ impl Core {
             Some(_) if found.is_certain => {
                 OfferResponse::Stored(rules::receipt(&found.name, &found.record))
             }
-            Some(_) => OfferResponse::Comparing(Comparison::begin(self, found)),
+            Some(_) => OfferResponse::Comparing(self.begin_comparing(found)),
             None => OfferResponse::DigestFirst,
         })
     }

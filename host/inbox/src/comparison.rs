@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags};
 use tokio::sync::SetOnce;
 
-use super::Core;
 use super::receipts::Candidate;
 use super::recognition::Seen;
 use super::tree;
@@ -21,7 +20,7 @@ const READ_BYTES: usize = 1024 * 1024;
 
 /// Most files that wait to be compared. Each has a thread, and one of them reads; who comes after that waits for
 /// one of these, and asks again.
-const COMPARISONS_MAX: usize = 16;
+pub(super) const COMPARISONS_MAX: usize = 16;
 
 /// A stored file that is being read, to be compared with its record. Dropping it does not end that: what comes of
 /// it is remembered.
@@ -31,46 +30,20 @@ pub struct Comparison(Arc<SetOnce<()>>);
 /// Those that are under way, by the names of the files.
 #[derive(Default)]
 pub(super) struct Comparisons {
-    under_way: Mutex<HashMap<String, Comparison>>,
+    pub(super) under_way: Mutex<HashMap<String, Comparison>>,
     /// Held by the one that reads.
-    reading: Arc<Mutex<()>>,
+    pub(super) reading: Arc<Mutex<()>>,
 }
 
 impl Comparison {
-    /// Compares the file, unless somebody does that already.
-    pub(super) fn begin(core: &Arc<Core>, candidate: Candidate) -> Self {
-        let mut under_way =
-            core.comparisons.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = candidate.name.as_str();
-        if let Some(comparison) = under_way.get(name) {
-            return comparison.clone();
-        }
-        if under_way.len() >= COMPARISONS_MAX
-            && let Some(other) = under_way.values().next()
-        {
-            return other.clone();
-        }
-        let comparison = Self(Arc::new(SetOnce::new()));
-        let told = Told {
-            core: Arc::downgrade(core),
-            name: name.to_owned(),
-            comparison: comparison.clone(),
-        };
-        under_way.insert(name.to_owned(), comparison.clone());
-        drop(under_way);
-        let (weak, reading) = (Arc::downgrade(core), Arc::clone(&core.comparisons.reading));
-        let thread = std::thread::Builder::new().name("sandport-compare".to_owned());
-        let started = thread.spawn(move || {
-            let told = told;
-            let _one = reading.lock().unwrap_or_else(PoisonError::into_inner);
-            compare(&weak, &candidate);
-            drop(told);
-        });
-        if let Err(error) = started {
-            // What waits is woken, and offers again.
-            tracing::warn!(%error, "could not start to compare a stored file");
-        }
-        comparison
+    pub(super) fn new() -> Self {
+        Self(Arc::new(SetOnce::new()))
+    }
+
+    /// It is known, or will not be: whoever waits is woken.
+    pub(super) fn is_over(&self) {
+        // Nobody else sets it.
+        let _ = self.0.set(());
     }
 
     /// Returns once it is known whether the file is the one: then the same offer gets another answer.
@@ -85,44 +58,8 @@ impl fmt::Debug for Comparison {
     }
 }
 
-/// Wakes who waits when it is dropped, whatever happened to the thread.
-struct Told {
-    core: Weak<Core>,
-    name: String,
-    comparison: Comparison,
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if let Some(core) = self.core.upgrade() {
-            let under_way = &core.comparisons.under_way;
-            under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
-        }
-        // Nobody else sets it.
-        let _ = self.comparison.0.set(());
-    }
-}
-
-/// Compares a file without keeping the inbox open meanwhile.
-fn compare(core: &Weak<Core>, candidate: &Candidate) {
-    let root = core.upgrade().and_then(|core| core.layout.root.try_clone().ok());
-    let seen = root.and_then(|root| read(root.as_fd(), candidate));
-    if let Some(core) = core.upgrade() {
-        core.receipts.compared(candidate, seen.as_ref());
-    }
-}
-
-impl Core {
-    /// Whether the file that has the name of `candidate` is the one of its record, found out by reading it.
-    pub(super) fn compare(&self, candidate: &Candidate) -> bool {
-        let seen = read(self.layout.root.as_fd(), candidate);
-        self.receipts.compared(candidate, seen.as_ref());
-        seen.is_some()
-    }
-}
-
 /// What the file looks like, if its content is that of the record.
-fn read(root: BorrowedFd<'_>, candidate: &Candidate) -> Option<Seen> {
+pub(super) fn read(root: BorrowedFd<'_>, candidate: &Candidate) -> Option<Seen> {
     let name = &candidate.name;
     let folder = tree::open_folder(root, name.parent()).ok()??;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

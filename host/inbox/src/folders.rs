@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use super::Core;
 use super::disk::Step;
-use super::placement::Place;
 use super::tree::{self, Folder, Obstacle};
+use super::whereabouts::Place;
 
 /// Most folders that are synced one by one; with more, one `syncfs` does it.
 const FOLDER_SYNCS_MAX: usize = 8;

@@ -5,7 +5,7 @@
 //!     layout              the version of this layout: "1\n"
 //!     lock                held with flock(2) while a server serves; names its process
 //!     staging/            files on their way in, and notes of where files are being copied
-//!                         (see `publish::notes`); none of them survives a start
+//!                         (see `notes`); none of them survives a start
 //!     partials/           uploads that can be resumed (see `partial`)
 //!     receipts            the log of what was stored (see `receipts::log`)
 //!     receipts.damaged-1  what of it was damaged, up to 16 times
@@ -23,11 +23,11 @@ use sandport_protocol::inbox::{LAYOUT_FILE, LAYOUT_VERSION};
 use super::disk::{Disk, Step};
 use super::error::{InboxError, failed, failed_to_look};
 use super::modes;
+use super::notes;
 use super::partial_files;
-use super::placement::Whereabouts;
-use super::publish;
 use super::tree;
 use super::unpublished::Unpublished;
+use super::whereabouts::Whereabouts;
 
 /// The name of the file with the version of the layout.
 const VERSION: &str = LAYOUT_FILE;
@@ -75,7 +75,7 @@ impl Layout {
         let (staging, made_staging) = open_own(&state, &state_path, "staging")?;
         let mut unpublished = Unpublished::default();
         unpublished.add(&staging);
-        publish::remove_copies(&root, &staging, &mut unpublished);
+        notes::remove_copies(&root, &staging, &mut unpublished);
         clean(&staging, &state_path.join("staging"))?;
         let (partials, made_partials) = open_own(&state, &state_path, partial_files::FOLDER)?;
         unpublished.add(&partials);

@@ -11,11 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::Gid;
 use rustix::io::Result;
 
-use super::Core;
 use super::disk::Disk;
-use super::placement::Place;
 use super::recent::Recent;
-use super::tree;
+use super::whereabouts::Place;
 
 /// The attribute with the default ACL of a folder.
 pub(super) const DEFAULT_ACL: &str = "system.posix_acl_default";
@@ -35,7 +33,7 @@ pub(super) struct Inheritance {
 
 impl Inheritance {
     /// From this folder; `None`: nothing.
-    fn of(folder: impl AsFd) -> Option<Self> {
+    pub(super) fn of(folder: impl AsFd) -> Option<Self> {
         let stat = rustix::fs::fstat(&folder).ok()?;
         let group = (stat.st_mode & SETGID != 0).then(|| Gid::from_raw(stat.st_gid));
         let mut short = [0_u8; 256];
@@ -74,7 +72,7 @@ impl Inheritance {
 /// What the folders of the last files had to inherit, for the next ones.
 #[derive(Default)]
 pub(super) struct Inheritances {
-    recent: Recent<Destination>,
+    pub(super) recent: Recent<Destination>,
     /// What was asked about last, and whether this user can give a file that.
     tried: Mutex<Option<(Arc<Inheritance>, bool)>>,
 }
@@ -106,21 +104,6 @@ pub(super) struct Destination {
     pub(super) place: Place,
     /// What they inherit there. A folder that does not exist yet will itself inherit from the one above it.
     pub(super) inheritance: Option<Arc<Inheritance>>,
-}
-
-impl Core {
-    /// Where files for the folder `parent` go; `None`: that cannot be told, and is when one is published.
-    pub(super) fn goes_to(&self, parent: Option<&str>) -> Option<Destination> {
-        let path = parent.unwrap_or_default();
-        if let Some(recent) = self.inheritances.recent.get(path) {
-            return Some(recent);
-        }
-        let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
-        let inheritance = Inheritance::of(&folder).map(Arc::new);
-        let destination = Destination { place: self.place(&folder), inheritance };
-        self.inheritances.recent.set(path, destination.clone());
-        Some(destination)
-    }
 }
 
 /// The setgid bit.

@@ -10,9 +10,10 @@ use sandport_protocol::{
     Refusal, RefusalCode, Resume, ResumeMode,
 };
 
+use super::Inbox;
+use super::inbox::Handle;
 use super::partial::{UploadStatus, id_of};
 use super::receipts::Record;
-use super::{Handle, Inbox};
 use crate::Identity;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.

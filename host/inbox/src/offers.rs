@@ -5,13 +5,14 @@ use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
 
 use super::accepted_offer::AcceptedOffer;
+use super::claim::Claim;
+use super::inbox::Handle;
 use super::offer_options::OfferOptions;
 use super::partial::{self, Asked, Opened};
 use super::publish::{Job, Work};
-use super::space::Claim;
 use super::transient::Transient;
 use super::upload::Upload;
-use super::{Handle, Inbox, OfferResponse, unnamed};
+use super::{Inbox, OfferResponse, unnamed};
 use crate::Identity;
 
 impl Inbox {

@@ -3,47 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, StatxFlags};
 use sandport_protocol::{EntryName, RESERVED_NAME, Refusal};
 
 use super::Core;
+use super::modes::{Destination, Inheritance};
 use super::space::{STAT_BLOCK_BYTES, does_not_fit};
 use super::tree::{self, Folder};
+use super::whereabouts::{Place, Whereabouts};
 
 /// From which announced size on it is asked whether there is room for a copy too. Bytes. Under it the question costs
 /// more than finding out.
 const COPY_CHECK_BYTES_MIN: u64 = 1024 * 1024;
-
-/// Where a folder is, as far as it matters to a move. A rename fails between two mounts of one file system too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Whereabouts {
-    device: (u32, u32),
-    /// `None`: the kernel does not tell (before Linux 5.8).
-    mount: Option<u64>,
-}
-
-impl Whereabouts {
-    pub(super) fn of(folder: impl AsFd) -> rustix::io::Result<Self> {
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-        let stat = rustix::fs::statx(folder, c"", AtFlags::EMPTY_PATH, wanted)?;
-        let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
-        Ok(Self {
-            device: (stat.stx_dev_major, stat.stx_dev_minor),
-            mount: told.then_some(stat.stx_mnt_id),
-        })
-    }
-}
-
-/// Where a folder is, as seen from where files are staged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Files can be moved there, as far as can be told; publishing tells.
-    Here,
-    /// On the same disk, but by another mount: they have to be copied.
-    OtherMount,
-    /// On another disk, as a subvolume seems to be too.
-    OtherDisk,
-}
 
 impl Core {
     /// Refuses what could not be put into its folder: this process may not write there, or it is on another
@@ -61,6 +31,19 @@ impl Core {
             return Err(does_not_fit());
         }
         Ok(())
+    }
+
+    /// Where files for the folder `parent` go; `None`: that cannot be told, and is when one is published.
+    pub(super) fn goes_to(&self, parent: Option<&str>) -> Option<Destination> {
+        let path = parent.unwrap_or_default();
+        if let Some(recent) = self.inheritances.recent.get(path) {
+            return Some(recent);
+        }
+        let folder = tree::nearest(self.layout.root.as_fd(), parent).ok()?;
+        let inheritance = Inheritance::of(&folder).map(Arc::new);
+        let destination = Destination { place: self.place(&folder), inheritance };
+        self.inheritances.recent.set(path, destination.clone());
+        Some(destination)
     }
 
     /// Where the folder is.

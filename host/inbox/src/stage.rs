@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
@@ -15,7 +15,7 @@ use super::Core;
 use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::modes::Inheritance;
-use super::space::BeingFreed;
+use super::room::BeingFreed;
 use super::tree::Folder;
 
 /// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
@@ -349,32 +349,6 @@ impl Core {
             rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o777 | (mode & 0o444) >> 2))?;
         }
         rustix::fs::fstat(file)
-    }
-}
-
-/// Modification times that could not be kept, of which the operator hears once for each reason.
-#[derive(Default)]
-pub(super) struct LostTimes(Mutex<Vec<Errno>>);
-
-impl LostTimes {
-    fn notice(&self, errno: Errno) {
-        let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noticed.contains(&errno) {
-            return;
-        }
-        noticed.push(errno);
-        drop(noticed);
-        tracing::warn!(
-            error = %errno,
-            "the file system does not keep the modification times that senders give: files are stored \
-             with the time of their arrival (this is said once)"
-        );
-    }
-
-    /// For which reasons times were lost.
-    #[cfg(test)]
-    pub(super) fn reasons(&self) -> Vec<Errno> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

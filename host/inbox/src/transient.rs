@@ -7,11 +7,12 @@ use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
 use tokio::sync::SetOnce;
 
 use super::accepted_offer::AcceptedOffer;
+use super::claim::Claim;
 use super::completion::CommitHandle;
 use super::publish::{FileWork, Job, Work};
 use super::reading::Reading;
 use super::receipts;
-use super::space::{Claim, FLOOR_STEP_BYTES, Room};
+use super::space::{FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
 use super::usage::Reservation;
 use super::{Core, Inbox};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Core;
 use super::modes::Destination;
-use super::placement::Place;
 use super::stage::StagedFile;
+use super::whereabouts::Place;
 
 impl Core {
     /// Whether a file has to be copied into the folder `parent` on the disk that it is staged on, as far as can be

@@ -1,13 +1,12 @@
 //! What the file system of an inbox can do, as far as it differs from what the inbox would like: found out at
 //! the start ([`probe`]), used from then on, and told to the operator ([`Limitation`]).
 
-mod names;
 mod probe;
 
 use std::fmt;
 use std::path::PathBuf;
 
-pub(super) use probe::{are_inodes_stable, mounts, probe};
+pub(super) use probe::{are_inodes_stable, has_exactly, mounts, probe};
 
 use super::disk::FreeName;
 

@@ -186,7 +186,7 @@ fn unescaped(text: &[u8]) -> OsString {
 }
 
 /// Whether `folder` has an entry that is called exactly `name`, and not only one that a look-up takes for it.
-pub(super) fn has_exactly(folder: impl AsFd, name: &str) -> Result<bool> {
+pub(crate) fn has_exactly(folder: impl AsFd, name: &str) -> Result<bool> {
     for entry in rustix::fs::Dir::read_from(folder)? {
         if OsStr::from_bytes(entry?.file_name().to_bytes()) == OsStr::new(name) {
             return Ok(true);

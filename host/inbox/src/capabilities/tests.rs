@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::names::is_suspicious;
 use super::probe::mounts_in;
 use super::*;
 
@@ -59,14 +58,4 @@ fn mounts_beneath_the_inbox_are_read_from_mountinfo() {
     let found = mounts_in(table, Path::new("/srv/in"));
     assert_eq!(found, [PathBuf::from("a/b"), PathBuf::from("photos of 2026")]);
     assert_eq!(mounts_in(b"not a table\n\n", Path::new("/srv/in")), Vec::<PathBuf>::new());
-}
-
-#[test]
-fn names_that_windows_forbids_are_tried() {
-    for name in ["a:b", "what?", "con", "COM1.txt", "nul", "end.", "end ", "\\", "größe"] {
-        assert!(is_suspicious(name), "{name}");
-    }
-    for name in ["report.pdf", "console.log", "comic.cbz", "a b", ".bashrc", "nullable"] {
-        assert!(!is_suspicious(name), "{name}");
-    }
 }

@@ -12,8 +12,8 @@ use super::clock::now;
 use super::files::Unreadable;
 use super::look::open_state;
 use super::sweep::{Leftover, LeftoverKind, Rule, Swept, sweep};
+use crate::notes::is_note;
 use crate::partial_files::FOLDER;
-use crate::publish::is_note;
 use crate::{InboxError, error};
 
 /// What was removed, or would be.

@@ -4,6 +4,7 @@
 //! other uploads, and go through the same machine as bytes that arrive: they count in the quota and the free space, are
 //! hashed, and are kept as it goes on.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use sandport_protocol::journal::Notes;
@@ -130,10 +131,10 @@ impl Concatenation {
         let (is_named, notes, address, begins) = (false, Notes::default(), None, false);
         let asked = Asked { accepted, is_named, resume, notes, address, begins };
         let news = self.partials.volume().usage().and_then(|usage| usage.count_news());
-        let opened = match (self.partials.open(asked.clone(), |_| None).await, news) {
+        let opened = match (self.partials.open(asked.clone(), |_| None::<Infallible>).await, news) {
             (Err(refusal), Some(news)) if refusal.code == RefusalCode::InsufficientSpace => {
                 news.await;
-                self.partials.open(asked, |_| None).await
+                self.partials.open(asked, |_| None::<Infallible>).await
             }
             (opened, _) => opened,
         };

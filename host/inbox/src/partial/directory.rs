@@ -4,7 +4,6 @@ mod files;
 mod journal;
 mod load;
 mod publishing;
-mod removed;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,17 +17,17 @@ use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use files::{Data, ToSync, remove_files, remove_journal};
 use journal::{Journal, ROOM_AHEAD_BYTES};
-pub(crate) use removed::RemovedJournals;
 
 use super::Id;
 use super::volume::{Blob, Facts, Loaded, Publication, Source, Volume};
 use crate::Identity;
+use crate::claim::Claim;
 use crate::completion::Completer;
 use crate::disk::Step;
 use crate::partial_files::{DATA_SUFFIX, data_name, journal_name};
 use crate::publish::{Job, Work};
 use crate::reading::Reading;
-use crate::space::{Claim, FLOOR_STEP_BYTES, Room};
+use crate::space::{FLOOR_STEP_BYTES, Room};
 use crate::usage::{Reservation, Usage};
 use crate::{Core, Durability};
 
@@ -74,7 +73,8 @@ impl Directory {
 impl Volume for Directory {
     fn begin(&self, id: Id) -> Result<Arc<dyn Blob>, Refusal> {
         // A journal that comes back would speak of the bytes that come now.
-        let settled = self.core.removed_journals.settle(&self.core, id);
+        let Core { removed_journals, disk, layout, .. } = &*self.core;
+        let settled = removed_journals.settle(disk, &layout.partials, id);
         settled.map_err(|errno| self.core.refusal("remove an old partial file", errno))?;
         Ok(self.files(id, Data::new(&self.core), Journal::new()))
     }

@@ -55,7 +55,7 @@ mod work;
 pub(super) use asked::Asked;
 pub(super) use commit::Submit;
 pub(super) use concatenation::Concatenation;
-pub(super) use directory::{Directory, RemovedJournals};
+pub(super) use directory::Directory;
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 pub(super) use lane::{Lane, not_checked};

@@ -15,11 +15,10 @@ use super::restarts::Restart;
 use super::session::Session;
 use super::table::{Busy, Partials};
 use crate::Identity;
-use crate::OfferResponse;
 use crate::completion::CommitHandle;
 
 /// What becomes of an offer with a resume key.
-pub(crate) enum Opened {
+pub(crate) enum Opened<T> {
     /// Send what is missing.
     Session(Session),
     /// Another connection commits it just now.
@@ -27,7 +26,7 @@ pub(crate) enum Opened {
     /// The same, and only its digest tells whether it is what this one wants to send.
     DigestFirst,
     /// It was published; what is to be said of that.
-    Published(OfferResponse),
+    Published(T),
 }
 
 impl Partials {
@@ -48,11 +47,11 @@ impl Partials {
     /// # Errors
     /// `locked`: a later run has it. `invalid-state`: it is an upload of another name or size, or there is none.
     /// `too-many`: its sender has too many of which nothing came. `quota-exceeded`, `io`.
-    pub(crate) async fn open(
+    pub(crate) async fn open<T>(
         self: &Arc<Self>,
         mut asked: Asked,
-        published: impl Fn(&EntryName) -> Option<OfferResponse>,
-    ) -> Result<Opened, Refusal> {
+        published: impl Fn(&EntryName) -> Option<T>,
+    ) -> Result<Opened<T>, Refusal> {
         let id = Id::of(asked.accepted.identity.name(), &asked.resume.key);
         let restarts = asked.resume.mode == ResumeMode::Restart;
         let restart = restarts.then(|| self.restarts.enter(id));
@@ -80,7 +79,7 @@ impl Partials {
                 Err(None) => match self.load(id, &asked, heeds_published).await? {
                     Loading::Offered(offered) => offered,
                     Loading::Published(name) => match published(&name) {
-                        Some(response) => return Ok(Opened::Published(response)),
+                        Some(said) => return Ok(Opened::Published(said)),
                         None => {
                             heeds_published = false;
                             continue;

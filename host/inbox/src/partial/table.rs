@@ -17,6 +17,7 @@ use super::keeper::{Around, Keeper};
 use super::restarts::Restarts;
 use super::volume::{Blob, Facts, Volume};
 use crate::runtime::Runtime;
+use crate::shared::Resumables;
 use crate::usage::Reservation;
 use crate::{Durability, Identity, InboxOptions};
 
@@ -128,7 +129,7 @@ impl Partials {
 
     /// Removes an upload that waits to be resumed, on this thread; whether there was one, and it is gone by now. One
     /// that a connection is at goes on.
-    pub(crate) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
+    pub(super) fn discard_waiting(self: &Arc<Self>, id: Id) -> bool {
         loop {
             match self.find(id) {
                 Ok(partial) => {
@@ -200,6 +201,16 @@ impl Partials {
 
     pub(super) fn entries(&self) -> MutexGuard<'_, HashMap<Id, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Resumables for Partials {
+    fn discard_waiting(self: Arc<Self>, id: Id) -> bool {
+        Self::discard_waiting(&self, id)
+    }
+
+    fn fail_all(&self, why: &Refusal) {
+        Self::fail_all(self, why);
     }
 }
 

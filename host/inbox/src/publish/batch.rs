@@ -15,9 +15,9 @@ use super::job::{Job, Work};
 use crate::completion::Completer;
 use crate::folders::Folders;
 use crate::modes::Destination;
-use crate::placement::Place;
 use crate::receipts::{Publication, Record};
 use crate::tree::Folder;
+use crate::whereabouts::Place;
 use crate::{Conflict, Core, Identity};
 
 /// Held by each of those who publish at the same time.

@@ -6,7 +6,7 @@
 //!
 //! The copy is made in the directory of the file, under [`RESERVED_NAME`](sandport_protocol::RESERVED_NAME), which no sender can give to a file. It
 //! is durable before it is written down, and then gets its name as staged files do; the staged file goes after
-//! that. A [note](super::notes) in staging says where the copy is, so that the next start removes one that a crash
+//! that. A [note](crate::notes) in staging says where the copy is, so that the next start removes one that a crash
 //! left.
 
 use std::convert::Infallible;

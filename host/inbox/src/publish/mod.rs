@@ -37,7 +37,6 @@ pub(super) use content::{is_large, sync_ahead};
 pub(super) use copying::Uncopied;
 pub(super) use file::FileWork;
 pub(super) use job::{Job, Work};
-pub(super) use notes::{is_note, remove_copies};
 
 /// Does what the jobs ask for and completes them, in order; but for those whose files have to be copied first.
 #[must_use]

@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// How long a write or an offer waits at most for room that is being made. A file system frees gigabytes in that time;
 /// where it does not, the sender is refused for now.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(2);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How many writes wait at a time. Each takes a thread from those who serve connections, in whose place another is
 /// started.
@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 16;
 
 /// Room that is being made.
 #[derive(Default)]
-pub(super) struct Freeing {
+pub(crate) struct Freeing {
     state: Mutex<State>,
     changed: Condvar,
     waiting: AtomicUsize,
@@ -33,25 +33,25 @@ struct State {
 }
 
 impl Freeing {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.state().bytes
     }
 
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.state().running > 0
     }
 
-    pub(super) fn ended(&self) -> u64 {
+    pub(crate) fn ended(&self) -> u64 {
         self.state().ended
     }
 
-    pub(super) fn begin(&self, bytes: u64) {
+    pub(crate) fn begin(&self, bytes: u64) {
         let mut state = self.state();
         state.bytes = state.bytes.saturating_add(bytes);
         state.running += 1;
     }
 
-    pub(super) fn end(&self, bytes: u64) {
+    pub(crate) fn end(&self, bytes: u64) {
         let mut state = self.state();
         state.bytes = state.bytes.saturating_sub(bytes);
         state.running -= 1;
@@ -79,7 +79,7 @@ impl Freeing {
 
     /// The same without keeping connections waiting that live on the same thread: another takes its place. `false` also
     /// where there is none, or too many wait already.
-    pub(super) fn wait_aside(&self, seen: u64) -> bool {
+    pub(crate) fn wait_aside(&self, seen: u64) -> bool {
         if !self.is_running() {
             return self.ended() != seen;
         }

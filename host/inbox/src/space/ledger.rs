@@ -24,14 +24,14 @@ const LAPSE: Duration = Duration::from_secs(60);
 
 /// Why something does not fit, and how much room would have to be made for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shortage {
-    pub(super) bytes: u64,
-    pub(super) obstacle: Obstacle,
+pub(crate) struct Shortage {
+    pub(crate) bytes: u64,
+    pub(crate) obstacle: Obstacle,
 }
 
 /// What is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
+pub(crate) enum Obstacle {
     /// The disk alone.
     Disk,
     /// What is to be left free of it.
@@ -41,7 +41,7 @@ pub(super) enum Obstacle {
 }
 
 /// Whether `bytes` fit into `free` where `floor` is to be left and others claim `claimed`.
-pub(super) fn fits(bytes: u64, free: u64, floor: u64, claimed: u64) -> Result<(), Shortage> {
+pub(crate) fn fits(bytes: u64, free: u64, floor: u64, claimed: u64) -> Result<(), Shortage> {
     let needed = bytes.saturating_add(floor).saturating_add(claimed);
     if needed <= free {
         return Ok(());
@@ -61,7 +61,7 @@ fn step_of_stream(coming: u64) -> u64 {
 
 /// What uploads claim.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     claims: HashMap<u64, Claimed>,
     /// The sum of what they claim. Announced sizes may add up to more than a `u64` holds.
     claimed: u128,
@@ -85,7 +85,7 @@ struct Claimed {
 
 impl Ledger {
     /// How much others than `but` claim.
-    pub(super) fn claimed_by_others(&mut self, now: Duration, but: Option<u64>) -> u64 {
+    pub(crate) fn claimed_by_others(&mut self, now: Duration, but: Option<u64>) -> u64 {
         self.lapse(now);
         let own = but.and_then(|id| self.claims.get(&id)).map_or(0, |claim| claim.bytes);
         u64::try_from(self.claimed - u128::from(own)).unwrap_or(u64::MAX)
@@ -94,7 +94,7 @@ impl Ledger {
     /// How much of the disk has to be there for an upload that has written `written` bytes since it brought
     /// something last, and is about to write `coming`; `None`: nobody has to look any more. `rest`: what it was to
     /// bring, where it is new.
-    pub(super) fn needs(
+    pub(crate) fn needs(
         &self,
         id: u64,
         rest: Option<u64>,
@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     /// An upload has written `written` bytes since this was called last, and is about to write `coming`.
-    pub(super) fn bring(
+    pub(crate) fn bring(
         &mut self,
         id: u64,
         now: Duration,
@@ -149,7 +149,7 @@ impl Ledger {
     }
 
     /// An upload claims nothing any more.
-    pub(super) fn remove(&mut self, id: u64) {
+    pub(crate) fn remove(&mut self, id: u64) {
         if let Some(claim) = self.claims.remove(&id) {
             self.claimed -= u128::from(claim.bytes);
             self.lapses.remove(&(claim.lapses_at, id));

@@ -51,15 +51,22 @@ mod superseded;
 mod threads;
 mod unsynced;
 
+use std::fmt;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use tempfile::TempDir;
 
 use super::care::{Integrity as Checked, verify};
+use super::disk::Disk;
 use super::*;
 use crate::Identity;
-use sandport_protocol::{Digest, EntryKind, Extent, Offer, Refusal, RefusalCode};
+use sandport_protocol::{
+    Digest, EntryKind, EntryName, Extent, Offer, Receipt, Refusal, RefusalCode,
+};
 use sandport_testkit::namespace;
 use sandport_testkit::patience::{Watchdog, block_on, joined, receive, until};
 

@@ -115,7 +115,7 @@ fn nothing_is_removed_but_by_threads_that_do_nothing_else() {
         bench.inbox().handle.core.disk.watch_holds(Arc::new(move |step, _| {
             let thread = std::thread::current();
             let name = thread.name().unwrap_or_default();
-            if step == Step::Remove && name != crate::runtime::REMOVER {
+            if step == Step::Remove && name != crate::pool::REMOVER {
                 noted.lock().unwrap().push(name.to_owned());
             }
         }));

@@ -246,7 +246,7 @@ pub(super) fn remove_files(core: &Core, id: Id) -> bool {
 
 pub(super) fn remove_journal(core: &Core, id: Id) {
     if remove_file(core, &journal_name(id)) {
-        core.removed_journals.add(core, id);
+        core.removed_journals.add(&core.disk, &core.layout.partials, id);
     }
 }
 

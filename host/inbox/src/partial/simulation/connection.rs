@@ -51,7 +51,7 @@ pub(super) struct Connection {
 enum State {
     #[default]
     Idle,
-    Opening(Wish, Waiting<Result<Opened, Refusal>>),
+    Opening(Wish, Waiting<Result<Opened<OfferResponse>, Refusal>>),
     Holding(Box<Holding>),
     /// An upload is put together.
     Joining(Box<Holding>, Joining),
@@ -190,7 +190,12 @@ impl Connection {
         }
     }
 
-    fn opened(&mut self, world: &World, wish: Wish, opened: Result<Opened, Refusal>) {
+    fn opened(
+        &mut self,
+        world: &World,
+        wish: Wish,
+        opened: Result<Opened<OfferResponse>, Refusal>,
+    ) {
         world.shared.trace(|| {
             let answer = match &opened {
                 Ok(Opened::Session(_)) => "a session".to_owned(),

@@ -155,7 +155,7 @@ impl Wish {
         wish
     }
 
-    pub(super) fn open(&self, world: &World) -> Waiting<Result<Opened, Refusal>> {
+    pub(super) fn open(&self, world: &World) -> Waiting<Result<Opened<OfferResponse>, Refusal>> {
         let key = &world.keys[self.key];
         let name = format!("file-{}", self.key);
         let accepted = AcceptedOffer {

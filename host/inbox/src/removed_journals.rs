@@ -5,18 +5,19 @@
 //! written; for an upload that nobody begins anew, nothing is synced.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Core;
-use crate::disk::Step;
-use crate::partial::Id;
+use sandport_protocol::journal::PartialId as Id;
+
+use super::disk::{Disk, Step};
 
 /// Most that are remembered; each takes 40 bytes. With one more, the removal of all of them is made durable.
 const REMOVED_MAX: usize = 4_096;
 
 /// Journals whose removal may not be durable.
 #[derive(Default)]
-pub(crate) struct RemovedJournals(Mutex<Removed>);
+pub(super) struct RemovedJournals(Mutex<Removed>);
 
 #[derive(Default)]
 struct Removed {
@@ -27,14 +28,14 @@ struct Removed {
 
 impl RemovedJournals {
     /// The journal of an upload was removed just now.
-    pub(super) fn add(&self, core: &Core, id: Id) {
+    pub(super) fn add(&self, disk: &Disk, partials: &OwnedFd, id: Id) {
         let mut removed = self.removed();
         removed.removals += 1;
         let number = removed.removals;
         removed.journals.insert(id, number);
         let are_many = removed.journals.len() > REMOVED_MAX;
         drop(removed);
-        if are_many && let Err(error) = self.sync(core) {
+        if are_many && let Err(error) = self.sync(disk, partials) {
             tracing::warn!(%error, "could not make the removal of partial files durable");
         }
     }
@@ -43,14 +44,14 @@ impl RemovedJournals {
     ///
     /// # Errors
     /// Those of a sync: it may.
-    pub(super) fn settle(&self, core: &Core, id: Id) -> rustix::io::Result<()> {
+    pub(super) fn settle(&self, disk: &Disk, partials: &OwnedFd, id: Id) -> rustix::io::Result<()> {
         let may_return = self.removed().journals.contains_key(&id);
-        if may_return { self.sync(core) } else { Ok(()) }
+        if may_return { self.sync(disk, partials) } else { Ok(()) }
     }
 
-    fn sync(&self, core: &Core) -> rustix::io::Result<()> {
+    fn sync(&self, disk: &Disk, partials: &OwnedFd) -> rustix::io::Result<()> {
         let last = self.removed().removals;
-        core.disk.sync(Step::SyncDir, &core.layout.partials)?;
+        disk.sync(Step::SyncDir, partials)?;
         self.removed().journals.retain(|_, number| *number > last);
         Ok(())
     }

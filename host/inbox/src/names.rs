@@ -7,13 +7,13 @@ use rustix::io::Errno;
 use sandport_protocol::inbox::Failure;
 use sandport_protocol::{EntryName, Refusal};
 
-use super::probe;
-use crate::tree::{self, Folder, Obstacle};
-use crate::{Conflict, Core};
+use super::capabilities::has_exactly;
+use super::tree::{self, Folder, Obstacle};
+use super::{Conflict, Core};
 
 impl Core {
     /// Refuses a name of which the file system does not take a part.
-    pub(crate) fn check_name(&self, name: &EntryName) -> Result<(), Refusal> {
+    pub(super) fn check_name(&self, name: &EntryName) -> Result<(), Refusal> {
         let capabilities = &self.capabilities;
         let refused = |errno: Errno| Failure::Name.refusal("take the name", &errno);
         for part in name.parts() {
@@ -41,7 +41,7 @@ impl Core {
 
     /// Whether a file in `folder` would be replaced by one of this name that is called differently: where names are
     /// case-insensitive, and files are replaced.
-    pub(crate) fn replaces_another_name(
+    pub(super) fn replaces_another_name(
         &self,
         name: &EntryName,
         folder: &Folder<'_>,
@@ -56,7 +56,7 @@ impl Core {
     }
 
     /// The same, of what has the name. What was stored under exactly this name may be replaced.
-    pub(crate) fn is_other_name(&self, name: &EntryName, stat: &Stat) -> Result<bool, Obstacle> {
+    pub(super) fn is_other_name(&self, name: &EntryName, stat: &Stat) -> Result<bool, Obstacle> {
         if self.options.conflict != Conflict::Replace || self.owner(name, stat).is_some() {
             return Ok(false);
         }
@@ -73,7 +73,7 @@ impl Core {
         let mut walked = 0;
         for part in name.parts() {
             let failed = Obstacle::Failed;
-            if self.is_folding(&folder) && !probe::has_exactly(&folder, part).map_err(failed)? {
+            if self.is_folding(&folder) && !has_exactly(&folder, part).map_err(failed)? {
                 return Ok(true);
             }
             walked += part.len();
@@ -103,7 +103,7 @@ const CASEFOLD: u32 = 0x4000_0000;
 /// Whether it is worth while to try a part of a name where some are not taken: by Windows and what follows its
 /// rules (<https://learn.microsoft.com/windows/win32/fileio/naming-a-file>), or where text is not kept as
 /// Unicode.
-pub(super) fn is_suspicious(part: &str) -> bool {
+fn is_suspicious(part: &str) -> bool {
     /// Devices, with any extension.
     const DEVICES: [&str; 8] = ["con", "prn", "aux", "nul", "conin$", "conout$", "com", "lpt"];
     let stem = part.split('.').next().unwrap_or(part).trim_end().to_ascii_lowercase();
@@ -112,4 +112,19 @@ pub(super) fn is_suspicious(part: &str) -> bool {
         || part.ends_with(['.', ' '])
         || part.starts_with(' ')
         || DEVICES.contains(&stem.trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_windows_forbids_are_tried() {
+        for name in ["a:b", "what?", "con", "COM1.txt", "nul", "end.", "end ", "\\", "größe"] {
+            assert!(is_suspicious(name), "{name}");
+        }
+        for name in ["report.pdf", "console.log", "comic.cbz", "a b", ".bashrc", "nullable"] {
+            assert!(!is_suspicious(name), "{name}");
+        }
+    }
 }
