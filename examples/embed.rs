@@ -1,28 +1,21 @@
 //! A server in somebody else's program: their listener, their shutdown, their way to hear of files.
 //!
 //! `cargo run --example embed` receives into `./inbox` until Ctrl-C.
-#![allow(
-    clippy::disallowed_macros,
-    clippy::disallowed_methods,
-    reason = "a program, and no library"
-)]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::time::Duration;
 
 use sandport_inbox::{Inbox, InboxOptions};
-use sandport_protocol::Limits;
-use sandport_server::Server;
-use sandport_server::ServerEvent;
+use sandport_server::{Server, ServerEvent};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let limits = Limits { size_max: Some(1 << 30), ..Limits::default() };
-    let options = InboxOptions { size_max: limits.size_max, ..InboxOptions::default() };
-    let inbox = Inbox::create("inbox".as_ref(), options)?;
+    let mut options = InboxOptions::default();
+    options.max_file_size = Some(1 << 30);
+    let inbox = Inbox::open("inbox".as_ref(), options)?;
     let server = Server::builder(inbox)
-        .limits(limits)
-        .connections_max(100)
+        .max_connections(100)
         .drain_timeout(Duration::from_secs(5))
         .build()?;
     let mut events = server.events();

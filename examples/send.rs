@@ -2,11 +2,7 @@
 //!
 //! `cargo run -p sandport-client --example send -- PATH... SERVER` sends files and directories. What is cut, the same
 //! command goes on with.
-#![allow(
-    clippy::disallowed_macros,
-    clippy::disallowed_methods,
-    reason = "a program, and no library"
-)]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -43,13 +43,13 @@ impl Embedded {
     pub fn try_start(receiver: ReceiverSource, limits: SandboxLimits) -> Result<Self, BuildError> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox");
-        let inbox = Inbox::create(&path, InboxOptions::default()).expect("an inbox");
+        let inbox = Inbox::open(&path, InboxOptions::default()).expect("an inbox");
         let (told, events) = channel();
         let server = Server::builder(inbox)
             .receiver(receiver)
             .cache(Cache::Folder(artifacts::cache_dir()))
             .sandbox(limits)
-            .connections_max(CONNECTIONS_MAX)
+            .max_connections(CONNECTIONS_MAX)
             .on_event(move |event| drop(told.send(event)))
             .build()?;
         let (stop, stopped) = oneshot::channel::<()>();

@@ -47,9 +47,9 @@ impl Native {
         let welcome = Welcome {
             version: 0,
             agent: String::new(),
-            size_max: None,
-            uploads_ahead_max: 0,
-            bytes_ahead_max: 0,
+            max_file_size: None,
+            max_uploads_ahead: 0,
+            max_bytes_ahead: 0,
             idle_timeout_ms: 0,
             challenge: Vec::new(),
         };

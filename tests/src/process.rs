@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_does_not_end_is_quoted_and_killed_with_its_children() {
+    fn a_process_that_does_not_end_is_quoted_and_killed() {
         let mut running = Running::start_leader(&mut shell("sleep 9999 & echo begun; wait"));
         running.line("the beginning");
         let output = running.stdout.clone();

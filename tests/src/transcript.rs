@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_and_hidden_commands_are_steps_and_other_blocks_are_not() {
+    fn blocks_and_hidden_commands_are_steps_and_others_are_not() {
         let document =
             "a\n\n```console\n$ one\nx\ny\n$ two\n```\n<!-- console: three -->\n```sh\n$ no\n```\n";
         let step = |command: &str, expected: Option<&[&str]>| Step {

@@ -73,7 +73,7 @@ fn an_address_that_cannot_be_used_has_a_hint_that_fits() {
 }
 
 #[test]
-fn a_socket_that_was_left_behind_is_replaced_and_removed_at_the_end() {
+fn a_socket_left_behind_is_replaced_and_removed_at_the_end() {
     let (folder, path) = something_to_send();
     let socket = folder.path().join("socket");
     drop(UnixListener::bind(&socket).unwrap());

@@ -30,7 +30,7 @@ fn each_request_on_a_connection_has_an_instance_of_its_own() {
 }
 
 #[test]
-fn a_connection_that_has_nothing_more_to_ask_does_not_keep_a_server_from_stopping() {
+fn a_connection_with_nothing_to_ask_keeps_no_server_from_ending() {
     let mut server = server([]);
     let mut connection = Connection::open(&server);
     connection.say("r one\n");

@@ -17,7 +17,7 @@ fn goodbye(messages: &[ReceiverMessage]) -> &Refusal {
 }
 
 #[test]
-fn a_first_byte_of_no_dialect_is_refused_and_logged_once_with_its_peer() {
+fn a_first_byte_of_no_dialect_is_refused_and_logged_once() {
     let mut server = Server::start([]);
     let mut peers = Vec::new();
     for first in [0x00_u8, b' ', b'\n', b'-', b'a', b'{', 0x7f, 0x80, 0xff] {
@@ -49,7 +49,7 @@ fn a_tls_hello_is_refused_in_words() {
 }
 
 #[test]
-fn a_name_that_no_inbox_takes_is_told_up_to_the_length_of_one_that_it_takes() {
+fn a_name_that_no_inbox_takes_is_told_up_to_a_length() {
     let mut server = Server::start([]);
     let mut sender = Native::open(&server);
     sender.offer(0, &"ä".repeat(30_000), 5);
@@ -156,7 +156,7 @@ fn a_classic_session_cut_at_any_byte_publishes_nothing() {
 }
 
 #[test]
-fn a_classic_session_settled_by_silence_and_cut_publishes_nothing() {
+fn a_classic_session_settled_by_silence_and_cut_stores_nothing() {
     let mut server = Server::start(["--settle-ms", "1"]);
     for length in 0..5 {
         let mut client = Connection::open(&server);
@@ -199,7 +199,7 @@ fn a_native_session_cut_at_any_byte_publishes_nothing() {
 }
 
 #[test]
-fn native_bytes_after_the_announced_ones_cost_the_connection_and_not_the_file() {
+fn native_bytes_after_the_announced_ones_cost_the_connection() {
     let mut server = Server::start([]);
     let mut sender = Native::open(&server);
     sender.send(0, "announced.txt", b"hello");
@@ -249,7 +249,7 @@ fn a_size_that_does_not_match_publishes_nothing() {
 }
 
 #[test]
-fn bytes_in_the_wrong_place_are_refused_and_the_operator_hears_of_it() {
+fn bytes_in_the_wrong_place_are_refused_and_reported() {
     let mut server = Server::start([]);
     let mut sender = Native::open(&server);
     sender.offer(0, "beyond", 5);
@@ -274,7 +274,7 @@ fn bytes_in_the_wrong_place_are_refused_and_the_operator_hears_of_it() {
 fn a_file_over_the_limit_is_refused_however_it_is_announced() {
     let mut server = Server::start(["--max-file", "5B"]);
     let mut sender = Native::open(&server);
-    assert_eq!(sender.welcome.size_max, Some(5));
+    assert_eq!(sender.welcome.max_file_size, Some(5));
     sender.offer(0, "announced", 6);
     assert_eq!(sender.outcome(0).unwrap_err().code, RefusalCode::TooLarge);
     assert_eq!(server.wait_refused("too-large")["name"], "announced");

@@ -32,7 +32,7 @@ fn disk_bytes(directory: &std::path::Path) -> u64 {
 }
 
 #[test]
-fn a_byte_of_each_of_many_chunk_groups_costs_little_memory_and_no_disk() {
+fn a_byte_of_each_of_many_groups_costs_little_memory_or_disk() {
     // Little is kept when somebody asks, or there is more of it: so it does not matter how long this takes.
     let server = Server::start(["--quota-bytes", "1TiB", "--watermark-time", "1ms"]);
     let mut sender = Native::open(&server);

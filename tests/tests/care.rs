@@ -37,7 +37,7 @@ fn server_with(flags: &[&str], stored: &[(&str, &str)]) -> Server {
 }
 
 #[test]
-fn ls_lists_what_was_received_while_the_server_runs_and_after_it() {
+fn ls_lists_what_was_received_beside_a_server_and_after_it() {
     let mut server = server_with(&[], &[("b/c.txt", "hello"), ("a", "")]);
     fs::write(server.inbox().join("theirs\u{1b}[2J"), "x").unwrap();
     for is_running in [true, false] {
@@ -65,7 +65,7 @@ fn ls_lists_what_was_received_while_the_server_runs_and_after_it() {
 }
 
 #[test]
-fn verify_is_0_for_what_is_as_received_and_5_for_what_has_changed() {
+fn verify_is_0_for_what_is_as_received_and_5_for_changes() {
     let mut server = server_with(&[], &[("a", "hello"), ("b", "hello"), ("gone", "hello")]);
     for is_running in [true, false] {
         let (code, lines) = run_json(&["verify"], server.inbox());
@@ -98,7 +98,7 @@ fn records_can_be_kept_off_the_disk() {
 }
 
 #[test]
-fn a_folder_that_is_no_inbox_is_2_and_one_that_is_not_there_is_7() {
+fn a_folder_that_is_no_inbox_is_2_and_a_missing_one_is_7() {
     let folder = tempfile::tempdir().unwrap();
     for command in ["ls", "verify"] {
         let ended = run(&[command], folder.path());
@@ -111,7 +111,7 @@ fn a_folder_that_is_no_inbox_is_2_and_one_that_is_not_there_is_7() {
 }
 
 #[test]
-fn over_the_quota_is_4_and_a_retry_succeeds_when_there_is_room_again() {
+fn over_the_quota_is_4_and_a_retry_succeeds_with_room() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     fs::write(&path, "1234567890").unwrap();
@@ -143,7 +143,7 @@ fn a_disk_that_would_be_too_full_is_3() {
 }
 
 #[test]
-fn clean_removes_what_a_killed_server_left_and_nothing_of_a_running_one() {
+fn clean_removes_what_a_killed_server_left_and_nothing_active() {
     let mut server = server_with(&[], &[("stored", "hello")]);
     let mut sender = Native::open(&server);
     sender.offer(0, "under way", 10);
@@ -197,7 +197,7 @@ fn an_upload_of_which_nothing_is_kept_yet_is_listed_as_that() {
 }
 
 #[test]
-fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away_when_nobody_comes_back() {
+fn a_cut_upload_is_listed_with_its_progress_and_cleaned_away() {
     let mut server = server_with(&[], &[("stored", "hello")]);
     let mut sender = Native::open(&server);
     sender.say(&offer(0, resumable("video.mkv", 4 << 20, ResumeMode::TakeOver)));

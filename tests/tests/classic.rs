@@ -58,7 +58,7 @@ fn a_line_end_makes_the_size_certain_at_once() {
 }
 
 #[test]
-fn a_part_of_the_size_that_comes_after_the_settle_time_publishes_nothing() {
+fn a_part_of_the_size_after_the_settle_time_stores_nothing() {
     let mut server = Server::start(SETTLES_AT_ONCE);
     let content = Random::seeded().bytes(1234);
     let mut client = Connection::open(&server);
@@ -72,7 +72,7 @@ fn a_part_of_the_size_that_comes_after_the_settle_time_publishes_nothing() {
 }
 
 #[test]
-fn a_late_part_of_the_size_that_fills_the_settled_size_publishes_nothing() {
+fn a_late_part_of_the_size_that_fills_it_stores_nothing() {
     // The client means 10 bytes, and 1 was settled: the late zero fills it exactly.
     let mut server = Server::start(SETTLES_AT_ONCE);
     let mut client = Connection::open(&server);
@@ -149,7 +149,7 @@ fn a_size_of_zero_is_an_empty_file() {
 }
 
 #[test]
-fn more_bytes_than_a_certain_size_are_an_error_and_the_file_is_published() {
+fn bytes_after_a_certain_size_are_an_error_and_the_file_stays() {
     let mut server = Server::start([]);
     let mut client = Connection::open(&server);
     client.say("5\nhello, and more");

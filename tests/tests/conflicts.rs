@@ -101,7 +101,7 @@ fn refuse_leaves_what_is_there_and_tells_the_sender() {
 }
 
 #[test]
-fn replace_takes_the_place_of_a_file_or_a_link_and_never_of_a_folder() {
+fn replace_replaces_a_file_or_a_link_and_never_a_folder() {
     for taken in ALL {
         let scene = Scene::new(taken);
         let (server, sent) = scene.send("replace");

@@ -21,12 +21,24 @@ struct Program {
 
 impl Program {
     fn start(example: &str) -> Self {
+        Self::start_with(example, None).0
+    }
+
+    /// The same with an argument, and what it says before it is ready.
+    fn start_with(example: &str, argument: Option<&Path>) -> (Self, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(artifacts::program(example));
-        let mut process = Running::start(command.current_dir(folder.path()), b"");
-        let ready = process.line("the ready line");
-        let address = ready.strip_prefix("ready on ").expect(&ready).to_owned();
-        Self { process, address, folder }
+        command.args(argument).current_dir(folder.path());
+        let mut process = Running::start(&mut command, b"");
+        let mut said = Vec::new();
+        let address = loop {
+            let line = process.line("the ready line");
+            match line.strip_prefix("ready on ") {
+                Some(address) => break address.to_owned(),
+                None => said.push(line),
+            }
+        };
+        (Self { process, address, folder }, said)
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> std::path::PathBuf {
@@ -49,7 +61,7 @@ impl Program {
 }
 
 #[test]
-fn a_server_in_somebody_elses_program_receives_and_tells_its_events() {
+fn a_server_in_another_program_receives_and_tells_its_events() {
     let mut program = Program::start("embed");
     let path = program.file("report.pdf", "hello");
     program.send(&path).expect_success();
@@ -85,7 +97,7 @@ fn files_go_into_storage_of_ones_own_and_are_checked_before() {
 }
 
 #[test]
-fn storage_that_is_full_refuses_in_its_own_words_and_gets_its_room_back() {
+fn a_full_storage_refuses_in_its_words_and_gets_room_back() {
     let program = Program::start("memory");
     let half = program.file("half", vec![1; 40 << 20]);
     program.send(&half).expect_success();
@@ -96,6 +108,21 @@ fn storage_that_is_full_refuses_in_its_own_words_and_gets_its_room_back() {
     let small = program.file("small", vec![3; 20 << 20]);
     program.send(&small).expect_success();
     assert_eq!(program.stop(), [format!("half {}", 40 << 20), format!("small {}", 20 << 20)]);
+}
+
+#[test]
+fn a_receiver_of_ones_own_is_looked_at_and_then_run() {
+    let receiver = artifacts::put();
+    let (mut program, said) = Program::start_with("receiver", Some(receiver));
+    let is_given = |line: &String| line.starts_with("sandport:upload/inbox@");
+    assert!(said.iter().any(is_given), "{said:?}");
+    let mut connection = Connection::to(&program.address);
+    connection.say("PUT report.pdf 5\nhello");
+    connection.finish();
+    connection.hear_all();
+    assert_eq!(program.process.line("the file that was stored"), "report.pdf");
+    assert_eq!(fs::read(program.folder.path().join("inbox/report.pdf")).unwrap(), b"hello");
+    assert_eq!(program.stop(), [""; 0]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_receiver_that_never_reads_is_cut_when_nothing_moves() {
 }
 
 #[test]
-fn a_receiver_that_never_asks_what_became_of_an_upload_is_cut_when_nothing_moves() {
+fn a_receiver_that_never_asks_for_an_outcome_is_cut() {
     expect_cut("k");
 }
 
@@ -128,7 +128,7 @@ fn what_one_call_brings_to_the_host_is_bounded() {
 }
 
 #[test]
-fn a_file_that_was_never_committed_does_not_exist_whatever_the_receiver_says() {
+fn an_uncommitted_file_does_not_exist_whatever_a_receiver_says() {
     let server = hostile_server([]);
     let during = HonestUpload::begin(&server);
     let mut hostile = Connection::open(&server);
@@ -149,7 +149,7 @@ fn policy_holds_against_a_receiver_that_ignores_it() {
 }
 
 #[test]
-fn uploads_are_made_out_of_whole_uploads_of_the_same_sender_alone() {
+fn uploads_are_made_out_of_whole_ones_of_the_same_sender() {
     let mut server = hostile_server([]);
     let during = HonestUpload::begin(&server);
     let mut hostile = Connection::open(&server);

@@ -98,7 +98,7 @@ fn parts_that_are_copied_again_and_again_are_charged_for() {
 }
 
 #[test]
-fn many_endless_loops_at_once_do_not_keep_an_upload_from_finishing() {
+fn many_endless_loops_do_not_keep_an_upload_from_finishing() {
     let server = server();
     let loops: Vec<_> = ["l", "c", "y", "o"].iter().map(|first| begin(&server, first)).collect();
     let upload = begin(&server, HALF);

@@ -46,9 +46,9 @@ fn welcome() -> ReceiverMessage {
     ReceiverMessage::Welcome(Welcome {
         version: 1,
         agent: TRICKS.to_owned(),
-        size_max: None,
-        uploads_ahead_max: 10,
-        bytes_ahead_max: 1 << 20,
+        max_file_size: None,
+        max_uploads_ahead: 10,
+        max_bytes_ahead: 1 << 20,
         idle_timeout_ms: 600_000,
         challenge: Vec::new(),
     })

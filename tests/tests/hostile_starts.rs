@@ -42,7 +42,7 @@ fn starting_at_times() -> Vec<u8> {
 const STARTS: usize = 72;
 
 #[test]
-fn a_start_that_traps_or_loops_at_times_costs_its_own_connection() {
+fn a_start_that_traps_or_loops_costs_its_own_connection() {
     let mut limits = SandboxLimits::default();
     limits.compute_burst = BURST;
     let receiver = starting_at_times();

@@ -102,7 +102,7 @@ fn streams_of_two_uploads_reach_their_own_alone() {
 }
 
 #[test]
-fn a_size_that_is_set_below_what_was_to_come_is_a_fault_and_no_endless_write() {
+fn a_size_set_below_what_was_to_come_is_a_fault() {
     let server = server();
     let neighbour = begin(&server, HALF);
     let mut hostile = begin(&server, "=");

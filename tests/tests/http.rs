@@ -21,7 +21,7 @@ fn names(server: &Server) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_put_file_lies_under_its_name_and_the_answer_says_which_and_with_what_digest() {
+fn a_put_file_lies_under_its_name_and_the_answer_says_which() {
     let mut server = Server::start([]);
     let content = Random::seeded().bytes(3 * MIB + 7);
     let mut client = Http::open(&server);
@@ -85,7 +85,7 @@ fn a_body_in_chunks_of_any_size_is_a_file() {
 }
 
 #[test]
-fn requests_on_one_connection_follow_each_other_also_without_waiting_for_answers() {
+fn requests_on_one_connection_follow_without_waiting() {
     let server = Server::start([]);
     let mut client = Http::open(&server);
     let mut all = Vec::new();
@@ -143,7 +143,7 @@ fn each_file_of_a_form_has_a_result_of_its_own() {
 }
 
 #[test]
-fn what_is_refused_has_its_status_and_its_code_and_leaves_nothing() {
+fn what_is_refused_has_its_status_and_code_and_leaves_nothing() {
     let mut server = Server::start(["--max-file", "1000B", "--quota-bytes", "1500B"]);
     let length = |length: &'static str| ("Content-Length", length);
     let form_without_files = "application/x-www-form-urlencoded";
@@ -288,7 +288,7 @@ fn what_was_cut_leaves_nothing_and_what_was_stored_before_stays() {
 }
 
 #[test]
-fn a_page_of_another_site_may_send_nothing_unless_its_origin_is_allowed() {
+fn a_page_of_another_site_may_send_only_if_it_is_allowed() {
     let server = Server::start(["--http-origin", "https://files.example"]);
     let here = format!("http://{}", server.address());
     let put = |fields: &[(&str, &str)]| Http::open(&server).send("PUT", "/a", fields, b"hello");

@@ -85,7 +85,7 @@ fn curl_sends_many_files_on_one_connection() {
 
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn curl_fails_where_a_file_is_refused_and_has_not_sent_what_was_not_wanted() {
+fn curl_fails_where_a_file_is_refused_and_sends_nothing_in_vain() {
     let files = Files::new(&[("a", b"hello"), ("large", &vec![7; 20 * MIB])]);
     let mut server = Server::start(["--max-file", "10MiB"]);
     let middlebox = Middlebox::before(server.address(), []);
@@ -156,7 +156,7 @@ fn wget_and_httpie_upload() {
 
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn a_form_without_a_script_uploads_from_a_page_whose_origin_is_allowed_and_from_no_other() {
+fn a_form_without_a_script_uploads_from_an_allowed_origin_alone() {
     let large = Random::seeded().bytes(2 * MIB + 1);
     let files = Files::new(&[("größer \"1\".txt", b"hello"), ("large", &large)]);
     let chosen = [files.path("größer \"1\".txt"), files.path("large")];

@@ -55,7 +55,7 @@ fn files_pass_each_proxy() {
 
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn uploads_of_tus_and_of_the_ietf_pass_each_proxy_and_go_on_where_they_were_cut() {
+fn tus_and_ietf_uploads_pass_each_proxy_and_resume_there() {
     let folder = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(LARGE_BYTES);
     let path = folder.path().join("large");
@@ -116,7 +116,7 @@ fn an_upload_goes_on_behind_what_a_proxy_has_passed_on() {
 
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn an_upload_of_tus_has_the_right_url_behind_a_proxy_that_has_the_server_below_a_path() {
+fn a_tus_upload_has_the_right_url_behind_a_proxy_with_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
     fs::write(&path, "hello").unwrap();
@@ -136,7 +136,7 @@ fn an_upload_of_tus_has_the_right_url_behind_a_proxy_that_has_the_server_below_a
 /// As the phone does: it goes on only where it has learnt the URL by an interim answer before it was cut.
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn the_url_of_an_upload_comes_through_early_where_requests_are_passed_on_as_they_come() {
+fn the_url_of_an_upload_comes_early_through_streaming_proxies() {
     let content = Random::seeded().bytes(3 * MIB);
     let version = ("Upload-Draft-Interop-Version", "8");
     let completes = ("Upload-Complete", "?1");

@@ -70,7 +70,7 @@ fn urls_that_lead_to_no_upload_are_not_found_and_make_none() {
 
 /// Some proxies write their own name and path into `Location`, and pass on targets with a host.
 #[test]
-fn a_url_that_a_proxy_has_made_whole_leads_to_its_upload_and_one_below_another_path_does_not() {
+fn a_url_made_whole_by_a_proxy_leads_to_its_upload() {
     let server = Server::start([]);
     let url = begin(&server, 10, NAMED_A);
     let patch = [TUS, OFFSET_STREAM, AT_0];
@@ -86,7 +86,7 @@ fn a_url_that_a_proxy_has_made_whole_leads_to_its_upload_and_one_below_another_p
 }
 
 #[test]
-fn forms_that_are_none_store_what_came_before_and_leave_nothing_else() {
+fn malformed_forms_store_what_came_before_and_nothing_else() {
     let mut server = Server::start([]);
     let head = |name: &str| {
         format!(

@@ -191,7 +191,7 @@ fn a_resumable_upload_of_the_ietf_goes_on_where_it_was_cut() {
 }
 
 #[test]
-fn a_client_without_a_number_gets_no_interim_answer_and_may_bring_the_file_in_parts() {
+fn a_client_without_a_number_gets_no_interim_answer() {
     let server = Server::start([]);
     let mut client = Http::open(&server);
     let incomplete = ("Upload-Complete", "?0");

@@ -148,7 +148,7 @@ fn tus_js_client_goes_on_where_it_was_cut() {
 
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn tus_js_client_goes_on_in_a_later_process_by_the_url_that_it_stored() {
+fn tus_js_client_resumes_in_a_later_process_by_its_stored_url() {
     let large = Large::new();
     for (version, protocol) in
         [(4, "tus-v1"), (5, "tus-v1"), (5, "ietf-draft-03"), (5, "ietf-draft-05")]
@@ -165,7 +165,7 @@ fn tus_js_client_goes_on_in_a_later_process_by_the_url_that_it_stored() {
 /// Its parts come over connections of their own, and the server puts them together.
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn tus_js_client_uploads_in_parallel_and_goes_on_where_it_was_cut() {
+fn tus_js_client_uploads_in_parallel_and_resumes() {
     let large = Large::new();
     for version in [4, 5] {
         for (parts, fates) in [
@@ -224,7 +224,7 @@ fn tus_js_client_ends_an_upload() {
 
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
-fn uppy_uploads_from_a_page_of_another_origin_and_goes_on_where_it_was_cut() {
+fn uppy_uploads_from_another_origin_and_resumes() {
     let large = Large::new();
     let small = large.folder.path().join("small.txt");
     fs::write(&small, "hello").unwrap();

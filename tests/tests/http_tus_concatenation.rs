@@ -75,7 +75,7 @@ fn a_final_upload_is_stored_with_its_receipt_and_its_parts_go() {
 }
 
 #[test]
-fn a_final_upload_that_was_begun_before_its_parts_is_stored_when_it_is_asked_for() {
+fn a_final_upload_begun_before_its_parts_is_stored_when_asked() {
     let server = Server::start([]);
     let urls = [begin(&server, 6, PART), begin(&server, 5, PART)];
     let answer = join(&server, &urls);
@@ -130,7 +130,7 @@ fn what_cannot_be_put_together_is_refused_and_its_parts_stay() {
 
 /// Whether it was in the middle or not: what was acknowledged is there, and the same request can come again.
 #[test]
-fn a_server_that_is_killed_while_it_puts_an_upload_together_has_the_parts() {
+fn a_server_killed_while_it_concatenates_has_the_parts() {
     let flags = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
     let mut server = Server::start(flags);
     let content = Random::seeded().bytes(48 * MIB + 5);

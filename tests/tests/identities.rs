@@ -87,7 +87,7 @@ fn ask(address: &str, name: &str, content: &[u8]) -> ReceiverMessage {
 }
 
 #[test]
-fn what_one_identity_stored_is_told_to_nobody_else_also_after_a_restart() {
+fn what_one_identity_stored_is_told_to_nobody_else() {
     expect_identity();
     let mut both = Both::start(&[]);
     let path = both.file("report", "hello");
@@ -120,7 +120,7 @@ fn what_one_identity_stored_is_told_to_nobody_else_also_after_a_restart() {
 }
 
 #[test]
-fn an_upload_is_gone_on_with_by_the_identity_that_began_it_and_by_no_other() {
+fn an_upload_is_resumed_by_the_identity_that_began_it_alone() {
     expect_identity();
     let mut both = Both::start(&[]);
     let content: Vec<u8> = (0..(3_u32 << 20) + 7).map(|at| (at >> 9) as u8).collect();
@@ -154,7 +154,7 @@ fn an_upload_is_gone_on_with_by_the_identity_that_began_it_and_by_no_other() {
 }
 
 #[test]
-fn each_identity_has_a_share_of_the_inbox_and_a_restart_does_not_change_it() {
+fn each_identity_has_a_share_that_a_restart_does_not_change() {
     expect_identity();
     let flags = ["--identity-quota-bytes", "8B", "--identity-quota-files", "3"];
     let mut both = Both::start(&flags);

@@ -262,7 +262,7 @@ fn proposals_that_no_toolchain_needs_are_switched_off() {
 }
 
 #[test]
-fn what_the_exports_decide_is_decided_before_anything_is_compiled() {
+fn what_exports_decide_is_decided_before_compiling() {
     // A module that does not validate, and would be refused for that as soon as it is compiled.
     let broken = r#"(core module (func (result i32)))"#;
     let text =

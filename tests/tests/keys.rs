@@ -23,7 +23,7 @@ too long: Some(RefusalCode::Malformed)
 ";
 
 #[test]
-fn a_receiver_goes_on_with_an_upload_by_the_key_that_the_host_made() {
+fn a_receiver_resumes_an_upload_by_the_key_that_the_host_made() {
     let mut server = Setup::new([""; 0]).receiver(artifacts::hostile()).start();
     let mut connection = Connection::open(&server);
     connection.say("K");

@@ -313,7 +313,7 @@ fn remove(path: &Path) {
 }
 
 #[test]
-fn whatever_is_killed_nothing_acknowledged_is_lost_and_everything_arrives_once() {
+fn whatever_is_killed_nothing_acknowledged_is_lost() {
     let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
     let mut world = World::new();
     let mut rounds = 0;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use sandport_tests::{Connection, Server, Setup, artifacts, components};
+use sandport_tests::{Connection, Server, Setup, artifacts, components, send};
 
 /// How much of it is told with a trap. Bytes.
 const LAST_WORDS_BYTES_MAX: usize = 4_096;
@@ -39,7 +39,7 @@ fn lines_of_a_receiver_are_in_the_log_for_who_asks() {
 }
 
 #[test]
-fn output_without_end_is_bounded_in_the_log_and_in_the_last_words() {
+fn output_without_end_is_bounded_in_log_and_last_words() {
     let (last_words, log) = trap("o", ["-v"]);
     assert_eq!(last_words.len(), LAST_WORDS_BYTES_MAX);
     assert!(last_words.ends_with("more and more "), "{last_words}");
@@ -102,4 +102,20 @@ fn traps_that_come_too_fast_are_told_without_details() {
     }
     assert!(told >= 16, "{told} of {traps} traps were told in detail");
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_line_of_the_log_says_of_which_connection_and_upload_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.pdf");
+    fs::write(&path, "hello").unwrap();
+    for (option, is_said) in [("-v", false), ("-vv", true)] {
+        let mut server = Setup::new([option]).start();
+        send([path.as_os_str(), server.address().as_ref()]).expect_success();
+        assert_eq!(server.stop(), Some(0));
+        let log = server.events.stderr();
+        for said in ["connection{peer=127.0.0.1:", "upload{name=report.pdf"] {
+            assert_eq!(log.contains(said), is_said, "{option} {said}: {log}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ fn an_inbox_that_is_removed_under_a_server_ends_it_with_7() {
 }
 
 #[test]
-fn an_inbox_that_is_removed_while_nobody_sends_ends_the_server_too() {
+fn an_inbox_removed_while_nobody_sends_ends_the_server_too() {
     let server = Server::start([]);
     fs::remove_dir_all(server.inbox()).unwrap();
     assert_ended(server);

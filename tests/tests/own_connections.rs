@@ -26,9 +26,9 @@ impl Own {
     fn start(max_connections: u32, drain_timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inbox = folder.path().join("inbox");
-        let server = Server::builder(Inbox::create(&inbox, InboxOptions::default()).unwrap())
+        let server = Server::builder(Inbox::open(&inbox, InboxOptions::default()).unwrap())
             .cache(Cache::Folder(artifacts::cache_dir()))
-            .connections_max(max_connections)
+            .max_connections(max_connections)
             .drain_timeout(drain_timeout)
             .build()
             .unwrap();
@@ -53,7 +53,7 @@ impl Own {
 }
 
 fn alice() -> Peer {
-    Peer { address: "192.0.2.7:52114".into(), identity: Identity::named("alice").unwrap() }
+    Peer::new("192.0.2.7:52114", Identity::named("alice").unwrap())
 }
 
 fn head(name: &str, size: usize) -> String {

@@ -47,7 +47,7 @@ fn expect_one(server: &Server, content: &[u8]) {
 }
 
 #[test]
-fn a_large_file_over_four_connections_arrives_whole_and_has_one_receipt() {
+fn a_large_file_over_four_connections_arrives_whole_once() {
     let mut server = Server::start(FLAGS);
     let (folder, content) = folder_with(64 * MIB + 12_345);
     let middlebox = Middlebox::before(server.address(), []).in_step(4, MIB as u64 + 1);
@@ -219,7 +219,7 @@ fn many_files_over_four_connections_arrive_once_each() {
 }
 
 #[test]
-fn files_of_a_connection_that_was_cut_are_sent_by_others_and_none_twice() {
+fn files_of_a_cut_connection_are_sent_once_by_others() {
     let server = Server::start([]);
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
@@ -246,7 +246,7 @@ fn a_server_that_serves_one_connection_at_a_time_gets_all() {
 }
 
 #[test]
-fn connections_that_a_full_server_does_not_take_are_given_up_while_the_others_go_on() {
+fn connections_that_a_full_server_refuses_are_given_up() {
     let server = Server::start(["--max-connections", "2"]);
     let mut command = command();
     command.args(["--json", "send", "-j", "4", "--name", "s", "-", server.address()]);
@@ -282,7 +282,7 @@ fn a_file_that_changed_in_between_begins_anew_and_is_whole() {
 }
 
 #[test]
-fn a_file_that_changes_while_several_connections_carry_it_fails_once_and_leaves_nothing() {
+fn a_file_that_changes_while_several_carry_it_fails_once() {
     let server = Server::start(FLAGS);
     let (folder, _) = folder_with(24 * MIB);
     let half = MIB as u64 / 2;
@@ -305,7 +305,7 @@ fn a_file_that_changes_while_several_connections_carry_it_fails_once_and_leaves_
 }
 
 #[test]
-fn what_is_damaged_on_one_of_the_connections_is_found_in_the_whole_and_sent_again_once() {
+fn damage_on_one_connection_is_found_and_all_sent_again_once() {
     let server = Server::start(FLAGS);
     let (folder, content) = folder_with(32 * MIB);
     let place = 5 * MIB as u64 / 2;
@@ -318,7 +318,7 @@ fn what_is_damaged_on_one_of_the_connections_is_found_in_the_whole_and_sent_agai
 }
 
 #[test]
-fn a_receiver_that_takes_no_ranges_gets_the_file_over_one_of_the_connections() {
+fn a_receiver_that_takes_no_ranges_gets_the_file_over_one() {
     let server = Setup::new([""; 0]).standalone().start();
     let (folder, content) = folder_with(48 * MIB);
     let sent = send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();

@@ -17,7 +17,7 @@ fn limited(limit: &str, flags: &[&str]) -> Server {
 }
 
 #[test]
-fn small_files_are_all_stored_where_few_descriptors_are_to_be_had() {
+fn small_files_are_all_stored_with_few_descriptors() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("t");
     fs::create_dir(&tree).unwrap();

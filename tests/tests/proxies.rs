@@ -37,7 +37,7 @@ fn exchange(server: &Server, bytes: impl AsRef<[u8]>) -> (String, String) {
 }
 
 #[test]
-fn a_receiver_cannot_say_where_the_sender_is_without_a_trusted_proxy() {
+fn a_receiver_cannot_place_the_sender_without_a_trusted_proxy() {
     for flags in [&[][..], &["--trusted-proxy", "192.0.2.0/24,unix"][..]] {
         let mut server = Setup::new(flags).receiver(artifacts::hostile()).start();
         let (name, answer) = exchange(&server, "F");
@@ -47,7 +47,7 @@ fn a_receiver_cannot_say_where_the_sender_is_without_a_trusted_proxy() {
 }
 
 #[test]
-fn a_trusted_proxy_is_believed_once_for_a_request_and_before_it_has_asked_for_anything() {
+fn a_trusted_proxy_is_believed_once_for_a_request_and_early() {
     let mut server = hostile_server(["--trusted-proxy", "127.0.0.0/8"]);
     let (_, answer) = exchange(&server, "F");
     assert_eq!(answer, "true Malformed believed InvalidState InvalidState\n");
@@ -58,7 +58,7 @@ fn a_trusted_proxy_is_believed_once_for_a_request_and_before_it_has_asked_for_an
 }
 
 #[test]
-fn the_next_request_on_a_connection_is_not_from_where_the_last_one_was() {
+fn the_next_request_is_not_from_where_the_last_one_was() {
     let mut server = hostile_server(["--trusted-proxy", "127.0.0.1"]);
     let mut connection = Connection::open(&server);
     connection.say("H");

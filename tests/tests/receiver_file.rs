@@ -128,7 +128,7 @@ fn a_component_for_another_version_is_told_both_versions() {
 }
 
 #[test]
-fn a_component_whose_start_traps_is_refused_before_anybody_connects() {
+fn a_component_whose_start_traps_is_refused_early() {
     for export in ["sandport:upload/receiver@0.2.0", "wasi:cli/run@0.2.0"] {
         let wit = format!("package acme:tools; world made {{ export {export}; }}");
         let text = refused(&components::trapping_at_start(&[components::COMMAND, &wit]));

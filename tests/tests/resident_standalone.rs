@@ -33,7 +33,7 @@ fn a_classic_client_uploads() {
 }
 
 #[test]
-fn what_it_stored_is_remembered_by_its_next_run_and_kept_by_the_native_inbox() {
+fn what_it_stored_is_known_to_its_next_run_and_native_inboxes() {
     let folder = tempfile::tempdir().unwrap();
     let (path, inbox) = (folder.path().join("a.bin"), folder.path().join("inbox"));
     let content = Random::seeded().bytes(2_000_003);
@@ -60,7 +60,7 @@ fn its_settings_are_those_of_the_server() {
     let mut server =
         setup(["--max-file", "5B", "--conflict", "refuse", "--classic-name", "file"]).start();
     let mut sender = Native::open(&server);
-    assert_eq!(sender.welcome.size_max, Some(5));
+    assert_eq!(sender.welcome.max_file_size, Some(5));
     sender.send(0, "larger", b"hello!");
     assert!(sender.outcome(0).is_err());
     let refused = server.wait_refused("too-large");
@@ -101,7 +101,7 @@ fn many_senders_at_once_are_served_by_one_instance() {
 /// What is sent twice of a file where the server is killed: no more than what came since the last watermark, which
 /// has moved at half of 64 MiB.
 #[test]
-fn a_sender_lives_through_a_kill_and_sends_again_what_came_since_the_last_watermark() {
+fn a_sender_lives_through_a_kill_and_sends_from_a_watermark() {
     const MIB: u64 = 1024 * 1024;
     let folder = tempfile::tempdir().unwrap();
     let (path, inbox) = (folder.path().join("big"), folder.path().join("inbox"));

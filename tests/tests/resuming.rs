@@ -32,7 +32,7 @@ fn missing(sender: &mut Native) -> Vec<(u64, Option<u64>)> {
 }
 
 #[test]
-fn the_server_tells_what_is_durable_and_a_cut_costs_nothing_of_it() {
+fn the_server_tells_what_is_durable_and_a_cut_costs_none_of_it() {
     let mut server = Server::start(FLAGS);
     let content = Random::seeded().bytes(5 * MIB);
     let mut sender = Native::open(&server);
@@ -91,7 +91,7 @@ fn two_connections_carry_one_file() {
 }
 
 #[test]
-fn ranges_that_do_not_belong_there_are_refused_and_change_nothing_of_what_is_there() {
+fn ranges_that_do_not_belong_there_are_refused_without_change() {
     let server = Server::start(FLAGS);
     let content = Random::seeded().bytes(4 * MIB + 9);
     let size = content.len();
@@ -187,7 +187,7 @@ fn again(folder: &Path, server: &Server) -> Sent {
 }
 
 #[test]
-fn a_later_run_goes_on_where_a_killed_one_ended_and_forgets_the_key_when_it_has_the_receipt() {
+fn a_later_run_resumes_after_a_kill_and_drops_the_key() {
     let server = Server::start(FLAGS);
     let folder = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(64 * MIB);
@@ -224,7 +224,7 @@ fn a_file_that_changed_after_a_cut_begins_anew_and_says_so() {
 }
 
 #[test]
-fn no_resume_goes_with_a_state_folder_from_the_environment_or_the_command_line_and_leaves_no_key() {
+fn no_resume_goes_with_any_state_folder_and_leaves_no_key() {
     let server = Server::start([""; 0]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("big"), Random::seeded().bytes(2 * MIB)).unwrap();

@@ -152,7 +152,7 @@ fn an_upload_that_was_cut_goes_on_in_a_later_process() {
 
 #[test]
 #[ignore = "needs a Python with blake3: lane `second-client` of .ci/run"]
-fn a_later_run_takes_over_from_one_that_was_killed_and_that_the_server_believes_in() {
+fn a_later_run_takes_over_from_a_killed_one_still_believed_in() {
     let large = Large::new();
     let server = Server::start(FLAGS);
     let middlebox = Middlebox::before(server.address(), [Fate::Hold(MIDWAY_BYTES)]);
@@ -182,7 +182,7 @@ fn the_earlier_of_two_runs_hears_that_it_is_locked_out() {
 
 #[test]
 #[ignore = "needs a Python with blake3: lane `second-client` of .ci/run"]
-fn an_upload_goes_on_at_a_server_that_was_killed_and_started_again() {
+fn an_upload_resumes_at_a_server_that_was_killed_and_restarted() {
     let large = Large::new();
     let mut server = Server::start(FLAGS);
     let middlebox = Middlebox::before(server.address(), [Fate::HoldSender(MIDWAY_BYTES)]);

@@ -134,7 +134,7 @@ fn an_interrupted_sender_goes_on_with_the_same_command() {
 }
 
 #[test]
-fn a_sender_goes_on_when_the_server_was_killed_and_is_there_again() {
+fn a_sender_goes_on_when_a_killed_server_is_there_again() {
     let mut server = Server::start(FLAGS);
     let (folder, content) = world(24 * MIB);
     let middlebox = Middlebox::before(server.address(), []).held_at(12 * MIB as u64);
@@ -151,7 +151,7 @@ fn a_sender_goes_on_when_the_server_was_killed_and_is_there_again() {
 }
 
 #[test]
-fn a_file_that_changed_between_two_runs_is_sent_from_its_beginning() {
+fn a_file_that_changed_between_two_runs_is_sent_anew() {
     let server = Server::start(FLAGS);
     let (folder, _) = world(24 * MIB);
     let middlebox = Middlebox::before(server.address(), []).held_at(12 * MIB as u64);
@@ -211,7 +211,7 @@ fn what_the_server_does_not_take_is_told_by_its_code() {
 }
 
 #[test]
-fn commands_that_make_no_sense_end_with_2_and_a_server_that_is_not_there_with_3() {
+fn wrong_commands_end_with_2_and_a_missing_server_with_3() {
     let (folder, _) = world(5);
     for arguments in [["big", "https://localhost/"], ["big", "http://me@localhost/"]] {
         let mut command = command();

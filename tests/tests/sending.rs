@@ -31,7 +31,7 @@ fn sample_tree(random: &mut Random) -> (tempfile::TempDir, SystemTime) {
 }
 
 #[test]
-fn one_file_is_stored_under_its_name_and_the_receipt_carries_its_digest() {
+fn one_file_is_stored_under_its_name_with_its_digest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.pdf");
     fs::write(&path, "hello").unwrap();
@@ -107,7 +107,7 @@ fn the_executable_bit_is_kept_only_where_the_operator_allows_it() {
 }
 
 #[test]
-fn a_tree_sent_twice_meets_what_is_stored_and_only_the_changes_are_sent() {
+fn a_tree_sent_twice_sends_only_the_changes() {
     let (folder, _) = sample_tree(&mut Random::seeded());
     let tree = folder.path().join("photos");
     let server = Server::start([]);
@@ -174,7 +174,7 @@ fn standard_input_is_stored_under_the_given_name() {
 }
 
 #[test]
-fn standard_input_without_a_name_gets_one_that_the_sender_is_told() {
+fn standard_input_without_a_name_gets_one_and_the_sender_hears() {
     let server = Server::start([]);
     let sent = send_with(Path::new("."), b"hello", ["-", server.address()]).expect_success();
     let names = sent.names("stored");

@@ -45,7 +45,7 @@ fn begun_upload(server: &Server, name: &str) -> Native {
 }
 
 #[test]
-fn an_honest_sender_is_served_while_one_address_has_all_places_and_more_wait() {
+fn an_honest_sender_is_served_while_one_address_has_all_places() {
     let mut server = Server::start(["--max-connections", "8", "--max-waiting", "4"]);
     let _crowd = half_hellos(20, &server);
     expect_served(&server, "first");
@@ -54,7 +54,7 @@ fn an_honest_sender_is_served_while_one_address_has_all_places_and_more_wait() {
 }
 
 #[test]
-fn uploads_of_an_address_that_has_all_places_make_room_for_another_address() {
+fn uploads_of_a_full_address_make_room_for_another_address() {
     let mut server = Server::start(["--max-connections", "4"]);
     let mut busy: Vec<_> = (0..4).map(|n| begun_upload(&server, &format!("busy-{n}"))).collect();
     expect_served(&server, "honest");
@@ -84,7 +84,7 @@ fn users_of_the_socket_are_served_whatever_the_network_holds() {
 }
 
 #[test]
-fn an_idle_connection_gives_way_to_a_newcomer_of_its_own_address() {
+fn an_idle_connection_gives_way_to_one_of_its_own_address() {
     let mut server = Server::start(["--max-connections", "2"]);
     let mut idle = Native::open(&server);
     let mut busy = begun_upload(&server, "busy");
@@ -99,7 +99,7 @@ fn an_idle_connection_gives_way_to_a_newcomer_of_its_own_address() {
 }
 
 #[test]
-fn connections_of_one_address_wait_where_it_has_as_many_as_it_may() {
+fn connections_of_one_address_wait_when_it_has_its_most() {
     let server = Server::start(["--max-address-connections", "1"]);
     let first = begun_upload(&server, "first");
     let mut second = Connection::from(CROWD, &server);

@@ -23,7 +23,7 @@ fn wait_draining(server: &mut Server) {
 }
 
 #[test]
-fn a_running_upload_finishes_and_new_connections_are_not_accepted() {
+fn an_active_upload_finishes_and_newcomers_are_not_accepted() {
     // Of a port that is free again, anybody may get hold.
     let folder = tempfile::tempdir().unwrap();
     let socket = format!("unix:{}", folder.path().join("socket").display());
@@ -57,7 +57,7 @@ fn a_running_classic_upload_finishes() {
 }
 
 #[test]
-fn a_second_interrupt_stops_at_once_and_publishes_nothing_unfinished() {
+fn a_second_interrupt_stops_at_once_and_publishes_no_rest() {
     let mut server = Server::start(["--drain-timeout", "600s"]);
     let mut sender = half_an_upload(&server);
     server.interrupt();

@@ -311,7 +311,7 @@ fn an_inbox_of_an_unknown_layout_is_left_alone() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_said_with_the_form_that_would() {
+fn a_wrong_command_line_is_said_with_the_right_form() {
     let ended = setup(["--listen", "localhost:1"]).start_and_fail();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("error[usage]"), "{ended:?}");
@@ -338,7 +338,7 @@ fn offer(sender: &mut Native, content: &[u8], mode: ResumeMode) -> Vec<(usize, u
 }
 
 #[test]
-fn a_sender_hears_what_is_kept_and_goes_on_with_that_after_a_kill() {
+fn a_sender_hears_what_is_kept_and_resumes_after_a_kill() {
     let mut server = start(OFTEN);
     let content = Random::seeded().bytes(5 * MIB);
     let mut sender = Native::open(&server);
@@ -425,7 +425,7 @@ fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) -> Midd
 }
 
 #[test]
-fn a_later_run_goes_on_where_a_killed_one_ended_though_the_component_was_killed_too() {
+fn a_later_run_resumes_after_sender_and_component_were_killed() {
     let folder = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(9 * MIB);
     let mut server = start(OFTEN);
@@ -448,7 +448,7 @@ fn a_later_run_goes_on_where_a_killed_one_ended_though_the_component_was_killed_
 }
 
 #[test]
-fn what_is_left_of_a_cut_upload_is_listed_and_cleaned_by_our_own_program() {
+fn the_rest_of_a_cut_upload_is_listed_and_cleaned_by_sandport() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = start(OFTEN);
     cut_off(folder.path(), &server, &Random::seeded().bytes(5 * MIB), 4 * MIB);

@@ -67,7 +67,7 @@ fn what_exclude_names_stays_at_home() {
 }
 
 #[test]
-fn links_are_followed_where_follow_links_says_so_and_a_loop_is_1() {
+fn links_are_followed_with_follow_links_and_a_loop_is_1() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("t");
     write(folder.path(), "outside/x", "outside");

@@ -30,7 +30,7 @@ fn run(folder: &Path, connections: usize, address: &str) -> Command {
 }
 
 #[test]
-fn the_later_run_finishes_and_the_earlier_one_is_told_so_and_ends() {
+fn the_later_run_finishes_and_the_earlier_one_hears_and_ends() {
     for (first, second) in [(1, 1), (4, 1), (1, 4), (3, 4)] {
         let server = Server::start(FLAGS);
         let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ fn the_later_run_finishes_and_the_earlier_one_is_told_so_and_ends() {
 }
 
 #[test]
-fn an_earlier_run_that_was_cut_off_meanwhile_does_not_take_the_upload_back() {
+fn an_earlier_run_that_was_cut_does_not_take_the_upload_back() {
     let server = Server::start(FLAGS);
     let folder = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(SIZE);

@@ -24,7 +24,7 @@ fn decoded() -> (Resolve, PackageId) {
 }
 
 #[test]
-fn the_package_is_one_file_with_all_of_its_interfaces_and_their_text() {
+fn the_package_is_one_file_with_all_its_interfaces() {
     let (resolve, package) = decoded();
     let package = &resolve.packages[package];
     assert_eq!(package.name.to_string(), "sandport:upload@0.2.0");

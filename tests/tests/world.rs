@@ -69,7 +69,7 @@ fn the_world_lists_nothing_ambient() {
 }
 
 #[test]
-fn the_receiver_imports_only_what_the_world_lists_and_exports_the_receiver() {
+fn the_receiver_imports_and_exports_what_the_world_lists() {
     let bytes = fs::read(artifacts::receiver()).unwrap();
     let (imports, exports) = component(&bytes);
     let (allowed, required) = sandbox();

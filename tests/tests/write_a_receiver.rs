@@ -234,7 +234,7 @@ fn expect_uploads(server: &mut Server) {
 
 #[test]
 #[ignore = "needs wac: lane `examples` of .ci/run"]
-fn a_doorkeeper_stands_in_front_of_the_receiver_and_payload_passes() {
+fn a_doorkeeper_stands_before_the_receiver_and_payload_passes() {
     let folder = tempfile::tempdir().unwrap();
     let guarded = folder.path().join("guarded.wasm");
     let mut shell = artifacts::shell();

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_in_any_order_knows_no_more_than_where_the_last_payload_ended() {
+    fn an_account_knows_no_more_than_where_the_last_payload_ended() {
         let missing = [extent(10, 20), extent(50, 50)];
         let account = Account::new(&missing, Some(100), Order::Any);
         let Ok(mut account) = account else { panic!("these extents ascend") };

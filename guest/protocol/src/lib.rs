@@ -26,6 +26,7 @@ pub mod driver;
 pub mod inbox;
 pub mod journal;
 pub mod receiver;
+pub mod report;
 pub mod sender;
 pub mod text;
 pub mod upload;

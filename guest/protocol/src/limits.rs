@@ -80,14 +80,14 @@ pub struct Limits {
     /// Silence from the sender that ends a connection. Milliseconds, at least 1.
     pub idle_timeout_ms: u32,
     /// The largest file in bytes; `None`: no limit but the disk.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// Most uploads of one connection that may be open at once, from offer to receipt. At least 1.
-    pub uploads_ahead_max: u32,
+    pub max_uploads_ahead: u32,
     /// Most bytes of payload ahead of the verdicts on their offers.
-    pub bytes_ahead_max: u64,
+    pub max_bytes_ahead: u64,
     /// The most that one request may add to an upload, in bytes; `None`: any number. A receiver enforces it, where it
     /// tells it: nobody else knows where a request begins.
-    pub append_max: Option<u64>,
+    pub max_append_size: Option<u64>,
     /// How long an upload is kept that nobody holds, in seconds; `None`: for as long as nobody removes it. A host
     /// tells what its inbox does.
     pub expires_s: Option<u64>,
@@ -107,11 +107,11 @@ impl Default for Limits {
             settle_ms: 50,
             // Twice the longest delay of a TCP retransmission that a network mends by itself.
             idle_timeout_ms: 60_000,
-            size_max: None,
+            max_file_size: None,
             // Enough that thousands of small files share their syncs, little enough memory.
-            uploads_ahead_max: 1_024,
-            bytes_ahead_max: 16 * 1024 * 1024,
-            append_max: None,
+            max_uploads_ahead: 1_024,
+            max_bytes_ahead: 16 * 1024 * 1024,
+            max_append_size: None,
             expires_s: None,
             algorithms: vec![Algorithm::Blake3],
         }

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_room_for_a_quarter_more_and_keeps_none_when_it_is_empty() {
+    fn a_sorted_map_has_room_for_a_quarter_more_and_none_when_empty() {
         let mut map = SortedMap::default();
         for key in 0..100_u64 {
             map.insert(key, ());

@@ -297,9 +297,10 @@ pub struct Receipt {
     pub proof: Option<Vec<u8>>,
 }
 
-/// Who the sender is, as far as the host is convinced.
+/// Who the sender is, as far as the host is convinced: `identity` of the WIT package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+#[serde(rename = "Identity")]
+pub struct Authenticated {
     /// The name that the operator gave it; `None`: anonymous.
     pub name: Option<String>,
 }

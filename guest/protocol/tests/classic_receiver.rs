@@ -177,7 +177,7 @@ fn one_byte_more_than_a_settled_size_is_malformed() {
 }
 
 #[test]
-fn more_than_a_certain_size_is_an_error_in_the_log_and_the_file_stays() {
+fn bytes_after_a_certain_size_are_logged_and_the_file_stays() {
     for pieces in [vec![(0, "5\nhello, world")], vec![(0, "5\nhello"), (3, ", "), (3, "world")]] {
         let mut receiver = ReceiverEnd::new(Limits::default(), START);
         receiver.inbox.commit_ms = 50;
@@ -201,7 +201,7 @@ fn zero_is_an_empty_file() {
 
 #[test]
 fn twenty_digits_are_a_size_and_more_are_not() {
-    let limits = Limits { size_max: None, ..Limits::default() };
+    let limits = Limits { max_file_size: None, ..Limits::default() };
     let mut receiver = ReceiverEnd::new(limits, START);
     receiver.feed(START, b"18446744073709551615\n", usize::MAX);
     assert_eq!(receiver.machine.want(), Want::Splice { id: 0, max: u64::MAX });
@@ -215,7 +215,7 @@ fn twenty_digits_are_a_size_and_more_are_not() {
 
 #[test]
 fn a_size_over_the_limit_is_refused_without_a_byte() {
-    let limits = Limits { size_max: Some(4), ..Limits::default() };
+    let limits = Limits { max_file_size: Some(4), ..Limits::default() };
     assert_nothing(&session(limits.clone(), &[(0, "5\nhello")], None), RefusalCode::TooLarge, "");
     assert_nothing(&session(limits.clone(), &[(0, "5")], None), RefusalCode::TooLarge, "");
     assert_stored(&session(limits, &[(0, "4\nfour")], None), "four");

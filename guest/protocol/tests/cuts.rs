@@ -95,9 +95,9 @@ fn a_thousand_bad_networks() {
             .collect();
         let total: u64 = files.iter().map(|file| file.content.len() as u64 + 120).sum();
         let limits = Limits {
-            uploads_ahead_max: 1 + rng.below(8) as u32,
-            bytes_ahead_max: rng.below(60_000),
-            size_max: rng.chance(4).then_some(30_000),
+            max_uploads_ahead: 1 + rng.below(8) as u32,
+            max_bytes_ahead: rng.below(60_000),
+            max_file_size: rng.chance(4).then_some(30_000),
             ..Limits::default()
         };
         let mut network = Network { pieces_seed: Some(rng.next()), ..Network::default() };

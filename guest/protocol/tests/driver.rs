@@ -15,7 +15,7 @@ use sandport_protocol::driver::{
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage, SenderMessage};
 use sandport_protocol::{
-    Algorithm, ContentDigest, Credential, Extent, Identity, Limits, Millis, Offer, Receipt,
+    Algorithm, Authenticated, ContentDigest, Credential, Extent, Limits, Millis, Offer, Receipt,
     Refusal, RefusalCode,
 };
 
@@ -156,7 +156,7 @@ impl Shell for Bench {
 
     fn authenticate(&mut self, _: Credential) {}
 
-    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {
+    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Authenticated, Refusal>> {
         (!self.considers).then_some(Err(RefusalCode::NotPermitted.into()))
     }
 
@@ -215,7 +215,7 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_sender_that_waits_for_the_disk_is_not_idle_and_hears_that_the_receiver_is_alive() {
+fn a_sender_that_waits_for_the_disk_is_not_idle() {
     // What comes along with the header finds no room, then what is spliced, then both.
     let content = content(300_000);
     for room in [0, 10, 64 * 1024, 200_000] {
@@ -235,7 +235,7 @@ fn a_sender_that_waits_for_the_disk_is_not_idle_and_hears_that_the_receiver_is_a
 }
 
 #[test]
-fn a_small_file_waits_too_and_is_committed_when_all_of_it_is_written() {
+fn a_small_file_is_committed_when_all_of_it_is_written() {
     let content = content(5_000);
     let (mut driver, mut bench) = begin(&content, 0);
     wait_for_the_disk(&mut driver, &mut bench);
@@ -260,7 +260,7 @@ fn a_fault_while_it_waits_is_told_and_the_connection_goes_on() {
 }
 
 #[test]
-fn a_sender_hears_that_the_receiver_is_alive_while_the_inbox_considers_its_offer() {
+fn a_sender_hears_a_sign_of_life_while_its_offer_is_considered() {
     let content = content(300_000);
     let (mut driver, mut bench) = begin(&content, usize::MAX);
     bench.considers = true;
@@ -276,7 +276,7 @@ fn a_sender_hears_that_the_receiver_is_alive_while_the_inbox_considers_its_offer
 }
 
 #[test]
-fn a_sender_hears_that_the_receiver_is_alive_while_its_credential_is_checked() {
+fn a_sender_hears_a_sign_of_life_during_a_credential_check() {
     let (mut driver, mut bench) = begin(b"", 0);
     let credential = Credential::Bearer("token".into());
     bench.incoming = Script::hello().message(&SenderMessage::Authenticate(credential)).0.into();

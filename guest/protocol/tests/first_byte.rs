@@ -37,7 +37,7 @@ fn a_byte_of_no_dialect_is_malformed_and_named() {
 }
 
 #[test]
-fn http_where_it_is_off_gets_a_whole_response_that_says_what_to_use() {
+fn http_that_is_off_gets_a_response_that_says_what_to_use() {
     for request in ["GET / HTTP/1.1\r\nHost: here\r\n\r\n", "P", "OPTIONS"] {
         let limits = Limits { http: false, ..Limits::default() };
         let pieces = [(0, request.as_bytes().to_vec())];

@@ -223,7 +223,7 @@ fn a_resume_key_has_32_bytes() {
 }
 
 #[test]
-fn a_name_that_is_not_utf8_gives_its_number_where_all_else_is_right() {
+fn a_name_not_in_utf8_gives_its_number_if_the_rest_is_right() {
     let named = Err(DecodeError::NameNotUtf8 { id: 300 });
     assert_eq!(SenderMessage::decode(&[3, 0xac, 2, 1, 1, 0xff, 0, 0, 0, 0, 0, 0]), named);
     let malformed = Err(DecodeError::Malformed);

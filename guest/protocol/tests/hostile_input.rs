@@ -13,7 +13,7 @@ use sandport_protocol::receiver::{Opened, Receiver};
 use sandport_protocol::sender::{Event, Sender};
 use sandport_protocol::wire::{PREFACE, ReceiverMessage, SenderMessage};
 use sandport_protocol::{
-    Credential, Extent, Identity, Limits, Millis, Offer, Receipt, Refusal, RefusalCode,
+    Authenticated, Credential, Extent, Limits, Millis, Offer, Receipt, Refusal, RefusalCode,
 };
 
 /// Seeded runs of each test.
@@ -21,8 +21,8 @@ const RUNS: u64 = 2_000;
 
 fn limits(rng: &mut Rng) -> Limits {
     Limits {
-        size_max: rng.chance(3).then(|| rng.below(100)),
-        uploads_ahead_max: rng.below(4) as u32,
+        max_file_size: rng.chance(3).then(|| rng.below(100)),
+        max_uploads_ahead: rng.below(4) as u32,
         settle_ms: rng.below(100) as u32,
         // With none at all a moment could be due again within itself.
         idle_timeout_ms: 1 + rng.below(1_000) as u32,
@@ -74,7 +74,7 @@ fn survive(rng: &mut Rng, bytes: &[u8]) -> ReceiverEnd {
     let mut receiver = ReceiverEnd::new(limits(rng), START);
     receiver.inbox.commit_ms = rng.below(50);
     if rng.chance(2) {
-        receiver.identity = Ok(Identity { name: None });
+        receiver.identity = Ok(Authenticated { name: None });
     }
     let pieces = pieces(rng, bytes);
     let end = pieces.last().map(|(at, _)| *at).filter(|_| rng.chance(2));
@@ -191,7 +191,7 @@ fn a_receiver_survives_calls_without_sense() {
                 }
                 7 => machine.handle_fault(now, id, refusal),
                 8 => machine.handle_committed(now, id, Err(refusal)),
-                _ => machine.handle_authenticated(now, Ok(Identity { name: None })),
+                _ => machine.handle_authenticated(now, Ok(Authenticated { name: None })),
             }
             machine.handle_progress(now, id, rng.next());
             let _ = (machine.want(), machine.poll_timeout());

@@ -38,7 +38,7 @@ fn requests() -> impl Iterator<Item = (String, Vec<u8>)> {
 }
 
 #[test]
-fn a_body_that_does_not_come_whole_leaves_nothing_wherever_it_ends() {
+fn a_body_that_is_cut_leaves_nothing_wherever_it_ends() {
     for (head, body) in requests() {
         for end in 0..body.len() {
             let sent = [head.as_bytes(), &body[..end]].concat();
@@ -77,9 +77,9 @@ fn what_comes_behind_a_body_is_no_part_of_it() {
 }
 
 #[test]
-fn a_file_that_is_longer_than_any_may_be_is_refused_and_leaves_nothing() {
+fn a_file_above_the_largest_size_is_refused_and_leaves_nothing() {
     for (head, body) in requests() {
-        let limits = Limits { size_max: Some(4), ..Limits::default() };
+        let limits = Limits { max_file_size: Some(4), ..Limits::default() };
         let end = HttpEnd::with(limits).send([head.as_bytes(), &body].concat());
         // Whoever tells the size to the inbox hears it from that.
         if !is_of_known_size(&head) {
@@ -97,7 +97,7 @@ fn is_of_known_size(head: &str) -> bool {
 
 /// Who was told the URL goes on where the bytes end; of what nobody knows the URL, nothing stays.
 #[test]
-fn an_upload_with_a_url_keeps_what_came_and_one_without_leaves_nothing() {
+fn a_cut_upload_with_a_url_stays_and_one_without_leaves_nothing() {
     const OFFSET_STREAM: &str = "Content-Type: application/offset+octet-stream\r\n";
     let tus = format!("Upload-Length: 10\r\n{OFFSET_STREAM}Content-Length: 10\r\n");
     let put =

@@ -83,7 +83,7 @@ fn what_a_browser_says_of_another_site_counts_without_an_origin() {
 }
 
 #[test]
-fn origins_that_the_operator_names_may_upload_and_read_the_answer() {
+fn origins_that_the_operator_names_may_upload_and_read_answers() {
     let limits = |origin: &str| Limits { http_origins: vec![origin.into()], ..Limits::default() };
     let origin = "https://app.example";
     for (allowed, may) in [(origin, true), ("*", true), ("https://other.example", false)] {

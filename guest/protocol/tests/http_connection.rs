@@ -51,7 +51,7 @@ fn a_connection_ends_when_the_client_says_so() {
 }
 
 #[test]
-fn a_client_that_ends_its_side_between_requests_is_nobodys_fault() {
+fn a_client_that_ends_its_side_between_requests_is_no_fault() {
     let end = HttpEnd::default().send_and_end(put("a", "1"));
     assert_eq!(end.answer().status, 201);
     assert_eq!(end.end, Some(End::Closed(Ok(()))));
@@ -61,7 +61,7 @@ fn a_client_that_ends_its_side_between_requests_is_nobodys_fault() {
 }
 
 #[test]
-fn a_client_that_waits_is_told_to_continue_once_the_inbox_has_accepted() {
+fn a_client_that_waits_may_continue_once_the_inbox_has_accepted() {
     let head = "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n";
     for slowness in [0, 3] {
         let mut end = HttpEnd::default();

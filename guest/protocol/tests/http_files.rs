@@ -64,7 +64,7 @@ fn a_large_body_is_spliced_and_not_read() {
 }
 
 #[test]
-fn large_chunks_are_spliced_and_the_lines_between_them_read_alone() {
+fn large_chunks_are_spliced_and_the_lines_between_are_read() {
     let mut request = b"PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..20 {
         request.extend_from_slice(b"10000\r\n");
@@ -112,7 +112,7 @@ fn what_is_renamed_is_told_with_both_names() {
 }
 
 #[test]
-fn a_file_that_is_here_by_its_name_and_size_is_taken_all_the_same() {
+fn a_put_of_a_known_name_and_size_is_taken_all_the_same() {
     let end = HttpEnd::default().with_file("a", b"HELLO").send(put("/a", "", "hello"));
     assert_eq!(end.answer().status, 201);
     assert_eq!(end.file("a"), Some(b"hello".as_slice()));
@@ -298,7 +298,7 @@ fn a_body_that_cannot_be_begun_is_refused_and_not_committed() {
 
 #[test]
 fn a_stream_over_the_limit_is_refused_as_soon_as_it_is() {
-    let limits = Limits { size_max: Some(10), ..Limits::default() };
+    let limits = Limits { max_file_size: Some(10), ..Limits::default() };
     let head = "PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     let pieces = [head, "8\r\n12345678\r\n", "8\r\n12345678\r\n", "0\r\n\r\n"];
     let end = HttpEnd::with(limits).send_pieces(pieces.map(|piece| piece.into()));

@@ -207,10 +207,10 @@ fn a_form_in_chunks_is_one_too() {
 }
 
 #[test]
-fn commits_go_on_while_the_next_file_comes_as_many_as_are_granted() {
+fn form_files_commit_beside_the_next_one_as_many_as_are_granted() {
     let parts: Vec<_> = (0..20).map(|number| file(&format!("{number}"), "x")).collect();
     for granted in [1, 3, 100] {
-        let limits = Limits { uploads_ahead_max: granted, ..Limits::default() };
+        let limits = Limits { max_uploads_ahead: granted, ..Limits::default() };
         let mut end = HttpEnd::with(limits);
         end.wire.inbox.slowness = 2;
         let end = end.send(post("/", "", &form(&parts)));
@@ -233,7 +233,7 @@ fn a_file_that_fails_is_refused_and_the_next_one_comes() {
 }
 
 #[test]
-fn a_file_whose_body_cannot_be_begun_is_refused_and_not_committed() {
+fn a_form_file_whose_body_cannot_begin_is_refused() {
     let mut end = HttpEnd::default();
     end.wire.inbox.no_body = true;
     let end = end.send(post("/", "", &form(&[file("a", "x"), file("b", "y")])));
@@ -245,7 +245,7 @@ fn a_file_whose_body_cannot_be_begun_is_refused_and_not_committed() {
 
 #[test]
 fn a_file_over_the_limit_is_refused_and_the_next_one_comes() {
-    let limits = Limits { size_max: Some(10), ..Limits::default() };
+    let limits = Limits { max_file_size: Some(10), ..Limits::default() };
     let parts = [file("a", &"x".repeat(100)), file("b", "y")];
     let end = HttpEnd::with(limits).send(post("/", "", &form(&parts)));
     assert_eq!(end.answer().status, 413);
@@ -278,7 +278,7 @@ fn without_its_end(fields: &str) -> String {
 }
 
 #[test]
-fn the_answer_to_a_form_that_was_cut_waits_for_the_files_that_came_whole() {
+fn the_answer_to_a_cut_form_waits_for_the_files_that_came_whole() {
     for ends in [false, true] {
         let mut end = HttpEnd::default();
         end.wire.inbox.commits_end_at = 70_000;
@@ -300,7 +300,7 @@ fn the_answer_to_a_form_that_was_cut_waits_for_the_files_that_came_whole() {
 }
 
 #[test]
-fn a_file_that_is_not_decided_when_a_form_is_cut_is_pending_and_not_refused() {
+fn a_file_that_is_undecided_when_a_form_is_cut_is_pending() {
     let mut end = HttpEnd::default();
     end.wire.inbox.commits_end_at = u64::MAX;
     let end = end.send(without_its_end("Accept: application/json\r\n"));
@@ -315,7 +315,7 @@ fn a_file_that_is_not_decided_when_a_form_is_cut_is_pending_and_not_refused() {
 }
 
 #[test]
-fn the_same_name_twice_in_a_form_is_two_files_by_the_rule_for_names_that_are_taken() {
+fn a_name_twice_in_a_form_is_two_files_by_the_conflict_rule() {
     let mut end = HttpEnd::default();
     end.wire.inbox.renames = Some("-1".into());
     let end = end.send(post("/", "", &form(&[file("a", "1"), file("a", "22")])));
@@ -329,7 +329,7 @@ fn the_same_name_twice_in_a_form_is_two_files_by_the_rule_for_names_that_are_tak
 }
 
 #[test]
-fn a_part_with_a_huge_head_ends_the_form_and_keeps_what_was_stored() {
+fn a_part_with_a_huge_head_ends_the_form_and_keeps_the_stored() {
     let fields = |count: usize| {
         let more: String = (0..count).map(|number| format!("\r\nX-{number}: y")).collect();
         format!("Content-Disposition: form-data; filename=\"b\"{more}")

@@ -45,8 +45,8 @@ fn change(bytes: &mut Vec<u8>, (what, place, by): Change) {
 
 fn survive(bytes: &[u8], places: &[usize], ends: bool, inbox: u8) {
     let limits = Limits {
-        size_max: (inbox & 1 > 0).then_some(4),
-        uploads_ahead_max: u32::from(inbox & 3),
+        max_file_size: (inbox & 1 > 0).then_some(4),
+        max_uploads_ahead: u32::from(inbox & 3),
         idle_timeout_ms: 500,
         ..Limits::default()
     };

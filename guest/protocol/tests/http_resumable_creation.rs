@@ -154,7 +154,7 @@ fn a_file_whose_length_nobody_knows_is_taken_in_chunks() {
 }
 
 #[test]
-fn more_than_the_length_is_refused_as_soon_as_it_comes_and_the_upload_is_gone() {
+fn more_than_the_length_is_refused_at_once_and_ends_the_upload() {
     let server = Server::default();
     let fields = "Upload-Complete: ?0\r\nUpload-Length: 4\r\nTransfer-Encoding: chunked\r\n";
     let refused = server.request(&request("PUT /a", fields), &chunked(b"hello", ""));
@@ -181,7 +181,8 @@ fn more_than_the_length_is_refused_as_soon_as_it_comes_and_the_upload_is_gone() 
 
 #[test]
 fn what_is_too_large_is_refused_with_the_limits() {
-    let limits = Limits { size_max: Some(100), append_max: Some(10), ..Limits::default() };
+    let limits =
+        Limits { max_file_size: Some(100), max_append_size: Some(10), ..Limits::default() };
     let server = Server::with(limits);
     for (fields, content) in [
         ("Upload-Complete: ?0\r\nUpload-Length: 101\r\n", 0),
@@ -203,8 +204,8 @@ fn what_is_too_large_is_refused_with_the_limits() {
 }
 
 #[test]
-fn an_append_in_chunks_is_refused_once_it_brings_more_than_is_announced() {
-    let server = Server::with(Limits { append_max: Some(10), ..Limits::default() });
+fn an_append_in_chunks_is_refused_when_it_exceeds_the_length() {
+    let server = Server::with(Limits { max_append_size: Some(10), ..Limits::default() });
     let begun = send(&server, "PUT /a", "Upload-Complete: ?0\r\n", b"hello");
     assert!(begun.field("upload-limit").unwrap().contains("max-append-size=10"));
     let location = begun.location();
@@ -321,7 +322,7 @@ fn a_digest_of_the_content_decides_whether_it_was_here() {
 }
 
 #[test]
-fn a_digest_of_the_content_is_one_of_the_file_where_that_is_all_of_it() {
+fn a_content_digest_is_one_of_the_file_where_that_is_all_of_it() {
     let server = Server::default();
     let wrong = digest(Algorithm::Sha256, "sha-256", b"hallo");
     let fields = format!("Upload-Complete: ?1\r\nContent-Digest: {wrong}\r\n");
@@ -361,7 +362,7 @@ fn a_part_is_never_taken_for_a_file() {
 }
 
 #[test]
-fn where_nothing_goes_on_a_whole_file_is_stored_and_a_part_is_refused() {
+fn without_resuming_a_whole_file_is_stored_and_a_part_refused() {
     let server = Server::default();
     server.inbox().has_no_keys = true;
     let right = digest(Algorithm::Sha256, "sha-256", b"hello");

@@ -181,7 +181,7 @@ fn the_example_of_01_says_nothing_of_a_file_that_is_whole() {
 }
 
 #[test]
-fn the_examples_of_02_and_03_append_without_saying_that_more_comes() {
+fn the_examples_of_drafts_02_and_03_append() {
     for number in [Some(4), Some(5)] {
         let server = Server::default();
         let begun = begin(&server, number, false, &CONTENT[..100]);
@@ -301,8 +301,8 @@ fn no_interim_answer_takes_the_place_of_100() {
 #[test]
 fn limits_are_told_as_each_draft_has_them() {
     let limits = Limits {
-        size_max: Some(1_000),
-        append_max: Some(500),
+        max_file_size: Some(1_000),
+        max_append_size: Some(500),
         expires_s: Some(3_600),
         ..Limits::default()
     };
@@ -327,7 +327,7 @@ fn limits_are_told_as_each_draft_has_them() {
 
 #[test]
 fn options_tell_that_uploads_can_go_on() {
-    let server = Server::with(Limits { size_max: Some(1_000), ..Limits::default() });
+    let server = Server::with(Limits { max_file_size: Some(1_000), ..Limits::default() });
     for target in ["/", "/any/name", "/files/", "*"] {
         let answer = server.request(&request(&format!("OPTIONS {target}"), Some(8), ""), b"");
         assert_eq!(answer.status, 204);

@@ -54,7 +54,7 @@ fn files_and_streams_of_every_size_arrive() {
 }
 
 #[test]
-fn small_files_are_one_request_and_large_ones_can_be_gone_on_with() {
+fn small_files_are_one_request_and_large_ones_can_be_resumed() {
     let mut world = World::new(Speaks::Resumable);
     run(&mut world, &content(100), Kind::File, None, [], 0);
     assert_eq!(methods(&world), [Method::Put]);
@@ -68,7 +68,7 @@ fn small_files_are_one_request_and_large_ones_can_be_gone_on_with() {
 #[test]
 fn a_server_gets_no_more_at_once_than_it_takes() {
     let mut world = World::new(Speaks::Resumable);
-    world.append_max = Some(300_000);
+    world.max_append_size = Some(300_000);
     let content = content(LARGE);
     let ran = run(&mut world, &content, Kind::File, None, [], 0);
     assert_eq!(ran.outcome, stored());
@@ -77,7 +77,7 @@ fn a_server_gets_no_more_at_once_than_it_takes() {
 }
 
 #[test]
-fn no_request_is_so_large_that_a_proxy_which_waits_for_its_end_costs_much() {
+fn requests_are_small_enough_for_proxies_that_buffer_them() {
     let mut world = World::new(Speaks::Tus);
     let server = world.discovered(&url());
     let size = Some(3 * APPEND_BYTES_MAX + 1);
@@ -137,7 +137,7 @@ fn a_later_run_goes_on_where_an_earlier_one_ended() {
 }
 
 #[test]
-fn a_file_that_changed_begins_anew_and_leaves_nothing_of_the_old_one() {
+fn a_file_that_changed_begins_anew_and_leaves_nothing_old() {
     for speaks in RESUMABLE {
         let mut world = World::new(speaks);
         let old = content(LARGE);
@@ -250,7 +250,7 @@ fn what_will_not_change_is_final() {
 }
 
 #[test]
-fn a_conflict_of_offsets_is_asked_about_and_one_of_names_is_final() {
+fn a_conflict_of_offsets_is_asked_about_one_of_names_is_final() {
     for speaks in RESUMABLE {
         let mut world = World::new(speaks);
         let fates = [Fate::Passes, Fate::Answered(answer(409, &[]))];
@@ -268,7 +268,7 @@ fn a_conflict_of_offsets_is_asked_about_and_one_of_names_is_final() {
 }
 
 #[test]
-fn a_server_that_never_agrees_on_the_offset_is_waited_for_and_not_asked_in_haste() {
+fn a_server_that_never_agrees_on_the_offset_is_asked_slowly() {
     for speaks in RESUMABLE {
         let mut world = World::new(speaks);
         let fates = (0..1_000).map(|number| match number % 2 {
@@ -330,10 +330,10 @@ fn a_stream_that_cannot_be_sent_again_is_lost_and_told_so() {
 }
 
 #[test]
-fn what_a_server_says_of_itself_keeps_it_from_being_asked_in_vain() {
+fn what_a_server_says_of_itself_saves_requests_in_vain() {
     let mut world = World::new(Speaks::Resumable);
     let mut server = world.discovered(&url());
-    server.size_max = Some(5);
+    server.max_file_size = Some(5);
     let offered = Offered { name: None, size: Some(6), modified_ns: None };
     let mut upload = HttpUpload::new(&server, &url(), offered, None);
     let Step::Over(Outcome::Refused(refusal)) = upload.poll_step() else {
@@ -361,12 +361,12 @@ proptest! {
         speaks in prop::sample::select(RESUMABLE.to_vec()),
         length in 0..2_000_000usize,
         block in prop::option::of(100_000..600_000usize),
-        append_max in prop::option::of(200_000..900_000u64),
+        max_append_size in prop::option::of(200_000..900_000u64),
         fates in prop::collection::vec(fate(), 0..24),
     ) {
         let mut world = World::new(speaks);
         // tus has no such limit.
-        world.append_max = append_max.filter(|_| speaks == Speaks::Resumable);
+        world.max_append_size = max_append_size.filter(|_| speaks == Speaks::Resumable);
         let content = content(length);
         let kind = block.map_or(Kind::File, |block| Kind::Stream { block });
         let ran = run(&mut world, &content, kind, None, fates, 100);

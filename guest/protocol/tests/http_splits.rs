@@ -23,7 +23,7 @@ struct Outcome {
 }
 
 fn server() -> HttpEnd {
-    let limits = Limits { size_max: Some(500), hosts: vec!["h".into()], ..Limits::default() };
+    let limits = Limits { max_file_size: Some(500), hosts: vec!["h".into()], ..Limits::default() };
     let mut end = HttpEnd::with(limits).with_file("here", b"HERE");
     end.wire.inbox.refused.insert("no".into(), RefusalCode::Exists.into());
     end

@@ -75,7 +75,7 @@ fn a_part_is_an_upload_like_any_other_and_is_never_published() {
 }
 
 #[test]
-fn a_part_may_come_with_its_creation_or_be_empty_or_get_its_length_later() {
+fn a_part_may_come_with_its_creation_or_get_its_length_later() {
     let server = Server::default();
     let fields = "Upload-Concat: partial\r\nUpload-Length: 2\r\nContent-Length: 2\r\n\
                   Content-Type: application/offset+octet-stream\r\n";
@@ -105,7 +105,7 @@ fn a_part_has_no_name_whatever_its_metadata_says() {
 }
 
 #[test]
-fn a_final_upload_has_the_content_of_its_parts_in_their_order_and_they_go() {
+fn a_final_upload_has_the_content_of_its_parts_which_go() {
     let server = Server::default();
     let (b, a) = (whole_part(&server, b"world"), whole_part(&server, b"hello "));
     let key = a.strip_prefix("/files/").unwrap();
@@ -165,7 +165,7 @@ fn a_final_upload_takes_no_content() {
 }
 
 #[test]
-fn what_is_no_part_of_this_sender_s_is_refused_and_nothing_is_begun() {
+fn a_part_that_is_no_part_of_this_sender_is_refused() {
     let server = Server::default();
     let ours = whole_part(&server, b"ab");
     let foreign = "/files/".to_owned() + &"A".repeat(43);
@@ -192,7 +192,7 @@ fn what_is_no_part_of_this_sender_s_is_refused_and_nothing_is_begun() {
 
 #[test]
 fn a_final_upload_that_would_be_too_large_is_refused() {
-    let server = Server::with(Limits { size_max: Some(3), ..Limits::default() });
+    let server = Server::with(Limits { max_file_size: Some(3), ..Limits::default() });
     let part = whole_part(&server, b"ab");
     assert_eq!(post(&server, &format!("final;{part} {part}"), "").status, 413);
     assert_eq!(server.inbox().concatenations, 0);
@@ -203,7 +203,7 @@ fn a_final_upload_that_would_be_too_large_is_refused() {
 }
 
 #[test]
-fn where_the_inbox_refuses_the_parts_stay_and_the_request_can_come_again() {
+fn refused_parts_stay_and_the_request_can_come_again() {
     let server = Server::default();
     let part = whole_part(&server, b"ab");
     let concat = format!("final;{part}");

@@ -55,7 +55,7 @@ fn every_answer_says_the_version() {
 }
 
 #[test]
-fn answers_to_what_is_refused_before_it_is_understood_say_the_version_too() {
+fn refusals_before_a_request_is_understood_say_the_version_too() {
     let fields = "Host: h\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 1\r\n";
     let long = format!("Upload-Metadata: filename {}\r\n", "YQ".repeat(9_000));
     let many: String = (0..64).map(|number| format!("X-{number}: y\r\n")).collect();
@@ -82,7 +82,7 @@ fn answers_to_what_is_refused_before_it_is_understood_say_the_version_too() {
 }
 
 #[test]
-fn a_digest_that_is_wanted_of_the_whole_file_is_told_when_it_is_whole() {
+fn a_digest_of_the_whole_file_is_told_when_it_is_whole() {
     let sum = http_answers::digest_of(Algorithm::Sha256, b"hello world").value;
     let sha256 = &*format!("sha-256=:{}:", base64(&sum));
     let want = "Want-Repr-Digest: sha-256=1\r\n";
@@ -128,7 +128,7 @@ fn another_version_is_refused_before_anything_is_done() {
 
 #[test]
 fn options_tell_what_is_served_whatever_the_version() {
-    let server = Server::with(Limits { size_max: Some(5_000), ..Limits::default() });
+    let server = Server::with(Limits { max_file_size: Some(5_000), ..Limits::default() });
     for version in ["", "Tus-Resumable: 0.1.0\r\n"] {
         let head = format!("OPTIONS /files/ HTTP/1.1\r\nHost: h\r\n{version}\r\n");
         let answer = server.request(&head, b"");
@@ -303,7 +303,7 @@ fn more_than_the_length_is_refused_and_what_is_here_stays() {
 
 #[test]
 fn a_request_brings_no_more_than_it_may() {
-    let server = Server::with(Limits { append_max: Some(3), ..Limits::default() });
+    let server = Server::with(Limits { max_append_size: Some(3), ..Limits::default() });
     let location = create(&server, 10);
     assert_eq!(server.request(&patch(&location, "0", 4), b"hell").status, 413);
     let fields = "Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\n\

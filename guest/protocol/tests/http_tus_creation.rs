@@ -59,7 +59,7 @@ fn exactly_one_of_length_and_deferred_length_is_said() {
 
 #[test]
 fn what_is_too_large_is_refused_at_its_creation() {
-    let server = Server::with(Limits { size_max: Some(1_000), ..Limits::default() });
+    let server = Server::with(Limits { max_file_size: Some(1_000), ..Limits::default() });
     let refused = create(&server, "Upload-Length: 1001\r\n");
     assert_eq!(refused.status, 413);
     assert!(server.inbox().offers.is_empty());

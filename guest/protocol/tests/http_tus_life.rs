@@ -60,7 +60,7 @@ fn ending_a_finished_upload_forgets_its_url_and_keeps_its_file() {
 }
 
 #[test]
-fn a_newer_head_makes_a_stale_patch_let_go_and_its_bytes_are_kept() {
+fn a_newer_head_ends_a_stale_patch_and_keeps_its_bytes() {
     let server = Server::default();
     let location = create(&server, 10);
     let mut stale = server.connect();
@@ -166,7 +166,7 @@ fn somebody_faster_is_told_where_the_upload_ends() {
 /// While the other commit goes on, the inbox would rather compare than receive, which nobody has asked for; after it,
 /// there is nothing to be opened.
 #[test]
-fn who_meets_the_commit_of_another_request_is_told_what_came_of_it() {
+fn who_meets_the_commit_of_another_request_hears_its_outcome() {
     for is_over in [false, true] {
         let server = Server::default();
         let location = create(&server, 8);
@@ -183,7 +183,7 @@ fn who_meets_the_commit_of_another_request_is_told_what_came_of_it() {
 
 /// What came is kept by opening the upload again before its offset is told, and by then it may be stored.
 #[test]
-fn who_asks_while_another_request_commits_hears_of_the_whole_upload() {
+fn who_asks_while_another_request_commits_hears_of_all_of_it() {
     for is_over in [false, true] {
         let server = Server::default();
         let location = create(&server, 8);

@@ -260,7 +260,7 @@ fn an_entry_about_bytes_beyond_the_file_ends_the_journal() {
 }
 
 #[test]
-fn without_the_key_a_journal_still_tells_what_it_is_of_and_how_far_that_has_come() {
+fn a_journal_tells_its_upload_and_progress_without_the_key() {
     let (journal, ends) = journal(SIZE, &entries());
     let found = inspect(&journal, BOOT, SIZE).unwrap();
     assert_eq!(found.begun, begun(Some(SIZE)));
@@ -297,7 +297,7 @@ fn what_is_known_beside_the_bytes_is_found_again() {
 }
 
 #[test]
-fn a_size_that_does_not_fit_what_was_said_before_ends_the_journal() {
+fn a_size_that_contradicts_an_earlier_entry_ends_the_journal() {
     let (mut writer, mut bytes) = Writer::begin(ID, begun(None));
     writer.push(&mut bytes, &Entry::Kept(entries()[0].clone()));
     let end = bytes.len() as u64;
@@ -351,7 +351,7 @@ fn begun_bytes(journal: &[u8]) -> usize {
 }
 
 #[test]
-fn a_sync_that_was_begun_is_open_until_something_is_said_that_outlives_a_power_cut() {
+fn a_sync_that_was_begun_is_open_until_an_entry_outlives_a_cut() {
     let values = values(&content(2 * GROUP_BYTES as usize));
     let kept = |boot, first: u64| {
         let groups = vec![values[first as usize]];
@@ -379,7 +379,7 @@ fn a_sync_that_was_begun_is_open_until_something_is_said_that_outlives_a_power_c
 }
 
 #[test]
-fn what_holds_for_this_boot_alone_is_said_again_once_and_holds_after_it() {
+fn what_holds_for_this_boot_alone_is_said_again_once_after_it() {
     let content = content(3 * GROUP_BYTES as usize);
     let values = values(&content);
     let hash = |length| group_hasher(3).update(&content[..length]).finalize_non_root();

@@ -62,7 +62,7 @@ fn answers_that_make_no_sense_are_malformed_and_told_so() {
     let accepted = |missing| ReceiverMessage::Accepted(Accepted { id: 0, missing });
     let rows = [
         ReceiverMessage::Welcome(welcome()),
-        ReceiverMessage::Authenticated(sandport_protocol::Identity { name: None }),
+        ReceiverMessage::Authenticated(sandport_protocol::Authenticated { name: None }),
         ReceiverMessage::Accepted(Accepted { id: 1, missing: vec![] }),
         ReceiverMessage::Refused(refused(1)),
         ReceiverMessage::Stored(stored(1)),

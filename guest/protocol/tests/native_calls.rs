@@ -154,7 +154,7 @@ fn credentials_come_before_offers_and_hold_them_up() {
     assert_eq!(driven.sender.authenticate(credential.clone()), Ok(()));
     assert!(!driven.sender.can_offer());
     assert_eq!(driven.sender.authenticate(credential.clone()), Err(Misuse::WrongState));
-    let identity = sandport_protocol::Identity { name: Some("ann".into()) };
+    let identity = sandport_protocol::Authenticated { name: Some("ann".into()) };
     driven.answer(&ReceiverMessage::Authenticated(identity));
     assert!(matches!(driven.events.last(), Some(Event::Authenticated(_))));
     driven.offer(5);

@@ -95,7 +95,7 @@ fn a_keep_alive_holds_the_connection() {
 }
 
 #[test]
-fn the_silence_of_a_sender_that_waits_for_a_commit_does_not_count() {
+fn silence_of_a_sender_that_waits_for_a_commit_does_not_count() {
     let mut receiver = receiver();
     receiver.inbox.commit_ms = 299_999;
     let receiver = Script::hello().file(0, "a", b"hello").play_open(receiver);

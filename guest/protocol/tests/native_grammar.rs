@@ -6,7 +6,7 @@ mod pair;
 use pair::receiver_end::ReceiverEnd;
 use pair::script::{START, Script, about, goodbye, messages, receiver};
 use sandport_protocol::wire::{Hello, PREFACE, ReceiverMessage, SenderMessage};
-use sandport_protocol::{Credential, FRAME_BYTES_MAX, Identity, Limits, RefusalCode};
+use sandport_protocol::{Authenticated, Credential, FRAME_BYTES_MAX, Limits, RefusalCode};
 
 /// The session ends with a goodbye of this code, and nothing is left behind.
 fn assert_goodbye(script: Script, code: RefusalCode) -> ReceiverEnd {
@@ -18,7 +18,7 @@ fn assert_goodbye(script: Script, code: RefusalCode) -> ReceiverEnd {
 
 #[test]
 fn the_welcome_says_version_limits_and_challenge() {
-    let limits = Limits { size_max: Some(99), uploads_ahead_max: 5, ..Limits::default() };
+    let limits = Limits { max_file_size: Some(99), max_uploads_ahead: 5, ..Limits::default() };
     let receiver = Script::hello().play_with(ReceiverEnd::new(limits.clone(), START));
     assert_eq!(receiver.closed, Some(Ok(())));
     let messages = messages(&receiver.sent);
@@ -27,9 +27,9 @@ fn the_welcome_says_version_limits_and_challenge() {
     };
     assert_eq!(welcome.version, 1);
     assert_eq!(welcome.agent, "receiver/1");
-    assert_eq!(welcome.size_max, Some(99));
-    assert_eq!(welcome.uploads_ahead_max, 5);
-    assert_eq!(welcome.bytes_ahead_max, limits.bytes_ahead_max);
+    assert_eq!(welcome.max_file_size, Some(99));
+    assert_eq!(welcome.max_uploads_ahead, 5);
+    assert_eq!(welcome.max_bytes_ahead, limits.max_bytes_ahead);
     assert_eq!(welcome.idle_timeout_ms, limits.idle_timeout_ms);
     assert_eq!(welcome.challenge, [7; 32]);
 }
@@ -153,7 +153,7 @@ fn numbers_that_were_not_offered_are_malformed() {
 fn a_credential_that_holds_is_answered_with_the_identity() {
     let authenticate = SenderMessage::Authenticate(Credential::Bearer("secret".into()));
     let mut receiver = receiver();
-    receiver.identity = Ok(Identity { name: Some("ann".into()) });
+    receiver.identity = Ok(Authenticated { name: Some("ann".into()) });
     let script = Script::hello().message(&authenticate).file(0, "a", b"hello");
     let receiver = script.play_with(receiver);
     assert!(matches!(
@@ -177,7 +177,7 @@ fn authentication_comes_once_and_before_offers() {
     let late = Script::hello().offer(0, "a", 1).message(&authenticate);
     assert_goodbye(late, RefusalCode::InvalidState);
     let mut receiver = receiver();
-    receiver.identity = Ok(Identity { name: None });
+    receiver.identity = Ok(Authenticated { name: None });
     let twice = Script::hello().message(&authenticate).message(&authenticate);
     let receiver = twice.play_open(receiver);
     assert_eq!(goodbye(&receiver).unwrap().code, RefusalCode::InvalidState);

@@ -36,7 +36,7 @@ fn payload_that_moves_and_answers_that_come_are_no_stall() {
 }
 
 #[test]
-fn silence_while_nothing_is_owed_is_none_and_does_not_count_later() {
+fn silence_while_nothing_is_owed_does_not_count_later() {
     let mut driven = Driven::welcomed();
     let mut now = 0;
     while now < 10 * STALL_MS {

@@ -190,7 +190,7 @@ fn a_receiver_that_answered_all_and_does_not_close_has_stalled() {
 #[test]
 fn a_welcome_that_makes_no_sense_is_malformed() {
     for (what, nonsense) in [
-        ("no uploads", Welcome { uploads_ahead_max: 0, ..welcome() }),
+        ("no uploads", Welcome { max_uploads_ahead: 0, ..welcome() }),
         ("no silence", Welcome { idle_timeout_ms: 0, ..welcome() }),
         ("version 0", Welcome { version: 0, ..welcome() }),
     ] {
@@ -204,8 +204,8 @@ fn a_welcome_that_makes_no_sense_is_malformed() {
 #[test]
 fn a_welcome_that_grants_no_bytes_ahead_makes_sense() {
     for odd in [
-        Welcome { bytes_ahead_max: 0, ..welcome() },
-        Welcome { size_max: Some(0), ..welcome() },
+        Welcome { max_bytes_ahead: 0, ..welcome() },
+        Welcome { max_file_size: Some(0), ..welcome() },
         Welcome { challenge: vec![], ..welcome() },
     ] {
         let mut driven = Driven::new();
@@ -218,8 +218,8 @@ fn a_welcome_that_grants_no_bytes_ahead_makes_sense() {
 #[test]
 fn grants_are_taken_within_the_senders_own_bounds() {
     let most = Welcome {
-        uploads_ahead_max: u32::MAX,
-        bytes_ahead_max: u64::MAX,
+        max_uploads_ahead: u32::MAX,
+        max_bytes_ahead: u64::MAX,
         idle_timeout_ms: 1,
         ..welcome()
     };

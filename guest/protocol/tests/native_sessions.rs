@@ -6,7 +6,7 @@ mod pair;
 use pair::sender_end::{File, Outcome};
 use pair::{Network, Pair};
 use sandport_protocol::sender::EndReason;
-use sandport_protocol::{Credential, Identity, Limits, Refusal, RefusalCode};
+use sandport_protocol::{Authenticated, Credential, Limits, Refusal, RefusalCode};
 
 fn pair(files: Vec<File>) -> Pair {
     Pair::new(files, Limits::default(), Network::default())
@@ -38,7 +38,7 @@ fn one_file_arrives_with_its_receipt() {
 }
 
 #[test]
-fn files_of_all_kinds_arrive_sent_ahead_and_after_their_verdicts() {
+fn files_of_all_kinds_arrive_ahead_of_and_after_their_verdicts() {
     for ahead in [true, false] {
         let unknown_size = File { says_size: false, ..File::new("pipe", vec![3; 5000]) };
         let with_digest = File { says_digest: true, ..File::new("digest", vec![4; 70_000]) };
@@ -64,7 +64,7 @@ fn files_of_all_kinds_arrive_sent_ahead_and_after_their_verdicts() {
 
 #[test]
 fn a_file_larger_than_the_window_waits_for_its_verdict() {
-    let limits = Limits { bytes_ahead_max: 1000, ..Limits::default() };
+    let limits = Limits { max_bytes_ahead: 1000, ..Limits::default() };
     let files = vec![File::new("small", [1; 600]), File::new("large", [2; 5000])];
     let mut pair = Pair::new(files, limits, Network::default());
     assert!(!pair.sender.machine.can_send_ahead(1), "nothing is granted before the welcome");
@@ -75,7 +75,7 @@ fn a_file_larger_than_the_window_waits_for_its_verdict() {
 
 #[test]
 fn many_more_files_than_the_window_arrive_in_one_connection() {
-    let limits = Limits { uploads_ahead_max: 3, ..Limits::default() };
+    let limits = Limits { max_uploads_ahead: 3, ..Limits::default() };
     let files = (0..200).map(|count| File::new(&format!("{count}"), vec![1; count])).collect();
     let mut pair = Pair::new(files, limits, Network::default());
     pair.receiver.inbox.commit_ms = 10;
@@ -187,7 +187,7 @@ fn an_application_that_pauses_for_hours_keeps_its_connection() {
 fn a_credential_opens_the_way_for_offers() {
     let mut pair = pair(vec![File::new("a", "x")]);
     pair.sender.credential = Some(Credential::Bearer("secret".into()));
-    pair.receiver.identity = Ok(Identity { name: Some("ann".into()) });
+    pair.receiver.identity = Ok(Authenticated { name: Some("ann".into()) });
     pair.drive();
     assert_both_well(&pair);
     assert!(stored(&pair, "a"));

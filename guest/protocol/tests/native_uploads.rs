@@ -22,7 +22,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> ReceiverEnd {
 
 #[test]
 fn more_uploads_at_once_than_granted_end_the_connection() {
-    let receiver = limited(|limits| limits.uploads_ahead_max = 2);
+    let receiver = limited(|limits| limits.max_uploads_ahead = 2);
     let script = Script::hello().offer(0, "a", 1).offer(1, "b", 1).offer(2, "c", 1);
     let receiver = script.play_open(receiver);
     assert_eq!(goodbye(&receiver).unwrap().code, RefusalCode::TooMany);
@@ -31,7 +31,7 @@ fn more_uploads_at_once_than_granted_end_the_connection() {
 
 #[test]
 fn uploads_that_are_over_do_not_count() {
-    let mut receiver = limited(|limits| limits.uploads_ahead_max = 1);
+    let mut receiver = limited(|limits| limits.max_uploads_ahead = 1);
     receiver.inbox.refused.insert("no".into(), RefusalCode::Exists.into());
     let receiver = Script::hello()
         .offer(0, "no", 1)
@@ -58,7 +58,7 @@ fn a_refused_upload_is_skipped_with_its_framing_intact() {
 }
 
 #[test]
-fn the_inbox_hears_why_an_upload_ends_that_it_did_not_refuse_itself() {
+fn the_inbox_hears_why_an_upload_ends_that_others_refused() {
     let receiver = Script::hello()
         .offer(0, "short", Some(9))
         .data(0, 0, b"hello")
@@ -79,7 +79,7 @@ fn the_inbox_hears_why_an_upload_ends_that_it_did_not_refuse_itself() {
 }
 
 #[test]
-fn a_cut_is_told_once_for_the_connection_and_not_for_each_upload() {
+fn a_cut_is_told_once_for_the_connection_and_not_per_upload() {
     let receiver = Script::hello().offer(0, "a", Some(9)).play_with(receiver());
     assert_eq!(receiver.code(), Some(RefusalCode::Cancelled));
     assert_eq!(receiver.discarded, [(0, None)]);
@@ -87,7 +87,7 @@ fn a_cut_is_told_once_for_the_connection_and_not_for_each_upload() {
 
 #[test]
 fn a_file_of_unknown_size_is_refused_when_it_passes_the_limit() {
-    let receiver = limited(|limits| limits.size_max = Some(4));
+    let receiver = limited(|limits| limits.max_file_size = Some(4));
     let receiver = Script::hello()
         .offer(0, "a", None)
         .data(0, 0, b"hell")
@@ -154,7 +154,7 @@ fn a_finish_that_does_not_fit_what_came_is_refused() {
 }
 
 #[test]
-fn after_digest_first_the_same_number_is_offered_with_its_digest() {
+fn after_digest_first_the_number_is_offered_with_its_digest() {
     let again = |content: &[u8]| {
         let digest = Some(digest_of(content));
         let offer = Offer { digest, ..file_offer("a", Some(5)) };

@@ -116,7 +116,7 @@ fn damage_of_any_kind_hides_no_frame_behind_it() {
 }
 
 #[test]
-fn a_compacted_log_has_the_last_entry_of_each_name_under_its_session() {
+fn a_compacted_log_has_the_last_entry_of_each_name() {
     let mut old = Vec::new();
     let other = Record { size: 1, ..RECORD };
     let durable = |durable| Entry::Session(Session { boot: 1, durable });
@@ -157,7 +157,7 @@ fn a_compacted_log_has_the_last_entry_of_each_name_under_its_session() {
 }
 
 #[test]
-fn an_entry_is_taken_back_by_one_of_a_kind_that_every_version_knows() {
+fn an_entry_is_taken_back_by_a_kind_that_every_version_knows() {
     let mut bytes = vec![1, 1, b'a', 0];
     bytes.extend([0; 32]);
     bytes.extend([0, 0]);
@@ -168,7 +168,7 @@ fn an_entry_is_taken_back_by_one_of_a_kind_that_every_version_knows() {
 }
 
 #[test]
-fn what_anonymous_senders_sent_is_written_as_before_there_were_identities() {
+fn anonymous_entries_are_written_as_before_identities() {
     assert_is(&Entry::Session(Session { boot: 1, durable: true }), &[0, 1, 1]);
     assert_is(&stored(None), &[&[1][..], &named()].concat());
     assert_is(&Entry::Closed, &[2]);

@@ -89,7 +89,7 @@ fn one_that_is_cut_was_never_here() {
 }
 
 #[test]
-fn one_that_is_taken_over_was_never_here_though_a_write_comes_late() {
+fn a_checked_body_taken_over_was_never_here() {
     let mut bench = Bench::sized();
     let loser = bench.session(TAKE_OVER);
     let body = checked(&mut bench, loser, 0, 2 * GROUP_BYTES);

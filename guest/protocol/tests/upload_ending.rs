@@ -54,7 +54,7 @@ fn a_file_that_is_not_what_was_to_be_sent_is_removed() {
 }
 
 #[test]
-fn a_file_that_its_inbox_finds_to_be_another_is_removed_and_says_why() {
+fn a_file_that_its_inbox_finds_to_be_another_is_removed() {
     let size = GROUP_BYTES + 5_000;
     let (mut bench, session) = whole_stream(size);
     bench.commit(session, size);
@@ -165,7 +165,7 @@ fn a_stream_whose_connection_was_cut_is_kept() {
 }
 
 #[test]
-fn one_that_comes_without_a_name_tells_it_before_it_is_published() {
+fn an_upload_without_a_name_tells_it_before_it_is_published() {
     let size = GROUP_BYTES + 1;
     let mut bench = Bench::new(Options { size: Some(size), is_named: false, ..Options::default() });
     let session = bench.session(TAKE_OVER);

@@ -35,7 +35,7 @@ fn what_is_kept_already_is_told_at_once() {
 }
 
 #[test]
-fn what_came_while_the_journal_was_written_waits_for_the_next_entry() {
+fn what_came_while_the_journal_is_written_waits_for_an_entry() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
@@ -211,7 +211,7 @@ fn one_whose_key_was_told_is_kept_from_its_beginning() {
 }
 
 #[test]
-fn one_whose_key_was_told_outlives_a_fault_though_its_size_is_not_known() {
+fn an_upload_whose_key_was_told_outlives_a_fault_without_a_size() {
     let mut bench = Bench::new(Options { keeps_empty: true, ..Options::default() });
     let session = bench.session(TAKE_OVER);
     bench.upload.fail(session, &io(), 0);

@@ -103,7 +103,7 @@ fn beginning_anew_removes_what_there_was() {
 }
 
 #[test]
-fn beginning_anew_discards_what_is_being_closed_and_nothing_that_comes_after() {
+fn beginning_anew_discards_what_is_being_closed_alone() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);

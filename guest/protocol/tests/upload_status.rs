@@ -115,7 +115,7 @@ fn what_is_wrong_is_remembered_with_its_reason() {
 }
 
 #[test]
-fn a_body_brings_nothing_beyond_a_size_that_was_set_after_it_had_begun() {
+fn a_body_brings_nothing_beyond_a_size_that_was_set_late() {
     for (offset, length, size) in [
         (0, Some(5), 0),
         (0, Some(GROUP_BYTES + 5), GROUP_BYTES),

@@ -17,10 +17,10 @@ pub(crate) fn limits(limits: gate::Limits) -> protocol::Limits {
         hosts: limits.hosts,
         settle_ms: limits.settle_ms,
         idle_timeout_ms: limits.idle_timeout_ms,
-        size_max: limits.size_max,
-        uploads_ahead_max: limits.uploads_ahead_max,
-        bytes_ahead_max: limits.bytes_ahead_max,
-        append_max: limits.append_max,
+        max_file_size: limits.size_max,
+        max_uploads_ahead: limits.uploads_ahead_max,
+        max_bytes_ahead: limits.bytes_ahead_max,
+        max_append_size: limits.append_max,
         expires_s: limits.expires_s,
         algorithms: limits.algorithms.into_iter().map(from_algorithm).collect(),
     }
@@ -228,6 +228,6 @@ pub(crate) fn from_receipt(
     })
 }
 
-pub(crate) fn from_identity(identity: types::Identity) -> protocol::Identity {
-    protocol::Identity { name: identity.name }
+pub(crate) fn from_identity(identity: types::Identity) -> protocol::Authenticated {
+    protocol::Authenticated { name: identity.name }
 }

@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use sandport_protocol::driver::{Answer, EndOfInput, Question, Reply, Shell, Spliced};
 use sandport_protocol::receiver::{Committed, Lifetime, LogLevel, Wishes};
-use sandport_protocol::{Algorithm, ContentDigest, Credential, Extent, Identity, Offer, Refusal};
+use sandport_protocol::{
+    Algorithm, Authenticated, ContentDigest, Credential, Extent, Offer, Refusal,
+};
 
 use crate::bindings::sandport::upload::{gate, inbox, log};
 use crate::bindings::wasi::io::poll::Pollable;
@@ -202,7 +204,7 @@ impl Shell for Link<'_> {
     fn authenticated(
         &mut self,
         authenticating: &mut Authenticating,
-    ) -> Option<Result<Identity, Refusal>> {
+    ) -> Option<Result<Authenticated, Refusal>> {
         authenticating.take()
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use sandport_protocol::driver::Reply;
 use sandport_protocol::receiver::Committed;
-use sandport_protocol::{Identity, Refusal, RefusalCode};
+use sandport_protocol::{Authenticated, Refusal, RefusalCode};
 
 use crate::bindings::sandport::upload::{gate, inbox, types};
 use crate::bindings::wasi::io::poll::Pollable;
@@ -146,7 +146,7 @@ impl Authenticating {
         }
     }
 
-    pub(crate) fn take(&mut self) -> Option<Result<Identity, Refusal>> {
+    pub(crate) fn take(&mut self) -> Option<Result<Authenticated, Refusal>> {
         match self {
             Self::Asked { authenticating, .. } => authenticating
                 .take()

@@ -9,7 +9,7 @@ use sandport_protocol::driver::{
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::text::sanitise;
 use sandport_protocol::{
-    Algorithm, ContentDigest, Credential, Digest, Extent, Identity, Limits, Millis, Offer,
+    Algorithm, Authenticated, ContentDigest, Credential, Digest, Extent, Limits, Millis, Offer,
     READ_BYTES_MAX, Refusal, RefusalCode,
 };
 
@@ -20,7 +20,7 @@ use crate::bindings::wasi::random::random::get_random_bytes;
 use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
 use crate::committing::{Committing, Orphans};
 use crate::disk::WasiFolder;
-use crate::inbox::{Inbox, Upload, Verdict};
+use crate::inbox::{Inbox, OfferResponse, Upload};
 use crate::network::Accepted;
 use crate::report::{Event, Form};
 
@@ -282,11 +282,11 @@ impl Shell for Link {
         if wishes != Wishes::default() {
             return Some(Err(not_here()));
         }
-        let verdict = self.shared.inbox.answer(&offer);
-        Some(match verdict {
-            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(receipt)),
-            Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
-            Ok(Verdict::Accepted(upload)) => {
+        let response = self.shared.inbox.answer(&offer);
+        Some(match response {
+            Ok(OfferResponse::Stored(receipt)) => Ok(Answer::Stored(receipt)),
+            Ok(OfferResponse::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(OfferResponse::Accepted(upload)) => {
                 let missing = upload.missing();
                 Ok(Answer::Accepted(Offered { upload, name: offer.name }, missing))
             }
@@ -394,7 +394,7 @@ impl Shell for Link {
 
     fn authenticate(&mut self, _: Credential) {}
 
-    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Identity, Refusal>> {
+    fn authenticated(&mut self, (): &mut ()) -> Option<Result<Authenticated, Refusal>> {
         // No identities are known here.
         Some(Err(RefusalCode::NotPermitted.into()))
     }

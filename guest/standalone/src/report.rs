@@ -1,13 +1,14 @@
 //! What is said, to whom, and in which form: the lines of `sandport serve`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use bytesize::ByteSize;
+use sandport_protocol::report::Report;
 use sandport_protocol::text::sanitise;
 use sandport_protocol::{Digest, Refusal};
-use serde_json::{Value, json};
 
 /// Longest piece of text that a peer chose, in a line for people. Characters. The longest name fits.
 const SHOWN_CHARS_MAX: usize = 2_048;
@@ -84,7 +85,7 @@ impl Form {
     /// Writes it to standard output.
     pub(crate) fn tell(self, event: &Event<'_>) {
         let line = match self {
-            Self::Json => Some(json_of(event).to_string()),
+            Self::Json => json_of(event),
             Self::Words | Self::FewWords => words_of(event, self == Self::FewWords),
         };
         if let Some(line) = line {
@@ -118,31 +119,46 @@ fn words_of(event: &Event<'_>, few: bool) -> Option<String> {
     })
 }
 
-fn json_of(event: &Event<'_>) -> Value {
+fn json_of(event: &Event<'_>) -> Option<String> {
+    serde_json::to_string(&report_of(event)).ok()
+}
+
+fn report_of<'a>(event: &Event<'a>) -> Report<'a> {
     match event {
-        Event::Listening { addresses, inbox } => json!({
-            "type": "listening",
-            "addresses": addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>(),
-            "inbox": inbox,
-        }),
-        Event::Stored { peer, name, size, digest } => {
-            let digest = digest.map(|digest| format!("{digest:?}"));
-            json!({"type": "stored", "name": name, "size": size, "digest": digest, "peer": peer})
+        Event::Listening { addresses, inbox } => Report::Listening {
+            addresses: addresses.iter().map(|address| address.to_string().into()).collect(),
+            inbox: Some((*inbox).into()),
+            file_system: None,
+        },
+        Event::Stored { peer, name, size, digest } => Report::Stored {
+            name: (*name).into(),
+            size: *size,
+            digest: digest.map(|digest| format!("{digest:?}").into()),
+            peer: Some((*peer).into()),
+            identity: None,
+            claimed: false,
+        },
+        Event::UploadRefused { peer, name, refusal } => {
+            refused(peer, Some(name.map(Cow::from)), refusal)
         }
-        Event::UploadRefused { peer, name, refusal } => json!({
-            "type": "refused",
-            "name": name,
-            "peer": peer,
-            "code": refusal.code.as_str(),
-            "detail": refusal.detail,
-        }),
-        Event::ConnectionRefused { peer, refusal } => json!({
-            "type": "refused",
-            "peer": peer,
-            "code": refusal.code.as_str(),
-            "detail": refusal.detail,
-        }),
-        Event::AcceptFailed { reason } => json!({"type": "accept-failed", "reason": reason}),
+        Event::ConnectionRefused { peer, refusal } => refused(peer, None, refusal),
+        Event::AcceptFailed { reason } => Report::AcceptFailed { reason: (*reason).into() },
+    }
+}
+
+/// `name`: that of the offer, if there was one.
+fn refused<'a>(
+    peer: &'a str,
+    name: Option<Option<Cow<'a, str>>>,
+    refusal: &'a Refusal,
+) -> Report<'a> {
+    Report::Refused {
+        name,
+        peer: Some(peer.into()),
+        identity: None,
+        code: refusal.code.as_str().into(),
+        detail: refusal.detail.as_deref().map(Cow::from),
+        claimed: false,
     }
 }
 
@@ -167,7 +183,9 @@ mod tests {
         let shown = words_of(&stored, false);
         assert_eq!(shown.as_deref(), Some("received a\\u{1b}[2Jb (2.0 KiB) from 192.0.2.7:1"));
         assert_eq!(words_of(&stored, true), None);
-        assert_eq!(json_of(&stored)["name"], "a\u{1b}[2Jb");
+        let json = json_of(&stored);
+        let line = r#"{"type":"stored","name":"a\u001b[2Jb","size":2048,"digest":null,"peer":"192.0.2.7:1"}"#;
+        assert_eq!(json.as_deref(), Some(line));
     }
 
     #[test]
@@ -179,6 +197,6 @@ mod tests {
             words_of(&refused, true).as_deref(),
             Some("refused ../x from 192.0.2.7:1: name-invalid: it climbs\\nout")
         );
-        assert_eq!(json_of(&refused)["code"], "name-invalid");
+        assert!(json_of(&refused).is_some_and(|json| json.contains(r#""code":"name-invalid""#)));
     }
 }

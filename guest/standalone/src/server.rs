@@ -38,11 +38,11 @@ pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
     form.tell(&Event::Listening { addresses: &addresses, inbox: &settings.inbox });
     let shared =
         Rc::new(Shared { inbox, limits: settings.limits(), form, orphans: Orphans::new(form) });
-    let connections_max = settings.max_connections as usize;
+    let max_connections = settings.max_connections as usize;
     let mut server = Server {
         shared,
         listeners,
-        connections_max,
+        max_connections,
         connections: BTreeMap::new(),
         next: 0,
         accept_from: 0,
@@ -58,7 +58,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<Infallible, Failed> {
 struct Server {
     shared: Rc<Shared>,
     listeners: Vec<Listener>,
-    connections_max: usize,
+    max_connections: usize,
     connections: BTreeMap<u64, Live>,
     /// The number of the next connection.
     next: u64,
@@ -93,7 +93,7 @@ impl Server {
         let mut earliest = self.shared.inbox.next_turn();
         let mut ready: Vec<&Pollable> = Vec::new();
         let mut owners = Vec::new();
-        let accepting = self.connections.len() < self.connections_max;
+        let accepting = self.connections.len() < self.max_connections;
         if accepting && self.accept_from > now {
             earliest = Some(earliest.map_or(self.accept_from, |at| at.min(self.accept_from)));
         } else if accepting {
@@ -180,7 +180,7 @@ impl Server {
     /// Accepts what there is, up to the limits; the numbers of the connections.
     fn accept(&mut self, index: usize) -> Vec<u64> {
         let mut accepted = Vec::new();
-        while accepted.len() < ACCEPTS_MAX && self.connections.len() < self.connections_max {
+        while accepted.len() < ACCEPTS_MAX && self.connections.len() < self.max_connections {
             match self.listeners[index].accept() {
                 Ok(Some(connection)) => {
                     let connection = Connection::new(&self.shared, connection);

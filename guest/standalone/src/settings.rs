@@ -197,7 +197,7 @@ impl Settings {
                 DurabilityRule::Commit => Durability::Commit,
                 DurabilityRule::None => Durability::None,
             },
-            size_max: self.max_file,
+            max_file_size: self.max_file,
             classic_name: self.classic_name.clone(),
             watermark_bytes: self.watermark_size,
             watermark_interval_ms: u64::try_from(self.watermark_time.as_millis())
@@ -215,7 +215,7 @@ impl Settings {
             settle_ms: self.settle_ms,
             // As the protocol counts it, as far as that goes: 49 days.
             idle_timeout_ms: u32::try_from(self.idle_timeout.as_millis()).unwrap_or(u32::MAX),
-            size_max: self.max_file,
+            max_file_size: self.max_file,
             ..Limits::default()
         }
     }
@@ -291,7 +291,7 @@ mod tests {
         let Ok(Asked::Serve(settings)) = read(line) else { panic!("it is refused") };
         assert_eq!(settings.listen.len(), 3);
         assert_eq!(settings.inbox_options().conflict, Conflict::Refuse);
-        assert_eq!(settings.inbox_options().size_max, Some(1 << 20));
+        assert_eq!(settings.inbox_options().max_file_size, Some(1 << 20));
         let limits = settings.limits();
         assert_eq!((limits.idle_timeout_ms, limits.settle_ms), (30_000, 70));
         assert!(!limits.classic);

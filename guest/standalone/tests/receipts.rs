@@ -12,7 +12,7 @@ use sandport_protocol::inbox::{
     Conflict, Entry, LogItem, LogReader, Record, Session, Stored, push_frame,
 };
 use sandport_protocol::{EntryKind, Extent, Offer, Refusal, RefusalCode};
-use sandport_standalone::inbox::{Durability, Inbox, Look, Options, Verdict};
+use sandport_standalone::inbox::{Durability, Inbox, Look, OfferResponse, Options};
 use std_disk::{LINKS_FAIL, StdFolder, ambient};
 
 fn open(dir: &Path, durability: Durability, conflict: Conflict) -> Inbox<StdFolder> {
@@ -31,13 +31,13 @@ fn send(inbox: &Inbox<StdFolder>, name: &str, content: &[u8]) -> Result<bool, Re
         resume: None,
     };
     match inbox.answer(&offer)? {
-        Verdict::Accepted(mut upload) => {
+        OfferResponse::Accepted(mut upload) => {
             upload.body(Extent { offset: 0, length: None })?;
             upload.write(content);
             upload.commit(content.len() as u64, None).outcome().unwrap().clone().map(|_| true)
         }
-        Verdict::Stored(_) => Ok(false),
-        Verdict::DigestFirst => unreachable!("the offer has a digest"),
+        OfferResponse::Stored(_) => Ok(false),
+        OfferResponse::DigestFirst => unreachable!("the offer has a digest"),
     }
 }
 

@@ -13,7 +13,7 @@ use sandport_protocol::journal::{GROUP_BYTES, PartialId};
 use sandport_protocol::{
     Digest, EntryKind, Extent, Offer, Refusal, RefusalCode, Resume, ResumeMode,
 };
-use sandport_standalone::inbox::{Durability, Inbox, Options, Published, Upload, Verdict};
+use sandport_standalone::inbox::{Durability, Inbox, OfferResponse, Options, Published, Upload};
 use std_disk::{NOW_MS, StdFolder, TRIAL, Trial, ambient};
 
 const GROUP: usize = GROUP_BYTES as usize;
@@ -57,9 +57,9 @@ fn offer(content: &[u8]) -> Offer {
 #[track_caller]
 fn accept(inbox: &Inbox<StdFolder>, offer: &Offer) -> Upload<StdFolder> {
     match inbox.answer(offer) {
-        Ok(Verdict::Accepted(upload)) => upload,
-        Ok(Verdict::Stored(_)) => panic!("it is stored"),
-        Ok(Verdict::DigestFirst) => panic!("a digest is asked for"),
+        Ok(OfferResponse::Accepted(upload)) => upload,
+        Ok(OfferResponse::Stored(_)) => panic!("it is stored"),
+        Ok(OfferResponse::DigestFirst) => panic!("a digest is asked for"),
         Err(refusal) => panic!("{refusal}"),
     }
 }
@@ -141,7 +141,7 @@ fn watermarks_come_by_the_bytes_and_by_the_clock_and_are_told() {
 }
 
 #[test]
-fn a_second_server_takes_an_upload_over_and_the_first_one_finds_out() {
+fn a_second_server_takes_an_upload_over_and_the_first_finds_out() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let content = content(4 * GROUP);
@@ -213,7 +213,7 @@ fn an_offer_of_what_is_read_again_hears_what_became_of_it() {
     bring(&mut upload, &content).unwrap();
     let first = upload.commit(content.len() as u64, Some(digest(&content)));
     assert!(first.outcome().is_none());
-    assert!(matches!(inbox.answer(&offer(&content)).unwrap(), Verdict::DigestFirst));
+    assert!(matches!(inbox.answer(&offer(&content)).unwrap(), OfferResponse::DigestFirst));
     assert_eq!(first.outcome().unwrap().as_ref().unwrap().name, "big");
     assert!(first.is_news() && !first.is_news());
     assert_only(dir, &content);
@@ -244,7 +244,7 @@ fn it_goes_on_with_what_the_native_inbox_has_left() {
 }
 
 #[test]
-fn what_nobody_goes_on_with_is_removed_when_the_clock_is_believed() {
+fn an_abandoned_upload_is_removed_when_the_clock_is_believed() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let inbox = open(dir);
@@ -275,7 +275,7 @@ fn what_nobody_goes_on_with_is_removed_when_the_clock_is_believed() {
 }
 
 #[test]
-fn a_start_removes_data_without_a_journal_and_leaves_what_is_not_ours() {
+fn a_start_removes_data_without_a_journal_and_leaves_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     drop(open(dir));
@@ -301,7 +301,7 @@ fn send_in_goes(dir: &Path, content: &[u8], told: &mut u64) -> Result<Published,
     for end in [2 * GROUP + 9_000, 3 * GROUP, content.len()] {
         let inbox = Inbox::open(StdFolder::new(dir), options(), ambient()).map_err(failed)?;
         let mut upload = match inbox.answer(&offer(content))? {
-            Verdict::Accepted(upload) => upload,
+            OfferResponse::Accepted(upload) => upload,
             _ => return Err(RefusalCode::Exists.into()),
         };
         let from = upload.missing()[0].offset;
@@ -341,21 +341,21 @@ fn whatever_step_fails_or_is_the_last_the_next_try_goes_on() {
             }
             let inbox = open(dir);
             let published = match inbox.answer(&offer(&content)).unwrap() {
-                Verdict::Accepted(mut upload) => {
+                OfferResponse::Accepted(mut upload) => {
                     let missing = upload.missing();
                     let here = missing.first().map_or(content.len() as u64, |it| it.offset);
                     assert!(here >= told || first.is_ok(), "{trial:?} {number}: {here} of {told}");
                     bring(&mut upload, &content).unwrap();
                     commit(&inbox, upload, &content).unwrap().name
                 }
-                Verdict::DigestFirst => {
+                OfferResponse::DigestFirst => {
                     let shown = Offer { digest: Some(digest(&content)), ..offer(&content) };
                     match inbox.answer(&shown).unwrap() {
-                        Verdict::Stored(receipt) => receipt.name,
+                        OfferResponse::Stored(receipt) => receipt.name,
                         _ => panic!("{trial:?} {number}: it is stored"),
                     }
                 }
-                Verdict::Stored(_) => panic!("the offer has no digest"),
+                OfferResponse::Stored(_) => panic!("the offer has no digest"),
             };
             assert!(fs::read(dir.join(&published)).unwrap() == content, "{trial:?} {number}");
             drop(inbox);
@@ -368,7 +368,7 @@ fn whatever_step_fails_or_is_the_last_the_next_try_goes_on() {
 }
 
 #[test]
-fn without_durability_what_a_killed_run_has_left_is_gone_on_with_too() {
+fn without_durability_what_a_killed_run_left_is_resumed_too() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let options = || Options { durability: Durability::None, ..options() };

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Digest, EntryKind, Extent, Offer, RefusalCode, Resume, ResumeMode};
-use sandport_standalone::inbox::{Commit, Durability, Inbox, Options, Upload, Verdict};
+use sandport_standalone::inbox::{Commit, Durability, Inbox, OfferResponse, Options, Upload};
 use std_disk::{NOW_MS, StdFolder, TRIAL, Trial, ambient};
 
 /// How many seeds, where nobody says otherwise.
@@ -211,7 +211,7 @@ impl World {
         let Some(server) = self.servers.last() else { return };
         let is_failing = TRIAL.get().is_some();
         match server.answer(&offer) {
-            Ok(Verdict::Accepted(upload)) => {
+            Ok(OfferResponse::Accepted(upload)) => {
                 if mode == ResumeMode::Restart {
                     self.told[file] = 0;
                 }
@@ -315,7 +315,7 @@ impl World {
             let shown = Offer { digest: Some(digest(content)), ..offer.clone() };
             let inbox = self.servers.last().unwrap();
             match inbox.answer(&offer).unwrap() {
-                Verdict::Accepted(mut upload) => {
+                OfferResponse::Accepted(mut upload) => {
                     assert!(upload.missing().first().is_none_or(|it| it.offset >= self.told[file]));
                     for Extent { offset, length } in upload.missing() {
                         let (start, length) = (offset as usize, length.unwrap() as usize);
@@ -330,10 +330,10 @@ impl World {
                     }
                     commit.outcome().unwrap().as_ref().unwrap();
                 }
-                Verdict::DigestFirst => {
-                    assert!(matches!(inbox.answer(&shown).unwrap(), Verdict::Stored(_)));
+                OfferResponse::DigestFirst => {
+                    assert!(matches!(inbox.answer(&shown).unwrap(), OfferResponse::Stored(_)));
                 }
-                Verdict::Stored(_) => panic!("the offer has no digest"),
+                OfferResponse::Stored(_) => panic!("the offer has no digest"),
             }
         }
         self.check_published();
@@ -351,7 +351,7 @@ fn digest(content: &[u8]) -> Digest {
 }
 
 #[test]
-fn whatever_happens_in_whatever_order_what_was_told_to_be_kept_is_and_what_is_published_is_whole() {
+fn whatever_happens_kept_bytes_stay_and_files_are_whole() {
     let seeds = std::env::var(SEEDS_VARIABLE).ok().map_or(SEEDS, |it| it.parse().unwrap());
     for seed in 0..seeds {
         let run = std::panic::catch_unwind(|| {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use sandport_protocol::inbox::suite::{self, Begun, Finished, Settings, Subject};
 use sandport_protocol::{Digest, EntryName, Extent, Offer, Refusal};
-use sandport_standalone::inbox::{Durability, Inbox, Options, Upload, Verdict};
+use sandport_standalone::inbox::{Durability, Inbox, OfferResponse, Options, Upload};
 use std_disk::{StdFolder, ambient};
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
     let options = Options {
         conflict: settings.conflict,
         durability: if settings.durable { Durability::Commit } else { Durability::None },
-        size_max: settings.size_max,
+        max_file_size: settings.max_file_size,
         classic_name: settings.classic_name.as_ref().map(|name| EntryName::parse(name).unwrap()),
         ..Options::default()
     };
@@ -53,13 +53,13 @@ impl Subject for Bench {
         self.inbox = open(&self.dir, &self.options);
     }
 
-    fn answer(&self, offer: &Offer) -> Result<suite::Verdict, Refusal> {
+    fn answer(&self, offer: &Offer) -> Result<suite::Response, Refusal> {
         Ok(match self.inbox.answer(offer)? {
-            Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
-            Verdict::DigestFirst => suite::Verdict::DigestFirst,
-            Verdict::Accepted(upload) => {
+            OfferResponse::Stored(receipt) => suite::Response::Stored(receipt),
+            OfferResponse::DigestFirst => suite::Response::DigestFirst,
+            OfferResponse::Accepted(upload) => {
                 let inbox = Rc::clone(&self.inbox);
-                suite::Verdict::Accepted(Box::new(Received { inbox, upload }))
+                suite::Response::Accepted(Box::new(Received { inbox, upload }))
             }
         })
     }

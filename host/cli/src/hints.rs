@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_in_which_a_running_server_loses_its_inbox_has_a_hint() {
+    fn each_way_in_which_a_server_loses_its_inbox_has_a_hint() {
         let (dir, source) = (|| "in".into(), io::ErrorKind::ReadOnlyFilesystem.into());
         for error in [
             InboxError::Gone { dir: dir() },

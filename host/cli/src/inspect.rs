@@ -53,7 +53,7 @@ fn in_words(found: &Inspection) -> String {
         Some(Mode::Resident) => lines.push(String::from(
             "Mode: resident, one instance that listens and serves all connections",
         )),
-        None => {}
+        _ => {}
     }
     let longest = found.imports.iter().map(|import| import.name.chars().count()).max();
     if !found.exports.is_empty() {
@@ -92,10 +92,7 @@ fn as_json(found: &Inspection, refusal: Option<&Failure>) -> Value {
         "name": found.name,
         "size": found.size,
         "runs": refusal.is_none(),
-        "mode": found.mode.map(|mode| match mode {
-            Mode::PerConnection => "per-connection",
-            Mode::Resident => "resident",
-        }),
+        "mode": found.mode.map(Mode::as_str),
         "exports": found.exports,
         "imports": imports,
         "refusal": refusal.map(|refusal| json!({

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sandport_inbox::care::{Checked, Verdict, verify};
+use sandport_inbox::care::{Checked, Integrity, verify};
 use serde_json::{Value, json};
 
 use crate::args::{Talk, VerifyArgs};
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &VerifyArgs, talk: &Talk) -> Result<Exit, Failure> {
         tally.count(&checked);
         let goes_on = if talk.json {
             results.line(&json_line(&json_of(&checked)))?
-        } else if talk.verbose > 0 || !matches!(checked.verdict, Verdict::Whole) {
+        } else if talk.verbose > 0 || !matches!(checked.integrity, Integrity::Whole) {
             results.line(&words_of(&checked))? && results.flush()?
         } else {
             true
@@ -62,11 +62,11 @@ pub(crate) fn run(args: &VerifyArgs, talk: &Talk) -> Result<Exit, Failure> {
 
 impl Tally {
     fn count(&mut self, checked: &Checked) {
-        let (counter, was_read) = match checked.verdict {
-            Verdict::Whole => (&mut self.whole, true),
-            Verdict::Changed => (&mut self.changed, true),
-            Verdict::Missing => (&mut self.missing, false),
-            Verdict::Unrecorded => (&mut self.unrecorded, false),
+        let (counter, was_read) = match checked.integrity {
+            Integrity::Whole => (&mut self.whole, true),
+            Integrity::Changed => (&mut self.changed, true),
+            Integrity::Missing => (&mut self.missing, false),
+            Integrity::Unrecorded => (&mut self.unrecorded, false),
             _ => (&mut self.unreadable, false),
         };
         *counter += 1;
@@ -114,31 +114,33 @@ impl Tally {
     }
 }
 
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Whole => "whole",
-        Verdict::Changed => "changed",
-        Verdict::Missing => "missing",
-        Verdict::Unrecorded => "unrecorded",
+fn word(integrity: &Integrity) -> &'static str {
+    match integrity {
+        Integrity::Whole => "whole",
+        Integrity::Changed => "changed",
+        Integrity::Missing => "missing",
+        Integrity::Unrecorded => "unrecorded",
         _ => "unreadable",
     }
 }
 
 fn words_of(checked: &Checked) -> String {
     let name = clean(&checked.path.to_string_lossy());
-    match &checked.verdict {
-        Verdict::Unreadable(error) => format!("unreadable  {name}: {}", clean(&error.to_string())),
-        verdict => format!("{:<10}  {name}", word(verdict)),
+    match &checked.integrity {
+        Integrity::Unreadable(error) => {
+            format!("unreadable  {name}: {}", clean(&error.to_string()))
+        }
+        integrity => format!("{:<10}  {name}", word(integrity)),
     }
 }
 
 fn json_of(checked: &Checked) -> Value {
-    let error = match &checked.verdict {
-        Verdict::Unreadable(error) => Some(error.to_string()),
+    let error = match &checked.integrity {
+        Integrity::Unreadable(error) => Some(error.to_string()),
         _ => None,
     };
     json!({
-        "type": word(&checked.verdict),
+        "type": word(&checked.integrity),
         "name": checked.path.to_string_lossy(),
         "size": checked.size,
         "error": error,
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_an_integrity_error_and_a_missing_one_only_for_the_strict() {
+    fn a_changed_file_is_an_error_and_a_missing_one_if_strict() {
         assert_eq!(tally(0, 0, 0).exit(true), Exit::Done);
         assert_eq!(tally(1, 0, 1).exit(false), Exit::Integrity);
         assert_eq!(tally(0, 1, 0).exit(false), Exit::Done);

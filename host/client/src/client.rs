@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::report::Report;
 use super::transfer::Transfer;
-use super::{Connections, Destination, Dialect, Exclude, Options, SendError, Source};
+use super::{Connections, Destination, Exclude, Options, SendError, Source};
 use super::{classic, http, keys, native, plan, prepare, source, walk};
 
 /// Sends to one server. It holds no connection: each [transfer](Transfer) makes its own.
@@ -88,10 +88,11 @@ impl Client {
 }
 
 impl ClientBuilder {
-    /// What is spoken to an [`Address`](sandport_protocol::Address). To an address of HTTP it is HTTP. Default:
-    /// [`Dialect::Native`].
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.options.dialect = dialect;
+    /// Whether to speak the classic dialect to an [`Address`](sandport_protocol::Address): size in decimal, `ack`, bytes, with
+    /// one connection for each file, and no receipt. Default: no; the native one has names, trees and receipts. To an
+    /// address of HTTP it is HTTP in any case.
+    pub fn classic(mut self, classic: bool) -> Self {
+        self.options.classic = classic;
         self
     }
 
@@ -186,18 +187,14 @@ async fn send(
             return http::send(&url, sources, totals, options, stop, report).await;
         }
     };
-    match options.dialect {
-        Dialect::Native => {
-            let dir = options.state_dir.clone();
-            let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
-            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
-            let far = native::ROUND_TRIP_MIN;
-            native::send(to, items, totals, options, far, stop, report).await
-        }
-        Dialect::Classic => {
-            source::require_files(&sources)?;
-            let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, None);
-            classic::send(to, items, totals, options, stop, report).await
-        }
+    if options.classic {
+        source::require_files(&sources)?;
+        let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, None);
+        return classic::send(to, items, totals, options, stop, report).await;
     }
+    let dir = options.state_dir.clone();
+    let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
+    let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
+    let far = native::ROUND_TRIP_MIN;
+    native::send(to, items, totals, options, far, stop, report).await
 }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_begin_at_the_same_moment_find_one_key_and_have_epochs_of_their_own() {
+    fn runs_that_begin_at_once_find_one_key_and_own_epochs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, b"content").unwrap();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_folder_or_where_none_can_be_made_keys_last_for_the_run() {
+    fn keys_last_for_the_run_where_no_folder_can_be_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, b"content").unwrap();

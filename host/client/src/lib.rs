@@ -59,11 +59,16 @@ mod tests;
 mod transfer;
 mod walk;
 
+pub use sandport_protocol::sender::http::{HttpUrl, HttpUrlError};
+pub use sandport_protocol::{
+    Address, AddressError, Digest, EntryKind, Receipt, Refusal, RefusalCode,
+};
+
 pub use client::{Client, ClientBuilder};
 pub use destination::{Destination, DestinationError};
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
 pub use event::{RestartReason, SendEvent, SendFile, Summary};
-pub use options::{CONNECTIONS_MAX, Connections, Dialect};
+pub use options::{CONNECTIONS_MAX, Connections};
 pub use selection::{Exclude, PatternError};
 pub use source::Source;
 pub use transfer::Transfer;

@@ -6,17 +6,6 @@ use std::time::Duration;
 
 use super::selection::Selection;
 
-/// What is spoken to the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Dialect {
-    /// The Sandport protocol: names, trees, verified receipts.
-    #[default]
-    Native,
-    /// Size in decimal, `ack`, bytes: one connection for each file, and no receipt.
-    Classic,
-}
-
 /// Most connections of one run. No path is known to need more, and a server of a thousand has room for
 /// others.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -44,7 +33,7 @@ impl Connections {
 /// How to send. What each means, and its default, [`ClientBuilder`](super::ClientBuilder) says.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    pub(super) dialect: Dialect,
+    pub(super) classic: bool,
     pub(super) connect_timeout: Duration,
     pub(super) stall_timeout: Duration,
     pub(super) connections: Connections,
@@ -59,7 +48,7 @@ pub(super) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            dialect: Dialect::Native,
+            classic: false,
             // TCP gives an unanswered SYN four tries in 15 seconds; more seldom help.
             connect_timeout: Duration::from_secs(15),
             // As long as a server tolerates silence: the longest delay of a retransmission that a

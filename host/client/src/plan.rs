@@ -2,7 +2,7 @@
 
 use super::prepare::{self, Contents, Item};
 use super::report::Report;
-use super::{Dialect, Options, SendError, SendEvent, Source, source};
+use super::{Options, SendError, SendEvent, Source, source};
 
 /// Finds what would be sent, and reports it.
 ///
@@ -13,7 +13,7 @@ pub(super) async fn plan(
     options: &Options,
     report: &Report,
 ) -> Result<(), SendError> {
-    if options.dialect == Dialect::Classic {
+    if options.classic {
         source::require_files(&sources)?;
     }
     let mut items = prepare::start(sources, options.selection.clone(), Contents::Leave, None);

@@ -23,6 +23,14 @@ pub(super) struct Selection {
 /// left out is not entered, so that nothing in it can be taken back.
 ///
 /// What is named by itself, as a [`Source`](super::Source), is sent in any case.
+///
+/// ```
+/// use sandport_client::Exclude;
+///
+/// let exclude = Exclude::new(["*.log", "/build", "!keep.log"])?;
+/// assert!(Exclude::new(["["]).is_err());
+/// # Ok::<(), sandport_client::PatternError>(())
+/// ```
 #[derive(Clone)]
 pub struct Exclude {
     patterns: Gitignore,
@@ -104,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_a_slash_matches_at_any_depth_and_one_with_it_from_the_top() {
+    fn a_pattern_without_a_slash_matches_at_any_depth() {
         assert!(left_out(&["*.log"], "a.log"));
         assert!(left_out(&["*.log"], "deep/er/a.log"));
         assert!(!left_out(&["*.log"], "a.log.gz"));

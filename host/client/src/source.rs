@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 use super::{FileError, SendError};
 
 /// Something to send.
+///
+/// ```
+/// use sandport_client::Source;
+///
+/// let tree = Source::path("photos");
+/// let stream = Source::reader("-", std::io::stdin()).named("backup.tar");
+/// ```
 #[non_exhaustive]
 pub enum Source {
     /// A file, or a directory with all that is in it.

@@ -10,7 +10,7 @@ use sandport_protocol::{EntryName, Offer, Refusal};
 use super::receipts::Record;
 use super::recognition::Seen;
 use super::usage::Reservation;
-use super::{Conflict, Core, Verdict, tree};
+use super::{Conflict, Core, OfferResponse, tree};
 use crate::Identity;
 
 /// From which announced size on the path of an offer is checked before its bytes are sent. Bytes. It
@@ -37,22 +37,22 @@ impl Core {
         usage.counted(|| self.reserve(sender, size)).await
     }
 
-    /// The verdict on a file that this sender has stored before and that is still as it was.
+    /// The answer to an offer of a file that this sender has stored before and that is still as it was.
     pub(super) fn already_here(
         self: &Arc<Self>,
         sender: &Identity,
         name: &EntryName,
         offer: &Offer,
-    ) -> Option<Verdict> {
+    ) -> Option<OfferResponse> {
         let fits = |record: &Record| rules::fits(offer, record);
         let root = self.layout.root.as_fd();
         let found = self.receipts.find(root, sender, name, fits)?;
         Some(match offer.digest {
             Some(_) if found.is_certain => {
-                Verdict::Stored(rules::receipt(&found.name, &found.record))
+                OfferResponse::Stored(rules::receipt(&found.name, &found.record))
             }
-            Some(_) => Verdict::Comparing(self.begin_comparing(found)),
-            None => Verdict::DigestFirst,
+            Some(_) => OfferResponse::Comparing(self.begin_comparing(found)),
+            None => OfferResponse::DigestFirst,
         })
     }
 

@@ -7,7 +7,7 @@ use sandport_protocol::inbox::Claims;
 use sandport_protocol::{Offer, Refusal, RefusalCode};
 
 use super::storage::{Answer, Storage, StorageInbox};
-use super::{Inbox, InboxError, Status, Upload, Verdict, Wishes};
+use super::{Inbox, InboxError, OfferOptions, OfferResponse, Upload, UploadStatus};
 use crate::Identity;
 
 /// Where the files of a server go: an [`Inbox`], or a [`Storage`] of its owner's. Cloning gives another handle to the
@@ -28,27 +28,27 @@ impl From<Inbox> for AnyInbox {
 }
 
 impl AnyInbox {
-    /// One over a storage, which takes files of up to `size_max` bytes.
-    pub fn over(storage: Box<dyn Storage>, size_max: Option<u64>) -> Self {
-        Self(Kind::Storage(Arc::new(StorageInbox::new(storage, size_max))))
+    /// One over a storage, which takes files of up to `max_file_size` bytes.
+    pub fn over(storage: Box<dyn Storage>, max_file_size: Option<u64>) -> Self {
+        Self(Kind::Storage(Arc::new(StorageInbox::new(storage, max_file_size))))
     }
 
-    /// As [`Inbox::open_with`](crate::Inbox::open_with). What is in a storage ends with its connection.
-    pub async fn open(
+    /// As [`Inbox::offer_with`](crate::Inbox::offer_with). What is in a storage ends with its connection.
+    pub async fn offer(
         &self,
         sender: &Identity,
         offer: &Offer,
-        wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+        options: &OfferOptions,
+    ) -> Result<OfferResponse, Refusal> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.open_with(sender, offer, wishes).await,
-            Kind::Storage(_) if wishes.new_key || wishes.existing => {
+            Kind::Folder(inbox) => inbox.offer_with(sender, offer, options).await,
+            Kind::Storage(_) if options.new_key || options.existing => {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
             }
             Kind::Storage(inbox) => {
-                let claims = wishes.claims();
-                verdict(inbox.open_as(sender, offer, &claims)?, claims)
+                let claims = options.claims();
+                response(inbox.offer(sender, offer, &claims)?, claims)
             }
         }
     }
@@ -59,7 +59,7 @@ impl AnyInbox {
         sender: &Identity,
         key: &[u8],
         settles: bool,
-    ) -> Result<Status, Refusal> {
+    ) -> Result<UploadStatus, Refusal> {
         match &self.0 {
             Kind::Folder(inbox) => inbox.look(sender, key, settles).await,
             Kind::Storage(_) => Err(RefusalCode::InvalidState.into()),
@@ -108,10 +108,12 @@ impl AnyInbox {
 }
 
 /// What a storage answers, where that is to be found out of the file.
-pub(super) fn verdict(answer: Answer, claims: Claims) -> Result<Verdict, Refusal> {
+pub(super) fn response(answer: Answer, claims: Claims) -> Result<OfferResponse, Refusal> {
     Ok(match answer {
-        Answer::Stored(receipt) => Verdict::Stored(receipt),
-        Answer::DigestFirst => Verdict::DigestFirst,
-        Answer::Accepted(upload) => Verdict::Accepted(Upload::stored(upload).expecting(claims)?),
+        Answer::Stored(receipt) => OfferResponse::Stored(receipt),
+        Answer::DigestFirst => OfferResponse::DigestFirst,
+        Answer::Accepted(upload) => {
+            OfferResponse::Accepted(Upload::stored(upload).expecting(claims)?)
+        }
     })
 }

@@ -75,7 +75,7 @@ impl Claim {
             && let Some(needed) = ledger.needs(self.id, self.announced, written, coming)
             && let Some(free) = self.core.free()
         {
-            fits(needed, free, self.core.options.free_min, others)?;
+            fits(needed, free, self.core.options.min_free, others)?;
         }
         ledger.bring(self.id, now, self.announced, written, coming);
         Ok(())

@@ -9,8 +9,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Mode, OFlags};
+use tokio::sync::SetOnce;
 
-use super::latch::Latch;
 use super::receipts::Candidate;
 use super::recognition::Seen;
 use super::tree;
@@ -25,7 +25,7 @@ pub(super) const COMPARISONS_MAX: usize = 16;
 /// A stored file that is being read, to be compared with its record. Dropping it does not end that: what comes of
 /// it is remembered.
 #[derive(Clone)]
-pub struct Comparison(Arc<Latch<()>>);
+pub struct Comparison(Arc<SetOnce<()>>);
 
 /// Those that are under way, by the names of the files.
 #[derive(Default)]
@@ -37,15 +37,16 @@ pub(super) struct Comparisons {
 
 impl Comparison {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Latch::new()))
+        Self(Arc::new(SetOnce::new()))
     }
 
     /// It is known, or will not be: whoever waits is woken.
     pub(super) fn is_over(&self) {
-        self.0.set(());
+        // Nobody else sets it.
+        let _ = self.0.set(());
     }
 
-    /// Returns once it is known whether the file is the one: then the same offer gets another verdict.
+    /// Returns once it is known whether the file is the one: then the same offer gets another answer.
     pub async fn ready(&self) {
         self.0.wait().await;
     }

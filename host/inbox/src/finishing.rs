@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use sandport_protocol::{Refusal, RefusalCode};
-
-use super::latch::Latch;
+use tokio::sync::SetOnce;
 
 /// Tells when something has ended, and how. Cloning is cheap, and dropping it undoes nothing.
 #[derive(Clone, Debug)]
-pub struct Finishing(Arc<Latch<Result<(), Refusal>>>);
+pub struct Finishing(Arc<SetOnce<Result<(), Refusal>>>);
 
 /// The duty to say how it has ended.
 #[derive(Debug)]
-pub(super) struct Finish(Arc<Latch<Result<(), Refusal>>>);
+pub(super) struct Finish(Arc<SetOnce<Result<(), Refusal>>>);
 
 impl Finishing {
     /// Something that is under way, and the duty to end it.
     pub(super) fn begun() -> (Finish, Self) {
-        let end = Arc::new(Latch::new());
+        let end = Arc::new(SetOnce::new());
         (Finish(Arc::clone(&end)), Self(end))
     }
 
@@ -38,20 +37,20 @@ impl Finishing {
     /// # Errors
     /// Whatever it has come to.
     pub async fn ready(&self) -> Result<(), Refusal> {
-        self.0.wait().await;
-        self.try_get().unwrap_or_else(|| Err(RefusalCode::Io.into()))
+        self.0.wait().await.clone()
     }
 }
 
 impl Finish {
     pub(super) fn end(self, outcome: Result<(), Refusal>) {
-        self.0.set(outcome);
+        // Nobody else sets it before this is dropped.
+        let _ = self.0.set(outcome);
     }
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
         // The first value stays.
-        self.0.set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
+        let _ = self.0.set(Err(Refusal::new(RefusalCode::Io, "the inbox has stopped")));
     }
 }

@@ -82,7 +82,7 @@ impl<'a> Folders<'a> {
         }
         drop(making);
         if self.durable {
-            if self.open.len() >= self.core.options.folders_kept_max() {
+            if self.open.len() >= self.core.options.max_kept_folders() {
                 self.open.clear();
             }
             self.open.insert(path.to_owned(), folder.clone());
@@ -99,7 +99,7 @@ impl<'a> Folders<'a> {
             return;
         }
         if self.core.place(folder) == Place::OtherDisk {
-            if self.changed_elsewhere.len() >= self.core.options.folders_kept_max() {
+            if self.changed_elsewhere.len() >= self.core.options.max_kept_folders() {
                 let synced = self.sync_each();
                 self.failure = self.failure.or(synced.err());
             }

@@ -83,7 +83,8 @@ impl Core {
         if self.loss.get().is_none()
             && let Some(loss) = look(&self.layout)
         {
-            self.loss.set(loss);
+            // The first one found stays.
+            let _ = self.loss.set(loss);
         }
         self.loss()
     }

@@ -70,6 +70,7 @@ impl Identity {
 /// A text that cannot be the name of an [`Identity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name of an identity has 1 to {NAME_BYTES_MAX} bytes and no control characters")]
+#[non_exhaustive]
 pub struct IdentityError;
 
 impl fmt::Display for Identity {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::Conflict;
+use tokio::sync::SetOnce;
 
 use super::capabilities::{self, Limitation};
 use super::commit::Committer;
@@ -16,7 +17,6 @@ use super::disk::nameless::Naming;
 use super::disk::{Disk, FreeName};
 use super::error::{self, InboxError};
 use super::expiry::Expiry;
-use super::latch::Latch;
 use super::layout::Layout;
 use super::lost_times::LostTimes;
 use super::modes::Inheritances;
@@ -70,11 +70,11 @@ impl Inbox {
     ///
     /// See [`InboxError`]. Blocks for as long as the disk takes; after a crash, until all of the file
     /// system is synced.
-    pub fn create(dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
-        Self::create_on(Disk::default(), dir, options)
+    pub fn open(dir: &Path, options: InboxOptions) -> Result<Self, InboxError> {
+        Self::open_on(Disk::default(), dir, options)
     }
 
-    pub(super) fn create_on(
+    pub(super) fn open_on(
         disk: Disk,
         dir: &Path,
         options: InboxOptions,
@@ -138,7 +138,7 @@ impl Inbox {
             publishing: RwLock::default(),
             sync_failures: AtomicU64::new(0),
             syncing: Mutex::default(),
-            loss: Latch::new(),
+            loss: SetOnce::new(),
             unsynced: AtomicBool::new(false),
         });
         // A server that was killed may have written more into a journal than it has synced.
@@ -170,7 +170,7 @@ impl Inbox {
         Ok(Self { handle: Arc::new(handle) })
     }
 
-    /// The folder, as it was given to [`Inbox::create`].
+    /// The folder, as it was given to [`Inbox::open`].
     pub fn dir(&self) -> &Path {
         &self.handle.core.dir
     }
@@ -198,16 +198,16 @@ impl Inbox {
         let Handle { pool, core, .. } = &*self.handle;
         match job.work {
             Work::File(mut file) if publish::is_large(core, &file) => {
-                let (submit, core, ticket) = (self.submitter(), Arc::clone(core), job.ticket);
+                let (submit, core, completer) = (self.submitter(), Arc::clone(core), job.completer);
                 pool.runtime().spawn(Box::new(move || {
                     let work = match publish::sync_ahead(&core, &mut file) {
                         Ok(()) => Work::File(file),
                         Err(refusal) => Work::Refused(refusal),
                     };
-                    submit(Job { work, ticket });
+                    submit(Job { work, completer });
                 }));
             }
-            work => self.submit(Job { work, ticket: job.ticket }),
+            work => self.submit(Job { work, completer: job.completer }),
         }
     }
 

@@ -4,16 +4,39 @@
 //! enforces all policy about it: what it is told by a receiver it checks. It knows nothing of
 //! sandboxes and connections.
 //!
+//! ```
+//! use sandport_inbox::{Extent, Identity, Inbox, InboxOptions, Offer, OfferResponse};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let inbox = Inbox::open(&folder.path().join("inbox"), InboxOptions::default())?;
+//! let offer = Offer::of_file(Some("report.pdf".to_owned()), Some(5));
+//! let OfferResponse::Accepted(upload) = inbox.offer(&Identity::ANONYMOUS, &offer).await? else {
+//!     return Err("it is here already".into());
+//! };
+//! upload.body(Extent { offset: 0, length: Some(5) })?.write(b"hello");
+//! // The file is whole, has its name, and survives a power cut.
+//! let receipt = upload.commit(5, None).await?;
+//! assert_eq!(receipt.name, "report.pdf");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Staging and hashing happen in the caller's thread ([`Body::write`]). Unless the durability is
 //! [`Durability::None`], files are synced and published in one thread of the inbox, which takes whatever
-//! commits are queued as a batch; [`Pending`] tells the outcome. What uploads that can be resumed have
+//! commits are queued as a batch; [`CommitHandle`] tells the outcome. What uploads that can be resumed have
 //! so far is made durable by others, and others still copy what cannot be moved to its folder, and remove what nobody
 //! needs.
+//!
+//! Every struct with public fields is `#[non_exhaustive]`, and so is every enum but [`OfferResponse`], each case of which
+//! has to be answered: match others with `_`. Options are made by `default()`, and set field by field.
 
 #![forbid(unsafe_code)]
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
 
+mod accepted_offer;
 mod admission;
 mod any;
 mod body;
@@ -24,6 +47,7 @@ mod claim;
 mod commit;
 mod comparing;
 mod comparison;
+mod completion;
 mod copiers;
 mod disk;
 mod error;
@@ -33,7 +57,6 @@ mod folders;
 mod health;
 mod identity;
 mod inbox;
-mod latch;
 mod layout;
 mod loss;
 mod lost_times;
@@ -41,12 +64,13 @@ mod meter;
 mod modes;
 mod names;
 mod notes;
+mod offer_options;
+mod offer_response;
 mod offers;
 mod options;
 mod partial;
 mod partial_files;
 mod placement;
-mod plan;
 mod pool;
 mod publish;
 mod reading;
@@ -64,7 +88,6 @@ mod stage;
 mod storage;
 mod sums;
 mod threads;
-mod ticket;
 mod transient;
 mod tree;
 mod twice;
@@ -72,28 +95,30 @@ mod unnamed;
 mod unpublished;
 mod upload;
 mod usage;
-mod verdict;
 mod whereabouts;
-mod wishes;
 
 pub use any::AnyInbox;
 pub use body::Body;
 pub use capabilities::Limitation;
 pub use comparison::Comparison;
+pub use completion::CommitHandle;
 pub use error::InboxError;
 pub use finishing::Finishing;
 pub use identity::{Identity, IdentityError};
 pub use inbox::Inbox;
 pub use meter::Meter;
+pub use offer_options::OfferOptions;
+pub use offer_response::OfferResponse;
 pub use options::{Durability, InboxOptions, Records};
-pub use partial::{KEY_BYTES_MAX, Status};
+pub use partial::{KEY_BYTES_MAX, UploadStatus};
 pub use sandport_protocol::inbox::Conflict;
+pub use sandport_protocol::{
+    Algorithm, ContentDigest, Digest, EntryKind, EntryName, Extent, Metadata, NameError, Offer,
+    Receipt, Refusal, RefusalCode, Resume, ResumeMode,
+};
 pub use storage::{Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage};
-pub use ticket::Pending;
 pub use upload::{Upload, UploadWatch};
 pub use usage::Quota;
-pub use verdict::Verdict;
-pub use wishes::Wishes;
 
 use shared::Core;
 

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn who_brings_the_last_of_a_file_pays_for_that_and_who_gets_nowhere_for_all() {
+    fn who_brings_the_last_of_a_file_pays_for_that_alone() {
         let digest = Digest::Blake3([0; BLAKE3_BYTES]);
         let stored = Ok(Receipt { name: String::new(), size: 0, digest, proof: None });
         let refused = |code: RefusalCode| Err(Refusal::from(code));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_computes_takes_time_and_its_part_follows_from_what_was_here() {
+    fn computing_takes_time_and_its_part_follows_from_what_was_here() {
         let cost = Cost { meter: Some(Meter::default()), here_before: 75 };
         let (sum, bill) =
             cost.of(100, || (0..3_000_000_u64).map(std::hint::black_box).sum::<u64>());

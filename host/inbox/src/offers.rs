@@ -4,16 +4,16 @@ use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
 use sandport_protocol::{EntryKind, EntryName, Offer, Refusal, RefusalCode, Resume};
 
+use super::accepted_offer::AcceptedOffer;
 use super::claim::Claim;
 use super::inbox::Handle;
+use super::offer_options::OfferOptions;
 use super::partial::{self, Asked, Opened};
-use super::plan::Plan;
 use super::publish::{Job, Work};
 use super::transient::Transient;
 use super::upload::Upload;
 use super::usage::Usage;
-use super::wishes::Wishes;
-use super::{Inbox, Verdict, unnamed};
+use super::{Inbox, OfferResponse, unnamed};
 use crate::Identity;
 
 impl Inbox {
@@ -25,8 +25,8 @@ impl Inbox {
     ///
     /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
-    pub async fn open_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_with(sender, offer, &Wishes::default()).await
+    pub async fn offer(&self, sender: &Identity, offer: &Offer) -> Result<OfferResponse, Refusal> {
+        self.offer_with(sender, offer, &OfferOptions::default()).await
     }
 
     /// The same, where more is wanted than an offer says. An upload that is accepted with a new key is kept when this
@@ -34,22 +34,22 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// As of [`Self::open_as`]; `invalid-state`: the wishes contradict the offer, or an upload that is to be there is
+    /// As of [`Self::offer`]; `invalid-state`: the options contradict the offer, or an upload that is to be there is
     /// not. `too-many`: connections hold all of the very many uploads of `sender` of which nothing came.
-    pub async fn open_with(
+    pub async fn offer_with(
         &self,
         sender: &Identity,
         offer: &Offer,
-        wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+        options: &OfferOptions,
+    ) -> Result<OfferResponse, Refusal> {
         self.check_health()?;
-        let made = wishes.make_key(offer)?;
+        let made = options.make_key(offer)?;
         match offer.kind {
-            EntryKind::File => match self.open_file(sender, offer, made, wishes).await? {
-                Verdict::Accepted(upload) => {
-                    Ok(Verdict::Accepted(upload.expecting(wishes.claims())?))
+            EntryKind::File => match self.open_file(sender, offer, made, options).await? {
+                OfferResponse::Accepted(upload) => {
+                    Ok(OfferResponse::Accepted(upload.expecting(options.claims())?))
                 }
-                verdict => Ok(verdict),
+                response => Ok(response),
             },
             EntryKind::Directory => Box::pin(self.open_folder(offer)).await,
             _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
@@ -62,8 +62,8 @@ impl Inbox {
         sender: &Identity,
         offer: &Offer,
         made: Option<Resume>,
-        wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+        options: &OfferOptions,
+    ) -> Result<OfferResponse, Refusal> {
         let core = &self.handle.core;
         core.removals_come_along().await?;
         let name = match &offer.name {
@@ -75,24 +75,24 @@ impl Inbox {
             && made.is_none()
             // Whoever claims another digest than BLAKE3 sends the file, and it is checked as it comes. What is here is
             // not read for that: one small request would cost a large reading, as often as somebody likes.
-            && wishes.digests.is_empty()
-            && let Some(verdict) = core.already_here(sender, &name, offer)
+            && options.digests.is_empty()
+            && let Some(response) = core.already_here(sender, &name, offer)
         {
-            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
+            if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
                 self.handle.partials.discard_left(sender, resume);
             }
-            return Ok(verdict);
+            return Ok(response);
         }
-        let size_max = core.options.size_max;
-        if let (Some(size), Some(most)) = (offer.size, size_max)
+        let max_file_size = core.options.max_file_size;
+        if let (Some(size), Some(most)) = (offer.size, max_file_size)
             && size > most
         {
-            return Err(too_large(size_max));
+            return Err(too_large(max_file_size));
         }
         core.check_name(&name)?;
         core.check_path(sender, &name, offer.size)?;
         let copy = core.bytes_of_copy(&name, offer.size);
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             identity: sender.clone(),
             name,
             size: offer.size,
@@ -103,24 +103,24 @@ impl Inbox {
         };
         let resumable = || self.handle.partials.resumable(sender, offer);
         if let Some(resume) = made.or_else(resumable) {
-            let notes = Notes { metadata: wishes.metadata.clone(), keeps_empty: made.is_some() };
-            let (is_named, begins) = (offer.name.is_some(), !wishes.existing);
-            let address = wishes.address;
-            let asked = Asked { plan, is_named, resume, notes, address, begins };
+            let notes = Notes { metadata: options.metadata.clone(), keeps_empty: made.is_some() };
+            let (is_named, begins) = (offer.name.is_some(), !options.existing);
+            let address = options.address;
+            let asked = Asked { accepted, is_named, resume, notes, address, begins };
             // Apart, so that the many small files without a key do not move what it takes.
-            return Box::pin(self.open_resumable(offer, asked, wishes)).await;
+            return Box::pin(self.open_resumable(offer, asked, options)).await;
         }
-        if wishes.existing {
+        if options.existing {
             return Err(partial::unknown());
         }
-        let bytes = plan.with_copy(offer.size);
+        let bytes = accepted.with_copy(offer.size);
         core.make_room_for_small(bytes).await;
         core.check_space(bytes, None)?;
         let reservation = core.reserve_soon(sender, offer.size).await?;
-        core.check_new_folders(plan.name.parent()).await?;
+        core.check_new_folders(accepted.name.parent()).await?;
         let claim = Claim::of_transient(core, bytes);
-        let upload = Transient::new(self, core, plan, reservation, claim);
-        Ok(Verdict::Accepted(Upload::transient(upload)))
+        let upload = Transient::new(self, core, accepted, reservation, claim);
+        Ok(OfferResponse::Accepted(Upload::transient(upload)))
     }
 
     /// An offer with a key that leads to an upload, or is to.
@@ -128,16 +128,16 @@ impl Inbox {
         &self,
         offer: &Offer,
         asked: Asked,
-        wishes: &Wishes,
-    ) -> Result<Verdict, Refusal> {
+        options: &OfferOptions,
+    ) -> Result<OfferResponse, Refusal> {
         let Handle { core, partials, .. } = &*self.handle;
-        let (plan, is_new) = (asked.plan.clone(), asked.notes.keeps_empty);
-        core.check_new_folders(plan.name.parent()).await?;
+        let (accepted, is_new) = (asked.accepted.clone(), asked.notes.keeps_empty);
+        core.check_new_folders(accepted.name.parent()).await?;
         let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
-            let verdict = core.already_here(&plan.identity, name, offer)?;
-            let asks = matches!(verdict, Verdict::DigestFirst);
-            (asks || wishes.digests.is_empty()).then_some(verdict)
+            let response = core.already_here(&accepted.identity, name, offer)?;
+            let asks = matches!(response, OfferResponse::DigestFirst);
+            (asks || options.digests.is_empty()).then_some(response)
         };
         let open = || partials.open(asked.clone(), &published);
         Ok(match Usage::counted_later(core.usage.as_deref(), open).await? {
@@ -145,7 +145,7 @@ impl Inbox {
                 // Who finds it lost tells those that hold an upload by then.
                 self.check_health()?;
                 let missing = offer.size.map(|size| size.saturating_sub(session.bytes()));
-                let missing = plan.with_copy(missing);
+                let missing = accepted.with_copy(missing);
                 core.make_room_for_small(missing).await;
                 if let Err(refusal) = session.claim().check(missing) {
                     // What is here of a stream stays: its sender has not lost anything so far.
@@ -164,15 +164,15 @@ impl Inbox {
                     session.discard();
                     return Err(refusal);
                 }
-                Verdict::Accepted(Upload::resumable(self, session))
+                OfferResponse::Accepted(Upload::resumable(self, session))
             }
-            Opened::Committing(pending) => Verdict::Making(pending),
-            Opened::DigestFirst => Verdict::DigestFirst,
-            Opened::Published(verdict) => verdict,
+            Opened::Committing(pending) => OfferResponse::Committing(pending),
+            Opened::DigestFirst => OfferResponse::DigestFirst,
+            Opened::Published(response) => response,
         })
     }
 
-    async fn open_folder(&self, offer: &Offer) -> Result<Verdict, Refusal> {
+    async fn open_folder(&self, offer: &Offer) -> Result<OfferResponse, Refusal> {
         let Some(name) = &offer.name else {
             return Err(rules::folder_without_name());
         };
@@ -183,7 +183,7 @@ impl Inbox {
         let (job, pending) = Job::new(Work::Folder(name));
         self.handle.committer.submit(&self.handle.core, job);
         // Also where it is made by now: the operator hears of each from whoever takes the outcome.
-        Ok(Verdict::Making(pending))
+        Ok(OfferResponse::Committing(pending))
     }
 
     fn name_for_unnamed(&self) -> Result<EntryName, Refusal> {

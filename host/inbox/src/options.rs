@@ -8,6 +8,7 @@ use super::Quota;
 
 /// What a receipt promises, and what is promised of an upload that can be resumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// A stored file survives a power cut, and so does what a sender was told to be durable of an
     /// upload under way.
@@ -30,6 +31,7 @@ impl Durability {
 
 /// Where the inbox keeps what it stored: name, size and digest of each file, and how to recognise it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Records {
     /// In the log `.sandport/receipts`. A sender who did not hear a receipt gets it after a restart
     /// too, and files can be compared with what was received: [`verify()`](super::care::verify()).
@@ -52,7 +54,17 @@ const WATERMARK_INTERVAL: Duration = Duration::from_secs(2);
 const FILES_OPEN_MAX: usize = 512;
 
 /// The settings of an inbox.
+///
+/// ```
+/// use sandport_inbox::{Durability, InboxOptions, Quota};
+///
+/// let mut options = InboxOptions::default();
+/// options.max_file_size = Some(4 << 30);
+/// options.quota = Quota::new(Some(100 << 30), None);
+/// options.durability = Durability::Commit;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InboxOptions {
     /// What happens to a file whose name is taken.
     pub conflict: Conflict,
@@ -66,7 +78,7 @@ pub struct InboxOptions {
     /// Where it is kept what was stored.
     pub records: Records,
     /// The largest file in bytes; `None`: no limit but the disk.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// How much the inbox may hold.
     pub quota: Quota,
     /// How much of it may be each identity's, the anonymous one's included: what it has sent and is still there
@@ -74,7 +86,7 @@ pub struct InboxOptions {
     pub identity_quota: Quota,
     /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
     /// under way may do so by a megabyte each.
-    pub free_min: u64,
+    pub min_free: u64,
     /// How long an upload that can be resumed is kept after something of it has arrived last; `None`:
     /// for ever. A jump of the system's clock does not count.
     pub partial_expiry: Option<Duration>,
@@ -84,7 +96,7 @@ pub struct InboxOptions {
     /// With more files, some are closed between two writes, which costs microseconds each; running out of
     /// descriptors would cost connections. Uploads that can be resumed share
     /// them too: one of few bytes has no file, and one that nobody is at no descriptor.
-    pub files_open_max: usize,
+    pub max_open_files: usize,
     /// The name of files that come without one; `None`: one is made up of time and chance.
     pub classic_name: Option<String>,
 }
@@ -97,13 +109,13 @@ impl Default for InboxOptions {
             watermark_bytes: WATERMARK_BYTES,
             watermark_interval: WATERMARK_INTERVAL,
             records: Records::default(),
-            size_max: None,
+            max_file_size: None,
             quota: Quota::default(),
             identity_quota: Quota::default(),
-            free_min: 0,
+            min_free: 0,
             partial_expiry: None,
             allow_executable: false,
-            files_open_max: FILES_OPEN_MAX,
+            max_open_files: FILES_OPEN_MAX,
             classic_name: None,
         }
     }
@@ -111,13 +123,13 @@ impl Default for InboxOptions {
 
 impl InboxOptions {
     /// Most files whose descriptors are kept between two writes, or until their commit is synced.
-    pub(super) fn files_kept_max(&self) -> usize {
-        self.files_open_max / 2
+    pub(super) fn max_kept_files(&self) -> usize {
+        self.max_open_files / 2
     }
 
     /// Most directories that a batch of commits keeps open. A batch whose files lie in more opens some of them
     /// again.
-    pub(super) fn folders_kept_max(&self) -> usize {
-        (self.files_open_max / 8).max(1)
+    pub(super) fn max_kept_folders(&self) -> usize {
+        (self.max_open_files / 8).max(1)
     }
 }

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_remembered_beside_each_other_and_the_first_gives_way() {
+    fn folders_are_remembered_and_the_first_gives_way() {
         let recent = Recent::default();
         let paths: Vec<String> = (0..=FOLDERS_MAX).map(|number| number.to_string()).collect();
         for path in &paths {

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn another_inode_or_time_is_another_file_only_where_they_are_stable() {
+    fn inode_and_time_tell_files_apart_only_where_they_are_stable() {
         let changed = [
             Seen { inode: 12, ..AS_STORED },
             Seen { modified: (100, 8), ..AS_STORED },

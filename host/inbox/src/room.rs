@@ -78,7 +78,7 @@ impl Core {
         claim: Option<&Claim>,
     ) -> Result<(), Refusal> {
         let size = size.unwrap_or(0);
-        let floor = self.options.free_min;
+        let floor = self.options.min_free;
         let own = claim.map(|claim| claim.id);
         let others = self.space.ledger().claimed_by_others(self.space.now(), own);
         let refused: u64 = self.space.refused().iter().map(|refused| refused.bytes).sum();
@@ -93,7 +93,7 @@ impl Core {
 
     /// Refuses the next bytes of an upload where they would go under the floor.
     pub(super) fn check_floor(self: &Arc<Self>) -> Result<(), Refusal> {
-        let floor = self.options.free_min;
+        let floor = self.options.min_free;
         match self.free() {
             Some(free) if free < floor && !self.make_room(floor - free) => Err(self
                 .refusal_of_shortage(Shortage { bytes: floor - free, obstacle: Obstacle::Floor })),
@@ -128,7 +128,7 @@ impl Core {
         let words = match shortage.obstacle {
             Obstacle::Disk => return does_not_fit(),
             Obstacle::Floor => {
-                format!("the inbox keeps {} bytes of its disk free", self.options.free_min)
+                format!("the inbox keeps {} bytes of its disk free", self.options.min_free)
             }
             Obstacle::Claims => {
                 "uploads that are under way need the rest of the disk of the inbox".to_owned()
@@ -185,7 +185,7 @@ impl Core {
         let others = self.space.ledger().claimed_by_others(self.space.now(), None);
         let wanted = size.saturating_add(BESIDE_BYTES);
         let Some(free) = self.free() else { return };
-        if let Err(shortage) = fits(wanted, free, self.options.free_min, others)
+        if let Err(shortage) = fits(wanted, free, self.options.min_free, others)
             && self.make_room(shortage.bytes)
         {
             self.looks(WAIT_MAX, || !self.space.freeing.is_running()).await;

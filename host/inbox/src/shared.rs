@@ -12,7 +12,6 @@ use super::capabilities::{Capabilities, Limitation};
 use super::comparison::Comparisons;
 use super::disk::Disk;
 use super::disk::nameless::Naming;
-use super::latch::Latch;
 use super::layout::Layout;
 use super::loss::Loss;
 use super::lost_times::LostTimes;
@@ -24,6 +23,7 @@ use super::removed_journals::RemovedJournals;
 use super::runtime::Runtime;
 use super::space::Space;
 use super::usage::Usage;
+use tokio::sync::SetOnce;
 
 /// What uploads and the committer share.
 pub(super) struct Core {
@@ -63,7 +63,7 @@ pub(super) struct Core {
     /// How many syncs of everything have failed. The system tells a failed write to one of them only.
     pub(super) sync_failures: AtomicU64,
     /// Why the inbox cannot go on.
-    pub(super) loss: Latch<Loss>,
+    pub(super) loss: SetOnce<Loss>,
     /// Held by who syncs everything.
     pub(super) syncing: Mutex<()>,
     /// Folders have entries that could not be made durable: a later batch does it for them, and a run

@@ -68,7 +68,7 @@ impl StagedFile {
     /// Makes an empty one.
     pub(super) fn create(core: &Arc<Core>) -> Result<Self> {
         if let Some(naming) = core.naming
-            && core.files_open.load(Ordering::Relaxed) < core.options.files_kept_max()
+            && core.files_open.load(Ordering::Relaxed) < core.options.max_kept_files()
         {
             let file = core.disk.create_nameless(&core.layout.staging)?;
             return Ok(Self::new(core, Name::None(naming), Some(file)));
@@ -276,7 +276,7 @@ impl StagedFile {
     }
 
     fn close_if_many(&mut self) {
-        if self.core.files_open.load(Ordering::Relaxed) > self.core.options.files_kept_max()
+        if self.core.files_open.load(Ordering::Relaxed) > self.core.options.max_kept_files()
             && let Name::Given(_) = self.name
         {
             self.drop_descriptor();

@@ -39,7 +39,8 @@ pub(super) fn start_thread(
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
             let loss = Loss::Thread(name);
             if let Some(core) = core.upgrade() {
-                core.loss.set(loss);
+                // The first one found stays.
+                let _ = core.loss.set(loss);
             }
             after(loss);
         }

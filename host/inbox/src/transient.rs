@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, Extent, Refusal, RefusalCode};
+use tokio::sync::SetOnce;
 
+use super::accepted_offer::AcceptedOffer;
 use super::claim::Claim;
-use super::latch::Latch;
-use super::plan::Plan;
+use super::completion::CommitHandle;
 use super::publish::{FileWork, Job, Work};
 use super::reading::Reading;
 use super::receipts;
 use super::space::{FLOOR_STEP_BYTES, Room};
 use super::stage::StagedFile;
-use super::ticket::Pending;
 use super::usage::Reservation;
 use super::{Core, Inbox};
 
@@ -25,8 +25,8 @@ pub(super) struct Transient {
 
 struct Shared {
     core: Arc<Core>,
-    plan: Plan,
-    fault: Arc<Latch<Refusal>>,
+    accepted: AcceptedOffer,
+    fault: Arc<SetOnce<Refusal>>,
     /// `None` once the upload has ended.
     receiving: Mutex<Option<Receiving>>,
 }
@@ -56,18 +56,18 @@ impl Transient {
     pub(super) fn new(
         inbox: &Inbox,
         core: &Arc<Core>,
-        plan: Plan,
+        accepted: AcceptedOffer,
         reservation: Option<Reservation>,
         claim: Option<Claim>,
     ) -> Self {
         let receiving = Receiving {
-            upload: InOrder::new(plan.size, plan.digest, core.options.size_max),
+            upload: InOrder::new(accepted.size, accepted.digest, core.options.max_file_size),
             stage: Stage { reservation, claim, ..Stage::default() },
         };
         let shared = Shared {
             core: Arc::clone(core),
-            plan,
-            fault: Arc::new(Latch::new()),
+            accepted,
+            fault: Arc::new(SetOnce::new()),
             receiving: Mutex::new(Some(receiving)),
         };
         Self { inbox: inbox.clone(), shared: Arc::new(shared) }
@@ -94,12 +94,12 @@ impl Transient {
     }
 
     /// What becomes of it.
-    pub(super) fn fault(&self) -> &Arc<Latch<Refusal>> {
+    pub(super) fn fault(&self) -> &Arc<SetOnce<Refusal>> {
         &self.shared.fault
     }
 
     pub(super) fn name(&self) -> &str {
-        self.shared.plan.name.as_str()
+        self.shared.accepted.name.as_str()
     }
 
     /// Checks what arrived and publishes it, once `reading` has found out what it is to. Bodies that are still alive
@@ -109,7 +109,7 @@ impl Transient {
         size: u64,
         digest: Option<Digest>,
         reading: Option<Reading>,
-    ) -> Pending {
+    ) -> CommitHandle {
         let receiving = self.shared.receiving().take();
         let work = match (self.shared.finish(receiving, size, digest), reading) {
             (Ok(work), Some(reading)) => return self.inbox.submit_read(work, reading),
@@ -121,11 +121,11 @@ impl Transient {
     }
 
     /// Discards it, and says why in turn.
-    pub(super) fn refuse(self, refusal: Refusal) -> Pending {
+    pub(super) fn refuse(self, refusal: Refusal) -> CommitHandle {
         self.submit(Work::Refused(refusal))
     }
 
-    fn submit(&self, work: Work) -> Pending {
+    fn submit(&self, work: Work) -> CommitHandle {
         let (job, pending) = Job::new(work);
         self.inbox.submit_ahead(job);
         pending
@@ -162,7 +162,7 @@ impl TransientBody {
     /// Takes room in the quota for the next `most` bytes of a stream; how many. 0: what is stored is being counted. What
     /// the quota has no room for is let in, and refused when it is written.
     pub(super) fn reserve(&mut self, most: usize) -> usize {
-        if self.shared.plan.size.is_some() || self.shared.fault.get().is_some() {
+        if self.shared.accepted.size.is_some() || self.shared.fault.get().is_some() {
             return most;
         }
         let mut guard = self.shared.receiving();
@@ -184,7 +184,8 @@ impl TransientBody {
         // The upload cannot be committed any more, so the disk gets its room back now.
         *stage = Stage::default();
         drop(guard);
-        self.shared.fault.set(fault);
+        // The first fault stays.
+        let _ = self.shared.fault.set(fault);
     }
 }
 
@@ -212,20 +213,21 @@ impl Shared {
         let (Some(receiving), Some(computed)) = (receiving, hashed.transpose()?.flatten()) else {
             return Err(RefusalCode::InvalidState.into());
         };
-        let (plan, stage) = (&self.plan, receiving.stage);
+        let (accepted, stage) = (&self.accepted, receiving.stage);
         let failed = |errno| self.core.refusal("finish a file", errno);
         let mut staged = match stage.staged {
             Some(staged) => staged,
             // An empty file had no first byte to be made with.
             None => StagedFile::create(&self.core).map_err(failed)?,
         };
-        let executable = plan.executable && self.core.options.allow_executable;
-        let stat = staged.finish(plan.modified_ns, executable).map_err(failed)?;
+        let executable = accepted.executable && self.core.options.allow_executable;
+        let stat = staged.finish(accepted.modified_ns, executable).map_err(failed)?;
         let record = receipts::describe(*computed.as_bytes(), &stat);
         let (reservation, claim) = (stage.reservation, stage.claim);
-        let (identity, name) = (plan.identity.clone(), plan.name.clone());
+        let (identity, name) = (accepted.identity.clone(), accepted.name.clone());
         let mut file = FileWork::new(identity, name, staged, record, reservation);
-        file.claim = claim.filter(|_| plan.copy > 0).map(|claim| Arc::new(claim) as Arc<dyn Room>);
+        file.claim =
+            claim.filter(|_| accepted.copy > 0).map(|claim| Arc::new(claim) as Arc<dyn Room>);
         Ok(file)
     }
 }
@@ -256,7 +258,7 @@ impl Stage {
         if let Some(reservation) = &mut self.reservation {
             reservation.grow(end)?;
         }
-        if core.options.free_min > 0 && end > self.floor_checked_at {
+        if core.options.min_free > 0 && end > self.floor_checked_at {
             core.check_floor()?;
             self.floor_checked_at = end.saturating_add(FLOOR_STEP_BYTES);
         }

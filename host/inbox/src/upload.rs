@@ -8,19 +8,19 @@ use std::sync::Arc;
 
 use sandport_protocol::inbox::Claims;
 use sandport_protocol::{Algorithm, ContentDigest, Digest, Extent, Refusal, RefusalCode};
+use tokio::sync::SetOnce;
 
 use super::Inbox;
 use super::body::{Body, BodyKind};
 use super::commit::Committer;
+use super::completion::CommitHandle;
 use super::finishing::Finishing;
-use super::latch::Latch;
 use super::meter::{Cost, Meter};
 use super::partial::{Concatenation, Session, Signals};
 use super::publish::{Job, Work};
 use super::reading::Reading;
 use super::storage::StorageUpload;
 use super::sums::{Due, Sums};
-use super::ticket::Pending;
 use super::transient::Transient;
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key:
@@ -243,12 +243,12 @@ impl Upload {
     ///
     /// With [`Durability::None`](super::Durability::None) a file whose offer had no resume key is published when
     /// this returns, unless it has to be copied to its folder.
-    pub fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
+    pub fn commit(self, size: u64, digest: Option<Digest>) -> CommitHandle {
         self.commit_with(size, digest, &[])
     }
 
     /// The same, where digests of other algorithms are `claimed` besides those of the offer:
-    /// [`Pending::digests`] has all of them then, and those that were wanted. What the offer has not named costs one more
+    /// [`CommitHandle::digests`] has all of them then, and those that were wanted. What the offer has not named costs one more
     /// reading of the file, and so does all of a file whose bytes did not come in order over this connection.
     ///
     /// Where one of them does not hold the outcome is `digest-mismatch`, and nothing is published.
@@ -257,7 +257,7 @@ impl Upload {
         size: u64,
         digest: Option<Digest>,
         claimed: &[ContentDigest],
-    ) -> Pending {
+    ) -> CommitHandle {
         let Self { kind, sums, cost } = self;
         let due = match sums {
             Some(sums) => sums.end(size, claimed),
@@ -268,7 +268,7 @@ impl Upload {
             Due::Known(claims, digests) => match claims.check(&digests) {
                 Ok(()) => {
                     let pending = kind.commit(size, digest, None);
-                    pending.tell(digests);
+                    pending.add_digests(digests);
                     pending
                 }
                 Err(refusal) => kind.refuse(refusal),
@@ -285,7 +285,7 @@ impl Upload {
 
 impl Kind {
     /// `reading`: what is to be found out of the file before it is published.
-    fn commit(self, size: u64, digest: Option<Digest>, reading: Option<Reading>) -> Pending {
+    fn commit(self, size: u64, digest: Option<Digest>, reading: Option<Reading>) -> CommitHandle {
         match self {
             Self::Transient(upload) => upload.commit(size, digest, reading),
             Self::Stored(upload) if reading.is_some() => {
@@ -301,7 +301,7 @@ impl Kind {
     }
 
     /// Ends it as [`Upload::discard`] does, and says why in turn.
-    fn refuse(self, refusal: Refusal) -> Pending {
+    fn refuse(self, refusal: Refusal) -> CommitHandle {
         match self {
             Self::Transient(upload) => upload.refuse(refusal),
             Self::Stored(upload) => upload.refuse(refusal),
@@ -321,7 +321,7 @@ impl Kind {
     }
 }
 
-fn refused(inbox: &Inbox, refusal: Refusal) -> Pending {
+fn refused(inbox: &Inbox, refusal: Refusal) -> CommitHandle {
     let (job, pending) = Job::new(Work::Refused(refusal));
     inbox.submit(job);
     pending
@@ -348,7 +348,7 @@ pub struct UploadWatch(WatchKind);
 
 #[derive(Clone, Debug)]
 enum WatchKind {
-    Fault(Arc<Latch<Refusal>>),
+    Fault(Arc<SetOnce<Refusal>>),
     Signals(Arc<Signals>),
 }
 
@@ -365,7 +365,7 @@ impl UploadWatch {
     /// asked.
     pub async fn news(&self) {
         match &self.0 {
-            WatchKind::Fault(fault) => fault.wait().await,
+            WatchKind::Fault(fault) => drop(fault.wait().await),
             WatchKind::Signals(signals) => signals.news().await,
         }
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use peak_alloc::PeakAlloc;
-use sandport_inbox::{Durability, Identity, Inbox, InboxOptions, Verdict};
+use sandport_inbox::{Durability, Identity, Inbox, InboxOptions, OfferResponse};
 use sandport_protocol::{EntryKind, Extent, Offer, Resume, ResumeMode};
 use sandport_testkit::patience::{Watchdog, block_on, until};
 
@@ -37,8 +37,8 @@ fn leave(inbox: &Inbox, numbers: std::ops::Range<u64>) -> usize {
     let (before, count) = (MEMORY.current_usage(), numbers.end - numbers.start);
     let uploads: Vec<_> = numbers
         .map(|number| {
-            let opened = block_on("an offer", inbox.open_as(&Identity::ANONYMOUS, &offer(number)));
-            let Ok(Verdict::Accepted(upload)) = opened else { panic!("{opened:?}") };
+            let opened = block_on("an offer", inbox.offer(&Identity::ANONYMOUS, &offer(number)));
+            let Ok(OfferResponse::Accepted(upload)) = opened else { panic!("{opened:?}") };
             let extent = Extent { offset: 0, length: Some(BYTES as u64) };
             upload.body(extent).unwrap().write(&[7; BYTES]);
             upload
@@ -54,7 +54,7 @@ fn uploads_that_nobody_is_at_give_their_memory_back() {
     let _watchdog = Watchdog::start();
     let folder = tempfile::tempdir().unwrap();
     let options = InboxOptions { durability: Durability::None, ..InboxOptions::default() };
-    let inbox = Inbox::create(&folder.path().join("inbox"), options).unwrap();
+    let inbox = Inbox::open(&folder.path().join("inbox"), options).unwrap();
     let journals = || {
         let entries = std::fs::read_dir(folder.path().join("inbox/.sandport/partials")).unwrap();
         entries

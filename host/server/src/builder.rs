@@ -80,8 +80,8 @@ pub struct ServerBuilder {
     host_names: Vec<HostName>,
     proxies: Proxies,
     sandbox: Option<SandboxLimits>,
-    memory_bytes_max: Option<usize>,
-    connections_max: u32,
+    max_memory_bytes: Option<usize>,
+    max_connections: u32,
     budgets: Budgets,
     drain_timeout: Duration,
     events: EventSink,
@@ -98,8 +98,8 @@ impl ServerBuilder {
             host_names: Vec::new(),
             proxies: Proxies::default(),
             sandbox: None,
-            memory_bytes_max: None,
-            connections_max: CONNECTIONS_MAX,
+            max_memory_bytes: None,
+            max_connections: CONNECTIONS_MAX,
             budgets: Budgets::default(),
             drain_timeout: DRAIN_TIMEOUT,
             events: EventSink::default(),
@@ -118,7 +118,9 @@ impl ServerBuilder {
         self
     }
 
-    /// The limits of each connection. `size_max` should be the inbox's, which enforces it.
+    /// The limits of each connection. The largest file is that of the
+    /// [inbox](sandport_inbox::InboxOptions::max_file_size), whatever `max_file_size` is here; that one is for a
+    /// [storage of one's own](Server::builder_with).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -160,15 +162,15 @@ impl ServerBuilder {
     }
 
     /// The linear memory of one instance, whatever its mode: in place of that of the limits.
-    pub fn memory_bytes_max(mut self, bytes: usize) -> Self {
-        self.memory_bytes_max = Some(bytes);
+    pub fn max_memory_bytes(mut self, bytes: usize) -> Self {
+        self.max_memory_bytes = Some(bytes);
         self
     }
 
     /// Connections by TCP at once, at least 1; 1,000 by default. Where more come, some [give way](Self::budgets), and
     /// others wait.
-    pub fn connections_max(mut self, connections: u32) -> Self {
-        self.connections_max = connections.max(1);
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.max_connections = connections.max(1);
         self
     }
 
@@ -222,19 +224,22 @@ impl ServerBuilder {
     /// # Errors
     /// [`BuildError`].
     pub fn build_any(self) -> Result<AnyServer, BuildError> {
-        self.budgets.check(self.connections_max)?;
-        let local = self.budgets.local_connections(self.connections_max);
-        let all_connections = self.connections_max.saturating_add(local);
+        self.budgets.check(self.max_connections)?;
+        let local = self.budgets.local_connections(self.max_connections);
+        let all_connections = self.max_connections.saturating_add(local);
         let limits = |mode| {
-            let usual = SandboxLimits::of_mode(mode, self.connections_max);
+            let usual = SandboxLimits::of_mode(mode, self.max_connections);
             let mut limits = self.sandbox.unwrap_or(usual);
-            limits.memory_bytes_max = self.memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+            limits.max_memory_bytes = self.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
             limits
         };
         let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
         let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, all_connections, slow)?;
-        let size_max = self.limits.size_max;
-        let limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
+        let mut limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
+        if let Place::Folder(inbox) = &self.place {
+            limits.max_file_size = inbox.options().max_file_size;
+        }
+        let max_file_size = limits.max_file_size;
         let (proxies, events) = (self.proxies, self.events);
         let met = Arc::new(Met::default());
         let sharing = Sharing::new(self.budgets.unearned_percent, &met);
@@ -248,15 +253,15 @@ impl ServerBuilder {
                     .delaying(&failures),
             )
         };
-        let connections_max = self.connections_max;
+        let max_connections = self.max_connections;
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {
                 let context = context(match place {
                     Place::Folder(inbox) => AnyInbox::from(inbox),
-                    Place::Storage(storage) => AnyInbox::over(storage, size_max),
+                    Place::Storage(storage) => AnyInbox::over(storage, max_file_size),
                 });
                 let budgets = self.budgets;
-                let doors = Doors::new(&budgets, connections_max, &failures, &met);
+                let doors = Doors::new(&budgets, max_connections, &failures, &met);
                 let shared = Arc::new(Shared { sandbox, context, doors, budgets, met });
                 let serving = Serving::new(shared, self.drain_timeout);
                 Ok(AnyServer::PerConnection(Server { serving: Arc::new(serving) }))
@@ -267,7 +272,7 @@ impl ServerBuilder {
                     sandbox,
                     inbox,
                     context,
-                    connections_max,
+                    max_connections,
                 )))
             }
             (AnySandbox::Resident(_), Place::Storage(_)) => Err(BuildError::NoFolder),
@@ -306,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_may_use_the_names_of_the_server_and_of_the_origins_that_are_allowed() {
+    fn browsers_may_use_names_of_the_server_and_allowed_origins() {
         let limits = Limits { hosts: vec![String::from("box")], ..Limits::default() };
         let origins = ["https://Files.Example", "http://[::1]:99", "https://files.example:443"];
         let origins = origins.map(|text| text.parse().unwrap());

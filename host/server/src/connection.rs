@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sandport_protocol::{Refusal, RefusalCode};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::phase::{Phase, reached};
 use super::{doors, limits, proxied};
@@ -12,7 +13,7 @@ use crate::budget::{Budgets, Deadlines, Fate, Futile, Limit, Met, Seat};
 use crate::doors::Doors;
 use crate::event::ServerEvent;
 use crate::net::Stream;
-use crate::sandbox::{Connection, Context, Outcome, Sandbox};
+use crate::sandbox::{Connection, Context, Outcome, Sandbox, spans};
 
 /// What a receiver gets on top of the idle timeout, so that it can end the connection in words before
 /// the host cuts it.
@@ -108,6 +109,7 @@ async fn serve_requests(
     let to_first_byte = shared.budgets.deadlines(idle_timeout);
     let to_end = shared.budgets.deadlines(idle_timeout + IDLE_GRACE);
 
+    let span = spans::connection(&connection.peer());
     let mut is_first = true;
     loop {
         // Until a byte is here there is no instance, and nothing that a shutdown would wait for.
@@ -131,7 +133,7 @@ async fn serve_requests(
         is_first = false;
         seat.pulse.handle_first_byte(seat.now());
         let ended = tokio::select! {
-            ended = run(shared, connection) => ended,
+            ended = run(shared, connection).instrument(span.clone()) => ended,
             () = connection.send_held() => Some(End::Peer),
             limit = met(connection, seat, to_end) => {
                 Some(cut(shared, connection, Cut::Limit(limit)))

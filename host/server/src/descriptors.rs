@@ -17,21 +17,32 @@ const PART: u64 = 8;
 
 /// How many connections a server may have at once, and how many files its inbox may have open, so that all of them
 /// fit into the descriptors of the process.
+///
+/// ```
+/// use sandport_server::{Descriptors, WantedConnections};
+///
+/// let mut wanted = WantedConnections::default();
+/// wanted.network = 1_000;
+/// let shared = Descriptors::share(Some(256), wanted)?;
+/// assert!(shared.max_connections < 256);
+/// # Ok::<(), sandport_server::TooFewDescriptors>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Descriptors {
-    /// For [`ServerBuilder::connections_max`](super::ServerBuilder::connections_max).
-    pub connections_max: u32,
-    /// For [`Budgets::local_connections_max`](super::Budgets::local_connections_max).
-    pub local_connections_max: u32,
-    /// For [`Budgets::waiting_max`](super::Budgets::waiting_max).
-    pub waiting_max: u32,
-    /// For [`InboxOptions::files_open_max`](sandport_inbox::InboxOptions::files_open_max).
-    pub files_open_max: usize,
+    /// For [`ServerBuilder::max_connections`](super::ServerBuilder::max_connections).
+    pub max_connections: u32,
+    /// For [`Budgets::max_local_connections`](super::Budgets::max_local_connections).
+    pub max_local_connections: u32,
+    /// For [`Budgets::max_waiting`](super::Budgets::max_waiting).
+    pub max_waiting: u32,
+    /// For [`InboxOptions::max_open_files`](sandport_inbox::InboxOptions::max_open_files).
+    pub max_open_files: usize,
 }
 
-/// Connections that are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Connections that are wanted. Default: none; each number is set by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WantedConnections {
     /// By TCP, at once.
     pub network: u32,
@@ -44,6 +55,7 @@ pub struct WantedConnections {
 /// There are too few descriptors to serve at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the process may open {available} files at once; a server needs at least {MIN}")]
+#[non_exhaustive]
 pub struct TooFewDescriptors {
     /// How many there are.
     pub available: u64,
@@ -60,10 +72,10 @@ impl Descriptors {
         wanted: WantedConnections,
     ) -> Result<Self, TooFewDescriptors> {
         let as_wanted = Self {
-            connections_max: wanted.network,
-            local_connections_max: wanted.local,
-            waiting_max: wanted.waiting,
-            files_open_max: FILES_MAX as usize,
+            max_connections: wanted.network,
+            max_local_connections: wanted.local,
+            max_waiting: wanted.waiting,
+            max_open_files: FILES_MAX as usize,
         };
         let Some(available) = available else { return Ok(as_wanted) };
         if available < MIN {
@@ -75,20 +87,20 @@ impl Descriptors {
             [wanted.network, wanted.local, wanted.waiting].map(u64::from);
         let all = network + local + kinds * waiting;
         let connections = all.min(shared / 2);
-        let files_open_max = (shared - connections).min(FILES_MAX);
-        let files_open_max = usize::try_from(files_open_max).unwrap_or(usize::MAX);
+        let max_open_files = (shared - connections).min(FILES_MAX);
+        let max_open_files = usize::try_from(max_open_files).unwrap_or(usize::MAX);
         if connections == all {
-            return Ok(Self { files_open_max, ..as_wanted });
+            return Ok(Self { max_open_files, ..as_wanted });
         }
         let part = (connections / PART).max(1);
         let (local, waiting) = (local.min(part), waiting.min((part / kinds).max(1)));
         let network = network.min(connections - local - kinds * waiting);
         let count = |number: u64, wanted| u32::try_from(number).unwrap_or(wanted);
         Ok(Self {
-            connections_max: count(network, wanted.network),
-            local_connections_max: count(local, wanted.local),
-            waiting_max: count(waiting, wanted.waiting),
-            files_open_max,
+            max_connections: count(network, wanted.network),
+            max_local_connections: count(local, wanted.local),
+            max_waiting: count(waiting, wanted.waiting),
+            max_open_files,
         })
     }
 }
@@ -104,36 +116,36 @@ mod tests {
     }
 
     #[test]
-    fn connections_and_files_fit_into_the_descriptors_of_the_process() {
+    fn connections_and_files_fit_into_the_descriptors() {
         for available in MIN..5_000 {
             for network in [1, 8, 100, 1_000, u32::MAX] {
                 for local in [0, 1, 250, u32::MAX] {
                     let shared = Descriptors::share(Some(available), wanted(network, local));
                     let shared = shared.expect("enough");
                     let kinds = if local > 0 { 2 } else { 1 };
-                    let connections = u64::from(shared.connections_max)
-                        + u64::from(shared.local_connections_max)
-                        + kinds * u64::from(shared.waiting_max);
-                    let sum = connections + shared.files_open_max as u64 + BESIDE;
+                    let connections = u64::from(shared.max_connections)
+                        + u64::from(shared.max_local_connections)
+                        + kinds * u64::from(shared.max_waiting);
+                    let sum = connections + shared.max_open_files as u64 + BESIDE;
                     let told = format!("{available} {network} {local}: {shared:?}");
                     assert!(sum <= available, "{told}");
-                    assert!(shared.connections_max >= network.min(5), "{told}");
-                    assert!(shared.local_connections_max >= local.min(1), "{told}");
-                    assert!(shared.waiting_max >= 1 && shared.files_open_max >= 8, "{told}");
+                    assert!(shared.max_connections >= network.min(5), "{told}");
+                    assert!(shared.max_local_connections >= local.min(1), "{told}");
+                    assert!(shared.max_waiting >= 1 && shared.max_open_files >= 8, "{told}");
                 }
             }
         }
     }
 
     #[test]
-    fn as_many_connections_as_are_wanted_where_there_are_enough_descriptors() {
+    fn as_many_connections_as_wanted_if_descriptors_suffice() {
         let wanted = wanted(1_000, 250);
         let many = Descriptors::share(Some(4_096), wanted);
         let expected = Descriptors {
-            connections_max: 1_000,
-            local_connections_max: 250,
-            waiting_max: 256,
-            files_open_max: 512,
+            max_connections: 1_000,
+            max_local_connections: 250,
+            max_waiting: 256,
+            max_open_files: 512,
         };
         assert_eq!(many, Ok(expected));
         assert_eq!(Descriptors::share(None, wanted), many);

@@ -18,19 +18,19 @@ pub(crate) struct Doors {
 impl Doors {
     pub(crate) fn new(
         budgets: &Budgets,
-        connections_max: u32,
+        max_connections: u32,
         failures: &Arc<Failures>,
         met: &Arc<Met>,
     ) -> Self {
         let door = |places: u32| {
-            let per_source = budgets.address_connections_max.unwrap_or(places);
+            let per_source = budgets.max_address_connections.unwrap_or(places);
             let [places, per_source, waiting] =
-                [places, per_source, budgets.waiting_max].map(|it| it as usize);
+                [places, per_source, budgets.max_waiting].map(|it| it as usize);
             let capacity = Capacity { places, per_source, waiting };
-            Arc::new(Door::new(capacity, budgets.least_bytes_per_minute, Arc::clone(met)))
+            Arc::new(Door::new(capacity, budgets.min_bytes_per_minute, Arc::clone(met)))
         };
-        let local = door(budgets.local_connections(connections_max));
-        Self { network: door(connections_max), local, failures: Arc::clone(failures) }
+        let local = door(budgets.local_connections(max_connections));
+        Self { network: door(max_connections), local, failures: Arc::clone(failures) }
     }
 
     /// A connection arrives.
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_counts_at_its_address_unless_others_are_behind_it() {
+    fn a_connection_counts_at_its_address_unless_others_share_it() {
         let range = |text: &str| vec![text.parse().unwrap()];
         let proxies = Proxies {
             trusted: range("10.0.0.1"),

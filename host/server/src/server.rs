@@ -15,7 +15,7 @@ use crate::serving::Serving;
 ///
 /// It owns no listener and no signal. A program hands both to [`Server::run`], or accepts connections itself and hands
 /// over each with [`Server::serve_connection`]. It may do both: there are never more connections at once than
-/// [`ServerBuilder::connections_max`](crate::ServerBuilder::connections_max) says.
+/// [`ServerBuilder::max_connections`](crate::ServerBuilder::max_connections) says.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,7 +23,7 @@ use crate::serving::Serving;
 /// use sandport_server::net::Listener;
 /// use sandport_server::Server;
 ///
-/// let inbox = Inbox::create("inbox".as_ref(), InboxOptions::default())?;
+/// let inbox = Inbox::open("inbox".as_ref(), InboxOptions::default())?;
 /// let server = Server::builder(inbox).build()?;
 /// let listeners = Listener::bind(&"127.0.0.1:0".parse()?).await?;
 /// server.run(listeners, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await?;
@@ -107,9 +107,9 @@ impl Server {
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let dir = folder.path().join("inbox");
-    /// let server = Server::builder(Inbox::create(&dir, InboxOptions::default())?).build()?;
+    /// let server = Server::builder(Inbox::open(&dir, InboxOptions::default())?).build()?;
     /// let (mut client, io) = tokio::io::duplex(4_096);
-    /// let peer = Peer { address: "192.0.2.7:52114".into(), identity: Identity::named("alice")? };
+    /// let peer = Peer::new("192.0.2.7:52114", Identity::named("alice")?);
     /// let serving = tokio::spawn(server.serve_connection(io, peer));
     ///
     /// client.write_all(b"PUT /hello.txt HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello").await?;

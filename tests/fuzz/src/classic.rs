@@ -17,8 +17,8 @@ pub(crate) fn run(data: &[u8]) {
     let mut session = vec![b'0' + choice % 10];
     session.extend(rest);
     let receiver = || {
-        let size_max = (choice & 64 > 0).then_some(20);
-        let mut receiver = ReceiverEnd::new(Limits { size_max, ..Limits::default() }, START);
+        let max_file_size = (choice & 64 > 0).then_some(20);
+        let mut receiver = ReceiverEnd::new(Limits { max_file_size, ..Limits::default() }, START);
         receiver.inbox.fault_at = (choice & 128 > 0).then_some(10);
         receiver
     };

@@ -54,7 +54,7 @@ struct Outcome {
 
 fn play(choice: u8, pieces: Vec<Vec<u8>>) -> Outcome {
     let limits = Limits {
-        size_max: (choice & 1 > 0).then_some(50),
+        max_file_size: (choice & 1 > 0).then_some(50),
         hosts: vec!["h".into()],
         ..Limits::default()
     };

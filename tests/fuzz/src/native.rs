@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sandport_protocol::wire::{PREFACE, SenderMessage};
-use sandport_protocol::{Identity, Limits, Refusal, RefusalCode};
+use sandport_protocol::{Authenticated, Limits, Refusal, RefusalCode};
 
 use crate::cutting::{choice, pieces};
 use crate::pair::play;
@@ -24,8 +24,8 @@ struct Outcome {
 
 fn receiver(choice: u8) -> ReceiverEnd {
     let limits = Limits {
-        size_max: (choice & 1 > 0).then_some(100),
-        uploads_ahead_max: if choice & 2 > 0 { 1 } else { Limits::default().uploads_ahead_max },
+        max_file_size: (choice & 1 > 0).then_some(100),
+        max_uploads_ahead: if choice & 2 > 0 { 1 } else { Limits::default().max_uploads_ahead },
         ..Limits::default()
     };
     let mut receiver = ReceiverEnd::new(limits, START);
@@ -36,7 +36,7 @@ fn receiver(choice: u8) -> ReceiverEnd {
     receiver.inbox.commit_ms = 1;
     receiver.inbox.no_body = choice & 8 > 0;
     if choice & 16 > 0 {
-        receiver.identity = Ok(Identity { name: Some("known".into()) });
+        receiver.identity = Ok(Authenticated { name: Some("known".into()) });
     }
     receiver
 }

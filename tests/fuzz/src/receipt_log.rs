@@ -69,7 +69,7 @@ pub(crate) fn run(data: &[u8]) {
     let (whole, end) = read(std::slice::from_ref(&log));
     assert_eq!(read(&pieces(&log)), (whole.clone(), end), "in pieces");
     assert!(end <= log.len() as u64);
-    let (mut damaged_up_to, mut index) = (0, Index::with_capacity_max(RECORDS_MAX));
+    let (mut damaged_up_to, mut index) = (0, Index::with_max_records(RECORDS_MAX));
     for item in &whole {
         match item {
             Item::Damaged(range) => {

@@ -25,9 +25,9 @@ fn welcome() -> ReceiverMessage {
     ReceiverMessage::Welcome(Welcome {
         version: 1,
         agent: "server/1".into(),
-        size_max: None,
-        uploads_ahead_max: 4,
-        bytes_ahead_max: 1_000,
+        max_file_size: None,
+        max_uploads_ahead: 4,
+        max_bytes_ahead: 1_000,
         idle_timeout_ms: 60_000,
         challenge: vec![1; 32],
     })

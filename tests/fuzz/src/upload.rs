@@ -28,7 +28,7 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(setting) = Setting::arbitrary(&mut bytes) else { return };
     let mut world = World::new(Options {
         size: setting.size.bytes(),
-        size_max: setting.size_max.bytes(),
+        max_file_size: setting.max_file_size.bytes(),
         is_named: setting.is_named,
         step_bytes: if setting.small_step { GROUP_BYTES } else { 64 * GROUP_BYTES },
         interval_ms: 2_000,

@@ -61,8 +61,8 @@ struct Outcome {
 }
 
 fn play(choice: u8, requests: &[&[u8]], cut: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Outcome {
-    let size_max = (choice & 1 > 0).then_some(20);
-    let server = Server::with(Limits { size_max, ..Limits::default() });
+    let max_file_size = (choice & 1 > 0).then_some(20);
+    let server = Server::with(Limits { max_file_size, ..Limits::default() });
     server.inbox().has_no_keys = choice & 2 > 0;
     server.inbox().fault_at = (choice & FAULT > 0).then_some(7);
     server.inbox().syncs_always = choice & 8 > 0;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::receiver::{Committed, LogLevel, Status, Wishes};
 use crate::{
-    Algorithm, ContentDigest, Credential, Extent, Identity, Millis, Offer, Receipt, Refusal,
+    Algorithm, Authenticated, ContentDigest, Credential, Extent, Millis, Offer, Receipt, Refusal,
 };
 
 /// The other side sends nothing more, or the connection is broken.
@@ -200,7 +200,7 @@ pub trait Shell {
     fn authenticated(
         &mut self,
         authenticating: &mut Self::Authenticating,
-    ) -> Option<Result<Identity, Refusal>>;
+    ) -> Option<Result<Authenticated, Refusal>>;
 
     /// `log.emit`.
     fn log(&mut self, level: LogLevel, message: &str);

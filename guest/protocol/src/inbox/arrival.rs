@@ -13,7 +13,7 @@ pub(super) struct Arrival {
     /// As announced; `None`: not known.
     size: Option<u64>,
     /// The largest file that the inbox takes.
-    size_max: Option<u64>,
+    max_file_size: Option<u64>,
     bytes: u64,
     /// The number of the body that may write, while it has room and was not dropped.
     body: Option<u64>,
@@ -29,9 +29,9 @@ pub struct Body {
 }
 
 impl Arrival {
-    /// Nothing of a file of `size` bytes, where that is known, in an inbox that takes `size_max`.
-    pub(super) fn new(size: Option<u64>, size_max: Option<u64>) -> Self {
-        Self { size, size_max, bytes: 0, body: None, bodies: 0 }
+    /// Nothing of a file of `size` bytes, where that is known, in an inbox that takes `max_file_size`.
+    pub(super) fn new(size: Option<u64>, max_file_size: Option<u64>) -> Self {
+        Self { size, max_file_size, bytes: 0, body: None, bodies: 0 }
     }
 
     /// As announced; `None`: not known.
@@ -96,8 +96,8 @@ impl Arrival {
     /// The fault of the upload: `too-large`, or `offset-mismatch` for more than was announced.
     pub(super) fn check(&self, body: Body, length: u64) -> Result<(), Refusal> {
         let end = self.bytes.checked_add(length);
-        let Some(end) = end.filter(|&end| self.size_max.is_none_or(|most| end <= most)) else {
-            return Err(too_large(self.size_max));
+        let Some(end) = end.filter(|&end| self.max_file_size.is_none_or(|most| end <= most)) else {
+            return Err(too_large(self.max_file_size));
         };
         if self.body != Some(body.number) || body.end.is_some_and(|most| end > most) {
             let words = "more bytes than were announced";

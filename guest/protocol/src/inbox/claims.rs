@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_another_length_and_a_second_one_of_an_algorithm_are_malformed() {
+    fn a_digest_of_wrong_length_or_given_twice_is_malformed() {
         let code = |digests: Vec<ContentDigest>| split_digests(digests).map_err(|it| it.code);
         for algorithm in Algorithm::ALL {
             for bytes in [0, algorithm.digest_bytes() - 1, algorithm.digest_bytes() + 1] {

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_back_counts_at_once_because_it_only_makes_things_younger() {
+    fn a_clock_jump_back_counts_at_once_and_makes_things_younger() {
         let mut machine = Machine::new();
         machine.run(10);
         machine.wall_s -= 30 * DAY_S;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_starts_with_a_wrong_clock_believes_the_mended_one() {
+    fn a_machine_that_starts_with_a_wrong_clock_believes_the_right() {
         let mut machine = Machine::new();
         let right_s = machine.wall_s;
         machine.wall_s = 4_000_000_000;

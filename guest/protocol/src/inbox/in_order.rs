@@ -51,16 +51,16 @@ enum Hash {
 }
 
 impl InOrder {
-    /// Nothing of a file of `size` bytes and this `digest`, where they are known, in an inbox that takes `size_max`.
+    /// Nothing of a file of `size` bytes and this `digest`, where they are known, in an inbox that takes `max_file_size`.
     /// It takes no room before its first byte.
-    pub fn new(size: Option<u64>, digest: Option<Digest>, size_max: Option<u64>) -> Self {
-        Self { arrival: Arrival::new(size, size_max), hash: Hash::Empty, digest, fault: None }
+    pub fn new(size: Option<u64>, digest: Option<Digest>, max_file_size: Option<u64>) -> Self {
+        Self { arrival: Arrival::new(size, max_file_size), hash: Hash::Empty, digest, fault: None }
     }
 
     /// The same for a file of which nobody can ask for the digest: it is not hashed, unless the offer had one.
-    pub fn unhashed(size: Option<u64>, digest: Option<Digest>, size_max: Option<u64>) -> Self {
+    pub fn unhashed(size: Option<u64>, digest: Option<Digest>, max_file_size: Option<u64>) -> Self {
         let hash = if digest.is_none() { Hash::None } else { Hash::Empty };
-        Self { hash, ..Self::new(size, digest, size_max) }
+        Self { hash, ..Self::new(size, digest, max_file_size) }
     }
 
     /// How many bytes are here.
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_that_of_the_bytes_in_however_many_pieces_they_come() {
+    fn the_digest_is_that_of_the_bytes_in_however_many_pieces() {
         let content: Vec<u8> = (0..3_000_u32).flat_map(u32::to_le_bytes).collect();
         for piece in [1, 1_000, content.len()] {
             for size in [None, Some(content.len() as u64)] {

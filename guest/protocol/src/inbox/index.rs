@@ -124,16 +124,16 @@ impl Default for Index {
 impl Index {
     /// An empty one.
     pub fn new() -> Self {
-        Self::with_capacity_max(RECORDS_MAX)
+        Self::with_max_records(RECORDS_MAX)
     }
 
     /// An empty one that remembers this many at most.
-    pub fn with_capacity_max(records_max: usize) -> Self {
+    pub fn with_max_records(max_records: usize) -> Self {
         Self {
             hasher: RandomState::new(),
             young: Generation::default(),
             old: Generation::default(),
-            generation_max: records_max / 2,
+            generation_max: max_records / 2,
             identities: Identities::default(),
         }
     }
@@ -278,7 +278,7 @@ mod tests {
     fn an_index_forgets_a_name_that_was_taken_back() {
         let record = Record { digest: [1; 32], size: 1, inode: 1, modified: (1, 1) };
         let stored = |record| Stored { identity: None, offered: "a".into(), number: 0, record };
-        let mut index = Index::with_capacity_max(2);
+        let mut index = Index::with_max_records(2);
         for before in 0..3 {
             index.insert(&stored(record), "a");
             for other in 0..before {

@@ -85,8 +85,8 @@ pub fn folder_receipt(name: &EntryName) -> Receipt {
 }
 
 /// The refusal of a file with more bytes than the inbox takes.
-pub fn too_large(size_max: Option<u64>) -> Refusal {
-    match size_max {
+pub fn too_large(max_file_size: Option<u64>) -> Refusal {
+    match max_file_size {
         Some(most) => {
             let words = format!("the inbox takes files of up to {most} bytes");
             Refusal::new(RefusalCode::TooLarge, words)

@@ -15,7 +15,7 @@ pub use again::*;
 pub use content::*;
 pub use names::*;
 pub use resume::*;
-pub use subject::{Begun, Finished, Make, Settings, Subject, Verdict};
+pub use subject::{Begun, Finished, Make, Response, Settings, Subject};
 
 /// Defines a test for each rule. The argument makes an inbox: `fn(&Settings) -> Box<dyn Subject>`.
 #[macro_export]
@@ -28,7 +28,7 @@ macro_rules! inbox_suite {
             a_wrong_size_publishes_nothing
             bytes_come_in_order_and_not_beyond_the_size
             more_bytes_than_announced_are_a_fault_that_stays
-            files_over_the_limit_are_refused_when_announced_and_when_they_grow
+            files_over_the_limit_are_refused_announced_or_grown
             bad_names_are_refused_and_nothing_is_made
             folders_are_made_on_the_way_and_by_themselves
             a_file_in_the_way_of_a_folder_is_said_to_be

@@ -220,14 +220,14 @@ impl Classic {
     }
 
     fn size_known(&mut self, io: &mut Io, size: Size, certain: bool) {
-        let size_max = io.limits.size_max.unwrap_or(u64::MAX);
+        let max_file_size = io.limits.max_file_size.unwrap_or(u64::MAX);
         match size.value {
-            Some(size) if size <= size_max => {
+            Some(size) if size <= max_file_size => {
                 let offer = Offer::of_file(None, Some(size));
                 self.stage = Stage::Opening { size, certain };
                 io.out.push(Output::Open { id: UPLOAD, offer, wishes: Wishes::default() });
             }
-            _ => io.out.close(Err(too_large(size_max))),
+            _ => io.out.close(Err(too_large(max_file_size))),
         }
     }
 

@@ -88,6 +88,6 @@ pub(super) fn cut_off(what: &str) -> Refusal {
 }
 
 /// A file that is larger than the limit.
-pub(super) fn too_large(size_max: u64) -> Refusal {
-    Refusal::new(RefusalCode::TooLarge, format!("a file may have {size_max} bytes at most"))
+pub(super) fn too_large(max_file_size: u64) -> Refusal {
+    Refusal::new(RefusalCode::TooLarge, format!("a file may have {max_file_size} bytes at most"))
 }

@@ -58,7 +58,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::dialect::Dialect;
-use crate::{Identity, Limits, Millis, READ_BYTES_MAX, Refusal, RefusalCode, UploadId};
+use crate::{Authenticated, Limits, Millis, READ_BYTES_MAX, Refusal, RefusalCode, UploadId};
 
 mod classic;
 mod http;
@@ -264,7 +264,7 @@ impl Receiver {
     }
 
     /// The answer to [`Output::Authenticate`].
-    pub fn handle_authenticated(&mut self, now: Millis, outcome: Result<Identity, Refusal>) {
+    pub fn handle_authenticated(&mut self, now: Millis, outcome: Result<Authenticated, Refusal>) {
         self.io.heard(now);
         match &mut self.machine {
             Machine::Undecided | Machine::Classic(_) => {}

@@ -94,18 +94,18 @@ impl Sender {
             return self.malformed(format!("it chose version {version}, which was not offered"));
         }
         // Nothing could be offered, or nobody be fast enough, for as long as the connection lasts.
-        if welcome.uploads_ahead_max == 0 {
+        if welcome.max_uploads_ahead == 0 {
             return self.malformed("it takes no uploads: it lets 0 of them be open");
         }
         if welcome.idle_timeout_ms == 0 {
             return self.malformed("it tolerates silence of 0 ms");
         }
-        let uploads_ahead_max = welcome.uploads_ahead_max.min(UPLOADS_AHEAD_MAX);
-        let bytes_ahead_max = welcome.bytes_ahead_max.min(BYTES_AHEAD_MAX);
+        let max_uploads_ahead = welcome.max_uploads_ahead.min(UPLOADS_AHEAD_MAX);
+        let max_bytes_ahead = welcome.max_bytes_ahead.min(BYTES_AHEAD_MAX);
         let third = Millis::from(welcome.idle_timeout_ms) / 3;
         self.granted = Some(Granted {
-            uploads_ahead_max,
-            bytes_ahead_max,
+            max_uploads_ahead,
+            max_bytes_ahead,
             keep_alive_ms: third.clamp(KEEP_ALIVE_MS_MIN, KEEP_ALIVE_MS_MAX),
         });
         self.course.further(self.now);
@@ -114,9 +114,9 @@ impl Sender {
         self.events.push_back(Event::Welcomed(Welcomed {
             version: welcome.version,
             agent: welcome.agent,
-            size_max: welcome.size_max,
-            uploads_ahead_max,
-            bytes_ahead_max,
+            max_file_size: welcome.max_file_size,
+            max_uploads_ahead,
+            max_bytes_ahead,
             idle_timeout_ms: welcome.idle_timeout_ms,
             challenge: welcome.challenge,
         }));

@@ -72,8 +72,8 @@ enum Stage {
 
 #[derive(Clone, Copy)]
 struct Granted {
-    uploads_ahead_max: u32,
-    bytes_ahead_max: u64,
+    max_uploads_ahead: u32,
+    max_bytes_ahead: u64,
     keep_alive_ms: Millis,
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::EndReason;
 #[cfg(doc)]
 use super::Sender;
-use crate::{Extent, Identity, Receipt, Refusal, UploadId};
+use crate::{Authenticated, Extent, Receipt, Refusal, UploadId};
 
 /// What the driver has to send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Event {
     /// The receiver granted its limits: offers may go out.
     Welcomed(Welcomed),
     /// The receiver knows the sender by this identity.
-    Authenticated(Identity),
+    Authenticated(Authenticated),
     /// Send these extents of the upload, then finish it.
     Accepted {
         /// The upload.
@@ -89,12 +89,12 @@ pub struct Welcomed {
     /// The receiver's name and version, not sanitised.
     pub agent: String,
     /// The largest file in bytes.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// Most open uploads at once, by the receiver's word and within [`crate::UPLOADS_AHEAD_MAX`].
-    pub uploads_ahead_max: u32,
+    pub max_uploads_ahead: u32,
     /// Most bytes of payload ahead of their verdicts, in the same way within
     /// [`crate::BYTES_AHEAD_MAX`].
-    pub bytes_ahead_max: u64,
+    pub max_bytes_ahead: u64,
     /// Silence that ends the connection. Milliseconds.
     pub idle_timeout_ms: u32,
     /// The challenge of this connection.

@@ -12,13 +12,13 @@ impl Sender {
         matches!(self.stage, Stage::Open)
             && !self.closing
             && !self.authenticating
-            && self.granted.is_some_and(|granted| open < granted.uploads_ahead_max.into())
+            && self.granted.is_some_and(|granted| open < granted.max_uploads_ahead.into())
     }
 
     /// Whether `length` bytes of payload may go out now for an upload without a verdict.
     pub fn can_send_ahead(&self, length: u64) -> bool {
         let total = self.ahead_bytes.saturating_add(length);
-        self.granted.is_some_and(|granted| total <= granted.bytes_ahead_max)
+        self.granted.is_some_and(|granted| total <= granted.max_bytes_ahead)
     }
 
     /// Shows who the sender is. [`Event::Authenticated`](super::Event::Authenticated) answers; a refusal

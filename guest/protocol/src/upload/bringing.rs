@@ -162,10 +162,10 @@ impl Upload {
         if body.is_lent {
             return Err(RefusalCode::InvalidState.into());
         }
-        let size_max = self.options.size_max;
+        let max_file_size = self.options.max_file_size;
         let end = body.position.checked_add(length);
-        let Some(end) = end.filter(|&end| size_max.is_none_or(|most| end <= most)) else {
-            return Err(too_large(size_max));
+        let Some(end) = end.filter(|&end| max_file_size.is_none_or(|most| end <= most)) else {
+            return Err(too_large(max_file_size));
         };
         // The size may have been set when the body had begun, and be less than was to come.
         let is_beyond = |most: Option<u64>| most.is_some_and(|most| end > most);

@@ -8,7 +8,7 @@ pub struct Options {
     /// How long the file will be; `None`: not known. Bytes.
     pub size: Option<u64>,
     /// Longest file that is taken; `None`: of any length. Bytes.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// Whether the sender chose the name. Where it did not, the journal tells it what came of the upload, and is
     /// written before the file gets its name.
     pub is_named: bool,
@@ -30,7 +30,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             size: None,
-            size_max: None,
+            max_file_size: None,
             is_named: true,
             step_bytes: 64 * 1024 * 1024,
             interval_ms: 2_000,

@@ -73,8 +73,8 @@ impl Upload {
             }
             None => {}
         }
-        if self.options.size_max.is_some_and(|most| size > most) {
-            return Err(too_large(self.options.size_max));
+        if self.options.max_file_size.is_some_and(|most| size > most) {
+            return Err(too_large(self.options.max_file_size));
         }
         if self.ledger.end_of_bytes().max(self.bodies.end_of_grants()) > size {
             let words = "more bytes are here than the file is to have";

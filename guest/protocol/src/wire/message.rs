@@ -1,12 +1,13 @@
 //! The records and variants of `wit/wire.wit`, field by field and case by case: the encoding follows
-//! from their order. What they mean is documented there.
+//! from their order. What they mean is documented there. Limits are named as in the rest of this crate, and have
+//! the names of the text for serde.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Credential, Digest, Extent, Identity, Offer, Receipt, Refusal, UploadId};
+use crate::{Authenticated, Credential, Digest, Extent, Offer, Receipt, Refusal, UploadId};
 
 /// The sender's first message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,11 +28,14 @@ pub struct Welcome {
     /// Name and version of the program.
     pub agent: String,
     /// The largest file in bytes.
-    pub size_max: Option<u64>,
+    #[serde(rename = "size_max")]
+    pub max_file_size: Option<u64>,
     /// Most open uploads at once.
-    pub uploads_ahead_max: u32,
+    #[serde(rename = "uploads_ahead_max")]
+    pub max_uploads_ahead: u32,
     /// Most bytes of payload ahead of their verdicts.
-    pub bytes_ahead_max: u64,
+    #[serde(rename = "bytes_ahead_max")]
+    pub max_bytes_ahead: u64,
     /// Silence that ends the connection. Milliseconds.
     pub idle_timeout_ms: u32,
     /// The challenge of this connection.
@@ -145,7 +149,7 @@ pub enum ReceiverMessage {
     /// The receiver ends the connection.
     Goodbye(Refusal),
     /// The sender is known by this identity.
-    Authenticated(Identity),
+    Authenticated(Authenticated),
     /// The upload is open.
     Accepted(Accepted),
     /// The file is here already.

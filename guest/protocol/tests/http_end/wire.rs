@@ -6,7 +6,8 @@ use bytes::Bytes;
 use sandport_protocol::driver::{Answer, EndOfInput, Question, Reply, Shell, Spliced};
 use sandport_protocol::receiver::{Committed, LogLevel, Wishes};
 use sandport_protocol::{
-    Algorithm, ContentDigest, Credential, Extent, Identity, Millis, Offer, Refusal, RefusalCode,
+    Algorithm, Authenticated, ContentDigest, Credential, Extent, Millis, Offer, Refusal,
+    RefusalCode,
 };
 
 use super::inbox::{self, Commit, Inbox, Upload};
@@ -220,11 +221,11 @@ impl Shell for Wire {
     fn authenticated(
         &mut self,
         credential: &mut Option<Credential>,
-    ) -> Option<Result<Identity, Refusal>> {
+    ) -> Option<Result<Authenticated, Refusal>> {
         credential.take().map(|credential| match credential {
             Credential::Bearer(token) if token == TOKEN => {
                 self.inbox.is_known = true;
-                Ok(Identity { name: Some("known".into()) })
+                Ok(Authenticated { name: Some("known".into()) })
             }
             _ => Err(RefusalCode::NotPermitted.into()),
         })

@@ -45,7 +45,7 @@ pub(crate) struct Upload {
 /// A server.
 pub(crate) struct World {
     pub(crate) speaks: Speaks,
-    pub(crate) append_max: Option<u64>,
+    pub(crate) max_append_size: Option<u64>,
     pub(crate) uploads: BTreeMap<String, Upload>,
     /// What was stored, by target or in the order of completion.
     pub(crate) stored: Vec<Vec<u8>>,
@@ -65,7 +65,7 @@ impl World {
     pub(crate) fn new(speaks: Speaks) -> Self {
         Self {
             speaks,
-            append_max: None,
+            max_append_size: None,
             uploads: BTreeMap::new(),
             stored: Vec::new(),
             requests: Vec::new(),
@@ -102,7 +102,7 @@ impl World {
             ),
             (Method::Options, Speaks::Resumable) => {
                 let mut fields = vec![("Accept-Patch", "application/partial-upload".to_owned())];
-                if let Some(most) = self.append_max {
+                if let Some(most) = self.max_append_size {
                     fields.push(("Upload-Limit", format!("max-append-size={most}")));
                 }
                 answer(200, &fields)
@@ -147,7 +147,7 @@ impl World {
                     return answer(400, &[]);
                 }
                 assert!(
-                    self.append_max.is_none_or(|most| content.len() as u64 <= most),
+                    self.max_append_size.is_none_or(|most| content.len() as u64 <= most),
                     "more than the server takes at once"
                 );
                 upload.size = field("Upload-Length").map_or(upload.size, |size| size.parse().ok());

@@ -16,9 +16,9 @@ pub fn welcome() -> Welcome {
     Welcome {
         version: 1,
         agent: "script/1".into(),
-        size_max: None,
-        uploads_ahead_max: 2,
-        bytes_ahead_max: 10,
+        max_file_size: None,
+        max_uploads_ahead: 2,
+        max_bytes_ahead: 10,
         idle_timeout_ms: 60_000,
         challenge: vec![1; 32],
     }

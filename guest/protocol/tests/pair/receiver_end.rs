@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use sandport_protocol::receiver::{Committed, LogLevel, Output, Receiver, Want};
-use sandport_protocol::{Identity, Limits, Millis, Refusal, RefusalCode, UploadId};
+use sandport_protocol::{Authenticated, Limits, Millis, Refusal, RefusalCode, UploadId};
 
 use super::inbox::Inbox;
 
@@ -19,7 +19,7 @@ pub struct ReceiverEnd {
     /// The uploads that were discarded, and what the operator was told of each.
     pub discarded: Vec<(UploadId, Option<RefusalCode>)>,
     pub logs: Vec<(LogLevel, String)>,
-    pub identity: Result<Identity, Refusal>,
+    pub identity: Result<Authenticated, Refusal>,
     /// How many bytes went to bodies by splice, and how many by write.
     pub spliced: u64,
     pub written: u64,

@@ -18,7 +18,7 @@ use sandport_protocol::driver::{
 };
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::{
-    Algorithm, ContentDigest, Credential, Extent, Identity, Limits, Millis, Offer, Refusal,
+    Algorithm, Authenticated, ContentDigest, Credential, Extent, Limits, Millis, Offer, Refusal,
 };
 
 pub use crate::http_answers::Answered;
@@ -337,8 +337,11 @@ impl Shell for Wire {
 
     fn authenticate(&mut self, _credential: Credential) {}
 
-    fn authenticated(&mut self, _authenticating: &mut ()) -> Option<Result<Identity, Refusal>> {
-        Some(Ok(Identity { name: None }))
+    fn authenticated(
+        &mut self,
+        _authenticating: &mut (),
+    ) -> Option<Result<Authenticated, Refusal>> {
+        Some(Ok(Authenticated { name: None }))
     }
 
     fn log(&mut self, _level: LogLevel, _message: &str) {}

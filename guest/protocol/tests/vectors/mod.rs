@@ -6,8 +6,8 @@ use sandport_protocol::wire::{
     SenderMessage, Stored, Welcome,
 };
 use sandport_protocol::{
-    Credential, Digest, EntryKind, Extent, Identity, Offer, Receipt, Refusal, RefusalCode, Resume,
-    ResumeMode,
+    Authenticated, Credential, Digest, EntryKind, Extent, Offer, Receipt, Refusal, RefusalCode,
+    Resume, ResumeMode,
 };
 
 fn digest() -> Digest {
@@ -64,23 +64,23 @@ pub fn receiver_messages() -> Vec<(&'static str, ReceiverMessage)> {
     let welcome = Welcome {
         version: 1,
         agent: "agent/2".into(),
-        size_max: Some(u64::MAX),
-        uploads_ahead_max: 1_024,
-        bytes_ahead_max: 16_777_216,
+        max_file_size: Some(u64::MAX),
+        max_uploads_ahead: 1_024,
+        max_bytes_ahead: 16_777_216,
         idle_timeout_ms: 60_000,
         challenge: vec![7; 32],
     };
     let bare = Welcome {
         version: 1,
         agent: String::new(),
-        size_max: None,
-        uploads_ahead_max: 0,
-        bytes_ahead_max: 0,
+        max_file_size: None,
+        max_uploads_ahead: 0,
+        max_bytes_ahead: 0,
         idle_timeout_ms: 0,
         challenge: vec![],
     };
     let goodbye = Refusal::new(RefusalCode::TooMany, "slow down");
-    let ann = Identity { name: Some("ann".into()) };
+    let ann = Authenticated { name: Some("ann".into()) };
     let missing =
         vec![Extent { offset: 0, length: Some(1_000) }, Extent { offset: 4_096, length: None }];
     let proven =
@@ -92,7 +92,7 @@ pub fn receiver_messages() -> Vec<(&'static str, ReceiverMessage)> {
         ("welcome without a limit", ReceiverMessage::Welcome(bare)),
         ("goodbye", ReceiverMessage::Goodbye(goodbye)),
         ("authenticated", ReceiverMessage::Authenticated(ann)),
-        ("authenticated as nobody", ReceiverMessage::Authenticated(Identity { name: None })),
+        ("authenticated as nobody", ReceiverMessage::Authenticated(Authenticated { name: None })),
         ("accepted", ReceiverMessage::Accepted(Accepted { id: 5, missing })),
         (
             "accepted with nothing missing",

@@ -12,11 +12,11 @@
 //! - the executable bit is not kept, and a file that cannot fit is refused when the disk is full;
 //! - what an earlier run wrote down is made durable when it is first vouched for again.
 
+mod accepted_offer;
 mod files;
 mod log;
 mod options;
 mod partial;
-mod plan;
 mod publish;
 mod receipts;
 mod state;
@@ -35,10 +35,10 @@ use sandport_protocol::{
     EntryKind, EntryName, Millis, Offer, RESERVED_NAME, Receipt, Refusal, RefusalCode, Resume,
 };
 
+use accepted_offer::AcceptedOffer;
 pub use files::{DiskError, File, Folder, Kind, Look, Trouble};
 pub use options::{Ambient, Durability, Options};
 use partial::{Opened, Partials, Volume};
-use plan::Plan;
 pub use publish::Published;
 use receipts::Receipts;
 use state::Core;
@@ -55,7 +55,7 @@ pub struct Inbox<F: Folder> {
 }
 
 /// What becomes of an offer.
-pub enum Verdict<F: Folder> {
+pub enum OfferResponse<F: Folder> {
     /// It is here already.
     Stored(Receipt),
     /// Send it.
@@ -125,7 +125,7 @@ impl<F: Folder> Inbox<F> {
     /// # Errors
     /// `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
     /// something else than folders; `too-large`; `io`.
-    pub fn answer(&self, offer: &Offer) -> Result<Verdict<F>, Refusal> {
+    pub fn answer(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         match offer.kind {
             EntryKind::File => self.answer_file(offer),
             EntryKind::Directory => self.make_folder(offer),
@@ -133,7 +133,7 @@ impl<F: Folder> Inbox<F> {
         }
     }
 
-    fn answer_file(&self, offer: &Offer) -> Result<Verdict<F>, Refusal> {
+    fn answer_file(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         let core = &self.core;
         let (name, made_up) = match (&offer.name, &core.options.classic_name) {
             (Some(name), _) => (EntryName::parse(name)?, false),
@@ -141,25 +141,25 @@ impl<F: Folder> Inbox<F> {
             (None, None) => (core.make_up_name()?, true),
         };
         if offer.name.is_some()
-            && let Some(verdict) = self.already_here(&name, offer)
+            && let Some(response) = self.already_here(&name, offer)
         {
-            if let (Verdict::Stored(_), Some(resume)) = (&verdict, &offer.resume) {
+            if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
                 self.partials.discard_left(resume);
             }
-            return Ok(verdict);
+            return Ok(response);
         }
-        let size_max = core.options.size_max;
-        if let (Some(size), Some(most)) = (offer.size, size_max)
+        let max_file_size = core.options.max_file_size;
+        if let (Some(size), Some(most)) = (offer.size, max_file_size)
             && size > most
         {
-            return Err(too_large(size_max));
+            return Err(too_large(max_file_size));
         }
         let there = tree::look_up(&core.root, &name)
             .map_err(|error| error.refusal_of_name("open a folder"))?;
         if there.is_some() && core.options.conflict == Conflict::Refuse {
             return Err(taken());
         }
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             name,
             is_made_up: made_up,
             size: offer.size,
@@ -167,8 +167,8 @@ impl<F: Folder> Inbox<F> {
             modified_ns: offer.modified_ns,
         };
         match resumable(offer) {
-            Some(resume) => self.open_resumable(offer, &plan, &resume),
-            None => Ok(Verdict::Accepted(Upload::transient(Transient::new(core, plan)))),
+            Some(resume) => self.open_resumable(offer, &accepted, &resume),
+            None => Ok(OfferResponse::Accepted(Upload::transient(Transient::new(core, accepted)))),
         }
     }
 
@@ -176,24 +176,24 @@ impl<F: Folder> Inbox<F> {
     fn open_resumable(
         &self,
         offer: &Offer,
-        plan: &Plan,
+        accepted: &AcceptedOffer,
         resume: &Resume,
-    ) -> Result<Verdict<F>, Refusal> {
+    ) -> Result<OfferResponse<F>, Refusal> {
         let is_named = offer.name.is_some();
         let mut heeds_published = true;
         loop {
-            match self.partials.open(plan, is_named, resume, heeds_published)? {
+            match self.partials.open(accepted, is_named, resume, heeds_published)? {
                 Opened::Session(session) => {
-                    return Ok(Verdict::Accepted(Upload::resumable(session)));
+                    return Ok(OfferResponse::Accepted(Upload::resumable(session)));
                 }
                 // Under its made-up name, which the sender does not know.
                 Opened::Published(name) => match self.already_here(&name, offer) {
-                    Some(verdict) => return Ok(verdict),
+                    Some(response) => return Ok(response),
                     None => heeds_published = false,
                 },
                 Opened::Ended if is_named => {
-                    if let Some(verdict) = self.already_here(&plan.name, offer) {
-                        return Ok(verdict);
+                    if let Some(response) = self.already_here(&accepted.name, offer) {
+                        return Ok(response);
                     }
                 }
                 Opened::Ended => {}
@@ -202,21 +202,21 @@ impl<F: Folder> Inbox<F> {
     }
 
     /// What is to be said of a file that was stored before.
-    fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<Verdict<F>> {
+    fn already_here(&self, name: &EntryName, offer: &Offer) -> Option<OfferResponse<F>> {
         let (published, record) = self.core.vouched(name, |record| fits(offer, record))?;
         Some(match offer.digest {
-            Some(_) => Verdict::Stored(receipt(&published, &record)),
-            None => Verdict::DigestFirst,
+            Some(_) => OfferResponse::Stored(receipt(&published, &record)),
+            None => OfferResponse::DigestFirst,
         })
     }
 
-    fn make_folder(&self, offer: &Offer) -> Result<Verdict<F>, Refusal> {
+    fn make_folder(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         let Some(name) = &offer.name else {
             return Err(folder_without_name());
         };
         let name = EntryName::parse(name)?;
         self.core.folder(Some(name.as_str()))?;
-        Ok(Verdict::Stored(folder_receipt(&name)))
+        Ok(OfferResponse::Stored(folder_receipt(&name)))
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Options {
     /// What a receipt promises.
     pub durability: Durability,
     /// The largest file in bytes; `None`: no limit but the disk.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// The name of files that come without one; `None`: one is made up of time and chance.
     pub classic_name: Option<EntryName>,
     /// Most bytes of an upload that can be resumed that a crash may cost.
@@ -38,7 +38,7 @@ impl Default for Options {
         Self {
             conflict: Conflict::default(),
             durability: Durability::default(),
-            size_max: None,
+            max_file_size: None,
             classic_name: None,
             watermark_bytes: 64 * 1024 * 1024,
             watermark_interval_ms: 2_000,

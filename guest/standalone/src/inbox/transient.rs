@@ -6,8 +6,8 @@ use blake3::Hasher;
 use sandport_protocol::inbox::{Body, InOrder, check_digest};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 
+use super::accepted_offer::AcceptedOffer;
 use super::files::{DiskError, File, Folder};
-use super::plan::Plan;
 use super::publish::{Published, Source};
 use super::state::Core;
 
@@ -34,13 +34,13 @@ struct Staged<F: Folder> {
 }
 
 impl<F: Folder> Transient<F> {
-    pub(super) fn new(core: &Rc<Core<F>>, plan: Plan) -> Self {
-        let Plan { name, is_made_up, size, digest, modified_ns } = plan;
-        let size_max = core.options.size_max;
+    pub(super) fn new(core: &Rc<Core<F>>, accepted: AcceptedOffer) -> Self {
+        let AcceptedOffer { name, is_made_up, size, digest, modified_ns } = accepted;
+        let max_file_size = core.options.max_file_size;
         let upload = match is_made_up {
             // Nobody can ask for this file by its name, so nobody needs its digest.
-            true => InOrder::unhashed(size, digest, size_max),
-            false => InOrder::new(size, digest, size_max),
+            true => InOrder::unhashed(size, digest, max_file_size),
+            false => InOrder::new(size, digest, max_file_size),
         };
         Self { core: Rc::clone(core), name, modified_ns, upload, body: None, staged: None }
     }

@@ -423,44 +423,43 @@ pub(super) enum RecordsRule {
 impl ServeArgs {
     /// What the inbox has to know.
     pub(crate) fn inbox_options(&self) -> InboxOptions {
-        InboxOptions {
-            conflict: match self.conflict {
-                ConflictRule::Rename => Conflict::Rename,
-                ConflictRule::Refuse => Conflict::Refuse,
-                ConflictRule::Replace => Conflict::Replace,
-            },
-            durability: match self.durability {
-                DurabilityRule::Full => Durability::Full,
-                DurabilityRule::Commit => Durability::Commit,
-                DurabilityRule::None => Durability::None,
-            },
-            records: match self.records {
-                RecordsRule::Log => Records::Log,
-                RecordsRule::Memory => Records::Memory,
-            },
-            watermark_bytes: self.watermark_size,
-            watermark_interval: self.watermark_time,
-            size_max: self.max_file,
-            quota: Quota::new(self.quota_bytes, self.quota_files),
-            identity_quota: Quota::new(self.identity_quota_bytes, self.identity_quota_files),
-            free_min: self.min_free.unwrap_or(0),
-            partial_expiry: Some(self.expire_partial),
-            allow_executable: self.allow_executable,
-            classic_name: self.classic_name.clone(),
-            ..InboxOptions::default()
-        }
+        let mut options = InboxOptions::default();
+        options.conflict = match self.conflict {
+            ConflictRule::Rename => Conflict::Rename,
+            ConflictRule::Refuse => Conflict::Refuse,
+            ConflictRule::Replace => Conflict::Replace,
+        };
+        options.durability = match self.durability {
+            DurabilityRule::Full => Durability::Full,
+            DurabilityRule::Commit => Durability::Commit,
+            DurabilityRule::None => Durability::None,
+        };
+        options.records = match self.records {
+            RecordsRule::Log => Records::Log,
+            RecordsRule::Memory => Records::Memory,
+        };
+        options.watermark_bytes = self.watermark_size;
+        options.watermark_interval = self.watermark_time;
+        options.max_file_size = self.max_file;
+        options.quota = Quota::new(self.quota_bytes, self.quota_files);
+        options.identity_quota = Quota::new(self.identity_quota_bytes, self.identity_quota_files);
+        options.min_free = self.min_free.unwrap_or(0);
+        options.partial_expiry = Some(self.expire_partial);
+        options.allow_executable = self.allow_executable;
+        options.classic_name = self.classic_name.clone();
+        options
     }
 
     /// How the server is to be shared out.
     pub(crate) fn budgets(&self) -> Budgets {
         let mut budgets = Budgets::default();
-        budgets.local_connections_max = Some(self.local_connections());
-        budgets.address_connections_max = self.max_address_connections;
-        budgets.waiting_max = self.max_waiting;
+        budgets.max_local_connections = Some(self.local_connections());
+        budgets.max_address_connections = self.max_address_connections;
+        budgets.max_waiting = self.max_waiting;
         budgets.first_byte_timeout = self.first_byte_timeout;
         budgets.hello_timeout = self.hello_timeout;
         budgets.offer_timeout = self.offer_timeout;
-        budgets.least_bytes_per_minute = self.min_per_minute;
+        budgets.min_bytes_per_minute = self.min_per_minute;
         budgets.unearned_percent = self.unearned_percent;
         budgets.failures_free = self.free_failures;
         budgets.delay_max = self.max_delay;
@@ -509,7 +508,6 @@ impl ServeArgs {
             http: self.http == Switch::On,
             settle_ms: self.settle_ms,
             idle_timeout_ms: millis(self.idle_timeout),
-            size_max: self.max_file,
             ..Limits::default()
         }
     }

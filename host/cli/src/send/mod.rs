@@ -3,9 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use sandport_client::{
-    Client, Connections, Destination, Dialect, Exclude, SendError, Source, Transfer,
-};
+use sandport_client::{Client, Connections, Destination, Exclude, SendError, Source, Transfer};
 
 use crate::args::{STDIN, SendArgs, Talk, is_stdin};
 use crate::console;
@@ -92,7 +90,7 @@ fn client(args: &SendArgs, count_totals: bool) -> Result<Client, Failure> {
         Failure::usage(format!("--exclude: {error}"), hint)
     })?;
     let mut builder = Client::builder(&args.operands.to)
-        .dialect(if args.classic { Dialect::Classic } else { Dialect::Native })
+        .classic(args.classic)
         .connect_timeout(args.connect_timeout)
         .stall_timeout(args.stall_timeout)
         .connections(args.connections)

@@ -1,8 +1,10 @@
 //! What a resident receiver says that happened: the same lines as what the host knows, marked as the
 //! receiver's word.
 
+use std::borrow::Cow;
+
+use sandport_protocol::report::Report;
 use sandport_server::Claim;
-use serde_json::{Value, json};
 
 use super::form::Form;
 use crate::console::{bytes, clean};
@@ -28,24 +30,24 @@ pub(super) fn words(claim: &Claim, form: Form) -> Option<String> {
     })
 }
 
-pub(super) fn json(claim: &Claim) -> Option<Value> {
+pub(super) fn report(claim: &Claim) -> Option<Report<'_>> {
     Some(match claim {
-        Claim::Stored { name, size, digest, peer } => json!({
-            "type": "stored",
-            "name": name,
-            "size": size,
-            "digest": digest,
-            "peer": peer,
-            "claimed": true,
-        }),
-        Claim::Refused { peer, name, code, detail } => json!({
-            "type": "refused",
-            "name": name,
-            "peer": peer,
-            "code": code,
-            "detail": detail,
-            "claimed": true,
-        }),
+        Claim::Stored { name, size, digest, peer } => Report::Stored {
+            name: name.into(),
+            size: *size,
+            digest: digest.as_deref().map(Cow::from),
+            peer: peer.as_deref().map(Cow::from),
+            identity: None,
+            claimed: true,
+        },
+        Claim::Refused { peer, name, code, detail } => Report::Refused {
+            name: Some(name.as_deref().map(Cow::from)),
+            peer: peer.as_deref().map(Cow::from),
+            identity: None,
+            code: code.into(),
+            detail: detail.as_deref().map(Cow::from),
+            claimed: true,
+        },
         _ => return None,
     })
 }
@@ -73,7 +75,7 @@ mod tests {
             "received a\\u{1b}[2Jb (5 B) from 192.0.2.7:1\\n, says the receiver"
         );
         assert_eq!(words(&claim, Form::FewWords), None);
-        assert_eq!(json(&claim).unwrap()["claimed"], true);
+        assert!(matches!(report(&claim), Some(Report::Stored { claimed: true, .. })));
     }
 
     #[test]

@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_may_use_the_names_of_the_machine_and_those_to_listen_on() {
+    fn browsers_may_use_the_names_of_the_machine_and_of_listen() {
         assert_eq!(names(Some("Box\n"), &["127.0.0.1", "[::1]:7"]), ["box", "box.local"]);
         assert_eq!(
             names(Some("box.example.org"), &["Files.example:80", "unix:/run/s", "box:1"]),

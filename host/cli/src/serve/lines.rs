@@ -1,14 +1,16 @@
 //! What a server says, line by line.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sandport_inbox::Limitation;
 use sandport_protocol::Refusal;
+use sandport_protocol::report::{Counts, MissingFeature, Report};
 use sandport_server::net::{Address, Peer};
 use sandport_server::{Limit, ServerEvent};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::form::Form;
 use super::{claims, next};
@@ -128,82 +130,88 @@ fn talk_of(happened: &Happened) -> Option<String> {
 }
 
 fn json_of(happened: &Happened) -> Option<Value> {
+    serde_json::to_value(report_of(happened)?).ok()
+}
+
+fn report_of(happened: &Happened) -> Option<Report<'_>> {
     Some(match happened {
-        Happened::Ready { addresses, dir, limitations, .. } => json!({
-            "type": "listening",
-            "addresses": addresses.iter().map(Address::to_string).collect::<Vec<_>>(),
-            "inbox": dir.to_string_lossy(),
-            "file_system": limitations.iter().map(json_of_limitation).collect::<Vec<_>>(),
-        }),
-        Happened::Server(ServerEvent::Stored { peer, receipt }) => json!({
-            "type": "stored",
-            "name": receipt.name,
-            "size": receipt.size,
-            "digest": format!("{:?}", receipt.digest),
-            "peer": *peer.address,
-            "identity": peer.identity.name(),
-        }),
-        Happened::Server(ServerEvent::Folder { peer, name }) => json!({
-            "type": "folder",
-            "name": name,
-            "peer": *peer.address,
-            "identity": peer.identity.name(),
-        }),
-        Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => json!({
-            "type": "refused",
-            "name": name,
-            "peer": *peer.address,
-            "identity": peer.identity.name(),
-            "code": refusal.code.as_str(),
-            "detail": refusal.detail,
-        }),
-        Happened::Server(ServerEvent::ConnectionRefused { peer, refusal }) => json!({
-            "type": "refused",
-            "peer": *peer.address,
-            "identity": peer.identity.name(),
-            "code": refusal.code.as_str(),
-            "detail": refusal.detail,
-        }),
-        Happened::Server(ServerEvent::Trapped { peer, reason, last_words }) => json!({
-            "type": "trapped",
-            "peer": *peer.address,
-            "identity": peer.identity.name(),
-            "reason": reason,
-            "last_words": last_words,
-        }),
-        Happened::Server(ServerEvent::ReceiverEnded {
-            reason,
-            trapped,
-            last_words,
-            restart_after,
-        }) => json!({
-            "type": "receiver-ended",
-            "reason": reason,
-            "trapped": trapped,
-            "last_words": last_words,
-            "restart_after_ms": restart_after.as_millis() as u64,
-        }),
-        Happened::Server(ServerEvent::Claimed(claim)) => claims::json(claim)?,
-        Happened::Server(ServerEvent::AcceptFailed { reason }) => {
-            json!({"type": "accept-failed", "reason": reason})
-        }
-        Happened::Server(ServerEvent::InboxLost { code, reason }) => {
-            json!({"type": "inbox-lost", "code": code, "reason": reason})
-        }
-        Happened::Server(ServerEvent::Untold { count }) => {
-            json!({"type": "untold", "count": count})
-        }
-        Happened::Server(ServerEvent::Draining { connections }) => {
-            json!({"type": "draining", "connections": connections})
-        }
+        Happened::Ready { addresses, dir, limitations, .. } => Report::Listening {
+            addresses: addresses.iter().map(|address| address.to_string().into()).collect(),
+            inbox: Some(dir.to_string_lossy()),
+            file_system: Some(limitations.iter().map(feature_of).collect()),
+        },
+        Happened::Server(event) => report_of_event(event)?,
         Happened::Stopped { limits } => {
-            let limits =
-                limits.iter().map(|(limit, times)| (limit.code().to_owned(), json!(times)));
-            json!({"type": "stopped", "limits": Value::Object(limits.collect())})
+            let limits = limits.iter().map(|(limit, times)| (limit.code().into(), *times));
+            Report::Stopped { limits: Counts(limits.collect()) }
         }
-        Happened::Lost { events } => json!({"type": "lost", "events": events}),
-        Happened::Server(_) | Happened::Stopping { .. } => return None,
+        Happened::Lost { events } => Report::Lost { events: *events },
+        Happened::Stopping { .. } => return None,
     })
+}
+
+fn report_of_event(event: &ServerEvent) -> Option<Report<'_>> {
+    Some(match event {
+        ServerEvent::Stored { peer, receipt } => Report::Stored {
+            name: (&receipt.name).into(),
+            size: receipt.size,
+            digest: Some(format!("{:?}", receipt.digest).into()),
+            peer: Some((&*peer.address).into()),
+            identity: Some(identity_of(peer)),
+            claimed: false,
+        },
+        ServerEvent::Folder { peer, name } => Report::Folder {
+            name: name.into(),
+            peer: (&*peer.address).into(),
+            identity: identity_of(peer),
+        },
+        ServerEvent::UploadRefused { peer, name, refusal } => {
+            refused(peer, Some(name.as_deref().map(Cow::from)), refusal)
+        }
+        ServerEvent::ConnectionRefused { peer, refusal } => refused(peer, None, refusal),
+        ServerEvent::Trapped { peer, reason, last_words } => Report::Trapped {
+            peer: (&*peer.address).into(),
+            identity: identity_of(peer),
+            reason: reason.into(),
+            last_words: last_words.into(),
+        },
+        ServerEvent::ReceiverEnded { reason, trapped, last_words, restart_after } => {
+            Report::ReceiverEnded {
+                reason: reason.into(),
+                trapped: *trapped,
+                last_words: last_words.into(),
+                restart_after_ms: restart_after.as_millis() as u64,
+            }
+        }
+        ServerEvent::Claimed(claim) => claims::report(claim)?,
+        ServerEvent::AcceptFailed { reason } => Report::AcceptFailed { reason: reason.into() },
+        ServerEvent::InboxLost { code, reason } => {
+            Report::InboxLost { code: (*code).into(), reason: reason.into() }
+        }
+        ServerEvent::Untold { count } => Report::Untold { count: *count },
+        ServerEvent::Draining { connections } => Report::Draining { connections: *connections },
+        _ => return None,
+    })
+}
+
+fn identity_of(peer: &Peer) -> Option<Cow<'_, str>> {
+    peer.identity.name().map(Cow::from)
+}
+
+/// `name`: that of the offer, if there was one.
+fn refused<'a>(
+    peer: &'a Peer,
+    name: Option<Option<Cow<'a, str>>>,
+    refusal: &'a Refusal,
+) -> Report<'a> {
+    Report::Refused {
+        name,
+        peer: Some((&*peer.address).into()),
+        identity: Some(identity_of(peer)),
+        code: refusal.code.as_str().into(),
+        detail: refusal.detail.as_deref().map(Cow::from),
+        claimed: false,
+    }
 }
 
 /// Most lines of a receiver's last words that are shown. A traceback fits, and no screen is filled twice.
@@ -224,8 +232,8 @@ fn limits_of(limitations: &[Limitation]) -> Vec<String> {
         .collect()
 }
 
-fn json_of_limitation(limitation: &Limitation) -> Value {
-    json!({"limitation": limitation.code(), "detail": explained(limitation)})
+fn feature_of(limitation: &Limitation) -> MissingFeature<'_> {
+    MissingFeature { limitation: limitation.code().into(), detail: explained(limitation).into() }
 }
 
 /// What a limitation is, and which option it changes.
@@ -263,6 +271,7 @@ mod tests {
 
     use sandport_inbox::Identity;
     use sandport_protocol::{Digest, Receipt, RefusalCode};
+    use serde_json::json;
 
     use super::*;
 
@@ -273,7 +282,7 @@ mod tests {
     }
 
     fn remote() -> Peer {
-        Peer { address: "192.0.2.7:1".into(), identity: Identity::ANONYMOUS }
+        Peer::new("192.0.2.7:1", Identity::ANONYMOUS)
     }
 
     fn stored() -> Happened {
@@ -314,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_received_file_has_a_line_and_its_name_no_power_over_the_terminal() {
+    fn a_received_file_has_a_line_and_no_power_over_the_terminal() {
         assert_eq!(
             written(Form::Words, &stored()),
             "received a\\u{1b}[2Jb (2.0 KiB) from 192.0.2.7:1\n"
@@ -341,7 +350,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_even_to_the_quiet() {
         let refusal = Refusal::new(RefusalCode::NameInvalid, "it climbs\nout");
-        let peer = Peer { address: "unix".into(), identity: Identity::user(1000) };
+        let peer = Peer::local(Identity::user(1000));
         let refused = Happened::Server(ServerEvent::UploadRefused {
             peer,
             name: Some(String::from("../x")),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sandport_inbox::{Inbox, InboxOptions, Limitation};
+use sandport_inbox::{Inbox, Limitation};
 use sandport_server::net::Listener;
 use sandport_server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
 use sandport_server::{Cache, ReceiverSource, Server, WantedConnections};
@@ -41,9 +41,11 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
         survive_large_files().map_err(|error| Failure::local("catch signals", &error))?;
     }
     args.budgets().check(args.max_connections)?;
-    let files_open_max = share_descriptors(&mut args)?;
+    let max_open_files = share_descriptors(&mut args)?;
     heed_file_size(&mut args);
-    let inbox = Inbox::create(&args.dir, InboxOptions { files_open_max, ..args.inbox_options() })?;
+    let mut options = args.inbox_options();
+    options.max_open_files = max_open_files;
+    let inbox = Inbox::open(&args.dir, options)?;
     let (report, events) = events::start(Form::of(talk))
         .map_err(|error| Failure::local("start a thread for the output", &error))?;
     let exit = runtime.block_on(serve(&args, inbox, report));
@@ -84,7 +86,7 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .trusted_proxies(args.trusted_proxy.iter().copied())
         .proxy_protocol(args.proxy_protocol.iter().copied())
         .host_names(host_names::of(process::machine_name(), &args.listen))
-        .connections_max(args.max_connections)
+        .max_connections(args.max_connections)
         .budgets(args.budgets())
         .shared_addresses(args.shared_address.iter().copied())
         .drain_timeout(args.drain_timeout)
@@ -94,7 +96,7 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
             event => report.server(event),
         });
     if let Some(memory_max) = args.memory_max {
-        builder = builder.memory_bytes_max(memory_max);
+        builder = builder.max_memory_bytes(memory_max);
     }
     builder
 }
@@ -188,29 +190,28 @@ fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
 /// Shares the descriptors of the process out to connections and files; how many the files get.
 fn share_descriptors(args: &mut ServeArgs) -> Result<usize, Failure> {
     let available = process::descriptors();
-    let wanted = WantedConnections {
-        network: if args.listens_to_network() { args.max_connections } else { 0 },
-        local: if args.listens_locally() { args.local_connections() } else { 0 },
-        waiting: args.max_waiting,
-    };
+    let mut wanted = WantedConnections::default();
+    wanted.network = if args.listens_to_network() { args.max_connections } else { 0 };
+    wanted.local = if args.listens_locally() { args.local_connections() } else { 0 };
+    wanted.waiting = args.max_waiting;
     let shared = Descriptors::share(available, wanted)?;
-    if shared.connections_max < wanted.network || shared.local_connections_max < wanted.local {
+    if shared.max_connections < wanted.network || shared.max_local_connections < wanted.local {
         tracing::warn!(
             descriptors = available,
-            connections = shared.connections_max,
-            local = shared.local_connections_max,
+            connections = shared.max_connections,
+            local = shared.max_local_connections,
             wanted = args.max_connections,
             "too few file descriptors for --max-connections: further connections wait, or others give way. Raise the \
              limit (ulimit -n; with systemd LimitNOFILE=)"
         );
     }
     // One of each kind at least, where nobody listens for it.
-    args.max_connections = shared.connections_max.max(1);
-    args.max_local_connections = Some(shared.local_connections_max.max(1));
-    args.max_waiting = shared.waiting_max;
-    let most = args.max_connections.max(shared.local_connections_max);
+    args.max_connections = shared.max_connections.max(1);
+    args.max_local_connections = Some(shared.max_local_connections.max(1));
+    args.max_waiting = shared.max_waiting;
+    let most = args.max_connections.max(shared.max_local_connections);
     args.max_address_connections = args.max_address_connections.map(|it| it.min(most));
-    Ok(shared.files_open_max)
+    Ok(shared.max_open_files)
 }
 
 /// Larger files than the process may write are refused when they are announced.

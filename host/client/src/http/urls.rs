@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_found_again_by_the_same_protocol_at_the_same_address() {
+    fn a_url_is_found_again_by_the_same_protocol_and_address() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, b"content").unwrap();

@@ -12,7 +12,7 @@ use crate::pump::{self, Content};
 use crate::shared::Shared;
 
 /// What is found.
-pub(super) enum Verdict {
+pub(super) enum DigestMatch {
     /// It has what was sent: the digest of that.
     Same(Digest),
     /// It gave no digest that can be compared.
@@ -29,30 +29,30 @@ pub(super) async fn verify(
     said: &Said,
     size: u64,
     payload: &Shared<Payload>,
-) -> Result<Verdict, FileError> {
+) -> Result<DigestMatch, FileError> {
     if said.size.is_some_and(|said| said != size) {
-        return Ok(Verdict::Different);
+        return Ok(DigestMatch::Different);
     }
     let given = [Algorithm::Blake3, Algorithm::Sha256, Algorithm::Sha512]
         .iter()
         .find_map(|wanted| said.digests.iter().find(|digest| digest.algorithm == *wanted));
-    let Some(given) = given else { return Ok(Verdict::Unknown) };
+    let Some(given) = given else { return Ok(DigestMatch::Unknown) };
     let known = payload.lock().digest();
     let own = match known {
         Some(own) => own,
         None => {
-            let Some(content) = payload.lock().again() else { return Ok(Verdict::Unknown) };
+            let Some(content) = payload.lock().again() else { return Ok(DigestMatch::Unknown) };
             blocking(move || pump::hash(content)).await?
         }
     };
     let is_same = if given.algorithm == Algorithm::Blake3 {
         given.value == own.as_bytes()
     } else {
-        let Some(content) = payload.lock().again() else { return Ok(Verdict::Unknown) };
+        let Some(content) = payload.lock().again() else { return Ok(DigestMatch::Unknown) };
         let algorithm = given.algorithm;
         blocking(move || hash(content, algorithm)).await?.as_ref() == Some(given)
     };
-    Ok(if is_same { Verdict::Same(own) } else { Verdict::Different })
+    Ok(if is_same { DigestMatch::Same(own) } else { DigestMatch::Different })
 }
 
 /// The digest of a file by another algorithm than BLAKE3.

@@ -14,7 +14,7 @@ use super::line::{Line, Load};
 use super::payload::Payload;
 use super::run::{Open, Run};
 use super::urls::Place;
-use super::verify::{Verdict, verify};
+use super::verify::{DigestMatch, verify};
 use crate::prepare::Item;
 use crate::retries::{Progress, Retries};
 use crate::shared::Shared;
@@ -306,17 +306,17 @@ impl<'a> Worker<'a> {
         let size = file.size.or_else(|| job.payload.lock().size()).unwrap_or(0);
         let name = said.name.clone().or_else(|| file.name.clone()).unwrap_or_default();
         match verify(&said, size, &job.payload).await? {
-            Verdict::Same(digest) => {
+            DigestMatch::Same(digest) => {
                 let receipt = Receipt { name, size, digest, proof: None };
                 report.emit(match said.was_there {
                     true => SendEvent::AlreadyStored { file, receipt },
                     false => SendEvent::Stored { file, receipt },
                 });
             }
-            Verdict::Unknown => {
+            DigestMatch::Unknown => {
                 report.emit(SendEvent::StoredUnverified { file, name, size });
             }
-            Verdict::Different => {
+            DigestMatch::Different => {
                 let words =
                     "the server has stored something else than was sent: its digest differs";
                 let refusal = Refusal::new(RefusalCode::DigestMismatch, words);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn where_each_connection_has_a_rate_of_its_own_there_are_as_many_as_may_be() {
+    fn connections_with_rates_of_their_own_are_as_many_as_may_be() {
         assert_eq!(comes_to(|connections| connections as u64 * 1_000_000), CONNECTIONS_AUTO_MAX);
     }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_in_which_connections_come_up_to_speed_does_not_count() {
+    fn the_second_in_which_connections_come_up_to_speed_is_ignored() {
         let mut pace = Pace::new();
         assert_eq!(pace.measured(1, true), Some(1));
         assert_eq!(pace.measured(1_000_000, true), Some(2));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::*;
 
 fn classic() -> Options {
-    Options { dialect: Dialect::Classic, ..Options::default() }
+    Options { classic: true, ..Options::default() }
 }
 
 /// Reads the size and answers `answer`; then everything, until the sender shuts its side down. It
@@ -32,7 +32,7 @@ async fn listen() -> (TcpListener, Address) {
 }
 
 #[tokio::test]
-async fn each_file_gets_a_connection_and_nobody_waits_for_the_service_to_close() {
+async fn each_file_gets_a_connection_and_nobody_waits_for_its_end() {
     let (listener, to) = listen().await;
     let (received, mut arrivals) = mpsc::unbounded_channel();
     tokio::spawn(async move {

@@ -59,7 +59,7 @@ where
 
 #[tokio::test]
 async fn a_server_that_grants_no_uploads_is_none() {
-    let nothing = Welcome { uploads_ahead_max: 0, ..welcome() };
+    let nothing = Welcome { max_uploads_ahead: 0, ..welcome() };
     let silent = |mut stream: TcpStream, _| async move {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     };

@@ -288,7 +288,7 @@ async fn silence_ends_a_request() {
 }
 
 #[tokio::test]
-async fn an_interrupt_is_told_at_once_and_ends_what_no_later_run_goes_on_with() {
+async fn an_interrupt_is_told_and_ends_what_no_run_can_resume() {
     let web = Web::start(Speaks::Resumable, []).await;
     let (goes_on, source) = endless();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -170,9 +170,9 @@ fn welcome() -> Welcome {
     Welcome {
         version: VERSION,
         agent: "peer/0".to_owned(),
-        size_max: None,
-        uploads_ahead_max: 8,
-        bytes_ahead_max: 0,
+        max_file_size: None,
+        max_uploads_ahead: 8,
+        max_bytes_ahead: 0,
         idle_timeout_ms: 60_000,
         challenge: Vec::new(),
     }

@@ -62,7 +62,7 @@ async fn a_tree_arrives_under_its_own_name_with_its_empty_directories() {
 }
 
 #[tokio::test]
-async fn thousands_of_small_files_and_some_large_ones_all_arrive_whole() {
+async fn thousands_of_small_files_and_some_large_ones_arrive_whole() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("t");
@@ -87,7 +87,7 @@ async fn thousands_of_small_files_and_some_large_ones_all_arrive_whole() {
 
 #[tokio::test]
 async fn a_server_that_grants_nothing_ahead_still_gets_every_file() {
-    let limits = Limits { uploads_ahead_max: 1, bytes_ahead_max: 0, ..Limits::default() };
+    let limits = Limits { max_uploads_ahead: 1, max_bytes_ahead: 0, ..Limits::default() };
     let peer = Peer::start(limits).await;
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("t");

@@ -47,9 +47,9 @@ async fn files_are_spread_over_the_connections_and_each_arrives_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_serves_fewer_gets_all_over_those_and_that_is_said() {
+async fn a_server_that_serves_fewer_connections_gets_all_over_those() {
     let peer = Peer::start(Limits::default()).await;
-    peer.inbox().connections_max = Some(1);
+    peer.inbox().max_connections = Some(1);
     let folder = tempfile::tempdir().unwrap();
     for number in 0..50 {
         write(&folder.path().join("t"), &number.to_string(), &content(90_000, number));
@@ -75,7 +75,7 @@ async fn a_server_that_serves_fewer_gets_all_over_those_and_that_is_said() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_takes_bytes_in_order_alone_gets_a_large_file_in_one_piece() {
+async fn a_receiver_of_bytes_in_order_gets_a_large_file_in_one_piece() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let sizes: [usize; 3] = [64 << 20, (20 << 20) + 5, 9 << 20];
@@ -92,7 +92,7 @@ async fn a_receiver_that_takes_bytes_in_order_alone_gets_a_large_file_in_one_pie
 }
 
 #[tokio::test]
-async fn a_large_file_that_is_refused_is_refused_once_and_the_others_arrive() {
+async fn a_large_file_is_refused_once_and_the_others_arrive() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let mut sources = vec![Source::path(write(folder.path(), "large", &content(64 << 20, 1)))];
@@ -111,7 +111,7 @@ async fn a_large_file_that_is_refused_is_refused_once_and_the_others_arrive() {
 }
 
 #[tokio::test]
-async fn an_interrupted_sender_says_so_on_each_connection_and_of_each_file_once() {
+async fn an_interrupted_sender_says_so_once_on_each_connection() {
     let peer = Peer::start(Limits::default()).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (_goes_on, stream) = endless();

@@ -36,7 +36,7 @@ pub(super) struct Inbox {
     /// How many connections there were.
     pub(super) connections: usize,
     /// How many it serves; it closes others at once.
-    pub(super) connections_max: Option<usize>,
+    pub(super) max_connections: Option<usize>,
     /// How each connection ended.
     pub(super) closed: Vec<Result<(), RefusalCode>>,
     /// Payload bytes that arrived for uploads.
@@ -71,7 +71,7 @@ impl Peer {
                     let mut inbox = shared.lock().unwrap();
                     inbox.connections += 1;
                     inbox.heard.push(Vec::new());
-                    let most = inbox.connections_max;
+                    let most = inbox.max_connections;
                     (inbox.connections - 1, most.is_some_and(|most| inbox.connections > most))
                 };
                 tell.notify_waiters();

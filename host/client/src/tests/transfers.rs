@@ -20,7 +20,7 @@ fn over(to: &Address, connections: usize) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_can_be_spawned_whatever_it_sends_and_over_any_number_of_connections() {
+async fn a_transfer_can_be_spawned_over_any_number_of_connections() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let client = over(&peer.address, 3);
@@ -38,7 +38,7 @@ fn a_client_and_its_transfers_go_to_other_threads() {
     let classic = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
     let web: Destination = "http://127.0.0.1/".parse().unwrap();
     for client in [
-        Client::builder(&classic).dialect(Dialect::Classic).build(),
+        Client::builder(&classic).classic(true).build(),
         Client::builder(&classic).build(),
         Client::builder(web).build(),
     ] {

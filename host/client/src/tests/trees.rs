@@ -20,7 +20,7 @@ fn following_links() -> Options {
 }
 
 #[tokio::test]
-async fn what_a_pattern_names_is_left_out_and_a_folder_of_that_alone_is_empty() {
+async fn what_a_pattern_names_is_left_out_and_its_folder_is_empty() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("t");
@@ -59,7 +59,7 @@ async fn what_is_named_itself_is_sent_whatever_the_patterns_say() {
 }
 
 #[tokio::test]
-async fn links_are_followed_on_demand_and_a_loop_or_a_dangling_one_costs_no_other() {
+async fn links_are_followed_on_demand_and_a_loop_costs_no_other() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("t");
@@ -112,7 +112,7 @@ async fn a_link_to_a_tree_that_is_named_itself_is_followed() {
 }
 
 #[tokio::test]
-async fn files_that_vanish_before_their_turn_are_reported_and_the_rest_arrives() {
+async fn files_that_vanish_before_their_turn_are_reported() {
     let peer = Peer::start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let gone = write(folder.path(), "gone", &content(1 << 20, 1));
@@ -131,7 +131,7 @@ async fn files_that_vanish_before_their_turn_are_reported_and_the_rest_arrives()
 }
 
 #[tokio::test]
-async fn a_file_replaced_by_a_shorter_one_arrives_as_it_was_or_not_at_all() {
+async fn a_file_replaced_by_a_shorter_one_arrives_as_it_was_or_never() {
     for (before_its_turn, expected) in
         [(true, "failed file changed"), (false, "stored file as file")]
     {

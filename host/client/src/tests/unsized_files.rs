@@ -67,7 +67,7 @@ async fn the_classic_dialect_announces_what_they_have() {
     let port = listener.local_addr().unwrap().port();
     let to = Address::Tcp { host: "127.0.0.1".to_owned(), port };
     let sources = vec![Source::path(PROC), Source::path(SYS), Source::path(&environment)];
-    let options = Options { dialect: Dialect::Classic, ..Options::default() };
+    let options = Options { classic: true, ..Options::default() };
     let serving = async {
         let mut all = Vec::new();
         for _ in 0..3 {

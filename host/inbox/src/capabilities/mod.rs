@@ -53,7 +53,7 @@ pub enum Limitation {
     /// Names are shorter than usual.
     ShortNames {
         /// The longest part. Bytes.
-        bytes_max: usize,
+        max_bytes: usize,
     },
     /// Directories of the inbox are on other file systems.
     Mounts {
@@ -94,10 +94,10 @@ impl fmt::Display for Limitation {
             Self::InexactTimes => "modification times are rounded, or not kept",
             Self::CaseInsensitiveNames => "names are case-insensitive",
             Self::RestrictedNames => "some names are not allowed: their files are refused (name-invalid)",
-            Self::ShortNames { bytes_max } => {
+            Self::ShortNames { max_bytes } => {
                 return write!(
                     f,
-                    "names have at most {bytes_max} bytes: files with longer ones are refused (name-invalid)"
+                    "names have at most {max_bytes} bytes: files with longer ones are refused (name-invalid)"
                 );
             }
             Self::Mounts { directories } => {
@@ -120,7 +120,7 @@ impl Capabilities {
             FreeName::Look => Some(Limitation::NoAtomicNames),
         };
         let when = |limited: bool, limitation| limited.then_some(limitation);
-        let bytes_max = self.part_bytes_max;
+        let max_bytes = self.part_bytes_max;
         [
             name,
             when(!self.attributes_stable, Limitation::UnstableAttributes),
@@ -128,8 +128,8 @@ impl Capabilities {
             when(self.names_folded || !self.names_kept, Limitation::CaseInsensitiveNames),
             when(self.names_restricted, Limitation::RestrictedNames),
             when(
-                bytes_max < sandport_protocol::PART_BYTES_MAX,
-                Limitation::ShortNames { bytes_max },
+                max_bytes < sandport_protocol::PART_BYTES_MAX,
+                Limitation::ShortNames { max_bytes },
             ),
             when(!mounts.is_empty(), Limitation::Mounts { directories: mounts }),
         ]

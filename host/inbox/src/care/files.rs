@@ -46,6 +46,7 @@ pub enum FileState {
 /// Something that could not be looked at.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {source}", path.display())]
+#[non_exhaustive]
 pub struct Unreadable {
     /// Its path from the inbox on.
     pub path: PathBuf,

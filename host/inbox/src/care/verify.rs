@@ -24,13 +24,13 @@ pub struct Checked {
     /// Bytes that are there now; of a missing file, those that were stored.
     pub size: u64,
     /// How the two compare.
-    pub verdict: Verdict,
+    pub integrity: Integrity,
 }
 
 /// How a file compares with its record.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum Integrity {
     /// It is what was received, byte for byte.
     Whole,
     /// It is not: damaged, or changed or replaced by somebody.
@@ -79,7 +79,7 @@ impl Iterator for Verify {
                 let checked = match entry {
                     Ok((path, metadata)) => self.check(path, metadata.len()),
                     Err(Unreadable { path, source }) => {
-                        Some(Checked { path, size: 0, verdict: Verdict::Unreadable(source) })
+                        Some(Checked { path, size: 0, integrity: Integrity::Unreadable(source) })
                     }
                 };
                 if checked.is_some() {
@@ -98,7 +98,7 @@ impl Iterator for Verify {
             Some(Checked {
                 path: PathBuf::from(&name),
                 size: recorded.record.size,
-                verdict: Verdict::Missing,
+                integrity: Integrity::Missing,
             })
         })
     }
@@ -107,19 +107,21 @@ impl Iterator for Verify {
 impl Verify {
     /// Compares one file; `None`: it is gone.
     fn check(&mut self, path: PathBuf, size: u64) -> Option<Checked> {
-        let verdict = match self.compare(&path)? {
+        let integrity = match self.compare(&path)? {
             // A server may have stored or replaced the file after the records were read.
-            Verdict::Changed | Verdict::Unrecorded if matches!(self.look.refresh(), Ok(true)) => {
+            Integrity::Changed | Integrity::Unrecorded
+                if matches!(self.look.refresh(), Ok(true)) =>
+            {
                 self.compare(&path)?
             }
-            verdict => verdict,
+            integrity => integrity,
         };
-        Some(Checked { path, size, verdict })
+        Some(Checked { path, size, integrity })
     }
 
-    fn compare(&self, path: &Path) -> Option<Verdict> {
+    fn compare(&self, path: &Path) -> Option<Integrity> {
         let Some(recorded) = path.to_str().and_then(|name| self.look.record(name)) else {
-            return Some(Verdict::Unrecorded);
+            return Some(Integrity::Unrecorded);
         };
         let path = self.look.dir.join(path);
         // Which of two records it is of, if a server was killed as it was about to replace it.
@@ -128,10 +130,10 @@ impl Verify {
             Err(_) => recorded,
         };
         match hash(&path) {
-            Ok(digest) if digest == recorded.record.digest => Some(Verdict::Whole),
-            Ok(_) => Some(Verdict::Changed),
+            Ok(digest) if digest == recorded.record.digest => Some(Integrity::Whole),
+            Ok(_) => Some(Integrity::Changed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(Verdict::Unreadable(error)),
+            Err(error) => Some(Integrity::Unreadable(error)),
         }
     }
 }

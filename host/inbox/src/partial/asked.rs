@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use sandport_protocol::Resume;
 use sandport_protocol::journal::Notes;
 
-use crate::plan::Plan;
+use crate::accepted_offer::AcceptedOffer;
 
 /// An offer of an upload that has a key.
 #[derive(Clone)]
 pub(crate) struct Asked {
-    pub(crate) plan: Plan,
+    pub(crate) accepted: AcceptedOffer,
     /// Whether the sender chose the name.
     pub(crate) is_named: bool,
     pub(crate) resume: Resume,

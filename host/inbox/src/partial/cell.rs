@@ -14,10 +14,10 @@ use super::ended::Ended;
 use super::keeper::{Around, Keeper};
 use super::signals::{Progress, Signals};
 use super::volume::{Blob, Facts, Volume};
+use crate::completion::CommitHandle;
 use crate::finishing::{Finish, Finishing};
 use crate::runtime::Runtime;
 use crate::space::Room;
-use crate::ticket::Pending;
 use crate::usage::{Reservation, Usage};
 
 /// An upload under a resume key.
@@ -46,7 +46,7 @@ pub(super) struct State {
     keeps: Vec<(KeepId, Finish)>,
     /// What sessions want that are through.
     pub(super) commit: Option<Commit>,
-    pending: Option<Pending>,
+    pending: Option<CommitHandle>,
     /// It is certain what becomes of the file: nobody who comes from now on is answered by this commit.
     pub(super) is_decided: bool,
     /// What it is still to bring of the free space, while a session has it.
@@ -56,7 +56,7 @@ pub(super) struct State {
 /// What becomes of an offer.
 pub(super) enum Offered<S> {
     Session(S),
-    Commits(Pending),
+    Commits(CommitHandle),
     /// When the upload has changed.
     Later,
     /// The same, as one that takes over.
@@ -220,15 +220,15 @@ impl Partial {
         asked: &Asked,
         holds: impl FnOnce(SessionId, Arc<Signals>, Arc<dyn Room>) -> S,
     ) -> Offered<S> {
-        let Asked { plan, is_named, resume, .. } = asked;
-        let is_same_name = !is_named || plan.name == self.facts.name;
+        let Asked { accepted, is_named, resume, .. } = asked;
+        let is_same_name = !is_named || accepted.name == self.facts.name;
         let keeps_empty = self.facts.notes.keeps_empty;
         self.act(|state, now| {
             // Its sender has been told, and may begin another under the key, also one that is not the same.
             if state.is_decided && !state.upload.is_gone() {
                 return Offered::Later;
             }
-            let is_same_size = match (state.upload.size(), plan.size) {
+            let is_same_size = match (state.upload.size(), accepted.size) {
                 // A stream whose end was seen meanwhile has a size now.
                 (None, _) => true,
                 (Some(known), Some(offered)) => known == offered,
@@ -239,7 +239,7 @@ impl Partial {
                 run: resume.epoch,
                 mode: resume.mode,
                 is_same: is_same_name && is_same_size,
-                digest: plan.digest,
+                digest: accepted.digest,
             };
             match state.upload.offer(&claimant, now) {
                 Admission::Holds(session) => {
@@ -248,7 +248,7 @@ impl Partial {
                     let claim = state.claim.upgrade().unwrap_or_else(|| {
                         let here = state.upload.whole_bytes();
                         let missing = state.upload.size().map(|size| size.saturating_sub(here));
-                        self.volume.claim(plan.with_copy(missing))
+                        self.volume.claim(accepted.with_copy(missing))
                     });
                     state.claim = Arc::downgrade(&claim);
                     Offered::Session(holds(session, signals, claim))
@@ -271,8 +271,8 @@ impl Partial {
         size: u64,
         digests: impl IntoIterator<Item = Digest>,
         commit: Commit,
-        pending: Pending,
-    ) -> Option<Pending> {
+        pending: CommitHandle,
+    ) -> Option<CommitHandle> {
         self.act(|state, now| {
             state.sessions.retain(|it| it.0 != session);
             state.upload.commit(session, size, digests, now).ok()?;

@@ -2,16 +2,16 @@
 
 use sandport_protocol::Refusal;
 
+use crate::completion::Completer;
 use crate::publish::{Job, Work};
 use crate::reading::Reading;
-use crate::ticket::Ticket;
 
 /// Gives a job to the thread that publishes.
 pub(crate) type Submit = Box<dyn FnOnce(Job) + Send>;
 
 /// What sessions want to be published.
 pub(crate) struct Commit {
-    pub(crate) ticket: Ticket,
+    pub(crate) completer: Completer,
     pub(crate) submit: Submit,
     pub(crate) modified_ns: Option<i64>,
     pub(crate) executable: bool,
@@ -31,6 +31,6 @@ impl Commit {
 
     /// Says no, in turn.
     pub(crate) fn refuse(self, refusal: Refusal) {
-        (self.submit)(Job { work: Work::Refused(refusal), ticket: self.ticket });
+        (self.submit)(Job { work: Work::Refused(refusal), completer: self.completer });
     }
 }

@@ -20,8 +20,8 @@ use super::look::{Seen, id_of, unknown};
 use super::opening::Opened;
 use super::session::Session;
 use super::table::Partials;
+use crate::accepted_offer::AcceptedOffer;
 use crate::meter::Meter;
-use crate::plan::Plan;
 use crate::usage::Usage;
 
 /// How much is copied before others have their turn. Bytes: a few milliseconds where all of it is in memory.
@@ -114,7 +114,7 @@ impl Concatenation {
     async fn open(&self, key: &[u8], size: u64) -> Result<Session, Refusal> {
         let key = key.try_into().map_err(|_| unknown())?;
         let facts = self.hold.source();
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             identity: self.hold.identity().clone(),
             // Of no account: it has one.
             name: facts.facts().name.clone(),
@@ -126,7 +126,7 @@ impl Concatenation {
         };
         let resume = Resume { key, epoch: 0, mode: ResumeMode::Join };
         let (is_named, notes, address, begins) = (false, Notes::default(), None, false);
-        let asked = Asked { plan, is_named, resume, notes, address, begins };
+        let asked = Asked { accepted, is_named, resume, notes, address, begins };
         let open = || self.partials.open(asked.clone(), |_| None::<Infallible>);
         let usage = self.partials.volume().usage().map(Arc::as_ref);
         match Usage::counted_later(usage, open).await? {

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_copied_for_nothing_a_few_times_and_few_parts_are_remembered() {
+    fn a_part_is_copied_for_nothing_a_few_times_and_few_are_noted() {
         let mut copied = Copied::default();
         for _ in 0..2 * COPIES_MAX {
             assert!(copied.is_free(id(0), 10, 5));

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_the_address_with_the_most_goes_and_else_the_next() {
+    fn the_oldest_empty_upload_of_the_fullest_address_goes() {
         let place = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
         let empties: Vec<_> = [Some(1), Some(2), None, Some(2), Some(3), Some(2)]
             .into_iter()

@@ -6,8 +6,8 @@ use sandport_protocol::upload::Ending;
 use sandport_protocol::{Metadata, Millis, Refusal};
 
 use super::Id;
-use super::status::Status;
-use crate::ticket::Pending;
+use super::status::UploadStatus;
+use crate::completion::CommitHandle;
 
 /// Most that are remembered. Each takes the room of a receipt with its name, two kilobytes at most, and its metadata.
 const ENDED_MAX: usize = 1_024;
@@ -26,7 +26,7 @@ pub(super) struct Ended {
 #[derive(Clone)]
 enum Outcome {
     /// As its commit does, which may be about to be told.
-    Commit(Pending),
+    Commit(CommitHandle),
     Refused(Refusal),
 }
 
@@ -34,7 +34,7 @@ impl Ended {
     /// What is to be remembered; `None`: nothing, for it goes on, or nobody is to hear of it.
     pub(super) fn of(
         ending: Ending,
-        commit: Option<&Pending>,
+        commit: Option<&CommitHandle>,
         metadata: &Metadata,
         size: Option<u64>,
     ) -> Option<Self> {
@@ -47,7 +47,7 @@ impl Ended {
     }
 
     /// What is said to who asks.
-    pub(super) async fn status(self) -> Status {
+    pub(super) async fn status(self) -> UploadStatus {
         let outcome = match self.outcome {
             Outcome::Commit(pending) => {
                 pending.ready().await;
@@ -55,7 +55,7 @@ impl Ended {
             }
             Outcome::Refused(refusal) => Some(Err(refusal)),
         };
-        Status::ended(outcome, self.size, self.metadata)
+        UploadStatus::ended(outcome, self.size, self.metadata)
     }
 }
 

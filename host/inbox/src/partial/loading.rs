@@ -47,7 +47,8 @@ impl Loader {
             // Its journal would speak of the bytes that come now, where a crash comes before the first entry.
             Ok(Some(Loaded::Published(_) | Loaded::Unusable)) => return self.begin_anew(answer),
             Ok(Some(Loaded::Partial { name, size, notes, found, blob })) => {
-                let (partials, identity) = (&self.busy.partials, self.asked.plan.identity.clone());
+                let (partials, identity) =
+                    (&self.busy.partials, self.asked.accepted.identity.clone());
                 let (id, is_named) = (self.busy.id, self.asked.is_named && !notes.keeps_empty);
                 let options = partials.options_of(size, is_named, notes.keeps_empty);
                 let facts = Facts { id, identity, name, is_named, size, notes };
@@ -75,11 +76,12 @@ impl Loader {
 
     fn begin(&self) -> Result<Loading, Refusal> {
         let (partials, id) = (&self.busy.partials, self.busy.id);
-        let Asked { plan, is_named, notes, begins, .. } = &self.asked;
+        let Asked { accepted, is_named, notes, begins, .. } = &self.asked;
         if !begins {
             return Err(unknown());
         }
-        let (identity, name, size) = (plan.identity.clone(), plan.name.clone(), plan.size);
+        let (identity, name, size) =
+            (accepted.identity.clone(), accepted.name.clone(), accepted.size);
         let (notes, volume) = (notes.clone(), self.volume());
         let reservation = volume.reserve(&identity, size)?;
         if notes.keeps_empty {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Id;
 use super::cell::Partial;
-use super::status::Status;
+use super::status::UploadStatus;
 use super::table::{Busy, Partials};
 use super::volume::{Facts, Loaded};
 use crate::Identity;
@@ -19,7 +19,7 @@ pub const KEY_BYTES_MAX: usize = 64;
 /// What is seen of an upload.
 pub(super) enum Seen {
     /// How far it is, or how it has ended.
-    Status(Status),
+    Status(UploadStatus),
     /// It was published, under this name.
     Published(EntryName),
 }
@@ -52,12 +52,12 @@ impl Partials {
         id: Id,
         settles: bool,
         receipt: impl Fn(&EntryName) -> Option<Receipt>,
-    ) -> Result<Status, Refusal> {
+    ) -> Result<UploadStatus, Refusal> {
         match self.seen(id, settles).await? {
             Seen::Status(status) => Ok(status),
             Seen::Published(name) => {
                 let receipt = receipt(&name).ok_or_else(unknown)?;
-                Ok(Status::ended(Some(Ok(receipt)), None, Metadata::default()))
+                Ok(UploadStatus::ended(Some(Ok(receipt)), None, Metadata::default()))
             }
         }
     }
@@ -76,7 +76,7 @@ impl Partials {
                     match partial.look(takes, waits_for_losers) {
                         Looked::Goes(progress) => {
                             let metadata = partial.facts().notes.metadata.clone();
-                            let status = Status::of(progress, self.expiry_s, metadata);
+                            let status = UploadStatus::of(progress, self.expiry_s, metadata);
                             return Ok(Seen::Status(status));
                         }
                         Looked::Later => changed.await,
@@ -109,7 +109,7 @@ impl Partials {
                 let idle_s = self.volume().idle_s(id);
                 let expires_in_s = self.expiry_s.map(|expiry| expiry.saturating_sub(idle_s));
                 drop(blob);
-                Seen::Status(Status::of(progress, expires_in_s, notes.metadata))
+                Seen::Status(UploadStatus::of(progress, expires_in_s, notes.metadata))
             }
         };
         drop(busy);

@@ -65,5 +65,5 @@ pub(super) use opening::Opened;
 pub(super) use sandport_protocol::journal::PartialId as Id;
 pub(super) use session::Session;
 pub(super) use signals::Signals;
-pub use status::Status;
+pub use status::UploadStatus;
 pub(super) use table::Partials;

@@ -15,14 +15,14 @@ use super::restarts::Restart;
 use super::session::Session;
 use super::table::{Busy, Partials};
 use crate::Identity;
-use crate::ticket::Pending;
+use crate::completion::CommitHandle;
 
 /// What becomes of an offer with a resume key.
 pub(crate) enum Opened<T> {
     /// Send what is missing.
     Session(Session),
     /// Another connection commits it just now.
-    Committing(Pending),
+    Committing(CommitHandle),
     /// The same, and only its digest tells whether it is what this one wants to send.
     DigestFirst,
     /// It was published; what is to be said of that.
@@ -52,7 +52,7 @@ impl Partials {
         mut asked: Asked,
         published: impl Fn(&EntryName) -> Option<T>,
     ) -> Result<Opened<T>, Refusal> {
-        let id = Id::of(asked.plan.identity.name(), &asked.resume.key);
+        let id = Id::of(asked.accepted.identity.name(), &asked.resume.key);
         let restarts = asked.resume.mode == ResumeMode::Restart;
         let restart = restarts.then(|| self.restarts.enter(id));
         let mut heeds_published = !restarts;
@@ -93,7 +93,7 @@ impl Partials {
                     return Ok(Opened::Session(session));
                 }
                 Offered::Commits(pending) => {
-                    return Ok(match asked.plan.digest {
+                    return Ok(match asked.accepted.digest {
                         Some(_) => Opened::Committing(pending),
                         None => Opened::DigestFirst,
                     });

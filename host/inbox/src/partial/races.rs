@@ -10,7 +10,7 @@ use sandport_protocol::{Extent, Offer, RefusalCode, Resume, ResumeMode};
 
 use super::{Id, Partials};
 use crate::Identity;
-use crate::{Inbox, InboxOptions, Upload, Verdict};
+use crate::{Inbox, InboxOptions, OfferResponse, Upload};
 use sandport_testkit::patience::{Watchdog, block_on, joined, until};
 
 const KEY: [u8; 32] = [7; 32];
@@ -26,8 +26,8 @@ fn accept(inbox: &Inbox) -> Upload {
         resume: Some(Resume { key: KEY, epoch: 1, mode: ResumeMode::TakeOver }),
         ..Offer::of_file(Some("big".into()), Some(SIZE))
     };
-    let opened = block_on("an answer", inbox.open_as(&Identity::ANONYMOUS, &offer));
-    let Ok(Verdict::Accepted(upload)) = opened else { panic!("it is not accepted") };
+    let opened = block_on("an answer", inbox.offer(&Identity::ANONYMOUS, &offer));
+    let Ok(OfferResponse::Accepted(upload)) = opened else { panic!("it is not accepted") };
     upload
 }
 
@@ -37,7 +37,7 @@ fn close_before<T: Send>(other: impl FnOnce(&Arc<Partials>) -> T + Send) -> T {
     let folder = tempfile::tempdir().unwrap();
     let options =
         InboxOptions { watermark_interval: Duration::from_secs(3600), ..InboxOptions::default() };
-    let inbox = Inbox::create(&folder.path().join("inbox"), options).unwrap();
+    let inbox = Inbox::open(&folder.path().join("inbox"), options).unwrap();
     let upload = accept(&inbox);
     let mut body = upload.body(Extent { offset: 0, length: None }).unwrap();
     body.write(&vec![1; 1024 * 1024]);
@@ -75,7 +75,7 @@ fn who_gives_up_an_upload_that_is_being_closed_finds_it_gone() {
 }
 
 #[test]
-fn what_is_left_of_a_file_that_is_here_is_removed_though_it_was_being_closed() {
+fn the_rest_of_a_stored_file_is_removed_though_being_closed() {
     let is_removed = close_before(|partials| partials.discard_waiting(Id::of(None, &KEY)));
     assert!(is_removed);
 }

@@ -11,9 +11,9 @@ use super::cell::{Offered, Partial};
 use super::commit::{Commit, Submit};
 use super::hold::Hold;
 use super::signals::Signals;
+use crate::completion::{CommitHandle, Completer};
 use crate::reading::Reading;
 use crate::space::Room;
-use crate::ticket::{Pending, Ticket};
 
 /// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
 pub(crate) struct Session {
@@ -42,13 +42,13 @@ impl Session {
         claim: Arc<dyn Room>,
         asked: &Asked,
     ) -> Self {
-        let plan = &asked.plan;
+        let accepted = &asked.accepted;
         Self {
             hold: Hold::new(partial, id, signals, claim),
-            offered: plan.digest,
+            offered: accepted.digest,
             key: asked.resume.key,
-            modified_ns: plan.modified_ns,
-            executable: plan.executable,
+            modified_ns: accepted.modified_ns,
+            executable: accepted.executable,
             has_ended: AtomicBool::new(false),
         }
     }
@@ -121,12 +121,12 @@ impl Session {
         size: u64,
         digest: Option<Digest>,
         reading: Option<Reading>,
-    ) -> Result<Pending, Refusal> {
+    ) -> Result<CommitHandle, Refusal> {
         self.hold.check()?;
         self.has_ended.store(true, Ordering::Relaxed);
-        let (ticket, pending) = Ticket::new();
+        let (completer, pending) = Completer::new();
         let (modified_ns, executable) = (self.modified_ns, self.executable);
-        let commit = Commit { ticket, submit, modified_ns, executable, reading };
+        let commit = Commit { completer, submit, modified_ns, executable, reading };
         let digests = [digest, self.offered].into_iter().flatten();
         self.hold
             .partial

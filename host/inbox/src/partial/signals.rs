@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sandport_protocol::Refusal;
-use tokio::sync::Notify;
-
-use crate::latch::Latch;
+use tokio::sync::{Notify, SetOnce};
 
 /// How far an upload is kept.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ impl Progress {
 /// What a connection hears of its upload.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    fault: Latch<Refusal>,
+    fault: SetOnce<Refusal>,
     progress: Arc<Progress>,
     /// What was last said of it.
     told: AtomicU64,
@@ -40,11 +38,12 @@ pub(crate) struct Signals {
 impl Signals {
     pub(super) fn new(progress: &Arc<Progress>) -> Self {
         let progress = Arc::clone(progress);
-        Self { fault: Latch::new(), progress, told: AtomicU64::new(0) }
+        Self { fault: SetOnce::new(), progress, told: AtomicU64::new(0) }
     }
 
     pub(super) fn fail(&self, fault: Refusal) {
-        self.fault.set(fault);
+        // The first fault stays.
+        let _ = self.fault.set(fault);
         self.progress.news.notify_waiters();
     }
 

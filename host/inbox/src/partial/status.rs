@@ -6,7 +6,7 @@ use sandport_protocol::{Extent, Metadata, Receipt, Refusal};
 /// How far an upload is, or how it has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Status {
+pub struct UploadStatus {
     /// How long the file will be, or is; `None`: not known. Bytes.
     pub size: Option<u64>,
     /// How many bytes from the start are here.
@@ -23,7 +23,7 @@ pub struct Status {
     pub metadata: Metadata,
 }
 
-impl Status {
+impl UploadStatus {
     /// Of one that goes on.
     pub(super) fn of(progress: Progress, expires_in_s: Option<u64>, metadata: Metadata) -> Self {
         let Progress { size, received, durable, missing } = progress;

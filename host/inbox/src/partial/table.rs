@@ -53,7 +53,7 @@ impl Partials {
         let expiry_s = options.partial_expiry.map(|expiry| expiry.as_secs());
         let options = Options {
             size: None,
-            size_max: options.size_max,
+            max_file_size: options.max_file_size,
             is_named: true,
             step_bytes: options.watermark_bytes,
             interval_ms: u64::try_from(interval).unwrap_or(u64::MAX),

@@ -35,7 +35,7 @@ fn what_is_due_is_done_though_something_is_always_ready() {
 }
 
 #[test]
-fn what_is_removed_keeps_nothing_else_waiting_and_is_done_before_the_end() {
+fn removals_hold_up_nothing_and_are_finished() {
     let _watchdog = Watchdog::start();
     let queue = queue();
     queue.waiting().removals.threads = 1;
@@ -63,7 +63,7 @@ fn what_is_removed_keeps_nothing_else_waiting_and_is_done_before_the_end() {
 }
 
 #[test]
-fn readings_of_whole_files_keep_nothing_else_waiting_and_are_done_before_the_end() {
+fn readings_of_whole_files_hold_up_nothing_and_are_finished() {
     let _watchdog = Watchdog::start();
     let queue = queue();
     queue.waiting().readings.threads = 1;

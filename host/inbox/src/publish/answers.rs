@@ -5,12 +5,12 @@ use sandport_protocol::{Receipt, Refusal, RefusalCode};
 
 use super::batch::{Batch, State};
 use super::copying::Uncopied;
+use crate::completion::Completer;
 use crate::receipts::Publication;
-use crate::ticket::Ticket;
 
 /// How a job leaves its batch.
 enum End {
-    Now(Ticket, Result<Receipt, Refusal>),
+    Now(Completer, Result<Receipt, Refusal>),
     /// Its file is copied first.
     Later(Box<Uncopied>),
     /// Together with an earlier one that does.
@@ -39,14 +39,14 @@ impl Batch<'_> {
                 State::Made(name) => Ok(folder_receipt(&name)),
                 State::Done(outcome) => outcome,
                 State::Uncopied(file, directory) => {
-                    let uncopied = Uncopied::new(file, slot.ticket, directory);
+                    let uncopied = Uncopied::new(file, slot.completer, directory);
                     ends.push(End::Later(Box::new(uncopied)));
                     continue;
                 }
                 State::SameAs(other) => match ends.get_mut(other) {
                     Some(End::Now(_, outcome)) => outcome.clone(),
                     Some(End::Later(uncopied)) => {
-                        uncopied.also_tell(slot.ticket);
+                        uncopied.also_tell(slot.completer);
                         ends.push(End::With);
                         continue;
                     }
@@ -54,12 +54,12 @@ impl Batch<'_> {
                 },
                 State::Folder(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
             };
-            ends.push(End::Now(slot.ticket, outcome));
+            ends.push(End::Now(slot.completer, outcome));
         }
         // All of the batch is known by now: nobody who is told of one file finds another missing.
         let later = ends.into_iter().filter_map(|end| match end {
-            End::Now(ticket, outcome) => {
-                ticket.resolve(outcome);
+            End::Now(completer, outcome) => {
+                completer.complete(outcome);
                 None
             }
             End::Later(uncopied) => Some(*uncopied),

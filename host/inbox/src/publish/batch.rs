@@ -12,10 +12,10 @@ use super::copy::Way;
 use super::copying::Uncopied;
 use super::file::FileWork;
 use super::job::{Job, Work};
+use crate::completion::Completer;
 use crate::folders::Folders;
 use crate::modes::Destination;
 use crate::receipts::{Publication, Record};
-use crate::ticket::Ticket;
 use crate::tree::Folder;
 use crate::whereabouts::Place;
 use crate::{Conflict, Core, Identity};
@@ -43,7 +43,7 @@ pub(super) struct Batch<'a> {
 
 /// One job of a batch.
 pub(super) struct Slot {
-    pub(super) ticket: Ticket,
+    pub(super) completer: Completer,
     pub(super) state: State,
 }
 
@@ -89,8 +89,8 @@ impl<'a> Batch<'a> {
     ) -> Self {
         let slots = jobs
             .into_iter()
-            .map(|Job { work, ticket }| Slot {
-                ticket,
+            .map(|Job { work, completer }| Slot {
+                completer,
                 state: match work {
                     Work::File(file) => State::Unnamed(file),
                     Work::Folder(name) => State::Folder(name),

@@ -21,7 +21,7 @@ use super::copy::{Copy, Way, not_ours};
 use super::file::FileWork;
 use super::job::{Job, Work};
 use crate::Core;
-use crate::ticket::Ticket;
+use crate::completion::Completer;
 use crate::tree::Folder;
 
 /// Most copies that are made of one file. Another one is due where somebody replaces the directory before the file
@@ -31,7 +31,7 @@ const COPIES_MAX: u32 = 3;
 /// A file that is to be copied into its directory, and whoever waits for it.
 pub(crate) struct Uncopied {
     file: Box<FileWork>,
-    ticket: Ticket,
+    completer: Completer,
     directory: Arc<OwnedFd>,
 }
 
@@ -50,13 +50,13 @@ impl Uncopied {
         }
     }
 
-    pub(super) fn new(file: Box<FileWork>, ticket: Ticket, directory: Arc<OwnedFd>) -> Self {
-        Self { file, ticket, directory }
+    pub(super) fn new(file: Box<FileWork>, completer: Completer, directory: Arc<OwnedFd>) -> Self {
+        Self { file, completer, directory }
     }
 
     /// Has another one told who waits for the same file.
-    pub(super) fn also_tell(&mut self, ticket: Ticket) {
-        self.ticket.join(ticket);
+    pub(super) fn also_tell(&mut self, completer: Completer) {
+        self.completer.join(completer);
     }
 
     /// The device that it is to be copied to; 0: that cannot be told.
@@ -67,7 +67,7 @@ impl Uncopied {
     /// Makes the copy, durably where that is promised: the job that is left then. Where it fails, whoever waits is
     /// told. `in_use` is dropped when the next copy may begin.
     pub(crate) fn copy(self, core: &Arc<Core>, in_use: Sender<Infallible>) -> Option<Job> {
-        let Self { mut file, ticket, directory } = self;
+        let Self { mut file, completer, directory } = self;
         let copied = copyable(core, &mut file).and_then(|()| {
             let of = (&file.name, &file.staged, file.record);
             Copy::make(core, of, directory, in_use)
@@ -77,12 +77,12 @@ impl Uncopied {
                 file.record = copy.record();
                 file.copies += 1;
                 file.way = Way::Copied(Box::new(copy));
-                Some(Job { work: Work::File(file), ticket })
+                Some(Job { work: Work::File(file), completer })
             }
             Err(refusal) => {
                 // First, so that whoever is told can resume it.
                 drop(file);
-                ticket.resolve(Err(refusal));
+                completer.complete(Err(refusal));
                 None
             }
         }
@@ -91,7 +91,7 @@ impl Uncopied {
     /// Says why it is not copied.
     pub(crate) fn refuse(self, refusal: Refusal) {
         drop(self.file);
-        self.ticket.resolve(Err(refusal));
+        self.completer.complete(Err(refusal));
     }
 }
 

@@ -3,12 +3,12 @@
 use sandport_protocol::{EntryName, Refusal};
 
 use super::file::FileWork;
-use crate::ticket::{Pending, Ticket};
+use crate::completion::{CommitHandle, Completer};
 
 /// Something that ends an upload.
 pub(crate) struct Job {
     pub(crate) work: Work,
-    pub(crate) ticket: Ticket,
+    pub(crate) completer: Completer,
 }
 
 pub(crate) enum Work {
@@ -21,8 +21,8 @@ pub(crate) enum Work {
 }
 
 impl Job {
-    pub(crate) fn new(work: Work) -> (Self, Pending) {
-        let (ticket, pending) = Ticket::new();
-        (Self { work, ticket }, pending)
+    pub(crate) fn new(work: Work) -> (Self, CommitHandle) {
+        let (completer, pending) = Completer::new();
+        (Self { work, completer }, pending)
     }
 }

@@ -38,7 +38,7 @@ pub(super) use copying::Uncopied;
 pub(super) use file::FileWork;
 pub(super) use job::{Job, Work};
 
-/// Does what the jobs ask for and resolves their tickets, in order; but for those whose files have to be copied first.
+/// Does what the jobs ask for and completes them, in order; but for those whose files have to be copied first.
 #[must_use]
 pub(super) fn publish(core: &Core, jobs: Vec<Job>) -> Vec<Uncopied> {
     let durable = core.options.durability.syncs_commits();

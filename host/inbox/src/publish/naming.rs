@@ -17,7 +17,7 @@ use crate::{Conflict, Core};
 
 /// Largest stored file that is read here to find out whether it is the same as the one that has come, where
 /// nothing else tells. Bytes. Others wait for that. Who offers a digest has larger ones compared before
-/// ([`Verdict::Comparing`](crate::Verdict::Comparing)).
+/// ([`OfferResponse::Comparing`](crate::OfferResponse::Comparing)).
 const COMPARED_HERE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What choosing a name came to.

@@ -3,7 +3,7 @@
 use sandport_protocol::{EntryName, Receipt, Refusal};
 
 use super::{Arrived, Incoming};
-use crate::ticket::{Pending, Ticket};
+use crate::completion::{CommitHandle, Completer};
 
 /// A file that is to be published.
 pub(super) struct Complete {
@@ -12,8 +12,8 @@ pub(super) struct Complete {
 }
 
 /// Publishes what is complete, or says why it is not.
-pub(super) fn end(complete: Result<Complete, Refusal>) -> Pending {
-    let (ticket, pending) = Ticket::new();
+pub(super) fn end(complete: Result<Complete, Refusal>) -> CommitHandle {
+    let (completer, pending) = Completer::new();
     tokio::spawn(async move {
         let outcome = match complete {
             Ok(Complete { incoming, file }) => {
@@ -21,7 +21,7 @@ pub(super) fn end(complete: Result<Complete, Refusal>) -> Pending {
             }
             Err(refusal) => Err(refusal),
         };
-        ticket.resolve(outcome);
+        completer.complete(outcome);
     });
     pending
 }

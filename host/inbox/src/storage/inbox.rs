@@ -1,4 +1,4 @@
-//! An inbox over somebody's [`Storage`]: verdicts on offers, and how uploads end.
+//! An inbox over somebody's [`Storage`]: answers to offers, and how uploads end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::unnamed;
 /// An inbox whose files go into a [`Storage`].
 pub(crate) struct StorageInbox {
     storage: Box<dyn Storage>,
-    size_max: Option<u64>,
+    max_file_size: Option<u64>,
 }
 
-/// What becomes of an offer: as of [`Verdict`](crate::Verdict).
+/// The answer to an offer: as of [`OfferResponse`](crate::OfferResponse).
 pub(crate) enum Answer {
     Stored(Receipt),
     DigestFirst,
@@ -25,13 +25,13 @@ pub(crate) enum Answer {
 }
 
 impl StorageInbox {
-    pub(crate) fn new(storage: Box<dyn Storage>, size_max: Option<u64>) -> Self {
-        Self { storage, size_max }
+    pub(crate) fn new(storage: Box<dyn Storage>, max_file_size: Option<u64>) -> Self {
+        Self { storage, max_file_size }
     }
 
-    /// As [`Inbox::open_with`](crate::Inbox::open_with), but that there are no keys. `claims`: what is to be
+    /// As [`Inbox::offer_with`](crate::Inbox::offer_with), but that there are no keys. `claims`: what is to be
     /// found out of the file besides BLAKE3.
-    pub(crate) fn open_as(
+    pub(crate) fn offer(
         self: &Arc<Self>,
         sender: &Identity,
         offer: &Offer,
@@ -63,10 +63,10 @@ impl StorageInbox {
                 None => Answer::DigestFirst,
             });
         }
-        if let (Some(size), Some(most)) = (offer.size, self.size_max)
+        if let (Some(size), Some(most)) = (offer.size, self.max_file_size)
             && size > most
         {
-            return Err(too_large(self.size_max));
+            return Err(too_large(self.max_file_size));
         }
         let announced = Announced {
             identity: sender.clone(),
@@ -76,7 +76,7 @@ impl StorageInbox {
             executable: offer.executable,
         };
         let incoming = self.storage.begin(&announced)?;
-        let upload = StorageUpload::new(announced, offer.digest, self.size_max, incoming);
+        let upload = StorageUpload::new(announced, offer.digest, self.max_file_size, incoming);
         Ok(Answer::Accepted(upload))
     }
 
@@ -104,6 +104,8 @@ impl StorageInbox {
 
 impl fmt::Debug for StorageInbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StorageInbox").field("size_max", &self.size_max).finish_non_exhaustive()
+        f.debug_struct("StorageInbox")
+            .field("max_file_size", &self.max_file_size)
+            .finish_non_exhaustive()
     }
 }

@@ -20,6 +20,33 @@ pub(super) use upload::{StorageBody, StorageUpload};
 /// counted against what was announced and against the limit, digests computed and compared. What is
 /// left to do is to keep bytes, and to decide which name a file gets. Uploads cannot be resumed.
 ///
+/// ```
+/// use sandport_inbox::{Announced, Arrived, EntryName, Incoming, Publishing, Refusal, Storage};
+///
+/// /// Counts what it gets, and keeps nothing.
+/// struct Counting;
+///
+/// struct Counted(EntryName, u64);
+///
+/// impl Storage for Counting {
+///     fn begin(&self, file: &Announced) -> Result<Box<dyn Incoming>, Refusal> {
+///         Ok(Box::new(Counted(file.name.clone(), 0)))
+///     }
+/// }
+///
+/// impl Incoming for Counted {
+///     fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+///         self.1 += bytes.len() as u64;
+///         Ok(())
+///     }
+///
+///     fn publish(self: Box<Self>, file: Arrived) -> Publishing {
+///         assert_eq!(self.1, file.size);
+///         Box::pin(async { Ok(self.0) })
+///     }
+/// }
+/// ```
+///
 /// Methods are called on threads of the runtime, for many connections at once. They may take as long
 /// as a disk does. What takes longer belongs into the future that [`Incoming::publish`] returns.
 pub trait Storage: Send + Sync + 'static {
@@ -103,11 +130,19 @@ pub trait Lookup {
 
 /// A file that is stored already.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// The name that it has.
     pub name: EntryName,
     /// What it is.
     pub file: Arrived,
+}
+
+impl Found {
+    /// A file of this name, which [arrived](Incoming::publish) as this.
+    pub fn new(name: EntryName, file: Arrived) -> Self {
+        Self { name, file }
+    }
 }
 
 /// Makes folders in a [`Storage`].

@@ -12,9 +12,9 @@ use super::{
     Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage, StorageInbox,
 };
 use crate::Identity;
-use crate::any::verdict;
+use crate::any::response;
 use crate::sums::Hasher;
-use crate::{Pending, Upload, Verdict, Wishes};
+use crate::{CommitHandle, OfferOptions, OfferResponse, Upload};
 use sandport_testkit::patience::within;
 
 /// Notes all that it is told.
@@ -120,13 +120,17 @@ fn owner() -> Identity {
 }
 
 impl StorageInbox {
-    fn open(self: &Arc<Self>, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.open_with(offer, &Wishes::default())
+    fn offered(self: &Arc<Self>, offer: &Offer) -> Result<OfferResponse, Refusal> {
+        self.offer_with(offer, &OfferOptions::default())
     }
 
-    fn open_with(self: &Arc<Self>, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
-        let claims = wishes.claims();
-        verdict(self.open_as(&owner(), offer, &claims)?, claims)
+    fn offer_with(
+        self: &Arc<Self>,
+        offer: &Offer,
+        options: &OfferOptions,
+    ) -> Result<OfferResponse, Refusal> {
+        let claims = options.claims();
+        response(self.offer(&owner(), offer, &claims)?, claims)
     }
 }
 
@@ -144,8 +148,8 @@ fn offer(name: &str) -> Offer {
 
 #[track_caller]
 fn accepted(inbox: &Arc<StorageInbox>, offer: &Offer) -> Upload {
-    match inbox.open(offer) {
-        Ok(Verdict::Accepted(upload)) => upload,
+    match inbox.offered(offer) {
+        Ok(OfferResponse::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     }
 }
@@ -154,7 +158,7 @@ fn write(upload: &Upload, bytes: &[u8]) {
     upload.body(Extent { offset: 0, length: None }).unwrap().write(bytes);
 }
 
-async fn outcome(pending: Pending) -> Result<Receipt, Refusal> {
+async fn outcome(pending: CommitHandle) -> Result<Receipt, Refusal> {
     within("the outcome of a commit", pending.ready()).await;
     pending.try_get().unwrap()
 }
@@ -165,7 +169,7 @@ fn assert_code<T: std::fmt::Debug>(result: Result<T, Refusal>, code: RefusalCode
 }
 
 #[tokio::test]
-async fn what_arrives_is_published_with_its_size_its_digest_and_the_name_of_the_storages_choice() {
+async fn a_file_is_published_with_size_digest_and_the_storages_name() {
     let notebook = Notebook::new();
     let upload = accepted(&notebook.inbox(), &offer("file"));
     write(&upload, b"hello");
@@ -195,10 +199,10 @@ async fn what_is_not_what_was_announced_is_dropped_and_not_published() {
 }
 
 #[tokio::test]
-async fn more_than_was_announced_or_than_is_allowed_never_reaches_the_storage() {
+async fn bytes_beyond_the_announced_size_never_reach_the_storage() {
     let notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.open(&Offer { size: Some(101), ..offer("big") }), RefusalCode::TooLarge);
+    assert_code(inbox.offered(&Offer { size: Some(101), ..offer("big") }), RefusalCode::TooLarge);
     assert_eq!(notebook.notes(), [""; 0]);
 
     for (announced, content, code) in [
@@ -231,7 +235,7 @@ async fn a_storage_that_refuses_ends_the_upload_in_its_words() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_or_discarded_is_dropped_in_the_storage_though_a_body_lives_on() {
+async fn a_dropped_upload_is_dropped_in_the_storage_despite_a_body() {
     let notebook = Notebook::new();
     for discard in [false, true] {
         let upload = accepted(&notebook.inbox(), &offer("file"));
@@ -277,7 +281,7 @@ async fn a_storage_that_panics_costs_its_upload_alone() {
 async fn names_are_parsed_before_and_made_up_where_there_are_none() {
     let notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.open(&offer("../out")), RefusalCode::NameInvalid);
+    assert_code(inbox.offered(&offer("../out")), RefusalCode::NameInvalid);
     assert_eq!(notebook.notes(), [""; 0]);
     accepted(&inbox, &Offer { name: None, ..offer("") }).discard();
     assert!(notebook.notes()[0].starts_with("begin upload-"), "{:?}", notebook.notes());
@@ -292,17 +296,19 @@ async fn powers_are_used_where_there_are_any() {
 
     let mut notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.open(&folder), RefusalCode::Other);
+    assert_code(inbox.offered(&folder), RefusalCode::Other);
     accepted(&inbox, &sized).discard();
     accepted(&inbox, &digested).discard();
 
     notebook.powers = true;
     let inbox = notebook.inbox();
-    assert!(matches!(inbox.open(&folder), Ok(Verdict::Stored(receipt)) if receipt.size == 0));
+    assert!(
+        matches!(inbox.offered(&folder), Ok(OfferResponse::Stored(receipt)) if receipt.size == 0)
+    );
     assert_eq!(notebook.notes().last().unwrap(), "make folder for uid:7");
-    assert!(matches!(inbox.open(&sized), Ok(Verdict::DigestFirst)));
-    match inbox.open(&digested) {
-        Ok(Verdict::Stored(receipt)) => {
+    assert!(matches!(inbox.offered(&sized), Ok(OfferResponse::DigestFirst)));
+    match inbox.offered(&digested) {
+        Ok(OfferResponse::Stored(receipt)) => {
             assert_eq!((receipt.name.as_str(), receipt.size), ("known", 5))
         }
         other => panic!("{other:?}"),
@@ -315,31 +321,31 @@ async fn powers_are_used_where_there_are_any() {
 }
 
 #[tokio::test]
-async fn digests_of_other_kinds_are_computed_where_the_offer_names_them() {
+async fn digests_of_other_kinds_are_computed_if_the_offer_names_them() {
     let digest = |content: &[u8]| {
         let mut hasher = Hasher::new(Algorithm::Sha256).unwrap();
         hasher.update(content);
         hasher.digest()
     };
     let notebook = Notebook::new();
-    let open = |wishes: &Wishes| match notebook.inbox().open_with(&offer("file"), wishes) {
-        Ok(Verdict::Accepted(upload)) => upload,
+    let open = |options: &OfferOptions| match notebook.inbox().offer_with(&offer("file"), options) {
+        Ok(OfferResponse::Accepted(upload)) => upload,
         other => panic!("{other:?}"),
     };
-    let wanting = Wishes { want: vec![Algorithm::Sha256], ..Wishes::default() };
+    let wanting = OfferOptions { want: vec![Algorithm::Sha256], ..OfferOptions::default() };
     let upload = open(&wanting);
     write(&upload, b"hello");
     let pending = upload.commit_with(5, None, &[digest(b"hello")]);
     outcome(pending.clone()).await.unwrap();
     assert_eq!(pending.digests(), [digest(b"hello")]);
 
-    let claiming = Wishes { digests: vec![digest(b"hello")], ..Wishes::default() };
+    let claiming = OfferOptions { digests: vec![digest(b"hello")], ..OfferOptions::default() };
     let upload = open(&claiming);
     write(&upload, b"jello");
     assert_code(outcome(upload.commit(5, None)).await, RefusalCode::DigestMismatch);
 
     // What went into a storage cannot be read from it.
-    let upload = open(&Wishes::default());
+    let upload = open(&OfferOptions::default());
     write(&upload, b"hello");
     let late = upload.commit_with(5, None, &[digest(b"hello")]);
     assert_code(outcome(late).await, RefusalCode::UnsupportedVersion);

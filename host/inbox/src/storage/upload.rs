@@ -4,18 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandport_protocol::inbox::{Body, InOrder};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
+use tokio::sync::SetOnce;
 
 use super::ending::{Complete, end};
 use super::{Announced, Arrived, Incoming};
-use crate::latch::Latch;
-use crate::ticket::Pending;
+use crate::completion::CommitHandle;
 
 /// One file on its way in. Dropping it discards it.
 pub(crate) struct StorageUpload(Arc<Shared>);
 
 struct Shared {
     name: EntryName,
-    fault: Arc<Latch<Refusal>>,
+    fault: Arc<SetOnce<Refusal>>,
     /// `None` once the upload has ended.
     receiving: Mutex<Option<Receiving>>,
 }
@@ -30,14 +30,14 @@ impl StorageUpload {
     pub(super) fn new(
         announced: Announced,
         digest: Option<Digest>,
-        size_max: Option<u64>,
+        max_file_size: Option<u64>,
         incoming: Box<dyn Incoming>,
     ) -> Self {
-        let upload = InOrder::new(announced.size, digest, size_max);
+        let upload = InOrder::new(announced.size, digest, max_file_size);
         let receiving = Receiving { incoming, upload };
         Self(Arc::new(Shared {
             name: announced.name,
-            fault: Arc::new(Latch::new()),
+            fault: Arc::new(SetOnce::new()),
             receiving: Mutex::new(Some(receiving)),
         }))
     }
@@ -50,7 +50,7 @@ impl StorageUpload {
         self.0.receiving().as_ref().map_or_else(Vec::new, |receiving| receiving.upload.missing())
     }
 
-    pub(crate) fn fault(&self) -> &Arc<Latch<Refusal>> {
+    pub(crate) fn fault(&self) -> &Arc<SetOnce<Refusal>> {
         &self.0.fault
     }
 
@@ -66,13 +66,13 @@ impl StorageUpload {
         Ok(StorageBody { shared: Arc::clone(&self.0), body })
     }
 
-    pub(crate) fn commit(self, size: u64, digest: Option<Digest>) -> Pending {
+    pub(crate) fn commit(self, size: u64, digest: Option<Digest>) -> CommitHandle {
         let complete = self.0.finish(size, digest);
         end(complete)
     }
 
     /// Discards it, and says why.
-    pub(crate) fn refuse(self, refusal: Refusal) -> Pending {
+    pub(crate) fn refuse(self, refusal: Refusal) -> CommitHandle {
         drop(self);
         end(Err(refusal))
     }
@@ -99,7 +99,8 @@ impl StorageBody {
             // The upload cannot be committed any more.
             drop(guard.take());
             drop(guard);
-            self.shared.fault.set(fault);
+            // The first fault stays.
+            let _ = self.shared.fault.set(fault);
         }
     }
 }

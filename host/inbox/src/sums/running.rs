@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_again_where_bytes_came_out_of_order_or_by_somebody_else() {
+    fn a_file_is_read_again_where_bytes_came_out_of_order() {
         let out_of_order = sums(&[Sha256]);
         out_of_order.feed(3, false).take(b"lo");
         out_of_order.feed(0, false).take(b"hel");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_before_its_bytes_came_is_not_known_at_the_end() {
+    fn a_digest_not_asked_for_before_the_bytes_is_not_known() {
         let sums = sums(&[Sha256]);
         sums.feed(0, false).take(b"hello");
         let Due::Read(claims) = sums.end(5, &[digest(Crc32, b"hello")]) else { panic!("known") };
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_checked_counts_when_it_is_accepted_and_not_before() {
+    fn a_checked_body_counts_when_it_is_accepted_and_not_before() {
         let sums = sums(&[Sha256]);
         sums.feed(0, false).take(b"hel");
         let mut wrong = sums.feed(3, true);

@@ -41,7 +41,7 @@ impl Gate {
 pub(super) fn batch(
     bench: &Bench,
     uploads: impl FnOnce(&Inbox) -> Vec<Upload>,
-) -> (Vec<Pending>, Vec<Step>) {
+) -> (Vec<CommitHandle>, Vec<Step>) {
     let uploads = uploads(bench.inbox());
     let first = upload(bench.inbox(), &offer("first", b"first"), b"first");
     let gate = Gate::on(bench);
@@ -49,7 +49,8 @@ pub(super) fn batch(
     gate.reached.recv_timeout(PATIENCE).expect("the committer syncs the first file");
     // The probe holds its lock while it waits, so nothing else may touch the disk here; commits of
     // files that are written only look at it.
-    let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     gate.go.send(()).unwrap();
     wait(&first).unwrap();
     for pending in &pending {
@@ -96,7 +97,7 @@ fn many_folders_are_synced_together() {
 }
 
 #[test]
-fn a_file_is_asked_for_itself_where_a_sync_for_others_may_have_heard_of_its_failed_write() {
+fn a_file_is_synced_itself_where_another_sync_may_hide_a_fault() {
     let bench = Bench::new();
     let (pending, steps) = batch(&bench, |inbox| {
         let mut uploads = files(inbox, (0..10).map(|n| format!("before{n}")));
@@ -128,7 +129,7 @@ fn a_few_commits_do_not_wait_for_the_rest_of_the_disk() {
 }
 
 #[test]
-fn content_and_receipt_are_durable_before_the_name_and_the_name_before_the_answer() {
+fn content_and_receipt_are_durable_before_name_and_answer() {
     for files_count in [1, 7, 8, 200] {
         let bench = Bench::new();
         let (_, steps) = batch(&bench, |inbox| {
@@ -162,7 +163,7 @@ fn one_bad_name_in_a_batch_costs_no_other() {
 
 #[test]
 fn more_files_than_descriptors_are_kept_open_are_written_whole() {
-    let bench = Bench::with(InboxOptions { files_open_max: 32, ..InboxOptions::default() });
+    let bench = Bench::with(InboxOptions { max_open_files: 32, ..InboxOptions::default() });
     let content: Vec<u8> = (0..30_000_u32).map(|n| (n % 241) as u8).collect();
     let uploads: Vec<Upload> =
         (0..600).map(|n| accept(bench.inbox(), &offer(&format!("f{n}"), &content))).collect();
@@ -174,7 +175,7 @@ fn more_files_than_descriptors_are_kept_open_are_written_whole() {
         let open = bench.inbox().handle.core.files_open.load(std::sync::atomic::Ordering::Relaxed);
         assert!(open <= 16, "{open}");
     }
-    let pending: Vec<Pending> =
+    let pending: Vec<CommitHandle> =
         uploads.into_iter().map(|upload| upload.commit(30_000, Some(digest(&content)))).collect();
     for pending in &pending {
         wait(pending).unwrap();
@@ -186,7 +187,7 @@ fn more_files_than_descriptors_are_kept_open_are_written_whole() {
 }
 
 #[test]
-fn a_file_that_was_closed_between_writes_is_not_synced_by_a_later_descriptor() {
+fn a_file_closed_between_writes_is_not_synced_by_a_descriptor() {
     let bench = Bench::new();
     let others: Vec<Upload> =
         (0..300).map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"more"), b"x")).collect();

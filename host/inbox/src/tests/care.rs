@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::care::{FileState, Verdict, list, verify};
+use crate::care::{FileState, Integrity, list, verify};
 
 /// What is in an inbox, as text that can be compared.
 fn listed(dir: &Path) -> Vec<String> {
@@ -22,7 +22,7 @@ fn listed(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn files_are_listed_by_name_while_a_server_has_the_inbox_and_after_it() {
+fn files_are_listed_by_name_beside_a_server_and_after_it() {
     let mut bench = Bench::new();
     for (name, content) in [("b/c", "abc"), ("a", "a"), ("a", "other"), ("taken", "x")] {
         bench.send(name, content.as_bytes()).unwrap();
@@ -79,15 +79,15 @@ fn what_a_server_stores_or_replaces_meanwhile_is_no_damage() {
     bench.send("a", b"first").unwrap();
     bench.send("z", b"first").unwrap();
     let mut checking = verify(&bench.dir()).unwrap();
-    assert!(matches!(checking.next().unwrap().verdict, Verdict::Whole));
+    assert!(matches!(checking.next().unwrap().integrity, Integrity::Whole));
     bench.send("z", b"second").unwrap();
     bench.send("zz", b"new").unwrap();
     let rest: Vec<_> = checking.collect();
-    assert!(rest.iter().all(|checked| matches!(checked.verdict, Verdict::Whole)), "{rest:?}");
+    assert!(rest.iter().all(|checked| matches!(checked.integrity, Integrity::Whole)), "{rest:?}");
 }
 
 #[test]
-fn a_torn_end_of_the_records_costs_what_is_torn_alone_and_is_left_as_it_is() {
+fn a_torn_end_of_the_records_costs_that_alone_and_stays() {
     let mut bench = Bench::new();
     bench.send("a", b"a").unwrap();
     bench.send("b", b"b").unwrap();
@@ -105,7 +105,7 @@ fn a_torn_end_of_the_records_costs_what_is_torn_alone_and_is_left_as_it_is() {
 }
 
 #[test]
-fn a_folder_that_was_never_served_is_no_inbox_and_is_left_as_it_is() {
+fn a_folder_that_was_never_served_is_no_inbox_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), b"a").unwrap();
     for error in [list(folder.path()).err().unwrap(), verify(folder.path()).err().unwrap()] {
@@ -125,7 +125,7 @@ fn an_inbox_from_the_future_is_left_alone() {
 }
 
 #[test]
-fn records_in_memory_are_not_written_down_and_serve_until_the_end() {
+fn records_in_memory_are_not_written_and_serve_until_the_end() {
     let records = Records::Memory;
     for durability in [Durability::Commit, Durability::None] {
         let mut bench =

@@ -16,16 +16,16 @@ use crate::meter::Meter;
 
 type Key = [u8; 32];
 
-fn open_as(
+fn offer_as(
     bench: &Bench,
     sender: &Identity,
     offer: &Offer,
     want: &[Algorithm],
 ) -> Result<Upload, Refusal> {
-    let wishes = Wishes { want: want.to_vec(), ..new_key() };
-    let opening = bench.inbox().open_with(sender, offer, &wishes);
+    let options = OfferOptions { want: want.to_vec(), ..new_key() };
+    let opening = bench.inbox().offer_with(sender, offer, &options);
     match block_on("the answer to an offer", opening)? {
-        Verdict::Accepted(upload) => Ok(upload),
+        OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -41,13 +41,13 @@ fn assert_published(bench: &Bench, expected: &[(&str, &[u8])]) {
 /// A final upload.
 fn open(bench: &Bench, size: Option<usize>) -> Upload {
     let offer = Offer { size: size.map(|size| size as u64), ..offer("file", b"") };
-    open_as(bench, &Identity::ANONYMOUS, &offer, &[]).unwrap()
+    offer_as(bench, &Identity::ANONYMOUS, &offer, &[]).unwrap()
 }
 
 /// An upload of which this is here, and that is as long.
 fn part_of(bench: &Bench, sender: &Identity, content: &[u8]) -> Key {
     let offer = Offer { name: None, ..offer("", content) };
-    let upload = open_as(bench, sender, &offer, &[]).unwrap();
+    let upload = offer_as(bench, sender, &offer, &[]).unwrap();
     if !content.is_empty() {
         upload.body(ALL).unwrap().write(content);
     }
@@ -81,7 +81,7 @@ fn parts(bench: &Bench, pieces: &[Vec<u8>]) -> Vec<Key> {
 }
 
 #[test]
-fn an_upload_has_the_content_of_its_parts_which_stay_until_they_are_abandoned() {
+fn a_concatenation_has_its_parts_which_stay_until_abandoned() {
     let (pieces, all) = pieces();
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         for (step, knows_size) in [(u64::MAX, true), (GROUP as u64, false), (5_000, true)] {
@@ -126,7 +126,7 @@ fn a_part_may_come_twice_and_nothing_is_made_of_nothing() {
 
 /// The first bytes of a chunk group are held in memory, and who brings them may say last how long the upload is.
 #[test]
-fn a_part_is_whole_once_its_size_is_told_though_nobody_has_had_it_kept() {
+fn a_part_is_whole_once_its_size_is_told_though_not_kept() {
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         let bench = Bench::in_memory(InboxOptions { durability, ..options(u64::MAX) });
         let sizes = [0, 1, 14, 700, 1_023, 1_024, 1_025, GROUP, GROUP + 700];
@@ -170,11 +170,11 @@ fn other_digests_of_the_whole_are_computed_too() {
     let bench = bench();
     let (pieces, all) = pieces();
     let keys = parts(&bench, &pieces);
-    let upload = open_as(&bench, &Identity::ANONYMOUS, &offer("file", b""), &[Algorithm::Sha256]);
+    let upload = offer_as(&bench, &Identity::ANONYMOUS, &offer("file", b""), &[Algorithm::Sha256]);
     drop(upload);
     let size = Some(all.len() as u64);
     let offer = Offer { size, ..offer("file", b"") };
-    let upload = open_as(&bench, &Identity::ANONYMOUS, &offer, &[Algorithm::Sha256]).unwrap();
+    let upload = offer_as(&bench, &Identity::ANONYMOUS, &offer, &[Algorithm::Sha256]).unwrap();
     concatenate(&upload, &keys).unwrap();
     let pending = upload.commit(all.len() as u64, None);
     wait(&pending).unwrap();
@@ -251,9 +251,9 @@ fn what_is_no_whole_part_of_this_sender_is_refused() {
 #[test]
 fn one_that_is_too_large_is_refused_and_its_parts_stay() {
     let piece = content(2 * GROUP);
-    let size_max = Some(3 * GROUP as u64);
+    let max_file_size = Some(3 * GROUP as u64);
     let quota = Quota::new(Some(5 * GROUP as u64), None);
-    let too_large = InboxOptions { size_max, ..options(u64::MAX) };
+    let too_large = InboxOptions { max_file_size, ..options(u64::MAX) };
     let too_much = InboxOptions { quota, ..options(u64::MAX) };
     for (options, expected) in
         [(too_large, RefusalCode::TooLarge), (too_much, RefusalCode::QuotaExceeded)]
@@ -273,7 +273,7 @@ fn one_that_is_too_large_is_refused_and_its_parts_stay() {
 /// Whatever it was about to copy when the server is killed, the parts are there, and the same request can come again or
 /// what was begun goes on.
 #[test]
-fn a_server_that_is_killed_in_the_middle_loses_nothing_that_was_acknowledged() {
+fn a_server_killed_in_a_concatenation_loses_nothing() {
     let (pieces, all) = pieces();
     for kill_at in 1.. {
         let disk = Disk::default();

@@ -103,7 +103,7 @@ fn refuse_says_so_before_the_bytes_are_sent() {
     for in_place in EVERYTHING {
         for bench in benches(Conflict::Refuse) {
             in_place.put(&bench, "report.pdf");
-            let result = bench.inbox().open(&offer("report.pdf", b"ours"));
+            let result = bench.inbox().offered(&offer("report.pdf", b"ours"));
             assert_eq!(code(result), RefusalCode::Exists, "{in_place:?}");
             assert_eq!(bench.staged(), 0);
             assert_outside_untouched(&bench);
@@ -126,7 +126,7 @@ fn refuse_says_so_when_the_name_was_taken_meanwhile() {
 }
 
 #[test]
-fn replace_takes_the_place_of_files_and_links_but_not_of_folders() {
+fn replace_replaces_files_and_links_but_not_folders() {
     for in_place in EVERYTHING {
         for bench in benches(Conflict::Replace) {
             in_place.put(&bench, "report.pdf");
@@ -161,7 +161,8 @@ fn several_that_replace_in_one_batch_leave_the_last() {
     let bench = Bench::conflict(Conflict::Replace);
     let uploads: Vec<Upload> =
         (0..30_u8).map(|n| upload(bench.inbox(), &offer("a", &[n]), &[n])).collect();
-    let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     for (n, pending) in pending.iter().enumerate() {
         assert_eq!(wait(pending).unwrap().digest, digest(&[n as u8]));
     }
@@ -233,7 +234,7 @@ fn only_one_of_two_that_finish_at_once_is_not_refused() {
     for bench in benches(Conflict::Refuse) {
         let uploads: Vec<Upload> =
             (0..10_u8).map(|n| upload(bench.inbox(), &offer("same.txt", &[n]), &[n])).collect();
-        let pending: Vec<Pending> =
+        let pending: Vec<CommitHandle> =
             uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
         let outcomes: Vec<_> = pending.iter().map(wait).collect();
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -242,7 +243,7 @@ fn only_one_of_two_that_finish_at_once_is_not_refused() {
 }
 
 #[test]
-fn someone_outside_who_takes_the_name_at_the_last_moment_is_not_replaced() {
+fn an_outsider_who_takes_the_name_last_is_not_replaced() {
     for durability in [Durability::Commit, Durability::None] {
         for flags in [true, false] {
             let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
@@ -266,7 +267,7 @@ fn someone_outside_who_takes_the_name_at_the_last_moment_is_not_replaced() {
 }
 
 #[test]
-fn someone_outside_who_takes_every_name_does_not_keep_the_inbox_busy() {
+fn an_outsider_who_takes_every_name_does_not_block_the_inbox() {
     let bench = Bench::new();
     let dir = bench.dir();
     bench.inbox().handle.core.disk.watch(Box::new(move |step| {

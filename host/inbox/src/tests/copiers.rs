@@ -72,7 +72,7 @@ fn other_senders_are_answered_while_a_file_is_copied() {
         slow.reached();
         bench.send("small", b"small").unwrap();
         wait(&upload_of(&bench, "also-small")).unwrap();
-        assert!(!copied.is_over(), "{durability:?}: it is being copied still");
+        assert!(!copied.is_complete(), "{durability:?}: it is being copied still");
         assert_eq!(bench.names(), ["also-small", "mount/", "small"]);
         slow.go();
         assert_eq!(wait(&copied).unwrap().name, "mount/large");
@@ -83,7 +83,7 @@ fn other_senders_are_answered_while_a_file_is_copied() {
     }
 }
 
-fn upload_of(bench: &Bench, name: &str) -> Pending {
+fn upload_of(bench: &Bench, name: &str) -> CommitHandle {
     upload(bench.inbox(), &offer(name, b"x"), b"x").commit(1, None)
 }
 
@@ -96,14 +96,14 @@ fn a_slow_mount_does_not_hold_up_another() {
     namespace::run_inside(namespace::MOUNT, TWO_MOUNTS, |top| {
         for durability in DURABILITIES {
             let options = InboxOptions { durability, ..InboxOptions::default() };
-            let inbox = Inbox::create(&top.join("inbox"), options).unwrap();
+            let inbox = Inbox::open(&top.join("inbox"), options).unwrap();
             let slow = SlowDisk::of(&inbox);
             let [on_slow, on_quick] =
                 ["slow", "quick"].map(|mount| format!("{mount}/{durability:?}"));
             let on_slow = upload(&inbox, &offer(&on_slow, b"x"), b"x").commit(1, None);
             slow.reached();
             send(&inbox, &on_quick, b"x").unwrap();
-            assert!(!on_slow.is_over());
+            assert!(!on_slow.is_complete());
             slow.go();
             wait(&on_slow).unwrap();
             settle(&inbox);
@@ -133,8 +133,8 @@ fn an_inbox_that_closes_finishes_its_copies() {
         receive("the end of the inbox", &closes);
         bench.restart();
         assert_eq!(bench.names(), ["mount/", "mount/a", "mount/b"]);
-        let again = bench.inbox().open(&offer_with_digest("mount/a", b"x")).unwrap();
-        assert!(matches!(again, Verdict::Stored(_)), "{durability:?}: {again:?}");
+        let again = bench.inbox().offered(&offer_with_digest("mount/a", b"x")).unwrap();
+        assert!(matches!(again, OfferResponse::Stored(_)), "{durability:?}: {again:?}");
     }
 }
 
@@ -190,7 +190,7 @@ fn a_file_follows_its_folder_that_was_replaced_meanwhile() {
 }
 
 #[test]
-fn a_copy_that_a_killed_server_left_is_gone_after_the_next_start() {
+fn a_copy_that_a_killed_server_left_goes_at_the_next_start() {
     for durability in DURABILITIES {
         let mut bench = bench(durability);
         let (upload, content) = large(&bench, "mount/sub/large");
@@ -229,8 +229,8 @@ fn a_file_that_a_copy_was_about_to_replace_keeps_its_record() {
     wait(&pending.commit(6, None)).unwrap_err();
     for _ in 0..2 {
         bench.restart();
-        let again = bench.inbox().open(&offer_with_digest("mount/a", b"first")).unwrap();
-        assert!(matches!(again, Verdict::Stored(_)), "{again:?}");
+        let again = bench.inbox().offered(&offer_with_digest("mount/a", b"first")).unwrap();
+        assert!(matches!(again, OfferResponse::Stored(_)), "{again:?}");
         assert_eq!(verified(&bench.dir()), ["whole mount/a"]);
     }
 }

@@ -5,7 +5,7 @@ use sandport_protocol::ResumeMode;
 
 use super::resume::{bring, content, resumable};
 use super::*;
-use crate::care::{FileState, StoredFile, Verdict as Compared, list as stored_files, verify};
+use crate::care::{FileState, Integrity as Compared, StoredFile, list as stored_files, verify};
 use crate::disk::Step;
 
 const DURABILITIES: [Durability; 3] = [Durability::Full, Durability::Commit, Durability::None];
@@ -46,7 +46,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
             for conflict in [Conflict::Rename, Conflict::Refuse, Conflict::Replace] {
                 for mount in ["bound", "far"] {
                     let options = InboxOptions { durability, conflict, ..InboxOptions::default() };
-                    let inbox = Inbox::create(&dir, options).unwrap();
+                    let inbox = Inbox::open(&dir, options).unwrap();
                     let name = |leaf: &str| format!("{mount}/{leaf}");
                     send(&inbox, &name("new/small"), b"hello").unwrap();
                     send(&inbox, &name("empty"), b"").unwrap();
@@ -59,7 +59,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
                     send(&inbox, &name("new/small"), b"hello").unwrap();
                     let (large, content) = large(&name("large"));
                     let large = Offer { digest: Some(digest(&content)), ..large };
-                    assert!(matches!(inbox.open(&large).unwrap(), Verdict::Stored(_)));
+                    assert!(matches!(inbox.offered(&large).unwrap(), OfferResponse::Stored(_)));
                     let taken = send(&inbox, &name("empty"), b"no more");
                     match conflict {
                         Conflict::Rename => assert_eq!(taken.unwrap().name, name("empty-1")),
@@ -81,7 +81,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
 
                     assert!(
                         verify(&dir).unwrap().all(|file| matches!(
-                            file.verdict,
+                            file.integrity,
                             Compared::Whole | Compared::Missing
                         ))
                     );
@@ -104,7 +104,7 @@ fn files_for_a_mount_in_the_inbox_are_stored_there() {
 #[test]
 fn mounts_in_the_inbox_are_told_at_the_start() {
     namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
-        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
         let directories = ["bound", "far"].map(PathBuf::from).to_vec();
         assert!(inbox.limitations().contains(&Limitation::Mounts { directories }));
     });
@@ -113,10 +113,10 @@ fn mounts_in_the_inbox_are_told_at_the_start() {
 #[test]
 fn what_does_not_fit_on_a_mount_is_refused_when_it_is_announced() {
     namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
-        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
-        let announced = |name| inbox.open(&Offer { size: Some(5 << 20), ..offer(name, b"") });
+        let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let announced = |name| inbox.offered(&Offer { size: Some(5 << 20), ..offer(name, b"") });
         assert_eq!(code(announced("far/new/a")), RefusalCode::InsufficientSpace);
-        assert!(matches!(announced("near/a"), Ok(Verdict::Accepted(_))));
+        assert!(matches!(announced("near/a"), Ok(OfferResponse::Accepted(_))));
     });
 }
 
@@ -124,15 +124,15 @@ fn what_does_not_fit_on_a_mount_is_refused_when_it_is_announced() {
 fn a_mount_over_the_folder_of_the_inbox_is_refused_at_the_start() {
     let setup = "mkdir -p \"$0/inbox/.sandport\" && mount -t tmpfs tmpfs \"$0/inbox/.sandport\"";
     namespace::run_inside(namespace::MOUNT, setup, |top| {
-        let opened = Inbox::create(&top.join("inbox"), InboxOptions::default());
+        let opened = Inbox::open(&top.join("inbox"), InboxOptions::default());
         assert!(matches!(opened, Err(InboxError::Split { .. })), "{opened:?}");
     });
 }
 
 #[test]
-fn a_file_for_a_mount_leaves_no_sync_to_its_batch_but_receipt_and_folder() {
+fn a_file_for_a_mount_leaves_its_batch_no_sync_of_content() {
     namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
-        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
         let (note, steps) = std::sync::mpsc::channel();
         inbox.handle.core.disk.watch(Box::new(move |step| {
             note.send(step).unwrap();
@@ -154,7 +154,7 @@ fn a_file_for_a_mount_leaves_no_sync_to_its_batch_but_receipt_and_folder() {
 #[test]
 fn folders_of_a_mount_are_synced_however_many_others_are() {
     namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
-        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
         let core = &inbox.handle.core;
         let (note, noted) = std::sync::mpsc::channel();
         core.disk.watch_syncs(Box::new(move |_, _, folder| {

@@ -33,18 +33,18 @@ fn crash_at(bench: &Bench, number: usize) -> Arc<AtomicUsize> {
 fn send_tree(bench: &Bench, ahead: usize) -> BTreeMap<Vec<u8>, Receipt> {
     let mut receipts = BTreeMap::new();
     for group in tree().chunks(ahead) {
-        let pending: Vec<(Vec<u8>, Pending)> = group
+        let pending: Vec<(Vec<u8>, CommitHandle)> = group
             .iter()
             .filter_map(|(name, content)| {
                 let offer = offer_with_digest(name, content);
-                match bench.inbox().open(&offer) {
-                    Ok(Verdict::Accepted(upload)) => {
+                match bench.inbox().offered(&offer) {
+                    Ok(OfferResponse::Accepted(upload)) => {
                         if !content.is_empty() {
                             upload.body(ALL).unwrap().write(content);
                         }
                         Some((content.clone(), upload.commit(content.len() as u64, None)))
                     }
-                    Ok(Verdict::Stored(receipt)) => {
+                    Ok(OfferResponse::Stored(receipt)) => {
                         receipts.insert(content.clone(), receipt);
                         None
                     }
@@ -115,7 +115,7 @@ fn crash_and_send_again(durability: Durability, ahead: usize, way: Way, crash: u
 }
 
 #[test]
-fn a_crash_at_any_step_loses_nothing_that_was_answered_and_makes_no_second_copy() {
+fn a_crash_at_any_step_loses_no_answered_file_and_copies_none() {
     for (durability, ahead, way) in [
         (Durability::Commit, 1, Way::Moved),
         (Durability::Commit, 4, Way::Moved),

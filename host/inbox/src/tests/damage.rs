@@ -8,7 +8,7 @@ use super::resume::*;
 use super::*;
 
 #[test]
-fn a_journal_cut_anywhere_or_changed_anywhere_never_makes_a_wrong_file() {
+fn a_journal_cut_or_changed_anywhere_makes_no_wrong_file() {
     let (bench, content) = cut_off();
     let whole = fs::read(journal(&bench)).unwrap();
     let step = (whole.len() / 40).max(1);
@@ -31,7 +31,7 @@ fn a_journal_cut_anywhere_or_changed_anywhere_never_makes_a_wrong_file() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_partial_file_is_named_to_who_can_remove_it() {
+fn a_folder_in_the_place_of_a_partial_file_is_named() {
     let (bench, content) = cut_off();
     let id = partials(&bench)[0].strip_suffix(".data").unwrap().to_owned();
     let name = format!(".sandport/partials/{id}.data");
@@ -94,7 +94,7 @@ fn journal_of_another(bench: &Bench, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn journals_of_another_upload_of_the_future_and_things_that_are_none_are_no_reason_to_fail() {
+fn journals_of_other_uploads_or_of_the_future_are_no_failure() {
     let (bench, content) = cut_off();
     let mut future = fs::read(journal(&bench)).unwrap();
     future[7] = 9;
@@ -110,7 +110,7 @@ fn journals_of_another_upload_of_the_future_and_things_that_are_none_are_no_reas
 }
 
 #[test]
-fn what_others_put_among_the_partial_files_is_left_alone_and_not_followed() {
+fn foreign_partial_files_are_left_alone_and_not_followed() {
     let (mut bench, content) = cut_off();
     let path = bench.path(".sandport/partials");
     let elsewhere = bench.path("theirs");

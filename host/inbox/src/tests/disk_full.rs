@@ -11,11 +11,11 @@ const SMALL_DISK: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
 
 fn bench_on(dir: &Path, durability: Durability) -> Inbox {
     let options = InboxOptions { durability, ..InboxOptions::default() };
-    Inbox::create(&dir.join("inbox"), options).unwrap()
+    Inbox::open(&dir.join("inbox"), options).unwrap()
 }
 
 #[test]
-fn a_full_disk_refuses_the_upload_gives_its_room_back_and_the_inbox_goes_on() {
+fn a_full_disk_refuses_the_upload_and_gives_its_room_back() {
     namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
         for durability in [Durability::Commit, Durability::None] {
             let inbox = bench_on(dir, durability);
@@ -48,20 +48,20 @@ fn a_full_disk_refuses_the_upload_gives_its_room_back_and_the_inbox_goes_on() {
 fn an_announced_size_is_compared_with_the_free_space() {
     namespace::run_inside(namespace::MOUNT, SMALL_DISK, |dir| {
         let inbox = bench_on(dir, Durability::Commit);
-        let announce = |size| inbox.open(&Offer { size: Some(size), ..offer("a", b"") });
+        let announce = |size| inbox.offered(&Offer { size: Some(size), ..offer("a", b"") });
         assert_eq!(code(announce(3 << 20)), RefusalCode::InsufficientSpace);
-        assert!(matches!(announce(1 << 20), Ok(Verdict::Accepted(_))));
+        assert!(matches!(announce(1 << 20), Ok(OfferResponse::Accepted(_))));
     });
 }
 
 #[test]
-fn a_floor_of_free_space_is_kept_and_uploads_go_on_when_there_is_room_again() {
+fn a_floor_of_free_space_is_kept_and_uploads_resume_above_it() {
     namespace::run_inside(namespace::MOUNT, "mount -t tmpfs -o size=8m tmpfs \"$0\"", |dir| {
         for durability in [Durability::Commit, Durability::None] {
-            let options = InboxOptions { durability, free_min: 4 << 20, ..InboxOptions::default() };
-            let inbox = Inbox::create(&dir.join("inbox"), options).unwrap();
+            let options = InboxOptions { durability, min_free: 4 << 20, ..InboxOptions::default() };
+            let inbox = Inbox::open(&dir.join("inbox"), options).unwrap();
             // Refused when it is announced, although it would fit.
-            let announced = inbox.open(&Offer { size: Some(5 << 20), ..offer("a", b"") });
+            let announced = inbox.offered(&Offer { size: Some(5 << 20), ..offer("a", b"") });
             assert_eq!(code(announced), RefusalCode::InsufficientSpace);
             // And while bytes pass, where the size was not known.
             let upload = accept(&inbox, &Offer { size: None, ..offer("a", b"") });
@@ -153,7 +153,7 @@ fn on_8_mib(cases: &[(InboxOptions, RefusalCode)], work: impl Fn(&Inbox, Refusal
             for (options, fault) in cases {
                 let path = dir.join("inbox");
                 let options = InboxOptions { durability, ..options.clone() };
-                work(&Inbox::create(&path, options).unwrap(), *fault);
+                work(&Inbox::open(&path, options).unwrap(), *fault);
                 fs::remove_dir_all(path).unwrap();
             }
         }
@@ -161,8 +161,8 @@ fn on_8_mib(cases: &[(InboxOptions, RefusalCode)], work: impl Fn(&Inbox, Refusal
 }
 
 #[test]
-fn an_upload_that_met_a_full_disk_or_a_floor_goes_on_when_there_is_room() {
-    let floor = InboxOptions { free_min: 1 << 20, ..InboxOptions::default() };
+fn an_upload_that_met_a_full_disk_or_a_floor_resumes_with_room() {
+    let floor = InboxOptions { min_free: 1 << 20, ..InboxOptions::default() };
     let full = RefusalCode::InsufficientSpace;
     on_8_mib(&[(InboxOptions::default(), full), (floor, full)], |inbox, fault| {
         let ballast = inbox.dir().join("ballast");
@@ -175,7 +175,7 @@ fn an_upload_that_met_a_full_disk_or_a_floor_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn a_stream_that_met_a_full_disk_or_a_quota_leaves_nothing_and_can_be_sent_when_there_is_room() {
+fn a_stream_that_met_a_full_disk_can_be_sent_when_there_is_room() {
     let quota = Quota::new(Some(5 << 20), None);
     let quota = InboxOptions { quota, ..InboxOptions::default() };
     let (full, over) = (RefusalCode::InsufficientSpace, RefusalCode::QuotaExceeded);

@@ -41,9 +41,9 @@ fn send_until_stored(
     whole: impl Fn(),
 ) -> usize {
     let refused = (0..TRIES).take_while(|_| {
-        let refusal = match inbox.open(offer) {
-            Ok(Verdict::Stored(_)) => return false,
-            Ok(Verdict::Accepted(upload)) => {
+        let refusal = match inbox.offered(offer) {
+            Ok(OfferResponse::Stored(_)) => return false,
+            Ok(OfferResponse::Accepted(upload)) => {
                 bring(&upload, content);
                 if upload.fault().is_none() {
                     whole();
@@ -193,7 +193,7 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
     let start = || {
         let disk = Disk::default();
         disk.watch_writes(probe(&watched, (kind, number), short));
-        Inbox::create_on(disk, &dir, options())
+        Inbox::open_on(disk, &dir, options())
     };
     let what = format!("{kind:?} {number}: {short:?}");
     let (inbox, mut refused) = match start() {
@@ -216,10 +216,10 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
     drop(inbox);
 
     // All of it holds for the next server too.
-    let inbox = Inbox::create(&dir, options()).expect(&what);
+    let inbox = Inbox::open(&dir, options()).expect(&what);
     for (offer, _) in &files {
-        let verdict = inbox.open(offer);
-        assert!(matches!(verdict, Ok(Verdict::Stored(_))), "{what}: {verdict:?}");
+        let response = inbox.offered(offer);
+        assert!(matches!(response, Ok(OfferResponse::Stored(_))), "{what}: {response:?}");
     }
     let mut published = Vec::new();
     list(&dir, "", &mut published);
@@ -231,7 +231,7 @@ fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> 
 }
 
 #[test]
-fn a_write_that_takes_less_than_it_is_given_goes_on_or_costs_a_try_and_nothing_else() {
+fn a_short_write_goes_on_or_costs_one_try() {
     for short in [
         Short { taken: Taken::None, then: None },
         Short { taken: Taken::One, then: None },
@@ -260,7 +260,7 @@ fn a_write_that_takes_less_than_it_is_given_goes_on_or_costs_a_try_and_nothing_e
 }
 
 #[test]
-fn a_disk_that_takes_half_of_whatever_it_is_given_stores_everything() {
+fn a_disk_that_takes_half_of_each_write_stores_everything() {
     let file = large();
     let bench = Bench::in_memory(options());
     bench.inbox().handle.core.disk.watch_writes(Box::new(|_, bytes| Ok(bytes.div_ceil(2))));

@@ -135,9 +135,9 @@ fn a_fault_wakes_whoever_waits_for_it() {
 }
 
 #[test]
-fn files_over_the_limit_are_refused_when_announced_and_when_they_grow() {
-    let bench = Bench::with(InboxOptions { size_max: Some(4), ..InboxOptions::default() });
-    assert_eq!(code(bench.inbox().open(&offer("a", b"hello"))), RefusalCode::TooLarge);
+fn files_over_the_limit_are_refused_announced_or_grown() {
+    let bench = Bench::with(InboxOptions { max_file_size: Some(4), ..InboxOptions::default() });
+    assert_eq!(code(bench.inbox().offered(&offer("a", b"hello"))), RefusalCode::TooLarge);
     bench.send("fits", b"four").unwrap();
     let unknown = Offer { size: None, ..offer("a", b"") };
     let upload = accept(bench.inbox(), &unknown);
@@ -155,7 +155,7 @@ fn a_file_that_cannot_fit_on_the_disk_is_refused_when_announced() {
     let bench = Bench::new();
     for size in [1 << 60, u64::MAX] {
         let offer = Offer { size: Some(size), ..offer("a", b"") };
-        assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::InsufficientSpace);
+        assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::InsufficientSpace);
     }
 }
 
@@ -199,7 +199,8 @@ fn outcomes_come_in_the_order_of_the_commits() {
     let good: Vec<Upload> =
         (0..20).map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), b"x"), b"x")).collect();
     let bad = upload(bench.inbox(), &offer("bad", b"x"), b"x");
-    let pending: Vec<Pending> = good.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        good.into_iter().map(|upload| upload.commit(1, None)).collect();
     let last = bad.commit(1, Some(digest(b"y")));
     assert_eq!(code(wait(&last)), RefusalCode::DigestMismatch);
     assert!(pending.iter().all(|pending| pending.try_get().unwrap().is_ok()));
@@ -263,7 +264,7 @@ fn a_failing_disk_refuses_one_upload_and_the_inbox_goes_on() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_durable_is_not_stored_until_it_is() {
+fn a_folder_that_cannot_be_made_durable_is_not_stored_yet() {
     for step in [Step::MakeDir, Step::SyncDir] {
         let bench = Bench::new();
         let mut failures = vec![step, Step::SyncAll];
@@ -286,7 +287,7 @@ fn a_folder_that_cannot_be_made_durable_is_not_stored_until_it_is() {
 }
 
 #[test]
-fn a_receipt_log_that_cannot_be_written_costs_no_file_where_nothing_is_durable() {
+fn a_receipt_log_that_cannot_be_written_costs_no_file() {
     let bench =
         Bench::with(InboxOptions { durability: Durability::None, ..InboxOptions::default() });
     let core = std::sync::Arc::clone(&bench.inbox().handle.core);

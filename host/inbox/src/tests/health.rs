@@ -66,7 +66,7 @@ fn what_will_never_succeed_is_not_called_temporary_at_any_step() {
 fn assert_lost(inbox: &Inbox, code: RefusalCode, word: &str) {
     assert_eq!(block_on_with_time(inbox.lost()).code(), word);
     for name in ["a", "b"] {
-        let refusal = inbox.open(&offer(name, b"x")).unwrap_err();
+        let refusal = inbox.offered(&offer(name, b"x")).unwrap_err();
         assert_eq!(refusal.code, code);
         assert!(inbox.is_of_loss(&refusal), "{refusal}");
     }
@@ -114,7 +114,7 @@ fn an_inbox_that_was_moved_goes_on() {
 fn an_inbox_whose_disk_was_unmounted_is_lost() {
     let setup = "mkdir \"$0/disk\" && mount -t tmpfs tmpfs \"$0/disk\"";
     namespace::run_inside(namespace::MOUNT, setup, |dir| {
-        let inbox = Inbox::create(&dir.join("disk/inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.join("disk/inbox"), InboxOptions::default()).unwrap();
         send(&inbox, "file", b"x").unwrap();
         assert!(inbox.handle.core.examine().is_none());
         let unmounted = Command::new("umount").arg("--lazy").arg(dir.join("disk")).status();
@@ -137,7 +137,7 @@ fn an_inbox_that_may_not_be_written_any_more_is_lost() {
 }
 
 #[test]
-fn a_folder_of_the_inbox_that_is_closed_is_a_matter_of_its_files() {
+fn a_closed_folder_of_the_inbox_concerns_its_files_alone() {
     use std::os::unix::fs::PermissionsExt;
     namespace::run_inside(&["--user"], "", |_| {
         let bench = Bench::new();

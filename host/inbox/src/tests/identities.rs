@@ -30,19 +30,22 @@ pub(super) fn send_as(
     commit_as(bench.inbox(), sender, &offer(name, content), content)
 }
 
-fn open(bench: &Bench, sender: &Identity, offer: &Offer) -> Verdict {
-    bench.inbox().opened_as(sender, offer).unwrap()
+fn open(bench: &Bench, sender: &Identity, offer: &Offer) -> OfferResponse {
+    bench.inbox().offered_as(sender, offer).unwrap()
 }
 
 #[test]
-fn what_another_identity_stored_is_not_told_and_is_sent_again_under_another_name() {
+fn what_another_identity_stored_is_sent_again_by_another_name() {
     for durability in [Durability::Commit, Durability::None] {
         let mut bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for (number, sender) in everybody().iter().enumerate() {
             for others in &everybody()[number..] {
                 for offer in [offer("a", b"hello"), offer_with_digest("a", b"hello")] {
-                    let verdict = open(&bench, others, &offer);
-                    assert!(matches!(verdict, Verdict::Accepted(_)), "{others}: {verdict:?}");
+                    let response = open(&bench, others, &offer);
+                    assert!(
+                        matches!(response, OfferResponse::Accepted(_)),
+                        "{others}: {response:?}"
+                    );
                 }
             }
             let name = send_as(&bench, sender, "a", b"hello").unwrap().name;
@@ -55,17 +58,20 @@ fn what_another_identity_stored_is_not_told_and_is_sent_again_under_another_name
             }
             for (number, sender) in everybody().iter().enumerate() {
                 let asked = open(&bench, sender, &offer("a", b"hello"));
-                assert!(matches!(asked, Verdict::DigestFirst), "{sender}: {asked:?}");
+                assert!(matches!(asked, OfferResponse::DigestFirst), "{sender}: {asked:?}");
                 match open(&bench, sender, &offer_with_digest("a", b"hello")) {
-                    Verdict::Stored(receipt) => {
+                    OfferResponse::Stored(receipt) => {
                         assert_eq!(receipt.name, ["a", "a-1", "a-2"][number]);
                     }
                     other => panic!("{sender}: {other:?}"),
                 }
                 // By the name that another's has nobody finds it.
                 let other = ["a-1", "a-2", "a"][number];
-                let verdict = open(&bench, sender, &offer_with_digest(other, b"hello"));
-                assert!(number == 2 || matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
+                let response = open(&bench, sender, &offer_with_digest(other, b"hello"));
+                assert!(
+                    number == 2 || matches!(response, OfferResponse::Accepted(_)),
+                    "{response:?}"
+                );
             }
         }
         assert_eq!(bench.names(), ["a", "a-1", "a-2"]);
@@ -73,12 +79,13 @@ fn what_another_identity_stored_is_not_told_and_is_sent_again_under_another_name
 }
 
 #[test]
-fn the_same_file_of_two_identities_is_kept_twice_though_both_were_under_way() {
+fn the_same_file_of_two_identities_is_kept_twice() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         let senders = [ann(), bob(), ann(), bob()];
         let uploads = senders.map(|sender| {
-            let Verdict::Accepted(upload) = open(&bench, &sender, &offer("a", b"hello")) else {
+            let OfferResponse::Accepted(upload) = open(&bench, &sender, &offer("a", b"hello"))
+            else {
                 panic!("nothing is here");
             };
             upload.body(ALL).unwrap().write(b"hello");
@@ -92,12 +99,12 @@ fn the_same_file_of_two_identities_is_kept_twice_though_both_were_under_way() {
 }
 
 #[test]
-fn where_taken_names_are_refused_the_same_content_is_refused_as_any_other() {
+fn where_taken_names_are_refused_the_same_content_is_refused() {
     let bench = Bench::conflict(Conflict::Refuse);
     send_as(&bench, &ann(), "a", b"hello").unwrap();
     let refusals = [&b"hello"[..], b"other", b"longer"].map(|content| {
         let offer = offer_with_digest("a", content);
-        bench.inbox().opened_as(&bob(), &offer).unwrap_err()
+        bench.inbox().offered_as(&bob(), &offer).unwrap_err()
     });
     assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{refusals:?}");
     assert_eq!(refusals[0].code, RefusalCode::Exists);
@@ -110,7 +117,7 @@ fn the_resume_key_of_another_identity_does_not_resume() {
         let mut bench = Bench::new();
         let content = content(3 * GROUP);
         let offer = resumable("big", Some(3 * GROUP as u64), ResumeMode::TakeOver);
-        let Verdict::Accepted(first) = open(&bench, &ann(), &offer) else { panic!() };
+        let OfferResponse::Accepted(first) = open(&bench, &ann(), &offer) else { panic!() };
         first.body(ALL).unwrap().write(&content[..GROUP + 5]);
         let watch = first.watch();
         if restart {
@@ -121,12 +128,14 @@ fn the_resume_key_of_another_identity_does_not_resume() {
         for stranger in [Identity::ANONYMOUS, bob()] {
             for mode in [ResumeMode::TakeOver, ResumeMode::Join, ResumeMode::Restart] {
                 let offer = resumable("big", Some(3 * GROUP as u64), mode);
-                let Verdict::Accepted(theirs) = open(&bench, &stranger, &offer) else { panic!() };
+                let OfferResponse::Accepted(theirs) = open(&bench, &stranger, &offer) else {
+                    panic!()
+                };
                 assert_eq!(theirs.missing()[0].offset, 0, "{stranger}");
             }
         }
         assert_eq!(watch.fault(), None);
-        let Verdict::Accepted(upload) = open(&bench, &ann(), &offer) else { panic!() };
+        let OfferResponse::Accepted(upload) = open(&bench, &ann(), &offer) else { panic!() };
         let missing = upload.missing();
         assert_eq!(missing[0].offset, (GROUP + 5) as u64);
         upload.body(missing[0]).unwrap().write(&content[GROUP + 5..]);
@@ -136,13 +145,13 @@ fn the_resume_key_of_another_identity_does_not_resume() {
 }
 
 #[test]
-fn who_sent_what_is_listed_for_stored_files_and_for_uploads_that_wait() {
+fn who_sent_what_is_listed_for_stored_files_and_waiting_ones() {
     let mut bench = Bench::new();
     send_as(&bench, &Identity::ANONYMOUS, "a", b"a").unwrap();
     send_as(&bench, &bob(), "b", b"b").unwrap();
     fs::write(bench.path("c"), "c").unwrap();
     let offer = resumable("big", Some(3 * GROUP as u64), ResumeMode::TakeOver);
-    let Verdict::Accepted(upload) = open(&bench, &ann(), &offer) else { panic!() };
+    let OfferResponse::Accepted(upload) = open(&bench, &ann(), &offer) else { panic!() };
     upload.body(ALL).unwrap().write(&content(GROUP));
     drop(upload);
     for _ in 0..2 {
@@ -164,8 +173,8 @@ fn a_log_without_identities_is_that_of_anonymous_senders() {
     bench.send("a", b"hello").unwrap();
     bench.restart();
     let offer = offer_with_digest("a", b"hello");
-    assert!(matches!(open(&bench, &Identity::ANONYMOUS, &offer), Verdict::Stored(_)));
-    assert!(matches!(open(&bench, &ann(), &offer), Verdict::Accepted(_)));
+    assert!(matches!(open(&bench, &Identity::ANONYMOUS, &offer), OfferResponse::Stored(_)));
+    assert!(matches!(open(&bench, &ann(), &offer), OfferResponse::Accepted(_)));
     let listed = care::list(&bench.dir()).unwrap().next().unwrap().unwrap();
     assert_eq!(listed.identity, Some(Identity::ANONYMOUS));
 }
@@ -192,7 +201,7 @@ fn a_file_is_replaced_by_who_sent_it_and_by_nobody_else() {
                     assert_eq!(refusal.code, RefusalCode::Exists, "{owner} {other}");
                 }
                 // Before it is sent, where that would take a while.
-                let early = bench.inbox().opened_as(&other, &offer(&name, &large)).unwrap_err();
+                let early = bench.inbox().offered_as(&other, &offer(&name, &large)).unwrap_err();
                 assert_eq!(early.code, RefusalCode::Exists);
                 assert_eq!(fs::read(bench.path(&name)).unwrap(), b"second");
             }
@@ -207,7 +216,7 @@ fn a_file_is_replaced_by_who_sent_it_and_by_nobody_else() {
 }
 
 #[test]
-fn of_two_identities_that_replace_at_once_the_first_gets_the_name() {
+fn of_two_identities_that_replace_at_once_the_first_gets_it() {
     for durability in [Durability::Commit, Durability::None] {
         let conflict = Conflict::Replace;
         let options = InboxOptions { durability, conflict, ..InboxOptions::default() };

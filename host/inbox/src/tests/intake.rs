@@ -139,7 +139,7 @@ fn kept(bench: &Bench, content: &[u8]) -> usize {
 }
 
 #[test]
-fn what_is_not_kept_of_an_upload_is_one_step_of_the_watermark_at_most() {
+fn what_is_not_kept_of_an_upload_is_one_watermark_at_most() {
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         let content = content(13 * GROUP + 77);
         let bench = Bench::in_memory(InboxOptions { durability, ..options(STEP as u64) });
@@ -159,7 +159,7 @@ fn what_is_not_kept_of_an_upload_is_one_step_of_the_watermark_at_most() {
 }
 
 #[test]
-fn an_upload_stops_at_a_step_while_the_disk_syncs_and_goes_on_afterwards() {
+fn an_upload_stops_at_a_step_while_the_disk_syncs() {
     let content = content(9 * GROUP);
     let bench = bench_of(STEP);
     let held = HeldSyncs::of(&bench);
@@ -176,7 +176,7 @@ fn an_upload_stops_at_a_step_while_the_disk_syncs_and_goes_on_afterwards() {
 }
 
 #[test]
-fn connections_that_carry_one_upload_share_its_step_and_all_go_on() {
+fn connections_that_carry_one_upload_share_its_step() {
     let content = content(16 * GROUP + 5);
     let bench = bench_of(STEP);
     let held = HeldSyncs::of(&bench);
@@ -217,7 +217,7 @@ fn connections_that_carry_one_upload_share_its_step_and_all_go_on() {
 }
 
 #[test]
-fn a_step_that_begun_groups_fill_does_not_stop_what_makes_them_whole() {
+fn a_step_filled_by_begun_groups_does_not_stop_their_rest() {
     let content = content(16 * GROUP);
     for step in [1, GROUP / 2, GROUP, 2 * GROUP] {
         let bench = bench_of(step);
@@ -238,7 +238,7 @@ fn a_step_that_begun_groups_fill_does_not_stop_what_makes_them_whole() {
             }
         });
         drop(parts);
-        let pending: Vec<Pending> =
+        let pending: Vec<CommitHandle> =
             uploads.into_iter().map(|upload| upload.commit(content.len() as u64, None)).collect();
         pending.iter().for_each(|pending| drop(wait(pending).unwrap()));
         assert!(fs::read(bench.path("big")).unwrap() == content, "{step}");
@@ -246,7 +246,7 @@ fn a_step_that_begun_groups_fill_does_not_stop_what_makes_them_whole() {
 }
 
 #[test]
-fn begun_groups_of_several_connections_may_be_more_than_a_small_step_and_no_more() {
+fn begun_groups_of_several_connections_may_exceed_a_small_step() {
     let content = content(8 * GROUP);
     let bench = bench_of(GROUP / 2);
     let uploads: Vec<Upload> = std::iter::once(accept(bench.inbox(), &offer_of(&content)))
@@ -269,7 +269,7 @@ fn begun_groups_of_several_connections_may_be_more_than_a_small_step_and_no_more
 }
 
 #[test]
-fn a_connection_that_waits_for_the_disk_ends_when_another_takes_the_upload_over_or_gives_it_up() {
+fn a_connection_that_waits_for_the_disk_ends_at_a_takeover() {
     for mode in [ResumeMode::TakeOver, ResumeMode::Restart] {
         let content = content(9 * GROUP);
         let bench = bench_of(STEP);
@@ -306,7 +306,7 @@ fn a_connection_that_waits_for_the_disk_ends_when_another_takes_the_upload_over_
 }
 
 #[test]
-fn a_sync_that_fails_while_connections_wait_for_it_ends_all_of_them() {
+fn a_sync_that_fails_ends_all_connections_that_wait_for_it() {
     let content = content(16 * GROUP);
     let bench = bench_of(STEP);
     let held = HeldSyncs::of(&bench);
@@ -346,7 +346,7 @@ fn a_sync_that_fails_while_connections_wait_for_it_ends_all_of_them() {
 }
 
 #[test]
-fn a_journal_that_can_not_be_written_ends_who_waits_for_it_and_loses_nothing() {
+fn a_journal_that_cannot_be_written_ends_its_waiters_in_order() {
     let content = content(9 * GROUP);
     let bench = bench_of(STEP);
     let held = HeldSyncs::of(&bench);

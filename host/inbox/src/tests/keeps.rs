@@ -13,7 +13,7 @@ fn kept(upload: &Upload) -> Result<(), Refusal> {
 }
 
 #[test]
-fn what_was_written_before_is_found_after_a_kill_however_little_it_is() {
+fn what_was_kept_before_a_kill_is_found_however_little_it_is() {
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         let bench = Bench::in_memory(InboxOptions { durability, ..options(u64::MAX) });
         let content = content(3 * GROUP);
@@ -36,7 +36,7 @@ fn what_was_written_before_is_found_after_a_kill_however_little_it_is() {
 }
 
 #[test]
-fn it_is_told_though_the_upload_is_dropped_or_committed_meanwhile() {
+fn a_keep_is_told_though_the_upload_is_dropped_or_committed() {
     let bench = bench();
     let content = content(2 * GROUP);
     let dropped = upload(bench.inbox(), &offer_of(&content), &content[..5_000]);

@@ -40,7 +40,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn what_an_earlier_server_wrote_of_uploads_is_made_durable_before_it_is_believed() {
+fn what_an_earlier_server_wrote_is_synced_before_it_is_believed() {
     let content = content(3 * GROUP);
     for (durability, is_begun) in
         [(Durability::Full, true), (Durability::Full, false), (Durability::None, true)]
@@ -59,7 +59,7 @@ fn what_an_earlier_server_wrote_of_uploads_is_made_durable_before_it_is_believed
             noted.fetch_or(step == Step::SyncAll, Ordering::Relaxed);
             Ok(())
         }));
-        drop(Inbox::create_on(disk, &bench.dir(), options).unwrap());
+        drop(Inbox::open_on(disk, &bench.dir(), options).unwrap());
         let expected = durability == Durability::Full && is_begun;
         assert_eq!(is_synced.load(Ordering::Relaxed), expected, "{durability:?} {is_begun}");
     }

@@ -57,7 +57,7 @@ fn partials(bench: &Bench) -> Vec<String> {
 }
 
 #[test]
-fn uploads_that_can_be_resumed_are_listed_with_what_they_have_come_to() {
+fn resumable_uploads_are_listed_with_what_they_have_come_to() {
     let mut bench = Bench::new();
     assert_eq!(list_partials(&bench.dir()).unwrap().count(), 0);
     leave_partial(&bench, ID, "d/video.mkv", 2 * DAY);
@@ -177,7 +177,7 @@ fn a_folder_of_somebody_elses_in_staging_is_no_reason_to_fail() {
 }
 
 #[test]
-fn a_note_about_a_stored_upload_goes_when_nobody_can_ask_any_more() {
+fn a_note_of_a_stored_upload_goes_when_nobody_can_ask() {
     let mut bench = Bench::new();
     bench.inbox = None;
     leave_partial(&bench, ID, "stored", 8 * DAY);
@@ -213,7 +213,7 @@ fn pass_with_clock_off(bench: &Bench, clock: &mut EvenClock, hour: i64, days_off
 }
 
 #[test]
-fn the_server_removes_what_is_overdue_once_its_clock_can_be_believed() {
+fn the_server_removes_what_is_overdue_by_a_clock_it_believes() {
     let bench = Bench::new();
     let mut clock = EvenClock::default();
     leave_partial(&bench, ID, "old", 8 * DAY);
@@ -248,7 +248,7 @@ fn a_clock_that_jumps_removes_nothing() {
 }
 
 #[test]
-fn an_upload_that_a_server_has_open_stays_however_old_it_looks_and_goes_when_nobody_comes_back() {
+fn an_open_upload_stays_however_old_and_goes_when_abandoned() {
     let mut bench = Bench::new();
     let content = content(3 * GROUP_BYTES as usize);
     let offer = resumable("big", Some(3 * GROUP_BYTES), ResumeMode::TakeOver);

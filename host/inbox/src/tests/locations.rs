@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 
 fn create(dir: &Path) -> Result<Inbox, InboxError> {
-    Inbox::create(dir, InboxOptions::default())
+    Inbox::open(dir, InboxOptions::default())
 }
 
 /// The error, after a look at its words: they name the place, and no option of a program.
@@ -105,7 +105,7 @@ fn an_inbox_has_one_server() {
 }
 
 #[test]
-fn the_lock_is_given_up_while_a_started_process_still_has_what_it_inherited() {
+fn the_lock_is_given_up_though_a_started_process_inherited_it() {
     let mut bench = Bench::new();
     let inherited = rustix::io::dup(&bench.inbox().handle.core.layout.lock).unwrap();
     bench.restart();
@@ -154,7 +154,7 @@ fn the_operators_name_for_unnamed_files_has_to_be_one() {
     for name in ["", "../x", "/x", "a\nb", ".sandport"] {
         let classic_name = Some(name.to_owned());
         let options = InboxOptions { classic_name, ..InboxOptions::default() };
-        let error = Inbox::create(&folder.path().join("inbox"), options).unwrap_err();
+        let error = Inbox::open(&folder.path().join("inbox"), options).unwrap_err();
         assert!(matches!(error, InboxError::NameInvalid { .. }), "{error}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -194,7 +194,7 @@ fn a_read_only_file_system_is_named() {
 }
 
 #[test]
-fn capabilities_of_the_server_count_where_it_asks_what_it_may_write() {
+fn capabilities_count_where_the_server_asks_what_it_may_write() {
     let setup = "mkdir -p \"$0/inbox/closed\" && chmod 0555 \"$0/inbox\" \"$0/inbox/closed\"";
     namespace::run_inside(namespace::CAPABLE_USER, setup, |top| {
         let inbox = create(&top.join("inbox")).unwrap();

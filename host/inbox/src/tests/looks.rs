@@ -8,7 +8,7 @@ use crate::disk::Step;
 
 const KEY: [u8; 32] = [5; 32];
 
-fn look(bench: &Bench, key: &[u8], settles: bool) -> Result<Status, Refusal> {
+fn look(bench: &Bench, key: &[u8], settles: bool) -> Result<UploadStatus, Refusal> {
     block_on("a look", bench.inbox().look(&Identity::ANONYMOUS, key, settles))
 }
 
@@ -17,7 +17,7 @@ fn abandon(bench: &Bench, key: &[u8]) -> Result<(), Refusal> {
 }
 
 #[test]
-fn a_look_tells_how_far_an_upload_is_whether_or_not_somebody_holds_it() {
+fn a_look_tells_how_far_an_upload_is_held_or_not() {
     let mut bench = bench();
     let content = content(4 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -103,7 +103,7 @@ fn upload_of(bench: &Bench, content: &[u8]) -> Upload {
 }
 
 #[test]
-fn a_file_that_was_published_under_a_made_up_name_is_told_of_after_a_restart() {
+fn a_file_with_a_made_up_name_is_told_of_after_a_restart() {
     let mut bench = bench();
     let content = content(2 * GROUP);
     let offer = Offer { name: None, ..resumable("", None, ResumeMode::TakeOver) };
@@ -167,7 +167,7 @@ fn what_was_abandoned_is_removed_where_its_commit_fails() {
 }
 
 #[test]
-fn an_offer_during_a_commit_is_answered_when_that_ends_and_others_go_on_meanwhile() {
+fn an_offer_during_a_commit_is_answered_when_that_ends() {
     let bench = bench();
     let content = content(2 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -177,18 +177,19 @@ fn an_offer_during_a_commit_is_answered_when_that_ends_and_others_go_on_meanwhil
     receive("the sync of the file", &reached);
     let other = Offer { digest: Some(digest(b"other")), ..offer_of(&content) };
     let same = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
-    let mut of_other = Box::pin(bench.inbox().open_as(&Identity::ANONYMOUS, &other));
-    let mut of_same = Box::pin(bench.inbox().open_as(&Identity::ANONYMOUS, &same));
+    let mut of_other = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &other));
+    let mut of_same = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &same));
     assert!(!is_ready(&mut of_other), "whether it is another file is not known yet");
     // The outcome of the commit is its answer.
-    let Ok(Verdict::Making(making)) = block_on("the answer to an offer", &mut of_same) else {
+    let Ok(OfferResponse::Committing(making)) = block_on("the answer to an offer", &mut of_same)
+    else {
         panic!("it is not on its way")
     };
-    assert!(making.is(&pending) && pending.try_get().is_none());
+    assert!(making.is_same(&pending) && pending.try_get().is_none());
     drop(go);
     wait(&pending).unwrap();
     let opened = block_on("the answer to an offer", of_other).unwrap();
-    assert!(matches!(opened, Verdict::Accepted(_)), "it is another file: {opened:?}");
+    assert!(matches!(opened, OfferResponse::Accepted(_)), "it is another file: {opened:?}");
 }
 
 /// Whether a future is ready that has just been made.
@@ -222,10 +223,11 @@ fn metadata_is_told_again_and_kept() {
     let content = content(2 * GROUP);
     let pairs = vec![("type".to_owned(), b"text/plain".to_vec()), ("x".to_owned(), vec![0, 255])];
     let metadata = Metadata::new(pairs).unwrap();
-    let wishes = Wishes { metadata: metadata.clone(), ..Wishes::default() };
+    let options = OfferOptions { metadata: metadata.clone(), ..OfferOptions::default() };
     let offer = offer_of(&content);
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
-    let Verdict::Accepted(upload) = block_on("the answer to an offer", opening).unwrap() else {
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
+    let OfferResponse::Accepted(upload) = block_on("the answer to an offer", opening).unwrap()
+    else {
         panic!("it is not accepted")
     };
     upload.body(ALL).unwrap().write(&content[..GROUP]);
@@ -262,12 +264,12 @@ fn how_long_an_upload_is_kept_is_told() {
 }
 
 #[test]
-fn only_an_upload_that_is_there_is_gone_on_with_where_that_is_wanted() {
+fn only_an_existing_upload_is_resumed_where_that_is_wanted() {
     let bench = bench();
     let content = content(2 * GROUP);
-    let wishes = Wishes { existing: true, ..Wishes::default() };
+    let options = OfferOptions { existing: true, ..OfferOptions::default() };
     let open = |offer: Offer| {
-        let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+        let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
         block_on("the answer to an offer", opening)
     };
     assert_eq!(code(open(offer_of(&content))), RefusalCode::InvalidState);
@@ -275,7 +277,7 @@ fn only_an_upload_that_is_there_is_gone_on_with_where_that_is_wanted() {
     assert_eq!(code(open(small)), RefusalCode::InvalidState);
     assert_eq!(partials(&bench), Vec::<String>::new());
     drop(upload_of(&bench, &content));
-    assert!(matches!(open(offer_of(&content)), Ok(Verdict::Accepted(_))));
+    assert!(matches!(open(offer_of(&content)), Ok(OfferResponse::Accepted(_))));
     let resume = Some(Resume { key: [6; 32], epoch: 0, mode: ResumeMode::TakeOver });
     assert_eq!(code(open(Offer { resume, ..offer_of(&content) })), RefusalCode::InvalidState);
 }

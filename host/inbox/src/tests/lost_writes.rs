@@ -33,7 +33,7 @@ fn partials(bench: &Bench) -> usize {
 }
 
 #[test]
-fn a_commit_does_not_miss_what_a_watermark_heard_that_was_under_way() {
+fn a_commit_does_not_miss_what_a_watermark_heard() {
     let content = content(3 * GROUP + 5);
     // The watermark moves with the last bytes.
     let bench = Bench::in_memory(options(2 * content.len() as u64 - 1));
@@ -107,7 +107,7 @@ fn stream_with_a_durable_group(bench: &Bench, upload: &Upload, content: &[u8]) {
 }
 
 #[test]
-fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
+fn what_is_durable_of_a_stream_outlives_an_unheard_failed_sync() {
     let content = content(2 * GROUP);
     let bench = Bench::in_memory(options(GROUP as u64));
     let stream = resumable("stream", None, ResumeMode::TakeOver);
@@ -132,7 +132,7 @@ fn what_is_durable_of_a_stream_outlives_a_failed_sync_that_nobody_hears_of() {
 }
 
 #[test]
-fn a_connection_that_failed_does_not_take_a_stream_from_a_later_one_that_is_gone_too() {
+fn a_connection_that_failed_takes_no_stream_from_a_later_one() {
     let content = content(2 * GROUP);
     let bench = Bench::in_memory(options(GROUP as u64));
     let stream = resumable("stream", None, ResumeMode::TakeOver);
@@ -175,7 +175,7 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
             let anew = Resume { key: [5; 32], epoch: 2, mode: ResumeMode::Restart };
             let offer = Offer { resume: Some(anew), ..offer_of(&content) };
             let inbox = bench.inbox();
-            let opened = scope.spawn(move || inbox.open(&offer));
+            let opened = scope.spawn(move || inbox.offered(&offer));
             // So that it finds no commit, and then waits for the watermark; or not so far yet.
             linger(round * 10_000);
             let pending = upload.commit(content.len() as u64, Some(digest(&content)));
@@ -185,7 +185,7 @@ fn an_upload_that_is_being_committed_is_not_begun_anew() {
                     assert_eq!(bench.published(), [("big".to_owned(), content.clone())]);
                 }
                 // The other was first.
-                (Err(refusal), Ok(Verdict::Accepted(_))) => {
+                (Err(refusal), Ok(OfferResponse::Accepted(_))) => {
                     assert_eq!(refusal.code, RefusalCode::Locked, "round {round}: {refusal}");
                 }
                 other => panic!("round {round}: {other:?}"),
@@ -224,7 +224,7 @@ fn nothing_is_left_of_a_stream_that_the_disk_has_lost() {
 #[test]
 fn an_upload_is_stored_after_a_failed_sync_of_everything() {
     // No descriptor of a staged file is kept.
-    let bench = Bench::in_memory(InboxOptions { files_open_max: 0, ..options(u64::MAX) });
+    let bench = Bench::in_memory(InboxOptions { max_open_files: 0, ..options(u64::MAX) });
     fail_syncs_of_everything(&bench);
     let others = upload(bench.inbox(), &offer("other", b"x"), b"x").commit(1, None);
     assert_eq!(code(wait(&others)), RefusalCode::Io);

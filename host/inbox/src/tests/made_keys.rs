@@ -13,15 +13,15 @@ use crate::{care, expiry};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-pub(super) fn new_key() -> Wishes {
-    Wishes { new_key: true, ..Wishes::default() }
+pub(super) fn new_key() -> OfferOptions {
+    OfferOptions { new_key: true, ..OfferOptions::default() }
 }
 
 fn open_new(bench: &Bench, size: Option<u64>) -> Result<Upload, Refusal> {
-    let (offer, wishes) = (Offer { size, ..offer("file", b"") }, new_key());
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let (offer, options) = (Offer { size, ..offer("file", b"") }, new_key());
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
     match block_on("the answer to an offer", opening)? {
-        Verdict::Accepted(upload) => Ok(upload),
+        OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -34,15 +34,15 @@ pub(super) fn key_of(upload: &Upload) -> [u8; 32] {
 pub(super) fn go_on(bench: &Bench, key: [u8; 32], size: Option<u64>) -> Result<Upload, Refusal> {
     let resume = Some(Resume { key, epoch: 0, mode: ResumeMode::TakeOver });
     let offer = Offer { name: None, size, resume, ..offer("", b"") };
-    let wishes = Wishes { existing: true, ..Wishes::default() };
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let options = OfferOptions { existing: true, ..OfferOptions::default() };
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
     match block_on("the answer to an offer", opening)? {
-        Verdict::Accepted(upload) => Ok(upload),
+        OfferResponse::Accepted(upload) => Ok(upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
 
-pub(super) fn look(bench: &Bench, key: [u8; 32]) -> Result<Status, Refusal> {
+pub(super) fn look(bench: &Bench, key: [u8; 32]) -> Result<UploadStatus, Refusal> {
     block_on("a look", bench.inbox().look(&Identity::ANONYMOUS, &key, true))
 }
 
@@ -76,7 +76,7 @@ fn an_empty_upload_of_any_size_is_found_again_after_a_kill() {
 
 /// Whoever creates an upload has no digest to tell, and gets its key all the same.
 #[test]
-fn a_file_that_is_here_already_is_taken_again_and_has_no_second_copy() {
+fn a_stored_file_is_taken_again_and_has_no_second_copy() {
     let bench = bench();
     let content = content(5_000);
     commit(bench.inbox(), &offer("file", &content), &content).unwrap();
@@ -138,7 +138,7 @@ fn a_size_that_was_not_known_is_set_once() {
 }
 
 #[test]
-fn a_body_that_had_begun_brings_nothing_beyond_a_size_that_is_set_then() {
+fn a_body_brings_nothing_beyond_a_size_that_is_set_late() {
     let content = content(GROUP + 5);
     for (at, size) in [(0, 0), (0, GROUP), (2 * GROUP, GROUP)] {
         let bench = bench();
@@ -202,11 +202,11 @@ fn is_there(bench: &Bench, key: [u8; 32]) -> bool {
 
 /// The same as [`open_new`], for a sender at this address; nobody holds it then.
 fn begin_at(bench: &Bench, address: &str) -> [u8; 32] {
-    let wishes = Wishes { address: Some(address.parse().unwrap()), ..new_key() };
+    let options = OfferOptions { address: Some(address.parse().unwrap()), ..new_key() };
     let offer = Offer { size: None, ..offer("file", b"") };
-    let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
     match block_on("the answer to an offer", opening).unwrap() {
-        Verdict::Accepted(upload) => key_of(&upload),
+        OfferResponse::Accepted(upload) => key_of(&upload),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -222,7 +222,7 @@ fn bench_of_empty_ones() -> Bench {
 }
 
 #[test]
-fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
+fn an_identity_has_so_many_empty_ones_and_the_oldest_gives_way() {
     let mut bench = bench_of_empty_ones();
     let keys: Vec<_> =
         (0..EMPTY_UPLOADS_MAX).map(|_| key_of(&open_new(&bench, None).unwrap())).collect();
@@ -242,8 +242,8 @@ fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
     assert!(is_there(&bench, keys[1]) && is_there(&bench, keys[2]));
 
     let other = Identity::user(7);
-    let (of_other, wishes) = (offer("other", b"x"), new_key());
-    let opening = bench.inbox().open_with(&other, &of_other, &wishes);
+    let (of_other, options) = (offer("other", b"x"), new_key());
+    let opening = bench.inbox().offer_with(&other, &of_other, &options);
     assert!(block_on("the answer to an offer", opening).is_ok(), "it is for each identity");
     assert!(is_there(&bench, keys[2]));
 
@@ -256,7 +256,7 @@ fn an_identity_has_so_many_empty_ones_and_then_the_oldest_gives_way() {
 }
 
 #[test]
-fn who_holds_an_empty_one_keeps_it_and_who_comes_when_all_are_held_is_refused() {
+fn who_holds_an_empty_upload_keeps_it_and_newcomers_are_refused() {
     let bench = bench_of_empty_ones();
     let held: Vec<_> = (0..EMPTY_UPLOADS_MAX).map(|_| open_new(&bench, None).unwrap()).collect();
     assert_eq!(code(open_new(&bench, None)), RefusalCode::TooMany);
@@ -329,17 +329,17 @@ fn partial_files(bench: &Bench) -> usize {
 fn wishes_that_contradict_each_other_are_refused() {
     let bench = bench();
     let with_key = resumable("file", None, ResumeMode::TakeOver);
-    let both = Wishes { new_key: true, existing: true, ..Wishes::default() };
-    let existing = Wishes { existing: true, ..Wishes::default() };
+    let both = OfferOptions { new_key: true, existing: true, ..OfferOptions::default() };
+    let existing = OfferOptions { existing: true, ..OfferOptions::default() };
     let cases = [
         (with_key, new_key()),
         (offer("file", b"x"), both),
         (offer("file", b"x"), existing),
         (offer_folder("folder"), new_key()),
     ];
-    for (offer, wishes) in cases {
-        let opening = bench.inbox().open_with(&Identity::ANONYMOUS, &offer, &wishes);
+    for (offer, options) in cases {
+        let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);
         let refused = block_on("the answer to an offer", opening);
-        assert_eq!(code(refused), RefusalCode::InvalidState, "{offer:?} {wishes:?}");
+        assert_eq!(code(refused), RefusalCode::InvalidState, "{offer:?} {options:?}");
     }
 }

@@ -55,8 +55,11 @@ fn files_that_cannot_be_published_are_no_alarm_of_verify() {
             }
             // What was there before is its sender's still.
             if outcomes[0].is_err() {
-                let again = bench.inbox().open(&offer_with_digest("a", b"first")).unwrap();
-                assert!(matches!(again, Verdict::Stored(_)), "{conflict:?} {errno}: {again:?}");
+                let again = bench.inbox().offered(&offer_with_digest("a", b"first")).unwrap();
+                assert!(
+                    matches!(again, OfferResponse::Stored(_)),
+                    "{conflict:?} {errno}: {again:?}"
+                );
             }
         }
     }
@@ -96,7 +99,7 @@ fn a_name_that_was_lost_to_somebody_else_is_no_alarm_of_verify() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_taken_back_at_once_is_taken_back_later() {
+fn an_entry_that_cannot_be_taken_back_at_once_is_later() {
     let (mut bench, uploads) = on_their_way(Conflict::Rename);
     // The log takes nothing after what is about to be published.
     let failed = AtomicBool::new(false);

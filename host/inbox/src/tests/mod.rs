@@ -60,7 +60,7 @@ use std::sync::atomic::AtomicUsize;
 
 use tempfile::TempDir;
 
-use super::care::{Verdict as Checked, verify};
+use super::care::{Integrity as Checked, verify};
 use super::disk::Disk;
 use super::*;
 use crate::Identity;
@@ -95,14 +95,14 @@ impl Bench {
     }
 
     fn in_folder(folder: TempDir, options: InboxOptions) -> Self {
-        let inbox = Inbox::create(&folder.path().join("inbox"), options.clone()).unwrap();
+        let inbox = Inbox::open(&folder.path().join("inbox"), options.clone()).unwrap();
         Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
     /// On a disk that is not as others.
     fn on(disk: Disk, options: InboxOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let inbox = Inbox::create_on(disk, &folder.path().join("inbox"), options.clone()).unwrap();
+        let inbox = Inbox::open_on(disk, &folder.path().join("inbox"), options.clone()).unwrap();
         Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
@@ -125,7 +125,7 @@ impl Bench {
     /// Ends the server and starts another.
     fn restart(&mut self) {
         self.inbox = None;
-        self.inbox = Some(Inbox::create(&self.dir(), self.options.clone()).unwrap());
+        self.inbox = Some(Inbox::open(&self.dir(), self.options.clone()).unwrap());
     }
 
     fn send(&self, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
@@ -162,14 +162,14 @@ fn verified(dir: &Path) -> Vec<String> {
     verify(dir)
         .unwrap()
         .map(|checked| {
-            let verdict = match checked.verdict {
+            let word = match checked.integrity {
                 Checked::Whole => "whole",
                 Checked::Changed => "changed",
                 Checked::Missing => "missing",
                 Checked::Unrecorded => "unrecorded",
                 Checked::Unreadable(error) => panic!("{error}"),
             };
-            format!("{verdict} {}", checked.path.display())
+            format!("{word} {}", checked.path.display())
         })
         .collect()
 }
@@ -215,8 +215,8 @@ const ALL: Extent = Extent { offset: 0, length: None };
 
 /// Opens an offer that has to be accepted.
 fn accept(inbox: &Inbox, offer: &Offer) -> Upload {
-    match inbox.open(offer).unwrap() {
-        Verdict::Accepted(upload) => upload,
+    match inbox.offered(offer).unwrap() {
+        OfferResponse::Accepted(upload) => upload,
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -232,13 +232,17 @@ fn upload(inbox: &Inbox, offer: &Offer, content: &[u8]) -> Upload {
 
 impl Inbox {
     /// For a sender that is nobody in particular, as most are here.
-    pub(crate) fn open(&self, offer: &Offer) -> Result<Verdict, Refusal> {
-        self.opened_as(&Identity::ANONYMOUS, offer)
+    pub(crate) fn offered(&self, offer: &Offer) -> Result<OfferResponse, Refusal> {
+        self.offered_as(&Identity::ANONYMOUS, offer)
     }
 
-    /// As [`Inbox::open_as`], waited for.
-    pub(crate) fn opened_as(&self, sender: &Identity, offer: &Offer) -> Result<Verdict, Refusal> {
-        block_on("the answer to an offer", self.open_as(sender, offer))
+    /// As [`Inbox::offer`], waited for.
+    pub(crate) fn offered_as(
+        &self,
+        sender: &Identity,
+        offer: &Offer,
+    ) -> Result<OfferResponse, Refusal> {
+        block_on("the answer to an offer", self.offer(sender, offer))
     }
 }
 
@@ -258,18 +262,18 @@ fn commit_as(
     offer: &Offer,
     content: &[u8],
 ) -> Result<Receipt, Refusal> {
-    match inbox.opened_as(sender, offer)? {
-        Verdict::Stored(receipt) => Ok(receipt),
-        Verdict::Making(pending) => wait(&pending),
-        Verdict::Comparing(comparison) => {
+    match inbox.offered_as(sender, offer)? {
+        OfferResponse::Stored(receipt) => Ok(receipt),
+        OfferResponse::Committing(pending) => wait(&pending),
+        OfferResponse::Comparing(comparison) => {
             block_on("the comparison of a stored file", comparison.ready());
             commit_as(inbox, sender, offer, content)
         }
-        Verdict::DigestFirst => {
+        OfferResponse::DigestFirst => {
             let offer = Offer { digest: Some(digest(content)), ..offer.clone() };
             commit_as(inbox, sender, &offer, content)
         }
-        Verdict::Accepted(upload) => {
+        OfferResponse::Accepted(upload) => {
             if !content.is_empty() {
                 upload.body(ALL)?.write(content);
             }
@@ -278,7 +282,7 @@ fn commit_as(
     }
 }
 
-fn wait(pending: &Pending) -> Result<Receipt, Refusal> {
+fn wait(pending: &CommitHandle) -> Result<Receipt, Refusal> {
     block_on("the outcome of a commit", pending.ready());
     pending.try_get().unwrap()
 }

@@ -136,7 +136,7 @@ fn files_do_not_get_what_the_inbox_has_for_others() {
     rustix::fs::removexattr(dir.join("plain"), "system.posix_acl_default").unwrap();
     fs::set_permissions(dir.join("plain"), fs::Permissions::from_mode(0o755)).unwrap();
     for _ in 0..2 {
-        let inbox = Inbox::create(&dir, InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir, InboxOptions::default()).unwrap();
         for (name, beside) in [("plain/a", "plain/made-here"), ("a", "made-here")] {
             let name = send(&inbox, name, b"hello").unwrap().name;
             fs::write(dir.join(beside), b"").unwrap();

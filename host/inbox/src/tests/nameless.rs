@@ -27,7 +27,7 @@ fn more_files_at_once_than_there_are_descriptors_for_all_arrive() {
 }
 
 #[test]
-fn files_that_are_not_small_are_written_down_before_their_senders_hear_of_it() {
+fn large_nameless_files_are_written_before_their_senders_hear() {
     let bench = bench();
     let sizes = [64 * 1024, 3 * 1024 * 1024];
     for size in sizes {
@@ -56,7 +56,7 @@ fn it_keeps_its_time_and_mode_and_counts_as_stored() {
     let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(since.as_nanos(), 1_600_000_000_000_000_005);
     assert!(
-        matches!(bench.inbox().open(&offer).unwrap(), Verdict::Stored(again) if again == receipt)
+        matches!(bench.inbox().offered(&offer).unwrap(), OfferResponse::Stored(again) if again == receipt)
     );
 }
 

@@ -51,7 +51,7 @@ fn the_conflict_rule_holds_without_atomic_renames_and_links() {
 }
 
 #[test]
-fn senders_at_once_do_not_replace_each_other_without_atomic_renames() {
+fn senders_without_atomic_renames_do_not_replace_each_other() {
     const SENDERS: u8 = 16;
     for durability in DURABILITIES {
         let disk = lacking(&[Call::RenameNoReplace, Call::Link]);
@@ -86,7 +86,7 @@ fn links_take_the_place_of_renames_and_it_is_told() {
 fn a_file_system_that_moves_nothing_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let disk = lacking(&[Call::RenameNoReplace, Call::Link, Call::Rename]);
-    let opened = Inbox::create_on(disk, &folder.path().join("inbox"), InboxOptions::default());
+    let opened = Inbox::open_on(disk, &folder.path().join("inbox"), InboxOptions::default());
     assert!(matches!(opened, Err(InboxError::Io { .. })), "{opened:?}");
 }
 
@@ -96,8 +96,8 @@ fn a_name_that_the_file_system_forbids_is_refused_before_a_byte() {
         let bench = Bench::on(restricted(), options(Conflict::Rename, durability));
         assert_eq!(bench.inbox().limitations(), [Limitation::RestrictedNames]);
         for name in ["what?", "a:b/c", "d/e:", "d./f"] {
-            assert_eq!(code(bench.inbox().open(&offer(name, b"x"))), RefusalCode::NameInvalid);
-            assert_eq!(code(bench.inbox().open(&offer_folder(name))), RefusalCode::NameInvalid);
+            assert_eq!(code(bench.inbox().offered(&offer(name, b"x"))), RefusalCode::NameInvalid);
+            assert_eq!(code(bench.inbox().offered(&offer_folder(name))), RefusalCode::NameInvalid);
         }
         bench.send("d/é", b"fine").unwrap();
         assert_eq!(bench.names(), ["d/", "d/é"]);
@@ -124,7 +124,7 @@ fn a_forbidden_name_of_unnamed_uploads_is_refused_before_a_byte() {
     let classic_name = Some("c:".to_owned());
     let bench = Bench::on(restricted(), InboxOptions { classic_name, ..InboxOptions::default() });
     let unnamed = Offer { name: None, ..offer("", b"hello") };
-    assert_eq!(code(bench.inbox().open(&unnamed)), RefusalCode::NameInvalid);
+    assert_eq!(code(bench.inbox().offered(&unnamed)), RefusalCode::NameInvalid);
 }
 
 #[test]
@@ -155,15 +155,15 @@ fn the_longest_name_that_is_taken_has_room_for_a_number() {
     let renamed = bench.send(&longest, b"two").unwrap().name;
     assert!(renamed.len() <= sandport_protocol::NAME_BYTES_MAX, "{}", renamed.len());
     let longer = format!("{longest}q");
-    assert_eq!(code(bench.inbox().open(&offer(&longer, b"x"))), RefusalCode::NameInvalid);
+    assert_eq!(code(bench.inbox().offered(&offer(&longer, b"x"))), RefusalCode::NameInvalid);
 }
 
 #[test]
-fn a_folder_where_nothing_can_be_made_is_refused_before_the_bytes() {
+fn a_folder_where_nothing_can_be_made_is_refused_early() {
     let setup = "mkdir -p \"$0/inbox/fixed\" && mount -t tmpfs -o ro tmpfs \"$0/inbox/fixed\"";
     namespace::run_inside(namespace::MOUNT, setup, |top| {
-        let inbox = Inbox::create(&top.join("inbox"), InboxOptions::default()).unwrap();
-        let announced = |name| inbox.open(&Offer { size: Some(1 << 20), ..offer(name, b"") });
+        let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
+        let announced = |name| inbox.offered(&Offer { size: Some(1 << 20), ..offer(name, b"") });
         announced("fixed/a").unwrap_err();
         announced("fixed/new/a").unwrap_err();
         announced("a").unwrap();

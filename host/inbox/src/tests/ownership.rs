@@ -49,7 +49,7 @@ fn keyed(key: u8, size: usize) -> Offer {
 }
 
 #[test]
-fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
+fn refused_offers_leave_nothing_open_and_nothing_reserved() {
     let content = content(3 * GROUP);
     let bench = Bench::in_memory(quota(64 << 20));
     let cut = accept(bench.inbox(), &offer_of(&content));
@@ -58,9 +58,9 @@ fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
     wait_closed(&bench);
     for size in [2 * GROUP, 5 * GROUP, 40 * GROUP] {
         let other_size = resumable("big", Some(size as u64), ResumeMode::TakeOver);
-        assert_eq!(code(bench.inbox().open(&other_size)), RefusalCode::InvalidState);
+        assert_eq!(code(bench.inbox().offered(&other_size)), RefusalCode::InvalidState);
         let other_name = resumable("other", Some(content.len() as u64), ResumeMode::TakeOver);
-        assert_eq!(code(bench.inbox().open(&other_name)), RefusalCode::InvalidState);
+        assert_eq!(code(bench.inbox().offered(&other_name)), RefusalCode::InvalidState);
     }
     wait_closed(&bench);
     assert_eq!((descriptors(&bench), reserved(&bench)), (0, [0, 0]));
@@ -71,7 +71,7 @@ fn offers_that_are_refused_leave_nothing_open_and_nothing_reserved() {
 }
 
 #[test]
-fn refusals_a_lost_connection_and_a_disk_that_was_full_leave_all_at_its_level() {
+fn refusals_lost_connections_and_a_full_disk_leave_no_excess() {
     let content = content(3 * GROUP);
     let bench = Bench::in_memory(quota(64 << 20));
     let bring_again = |key: u8| {
@@ -80,7 +80,7 @@ fn refusals_a_lost_connection_and_a_disk_that_was_full_leave_all_at_its_level() 
         upload.body(extent(0, 2 * GROUP)).unwrap().write(&content[..2 * GROUP]);
         for size in [2 * GROUP, 5 * GROUP] {
             let other = Offer { size: Some(size as u64), ..offer.clone() };
-            assert_eq!(code(bench.inbox().open(&other)), RefusalCode::InvalidState);
+            assert_eq!(code(bench.inbox().offered(&other)), RefusalCode::InvalidState);
         }
         drop(upload);
         wait_closed(&bench);
@@ -115,7 +115,7 @@ fn an_offer_that_nobody_waits_for_any_more_leaves_nothing_open() {
     let bench = Bench::in_memory(quota(64 << 20));
     let offer = offer_of(&content);
     for _ in 0..20 {
-        let mut opening = Box::pin(bench.inbox().open_as(&Identity::ANONYMOUS, &offer));
+        let mut opening = Box::pin(bench.inbox().offer(&Identity::ANONYMOUS, &offer));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let _ = opening.as_mut().poll(&mut context);
     }
@@ -137,7 +137,7 @@ fn a_byte_far_out_does_not_take_the_quota_of_what_was_announced() {
 }
 
 #[test]
-fn what_is_not_kept_of_an_upload_takes_no_room_when_its_connection_is_gone() {
+fn the_unkept_rest_of_an_upload_takes_no_room_after_its_end() {
     let count = 100;
     let bench = Bench::in_memory(options(u64::MAX));
     let upload = accept(bench.inbox(), &keyed(1, count * GROUP));
@@ -176,7 +176,7 @@ fn uploads_of_a_byte_have_no_file_and_no_descriptor() {
 #[test]
 fn many_uploads_share_few_descriptors_and_all_are_stored() {
     let content = content(2 * GROUP);
-    let bench = Bench::in_memory(InboxOptions { files_open_max: 8, ..options(GROUP_BYTES / 2) });
+    let bench = Bench::in_memory(InboxOptions { max_open_files: 8, ..options(GROUP_BYTES / 2) });
     let uploads: Vec<Upload> = (0..40)
         .map(|key| {
             let upload = accept(bench.inbox(), &keyed(key, content.len()));

@@ -33,7 +33,7 @@ fn a_bad_name_is_refused_and_nothing_is_created() {
         let above = fs::read_dir(bench.folder.path()).unwrap().count();
         for name in BAD_NAMES.iter().copied().chain([long.as_str(), deep.as_str()]) {
             for offer in [offer(name, b"x"), offer_with_digest(name, b"x"), offer_folder(name)] {
-                let result = bench.inbox().open(&offer);
+                let result = bench.inbox().offered(&offer);
                 assert_eq!(code(result), RefusalCode::NameInvalid, "{name:?}");
             }
         }
@@ -46,7 +46,7 @@ fn a_bad_name_is_refused_and_nothing_is_created() {
 fn a_folder_needs_a_name() {
     let bench = Bench::new();
     let unnamed = Offer { name: None, ..offer_folder("") };
-    assert_eq!(code(bench.inbox().open(&unnamed)), RefusalCode::NameInvalid);
+    assert_eq!(code(bench.inbox().offered(&unnamed)), RefusalCode::NameInvalid);
 }
 
 /// A bench with a file `file`, and links `link` and `dangling` that lead out of the inbox.
@@ -75,7 +75,7 @@ const BEHIND_OBSTACLES: [&str; 8] = [
 ];
 
 #[test]
-fn a_path_through_a_file_or_a_link_is_refused_and_nothing_is_written_behind_it() {
+fn a_path_through_a_file_or_a_link_is_refused() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = bench_with_obstacles(durability);
         let before = bench.published();
@@ -98,7 +98,7 @@ fn a_large_file_behind_an_obstacle_is_refused_before_it_is_sent() {
     for name in BEHIND_OBSTACLES {
         for size in [Some(1 << 20), None] {
             let offer = Offer { size, ..offer(name, b"") };
-            assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::Exists, "{name}");
+            assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::Exists, "{name}");
         }
     }
 }

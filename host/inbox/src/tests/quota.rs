@@ -15,11 +15,11 @@ use crate::disk::Step;
 use sandport_testkit::patience::PATIENCE;
 
 fn with_quota(
-    bytes_max: impl Into<Option<u64>>,
-    files_max: impl Into<Option<u64>>,
+    max_bytes: impl Into<Option<u64>>,
+    max_files: impl Into<Option<u64>>,
 ) -> InboxOptions {
     InboxOptions {
-        quota: Quota::new(bytes_max.into(), files_max.into()),
+        quota: Quota::new(max_bytes.into(), max_files.into()),
         ..InboxOptions::default()
     }
 }
@@ -29,7 +29,7 @@ fn totals(bench: &Bench) -> [u64; 4] {
 }
 
 #[test]
-fn what_goes_over_the_quota_is_refused_and_what_is_stored_keeps_its_receipt() {
+fn what_exceeds_the_quota_is_refused_and_stored_files_stay() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..with_quota(10, None) });
         bench.send("a", b"12345").unwrap();
@@ -66,9 +66,9 @@ fn new_folders_of_one_file_are_counted_before_they_are_made() {
         let deep = format!("{}/f", ["d"; 63].join("/"));
         for size in [1, 100_000] {
             let offer = Offer { size: Some(size), ..offer(&deep, b"") };
-            assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::QuotaExceeded);
+            assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::QuotaExceeded);
         }
-        assert_eq!(code(bench.inbox().open(&offer_folder(&deep))), RefusalCode::QuotaExceeded);
+        assert_eq!(code(bench.inbox().offered(&offer_folder(&deep))), RefusalCode::QuotaExceeded);
         // Each fits alone: who comes second finds no room when its folders are to be made.
         let nine = |top: &str| format!("{top}/{}", ["d"; 8].join("/"));
         let uploads = ["a", "b"].map(|top| {
@@ -88,7 +88,7 @@ fn new_folders_of_one_file_are_counted_before_they_are_made() {
 }
 
 #[test]
-fn uploads_under_way_reserve_what_they_announced_and_give_it_back() {
+fn uploads_reserve_what_they_announced_and_give_it_back() {
     let bench = Bench::with(with_quota(10, None));
     let first = accept(bench.inbox(), &Offer { size: Some(8), ..offer("a", b"") });
     assert_eq!(code(bench.send("b", b"123")), RefusalCode::QuotaExceeded);
@@ -102,7 +102,7 @@ fn uploads_under_way_reserve_what_they_announced_and_give_it_back() {
 }
 
 #[test]
-fn a_stream_is_stopped_where_the_quota_ends_and_gives_its_room_back() {
+fn a_stream_is_stopped_at_the_quota_and_gives_its_room_back() {
     let bench = Bench::with(with_quota(1 << 20, None));
     let stopped = || {
         let upload = accept(bench.inbox(), &Offer { size: None, ..offer("a", b"") });
@@ -161,7 +161,7 @@ fn write_in_time(body: &mut Body, bytes: &[u8]) {
 }
 
 #[test]
-fn a_stream_that_meets_the_quota_waits_for_the_count_and_goes_on() {
+fn a_stream_that_meets_the_quota_waits_for_the_count() {
     const MIB: usize = 1 << 20;
     let resume = super::resume::resumable("stream", None, ResumeMode::TakeOver).resume;
     for resume in [None, resume] {
@@ -183,7 +183,7 @@ fn a_stream_that_meets_the_quota_waits_for_the_count_and_goes_on() {
 }
 
 #[test]
-fn the_quota_holds_right_after_a_restart_and_counts_what_others_put_there() {
+fn the_quota_holds_after_a_restart_and_counts_foreign_files() {
     let mut bench = Bench::with(with_quota(10, None));
     bench.send("d/a", b"12345").unwrap();
     fs::write(bench.path("theirs"), b"123").unwrap();
@@ -213,7 +213,7 @@ fn a_replaced_file_gives_its_room_back() {
 }
 
 #[test]
-fn many_at_once_never_hold_more_than_the_quota_and_the_account_stays_exact() {
+fn many_at_once_never_exceed_the_quota_and_its_account_is_exact() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::in_memory(InboxOptions { durability, ..with_quota(40_000, 60) });
         let stored: usize = std::thread::scope(|scope| {
@@ -242,7 +242,7 @@ fn many_at_once_never_hold_more_than_the_quota_and_the_account_stays_exact() {
 }
 
 #[test]
-fn a_folder_that_a_count_meets_before_it_was_told_of_counts_once() {
+fn a_folder_that_a_count_meets_early_counts_once() {
     let bench = Bench::in_memory(with_quota(None, 10));
     let usage = bench.inbox().handle.core.usage.as_ref().unwrap();
     let making = usage.making_folders();
@@ -272,12 +272,12 @@ fn cut_upload(beyond: u64) -> (Bench, Vec<u8>) {
     (bench, content)
 }
 
-fn announce(bench: &Bench, size: u64) -> Result<Verdict, Refusal> {
-    bench.inbox().open(&Offer { size: Some(size), ..offer("other", b"") })
+fn announce(bench: &Bench, size: u64) -> Result<OfferResponse, Refusal> {
+    bench.inbox().offered(&Offer { size: Some(size), ..offer("other", b"") })
 }
 
 #[test]
-fn an_upload_that_waits_counts_with_what_has_come_and_when_it_goes_on_with_all() {
+fn a_parked_upload_counts_what_came_and_an_active_one_all() {
     let (bench, content) = cut_upload(10);
     let room = 3 * GROUP_BYTES + 5;
     assert_eq!(code(announce(&bench, room + 1)), RefusalCode::QuotaExceeded);
@@ -285,7 +285,7 @@ fn an_upload_that_waits_counts_with_what_has_come_and_when_it_goes_on_with_all()
     let offer = resumable("big", Some(4 * GROUP_BYTES), ResumeMode::TakeOver);
     let other = announce(&bench, room).unwrap();
     // It would not fit beside the other; and what is here of it is not lost by that.
-    assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::QuotaExceeded);
+    assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::QuotaExceeded);
     drop(other);
     let upload = accept(bench.inbox(), &offer);
     let missing = upload.missing();

@@ -38,13 +38,13 @@ fn a_file_that_was_compared_is_not_read_again_until_it_changes() {
     bench.send("a", b"hello").unwrap();
     becomes(&bench.path("a"), b"hello");
     let with_digest = offer_with_digest("a", b"hello");
-    let Verdict::Comparing(comparison) = bench.inbox().open(&with_digest).unwrap() else {
+    let OfferResponse::Comparing(comparison) = bench.inbox().offered(&with_digest).unwrap() else {
         panic!("it is not compared")
     };
     block_on("the comparison of a stored file", comparison.ready());
     for _ in 0..2 {
-        let verdict = bench.inbox().open(&with_digest).unwrap();
-        assert!(matches!(verdict, Verdict::Stored(_)), "{verdict:?}");
+        let response = bench.inbox().offered(&with_digest).unwrap();
+        assert!(matches!(response, OfferResponse::Stored(_)), "{response:?}");
     }
 }
 

@@ -84,7 +84,7 @@ fn end_uploads(bench: &Bench, key: u8, content: &[u8]) {
 }
 
 #[test]
-fn a_directory_whose_removals_hang_delays_no_receipt_and_no_connection() {
+fn a_directory_whose_removals_hang_delays_no_receipt() {
     for durability in [Durability::Full, Durability::Commit, Durability::None] {
         let bench = Bench::in_memory(InboxOptions { durability, ..options(GROUP as u64 / 2) });
         let content = content(2 * GROUP + 5);
@@ -131,7 +131,7 @@ fn nothing_is_removed_but_by_threads_that_do_nothing_else() {
         bench.send("big4", &content).unwrap();
         let offer = keyed(4, content.len(), ResumeMode::TakeOver);
         let offer = Offer { digest: Some(digest(&content)), ..offer };
-        assert!(matches!(bench.inbox().open(&offer), Ok(Verdict::Stored(_))));
+        assert!(matches!(bench.inbox().offered(&offer), Ok(OfferResponse::Stored(_))));
         until("the end of what is here", || super::resume::partials(&bench).is_empty());
         assert_eq!(*others.lock().unwrap(), [""; 0]);
     }
@@ -150,7 +150,7 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
     let anonymous = Identity::ANONYMOUS;
     let offers =
         [keyed(1, new.len(), ResumeMode::TakeOver), keyed(2, new.len(), ResumeMode::Restart)];
-    let mut opened = offers.each_ref().map(|offer| Box::pin(inbox.open_as(&anonymous, offer)));
+    let mut opened = offers.each_ref().map(|offer| Box::pin(inbox.offer(&anonymous, offer)));
     let mut context = Context::from_waker(Waker::noop());
     for opened in &mut opened {
         assert!(opened.as_mut().poll(&mut context).is_pending());
@@ -161,7 +161,8 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
     }
     drop(hang);
     for opened in opened {
-        let Ok(Verdict::Accepted(upload)) = block_on("an upload that is begun anew", opened) else {
+        let Ok(OfferResponse::Accepted(upload)) = block_on("an upload that is begun anew", opened)
+        else {
             panic!("it is refused")
         };
         assert_eq!(upload.missing(), [extent(0, new.len())]);
@@ -172,7 +173,7 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
 }
 
 #[test]
-fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_removed_yet() {
+fn who_heard_of_a_receipt_may_use_the_key_again_at_once() {
     let bench = Bench::in_memory(options(GROUP as u64 / 2));
     let (old, new) = (content(2 * GROUP + 5), vec![7; GROUP + 5]);
     let inbox = bench.inbox();
@@ -184,7 +185,7 @@ fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_rem
     // Another file under the key, and a look at what the key leads to.
     let other = Offer { name: Some("other".into()), ..keyed(1, new.len(), ResumeMode::TakeOver) };
     let anonymous = Identity::ANONYMOUS;
-    let mut opened = Box::pin(inbox.open_as(&anonymous, &other));
+    let mut opened = Box::pin(inbox.offer(&anonymous, &other));
     let mut looked = Box::pin(inbox.look(&anonymous, &[1; 32], false));
     let mut context = Context::from_waker(Waker::noop());
     assert!(opened.as_mut().poll(&mut context).is_pending());
@@ -192,7 +193,8 @@ fn who_has_heard_of_a_receipt_goes_on_with_the_key_though_the_journal_is_not_rem
     drop(hang);
     let status = block_on("a look", looked).unwrap();
     assert_eq!(status.outcome, Some(Ok(receipt)));
-    let Ok(Verdict::Accepted(upload)) = block_on("another upload under the key", opened) else {
+    let Ok(OfferResponse::Accepted(upload)) = block_on("another upload under the key", opened)
+    else {
         panic!("it is refused")
     };
     assert_eq!(upload.missing(), [extent(0, new.len())]);
@@ -228,14 +230,14 @@ fn offers_wait_where_there_is_too_much_to_be_removed() {
     for _ in 0..REMOVALS_MAX {
         drop(upload(inbox, &offer("cut", b"x"), b"x"));
     }
-    assert_eq!(code(inbox.open(&offer("one more", b"x"))), RefusalCode::Io);
+    assert_eq!(code(inbox.offered(&offer("one more", b"x"))), RefusalCode::Io);
     drop(hang);
     bench.send("one more", b"x").unwrap();
     assert_eq!(bench.staged(), 0);
 }
 
 #[test]
-fn a_large_file_that_takes_long_to_sync_delays_no_receipt_of_a_small_one() {
+fn a_large_file_that_syncs_long_delays_no_small_receipt() {
     const LARGE: usize = 9 * GROUP;
     for with_key in [true, false] {
         let bench = Bench::in_memory(options(u64::MAX));
@@ -265,7 +267,7 @@ fn a_large_file_that_takes_long_to_sync_delays_no_receipt_of_a_small_one() {
         for number in 0..20 {
             bench.send(&format!("d/{number}"), b"small").unwrap();
         }
-        assert!(!large.is_over(), "it is being synced still");
+        assert!(!large.is_complete(), "it is being synced still");
         drop(let_go);
         wait(&large).unwrap();
     }

@@ -7,24 +7,24 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn assert_stored(bench: &Bench, offer: &Offer, name: &str) {
-    match bench.inbox().open(offer).unwrap() {
-        Verdict::Stored(receipt) => assert_eq!(receipt.name, name),
+    match bench.inbox().offered(offer).unwrap() {
+        OfferResponse::Stored(receipt) => assert_eq!(receipt.name, name),
         other => panic!("{offer:?} got {other:?}"),
     }
 }
 
 fn assert_digest_first(bench: &Bench, offer: &Offer) {
-    let verdict = bench.inbox().open(offer).unwrap();
-    assert!(matches!(verdict, Verdict::DigestFirst), "{offer:?} got {verdict:?}");
+    let response = bench.inbox().offered(offer).unwrap();
+    assert!(matches!(response, OfferResponse::DigestFirst), "{offer:?} got {response:?}");
 }
 
 fn assert_accepted(bench: &Bench, offer: &Offer) {
-    let verdict = bench.inbox().open(offer).unwrap();
-    assert!(matches!(verdict, Verdict::Accepted(_)), "{offer:?} got {verdict:?}");
+    let response = bench.inbox().offered(offer).unwrap();
+    assert!(matches!(response, OfferResponse::Accepted(_)), "{offer:?} got {response:?}");
 }
 
 #[test]
-fn a_stored_file_is_stored_and_without_a_digest_the_digest_is_asked_for() {
+fn a_stored_file_is_known_and_its_digest_asked_for() {
     for durability in [Durability::Commit, Durability::None] {
         for conflict in [Conflict::Rename, Conflict::Refuse, Conflict::Replace] {
             let options = InboxOptions { conflict, durability, ..InboxOptions::default() };
@@ -100,15 +100,15 @@ fn a_file_that_was_changed_moved_or_replaced_is_not_stored() {
                 bench.restart();
             }
             for offer in [offer("a.txt", b"hello"), offer_with_digest("a.txt", b"hello")] {
-                let verdict = bench.inbox().open(&offer).unwrap();
-                assert!(matches!(verdict, Verdict::Accepted(_)), "{what}: {verdict:?}");
+                let response = bench.inbox().offered(&offer).unwrap();
+                assert!(matches!(response, OfferResponse::Accepted(_)), "{what}: {response:?}");
             }
         }
     }
 }
 
 #[test]
-fn a_file_that_was_renamed_by_the_conflict_rule_is_found_by_its_offered_name() {
+fn a_file_renamed_by_the_conflict_rule_is_found_by_its_offer() {
     for durability in [Durability::Commit, Durability::None] {
         let mut bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         fs::write(bench.path("a.txt"), b"theirs").unwrap();
@@ -138,7 +138,7 @@ fn the_same_file_sent_twice_without_asking_is_kept_once() {
             // connection.
             let uploads: Vec<Upload> =
                 (0..10).map(|_| upload(bench.inbox(), &offer("a", b"hello"), b"hello")).collect();
-            let pending: Vec<Pending> =
+            let pending: Vec<CommitHandle> =
                 uploads.into_iter().map(|upload| upload.commit(5, None)).collect();
             for pending in &pending {
                 assert_eq!(wait(pending).unwrap().name, "a");
@@ -154,7 +154,8 @@ fn the_same_renamed_file_sent_twice_in_one_batch_is_kept_once() {
     fs::write(bench.path("a"), b"theirs").unwrap();
     let uploads: Vec<Upload> =
         (0..20_u8).map(|n| upload(bench.inbox(), &offer("a", &[n / 2]), &[n / 2])).collect();
-    let pending: Vec<Pending> = uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
+    let pending: Vec<CommitHandle> =
+        uploads.into_iter().map(|upload| upload.commit(1, None)).collect();
     let names: Vec<String> = pending.iter().map(|pending| wait(pending).unwrap().name).collect();
     for pair in names.chunks(2) {
         assert_eq!(pair[0], pair[1]);

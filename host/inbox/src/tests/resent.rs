@@ -11,7 +11,7 @@ use super::resume::{
 use super::*;
 
 #[test]
-fn the_journal_of_a_published_file_says_nothing_of_bytes_that_come_later() {
+fn the_journal_of_a_published_file_says_nothing_of_later_bytes() {
     let content = content(2 * GROUP + 600);
     let bench = bench();
     // Where the name is made up, the journal stays and tells it.
@@ -41,7 +41,7 @@ fn beginning_anew_during_a_commit_that_fails_keeps_no_old_byte() {
     let pending = upload.commit(old.len() as u64, Some(digest(&old)));
     let anew = resumable("big", Some(new.len() as u64), ResumeMode::Restart);
     // The name is taken by now, which is said before any byte is looked at.
-    assert_eq!(code(bench.inbox().open(&anew).map(drop)), RefusalCode::Exists);
+    assert_eq!(code(bench.inbox().offered(&anew).map(drop)), RefusalCode::Exists);
     assert_eq!(code(wait(&pending)), RefusalCode::Exists);
     fs::remove_file(bench.path("big")).unwrap();
     let upload = accept(bench.inbox(), &anew);
@@ -61,7 +61,7 @@ fn an_upload_that_finds_no_room_leaves_no_file_open() {
     until("the end of the upload", || bench.inbox().handle.partials.is_empty());
     bench.send("other", &vec![1; 2 * GROUP]).unwrap();
     for _ in 0..3 {
-        assert_eq!(code(bench.inbox().open(&offer_of(&content))), RefusalCode::QuotaExceeded);
+        assert_eq!(code(bench.inbox().offered(&offer_of(&content))), RefusalCode::QuotaExceeded);
     }
     assert_eq!(bench.inbox().handle.core.files_open.load(Ordering::Relaxed), 0);
 }

@@ -128,7 +128,7 @@ fn it_goes_on_after_a_restart_and_after_a_kill() {
 }
 
 #[test]
-fn an_upload_that_was_cut_costs_one_watermark_and_one_read_of_a_group() {
+fn a_cut_upload_costs_one_watermark_and_one_read_of_a_group() {
     let (bench, content) = cut_off();
     let reads = counted(&bench, Step::Read);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -151,7 +151,7 @@ fn counted(bench: &Bench, kind: Step) -> Arc<AtomicU64> {
 }
 
 #[test]
-fn a_partial_file_of_20_gib_opens_with_its_journal_and_at_most_a_group() {
+fn a_partial_file_of_20_gib_opens_by_its_journal_and_one_group() {
     use sandport_protocol::journal::{Begun, Entry, Kept, Writer};
     let mut bench = bench();
     let groups = 20 * 1024;
@@ -200,7 +200,7 @@ fn extents_come_in_any_order_and_end_in_the_same_digest() {
 }
 
 #[test]
-fn small_files_and_uploads_without_a_key_have_no_journal_and_are_discarded() {
+fn small_and_keyless_uploads_have_no_journal_and_are_discarded() {
     let bench = bench();
     let small = content(GROUP);
     let big = content(2 * GROUP);
@@ -249,7 +249,7 @@ fn bytes_that_are_here_or_do_not_belong_there_are_refused() {
 }
 
 #[test]
-fn a_stream_is_resumed_and_its_rest_is_cut_to_the_size_that_it_has() {
+fn a_stream_is_resumed_and_its_rest_is_cut_to_its_size() {
     let content = content(2 * GROUP + 100);
     let bench = Bench::in_memory(options(GROUP_BYTES));
     let stream = resumable("s", None, ResumeMode::TakeOver);
@@ -288,7 +288,7 @@ fn streams_end_at_any_size() {
 }
 
 #[test]
-fn a_receipt_that_was_lost_is_given_again_also_for_a_name_that_was_made_up() {
+fn a_lost_receipt_is_given_again_also_for_a_made_up_name() {
     for name in [Some("s".to_owned()), None] {
         let mut bench = bench();
         let content = content(GROUP + 1);
@@ -302,8 +302,8 @@ fn a_receipt_that_was_lost_is_given_again_also_for_a_name_that_was_made_up() {
                 digest: Some(digest(&content)),
                 ..stream.clone()
             };
-            match bench.inbox().open(&whole).unwrap() {
-                Verdict::Stored(again) => assert_eq!(again, receipt),
+            match bench.inbox().offered(&whole).unwrap() {
+                OfferResponse::Stored(again) => assert_eq!(again, receipt),
                 other => panic!("{other:?}"),
             }
             bench.restart();
@@ -313,7 +313,7 @@ fn a_receipt_that_was_lost_is_given_again_also_for_a_name_that_was_made_up() {
 }
 
 #[test]
-fn what_a_killed_server_had_kept_without_syncing_is_there_until_the_system_starts_anew() {
+fn what_a_killed_server_kept_unsynced_is_there_until_a_reboot() {
     for durability in [Durability::Commit, Durability::None] {
         let content = content(3 * GROUP);
         let options = InboxOptions { durability, ..options(GROUP_BYTES) };
@@ -343,7 +343,7 @@ fn an_upload_in_too_many_pieces_is_refused() {
 }
 
 #[test]
-fn what_is_left_of_an_upload_goes_when_its_sender_has_the_file_here_by_other_means() {
+fn the_rest_of_an_upload_goes_when_its_file_came_another_way() {
     let content = content(3 * GROUP);
     for is_open in [false, true] {
         let mut bench = Bench::in_memory(InboxOptions {
@@ -355,15 +355,18 @@ fn what_is_left_of_an_upload_goes_when_its_sender_has_the_file_here_by_other_mea
         // The other version of the file, as it is at the end.
         commit(bench.inbox(), &offer_with_digest("big", &content), &content).unwrap();
         let again = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
-        let first = bench.inbox().open(&again).unwrap();
-        assert!(matches!(first, Verdict::Stored(_)) && cut.fault().is_none(), "it is under way");
+        let first = bench.inbox().offered(&again).unwrap();
+        assert!(
+            matches!(first, OfferResponse::Stored(_)) && cut.fault().is_none(),
+            "it is under way"
+        );
 
         drop(cut);
         if !is_open {
             bench.restart();
         }
-        let second = bench.inbox().open(&again).unwrap();
-        assert!(matches!(second, Verdict::Stored(_)));
+        let second = bench.inbox().offered(&again).unwrap();
+        assert!(matches!(second, OfferResponse::Stored(_)));
         until("the end of what was left", || partials(&bench).is_empty());
         until("the end of the upload", || bench.inbox().handle.partials.is_empty());
         let usage = bench.inbox().handle.core.usage.as_ref().unwrap();

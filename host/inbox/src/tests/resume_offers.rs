@@ -9,7 +9,7 @@ use crate::disk::Step;
 use sandport_testkit::patience::PATIENCE;
 
 #[test]
-fn whoever_takes_over_ends_the_other_connection_and_keeps_what_it_brought() {
+fn a_takeover_ends_the_other_connection_and_keeps_its_bytes() {
     let bench = bench();
     let content = content(3 * GROUP);
     let older = accept(bench.inbox(), &offer_of(&content));
@@ -28,7 +28,7 @@ fn whoever_takes_over_ends_the_other_connection_and_keeps_what_it_brought() {
 }
 
 #[test]
-fn connections_that_join_carry_extents_of_their_own_and_each_gets_the_receipt() {
+fn joined_connections_carry_own_extents_and_each_gets_a_receipt() {
     let bench = bench();
     let content = content(4 * GROUP + 5);
     let first = accept(bench.inbox(), &offer_of(&content));
@@ -53,7 +53,7 @@ fn connections_that_join_carry_extents_of_their_own_and_each_gets_the_receipt() 
 }
 
 #[test]
-fn a_connection_that_joined_and_left_leaves_the_others_something_to_send() {
+fn a_connection_that_joined_and_left_leaves_work_to_others() {
     let bench = bench();
     let content = content(3 * GROUP);
     let first = accept(bench.inbox(), &offer_of(&content));
@@ -83,7 +83,7 @@ fn a_restart_of_the_sender_discards_what_was_there() {
 }
 
 #[test]
-fn another_digest_publishes_nothing_and_the_next_try_begins_anew() {
+fn another_digest_publishes_nothing_and_the_next_try_is_anew() {
     let (bench, content) = cut_off();
     let upload = accept(bench.inbox(), &offer_of(&content));
     bring(&upload, &content);
@@ -105,7 +105,11 @@ fn a_key_counts_for_one_name_and_one_size() {
         [("other", Some(size)), ("big", Some(size - 1)), ("big", Some(size + 1)), ("big", None)]
     {
         let offer = resumable(name, size, ResumeMode::TakeOver);
-        assert_eq!(code(bench.inbox().open(&offer)), RefusalCode::InvalidState, "{name} {size:?}");
+        assert_eq!(
+            code(bench.inbox().offered(&offer)),
+            RefusalCode::InvalidState,
+            "{name} {size:?}"
+        );
     }
     // And it is still there.
     assert!(accept(bench.inbox(), &offer_of(&content)).durable() > 3 * GROUP_BYTES);
@@ -132,7 +136,7 @@ fn another_key_leads_to_another_upload() {
 }
 
 #[test]
-fn an_offer_during_the_commit_of_another_connection_waits_for_its_outcome() {
+fn an_offer_during_the_commit_of_another_waits_for_its_outcome() {
     let (bench, content) = cut_off();
     let upload = accept(bench.inbox(), &offer_of(&content));
     bring(&upload, &content);
@@ -144,10 +148,12 @@ fn an_offer_during_the_commit_of_another_connection_waits_for_its_outcome() {
         Ok(())
     }));
     let pending = upload.commit(content.len() as u64, Some(digest(&content)));
-    let plain = bench.inbox().open(&offer_of(&content)).unwrap();
-    assert!(matches!(plain, Verdict::DigestFirst), "{plain:?}");
+    let plain = bench.inbox().offered(&offer_of(&content)).unwrap();
+    assert!(matches!(plain, OfferResponse::DigestFirst), "{plain:?}");
     let whole = Offer { digest: Some(digest(&content)), ..offer_of(&content) };
-    let Ok(Verdict::Making(making)) = bench.inbox().open(&whole) else { panic!("not waiting") };
+    let Ok(OfferResponse::Committing(making)) = bench.inbox().offered(&whole) else {
+        panic!("not waiting")
+    };
     drop(go);
     assert_eq!(wait(&pending), wait(&making));
     assert_eq!(bench.names(), ["big"]);

@@ -19,7 +19,7 @@ fn is_locked(upload: &Upload) -> bool {
 }
 
 #[test]
-fn a_later_run_gets_the_upload_with_what_came_of_it_however_it_asks() {
+fn a_later_run_gets_the_upload_however_it_asks() {
     for mode in MODES {
         let bench = bench();
         let content = content(3 * GROUP);
@@ -41,14 +41,14 @@ fn a_later_run_gets_the_upload_with_what_came_of_it_however_it_asks() {
 }
 
 #[test]
-fn an_earlier_run_that_comes_back_gets_nothing_while_a_later_one_has_the_upload() {
+fn an_earlier_run_gets_nothing_while_a_later_one_has_the_upload() {
     let bench = bench();
     let content = content(3 * GROUP);
     let earlier = accept(bench.inbox(), &offer_in(1, ResumeMode::TakeOver, &content));
     earlier.body(extent(0, GROUP)).unwrap().write(&content[..GROUP]);
     let later = accept(bench.inbox(), &offer_in(2, ResumeMode::TakeOver, &content));
     for mode in MODES {
-        let refused = bench.inbox().open(&offer_in(1, mode, &content));
+        let refused = bench.inbox().offered(&offer_in(1, mode, &content));
         assert_eq!(code(refused), RefusalCode::Locked, "{mode:?}");
         assert_eq!((later.fault(), later.missing()), (None, vec![extent(GROUP, 2 * GROUP)]));
     }
@@ -57,7 +57,7 @@ fn an_earlier_run_that_comes_back_gets_nothing_while_a_later_one_has_the_upload(
     bring(&later, &content);
     let pending = later.commit(content.len() as u64, Some(digest(&content)));
     for mode in MODES {
-        assert_eq!(code(bench.inbox().open(&offer_in(1, mode, &content))), RefusalCode::Locked);
+        assert_eq!(code(bench.inbox().offered(&offer_in(1, mode, &content))), RefusalCode::Locked);
     }
     drop(joined);
     assert_eq!(wait(&pending).unwrap().name, "big");
@@ -65,7 +65,7 @@ fn an_earlier_run_that_comes_back_gets_nothing_while_a_later_one_has_the_upload(
 }
 
 #[test]
-fn a_run_that_has_lost_the_upload_ends_and_discards_nothing_of_it() {
+fn a_run_that_has_lost_the_upload_discards_nothing_of_it() {
     let bench = bench();
     let content = content(3 * GROUP);
     let offer = offer_in(1, ResumeMode::TakeOver, &content);
@@ -87,7 +87,7 @@ fn a_run_that_has_lost_the_upload_ends_and_discards_nothing_of_it() {
 }
 
 #[test]
-fn what_an_earlier_run_has_finished_in_part_goes_on_with_the_later_one() {
+fn what_an_earlier_run_finished_in_part_the_later_one_goes_on() {
     let bench = bench();
     let content = content(3 * GROUP);
     let first = accept(bench.inbox(), &offer_in(1, ResumeMode::TakeOver, &content));
@@ -119,7 +119,7 @@ fn connections_of_one_run_take_over_from_each_other_and_join() {
 }
 
 #[test]
-fn where_no_connection_has_the_upload_any_run_goes_on_with_it_until_a_later_one_comes() {
+fn any_run_resumes_an_upload_that_no_connection_has() {
     let mut bench = bench();
     let content = content(3 * GROUP);
     let later = accept(bench.inbox(), &offer_in(2, ResumeMode::TakeOver, &content));
@@ -139,7 +139,7 @@ fn where_no_connection_has_the_upload_any_run_goes_on_with_it_until_a_later_one_
 /// Connections of the earlier run begin bodies, finish and leave all the time: whatever they are at when
 /// they lose the upload, the later run is told all that is missing.
 #[test]
-fn at_whatever_moment_an_upload_is_taken_over_the_later_run_can_finish_it() {
+fn a_takeover_at_any_moment_lets_the_later_run_finish() {
     let content = content(6 * GROUP);
     for round in 0..150 {
         let bench = bench();
@@ -186,7 +186,7 @@ fn at_whatever_moment_an_upload_is_taken_over_the_later_run_can_finish_it() {
 
 /// A commit that waits for a connection which leaves early fails in the moment in which that leaves.
 #[test]
-fn a_later_run_never_waits_for_a_commit_of_an_earlier_one_that_cannot_be() {
+fn a_later_run_never_waits_for_a_commit_that_cannot_be() {
     let content = content(3 * GROUP);
     for round in 0..400 {
         let bench = bench();

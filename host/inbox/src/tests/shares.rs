@@ -10,11 +10,11 @@ use super::*;
 use crate::care::clean;
 
 fn with_share(
-    bytes_max: impl Into<Option<u64>>,
-    files_max: impl Into<Option<u64>>,
+    max_bytes: impl Into<Option<u64>>,
+    max_files: impl Into<Option<u64>>,
 ) -> InboxOptions {
     InboxOptions {
-        identity_quota: Quota::new(bytes_max.into(), files_max.into()),
+        identity_quota: Quota::new(max_bytes.into(), max_files.into()),
         ..InboxOptions::default()
     }
 }
@@ -29,7 +29,7 @@ fn count_now(bench: &Bench) {
 }
 
 #[test]
-fn each_identity_has_a_share_of_its_own_also_right_after_a_restart() {
+fn each_identity_has_a_share_also_right_after_a_restart() {
     for durability in [Durability::Commit, Durability::None] {
         let mut bench = Bench::with(InboxOptions { durability, ..with_share(10, None) });
         for sender in everybody() {
@@ -78,16 +78,16 @@ fn the_words_name_the_limit_that_is_met_and_nobody_elses_files() {
 }
 
 #[test]
-fn what_is_under_way_or_waits_to_be_resumed_is_in_the_share_of_its_sender() {
+fn active_and_parked_uploads_are_in_the_share_of_their_sender() {
     let size = 4 * GROUP as u64;
     let mut bench = Bench::in_memory(with_share(size + 10, None));
     let content = content(4 * GROUP);
     let offer = resumable("big", Some(size), ResumeMode::TakeOver);
     let open = |bench: &Bench, sender: &Identity, size: u64| {
         let offer = Offer { size: Some(size), ..super::offer("other", b"") };
-        bench.inbox().opened_as(sender, &offer).map(drop)
+        bench.inbox().offered_as(sender, &offer).map(drop)
     };
-    let Verdict::Accepted(upload) = bench.inbox().opened_as(&ann(), &offer).unwrap() else {
+    let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
         panic!()
     };
     assert_eq!(share(&bench, &ann()), [0, 0, size, 1, 0, 0]);
@@ -103,7 +103,7 @@ fn what_is_under_way_or_waits_to_be_resumed_is_in_the_share_of_its_sender() {
         open(&bench, &ann(), size + 10 - here).unwrap();
         open(&bench, &bob(), size + 10).unwrap();
     }
-    let Verdict::Accepted(upload) = bench.inbox().opened_as(&ann(), &offer).unwrap() else {
+    let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
         panic!()
     };
     let missing = upload.missing()[0];
@@ -119,7 +119,7 @@ fn what_waited_and_was_cleaned_away_is_in_no_share_any_more() {
     let size = 2 * GROUP as u64;
     let mut bench = Bench::in_memory(with_share(size, None));
     let offer = resumable("big", Some(size), ResumeMode::TakeOver);
-    let Verdict::Accepted(upload) = bench.inbox().opened_as(&ann(), &offer).unwrap() else {
+    let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&ann(), &offer).unwrap() else {
         panic!()
     };
     upload.body(ALL).unwrap().write(&content(GROUP));
@@ -131,12 +131,12 @@ fn what_waited_and_was_cleaned_away_is_in_no_share_any_more() {
     }
     clean(&bench.dir(), Duration::from_secs(60), false).unwrap();
     let other = Offer { size: Some(size), ..super::offer("other", b"") };
-    drop(bench.inbox().opened_as(&ann(), &other).unwrap());
+    drop(bench.inbox().offered_as(&ann(), &other).unwrap());
     assert_eq!(share(&bench, &ann()), [0; 6]);
 }
 
 #[test]
-fn files_that_somebody_took_out_or_changed_are_in_no_share_any_more() {
+fn files_that_somebody_removed_or_changed_are_in_no_share() {
     let bench = Bench::with(with_share(10, None));
     send_as(&bench, &ann(), "taken out", b"12345").unwrap();
     send_as(&bench, &ann(), "changed", b"12345").unwrap();
@@ -176,7 +176,8 @@ fn a_replaced_file_gives_its_room_in_the_share_back() {
         // Several at once, of which the last one stays.
         let uploads = ["123", "4567", "89"].map(|content| {
             let offer = offer("b", content.as_bytes());
-            let Verdict::Accepted(upload) = bench.inbox().opened_as(&bob(), &offer).unwrap() else {
+            let OfferResponse::Accepted(upload) = bench.inbox().offered_as(&bob(), &offer).unwrap()
+            else {
                 panic!()
             };
             upload.body(ALL).unwrap().write(content.as_bytes());
@@ -193,7 +194,7 @@ fn a_replaced_file_gives_its_room_in_the_share_back() {
 }
 
 #[test]
-fn without_a_log_a_share_is_what_was_sent_since_the_server_started() {
+fn without_a_log_a_share_is_what_was_sent_since_the_start() {
     let records = Records::Memory;
     let mut bench = Bench::with(InboxOptions { records, ..with_share(10, None) });
     send_as(&bench, &ann(), "a", b"1234567890").unwrap();
@@ -205,7 +206,7 @@ fn without_a_log_a_share_is_what_was_sent_since_the_server_started() {
 }
 
 #[test]
-fn many_at_once_never_have_more_than_their_shares_and_counts_in_between_change_nothing() {
+fn many_at_once_never_exceed_their_shares() {
     for (durability, conflict) in [
         (Durability::Commit, Conflict::Rename),
         (Durability::None, Conflict::Rename),

@@ -158,7 +158,7 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
         disk.watch_syncs(Box::new(move |step, at, file| {
             lock(&state).synced(&top, step, at, file);
         }));
-        Inbox::create_on(disk, &self.dir(), options).unwrap()
+        Inbox::open_on(disk, &self.dir(), options).unwrap()
     }
 
     /// The inbox has made a promise.

@@ -61,7 +61,7 @@ fn action() -> impl Strategy<Value = Action> {
 struct World {
     bench: Bench,
     failure: Arc<Mutex<Option<(Step, Errno)>>>,
-    under_way: Vec<(usize, Pending)>,
+    under_way: Vec<(usize, CommitHandle)>,
     /// What was answered: which content is under which name.
     believed: BTreeMap<String, Vec<u8>>,
 }
@@ -98,7 +98,7 @@ impl World {
             Action::Send { name, content, digest } => self.send(name, content, digest),
             Action::GiveUp { name, content } => {
                 let offer = offer(NAMES[name], CONTENTS[content]);
-                if let Ok(Verdict::Accepted(upload)) = self.bench.inbox().open(&offer)
+                if let Ok(OfferResponse::Accepted(upload)) = self.bench.inbox().offered(&offer)
                     && let Ok(mut body) = upload.body(ALL)
                 {
                     body.write(&CONTENTS[content][..CONTENTS[content].len() / 2]);
@@ -133,17 +133,17 @@ impl World {
     fn send(&mut self, name: usize, content: usize, with_digest: bool) {
         let plain = offer(NAMES[name], CONTENTS[content]);
         let known = offer_with_digest(NAMES[name], CONTENTS[content]);
-        let mut verdict = self.bench.inbox().open(if with_digest { &known } else { &plain });
-        if matches!(verdict, Ok(Verdict::DigestFirst)) {
-            verdict = self.bench.inbox().open(&known);
+        let mut response = self.bench.inbox().offered(if with_digest { &known } else { &plain });
+        if matches!(response, Ok(OfferResponse::DigestFirst)) {
+            response = self.bench.inbox().offered(&known);
         }
-        match verdict {
-            Ok(Verdict::Stored(receipt)) => {
+        match response {
+            Ok(OfferResponse::Stored(receipt)) => {
                 // Nothing is added to what is believed: it must be there by then.
                 self.check_receipt(content, &receipt);
                 assert!(self.bench.path(&receipt.name).exists());
             }
-            Ok(Verdict::Accepted(upload)) => {
+            Ok(OfferResponse::Accepted(upload)) => {
                 if let Ok(mut body) = upload.body(ALL) {
                     body.write(CONTENTS[content]);
                 }

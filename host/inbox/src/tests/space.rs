@@ -21,7 +21,7 @@ const DISK_OF_16_MIB: &str = "mount -t tmpfs -o size=16m tmpfs \"$0\"";
 /// Runs `work` over an empty inbox on a disk of 16 MiB.
 fn on_16_mib(work: impl Fn(&Inbox)) {
     namespace::run_inside(namespace::MOUNT, DISK_OF_16_MIB, |dir| {
-        let inbox = Inbox::create(&dir.join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.join("inbox"), InboxOptions::default()).unwrap();
         work(&inbox);
     });
 }
@@ -64,7 +64,7 @@ fn of_two_uploads_that_fit_alone_the_first_is_stored() {
             second.body(ALL).unwrap().write(&content[..MIB]);
             assert_eq!(second.fault().unwrap().code, RefusalCode::InsufficientSpace);
             // And nobody else is let in meanwhile whose file would not fit beside it.
-            assert!(is_full(inbox.open(&offer("third", &content))));
+            assert!(is_full(inbox.offered(&offer("third", &content))));
             drop(second);
             let receipt = finish(first, &content).unwrap();
             send(inbox, "tiny", b"tiny").unwrap();
@@ -84,7 +84,7 @@ fn an_upload_whose_connection_is_gone_claims_nothing() {
         let content = content(10 * MIB);
         let first = accept(inbox, &keyed(1, Some(content.len())));
         first.body(ALL).unwrap().write(&content[..MIB]);
-        assert!(is_full(inbox.open(&keyed(2, Some(content.len())))));
+        assert!(is_full(inbox.offered(&keyed(2, Some(content.len())))));
         drop(first);
         let second = accept(inbox, &keyed(2, Some(content.len())));
         let receipt = finish(second, &content).unwrap();
@@ -148,7 +148,7 @@ fn refused_for_space(inbox: &Inbox, key: u8) {
 }
 
 #[test]
-fn a_full_disk_takes_a_small_file_in_place_of_an_upload_that_was_refused() {
+fn a_full_disk_takes_a_small_file_for_a_refused_upload() {
     on_16_mib(|inbox| {
         refused_for_space(inbox, 1);
         send(inbox, "tiny", b"tiny").unwrap();
@@ -164,7 +164,7 @@ fn a_full_disk_takes_an_upload_in_place_of_one_that_was_refused() {
         refused_for_space(inbox, 1);
         let content = content(5 * MIB);
         let too_large = keyed(2, Some(15 * MIB));
-        assert!(is_full(inbox.open(&too_large)), "it would not fit in its place either");
+        assert!(is_full(inbox.offered(&too_large)), "it would not fit in its place either");
         let next = accept(inbox, &keyed(3, Some(content.len())));
         assert!(partials(inbox) > 0, "the other goes when something comes of this one");
         finish(next, &content).unwrap();
@@ -182,7 +182,7 @@ fn an_upload_that_was_refused_and_is_resumed_is_not_given_up() {
         assert!(missing >= MIB as u64, "what had come is kept: {missing}");
         fs::write(inbox.dir().join("ballast"), vec![0; 8 * MIB]).unwrap();
         // Another file finds no room, and does not get it from this one.
-        assert!(is_full(inbox.open(&offer("other", &content))));
+        assert!(is_full(inbox.offered(&offer("other", &content))));
         fs::remove_file(inbox.dir().join("ballast")).unwrap();
         assert_eq!(finish(again, &content).unwrap().name, "big1");
     });
@@ -194,8 +194,8 @@ fn with_one_refused(work: impl Fn(&Inbox)) {
     namespace::run_inside(namespace::MOUNT, DISK_OF_16_MIB, |dir| {
         let watermark_interval = Duration::from_millis(1);
         let options =
-            InboxOptions { free_min: 4 << 20, watermark_interval, ..InboxOptions::default() };
-        let inbox = Inbox::create(&dir.join("inbox"), options).unwrap();
+            InboxOptions { min_free: 4 << 20, watermark_interval, ..InboxOptions::default() };
+        let inbox = Inbox::open(&dir.join("inbox"), options).unwrap();
         let upload = accept(&inbox, &keyed(1, Some(10 * MIB)));
         fs::write(dir.join("ballast"), vec![0; 6 * MIB]).unwrap();
         let mut body = upload.body(ALL).unwrap();
@@ -232,7 +232,7 @@ fn an_upload_that_expired_makes_no_room_for_another() {
             partials(inbox) == 0
         });
         fill(inbox);
-        assert!(is_full(inbox.open(&keyed(2, Some(MIB + 1)))));
+        assert!(is_full(inbox.offered(&keyed(2, Some(MIB + 1)))));
     });
 }
 
@@ -244,7 +244,7 @@ fn an_upload_that_another_program_removed_makes_no_room() {
             fs::remove_file(entry.unwrap().path()).unwrap();
         }
         fill(inbox);
-        assert!(is_full(inbox.open(&offer("tiny", b"tiny"))));
+        assert!(is_full(inbox.offered(&offer("tiny", b"tiny"))));
         fs::remove_file(inbox.dir().join("more-ballast")).unwrap();
         // The system frees it when nobody has it open, as who moves watermarks may.
         until("there is room", || send(inbox, "tiny", b"tiny").is_ok());
@@ -259,7 +259,7 @@ const BOUND: &str = "mount -t tmpfs -o size=16m tmpfs \"$0\" && mkdir -p \"$0/ot
 /// same disk, and one that has what this user may not give a file.
 fn where_files_take_room_twice(work: impl Fn(&Inbox, &str)) {
     namespace::run_inside(namespace::MOUNT, BOUND, |dir| {
-        let inbox = Inbox::create(&dir.join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.join("inbox"), InboxOptions::default()).unwrap();
         let team = dir.join("inbox/team");
         fs::create_dir(&team).unwrap();
         fs::set_permissions(&team, fs::Permissions::from_mode(0o2775)).unwrap();
@@ -279,11 +279,11 @@ fn a_file_that_will_be_copied_is_refused_where_only_one_fits() {
             let announced = |key: u8, folder: &str, size: usize| {
                 let offer = keyed(key, Some(size));
                 let resume = offer.resume.filter(|_| with_key);
-                inbox.open(&Offer { name: Some(format!("{folder}/{key}")), resume, ..offer })
+                inbox.offered(&Offer { name: Some(format!("{folder}/{key}")), resume, ..offer })
             };
             assert!(is_full(announced(1, folder, 10 * MIB)), "{folder}");
-            assert!(matches!(announced(2, "plain", 10 * MIB), Ok(Verdict::Accepted(_))));
-            let Ok(Verdict::Accepted(upload)) = announced(3, folder, 6 * MIB) else {
+            assert!(matches!(announced(2, "plain", 10 * MIB), Ok(OfferResponse::Accepted(_))));
+            let Ok(OfferResponse::Accepted(upload)) = announced(3, folder, 6 * MIB) else {
                 panic!("two of them fit")
             };
             let receipt = finish(upload, &content(6 * MIB)).unwrap();
@@ -299,7 +299,7 @@ fn others_do_not_take_the_room_of_a_copy() {
         let first = Offer { name: Some(format!("{folder}/a")), ..keyed(1, Some(content.len())) };
         let first = accept(inbox, &first);
         first.body(extent_of(0, MIB)).unwrap().write(&content[..MIB]);
-        assert!(is_full(inbox.open(&keyed(2, Some(6 * MIB)))), "{folder}");
+        assert!(is_full(inbox.offered(&keyed(2, Some(6 * MIB)))), "{folder}");
         let receipt = finish(first, &content).unwrap();
         fs::remove_file(inbox.dir().join(receipt.name)).unwrap();
     });

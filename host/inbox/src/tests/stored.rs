@@ -72,7 +72,7 @@ fn a_file_of_unknown_size_takes_what_comes() {
 }
 
 #[test]
-fn nothing_is_on_the_disk_before_the_first_byte_or_visible_before_the_commit() {
+fn nothing_is_on_disk_before_a_byte_or_visible_before_a_commit() {
     let bench = Bench::new();
     let upload = accept(bench.inbox(), &offer("a/b", b"hello"));
     assert_eq!(bench.staged(), 0);
@@ -157,7 +157,7 @@ fn the_inbox_outlives_its_handle_while_an_upload_runs() {
     let mut bench = Bench::new();
     let upload = upload(bench.inbox(), &offer("late", b"late"), b"late");
     bench.inbox = None;
-    let locked = Inbox::create(&bench.dir(), InboxOptions::default()).unwrap_err();
+    let locked = Inbox::open(&bench.dir(), InboxOptions::default()).unwrap_err();
     assert!(matches!(locked, InboxError::Locked { .. }), "{locked}");
     wait(&upload.commit(4, None)).unwrap();
     bench.restart();
@@ -165,10 +165,10 @@ fn the_inbox_outlives_its_handle_while_an_upload_runs() {
 }
 
 #[test]
-fn commits_that_were_made_are_finished_when_the_inbox_is_dropped() {
+fn commits_are_finished_when_the_inbox_is_dropped() {
     let mut bench = Bench::new();
     let content = b"x";
-    let pending: Vec<Pending> = (0..100)
+    let pending: Vec<CommitHandle> = (0..100)
         .map(|n| upload(bench.inbox(), &offer(&format!("f{n}"), content), content).commit(1, None))
         .collect();
     bench.inbox = None;
@@ -181,10 +181,10 @@ fn each_directory_that_is_offered_is_told_once() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for number in 0..50 {
-            let verdict = bench.inbox().open(&offer_folder(&format!("d{number}")));
-            let Ok(Verdict::Making(pending)) = verdict else { panic!("{verdict:?}") };
+            let response = bench.inbox().offered(&offer_folder(&format!("d{number}")));
+            let Ok(OfferResponse::Committing(pending)) = response else { panic!("{response:?}") };
             wait(&pending).unwrap();
-            assert!(pending.take_news() && !pending.take_news());
+            assert!(pending.take_report() && !pending.take_report());
         }
     }
 }

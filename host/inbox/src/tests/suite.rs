@@ -13,7 +13,7 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
     Box::new(Bench::with(InboxOptions {
         conflict: settings.conflict,
         durability,
-        size_max: settings.size_max,
+        max_file_size: settings.max_file_size,
         classic_name: settings.classic_name.clone(),
         ..InboxOptions::default()
     }))
@@ -34,17 +34,17 @@ impl Subject for Bench {
         self.inbox().handle.pool.wait_idle();
     }
 
-    fn answer(&self, offer: &Offer) -> Result<suite::Verdict, Refusal> {
-        Ok(match self.inbox().open(offer)? {
-            Verdict::Stored(receipt) => suite::Verdict::Stored(receipt),
-            Verdict::Making(pending) => suite::Verdict::Stored(wait(&pending)?),
-            Verdict::Comparing(comparison) => {
+    fn answer(&self, offer: &Offer) -> Result<suite::Response, Refusal> {
+        Ok(match self.inbox().offered(offer)? {
+            OfferResponse::Stored(receipt) => suite::Response::Stored(receipt),
+            OfferResponse::Committing(pending) => suite::Response::Stored(wait(&pending)?),
+            OfferResponse::Comparing(comparison) => {
                 block_on("the comparison of a stored file", comparison.ready());
                 self.answer(offer)?
             }
-            Verdict::DigestFirst => suite::Verdict::DigestFirst,
-            Verdict::Accepted(upload) => {
-                suite::Verdict::Accepted(Box::new(Received { upload, body: None }))
+            OfferResponse::DigestFirst => suite::Response::DigestFirst,
+            OfferResponse::Accepted(upload) => {
+                suite::Response::Accepted(Box::new(Received { upload, body: None }))
             }
         })
     }

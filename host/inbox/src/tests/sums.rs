@@ -20,22 +20,26 @@ fn sums(content: &[u8]) -> Vec<ContentDigest> {
     OTHERS.iter().map(|&algorithm| sum(algorithm, content)).collect()
 }
 
-fn wanting(want: &[Algorithm]) -> Wishes {
-    Wishes { want: want.to_vec(), ..Wishes::default() }
+fn wanting(want: &[Algorithm]) -> OfferOptions {
+    OfferOptions { want: want.to_vec(), ..OfferOptions::default() }
 }
 
-fn claiming(digests: &[ContentDigest]) -> Wishes {
-    Wishes { digests: digests.to_vec(), ..Wishes::default() }
+fn claiming(digests: &[ContentDigest]) -> OfferOptions {
+    OfferOptions { digests: digests.to_vec(), ..OfferOptions::default() }
 }
 
-fn open_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Result<Verdict, Refusal> {
-    block_on("the answer to an offer", inbox.open_with(&Identity::ANONYMOUS, offer, wishes))
+fn offer_with(
+    inbox: &Inbox,
+    offer: &Offer,
+    options: &OfferOptions,
+) -> Result<OfferResponse, Refusal> {
+    block_on("the answer to an offer", inbox.offer_with(&Identity::ANONYMOUS, offer, options))
 }
 
 #[track_caller]
-fn accept_with(inbox: &Inbox, offer: &Offer, wishes: &Wishes) -> Upload {
-    match open_with(inbox, offer, wishes).unwrap() {
-        Verdict::Accepted(upload) => upload,
+fn accept_with(inbox: &Inbox, offer: &Offer, options: &OfferOptions) -> Upload {
+    match offer_with(inbox, offer, options).unwrap() {
+        OfferResponse::Accepted(upload) => upload,
         other => panic!("{offer:?} got {other:?}"),
     }
 }
@@ -62,7 +66,7 @@ fn benches() -> [Bench; 2] {
 }
 
 #[test]
-fn what_a_file_is_claimed_to_be_is_checked_and_what_is_wanted_of_it_is_told() {
+fn claims_are_checked_and_wanted_digests_are_told() {
     for bench in benches() {
         let content = content(300_000);
         let claims = claiming(&sums(&content));
@@ -85,7 +89,7 @@ fn what_a_file_is_claimed_to_be_is_checked_and_what_is_wanted_of_it_is_told() {
 }
 
 #[test]
-fn a_file_that_is_not_what_it_was_claimed_to_be_is_not_published() {
+fn a_file_that_is_not_what_was_claimed_is_not_published() {
     for bench in benches() {
         for algorithm in OTHERS {
             let wrong = [sum(algorithm, b"hello")];
@@ -141,7 +145,7 @@ fn a_large_file_has_its_digests_in_order_and_out_of_order() {
 }
 
 #[test]
-fn a_file_that_two_connections_bring_has_what_each_of_them_wants() {
+fn a_file_of_two_connections_has_what_each_of_them_wants() {
     let content = content(3 * GROUP + 99);
     let size = content.len();
     let bench = bench();
@@ -166,7 +170,7 @@ fn a_file_that_was_begun_by_another_connection_has_its_digests() {
 }
 
 #[test]
-fn a_file_that_was_here_when_the_connection_came_has_its_digests() {
+fn a_file_that_was_here_at_first_has_its_digests() {
     let (bench, content) = cut_off();
     let second = accept(bench.inbox(), &offer_of(&content));
     bring(&second, &content);
@@ -183,8 +187,8 @@ fn an_upload_that_is_not_what_it_was_claimed_to_be_begins_anew() {
     let bench = bench();
     for (in_order, at_the_end) in [(true, false), (false, false), (true, true)] {
         let wrong = [sum(Algorithm::Sha256, b"something else")];
-        let wishes = if at_the_end { Wishes::default() } else { claiming(&wrong) };
-        let upload = accept_with(bench.inbox(), &offer_of(&content), &wishes);
+        let options = if at_the_end { OfferOptions::default() } else { claiming(&wrong) };
+        let upload = accept_with(bench.inbox(), &offer_of(&content), &options);
         if !in_order {
             upload.body(extent(GROUP, GROUP)).unwrap().write(&content[GROUP..2 * GROUP]);
         }
@@ -224,7 +228,7 @@ fn a_body_is_checked_by_any_algorithm() {
 }
 
 #[test]
-fn a_body_ends_with_a_digest_of_the_algorithm_that_it_was_begun_with() {
+fn a_body_ends_with_a_digest_of_the_algorithm_it_began_with() {
     let bench = bench();
     let content = content(2 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
@@ -236,17 +240,17 @@ fn a_body_ends_with_a_digest_of_the_algorithm_that_it_was_begun_with() {
 }
 
 #[test]
-fn a_file_that_is_stored_is_found_by_blake3_whatever_is_wanted_of_it() {
+fn a_stored_file_is_found_by_blake3_whatever_is_wanted() {
     let bench = Bench::new();
     let content = content(GROUP + 3);
     let receipt = bench.send("stored", &content).unwrap();
     let offer = Offer { digest: Some(digest(&content)), ..offer("stored", &content) };
-    let again = open_with(bench.inbox(), &offer, &wanting(&OTHERS));
-    assert!(matches!(again, Ok(Verdict::Stored(found)) if found == receipt));
+    let again = offer_with(bench.inbox(), &offer, &wanting(&OTHERS));
+    assert!(matches!(again, Ok(OfferResponse::Stored(found)) if found == receipt));
 }
 
 #[test]
-fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_then() {
+fn a_claim_of_another_digest_has_a_stored_file_sent_again() {
     let key = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
     for resume in [None, Some(key)] {
         let bench = Bench::new();
@@ -256,8 +260,8 @@ fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_the
         let offer = Offer { digest, resume, ..offer("stored", &content) };
         let wrong = claiming(&[sum(Algorithm::Md5, b"x")]);
         let right = claiming(&[sum(Algorithm::Md5, &content)]);
-        for (wishes, refused) in [(wrong, Some(RefusalCode::DigestMismatch)), (right, None)] {
-            let upload = accept_with(bench.inbox(), &offer, &wishes);
+        for (options, refused) in [(wrong, Some(RefusalCode::DigestMismatch)), (right, None)] {
+            let upload = accept_with(bench.inbox(), &offer, &options);
             upload.body(ALL).unwrap().write(&content);
             assert_eq!(commit(upload, content.len(), &[]).map_err(|it| it.code).err(), refused);
         }
@@ -267,7 +271,7 @@ fn whoever_claims_another_digest_of_a_stored_file_sends_it_and_it_is_checked_the
 }
 
 #[test]
-fn an_upload_whose_name_was_taken_meanwhile_is_not_read_to_be_refused() {
+fn an_upload_whose_name_was_taken_is_not_read_to_be_refused() {
     let conflict = Conflict::Refuse;
     let bench = Bench::in_memory(InboxOptions { conflict, ..options(u64::MAX) });
     let content = content(3 * GROUP);
@@ -294,10 +298,13 @@ fn an_upload_whose_name_was_taken_meanwhile_is_not_read_to_be_refused() {
 }
 
 #[test]
-fn who_shows_a_digest_of_another_kind_is_not_asked_for_one_of_blake3() {
+fn who_shows_a_digest_of_another_kind_is_not_asked_for_blake3() {
     let bench = Bench::new();
     bench.send("there", b"hello").unwrap();
-    assert!(matches!(bench.inbox().open(&offer("there", b"hello")), Ok(Verdict::DigestFirst)));
+    assert!(matches!(
+        bench.inbox().offered(&offer("there", b"hello")),
+        Ok(OfferResponse::DigestFirst)
+    ));
     let claims = claiming(&[sum(Algorithm::Sha256, b"hello")]);
     let upload = accept_with(bench.inbox(), &offer("there", b"hello"), &claims);
     upload.body(ALL).unwrap().write(b"hello");

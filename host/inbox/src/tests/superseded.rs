@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::identities::{ann, bob};
 use super::*;
-use crate::care::{FileState, Verdict as Compared, list, verify};
+use crate::care::{FileState, Integrity as Compared, list, verify};
 use crate::disk::Step;
 
 /// The disk does nothing any more from the step on by which a file gets its name.
@@ -30,7 +30,7 @@ fn is_stored_and_whole(bench: &Bench, content: &[u8]) {
     assert_eq!(states, [(FileState::Stored(digest(content)), Some(ann()))]);
     let checked = verify(&bench.dir()).unwrap().find(|checked| checked.path == Path::new("a"));
     assert!(
-        matches!(checked, Some(ref it) if matches!(it.verdict, Compared::Whole)),
+        matches!(checked, Some(ref it) if matches!(it.integrity, Compared::Whole)),
         "{checked:?}"
     );
 }

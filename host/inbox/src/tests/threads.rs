@@ -21,12 +21,12 @@ fn wait_lost(bench: &Bench, thread: &str) {
     let lost = block_on("the loss of the inbox", bench.inbox().lost());
     assert_eq!(lost.code(), "inbox-stopped");
     assert!(lost.to_string().contains(thread), "{lost}");
-    let refused = bench.inbox().open(&offer("next", b"next"));
+    let refused = bench.inbox().offered(&offer("next", b"next"));
     assert_eq!(code(refused), RefusalCode::Io);
 }
 
 #[test]
-fn commits_are_answered_and_offers_refused_when_the_committer_panics() {
+fn commits_are_answered_when_the_committer_panics() {
     let bench = Bench::new();
     let uploads = ["a", "b"].map(|name| upload(bench.inbox(), &offer(name, b"x"), b"x"));
     panic_at(&bench, Step::SyncFile);
@@ -52,7 +52,7 @@ fn commits_are_answered_and_offers_refused_when_a_copier_panics() {
 }
 
 #[test]
-fn bodies_that_wait_for_a_watermark_are_told_when_its_thread_panics() {
+fn bodies_that_wait_for_a_watermark_hear_when_its_thread_panics() {
     let bench = Bench::with(options(1 << 20));
     let content = content(3 << 20);
     let offer = resumable("big", Some(content.len() as u64), ResumeMode::TakeOver);

@@ -17,7 +17,7 @@ fn commits(watermark_bytes: u64) -> InboxOptions {
 }
 
 #[test]
-fn groups_that_were_never_synced_are_not_trusted_after_a_power_cut() {
+fn groups_never_synced_are_not_trusted_after_a_power_cut() {
     let disk = SimulatedDisk::<()>::without(None);
     let content = content(4 * GROUP + 9);
     let inbox = disk.start(commits(GROUP as u64));
@@ -29,7 +29,7 @@ fn groups_that_were_never_synced_are_not_trusted_after_a_power_cut() {
     drop((upload, inbox));
     for (number, image) in IMAGES.into_iter().enumerate() {
         disk.restore(&cut, image, &mut (number as u64));
-        let inbox = Inbox::create_on(Disk::rebooted(), &disk.dir(), commits(u64::MAX)).unwrap();
+        let inbox = Inbox::open_on(Disk::rebooted(), &disk.dir(), commits(u64::MAX)).unwrap();
         let again = accept(&inbox, &offer_of(&content));
         assert_eq!(again.durable(), 0, "{image:?}");
         assert_eq!(again.missing(), [extent(0, content.len())], "{image:?}");
@@ -101,7 +101,7 @@ fn found_after(step: Step, lose: impl Fn(&mut [u8])) -> (Bench, Vec<u8>) {
 }
 
 #[test]
-fn what_a_failed_sync_gave_up_is_not_trusted_by_the_server_after_a_kill() {
+fn what_a_failed_sync_gave_up_is_not_trusted_after_a_kill() {
     for step in [Step::SyncPartial, Step::SyncFile] {
         let (after, content) = found_after(step, |data| data[GROUP + 7..GROUP + 4_096].fill(0));
         let again = accept(after.inbox(), &offer_of(&content));
@@ -113,7 +113,7 @@ fn what_a_failed_sync_gave_up_is_not_trusted_by_the_server_after_a_kill() {
 }
 
 #[test]
-fn what_is_there_is_kept_though_nobody_knows_what_came_of_its_sync() {
+fn what_is_there_is_kept_though_its_sync_is_unknown() {
     for step in [Step::SyncPartial, Step::SyncFile] {
         let (after, content) = found_after(step, |_| ());
         let again = accept(after.inbox(), &offer_of(&content));

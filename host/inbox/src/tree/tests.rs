@@ -57,7 +57,7 @@ fn a_walk_makes_folders_but_follows_no_link() {
 }
 
 #[test]
-fn a_link_that_is_put_where_a_folder_is_about_to_be_made_is_not_followed() {
+fn a_link_put_where_a_folder_is_being_made_is_not_followed() {
     let (outer, root) = folder();
     let disk = Disk::default();
     let link = outer.path().join("root/new");

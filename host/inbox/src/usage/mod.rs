@@ -31,20 +31,20 @@ pub(super) use reservation::Reservation;
 #[non_exhaustive]
 pub struct Quota {
     /// Bytes of content of all files, of uploads on their way, and of those that wait to be resumed.
-    pub bytes_max: Option<u64>,
+    pub max_bytes: Option<u64>,
     /// Files and folders, with uploads on their way and those that wait. Folders are nobody's, and in no
     /// identity's share.
-    pub files_max: Option<u64>,
+    pub max_files: Option<u64>,
 }
 
 impl Quota {
     /// Limits of both kinds; `None`: no limit.
-    pub fn new(bytes_max: Option<u64>, files_max: Option<u64>) -> Self {
-        Self { bytes_max, files_max }
+    pub fn new(max_bytes: Option<u64>, max_files: Option<u64>) -> Self {
+        Self { max_bytes, max_files }
     }
 
     fn is_none(self) -> bool {
-        self.bytes_max.is_none() && self.files_max.is_none()
+        self.max_bytes.is_none() && self.max_files.is_none()
     }
 
     /// Whether there may be `more`, so that it is `total`. Where not: which limit is in the way.
@@ -52,10 +52,10 @@ impl Quota {
         let over = |most: Option<u64>, total: u64, more: u64| {
             most.filter(|&most| total > most && more > 0)
         };
-        if let Some(most) = over(self.files_max, total.files, more.files) {
+        if let Some(most) = over(self.max_files, total.files, more.files) {
             return Err(Limit::Files(most));
         }
-        over(self.bytes_max, total.bytes, more.bytes).map_or(Ok(()), |most| Err(Limit::Bytes(most)))
+        over(self.max_bytes, total.bytes, more.bytes).map_or(Ok(()), |most| Err(Limit::Bytes(most)))
     }
 }
 

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_come_one_by_one_do_not_prolong_the_time_for_a_hello() {
+    fn bytes_one_by_one_do_not_prolong_the_time_for_a_hello() {
         let trickling = Reading { stage: Stage::Speaking, moved: at(129), ..silent() };
         assert_eq!(DEADLINES.check(&trickling, at(129)), Ok(at(130)));
         assert_eq!(DEADLINES.check(&trickling, at(130)), Err(Overdue::Hello));

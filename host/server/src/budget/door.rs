@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_hears_that_it_is_served_when_another_has_given_way() {
+    fn a_connection_hears_it_is_served_when_another_gave_way() {
         let (door, met) = door(2, 2);
         let held = [(); 2].map(|()| arrive(&door, |_| Source::Local));
         assert!(held.iter().all(|it| it.seat().fate() == Fate::Served));
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_count_by_themselves_have_places_of_their_own() {
+    fn connections_that_count_by_themselves_have_own_places() {
         let (door, met) = door(2, 1);
         let _held = [(); 2].map(|()| arrive(&door, Source::Single));
         let waits = arrive(&door, Source::Single);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_passed_on_counts_where_it_came_from_until_it_is_over() {
+    fn a_forwarded_request_counts_at_its_origin_until_it_is_over() {
         let (door, _) = door(3, 3);
         let proxy = Source::Proxy(None);
         let held = [(); 3].map(|()| arrive(&door, |_| proxy));

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_without_end_write_no_more_than_their_source_and_sources_than_the_server() {
+    fn endless_connections_write_no_more_than_their_source_may() {
         let mut lines = Lines::new();
         let name = "x".repeat(1_000);
         let count = |lines: &mut Lines, of: &dyn Fn(u32) -> Source| {

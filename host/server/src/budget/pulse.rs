@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_passed_before_a_place_was_free_is_not_held_against_anybody() {
+    fn time_before_a_place_was_free_is_held_against_nobody() {
         let pulse = Pulse::new(1_000, at(0));
         pulse.handle_begin(at(50));
         assert!(!pulse.activity(at(52), false).is_idle);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stages_of_a_connection_follow_what_comes_and_what_is_answered() {
+    fn stages_of_a_connection_follow_what_comes_and_is_answered() {
         let pulse = Pulse::new(0, at(0));
         pulse.handle_greeting(|| at(1));
         assert_eq!(pulse.reading(false).stage, Stage::Silent);

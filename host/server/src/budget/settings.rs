@@ -9,6 +9,14 @@ const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
 
 /// How a server is shared out among those who use it. Each setting has a default.
 ///
+/// ```
+/// use sandport_server::Budgets;
+///
+/// let mut budgets = Budgets::default();
+/// budgets.max_address_connections = Some(20);
+/// assert!(budgets.check(1_000).is_ok());
+/// ```
+///
 /// An address is one of IPv4, or a network of IPv6: its first 64 bits. An address of IPv4 that comes by an IPv6 socket is
 /// the address of IPv4.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +24,12 @@ const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
 pub struct Budgets {
     /// Connections by local sockets at once. They have places of their own, so that nobody on the network can keep the
     /// users of this machine out. `None`, the default: a quarter of those by TCP.
-    pub local_connections_max: Option<u32>,
+    pub max_local_connections: Option<u32>,
     /// Connections of one address at once, or of one user by local sockets. `None`, the default: no limit, since an
     /// address that has many gives way where places are scarce.
-    pub address_connections_max: Option<u32>,
+    pub max_address_connections: Option<u32>,
     /// Connections that wait at once for a place. 256: a burst waits, and takes few descriptors.
-    pub waiting_max: u32,
+    pub max_waiting: u32,
     /// How long a connection may take to its first byte. 20 seconds: a browser connects before it has something to ask.
     pub first_byte_timeout: Duration,
     /// How long it may take from the first byte of a connection, or of a request, to a complete hello or request. 20
@@ -32,7 +40,7 @@ pub struct Budgets {
     pub offer_timeout: Duration,
     /// Bytes that a connection has to bring in a minute while others wait for a place; what is stored counts too. 64 KiB:
     /// a kilobyte a second, which the slowest modem brings. 0: nobody is too slow.
-    pub least_bytes_per_minute: u64,
+    pub min_bytes_per_minute: u64,
     /// What connections may use together that make the server compute for little (frames of a byte, offers that come to
     /// nothing), while others want to compute: percent of one processor in two. 12: an eighth.
     pub unearned_percent: u8,
@@ -49,13 +57,13 @@ pub struct Budgets {
 impl Default for Budgets {
     fn default() -> Self {
         Self {
-            local_connections_max: None,
-            address_connections_max: None,
-            waiting_max: 256,
+            max_local_connections: None,
+            max_address_connections: None,
+            max_waiting: 256,
             first_byte_timeout: Duration::from_secs(20),
             hello_timeout: Duration::from_secs(20),
             offer_timeout: Duration::from_secs(300),
-            least_bytes_per_minute: 64 * 1024,
+            min_bytes_per_minute: 64 * 1024,
             unearned_percent: 12,
             failures_free: 256,
             delay_max: Duration::from_secs(5),
@@ -98,21 +106,21 @@ pub enum BudgetsError {
 
 impl Budgets {
     /// Connections by local sockets, where there are so many by TCP.
-    pub fn local_connections(&self, connections_max: u32) -> u32 {
-        self.local_connections_max.unwrap_or((connections_max / 4).max(1))
+    pub fn local_connections(&self, max_connections: u32) -> u32 {
+        self.max_local_connections.unwrap_or((max_connections / 4).max(1))
     }
 
     /// Whether the settings make sense, where there may be so many connections by TCP.
     ///
     /// # Errors
     /// [`BudgetsError`], for the first that does not.
-    pub fn check(&self, connections_max: u32) -> Result<(), BudgetsError> {
-        let local = self.local_connections(connections_max);
+    pub fn check(&self, max_connections: u32) -> Result<(), BudgetsError> {
+        let local = self.local_connections(max_connections);
         let is_zero = [
-            ("the number of connections", connections_max == 0),
+            ("the number of connections", max_connections == 0),
             ("the number of connections by local sockets", local == 0),
-            ("the number of connections of one address", self.address_connections_max == Some(0)),
-            ("the number of connections that wait", self.waiting_max == 0),
+            ("the number of connections of one address", self.max_address_connections == Some(0)),
+            ("the number of connections that wait", self.max_waiting == 0),
             ("the time to the first byte", self.first_byte_timeout.is_zero()),
             ("the time to a complete hello", self.hello_timeout.is_zero()),
             ("the part of a processor", self.unearned_percent == 0),
@@ -121,14 +129,14 @@ impl Budgets {
         if let Some((what, _)) = is_zero.iter().find(|(_, is_zero)| *is_zero) {
             return Err(BudgetsError::Zero(what));
         }
-        let connections = connections_max.max(local);
-        if let Some(address) = self.address_connections_max.filter(|it| *it > connections) {
+        let connections = max_connections.max(local);
+        if let Some(address) = self.max_address_connections.filter(|it| *it > connections) {
             return Err(BudgetsError::MoreThanAll { address, connections });
         }
         if self.unearned_percent > 100 {
             return Err(BudgetsError::MoreThanOne { percent: self.unearned_percent });
         }
-        match self.least_bytes_per_minute {
+        match self.min_bytes_per_minute {
             bytes if bytes > LEAST_BYTES_MAX => Err(BudgetsError::TooFast { bytes }),
             _ => Ok(()),
         }
@@ -170,37 +178,37 @@ mod tests {
     fn what_is_zero_is_named() {
         let error = checked(|it| it.hello_timeout = Duration::ZERO).unwrap_err();
         assert_eq!(error.to_string(), "the time to a complete hello is 0: nobody could be served");
-        assert!(checked(|it| it.waiting_max = 0).is_err());
-        assert!(checked(|it| it.local_connections_max = Some(0)).is_err());
-        assert!(checked(|it| it.address_connections_max = Some(0)).is_err());
+        assert!(checked(|it| it.max_waiting = 0).is_err());
+        assert!(checked(|it| it.max_local_connections = Some(0)).is_err());
+        assert!(checked(|it| it.max_address_connections = Some(0)).is_err());
         assert!(Budgets::default().check(0).is_err());
-        assert_eq!(checked(|it| it.least_bytes_per_minute = 0), Ok(()), "nobody is too slow");
+        assert_eq!(checked(|it| it.min_bytes_per_minute = 0), Ok(()), "nobody is too slow");
         let no_wait = |it: &mut Budgets| (it.failures_free, it.delay_max) = (0, Duration::ZERO);
         assert_eq!(checked(no_wait), Ok(()), "nobody waits");
     }
 
     #[test]
     fn limits_that_contradict_each_other_are_refused() {
-        let error = checked(|it| it.address_connections_max = Some(101)).unwrap_err();
+        let error = checked(|it| it.max_address_connections = Some(101)).unwrap_err();
         assert_eq!(error, BudgetsError::MoreThanAll { address: 101, connections: 100 });
-        assert_eq!(checked(|it| it.address_connections_max = Some(100)), Ok(()));
+        assert_eq!(checked(|it| it.max_address_connections = Some(100)), Ok(()));
         let with_local = |it: &mut Budgets| {
-            it.address_connections_max = Some(101);
-            it.local_connections_max = Some(200);
+            it.max_address_connections = Some(101);
+            it.max_local_connections = Some(200);
         };
         assert_eq!(checked(with_local), Ok(()));
         let error = checked(|it| it.unearned_percent = 101).unwrap_err();
         assert_eq!(error.to_string(), "101 % is more than one processor");
-        let error = checked(|it| it.least_bytes_per_minute = u64::MAX).unwrap_err();
+        let error = checked(|it| it.min_bytes_per_minute = u64::MAX).unwrap_err();
         assert_eq!(error, BudgetsError::TooFast { bytes: u64::MAX });
     }
 
     #[test]
     fn the_largest_numbers_and_times_are_settings_like_others() {
         let budgets = Budgets {
-            local_connections_max: Some(u32::MAX),
-            address_connections_max: Some(u32::MAX),
-            waiting_max: u32::MAX,
+            max_local_connections: Some(u32::MAX),
+            max_address_connections: Some(u32::MAX),
+            max_waiting: u32::MAX,
             first_byte_timeout: Duration::MAX,
             hello_timeout: Duration::MAX,
             offer_timeout: Duration::MAX,

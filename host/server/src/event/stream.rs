@@ -13,6 +13,19 @@ use super::server::ServerEvent;
 
 /// The events of a server, in order: what [`Server::events`](crate::Server::events) gives.
 ///
+/// ```no_run
+/// # async fn example(server: sandport_server::Server) {
+/// use sandport_server::ServerEvent;
+///
+/// let mut events = server.events();
+/// while let Some(event) = events.next().await {
+///     if let ServerEvent::Stored { peer, receipt } = event {
+///         println!("{} from {peer}", receipt.name.escape_debug());
+///     }
+/// }
+/// # }
+/// ```
+///
 /// It ends when the last handle to the server is gone and all events were taken. It holds a bounded number of them. Who
 /// takes them too slowly misses some, and is told how many by [`ServerEvent::Missed`]: a server does
 /// not wait for whoever watches it.
@@ -95,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_slow_gets_what_there_was_room_for_and_is_told_what_was_missed() {
+    async fn a_slow_reader_gets_what_had_room_and_hears_what_it_missed() {
         let (queue, mut events) = queue(2);
         (1..=5).for_each(|number| queue.push(event(number)));
         assert_eq!(number(&mut events).await, Some(Ok(1)));

@@ -25,6 +25,7 @@ const LOCAL: &str = "unix";
 /// assert_eq!(Peer::local(Identity::user(1000)).to_string(), "unix (uid:1000)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Peer {
     /// As `peer.address` of the WIT package has it: `192.0.2.7:52114`, or `unix`.
     pub address: Arc<str>,
@@ -34,6 +35,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// One at `address`, of whom the caller knows who it is.
+    pub fn new(address: impl Into<Arc<str>>, identity: Identity) -> Self {
+        Self { address: address.into(), identity }
+    }
+
     /// One that connects by a local socket.
     pub fn local(identity: Identity) -> Self {
         Self { address: LOCAL.into(), identity }

@@ -14,7 +14,7 @@ pub(super) fn of(
     addresses: &[SocketAddr],
     limits: &Limits,
     options: &InboxOptions,
-    connections_max: u32,
+    max_connections: u32,
 ) -> Vec<String> {
     let usual = Limits::default();
     let mut arguments = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn of(
         add("--listen", address);
     }
     add("--inbox", &RESIDENT_INBOX);
-    if let Some(size) = limits.size_max {
+    if let Some(size) = limits.max_file_size {
         add("--max-file", &size);
     }
     match options.conflict {
@@ -33,13 +33,12 @@ pub(super) fn of(
         Conflict::Refuse => add("--conflict", &"refuse"),
         Conflict::Replace => add("--conflict", &"replace"),
     }
-    match options.durability {
-        // A cut upload is not resumed, so there is nothing else to sync.
-        Durability::Commit | Durability::Full => {}
-        Durability::None => add("--durability", &"none"),
+    // With any other, stored files are synced; a cut upload is not resumed, so there is nothing else to sync.
+    if options.durability == Durability::None {
+        add("--durability", &"none");
     }
-    if connections_max != CONNECTIONS_MAX {
-        add("--max-connections", &connections_max);
+    if max_connections != CONNECTIONS_MAX {
+        add("--max-connections", &max_connections);
     }
     if limits.idle_timeout_ms != usual.idle_timeout_ms {
         add("--idle-timeout", &format!("{}ms", limits.idle_timeout_ms));
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_and_into_what_is_always_told_and_the_rest_where_it_was_set() {
+    fn where_and_into_what_is_always_told_and_the_rest_if_set() {
         let addresses = ["127.0.0.1:0".parse().unwrap(), "[::1]:7".parse().unwrap()];
         let told = of(&addresses, &Limits::default(), &InboxOptions::default(), CONNECTIONS_MAX);
         assert_eq!(told.join(" "), "--listen 127.0.0.1:0 --listen [::1]:7 --inbox /inbox --json");
@@ -73,15 +72,13 @@ mod tests {
             classic: false,
             settle_ms: 70,
             idle_timeout_ms: 5_000,
-            size_max: Some(1_000),
+            max_file_size: Some(1_000),
             ..Limits::default()
         };
-        let options = InboxOptions {
-            conflict: Conflict::Refuse,
-            durability: Durability::None,
-            classic_name: Some(String::from("a b")),
-            ..InboxOptions::default()
-        };
+        let mut options = InboxOptions::default();
+        options.conflict = Conflict::Refuse;
+        options.durability = Durability::None;
+        options.classic_name = Some(String::from("a b"));
         let told = of(&addresses[..1], &limits, &options, 7);
         assert_eq!(
             told,

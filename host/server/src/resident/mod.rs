@@ -21,6 +21,21 @@ pub use error::ResidentError;
 ///
 /// The component opens the listening sockets, within what it is granted. `wit/RESIDENT.md` is the
 /// contract with it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use sandport_inbox::{Inbox, InboxOptions};
+/// use sandport_server::{AnyServer, ReceiverSource, Server};
+///
+/// let inbox = Inbox::open("inbox".as_ref(), InboxOptions::default())?;
+/// let component = ReceiverSource::File("sandport-standalone.wasm".into());
+/// if let AnyServer::Resident(server) = Server::builder(inbox).receiver(component).build_any()? {
+///     let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+///     server.run(&["127.0.0.1:6542".parse()?], shutdown).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct ResidentServer {
     setup: Setup,
 }
@@ -30,9 +45,9 @@ impl ResidentServer {
         sandbox: ResidentSandbox,
         inbox: Inbox,
         context: Arc<Context>,
-        connections_max: u32,
+        max_connections: u32,
     ) -> Self {
-        Self { setup: Setup { sandbox, inbox, context, connections_max } }
+        Self { setup: Setup { sandbox, inbox, context, max_connections } }
     }
 
     /// The events from now on, as of [`Server::events`](crate::Server::events).
@@ -58,7 +73,7 @@ impl ResidentServer {
         if options.quota != Quota::default() || options.identity_quota != Quota::default() {
             return Err(ResidentError::NotEnforced("a quota"));
         }
-        if options.free_min > 0 {
+        if options.min_free > 0 {
             return Err(ResidentError::NotEnforced("a floor of free space"));
         }
         let mut granted = Vec::with_capacity(addresses.len());

@@ -35,7 +35,7 @@ pub(super) struct Setup {
     pub(super) sandbox: ResidentSandbox,
     pub(super) inbox: Inbox,
     pub(super) context: Arc<Context>,
-    pub(super) connections_max: u32,
+    pub(super) max_connections: u32,
 }
 
 pub(super) struct Supervisor {
@@ -98,7 +98,7 @@ impl Supervisor {
         let inbox = &self.setup.inbox;
         let (limits, options) = (&context.limits, inbox.options());
         let arguments =
-            arguments::of(&self.grants.addresses(), limits, options, self.setup.connections_max);
+            arguments::of(&self.grants.addresses(), limits, options, self.setup.max_connections);
         self.emit(ServerEvent::ReceiverStarted);
         let folder = inbox.dir();
         let end = tokio::select! {
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_their_limit_and_begin_again_after_a_good_run() {
+    fn pauses_double_to_their_limit_and_restart_after_a_good_run() {
         let mut backoff = Backoff::default();
         let short = Duration::from_millis(1);
         let pauses: Vec<u128> = (0..12).map(|_| backoff.after(short).as_millis()).collect();

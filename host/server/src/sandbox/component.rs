@@ -60,7 +60,7 @@ pub(super) fn load(
     source: &ReceiverSource,
     cache: &Cache,
     limits: impl FnOnce(Mode) -> SandboxLimits,
-    connections_max: u32,
+    max_connections: u32,
     slow: impl FnOnce(&str) + Send,
 ) -> Result<Loaded, ComponentError> {
     let (name, bytes) = read(source)?;
@@ -68,7 +68,7 @@ pub(super) fn load(
     let mode = if ours { Mode::PerConnection } else { Surface::read(&name, &bytes)?.judge()? };
     let limits = limits(mode);
     let instances = match mode {
-        Mode::PerConnection => connections_max,
+        Mode::PerConnection => max_connections,
         Mode::Resident => 1,
     };
     tell_if_slow(
@@ -113,8 +113,8 @@ pub(super) fn try_out(
     });
     let pages = required.as_ref().and_then(|required| required.max_initial_memory_size);
     let needed = pages.unwrap_or(0).saturating_mul(PAGE_BYTES);
-    if needed > limits.memory_bytes_max as u64 {
-        return Err(ComponentError::Memory { needed, allowed: limits.memory_bytes_max });
+    if needed > limits.max_memory_bytes as u64 {
+        return Err(ComponentError::Memory { needed, allowed: limits.max_memory_bytes });
     }
     let needed = required.and_then(|required| required.max_initial_table_size).unwrap_or(0);
     if needed > TABLE_ELEMENTS_MAX as u64 {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_that_runs_no_compiled_code_is_not_a_fault_of_the_component() {
+    fn a_system_that_runs_no_compiled_code_is_no_component_fault() {
         for errno in [Errno::ACCESS, Errno::PERM] {
             let error = reported(errno);
             assert!(matches!(error, ComponentError::NotExecutable(_)), "{error:?}");

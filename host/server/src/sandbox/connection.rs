@@ -22,7 +22,7 @@ use crate::budget::{
 };
 use crate::event::ServerEvent;
 use crate::net::{Peer, Stream};
-use sandport_inbox::{Meter, Pending};
+use sandport_inbox::{CommitHandle, Meter};
 
 /// The text up to the last character that ends within `bytes_max`.
 fn cut(text: String, bytes_max: usize) -> String {
@@ -71,7 +71,7 @@ pub(crate) struct Connection {
 
 #[derive(Default)]
 struct Awaited {
-    commits: VecDeque<(u64, Pending)>,
+    commits: VecDeque<(u64, CommitHandle)>,
     /// How many there were.
     started: u64,
 }
@@ -291,15 +291,15 @@ impl Connection {
     }
 
     /// A commit is under way, until [`Self::commit_ended`]; `None`: it was refused at once. Its number.
-    pub(super) fn commit_started(&self, pending: Option<&Pending>) -> u64 {
+    pub(super) fn commit_started(&self, pending: Option<&CommitHandle>) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let mut awaited = self.awaited();
         let number = awaited.started;
         awaited.started += 1;
-        if let Some(pending) = pending.filter(|pending| !pending.is_over()) {
+        if let Some(pending) = pending.filter(|pending| !pending.is_complete()) {
             let commits = &mut awaited.commits;
             if commits.len() == commits.capacity() {
-                commits.retain(|(_, pending)| !pending.is_over());
+                commits.retain(|(_, pending)| !pending.is_complete());
             }
             commits.push_back((number, pending.clone()));
         }
@@ -307,9 +307,9 @@ impl Connection {
     }
 
     /// The oldest commit that is not over, if it is older than the one with this number.
-    pub(super) fn commit_before(&self, number: u64) -> Option<Pending> {
+    pub(super) fn commit_before(&self, number: u64) -> Option<CommitHandle> {
         let commits = &mut self.awaited().commits;
-        while commits.front().is_some_and(|(_, pending)| pending.is_over()) {
+        while commits.front().is_some_and(|(_, pending)| pending.is_complete()) {
             commits.pop_front();
         }
         commits.front().filter(|(oldest, _)| *oldest < number).map(|(_, pending)| pending.clone())
@@ -413,7 +413,7 @@ impl Busy for Connection {
     fn is_busy(&self) -> bool {
         self.disk_waits.load(Ordering::Relaxed) > 0
             || self.is_paused()
-            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_over())
+            || self.awaited().commits.iter().any(|(_, pending)| !pending.is_complete())
     }
 }
 
@@ -455,28 +455,28 @@ mod tests {
     #[tokio::test]
     async fn commits_are_over_in_the_order_in_which_they_were_made() {
         let dir = tempfile::tempdir().unwrap();
-        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let context = Context::new(AnyInbox::from(inbox), Limits::default(), EventSink::default());
         let (here, _there) = UnixStream::pair().unwrap();
         let connection = Connection::new(here.into(), Arc::new(context), Arc::new(Seat::alone()));
         let refused = || Err(Refusal::from(RefusalCode::Io));
-        let (first, end_first) = Pending::begun();
-        let (second, end_second) = Pending::begun();
+        let (first, end_first) = CommitHandle::begun();
+        let (second, end_second) = CommitHandle::begun();
         let numbers = [&first, &second].map(|pending| connection.commit_started(Some(pending)));
         let third = connection.commit_started(None);
         end_second(refused());
         let before = |number| connection.commit_before(number);
         assert!(before(numbers[0]).is_none());
-        assert!(before(numbers[1]).is_some_and(|pending| pending.is(&first)));
-        assert!(before(third).is_some_and(|pending| pending.is(&first)));
+        assert!(before(numbers[1]).is_some_and(|pending| pending.is_same(&first)));
+        assert!(before(third).is_some_and(|pending| pending.is_same(&first)));
         end_first(refused());
         assert!(before(numbers[1]).is_none() && before(third).is_none());
     }
 
     #[tokio::test]
-    async fn what_the_socket_does_not_take_at_once_is_sent_though_nobody_asks_again() {
+    async fn what_the_socket_does_not_take_at_once_is_sent_later() {
         let dir = tempfile::tempdir().unwrap();
-        let inbox = Inbox::create(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+        let inbox = Inbox::open(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
         let inbox = AnyInbox::from(inbox);
         let context = Context::new(inbox, Limits::default(), EventSink::default());
         let (here, mut there) = UnixStream::pair().unwrap();

@@ -6,28 +6,30 @@ use sandport_protocol::{ContentDigest, Refusal, RefusalCode};
 
 use super::bindings::sandport::upload::{inbox, types};
 use super::handles::Told;
-use sandport_inbox::{Status, Wishes};
+use sandport_inbox::{OfferOptions, UploadStatus};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
 /// The offer, and what is wanted beyond it.
-pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, Wishes), Refusal> {
+pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, OfferOptions), Refusal> {
     let (digest, digests) = digests(offer.digests)?;
     let want = offer.want.into_iter().map(algorithm).collect();
-    let mut wishes = Wishes { digests, want, ..Wishes::default() };
+    let mut options = OfferOptions::default();
+    options.digests = digests;
+    options.want = want;
     let resume = match offer.lifetime {
         types::Lifetime::Connection => None,
         types::Lifetime::Key(key) => Some(resume(key)?),
         types::Lifetime::NewKey => {
-            wishes.new_key = true;
+            options.new_key = true;
             None
         }
         types::Lifetime::Existing(key) => {
-            wishes.existing = true;
+            options.existing = true;
             Some(resume(key)?)
         }
     };
-    wishes.metadata = protocol::Metadata::new(offer.metadata)?;
+    options.metadata = protocol::Metadata::new(offer.metadata)?;
     let offer = protocol::Offer {
         name: offer.name,
         kind: match offer.kind {
@@ -40,7 +42,7 @@ pub(super) fn offer(offer: types::Offer) -> Result<(protocol::Offer, Wishes), Re
         executable: offer.executable,
         resume,
     };
-    Ok((offer, wishes))
+    Ok((offer, options))
 }
 
 fn nanoseconds(time: types::Timestamp) -> Result<i64, Refusal> {
@@ -122,7 +124,7 @@ pub(super) fn to_extent(extent: protocol::Extent) -> types::Extent {
     types::Extent { offset: extent.offset, length: extent.length }
 }
 
-pub(super) fn to_status(status: Status) -> inbox::Status {
+pub(super) fn to_status(status: UploadStatus) -> inbox::Status {
     // Of whoever asks, only the name under which the file is stored is known.
     let stored = |receipt: protocol::Receipt| {
         let (digests, kind) = (Vec::new(), protocol::EntryKind::File);

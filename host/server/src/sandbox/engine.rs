@@ -62,7 +62,7 @@ const UNCHECKED_MEMORY_BYTES: u64 = (1 << 32) + (1 << 26);
 pub struct SandboxLimits {
     /// Linear memory of one instance, in bytes. 64 MiB: the default receiver takes less than one,
     /// an interpreter with its library some twenty.
-    pub memory_bytes_max: usize,
+    pub max_memory_bytes: usize,
     /// Processor time that the receiver of a connection may use in one go, without any payload arriving. The
     /// default receiver uses microseconds.
     pub compute_burst: Duration,
@@ -81,10 +81,10 @@ pub struct SandboxLimits {
     /// lives as long as its connection; a resident one lives for months.
     pub compute_per_second_waited: Duration,
     /// Resources (streams, uploads, pollables, commits) that one instance may hold.
-    pub resources_max: usize,
+    pub max_resources: usize,
     /// What one call of the host may bring of lists and strings, in bytes. Elsewhere than in the instance's own
     /// memory nothing bounds them, and no call can be interrupted. A write has a MiB at most.
-    pub call_bytes_max: usize,
+    pub max_call_bytes: usize,
 }
 
 /// Linear memory of a resident instance, in bytes: half a megabyte for each of a thousand connections.
@@ -104,16 +104,16 @@ const RESIDENT_RESOURCES_PER_CONNECTION: usize = 64;
 
 impl SandboxLimits {
     /// The limits for a mode that may serve so many connections at once.
-    pub fn of_mode(mode: Mode, connections_max: u32) -> Self {
+    pub fn of_mode(mode: Mode, max_connections: u32) -> Self {
         let each = Self::default();
         match mode {
             Mode::PerConnection => each,
             Mode::Resident => Self {
-                memory_bytes_max: RESIDENT_MEMORY_BYTES_MAX,
+                max_memory_bytes: RESIDENT_MEMORY_BYTES_MAX,
                 compute_per_second_waited: RESIDENT_COMPUTE_PER_SECOND_WAITED,
                 compute_per_mib: RESIDENT_COMPUTE_PER_MIB,
-                resources_max: each.resources_max
-                    + RESIDENT_RESOURCES_PER_CONNECTION.saturating_mul(connections_max as usize),
+                max_resources: each.max_resources
+                    + RESIDENT_RESOURCES_PER_CONNECTION.saturating_mul(max_connections as usize),
                 ..each
             },
         }
@@ -123,15 +123,15 @@ impl SandboxLimits {
 impl Default for SandboxLimits {
     fn default() -> Self {
         Self {
-            memory_bytes_max: 64 * 1024 * 1024,
+            max_memory_bytes: 64 * 1024 * 1024,
             compute_burst: Duration::from_secs(5),
             compute_per_mib: Duration::from_millis(500),
             compute_per_second_waited: Duration::ZERO,
             host_burst: Duration::from_secs(5),
             host_per_mib: Duration::from_secs(10),
             // Four for each upload that may be open at once, and a few for the connection.
-            resources_max: 4 * 1_024 + 256,
-            call_bytes_max: 4 * 1024 * 1024,
+            max_resources: 4 * 1_024 + 256,
+            max_call_bytes: 4 * 1024 * 1024,
         }
     }
 }
@@ -175,11 +175,11 @@ pub(super) enum Pool {
 pub(super) fn engine(
     cache: &Cache,
     limits: &SandboxLimits,
-    connections_max: u32,
+    max_connections: u32,
     needs: Needs,
     kept: Pool,
 ) -> wasmtime::Result<Engine> {
-    let connections = connections_max.max(1);
+    let connections = max_connections.max(1);
     let memories = connections.saturating_mul(needs.memories);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(connections)
@@ -195,7 +195,7 @@ pub(super) fn engine(
         .max_tables_per_module(needs.tables)
         .max_component_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
         .max_core_instance_size(COMPONENT_INSTANCE_BYTES_MAX)
-        .max_memory_size(limits.memory_bytes_max)
+        .max_memory_size(limits.max_memory_bytes)
         .max_unused_warm_slots(WARM_SLOTS);
     match kept {
         Pool::Warm => pool
@@ -213,7 +213,7 @@ pub(super) fn engine(
     let mut config = common(cache)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     if u64::from(memories).saturating_mul(UNCHECKED_MEMORY_BYTES) > ADDRESS_SPACE_BYTES_MAX {
-        config.memory_reservation(limits.memory_bytes_max as u64);
+        config.memory_reservation(limits.max_memory_bytes as u64);
     }
     Engine::new(&config)
 }

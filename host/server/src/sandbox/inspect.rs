@@ -38,7 +38,16 @@ pub struct Import {
 /// Looks at a component as a server does before it listens, and says what it found. Its start code is
 /// run once, without any power.
 ///
-/// `memory_bytes_max` stands in for the limit of its mode. Where compiling takes more than half a second,
+/// ```no_run
+/// use sandport_server::{Cache, ReceiverSource, inspect};
+///
+/// let receiver = ReceiverSource::File("put.wasm".into());
+/// let found = inspect(&receiver, &Cache::Off, None, || ())?;
+/// assert!(found.refusal.is_none(), "it would not run");
+/// # Ok::<(), sandport_server::ComponentError>(())
+/// ```
+///
+/// `max_memory_bytes` stands in for the limit of its mode. Where compiling takes more than half a second,
 /// `slow` is called once meanwhile, on another thread.
 ///
 /// # Errors
@@ -46,7 +55,7 @@ pub struct Import {
 pub fn inspect(
     source: &ReceiverSource,
     cache: &Cache,
-    memory_bytes_max: Option<usize>,
+    max_memory_bytes: Option<usize>,
     slow: impl FnOnce() + Send,
 ) -> Result<Inspection, ComponentError> {
     let (name, bytes) = component::read(source)?;
@@ -68,7 +77,7 @@ pub fn inspect(
     found.mode = surface.mode().ok();
     let tried = surface.judge().and_then(|mode| {
         let mut limits = SandboxLimits::of_mode(mode, 1);
-        limits.memory_bytes_max = memory_bytes_max.unwrap_or(limits.memory_bytes_max);
+        limits.max_memory_bytes = max_memory_bytes.unwrap_or(limits.max_memory_bytes);
         tell_if_slow(component::COMPILING_PATIENCE, slow, || {
             component::try_out(&found.name, &bytes, mode, &limits, cache)
         })

@@ -27,6 +27,7 @@ mod replay;
 mod resident;
 mod sender;
 mod sharing;
+pub(crate) mod spans;
 mod state;
 mod stopwatch;
 mod streams;
@@ -107,16 +108,16 @@ pub(crate) enum AnySandbox {
 
 impl AnySandbox {
     /// Compiles a receiver, or loads its compiled form from the cache, with room for
-    /// `connections_max` connections at once. Where that takes more than half a second, `slow` is called once
+    /// `max_connections` connections at once. Where that takes more than half a second, `slow` is called once
     /// meanwhile, on another thread, with what the receiver is called.
     pub(crate) fn load(
         source: &ReceiverSource,
         cache: &Cache,
         limits: impl FnOnce(Mode) -> SandboxLimits,
-        connections_max: u32,
+        max_connections: u32,
         slow: impl FnOnce(&str) + Send,
     ) -> Result<Self, ComponentError> {
-        let loaded = component::load(source, cache, limits, connections_max, slow)?;
+        let loaded = component::load(source, cache, limits, max_connections, slow)?;
         let engines = loaded.warm.iter().map(|(engine, _)| engine).chain([&loaded.engine]);
         let ticker = Ticker::start(engines.cloned().collect()).map_err(ComponentError::Thread)?;
         Ok(match loaded.mode {

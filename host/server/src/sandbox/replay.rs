@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_next_instance_does_not_read_is_there_for_the_one_after_it() {
+    fn what_the_next_instance_does_not_read_waits_for_another() {
         let replay = Replay::default();
         read(&replay, b"abcdef");
         replay.leave(5).unwrap();

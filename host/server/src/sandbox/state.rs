@@ -59,7 +59,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(limits: &SandboxLimits, budget: Budget) -> Self {
-        Self { memory: MemoryBudget::new(limits.memory_bytes_max), budget }
+        Self { memory: MemoryBudget::new(limits.max_memory_bytes), budget }
     }
 }
 
@@ -106,7 +106,7 @@ impl State {
         console: &Arc<Console>,
     ) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.resources_max);
+        table.set_max_capacity(limits.max_resources);
         let arrived = Arc::clone(&connection.arrived);
         let elsewhere = connection.elsewhere.clone();
         let mut budget = Budget::new(limits, Arc::clone(stopwatch), arrived, elsewhere);
@@ -186,10 +186,10 @@ fn stand_in(console: &Arc<Console>) -> WasiCtx {
 
 /// Puts the limits in force: memory, what a call of the host may bring, and compute time.
 pub(super) fn confine<T: Bounded>(store: &mut Store<T>, limits: &SandboxLimits) {
-    store.set_hostcall_fuel(limits.call_bytes_max);
+    store.set_hostcall_fuel(limits.max_call_bytes);
     // What a guest holds, and lends to a call: all of it once. A poll of one pollable a hundred thousand times
     // would keep a thread for a tenth of a second.
-    store.set_max_component_handles(limits.resources_max.saturating_mul(2));
+    store.set_max_component_handles(limits.max_resources.saturating_mul(2));
     store.limiter(|state| &mut state.bounds().memory);
     store.call_hook(|mut context, hook| {
         let state = context.data_mut();

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_beyond_the_last_thread_that_can_be_started_wait_for_one() {
+    fn writes_beyond_the_last_possible_thread_wait_for_one() {
         let started = AtomicUsize::new(0);
         let writers =
             Writers::with(Box::new(move |work| match started.fetch_add(1, Ordering::Relaxed) {

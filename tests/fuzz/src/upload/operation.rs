@@ -9,7 +9,7 @@ pub(crate) const CONNECTIONS: u8 = 3;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) size: Size,
-    pub(crate) size_max: Size,
+    pub(crate) max_file_size: Size,
     pub(crate) is_named: bool,
     pub(crate) small_step: bool,
     pub(crate) of_boot: bool,

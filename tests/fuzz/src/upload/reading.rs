@@ -10,7 +10,7 @@ impl<'a> Arbitrary<'a> for Setting {
         let flags: u8 = bytes.arbitrary()?;
         Ok(Self {
             size: bytes.arbitrary()?,
-            size_max: if flags & 1 > 0 { bytes.arbitrary()? } else { Size::Unknown },
+            max_file_size: if flags & 1 > 0 { bytes.arbitrary()? } else { Size::Unknown },
             is_named: flags & 2 == 0,
             small_step: flags & 4 > 0,
             of_boot: flags & 8 > 0,

@@ -235,7 +235,7 @@ impl World {
         let (start, end) = (grant.at(), grant.at() + grant.length());
         assert_eq!(start / GROUP_BYTES, (end - 1) / GROUP_BYTES, "of one group");
         assert!(self.size.is_none_or(|size| end <= size), "beyond the file");
-        assert!(self.options.size_max.is_none_or(|most| end <= most), "beyond the limit");
+        assert!(self.options.max_file_size.is_none_or(|most| end <= most), "beyond the limit");
         assert!(!self.written.overlaps(start, end), "what is here is brought again");
         let of_others = self.connections.iter().filter_map(|it| it.body.as_ref()?.grant.as_ref());
         for other in of_others.chain(self.left.iter().map(|(grant, _)| grant)) {

@@ -30,8 +30,9 @@ pub(crate) fn table(environment: &Environment, connections: usize) -> Result<Tab
 }
 
 fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration>> {
-    let options = InboxOptions { durability: Durability::None, ..InboxOptions::default() };
-    let inbox = Inbox::create(&environment.tmpfs.folder("setup")?, options)?;
+    let mut options = InboxOptions::default();
+    options.durability = Durability::None;
+    let inbox = Inbox::open(&environment.tmpfs.folder("setup")?, options)?;
     let times = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&times);
     let builder = Server::builder(inbox).on_event(move |event| {

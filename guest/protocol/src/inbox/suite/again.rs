@@ -12,7 +12,7 @@ pub fn the_same_file_again_is_stored_already(make: Make<'_>, durable: bool) {
     assert_eq!(other.name, "a-1");
     for (content, receipt) in [(b"hello", &first), (b"other", &other)] {
         match subject.answer(&with_digest("a", content)).unwrap() {
-            Verdict::Stored(again) => assert_eq!(again, *receipt),
+            Response::Stored(again) => assert_eq!(again, *receipt),
             _ => panic!("it is stored"),
         }
     }
@@ -22,10 +22,10 @@ pub fn the_same_file_again_is_stored_already(make: Make<'_>, durable: bool) {
 pub fn an_offer_without_a_digest_is_asked_for_one(make: Make<'_>, durable: bool) {
     let subject = make(&settings(durable));
     send(&*subject, "a", b"hello").unwrap();
-    assert!(matches!(subject.answer(&offer("a", b"HELLO")).unwrap(), Verdict::DigestFirst));
+    assert!(matches!(subject.answer(&offer("a", b"HELLO")).unwrap(), Response::DigestFirst));
     // Of another size: it cannot be that file.
-    assert!(matches!(subject.answer(&offer("a", b"hi")).unwrap(), Verdict::Accepted(_)));
-    assert!(matches!(subject.answer(&with_digest("a", b"HELLO")).unwrap(), Verdict::Accepted(_)));
+    assert!(matches!(subject.answer(&offer("a", b"hi")).unwrap(), Response::Accepted(_)));
+    assert!(matches!(subject.answer(&with_digest("a", b"HELLO")).unwrap(), Response::Accepted(_)));
 }
 
 pub fn a_file_that_was_changed_or_moved_is_not_vouched_for(make: Make<'_>, durable: bool) {
@@ -37,7 +37,7 @@ pub fn a_file_that_was_changed_or_moved_is_not_vouched_for(make: Make<'_>, durab
     for name in ["a", "b"] {
         assert!(matches!(
             subject.answer(&with_digest(name, b"hello")).unwrap(),
-            Verdict::Accepted(_)
+            Response::Accepted(_)
         ));
     }
     // Another file of the same size and time has taken the name.
@@ -51,7 +51,7 @@ pub fn a_file_that_was_changed_or_moved_is_not_vouched_for(make: Make<'_>, durab
         .unwrap()
         .set_modified(time)
         .unwrap();
-    assert!(matches!(subject.answer(&with_digest("d", b"hello")).unwrap(), Verdict::Accepted(_)));
+    assert!(matches!(subject.answer(&with_digest("d", b"hello")).unwrap(), Response::Accepted(_)));
 }
 
 pub fn what_was_stored_is_remembered_across_a_restart(make: Make<'_>, durable: bool) {
@@ -61,10 +61,13 @@ pub fn what_was_stored_is_remembered_across_a_restart(make: Make<'_>, durable: b
     subject.restart();
     // Without durability, some inboxes do not know that the system has not restarted meanwhile.
     if durable {
-        assert!(matches!(subject.answer(&offer("dir/a", b"hello")).unwrap(), Verdict::DigestFirst));
+        assert!(matches!(
+            subject.answer(&offer("dir/a", b"hello")).unwrap(),
+            Response::DigestFirst
+        ));
         for (content, receipt) in [(b"hello", &receipt), (b"other", &other)] {
             match subject.answer(&with_digest("dir/a", content)).unwrap() {
-                Verdict::Stored(again) => assert_eq!(again, *receipt),
+                Response::Stored(again) => assert_eq!(again, *receipt),
                 _ => panic!("it is stored"),
             }
         }

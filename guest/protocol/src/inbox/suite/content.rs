@@ -75,11 +75,8 @@ pub fn more_bytes_than_announced_are_a_fault_that_stays(make: Make<'_>, durable:
     assert_empty(&*subject);
 }
 
-pub fn files_over_the_limit_are_refused_when_announced_and_when_they_grow(
-    make: Make<'_>,
-    durable: bool,
-) {
-    let subject = make(&Settings { size_max: Some(4), ..settings(durable) });
+pub fn files_over_the_limit_are_refused_announced_or_grown(make: Make<'_>, durable: bool) {
+    let subject = make(&Settings { max_file_size: Some(4), ..settings(durable) });
     assert_eq!(code(subject.answer(&offer("a", b"hello"))), RefusalCode::TooLarge);
     let mut begun = accept(&*subject, &Offer { size: None, ..offer("a", b"") });
     begun.body(ALL).unwrap();

@@ -28,7 +28,7 @@ pub fn folders_are_made_on_the_way_and_by_themselves(make: Make<'_>, durable: bo
     let folder = Offer { kind: EntryKind::Directory, size: None, ..offer("a/d", b"") };
     for _ in 0..2 {
         match subject.answer(&folder).unwrap() {
-            Verdict::Stored(receipt) => {
+            Response::Stored(receipt) => {
                 assert_eq!((receipt.name.as_str(), receipt.size), ("a/d", 0));
                 assert_eq!(receipt.digest, digest(b""));
             }

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use std::{fs, vec};
 
 use super::subject::{
-    ALL, Begun, Make, Settings, Subject, Verdict, accept, code, digest, names, offer, published,
+    ALL, Begun, Make, Response, Settings, Subject, accept, code, digest, names, offer, published,
     send, settings, staged, with_digest,
 };
 use crate::journal::GROUP_BYTES;
@@ -111,7 +111,7 @@ pub fn an_upload_goes_on_after_a_restart_and_another(make: Make<'_>, durable: bo
     assert_only(&*subject, &content);
     // And it is remembered as any other file is.
     let again = Offer { digest: Some(digest(&content)), ..with_key(&content) };
-    assert!(matches!(subject.answer(&again).unwrap(), Verdict::Stored(_)));
+    assert!(matches!(subject.answer(&again).unwrap(), Response::Stored(_)));
 }
 
 pub fn what_is_kept_of_a_journal_that_was_cut_anywhere_goes_on(make: Make<'_>, durable: bool) {
@@ -278,7 +278,7 @@ pub fn what_is_left_of_a_file_that_came_otherwise_is_removed(make: Make<'_>, dur
     cut(&*subject, &content, GROUP);
     send(&*subject, "big", &content).unwrap();
     let again = Offer { digest: Some(digest(&content)), ..with_key(&content) };
-    assert!(matches!(subject.answer(&again).unwrap(), Verdict::Stored(_)));
+    assert!(matches!(subject.answer(&again).unwrap(), Response::Stored(_)));
     subject.wait_idle();
     assert_only(&*subject, &content);
 }
@@ -311,10 +311,10 @@ pub fn a_stream_whose_receipt_was_lost_is_found_again_by_its_key(make: Make<'_>,
             subject.restart();
         }
         let again = Offer { size: Some(content.len() as u64), ..stream.clone() };
-        assert!(matches!(subject.answer(&again).unwrap(), Verdict::DigestFirst));
+        assert!(matches!(subject.answer(&again).unwrap(), Response::DigestFirst));
         let again = Offer { digest: Some(digest(&content)), ..again };
         match subject.answer(&again).unwrap() {
-            Verdict::Stored(receipt) => assert_eq!(receipt.name, name),
+            Response::Stored(receipt) => assert_eq!(receipt.name, name),
             _ => panic!("it is stored"),
         }
     }
@@ -333,5 +333,5 @@ pub fn a_resumed_upload_follows_the_conflict_rule(make: Make<'_>, durable: bool)
     assert_eq!(commit(begun, &content), "big-1");
     assert_eq!(fs::read(subject.dir().join("big")).unwrap(), b"theirs");
     let same = with_digest("big", &content);
-    assert!(matches!(subject.answer(&same).unwrap(), Verdict::Stored(_)));
+    assert!(matches!(subject.answer(&same).unwrap(), Response::Stored(_)));
 }

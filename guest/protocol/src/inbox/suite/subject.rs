@@ -15,7 +15,7 @@ pub struct Settings {
     pub conflict: Conflict,
     /// Whether receipts promise that files survive a power cut.
     pub durable: bool,
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     pub classic_name: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub trait Subject {
     fn restart(&mut self);
 
     /// Answers an offer.
-    fn answer(&self, offer: &Offer) -> Result<Verdict, Refusal>;
+    fn answer(&self, offer: &Offer) -> Result<Response, Refusal>;
 
     /// Waits until nothing is under way that nobody waits for.
     fn wait_idle(&self);
@@ -38,7 +38,7 @@ pub trait Subject {
 pub type Finished = Box<dyn FnOnce() -> Result<Receipt, Refusal>>;
 
 /// What became of an offer. Folders that are on their way are waited for.
-pub enum Verdict {
+pub enum Response {
     Stored(Receipt),
     Accepted(Box<dyn Begun>),
     DigestFirst,
@@ -93,7 +93,7 @@ pub(super) fn digest(content: &[u8]) -> Digest {
 
 pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn Begun> {
     match subject.answer(offer).unwrap() {
-        Verdict::Accepted(begun) => begun,
+        Response::Accepted(begun) => begun,
         _ => panic!("{offer:?} is not accepted"),
     }
 }
@@ -114,20 +114,20 @@ pub(super) fn arrived(subject: &dyn Subject, offer: &Offer, content: &[u8]) -> B
 
 /// Sends a file as a sender does that knows its size but not its digest.
 pub(super) fn send(subject: &dyn Subject, name: &str, content: &[u8]) -> Result<Receipt, Refusal> {
-    let verdict = match subject.answer(&offer(name, content))? {
-        Verdict::DigestFirst => subject.answer(&with_digest(name, content))?,
-        verdict => verdict,
+    let response = match subject.answer(&offer(name, content))? {
+        Response::DigestFirst => subject.answer(&with_digest(name, content))?,
+        response => response,
     };
-    match verdict {
-        Verdict::Stored(receipt) => Ok(receipt),
-        Verdict::Accepted(mut begun) => {
+    match response {
+        Response::Stored(receipt) => Ok(receipt),
+        Response::Accepted(mut begun) => {
             if !content.is_empty() {
                 begun.body(ALL)?;
                 begun.write(content);
             }
             begun.commit(content.len() as u64, Some(digest(content)))
         }
-        Verdict::DigestFirst => panic!("asked for a digest that was given"),
+        Response::DigestFirst => panic!("asked for a digest that was given"),
     }
 }
 

@@ -14,7 +14,7 @@ use bytes::Buf;
 
 use super::io::{Io, cut_off};
 use super::{Committed, Opened, Output, Status, Want};
-use crate::{Identity, Millis, READ_BYTES_MAX, Refusal, UploadId};
+use crate::{Authenticated, Millis, READ_BYTES_MAX, Refusal, UploadId};
 
 mod admission;
 mod answer;
@@ -123,7 +123,11 @@ impl Http {
         }
     }
 
-    pub(super) fn handle_authenticated(&mut self, io: &mut Io, outcome: Result<Identity, Refusal>) {
+    pub(super) fn handle_authenticated(
+        &mut self,
+        io: &mut Io,
+        outcome: Result<Authenticated, Refusal>,
+    ) {
         let Stage::Authenticating(_) = self.stage else { return };
         let Stage::Authenticating(mut admitted) = core::mem::replace(&mut self.stage, Stage::Head)
         else {

@@ -82,9 +82,9 @@ impl Native {
         let welcome = Welcome {
             version: VERSION,
             agent: cut(core::mem::take(&mut self.agent), AGENT_BYTES_MAX),
-            size_max: io.limits.size_max,
-            uploads_ahead_max: io.limits.uploads_ahead_max,
-            bytes_ahead_max: io.limits.bytes_ahead_max,
+            max_file_size: io.limits.max_file_size,
+            max_uploads_ahead: io.limits.max_uploads_ahead,
+            max_bytes_ahead: io.limits.max_bytes_ahead,
             idle_timeout_ms: io.limits.idle_timeout_ms,
             challenge: core::mem::take(&mut self.challenge),
         };
@@ -107,8 +107,8 @@ impl Native {
                 self.malformed(io, format!("an offer has the number {id} and not {next}"));
                 false
             }
-            _ if self.uploads.len() as u64 >= u64::from(io.limits.uploads_ahead_max) => {
-                let max = io.limits.uploads_ahead_max;
+            _ if self.uploads.len() as u64 >= u64::from(io.limits.max_uploads_ahead) => {
+                let max = io.limits.max_uploads_ahead;
                 let detail = format!("more than {max} uploads are open at once");
                 self.fail(io, Refusal::new(RefusalCode::TooMany, detail));
                 false
@@ -130,10 +130,10 @@ impl Native {
         let mut target = None;
         match self.uploads.get_mut(&id) {
             Some(Upload::Receiving { account, offered }) => {
-                let size_max = io.limits.size_max.unwrap_or(u64::MAX);
+                let max_file_size = io.limits.max_file_size.unwrap_or(u64::MAX);
                 match account.place(offset, length) {
-                    _ if offset.saturating_add(length) > size_max => {
-                        self.discard(io, id, too_large(size_max));
+                    _ if offset.saturating_add(length) > max_file_size => {
+                        self.discard(io, id, too_large(max_file_size));
                     }
                     Ok(placed) => {
                         target = Some(id);

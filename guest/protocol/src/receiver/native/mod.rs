@@ -16,7 +16,7 @@ use crate::wire::{
     Refused, SenderMessage, Stored,
 };
 use crate::{
-    DETAIL_BYTES_MAX, Identity, KEEP_ALIVE_MS_MAX, Millis, READ_BYTES_MAX, Receipt, Refusal,
+    Authenticated, DETAIL_BYTES_MAX, KEEP_ALIVE_MS_MAX, Millis, READ_BYTES_MAX, Receipt, Refusal,
     RefusalCode, UploadId,
 };
 
@@ -27,7 +27,7 @@ mod messages;
 pub(super) struct Native {
     stage: Stage,
     frames: FrameDecoder,
-    /// The open uploads, from their offers to their outcomes. Bounded by `uploads_ahead_max`. What is
+    /// The open uploads, from their offers to their outcomes. Bounded by `max_uploads_ahead`. What is
     /// said of an upload below `next_id` that is not here is skipped: it is over, and the sender may
     /// not have known.
     uploads: BTreeMap<UploadId, Upload>,
@@ -235,7 +235,11 @@ impl Native {
         self.conclude(io);
     }
 
-    pub(super) fn handle_authenticated(&mut self, io: &mut Io, outcome: Result<Identity, Refusal>) {
+    pub(super) fn handle_authenticated(
+        &mut self,
+        io: &mut Io,
+        outcome: Result<Authenticated, Refusal>,
+    ) {
         if !matches!(self.stage, Stage::Authenticating) {
             return;
         }

@@ -44,9 +44,9 @@ pub struct Server {
     /// Its name and version, where it tells them; not sanitised.
     pub agent: Option<String>,
     /// Largest file in bytes.
-    pub size_max: Option<u64>,
+    pub max_file_size: Option<u64>,
     /// Most bytes that one request may append.
-    pub append_max: Option<u64>,
+    pub max_append_size: Option<u64>,
     /// Extensions of tus: content in the request that begins an upload, a length that follows, and ending an upload.
     pub(super) takes_content_first: bool,
     pub(super) takes_length_later: bool,
@@ -73,15 +73,15 @@ impl Server {
         let mut server = Self {
             protocol,
             agent: answer.field("server").map(String::from),
-            size_max: None,
-            append_max: None,
+            max_file_size: None,
+            max_append_size: None,
             takes_content_first: extension("creation-with-upload"),
             takes_length_later: extension("creation-defer-length"),
             takes_deletes: protocol == Protocol::Resumable || extension("termination"),
         };
         match protocol {
             Protocol::Resumable => server.limit(answer),
-            Protocol::Tus => server.size_max = answer.number("tus-max-size"),
+            Protocol::Tus => server.max_file_size = answer.number("tus-max-size"),
             Protocol::Plain => {}
         }
         server
@@ -94,9 +94,9 @@ impl Server {
         for (key, value) in members.unwrap_or_default() {
             let Bare::Integer(value) = value else { continue };
             match (key.as_str(), u64::try_from(value)) {
-                ("max-size", Ok(most)) => self.size_max = Some(most),
+                ("max-size", Ok(most)) => self.max_file_size = Some(most),
                 // None at all would never come to an end.
-                ("max-append-size", Ok(most @ 1..)) => self.append_max = Some(most),
+                ("max-append-size", Ok(most @ 1..)) => self.max_append_size = Some(most),
                 _ => {}
             }
         }
@@ -109,7 +109,7 @@ impl Server {
             let is_refused = self.protocol == Protocol::Tus && !self.takes_length_later;
             return is_refused.then(|| Refusal::new(RefusalCode::UnsupportedVersion, words));
         };
-        self.size_max.filter(|most| size > *most).map(|most| {
+        self.max_file_size.filter(|most| size > *most).map(|most| {
             let words = alloc::format!("the server takes files of up to {most} bytes");
             Refusal::new(RefusalCode::TooLarge, words)
         })
@@ -153,7 +153,7 @@ mod tests {
     fn limits_are_read_and_what_is_none_is_passed_over() {
         let of = |limit| {
             let server = server(204, &[("accept-patch", PARTIAL_UPLOAD), ("upload-limit", limit)]);
-            (server.size_max, server.append_max)
+            (server.max_file_size, server.max_append_size)
         };
         assert_eq!(of("max-size=7, max-append-size=5;x, min-size=0"), (Some(7), Some(5)));
         assert_eq!(of("max-size=-1, max-append-size=0"), (None, None));

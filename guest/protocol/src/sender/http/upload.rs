@@ -148,7 +148,7 @@ impl HttpUpload {
                 Step::Fetch
             }
             Stage::Ready => {
-                let most = self.server.append_max.unwrap_or(u64::MAX).min(APPEND_BYTES_MAX);
+                let most = self.server.max_append_size.unwrap_or(u64::MAX).min(APPEND_BYTES_MAX);
                 let length = self.content.end.saturating_sub(self.offset).min(most);
                 let completes = self.file.size == Some(self.offset + length);
                 self.stage = Stage::Appending { offset: self.offset, length, completes };

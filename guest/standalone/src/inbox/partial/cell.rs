@@ -12,8 +12,8 @@ use super::facts::Facts;
 use super::files::Files;
 use super::reading::Reading;
 use super::signals::{Outcome, Signals};
+use crate::inbox::accepted_offer::AcceptedOffer;
 use crate::inbox::files::Folder;
-use crate::inbox::plan::Plan;
 use crate::inbox::publish::{Published, Source};
 
 /// An upload under a resume key.
@@ -213,15 +213,20 @@ impl<F: Folder> Partial<F> {
     }
 
     /// A connection wants the upload.
-    pub(super) fn offer(&self, plan: &Plan, is_named: bool, resume: &Resume) -> Offered {
-        let is_same_name = !is_named || plan.name == self.facts.name;
+    pub(super) fn offer(
+        &self,
+        accepted: &AcceptedOffer,
+        is_named: bool,
+        resume: &Resume,
+    ) -> Offered {
+        let is_same_name = !is_named || accepted.name == self.facts.name;
         // A stream whose end was seen meanwhile has a size now.
-        let is_same_size = self.facts.size.is_none() || plan.size == self.facts.size;
+        let is_same_size = self.facts.size.is_none() || accepted.size == self.facts.size;
         let claimant = Claimant {
             run: resume.epoch,
             mode: resume.mode,
             is_same: is_same_name && is_same_size,
-            digest: plan.digest,
+            digest: accepted.digest,
         };
         self.act(|state, now| match state.upload.offer(&claimant, now) {
             Admission::Holds(session) => {

@@ -30,8 +30,8 @@ use sandport_protocol::journal::PartialId;
 use sandport_protocol::upload::{Options, Upload};
 use sandport_protocol::{EntryName, Millis, Refusal, RefusalCode, Resume, ResumeMode};
 
+use super::accepted_offer::AcceptedOffer;
 use super::files::Folder;
-use super::plan::Plan;
 use super::state::Core;
 use cell::{Offered, Partial};
 use common::Common;
@@ -66,7 +66,7 @@ impl<F: Folder> Partials<F> {
     pub(super) fn new(core: &Rc<Core<F>>, volume: Rc<Volume<F>>) -> Rc<Self> {
         let settings = &core.options;
         let options = Options {
-            size_max: settings.size_max,
+            max_file_size: settings.max_file_size,
             step_bytes: settings.watermark_bytes,
             interval_ms: settings.watermark_interval_ms,
             // No boot can be told from another here. Where nothing is synced, what an earlier run has left is read again.
@@ -92,7 +92,7 @@ impl<F: Folder> Partials<F> {
     /// `locked`: a later run has it. `invalid-state`: it is an upload of another name or size. `io` and the like.
     pub(super) fn open(
         &self,
-        plan: &Plan,
+        accepted: &AcceptedOffer,
         is_named: bool,
         resume: &Resume,
         heeds_published: bool,
@@ -100,14 +100,14 @@ impl<F: Folder> Partials<F> {
         let id = PartialId::of(None, &resume.key);
         let partial = match self.known(id) {
             Some(partial) => partial,
-            None => match self.look(id, plan, is_named, resume, heeds_published)? {
+            None => match self.look(id, accepted, is_named, resume, heeds_published)? {
                 Ok(partial) => partial,
                 Err(name) => return Ok(Opened::Published(name)),
             },
         };
-        match partial.offer(plan, is_named, resume) {
+        match partial.offer(accepted, is_named, resume) {
             Offered::Holds(id, signals) => {
-                Ok(Opened::Session(Session::new(&partial, id, signals, plan)))
+                Ok(Opened::Session(Session::new(&partial, id, signals, accepted)))
             }
             Offered::Refused(refusal) => Err(refusal),
             // It is being published, or is gone by now.
@@ -126,7 +126,7 @@ impl<F: Folder> Partials<F> {
     fn look(
         &self,
         id: PartialId,
-        plan: &Plan,
+        accepted: &AcceptedOffer,
         is_named: bool,
         resume: &Resume,
         heeds_published: bool,
@@ -150,7 +150,8 @@ impl<F: Folder> Partials<F> {
                 (facts, upload, files)
             }
             None => {
-                let facts = Facts { id, name: plan.name.clone(), is_named, size: plan.size };
+                let facts =
+                    Facts { id, name: accepted.name.clone(), is_named, size: accepted.size };
                 let upload = Upload::begin(self.options_of(&facts));
                 (facts, upload, Files::begin(&self.common.volume, id))
             }

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_reading_takes_a_sixth_of_the_time_and_short_reading_no_pause() {
+    fn long_reading_takes_a_sixth_of_the_time_and_short_all() {
         let mut pace = Pace { allowance_ms: AT_ONCE_MS, read_at: 0, due: 0 };
         let (mut now, mut computed) = (0, 0);
         for _ in 0..1_000 {

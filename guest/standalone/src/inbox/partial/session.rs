@@ -7,8 +7,8 @@ use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 
 use super::cell::Partial;
 use super::signals::{Outcome, Signals};
+use crate::inbox::accepted_offer::AcceptedOffer;
 use crate::inbox::files::Folder;
-use crate::inbox::plan::Plan;
 
 /// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
 pub(in crate::inbox) struct Session<F: Folder> {
@@ -29,15 +29,15 @@ impl<F: Folder> Session<F> {
         partial: &Rc<Partial<F>>,
         id: SessionId,
         signals: Rc<Signals>,
-        plan: &Plan,
+        accepted: &AcceptedOffer,
     ) -> Self {
         Self {
             partial: Rc::clone(partial),
             id,
             signals,
             body: None,
-            offered: plan.digest,
-            modified_ns: plan.modified_ns,
+            offered: accepted.digest,
+            modified_ns: accepted.modified_ns,
             told: 0,
             has_ended: false,
         }

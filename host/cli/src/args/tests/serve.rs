@@ -47,7 +47,7 @@ fn sizes_and_durations_have_units() {
 }
 
 #[test]
-fn http_is_served_unless_it_is_switched_off_and_pages_of_others_are_named() {
+fn http_is_on_unless_switched_off_and_other_origins_are_named() {
     assert!(serve("sandport serve").limits().http);
     let args = serve(
         "sandport serve --http off --http-origin https://A.example --http-origin http://b:99,http://c",

@@ -52,7 +52,7 @@ impl Session<'_> {
             Item::Small { file, content, digest, links } => {
                 let length = content.len() as u64;
                 let sent_ahead = self.ahead && self.machine.can_send_ahead(length);
-                let window_opens = self.ahead && length <= self.bytes_ahead_max;
+                let window_opens = self.ahead && length <= self.max_bytes_ahead;
                 let memory_is_full =
                     self.retained > 0 && self.retained + length > RETAINED_BYTES_MAX;
                 if !sent_ahead && (window_opens || memory_is_full) {

@@ -16,7 +16,7 @@ impl Session<'_> {
         match event {
             Event::Welcomed(welcomed) => {
                 self.welcomed = true;
-                self.bytes_ahead_max = welcomed.bytes_ahead_max;
+                self.max_bytes_ahead = welcomed.max_bytes_ahead;
                 self.emit(SendEvent::Connected { agent: welcomed.agent });
             }
             Event::Accepted { id, missing } if self.parts.contains_key(&id) => {

@@ -52,7 +52,7 @@ pub(super) struct Session<'a> {
     /// Whether small files are sent without waiting for their verdicts. Not while the server turns
     /// out to have them: a tree that is sent again should cost its names only.
     ahead: bool,
-    bytes_ahead_max: u64,
+    max_bytes_ahead: u64,
     welcomed: bool,
     progress: Progress,
     closed: bool,
@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
             waiting: Waiting::default(),
             retained: 0,
             ahead: true,
-            bytes_ahead_max: 0,
+            max_bytes_ahead: 0,
             welcomed: false,
             progress: Progress::default(),
             closed: false,

@@ -34,9 +34,9 @@ fn welcomed<'a>(work: &'a Work<'a>) -> Session<'a> {
     let welcome = Welcome {
         version: 1,
         agent: "test".to_owned(),
-        size_max: None,
-        uploads_ahead_max: 8,
-        bytes_ahead_max: 0,
+        max_file_size: None,
+        max_uploads_ahead: 8,
+        max_bytes_ahead: 0,
         idle_timeout_ms: 60_000,
         challenge: Vec::new(),
     };
@@ -68,7 +68,7 @@ async fn step(session: &mut Session<'_>) -> bool {
 }
 
 #[tokio::test]
-async fn a_connection_with_nothing_left_finishes_as_soon_as_another_has_announced_the_rest() {
+async fn a_connection_finishes_once_another_has_announced_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big");
     std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();

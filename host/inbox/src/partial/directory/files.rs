@@ -107,7 +107,7 @@ impl Data {
     /// Closes it, where there are too many files open. What its descriptor may have had to tell of failed writes,
     /// a sync of everything tells from now on.
     pub(super) fn close_if_many(&mut self, core: &Core) {
-        if core.files_open.load(Ordering::Relaxed) > core.options.files_kept_max() {
+        if core.files_open.load(Ordering::Relaxed) > core.options.max_kept_files() {
             self.was_closed = true;
             self.close(core);
         }
@@ -115,7 +115,7 @@ impl Data {
 
     /// The same, where all that was written is durable: no descriptor has anything to tell.
     pub(super) fn close_clean_if_many(&mut self, core: &Core) {
-        if core.files_open.load(Ordering::Relaxed) > core.options.files_kept_max() {
+        if core.files_open.load(Ordering::Relaxed) > core.options.max_kept_files() {
             self.close(core);
         }
     }

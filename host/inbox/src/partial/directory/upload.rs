@@ -11,6 +11,7 @@ use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use super::files::{self, Data, ToSync, remove_files, remove_journal};
 use super::journal::{Journal, ROOM_AHEAD_BYTES};
+use crate::completion::Completer;
 use crate::disk::Step;
 use crate::partial::Id;
 use crate::partial::volume::{Blob, Facts, Publication, Source};
@@ -18,7 +19,6 @@ use crate::partial_files::data_name;
 use crate::publish::{Job, Work};
 use crate::reading::Reading;
 use crate::space::FLOOR_STEP_BYTES;
-use crate::ticket::Ticket;
 use crate::{Core, Durability};
 
 /// The files of one upload.
@@ -63,7 +63,7 @@ impl Files {
     /// Looks at the free space from time to time, where a floor is kept.
     fn check_floor(&self, end: u64) -> Result<(), Refusal> {
         let checked_at = self.floor_checked_at.load(Ordering::Relaxed);
-        if self.core.options.free_min == 0 || end.abs_diff(checked_at) <= FLOOR_STEP_BYTES {
+        if self.core.options.min_free == 0 || end.abs_diff(checked_at) <= FLOOR_STEP_BYTES {
             return Ok(());
         }
         self.floor_checked_at.store(end, Ordering::Relaxed);
@@ -124,11 +124,16 @@ impl Files {
     }
 
     /// Finds out what is to be known of the file before it is published.
-    fn read_again(&self, reading: &Reading, size: u64, ticket: &Ticket) -> Result<(), Refusal> {
+    fn read_again(
+        &self,
+        reading: &Reading,
+        size: u64,
+        completer: &Completer,
+    ) -> Result<(), Refusal> {
         let data = self.open_data()?;
         let (digests, bill) = reading.read(&self.core, &data, size);
-        ticket.owes(bill);
-        ticket.tell(digests?);
+        completer.owes(bill);
+        completer.add_digests(digests?);
         Ok(())
     }
 }
@@ -269,7 +274,7 @@ impl Blob for Files {
             return commit.refuse(refusal);
         }
         if let Some(reading) = &commit.reading
-            && let Err(refusal) = self.read_again(reading, size, &commit.ticket)
+            && let Err(refusal) = self.read_again(reading, size, &commit.completer)
         {
             if refusal.code == RefusalCode::DigestMismatch {
                 // Before anybody hears of it: who comes then begins anew.
@@ -284,7 +289,9 @@ impl Blob for Files {
             return commit.refuse(failed);
         }
         match self.file_work(facts, (size, digest), attributes, reservation, claim, end) {
-            Ok(work) => (commit.submit)(Job { work: Work::File(work), ticket: commit.ticket }),
+            Ok(work) => {
+                (commit.submit)(Job { work: Work::File(work), completer: commit.completer })
+            }
             Err(refusal) => commit.refuse(refusal),
         }
     }

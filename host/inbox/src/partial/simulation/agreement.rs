@@ -186,7 +186,7 @@ impl<'a> User<'a> {
 fn the_model_answers_as_the_folder_does() {
     let _watchdog = Watchdog::start();
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let inbox = Inbox::create(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
+    let inbox = Inbox::open(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
     let directory = Directory::new(&inbox.handle.core);
     for seed in 0..TRACES {
         let world = World::new(seed);

@@ -15,9 +15,9 @@ use sandport_protocol::{Receipt, Refusal};
 use super::body::Body;
 use super::disk::Stored;
 use super::world::World;
-use crate::Verdict;
+use crate::OfferResponse;
+use crate::completion::CommitHandle;
 use crate::partial::Opened;
-use crate::ticket::Pending;
 use holding::Holding;
 use joining::Joining;
 use wish::Wish;
@@ -51,13 +51,13 @@ pub(super) struct Connection {
 enum State {
     #[default]
     Idle,
-    Opening(Wish, Waiting<Result<Opened<Verdict>, Refusal>>),
+    Opening(Wish, Waiting<Result<Opened<OfferResponse>, Refusal>>),
     Holding(Box<Holding>),
     /// An upload is put together.
     Joining(Box<Holding>, Joining),
     /// All of a part is here, and is to be kept.
     Keeping(Box<Holding>, Waiting<Result<(), Refusal>>),
-    Committing(Wish, Pending, Waiting<()>),
+    Committing(Wish, CommitHandle, Waiting<()>),
 }
 
 impl<T> Waiting<T> {
@@ -190,7 +190,12 @@ impl Connection {
         }
     }
 
-    fn opened(&mut self, world: &World, wish: Wish, opened: Result<Opened<Verdict>, Refusal>) {
+    fn opened(
+        &mut self,
+        world: &World,
+        wish: Wish,
+        opened: Result<Opened<OfferResponse>, Refusal>,
+    ) {
         world.shared.trace(|| {
             let answer = match &opened {
                 Ok(Opened::Session(_)) => "a session".to_owned(),
@@ -216,7 +221,7 @@ impl Connection {
                 let future = Waiting::new(async move { of_it.ready().await });
                 self.state = State::Committing(wish, pending, future);
             }
-            Ok(Opened::Published(Verdict::Stored(receipt))) => {
+            Ok(Opened::Published(OfferResponse::Stored(receipt))) => {
                 let outcome = Ok(receipt);
                 if wish.digest.is_none() {
                     check_receipt(world, &wish, &outcome);

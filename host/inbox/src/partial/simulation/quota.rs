@@ -17,13 +17,13 @@ use crate::usage::{self, Reservation, Usage};
 pub(super) struct Quota(Arc<Usage>);
 
 impl Quota {
-    /// With room for `bytes_max`.
-    pub(super) fn new(bytes_max: u64) -> Self {
+    /// With room for `max_bytes`.
+    pub(super) fn new(max_bytes: u64) -> Self {
         static FOLDER: OnceLock<TempDir> = OnceLock::new();
         let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap()).path();
         let root = std::fs::File::open(folder).unwrap();
         let receipts = Arc::new(Receipts::in_memory(Recognition::of(root.as_fd(), Some(true))));
-        let whole = usage::Quota::new(Some(bytes_max), None);
+        let whole = usage::Quota::new(Some(max_bytes), None);
         // Shares are counted, and none is ever used up: so it can be asked what waits.
         let share = usage::Quota::new(Some(u64::MAX / 2), None);
         let usage = Usage::open(folder, whole, share, &receipts, root.as_fd());

@@ -5,7 +5,7 @@ use sandport_protocol::{EntryName, Receipt, Refusal, RefusalCode};
 
 use super::connection::Waiting;
 use super::world::World;
-use crate::partial::{Session, Status};
+use crate::partial::{Session, UploadStatus};
 
 /// Somebody who waits.
 pub(super) struct Watcher {
@@ -20,7 +20,7 @@ enum Awaited {
     Kept(Here, Waiting<Result<(), Refusal>>),
     Seen {
         settles: bool,
-        status: Waiting<Result<Status, Refusal>>,
+        status: Waiting<Result<UploadStatus, Refusal>>,
     },
     Ended(Waiting<Result<(), Refusal>>),
 }
@@ -171,7 +171,7 @@ impl Watcher {
         }
     }
 
-    fn check_seen(&self, world: &World, status: &Status, settles: bool) {
+    fn check_seen(&self, world: &World, status: &UploadStatus, settles: bool) {
         let is_evicted = |code| matches!(code, RefusalCode::Locked | RefusalCode::Cancelled);
         let writes = world.writers.borrow().iter().any(|writer| {
             let fault = writer.signals.fault();

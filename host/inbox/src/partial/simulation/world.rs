@@ -92,7 +92,7 @@ impl World {
             durability,
             watermark_bytes: step_bytes,
             watermark_interval: Duration::from_millis(INTERVAL_MS),
-            size_max: chance.per_mille(50).then_some(LONGEST - 100_000),
+            max_file_size: chance.per_mille(50).then_some(LONGEST - 100_000),
             ..InboxOptions::default()
         };
         // Apart, so that what other worlds do stays as it is.

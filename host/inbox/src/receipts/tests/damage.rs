@@ -73,7 +73,7 @@ fn damage_of_the_log_costs_the_entry_that_it_is_in_alone() {
 }
 
 #[test]
-fn damage_is_set_aside_up_to_a_bound_and_never_a_reason_not_to_start() {
+fn damage_is_set_aside_up_to_a_bound_and_stops_no_start() {
     let bench = Bench::new();
     let files = ["one", "two"].map(|name| bench.file(name));
     store(&bench, &bench.open().receipts, &files);

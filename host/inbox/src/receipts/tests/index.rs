@@ -26,7 +26,7 @@ fn the_latest_record_of_a_name_counts() {
 
 #[test]
 fn the_latest_record_counts_however_much_came_in_between() {
-    let mut index = Index::with_capacity_max(10);
+    let mut index = Index::with_max_records(10);
     for n in 0..20 {
         insert(&mut index, "a", 0, "a", n);
         for other in 0..n {
@@ -42,7 +42,7 @@ fn the_latest_record_counts_however_much_came_in_between() {
 
 #[test]
 fn memory_is_bounded_and_the_newest_half_is_kept() {
-    let mut index = Index::with_capacity_max(100);
+    let mut index = Index::with_max_records(100);
     for n in 0..1_000 {
         insert(&mut index, &format!("f{n}"), 0, &format!("f{n}"), n);
         assert!(index.len() <= 100);
@@ -54,7 +54,7 @@ fn memory_is_bounded_and_the_newest_half_is_kept() {
 }
 
 #[test]
-fn many_files_under_one_offered_name_are_remembered_up_to_a_bound() {
+fn many_files_of_one_offered_name_are_remembered_up_to_a_bound() {
     let mut index = Index::new();
     let offered = EntryName::parse("a").unwrap();
     insert(&mut index, "a", 0, "a", 0);

@@ -44,13 +44,13 @@ fn assert_rewritten(dead: impl Fn(u32) -> String, closed: bool) {
 }
 
 #[test]
-fn a_log_of_mostly_superseded_entries_is_rewritten_with_the_living() {
+fn a_log_of_mostly_superseded_entries_is_rewritten() {
     assert_rewritten(|_| "dead-4999".to_owned(), true);
     assert_rewritten(|_| "dead-4999".to_owned(), false);
 }
 
 #[test]
-fn a_log_whose_files_are_mostly_gone_is_rewritten_with_the_living() {
+fn a_log_whose_files_are_mostly_gone_is_rewritten() {
     assert_rewritten(|n| format!("dead-{n}"), true);
     assert_rewritten(|n| format!("dead-{n}"), false);
 }
@@ -156,7 +156,7 @@ fn store_under_one_name(
 }
 
 #[test]
-fn a_log_is_rewritten_while_it_is_in_use_and_nothing_that_counts_is_lost() {
+fn a_log_is_rewritten_while_in_use_and_loses_nothing() {
     for durable in [true, false] {
         let bench = Bench::new();
         let before: Vec<_> = (0..20).map(|n| bench.file(&format!("f{n}"))).collect();

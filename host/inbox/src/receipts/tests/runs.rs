@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
+fn a_run_that_ended_well_needs_no_sync_at_the_next_start() {
     let bench = Bench::new();
     let file = bench.file("one");
     let first = bench.open();
@@ -22,7 +22,7 @@ fn a_run_that_ended_in_good_order_needs_no_sync_at_the_next_start() {
 }
 
 #[test]
-fn what_was_stored_without_durability_holds_until_the_system_stops() {
+fn what_was_stored_without_durability_holds_for_this_boot() {
     let bench = Bench::new();
     let file = bench.file("one");
     let receipts = bench.open_as(false).receipts;

@@ -78,7 +78,7 @@ impl Disk {
 }
 
 #[test]
-fn of_two_uploads_that_fit_alone_the_second_is_refused_with_its_first_byte() {
+fn of_two_uploads_that_fit_alone_the_second_is_refused() {
     let mut disk = Disk::new(180 * MIB);
     let (mut first, mut second) = (Disk::upload(1, 120 * MIB), Disk::upload(2, 120 * MIB));
     assert!(disk.accepts(120 * MIB), "nobody has brought anything");
@@ -106,7 +106,7 @@ fn who_announces_much_and_brings_nothing_keeps_nobody_out() {
 }
 
 #[test]
-fn an_upload_that_comes_slowly_claims_what_it_can_bring_in_a_while() {
+fn a_slow_upload_claims_what_it_can_bring_in_a_while() {
     let mut disk = Disk::new(1 << 40);
     let mut drip = Disk::upload(1, 1 << 40);
     for _ in 0..100 {
@@ -118,7 +118,7 @@ fn an_upload_that_comes_slowly_claims_what_it_can_bring_in_a_while() {
 }
 
 #[test]
-fn an_upload_that_stood_still_is_not_refused_for_those_who_came_since() {
+fn an_upload_that_stood_still_is_not_refused_for_newcomers() {
     let mut disk = Disk::new(100 * MIB);
     let (mut first, mut second) = (Disk::upload(1, 80 * MIB), Disk::upload(2, 50 * MIB));
     assert_eq!(disk.bring(&mut first, MIB), Fate::Written);
@@ -129,7 +129,7 @@ fn an_upload_that_stood_still_is_not_refused_for_those_who_came_since() {
 }
 
 #[test]
-fn announced_sizes_that_add_up_to_more_than_a_number_holds_are_counted() {
+fn announced_sizes_beyond_what_a_number_holds_are_counted() {
     let mut ledger = Ledger::default();
     for id in 0..4 {
         ledger.bring(id, Duration::ZERO, Some(u64::MAX), 0, u64::MAX);

@@ -109,7 +109,7 @@ fn an_upload_keeps_half_of_its_speed_beside_frames_of_one_byte() {
 }
 
 #[test]
-fn small_files_keep_half_of_their_speed_beside_many_uploads_of_one_address() {
+fn small_files_keep_half_their_speed_beside_many_uploads() {
     let honest = alone(Connection::small_files(1), LONG);
     let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
     let mut all = vec![Connection::small_files(1)];
@@ -122,13 +122,13 @@ fn small_files_keep_half_of_their_speed_beside_many_uploads_of_one_address() {
 }
 
 #[test]
-fn who_computes_for_nothing_is_not_held_up_where_nobody_else_wants_to() {
+fn who_computes_for_nothing_is_not_held_up_if_nobody_waits() {
     let used = alone(Connection::junk(1), LONG);
     assert!(used >= LONG.mul_f64(0.99), "{used:?}");
 }
 
 #[test]
-fn whoever_comes_finds_a_processor_free_beside_many_who_compute_for_nothing() {
+fn newcomers_find_a_processor_free_beside_unearned_computing() {
     let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
     let mut all: Vec<_> = (0..900).map(|number| Connection::junk(2 + number % 50)).collect();
     run(&mut computing, &mut all, Duration::from_secs(1), LONG);
@@ -181,7 +181,7 @@ fn who_was_in_debt_gets_out_by_what_it_sends() {
 }
 
 #[test]
-fn many_new_connections_of_one_source_share_what_they_begin_with() {
+fn new_connections_of_one_source_share_what_they_begin_with() {
     let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
     let (mut used, now) = (0, Duration::from_secs(1));
     for _ in 0..1_000 {

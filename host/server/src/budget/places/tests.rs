@@ -101,7 +101,7 @@ fn places_that_are_shared_evenly_are_taken_from_nobody() {
 }
 
 #[test]
-fn who_is_idle_gives_way_to_anybody_and_the_oldest_of_the_fullest_first() {
+fn the_idle_give_way_and_of_the_fullest_the_oldest_first() {
     let mut room = Room::new(4, 4, 4);
     let [a, b, c, d] = [1, 2, 2, 2].map(|number| room.enter(source(number)));
     for ticket in [a, c, d] {
@@ -175,7 +175,7 @@ fn a_clock_that_is_set_back_takes_and_gives_no_place() {
 }
 
 #[test]
-fn a_free_place_goes_to_who_has_the_fewest_and_has_waited_longest() {
+fn a_free_place_goes_to_who_has_the_fewest_and_waited_longest() {
     let mut room = Room::new(3, 3, 8);
     let [a, _, b] = [1, 1, 2].map(|number| room.enter(source(number)));
     let (third_of_one, effects) = room.arrive(source(1));

@@ -95,7 +95,7 @@ fn read_pieces(pieces: &[&[u8]]) -> (Told, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_header_says_where_the_connection_comes_from_and_what_follows_is_left() {
+async fn a_header_says_where_a_connection_comes_from() {
     for (header, expected) in headers() {
         let (told, rest) = read(&[&header[..], BEHIND].concat()).await;
         assert_eq!((told.unwrap(), &rest[..]), (expected, BEHIND), "{header:?}");

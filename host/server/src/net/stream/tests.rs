@@ -19,7 +19,7 @@ fn pair() -> (Stream, Peer) {
 }
 
 #[tokio::test]
-async fn bytes_that_came_while_it_was_not_watched_are_waited_for_and_read() {
+async fn bytes_that_came_unwatched_are_waited_for_and_read() {
     let (stream, mut peer) = pair();
     stream.unwatch();
     peer.write_all(b"hello").unwrap();
@@ -80,7 +80,7 @@ async fn the_peer_of_a_tcp_connection_has_an_address() {
 }
 
 #[tokio::test]
-async fn the_peer_of_a_local_socket_is_the_user_who_connected_and_that_of_a_network_is_nobody() {
+async fn the_peer_of_a_local_socket_is_the_user_who_connected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();

@@ -213,7 +213,7 @@ fn what_other_threads_do_for_the_guest_is_the_hosts_time() {
 }
 
 #[test]
-fn a_guest_with_a_thread_pays_for_the_host_too_and_is_paid_for_waiting() {
+fn a_guest_with_a_thread_pays_for_the_host_too() {
     let limits =
         SandboxLimits { compute_per_second_waited: Duration::from_millis(250), ..limits() };
     let mut guest = Guest::with(Budget::of_thread, limits);

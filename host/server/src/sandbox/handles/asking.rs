@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use sandport_inbox::Status;
+use sandport_inbox::UploadStatus;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::later::Later;
 use crate::sandbox::connection::Connection;
 
 /// A question that the inbox looks into.
-pub struct LookingHandle(pub(in crate::sandbox) Later<Result<Option<Status>, Refusal>>);
+pub struct LookingHandle(pub(in crate::sandbox) Later<Result<Option<UploadStatus>, Refusal>>);
 
 /// An upload on its way out.
 pub struct AbandoningHandle(pub(in crate::sandbox) Later<Result<bool, Refusal>>);

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use sandport_protocol as protocol;
 use sandport_protocol::{EntryKind, RefusalCode};
+use tracing::Span;
 use wasmtime_wasi_io::poll::Pollable;
 
 use crate::event::ServerEvent;
 use crate::net::Peer;
 use crate::sandbox::connection::Connection;
+use crate::sandbox::spans;
 use crate::sandbox::streams::WritesUnderWay;
 
 /// The digest of BLAKE3 that is claimed, where one is, and the others.
@@ -35,7 +37,7 @@ pub struct CommittingHandle {
 /// The commit, and the duty to report it once: to the operator, whatever the guest does.
 struct Commit {
     /// `Err`: the arguments of the commit made no sense.
-    pending: Result<sandport_inbox::Pending, protocol::Refusal>,
+    pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
     name: Option<String>,
     kind: EntryKind,
     connection: Arc<Connection>,
@@ -45,32 +47,37 @@ struct Commit {
     /// waits for no commit.
     number: Option<u64>,
     reported: std::sync::Once,
+    /// Of the upload; of none where it answers an offer.
+    span: Span,
 }
 
 impl CommittingHandle {
     /// Commits what was staged of an upload, when these writes are over.
     pub(in crate::sandbox) fn commit(
-        (upload, name): (sandport_inbox::Upload, Option<String>),
+        (upload, name, span): (sandport_inbox::Upload, Option<String>, Span),
         writes: WritesUnderWay,
         size: u64,
         claimed: Result<Claimed, protocol::Refusal>,
         connection: &Arc<Connection>,
     ) -> Self {
+        let inside = span.enter();
         let pending = claimed.map(|(digest, claimed)| match writes.any() {
             false => upload.commit_with(size, digest, &claimed),
             true => commit_after(writes, upload, size, digest, claimed),
         });
-        Self::new(pending, name, connection)
+        drop(inside);
+        Self::new(pending, name, span, connection)
     }
 
     /// Stages the content of a file, and commits it.
     pub(in crate::sandbox) fn store(
-        (upload, name): (sandport_inbox::Upload, Option<String>),
+        (upload, name, span): (sandport_inbox::Upload, Option<String>, Span),
         content: &[u8],
         claimed: Result<Claimed, protocol::Refusal>,
         connection: &Arc<Connection>,
     ) -> Self {
         let size = content.len() as u64;
+        let inside = span.enter();
         let stored = match claimed {
             Ok((digest, claimed)) if size == 0 => Ok(upload.commit_with(0, digest, &claimed)),
             Ok((digest, claimed)) => {
@@ -81,12 +88,13 @@ impl CommittingHandle {
             }
             Err(refusal) => Err(refusal),
         };
-        Self::new(stored, name, connection)
+        drop(inside);
+        Self::new(stored, name, span, connection)
     }
 
     /// What makes the answer to an offer: a directory on its way, or the commit of another connection.
     pub(in crate::sandbox) fn of_offer(
-        pending: sandport_inbox::Pending,
+        pending: sandport_inbox::CommitHandle,
         name: Option<String>,
         kind: EntryKind,
         connection: &Arc<Connection>,
@@ -100,18 +108,20 @@ impl CommittingHandle {
             peer: connection.peer(),
             number: None,
             reported: std::sync::Once::new(),
+            span: Span::none(),
         })
     }
 
     fn new(
-        pending: Result<sandport_inbox::Pending, protocol::Refusal>,
+        pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
         name: Option<String>,
+        span: Span,
         connection: &Arc<Connection>,
     ) -> Self {
         let number = Some(connection.commit_started(pending.as_ref().ok()));
         let (peer, connection) = (connection.peer(), Arc::clone(connection));
         let (kind, reported) = (EntryKind::File, std::sync::Once::new());
-        Self::of(Commit { pending, name, kind, connection, peer, number, reported })
+        Self::of(Commit { pending, name, kind, connection, peer, number, reported, span })
     }
 
     fn of(commit: Commit) -> Self {
@@ -154,19 +164,19 @@ fn commit_after(
     size: u64,
     digest: Option<protocol::Digest>,
     claimed: Vec<protocol::ContentDigest>,
-) -> sandport_inbox::Pending {
-    let (pending, end) = sandport_inbox::Pending::begun();
+) -> sandport_inbox::CommitHandle {
+    let (pending, end) = sandport_inbox::CommitHandle::begun();
     let outer = pending.clone();
     tokio::spawn(async move {
         writes.done().await;
-        let commit = upload.commit_with(size, digest, &claimed);
-        commit.ready().await;
-        outer.tell(commit.digests());
+        let mut commit = upload.commit_with(size, digest, &claimed);
+        let outcome = (&mut commit).await;
+        outer.add_digests(commit.digests());
         // Of several connections that carry the file, another one tells of it.
-        if !commit.take_news() {
-            outer.take_news();
+        if !commit.take_report() {
+            outer.take_report();
         }
-        end(commit.try_get().unwrap_or_else(|| Err(RefusalCode::Io.into())));
+        end(outcome);
     });
     pending
 }
@@ -174,11 +184,11 @@ fn commit_after(
 impl Commit {
     /// The digests besides BLAKE3 that were asked for.
     fn digests(&self) -> Vec<protocol::ContentDigest> {
-        self.pending.as_ref().map(sandport_inbox::Pending::digests).unwrap_or_default()
+        self.pending.as_ref().map(sandport_inbox::CommitHandle::digests).unwrap_or_default()
     }
 
     /// The commit of this connection that has to be over before this one is.
-    fn before(&self) -> Option<sandport_inbox::Pending> {
+    fn before(&self) -> Option<sandport_inbox::CommitHandle> {
         self.connection.commit_before(self.number?)
     }
 
@@ -201,7 +211,8 @@ impl Commit {
         };
         self.reported.call_once(|| {
             self.connection.commit_ended();
-            if self.pending.as_ref().is_ok_and(|pending| !pending.take_news()) {
+            spans::end(&self.span, outcome.as_ref());
+            if self.pending.as_ref().is_ok_and(|pending| !pending.take_report()) {
                 return;
             }
             let peer = self.peer.clone();

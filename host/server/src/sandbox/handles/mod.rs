@@ -20,5 +20,5 @@ pub(super) use committing::Told;
 pub use finishing::FinishingHandle;
 pub(super) use later::Later;
 pub use opening::OpeningHandle;
-pub(super) use opening::{Verdict, open, tell};
+pub(super) use opening::{Response, open, tell};
 pub use upload::UploadHandle;

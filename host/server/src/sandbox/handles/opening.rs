@@ -12,13 +12,13 @@ use crate::sandbox::connection::Connection;
 
 /// An offer that the inbox considers.
 pub struct OpeningHandle {
-    pub(in crate::sandbox) answer: Later<Result<Verdict, Refusal>>,
+    pub(in crate::sandbox) answer: Later<Result<Response, Refusal>>,
     /// Whether it counts among the uploads that the connection holds.
     pub(in crate::sandbox) is_counted: bool,
 }
 
 /// What becomes of an offer, without the resource that an upload becomes.
-pub(in crate::sandbox) enum Verdict {
+pub(in crate::sandbox) enum Response {
     Stored(Told),
     Accepted(UploadHandle),
     DigestFirst,
@@ -29,36 +29,37 @@ pub(in crate::sandbox) enum Verdict {
 pub(in crate::sandbox) async fn open(
     connection: Arc<Connection>,
     offer: Offer,
-    wishes: sandport_inbox::Wishes,
-) -> Result<Verdict, Refusal> {
+    options: sandport_inbox::OfferOptions,
+) -> Result<Response, Refusal> {
     loop {
         // Who it is, the host found out: the guest has no say in it.
-        let opening = connection.context.inbox.open(connection.sender.identity(), &offer, &wishes);
+        let opening =
+            connection.context.inbox.offer(connection.sender.identity(), &offer, &options);
         return match opening.await {
-            Ok(sandport_inbox::Verdict::Comparing(comparison)) => {
+            Ok(sandport_inbox::OfferResponse::Comparing(comparison)) => {
                 comparison.ready().await;
                 continue;
             }
-            Ok(sandport_inbox::Verdict::Stored(receipt)) => {
+            Ok(sandport_inbox::OfferResponse::Stored(receipt)) => {
                 // BLAKE3 alone: for another digest the file would be read whenever somebody likes.
                 connection.handle_answer();
                 let (kind, offered) = (offer.kind, offer.name);
-                Ok(Verdict::Stored(Told { receipt, digests: Vec::new(), kind, offered }))
+                Ok(Response::Stored(Told { receipt, digests: Vec::new(), kind, offered }))
             }
-            Ok(sandport_inbox::Verdict::DigestFirst) => Ok(Verdict::DigestFirst),
-            Ok(sandport_inbox::Verdict::Accepted(mut upload)) => {
+            Ok(sandport_inbox::OfferResponse::DigestFirst) => Ok(Response::DigestFirst),
+            Ok(sandport_inbox::OfferResponse::Accepted(mut upload)) => {
                 upload.charge(&connection.elsewhere);
-                Ok(Verdict::Accepted(UploadHandle::new(upload, offer.name)))
+                Ok(Response::Accepted(UploadHandle::new(upload, offer.name)))
             }
             // A directory on its way to the disk, or a file that another connection commits.
-            Ok(sandport_inbox::Verdict::Making(pending)) => {
+            Ok(sandport_inbox::OfferResponse::Committing(pending)) => {
                 let (name, kind) = (offer.name.clone(), offer.kind);
                 let is_file = kind == EntryKind::File;
                 let making = CommittingHandle::of_offer(pending, name, kind, &connection);
                 match making.outcome().await {
                     // That one claimed other digests. Now this one is asked for the file.
-                    Ok(_) if is_file && !wishes.digests.is_empty() => continue,
-                    outcome => outcome.map(Verdict::Stored),
+                    Ok(_) if is_file && !options.digests.is_empty() => continue,
+                    outcome => outcome.map(Response::Stored),
                 }
             }
             Err(refusal) => {

@@ -1,5 +1,8 @@
 //! Uploads that the guest holds.
 
+use tracing::Span;
+
+use crate::sandbox::spans;
 use crate::sandbox::streams::WritesUnderWay;
 
 /// An open upload.
@@ -7,10 +10,12 @@ pub struct UploadHandle {
     pub(in crate::sandbox) upload: sandport_inbox::Upload,
     pub(in crate::sandbox) name: Option<String>,
     pub(in crate::sandbox) writes: WritesUnderWay,
+    pub(in crate::sandbox) span: Span,
 }
 
 impl UploadHandle {
     pub(in crate::sandbox) fn new(upload: sandport_inbox::Upload, name: Option<String>) -> Self {
-        Self { upload, name, writes: WritesUnderWay::default() }
+        let span = spans::upload(name.as_deref());
+        Self { upload, name, writes: WritesUnderWay::default(), span }
     }
 }

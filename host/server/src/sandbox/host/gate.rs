@@ -28,10 +28,10 @@ impl Host for State {
             hosts: limits.hosts.clone(),
             settle_ms: limits.settle_ms,
             idle_timeout_ms: limits.idle_timeout_ms,
-            size_max: limits.size_max,
-            uploads_ahead_max: limits.uploads_ahead_max,
-            bytes_ahead_max: limits.bytes_ahead_max,
-            append_max: limits.append_max,
+            size_max: limits.max_file_size,
+            uploads_ahead_max: limits.max_uploads_ahead,
+            bytes_ahead_max: limits.max_bytes_ahead,
+            append_max: limits.max_append_size,
             expires_s: self.connection.context.inbox.expires_after().map(|after| after.as_secs()),
             algorithms: protocol::Algorithm::ALL
                 .into_iter()
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_before_1970_has_whole_seconds_before_it_and_nanoseconds_after_them() {
+    fn a_clock_before_1970_has_whole_seconds_and_nanoseconds() {
         let time = UNIX_EPOCH - Duration::from_millis(1_500);
         let Timestamp { seconds, nanoseconds } = timestamp(time);
         assert_eq!((seconds, nanoseconds), (-2, 500_000_000));

@@ -7,12 +7,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use serde::Deserialize;
-
 use crate::event::Claim;
 use crate::sandbox::output::{
     Bucket, LOG_RATE, LOGGED_CHARS_MAX, LastWords, Line, Pipe, Rate, Sink, Stream,
 };
+use sandport_protocol::report::Report;
 use sandport_protocol::text::sanitise;
 
 /// Reports: a folder of small files at once, and then about what a disk can sync.
@@ -28,13 +27,6 @@ pub(crate) enum Heard {
     Listening(Vec<SocketAddr>),
     /// Something happened, it says.
     Claim(Claim),
-}
-
-/// The first report of a run.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum Ready {
-    Listening { addresses: Vec<SocketAddr> },
 }
 
 /// Where a component's output goes.
@@ -161,11 +153,13 @@ fn parse(line: &[u8]) -> Option<Heard> {
     if line.first() != Some(&b'{') {
         return None;
     }
-    if let Ok(claim) = serde_json::from_slice(line) {
-        return Some(Heard::Claim(claim));
+    match serde_json::from_slice(line).ok()? {
+        Report::Listening { addresses, .. } if addresses.len() <= ADDRESSES_MAX => {
+            let addresses = addresses.iter().map(|address| address.parse().ok());
+            addresses.collect::<Option<_>>().map(Heard::Listening)
+        }
+        report => Claim::of(report).map(Heard::Claim),
     }
-    let Ready::Listening { addresses } = serde_json::from_slice(line).ok()?;
-    (addresses.len() <= ADDRESSES_MAX).then_some(Heard::Listening(addresses))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl State {
     ) -> Store<Self> {
         let arrived = Arc::new(AtomicU64::new(0));
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.resources_max);
+        table.set_max_capacity(limits.max_resources);
         let budget = Budget::of_thread(limits, Arc::clone(stopwatch), Arc::clone(&arrived));
         let bounds = Bounds::new(limits, budget);
         let mut store = Store::new(engine, Self { table, wasi, bounds, arrived });

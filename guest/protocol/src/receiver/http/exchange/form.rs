@@ -149,7 +149,7 @@ impl Form {
 
     /// Offers the file that waits, if the inbox takes another upload of this connection.
     fn open(&mut self, io: &mut Io) {
-        let uploads_max = io.limits.uploads_ahead_max.max(1) as usize;
+        let uploads_max = io.limits.max_uploads_ahead.max(1) as usize;
         let (Some(id), Some(file)) = (self.last(), self.files.last()) else { return };
         if self.commits + 1 > uploads_max {
             return;
@@ -165,9 +165,9 @@ impl Form {
             return;
         };
         *size = size.saturating_add(bytes.len() as u64);
-        let size_max = io.limits.size_max.unwrap_or(u64::MAX);
-        if *size > size_max {
-            return self.discard_last(io, too_large(size_max));
+        let max_file_size = io.limits.max_file_size.unwrap_or(u64::MAX);
+        if *size > max_file_size {
+            return self.discard_last(io, too_large(max_file_size));
         }
         io.out.push(Output::Write { id: id as UploadId, bytes });
     }

@@ -194,9 +194,9 @@ impl Exchange for Put {
 
     fn handle_moved(&mut self, io: &mut Io, count: u64) {
         self.moved = self.moved.saturating_add(count);
-        let size_max = io.limits.size_max.unwrap_or(u64::MAX);
-        if self.moved > size_max && matches!(self.stage, Stage::Receiving) {
-            self.discard(io, Problem::of(too_large(size_max)));
+        let max_file_size = io.limits.max_file_size.unwrap_or(u64::MAX);
+        if self.moved > max_file_size && matches!(self.stage, Stage::Receiving) {
+            self.discard(io, Problem::of(too_large(max_file_size)));
         }
     }
 

@@ -228,7 +228,7 @@ impl Exchange for Resource {
         let end = self.end();
         if self.standing.size.is_some_and(|size| end > size) {
             self.exceed(io);
-        } else if let Some(most) = io.limits.append_max.filter(|most| self.moved > *most) {
+        } else if let Some(most) = io.limits.max_append_size.filter(|most| self.moved > *most) {
             self.give_up(io, Trouble::AppendTooLarge(most));
         }
     }

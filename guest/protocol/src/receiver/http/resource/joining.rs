@@ -59,7 +59,7 @@ impl Resource {
         let Some(parts) = &mut self.parts else { return };
         parts.done = 0;
         let (size, are_whole) = (parts.size, parts.are_whole);
-        if let Some(most) = io.limits.size_max
+        if let Some(most) = io.limits.max_file_size
             && size.is_some_and(|size| size > most)
         {
             return self.fail(Trouble::Refused(too_large(most)));

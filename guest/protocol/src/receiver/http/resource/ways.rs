@@ -393,7 +393,7 @@ pub(super) fn too_much(append: &Append, io: &Io) -> Option<Trouble> {
     {
         return Some(Trouble::Excess);
     }
-    if let Some(most) = io.limits.size_max
+    if let Some(most) = io.limits.max_file_size
         && append.size.or(append.content).is_some_and(|size| size > most)
     {
         return Some(Trouble::Refused(crate::receiver::io::too_large(most)));
@@ -403,7 +403,7 @@ pub(super) fn too_much(append: &Append, io: &Io) -> Option<Trouble> {
 
 /// The most that a request may bring, where this one brings more.
 fn exceeds_append(append: &Append, io: &Io) -> Option<u64> {
-    let most = io.limits.append_max?;
+    let most = io.limits.max_append_size?;
     append.content.is_some_and(|content| content > most).then_some(most)
 }
 

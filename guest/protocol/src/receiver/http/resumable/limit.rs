@@ -16,8 +16,8 @@ pub(super) fn write(form: Limit, limits: &Limits, expires_in_s: Option<u64>) -> 
         Limit::MaxAge => "max-age",
     };
     let members = [
-        ("max-size", limits.size_max),
-        ("max-append-size", limits.append_max),
+        ("max-size", limits.max_file_size),
+        ("max-append-size", limits.max_append_size),
         (age, expires_in_s),
     ];
     let mut members: Vec<_> =
@@ -40,8 +40,8 @@ mod tests {
         assert_eq!(of(Limit::MaxAge, &limits, None).as_deref(), Some("min-size=0"));
         assert_eq!(of(Limit::MaxAge, &limits, Some(60)).as_deref(), Some("max-age=60"));
         assert_eq!(of(Limit::None, &limits, Some(60)), None);
-        limits.size_max = Some(1_000);
-        limits.append_max = Some(10);
+        limits.max_file_size = Some(1_000);
+        limits.max_append_size = Some(10);
         let all = "max-size=1000, max-append-size=10, expires=60";
         assert_eq!(of(Limit::Expires, &limits, Some(60)).as_deref(), Some(all));
     }

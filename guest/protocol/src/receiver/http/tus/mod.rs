@@ -248,7 +248,7 @@ pub(super) fn add_options(answer: Answer, limits: &Limits) -> Answer {
         .with("Tus-Resumable", VERSION)
         .with("Tus-Version", VERSION)
         .with("Tus-Extension", extensions);
-    if let Some(most) = limits.size_max {
+    if let Some(most) = limits.max_file_size {
         answer = answer.with("Tus-Max-Size", most.to_string());
     }
     if has_checksums {

@@ -129,9 +129,10 @@ impl HttpUpload {
                 return;
             }
             413 => {
-                let before = self.server.append_max;
+                let before = self.server.max_append_size;
                 self.server.limit(answer);
-                let most = self.server.append_max.filter(|_| self.server.append_max != before);
+                let most =
+                    self.server.max_append_size.filter(|_| self.server.max_append_size != before);
                 if most.is_some_and(|most| most < part.end - part.start) {
                     return;
                 }

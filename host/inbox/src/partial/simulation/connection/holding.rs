@@ -218,8 +218,8 @@ impl Holding {
         world.shared.trace(|| format!("commits {wish:?} {size} lies: {lies} whole: {is_whole}"));
         world.allow_entries(wish.key);
         let submit = Box::new(|job: Job| {
-            let Job { work: Work::Refused(refusal), ticket } = job else { return };
-            ticket.resolve(Err(refusal));
+            let Job { work: Work::Refused(refusal), completer } = job else { return };
+            completer.complete(Err(refusal));
         });
         let digest = digest(version, length);
         match session.commit(submit, size, Some(digest), None) {

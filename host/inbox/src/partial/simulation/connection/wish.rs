@@ -11,9 +11,9 @@ use super::super::content::{SHIFT, Version, digest};
 use super::super::world::World;
 use super::Waiting;
 use crate::Identity;
-use crate::Verdict;
+use crate::OfferResponse;
+use crate::accepted_offer::AcceptedOffer;
 use crate::partial::{Asked, Id, Opened};
-use crate::plan::Plan;
 
 /// A file that senders have.
 pub(in super::super) struct Key {
@@ -155,10 +155,10 @@ impl Wish {
         wish
     }
 
-    pub(super) fn open(&self, world: &World) -> Waiting<Result<Opened<Verdict>, Refusal>> {
+    pub(super) fn open(&self, world: &World) -> Waiting<Result<Opened<OfferResponse>, Refusal>> {
         let key = &world.keys[self.key];
         let name = format!("file-{}", self.key);
-        let plan = Plan {
+        let accepted = AcceptedOffer {
             identity: Identity::ANONYMOUS,
             name: EntryName::parse(&name).unwrap(),
             size: self.size,
@@ -171,7 +171,7 @@ impl Wish {
         let (partials, size) = (world.partials(), self.size);
         let notes = Notes { keeps_empty: key.is_told, ..Notes::default() };
         let asked =
-            Asked { plan, is_named: key.is_named, resume, notes, address: None, begins: true };
+            Asked { accepted, is_named: key.is_named, resume, notes, address: None, begins: true };
         let shared = Arc::clone(&world.shared);
         Waiting::new(async move {
             let published = |name: &EntryName| {
@@ -181,7 +181,7 @@ impl Wish {
                 let name = name.as_str().to_owned();
                 let (size, digest) = (stored.size, stored.digest);
                 let receipt = Receipt { name, size, digest, proof: None };
-                fits.then_some(Verdict::Stored(receipt))
+                fits.then_some(OfferResponse::Stored(receipt))
             };
             partials.open(asked, published).await
         })

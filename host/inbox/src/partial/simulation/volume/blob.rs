@@ -147,7 +147,7 @@ impl Blob for Files {
         }
         if let Err(refusal) = self.tell_sync(facts) {
             self.end_work(facts);
-            return publication.commit.ticket.resolve(Err(refusal));
+            return publication.commit.completer.complete(Err(refusal));
         }
         let files = Self {
             shared: Arc::clone(&self.shared),

@@ -339,17 +339,17 @@ impl Files {
     /// What the thread that publishes does.
     pub(super) fn published_now(&self, facts: &Facts, publication: Publication) {
         let Publication { size, digest: claimed, commit, reservation, end, .. } = publication;
-        let (ticket, shared) = (commit.ticket, &self.shared);
+        let (completer, shared) = (commit.completer, &self.shared);
         meanwhile();
         let share = shared.disk.lock().unwrap().sickness.publish;
         if shared.chance.per_mille(share) {
             drop((reservation, end));
-            return ticket.resolve(Err(RefusalCode::Exists.into()));
+            return completer.complete(Err(RefusalCode::Exists.into()));
         }
         if !self.sync(facts) {
             drop(reservation);
             end.lost(&io());
-            return ticket.resolve(Err(io()));
+            return completer.complete(Err(io()));
         }
         {
             let mut disk = shared.disk.lock().unwrap();
@@ -376,9 +376,9 @@ impl Files {
         let receipt = Receipt { name, size, digest: claimed, proof: None };
         if shared.chance.per_mille(500) {
             end.published();
-            ticket.resolve(Ok(receipt));
+            completer.complete(Ok(receipt));
         } else {
-            ticket.resolve(Ok(receipt));
+            completer.complete(Ok(receipt));
             end.published();
         }
     }

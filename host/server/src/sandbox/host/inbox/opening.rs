@@ -11,14 +11,14 @@ use wasmtime_wasi_io::poll::DynPollable;
 use crate::sandbox::bindings::sandport::upload::inbox::{Answer, HostOpening, Opened};
 use crate::sandbox::bindings::sandport::upload::types::{Offer, Refusal};
 use crate::sandbox::convert;
-use crate::sandbox::handles::{Later, OpeningHandle, Verdict, open, tell};
+use crate::sandbox::handles::{Later, OpeningHandle, Response, open, tell};
 use crate::sandbox::state::State;
 
 impl State {
     /// Makes an offer to the inbox.
     pub(super) fn offer(&mut self, offer: Offer) -> wasmtime::Result<Opened> {
         let refused = |refusal| Ok(Opened::Answered(Err(convert::to_refusal(refusal))));
-        let (offer, mut wishes) = match convert::offer(offer) {
+        let (offer, mut options) = match convert::offer(offer) {
             Ok(offer) => offer,
             Err(refusal) => return refused(refusal),
         };
@@ -27,14 +27,14 @@ impl State {
             return refused(refusal);
         }
         // Else nobody asks for it.
-        if wishes.new_key || offer.resume.is_some() {
-            wishes.address = self.connection.sender.address();
+        if options.new_key || offer.resume.is_some() {
+            options.address = self.connection.sender.address();
         }
-        let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, wishes));
+        let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, options));
         // Most offers have their answer at once, so that nobody waits.
         let mut nobody = Context::from_waker(Waker::noop());
-        if let Poll::Ready(verdict) = opening.as_mut().poll(&mut nobody) {
-            return Ok(Opened::Answered(self.give(verdict)?));
+        if let Poll::Ready(response) = opening.as_mut().poll(&mut nobody) {
+            return Ok(Opened::Answered(self.give(response)?));
         }
         self.change_uploads(1);
         let connection = Arc::clone(&self.connection);
@@ -50,12 +50,12 @@ impl State {
     /// Gives the guest an answer, and the upload where it is accepted, which counts from then on.
     fn give(
         &mut self,
-        verdict: Result<Verdict, protocol::Refusal>,
+        response: Result<Response, protocol::Refusal>,
     ) -> wasmtime::Result<Result<Answer, Refusal>> {
-        Ok(match verdict {
-            Ok(Verdict::Stored(receipt)) => Ok(Answer::Stored(convert::to_receipt(receipt))),
-            Ok(Verdict::DigestFirst) => Ok(Answer::DigestFirst),
-            Ok(Verdict::Accepted(upload)) => {
+        Ok(match response {
+            Ok(Response::Stored(receipt)) => Ok(Answer::Stored(convert::to_receipt(receipt))),
+            Ok(Response::DigestFirst) => Ok(Answer::DigestFirst),
+            Ok(Response::Accepted(upload)) => {
                 self.change_uploads(1);
                 Ok(Answer::Accepted(self.table.push(upload)?))
             }
@@ -73,7 +73,7 @@ impl State {
 
     /// Refuses where the connection holds as many uploads as it was granted.
     fn check_uploads(&self) -> Result<(), protocol::Refusal> {
-        let granted = self.connection.context.limits.uploads_ahead_max as usize;
+        let granted = self.connection.context.limits.max_uploads_ahead as usize;
         if self.uploads + self.connection.commits() < granted {
             return Ok(());
         }
@@ -96,12 +96,12 @@ impl HostOpening for State {
         this: Resource<OpeningHandle>,
     ) -> wasmtime::Result<Option<Result<Answer, Refusal>>> {
         let opening = self.table.get_mut(&this)?;
-        let Some(verdict) = opening.answer.take() else { return Ok(None) };
+        let Some(response) = opening.answer.take() else { return Ok(None) };
         // An upload goes on counting, as what it is.
         if std::mem::take(&mut opening.is_counted) {
             self.change_uploads(-1);
         }
-        Ok(Some(self.give(verdict)?))
+        Ok(Some(self.give(response)?))
     }
 
     fn drop(&mut self, this: Resource<OpeningHandle>) -> wasmtime::Result<()> {

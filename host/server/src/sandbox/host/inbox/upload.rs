@@ -12,6 +12,7 @@ use crate::sandbox::bindings::sandport::upload::inbox::{Commitment, HostUpload};
 use crate::sandbox::bindings::sandport::upload::types::{Algorithm, Digest, Extent, Refusal};
 use crate::sandbox::convert;
 use crate::sandbox::handles::{BodyHandle, CommittingHandle, FinishingHandle, UploadHandle};
+use crate::sandbox::spans;
 use crate::sandbox::state::State;
 use crate::sandbox::streams;
 
@@ -29,8 +30,9 @@ impl State {
 
     /// Ends this connection's part in an upload.
     fn release_upload(&mut self, upload: Resource<UploadHandle>) -> wasmtime::Result<()> {
-        let UploadHandle { upload, name, .. } = self.end(upload)?;
+        let UploadHandle { upload, name, span, .. } = self.end(upload)?;
         if let Some(refusal) = upload.fault() {
+            spans::end(&span, Err(&refusal));
             self.tell_refused(name, refusal);
         }
         Ok(())
@@ -134,8 +136,8 @@ impl HostUpload for State {
         size: u64,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Resource<CommittingHandle>> {
-        let UploadHandle { upload, name, writes } = self.end(this)?;
-        let of = (upload, name);
+        let UploadHandle { upload, name, writes, span } = self.end(this)?;
+        let of = (upload, name, span);
         let commit =
             CommittingHandle::commit(of, writes, size, convert::digests(digests), &self.connection);
         Ok(self.table.push(commit)?)
@@ -147,8 +149,8 @@ impl HostUpload for State {
         content: Vec<u8>,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Commitment> {
-        let UploadHandle { upload, name, .. } = self.end(this)?;
-        let of = (upload, name);
+        let UploadHandle { upload, name, span, .. } = self.end(this)?;
+        let of = (upload, name, span);
         let commit =
             CommittingHandle::store(of, &content, convert::digests(digests), &self.connection);
         Ok(match commit.take() {
@@ -168,9 +170,10 @@ impl HostUpload for State {
         this: Resource<UploadHandle>,
         reason: Option<Refusal>,
     ) -> wasmtime::Result<()> {
-        let UploadHandle { upload, name, .. } = self.end(this)?;
+        let UploadHandle { upload, name, span, .. } = self.end(this)?;
         // What the host itself found weighs more than what the guest says.
         if let Some(refusal) = upload.fault().or(reason.map(convert::refusal)) {
+            spans::end(&span, Err(&refusal));
             self.tell_refused(name, refusal);
         }
         upload.discard();

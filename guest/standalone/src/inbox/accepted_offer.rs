@@ -2,9 +2,9 @@
 
 use sandport_protocol::{Digest, EntryName};
 
-/// What was accepted, as far as it matters after the verdict.
+/// What was accepted, as far as it matters after the answer.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(super) struct AcceptedOffer {
     pub(super) name: EntryName,
     /// Nobody knows the name.
     pub(super) is_made_up: bool,

@@ -4,9 +4,9 @@ use sandport_protocol::{Digest, EntryName};
 
 use crate::Identity;
 
-/// What was accepted, as far as it matters after the verdict.
+/// What was accepted, as far as it matters after the answer.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(super) struct AcceptedOffer {
     pub(super) identity: Identity,
     pub(super) name: EntryName,
     pub(super) size: Option<u64>,
@@ -17,7 +17,7 @@ pub(super) struct Plan {
     pub(super) copy: u64,
 }
 
-impl Plan {
+impl AcceptedOffer {
     /// What the disk needs of room for so many bytes that are to come, where it is known how many.
     pub(super) fn with_copy(&self, bytes: Option<u64>) -> Option<u64> {
         bytes.map(|bytes| bytes.saturating_add(self.copy))

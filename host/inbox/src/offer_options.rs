@@ -12,13 +12,14 @@ use sandport_protocol::{
 
 use super::Inbox;
 use super::inbox::Handle;
-use super::partial::{Status, id_of};
+use super::partial::{UploadStatus, id_of};
 use super::receipts::Record;
 use crate::Identity;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+#[non_exhaustive]
+pub struct OfferOptions {
     /// Whether the inbox makes a key for it: [`Upload::key`](super::Upload::key). Then it is kept from its beginning,
     /// also empty and also where it is small, until it ends or [expires](super::InboxOptions::partial_expiry).
     pub new_key: bool,
@@ -30,14 +31,14 @@ pub struct Wishes {
     /// What is kept beside it, where it is begun and can be resumed.
     pub metadata: Metadata,
     /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. The file of an offer that has
-    /// one is [accepted](super::Verdict::Accepted) also where it is here already, and checked as it comes.
+    /// one is [accepted](super::OfferResponse::Accepted) also where it is here already, and checked as it comes.
     pub digests: Vec<ContentDigest>,
-    /// Algorithms whose digests are wanted: [`Pending::digests`](super::Pending::digests). Computing them may cost
+    /// Algorithms whose digests are wanted: [`CommitHandle::digests`](super::CommitHandle::digests). Computing them may cost
     /// another reading of the file that came; of one that is here already they are not told.
     pub want: Vec<Algorithm>,
 }
 
-impl Wishes {
+impl OfferOptions {
     /// What is to be found out of the file besides BLAKE3.
     pub(crate) fn claims(&self) -> Claims {
         Claims::new(&self.digests, &self.want)
@@ -46,7 +47,7 @@ impl Wishes {
     /// The key of a new upload, where the inbox is to make one.
     ///
     /// # Errors
-    /// `invalid-state`: the wishes contradict each other, or the offer. `io`: the system has no random numbers.
+    /// `invalid-state`: the options contradict each other, or the offer. `io`: the system has no random numbers.
     pub(super) fn make_key(&self, offer: &Offer) -> Result<Option<Resume>, Refusal> {
         let contradicts = |words| Err(Refusal::new(RefusalCode::InvalidState, words));
         if self.existing && (self.new_key || offer.resume.is_none()) {
@@ -84,7 +85,7 @@ impl Inbox {
         sender: &Identity,
         key: &[u8],
         settles: bool,
-    ) -> Result<Status, Refusal> {
+    ) -> Result<UploadStatus, Refusal> {
         self.check_health()?;
         let id = id_of(sender, key)?;
         let Handle { core, partials, .. } = &*self.handle;

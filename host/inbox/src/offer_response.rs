@@ -1,19 +1,19 @@
-//! What an offer is answered.
+//! The answer to an offer.
 
 use sandport_protocol::Receipt;
 
 use super::comparison::Comparison;
-use super::ticket::Pending;
+use super::completion::CommitHandle;
 use super::upload::Upload;
 
-/// What becomes of an offer.
+/// The answer to an offer.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum OfferResponse {
     /// It is here already.
     Stored(Receipt),
     /// It is on its way: a folder that the thread that syncs makes, or a file that another connection
     /// commits just now. The answer is `stored`, with the receipt that comes of this, or its refusal.
-    Making(Pending),
+    Committing(CommitHandle),
     /// A file that may be the one is here, but inode number and time do not tell on its file system: its content
     /// is being compared. Offer again when that is [ready](Comparison::ready).
     Comparing(Comparison),
