@@ -53,7 +53,8 @@ fn leave(inbox: &Inbox, numbers: std::ops::Range<u64>) -> usize {
 fn uploads_that_nobody_is_at_give_their_memory_back() {
     let _watchdog = Watchdog::start();
     let folder = tempfile::tempdir().unwrap();
-    let options = InboxOptions { durability: Durability::None, ..InboxOptions::default() };
+    let mut options = InboxOptions::default();
+    options.durability = Durability::None;
     let inbox = Inbox::open(&folder.path().join("inbox"), options).unwrap();
     let journals = || {
         let entries = std::fs::read_dir(folder.path().join("inbox/.sandport/partials")).unwrap();
