@@ -112,7 +112,12 @@ async fn a_program_accepts_tcp_connections_and_hands_them_over() {
 async fn a_shutdown_waits_for_what_is_under_way_and_takes_no_more() {
     let own = Own::start(8, Duration::from_secs(60));
     let (mut client, serving) = own.connect(64 * 1024);
-    client.write_all(head("late", 6).as_bytes()).await.unwrap();
+    let asks = head("late", 6).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    client.write_all(asks.as_bytes()).await.unwrap();
+    // From here on it is under way.
+    let mut interim = [0; 25];
+    within("the word to go on", client.read_exact(&mut interim)).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     client.write_all(b"hel").await.unwrap();
     let (mut idle, ended) = own.connect(64);
     let mut events = own.server.events();
