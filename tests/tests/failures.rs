@@ -82,7 +82,7 @@ fn connections_without_a_hello_count_and_those_with_one_do_not() {
 }
 
 #[test]
-fn offers_that_are_refused_hold_their_connection_up_and_are_all_answered() {
+fn offers_that_are_refused_hold_up_and_are_all_answered() {
     const REFUSALS: u64 = 200;
     let mut server = Server::start(["--free-failures", "0", "--max-delay", "50ms"]);
     let mut sender = Native::over(Connection::from(CROWD, &server));
@@ -97,7 +97,7 @@ fn offers_that_are_refused_hold_their_connection_up_and_are_all_answered() {
 }
 
 #[test]
-fn nobody_waits_where_all_failures_are_free_or_a_proxy_passes_them_on() {
+fn nobody_waits_for_free_failures_or_those_that_a_proxy_passes() {
     for flags in [
         ["--free-failures", "4294967295", "--max-delay", "1d"].to_vec(),
         FOR_LONG.into_iter().chain(["--trusted-proxy", "127.0.0.1"]).collect(),

@@ -30,7 +30,7 @@ fn small_files_are_all_stored_with_few_descriptors() {
 }
 
 #[test]
-fn uploads_that_one_connection_holds_or_leaves_keep_no_other_out() {
+fn uploads_that_one_connection_holds_keep_no_other_out() {
     let server = limited("-n 1024", &["--durability", "none"]);
     let mut hoarder = Native::open(&server);
     // Nearly as many as a connection may have: nothing comes of half of them, and of the others so much that each has a

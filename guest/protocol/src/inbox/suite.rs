@@ -52,7 +52,7 @@ macro_rules! inbox_suite {
             ranges_come_in_any_order_at_chunk_groups_and_once
             a_later_run_takes_an_upload_over_and_an_earlier_one_does_not
             two_connections_bring_one_file_and_both_get_its_receipt
-            a_connection_that_leaves_before_its_part_is_here_fails_the_commit_of_others
+            a_connection_that_leaves_without_its_part_fails_the_commit
             an_upload_that_begins_anew_has_nothing_of_the_old_one
             a_key_stands_for_one_file
             nothing_stays_of_what_is_not_what_was_to_be_sent

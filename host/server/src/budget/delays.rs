@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_free_and_each_further_one_waits_longer_up_to_a_bound() {
+    fn a_burst_is_free_and_each_further_one_waits_longer() {
         let mut delays = Delays::new(100, LONGEST);
         for _ in 0..100 {
             delays.fail(source(1), Futile::Handshake, at(9));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_to_nothing_is_forgotten_with_time_and_a_clock_set_back_forgets_nothing() {
+    fn what_came_to_nothing_is_forgotten_with_time_alone() {
         let mut delays = Delays::new(0, LONGEST);
         for _ in 0..1_000 {
             delays.fail(source(1), Futile::Handshake, at(100));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_count_more_than_handshakes_and_these_more_than_offers() {
+    fn credentials_count_more_than_handshakes_than_offers() {
         let waits = [Futile::Credential, Futile::Handshake, Futile::Offer].map(|futile| {
             let mut delays = Delays::new(0, LONGEST);
             (0..16).for_each(|_| delays.fail(source(1), futile, at(1)));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_where_no_wait_is_allowed_and_no_proxy_for_what_others_do() {
+    fn nobody_waits_where_no_wait_is_allowed_and_no_proxy_does() {
         let mut off = Delays::new(0, Duration::ZERO);
         let mut on = Delays::new(0, LONGEST);
         for _ in 0..1_000 {

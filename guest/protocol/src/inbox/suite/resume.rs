@@ -190,10 +190,7 @@ pub fn two_connections_bring_one_file_and_both_get_its_receipt(make: Make<'_>, d
     assert_only(&*subject, &content);
 }
 
-pub fn a_connection_that_leaves_before_its_part_is_here_fails_the_commit_of_others(
-    make: Make<'_>,
-    durable: bool,
-) {
+pub fn a_connection_that_leaves_without_its_part_fails_the_commit(make: Make<'_>, durable: bool) {
     let subject = make(&settings(durable));
     let content = content(2 * GROUP);
     let mut first = accept(&*subject, &with_key(&content));

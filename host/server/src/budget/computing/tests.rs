@@ -217,7 +217,7 @@ fn what_is_known_of_sources_is_bounded() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_gives_nobody_time_and_holds_nobody_up_for_ever() {
+fn a_clock_that_is_set_back_neither_gives_time_nor_holds_up() {
     let mut computing = Computing::new(PROCESSORS, DEBT_PERCENT);
     let [mut junk, mut honest] = [Account::new(), Account::new()];
     let used = Used { processor_ns: 20_000_000, ran_ns: 20_000_000, earned_ns: 0 };
