@@ -461,8 +461,8 @@ impl ServeArgs {
         budgets.offer_timeout = self.offer_timeout;
         budgets.min_bytes_per_minute = self.min_per_minute;
         budgets.unearned_percent = self.unearned_percent;
-        budgets.failures_free = self.free_failures;
-        budgets.delay_max = self.max_delay;
+        budgets.free_failures = self.free_failures;
+        budgets.max_delay = self.max_delay;
         budgets
     }
 

@@ -27,7 +27,7 @@ impl Default for Failures {
 
 impl Failures {
     pub(crate) fn new(budgets: &Budgets, met: &Arc<Met>) -> Self {
-        let delays = Mutex::new(Delays::new(budgets.failures_free, budgets.delay_max));
+        let delays = Mutex::new(Delays::new(budgets.free_failures, budgets.max_delay));
         let any = AtomicBool::new(false);
         Self { since: Instant::now(), any, delays, met: Arc::clone(met) }
     }

@@ -48,10 +48,10 @@ pub struct Budgets {
     /// was stored of it, and time, makes up for them. A credential that is not accepted counts as eight, and an offer of
     /// which nothing is stored as a sixteenth. 256: whoever looks whether the server is there, or sends a tree of which
     /// thousands of names are taken, meets no limit.
-    pub failures_free: u32,
+    pub free_failures: u32,
     /// How long they wait at most; each further one waits longer than the one before. 5 seconds: whoever tries out is
     /// slow by then, and somebody who shares the address is served all the same. Zero: nobody waits. At most an hour.
-    pub delay_max: Duration,
+    pub max_delay: Duration,
 }
 
 impl Default for Budgets {
@@ -65,8 +65,8 @@ impl Default for Budgets {
             offer_timeout: Duration::from_secs(300),
             min_bytes_per_minute: 64 * 1024,
             unearned_percent: 12,
-            failures_free: 256,
-            delay_max: Duration::from_secs(5),
+            free_failures: 256,
+            max_delay: Duration::from_secs(5),
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
         assert!(checked(|it| it.max_address_connections = Some(0)).is_err());
         assert!(Budgets::default().check(0).is_err());
         assert_eq!(checked(|it| it.min_bytes_per_minute = 0), Ok(()), "nobody is too slow");
-        let no_wait = |it: &mut Budgets| (it.failures_free, it.delay_max) = (0, Duration::ZERO);
+        let no_wait = |it: &mut Budgets| (it.free_failures, it.max_delay) = (0, Duration::ZERO);
         assert_eq!(checked(no_wait), Ok(()), "nobody waits");
     }
 
@@ -212,8 +212,8 @@ mod tests {
             first_byte_timeout: Duration::MAX,
             hello_timeout: Duration::MAX,
             offer_timeout: Duration::MAX,
-            failures_free: u32::MAX,
-            delay_max: Duration::MAX,
+            free_failures: u32::MAX,
+            max_delay: Duration::MAX,
             ..Budgets::default()
         };
         assert_eq!(budgets.check(u32::MAX), Ok(()));
