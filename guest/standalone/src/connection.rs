@@ -7,7 +7,7 @@ use sandport_protocol::driver::{
     Answer, Driver, EndOfInput, On, Question, Reply, Shell, Spliced, Step, Wait,
 };
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 use sandport_protocol::{
     Algorithm, Authenticated, ContentDigest, Credential, Digest, Extent, Limits, Millis, Offer,
     READ_BYTES_MAX, Refusal, RefusalCode,
@@ -401,7 +401,7 @@ impl Shell for Link {
 
     fn log(&mut self, level: LogLevel, message: &str) {
         if matches!(level, LogLevel::Warn | LogLevel::Error) {
-            eprintln!("{}: {}", self.peer, sanitise(message, LOG_CHARS_MAX));
+            eprintln!("{}: {}", self.peer, sanitize(message, LOG_CHARS_MAX));
         }
     }
 }

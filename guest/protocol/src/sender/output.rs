@@ -86,7 +86,7 @@ pub enum Event {
 pub struct Welcomed {
     /// The protocol version that both speak.
     pub version: u32,
-    /// The receiver's name and version, not sanitised.
+    /// The receiver's name and version, not sanitized.
     pub agent: String,
     /// The largest file in bytes.
     pub max_file_size: Option<u64>,

@@ -104,7 +104,7 @@ impl fmt::Display for Limitation {
                 f.write_str("these directories are on other file systems, so complete files are copied there:")?;
                 return directories.iter().try_for_each(|path| {
                     let path = path.to_string_lossy();
-                    write!(f, " {}", sandport_protocol::text::sanitise(&path, PATH_CHARS_MAX))
+                    write!(f, " {}", sandport_protocol::text::sanitize(&path, PATH_CHARS_MAX))
                 });
             }
         })

@@ -16,7 +16,7 @@ use crate::recognition::Seen;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredFile {
-    /// Its path from the inbox on. The sender chose it: not sanitised.
+    /// Its path from the inbox on. The sender chose it: not sanitized.
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,

@@ -24,7 +24,7 @@ const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartialFile {
-    /// The name that it was offered under. The sender chose it: not sanitised. `None`: it was begun so short
+    /// The name that it was offered under. The sender chose it: not sanitized. `None`: it was begun so short
     /// a time ago that nothing of it is kept, or before the server was killed; only how old it is, is known then.
     pub name: Option<String>,
     /// The size that was announced, in bytes.

@@ -27,7 +27,7 @@ pub struct Leftover {
     pub kind: LeftoverKind,
     /// Its path from the inbox on.
     pub path: PathBuf,
-    /// The name that it was offered under, where that is known. The sender chose it: not sanitised.
+    /// The name that it was offered under, where that is known. The sender chose it: not sanitized.
     pub name: Option<String>,
     /// Bytes of its content.
     pub bytes: u64,

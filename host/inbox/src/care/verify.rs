@@ -19,7 +19,7 @@ use crate::tree;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Checked {
-    /// The path from the inbox on. The sender chose it: not sanitised.
+    /// The path from the inbox on. The sender chose it: not sanitized.
     pub path: PathBuf,
     /// Bytes that are there now; of a missing file, those that were stored.
     pub size: u64,

@@ -8,7 +8,7 @@ use super::claim::Claim;
 use crate::net::{Address, Peer};
 
 /// Something that happened on a connection. Names, details, reasons and last words may come from the peer:
-/// [`sanitise`](sandport_protocol::text::sanitise) them before they reach a terminal.
+/// [`sanitize`](sandport_protocol::text::sanitize) them before they reach a terminal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {

@@ -7,7 +7,7 @@ use alloc::string::String;
 use serde_json::Value;
 
 use super::answer::Answer;
-use crate::text::sanitise;
+use crate::text::sanitize;
 use crate::wire::cut;
 use crate::{DETAIL_BYTES_MAX, Millis, Refusal, RefusalCode};
 
@@ -94,7 +94,7 @@ fn words(answer: &Answer, of_problem: Option<String>) -> String {
     };
     match text.lines().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
-            let line = sanitise(line, DETAIL_BYTES_MAX / 2);
+            let line = sanitize(line, DETAIL_BYTES_MAX / 2);
             format!("the server answered {status}: {line}")
         }
         None => format!("the server answered {status}"),

@@ -8,7 +8,7 @@ use alloc::string::String;
 
 use super::answer::Answer;
 use super::url::HttpUrl;
-use crate::text::sanitise;
+use crate::text::sanitize;
 use crate::{DETAIL_BYTES_MAX, Refusal, RefusalCode};
 
 /// Most redirects in a row. One adds a slash and one a folder; more are a circle.
@@ -35,7 +35,7 @@ pub(super) fn of(url: &HttpUrl, target: &str, answer: &Answer, redirects: u32) -
     match url.resolve(target, location) {
         Some(target) if keeps_method && redirects < REDIRECTS_MAX => Redirect::Follow(target),
         _ => {
-            let location = sanitise(location, DETAIL_BYTES_MAX / 2);
+            let location = sanitize(location, DETAIL_BYTES_MAX / 2);
             let words = format!(
                 "the server sends this on to `{location}` ({}), which is not followed: send it there if you trust \
                  that address",

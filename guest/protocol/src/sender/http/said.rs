@@ -14,7 +14,7 @@ use crate::{Algorithm, ContentDigest};
 /// What a server says of a file that it has stored: nothing, where it is none of ours and speaks no RFC 9530.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// The name under which it is stored; not sanitised.
+    /// The name under which it is stored; not sanitized.
     pub name: Option<String>,
     /// It was there already.
     pub was_there: bool,

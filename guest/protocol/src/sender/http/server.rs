@@ -41,7 +41,7 @@ impl Protocol {
 pub struct Server {
     /// What is spoken to it.
     pub protocol: Protocol,
-    /// Its name and version, where it tells them; not sanitised.
+    /// Its name and version, where it tells them; not sanitized.
     pub agent: Option<String>,
     /// Largest file in bytes.
     pub max_file_size: Option<u64>,

@@ -59,7 +59,7 @@ impl HttpUpload {
         }
         let location = answer.field("location").unwrap_or_default();
         let Some(url) = self.at.resolve(&self.target, location) else {
-            let location = crate::text::sanitise(location, crate::DETAIL_BYTES_MAX / 2);
+            let location = crate::text::sanitize(location, crate::DETAIL_BYTES_MAX / 2);
             let words = match location.is_empty() {
                 true => {
                     String::from("the server has begun an upload, and does not say where it is")
