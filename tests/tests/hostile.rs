@@ -80,7 +80,7 @@ fn exit_is_a_trap_and_ends_no_process() {
 #[test]
 fn memory_over_the_limit_is_a_trap() {
     expect_trap("m", [], &["memory"]);
-    expect_trap("m", ["--memory-max", "8MiB"], &["memory"]);
+    expect_trap("m", ["--max-memory", "8MiB"], &["memory"]);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn each_reason_to_refuse_is_said() {
     let (_, message) = refusal(&components::trapping_at_start(&[plain]));
     assert!(message.contains("fails when it is instantiated"), "{message}");
 
-    let (found, code) = in_json(Some(artifacts::put()), &["--memory-max", "64KiB"]);
+    let (found, code) = in_json(Some(artifacts::put()), &["--max-memory", "64KiB"]);
     assert_eq!(code, REFUSED);
     assert!(found["refusal"]["message"].as_str().unwrap().contains("bytes of memory"), "{found}");
 }

@@ -168,10 +168,10 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
 
 #[test]
 fn a_component_that_needs_too_much_memory_is_told_so() {
-    let setup = Setup::new(["--memory-max", "64KiB"]).receiver(artifacts::put());
+    let setup = Setup::new(["--max-memory", "64KiB"]).receiver(artifacts::put());
     let text = expect_refusal(setup, USAGE, "receiver-unfit");
     assert_says(&text, "bytes of memory; 65536 are allowed");
-    assert_says(&text, "--memory-max");
+    assert_says(&text, "--max-memory");
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn a_trap_a_panic_and_an_exit_are_followed_by_a_restart() {
 
 #[test]
 fn memory_and_resources_over_the_limit_lead_to_a_restart() {
-    expect_restart("m", ["--memory-max", "16MiB"], true, &["memory"]);
+    expect_restart("m", ["--max-memory", "16MiB"], true, &["memory"]);
     expect_restart("h", ["--max-connections", "1"], true, &["table", "resource", "unreachable"]);
 }
 

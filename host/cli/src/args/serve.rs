@@ -352,10 +352,10 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "SIZE",
         value_parser = memory,
-        env = "SANDPORT_MEMORY_MAX",
+        env = "SANDPORT_MAX_MEMORY",
         help_heading = "Sandbox"
     )]
-    pub(crate) memory_max: Option<usize>,
+    pub(crate) max_memory: Option<usize>,
 
     /// Where to keep the compiled receiver between starts [default: the user's cache directory]
     ///

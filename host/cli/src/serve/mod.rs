@@ -95,8 +95,8 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
             ServerEvent::ReceiverListening { addresses } => report.ready(&addresses, &dir, &[]),
             event => report.server(event),
         });
-    if let Some(memory_max) = args.memory_max {
-        builder = builder.max_memory_bytes(memory_max);
+    if let Some(max_memory) = args.max_memory {
+        builder = builder.max_memory_bytes(max_memory);
     }
     builder
 }
