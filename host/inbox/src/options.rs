@@ -34,7 +34,7 @@ impl Durability {
 #[non_exhaustive]
 pub enum Records {
     /// In the log `.sandport/receipts`. A sender who did not hear a receipt gets it after a restart
-    /// too, and files can be compared with what was received: [`verify()`](super::care::verify()).
+    /// too, and files can be compared with what was received: [`verify()`](super::maintenance::verify()).
     #[default]
     Log,
     /// In memory, until the server ends. A log of earlier runs is neither read nor written.

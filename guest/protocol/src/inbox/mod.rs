@@ -9,11 +9,11 @@ mod choice;
 mod claims;
 #[cfg(feature = "std")]
 mod compaction;
-mod even_clock;
 mod failure;
 mod in_order;
 #[cfg(feature = "std")]
 mod index;
+mod jump_resistant_clock;
 mod log_reader;
 mod made_up;
 mod receipt_log;
@@ -25,11 +25,11 @@ pub use choice::{Chosen, Conflict, Occupant, choose_name};
 pub use claims::{Claims, split_digests};
 #[cfg(feature = "std")]
 pub use compaction::{COMPACT_ENTRIES_MIN, Compaction, is_compaction_due};
-pub use even_clock::{EvenClock, Reading};
 pub use failure::Failure;
 pub use in_order::InOrder;
 #[cfg(feature = "std")]
 pub use index::{Index, Known};
+pub use jump_resistant_clock::{JumpResistantClock, Reading};
 pub use log_reader::{LogItem, LogReader};
 pub use made_up::made_up_name;
 pub use receipt_log::{

@@ -10,7 +10,7 @@ use sandport_protocol::Limits;
 use sandport_server::Budgets;
 use sandport_server::net::{Address, Origin, PeerRange};
 
-use super::care::EXPIRE_PARTIAL;
+use super::maintenance::EXPIRE_PARTIAL;
 use super::values::{duration, memory, millis, size};
 
 const EXAMPLES: &str = "\

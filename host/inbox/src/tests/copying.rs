@@ -5,8 +5,10 @@ use sandport_protocol::ResumeMode;
 
 use super::resume::{bring, content, resumable};
 use super::*;
-use crate::care::{FileState, Integrity as Compared, StoredFile, list as stored_files, verify};
 use crate::disk::Step;
+use crate::maintenance::{
+    FileState, Integrity as Compared, StoredFile, list as stored_files, verify,
+};
 
 const DURABILITIES: [Durability; 3] = [Durability::Full, Durability::Commit, Durability::None];
 

@@ -5,13 +5,13 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use sandport_protocol::ResumeMode;
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Tail, Writer};
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::care::{self, LeftoverKind, clean, list_partials};
 use crate::expiry;
+use crate::maintenance::{self, LeftoverKind, clean, list_partials};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -203,8 +203,8 @@ fn an_inbox_of_an_older_version_has_nothing_to_clean() {
 }
 
 /// The server's pass, an hour after an earlier one, with the system's clock set off by some days.
-fn pass_with_clock_off(bench: &Bench, clock: &mut EvenClock, hour: i64, days_off: i64) {
-    let now = care::now();
+fn pass_with_clock_off(bench: &Bench, clock: &mut JumpResistantClock, hour: i64, days_off: i64) {
+    let now = maintenance::now();
     let reading = Reading {
         wall_s: now.wall_s + hour * 3_600 + days_off * 24 * 3_600,
         boot_s: now.boot_s + hour * 3_600,
@@ -215,7 +215,7 @@ fn pass_with_clock_off(bench: &Bench, clock: &mut EvenClock, hour: i64, days_off
 #[test]
 fn the_server_removes_what_is_overdue_by_a_clock_it_believes() {
     let bench = Bench::new();
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     leave_partial(&bench, ID, "old", 8 * DAY);
     leave_partial(&bench, OTHER, "young", 6 * DAY);
     pass_with_clock_off(&bench, &mut clock, 0, 0);
@@ -227,7 +227,7 @@ fn the_server_removes_what_is_overdue_by_a_clock_it_believes() {
 #[test]
 fn a_clock_that_jumps_removes_nothing() {
     let bench = Bench::new();
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     leave_partial(&bench, ID, "young", DAY);
     for (hour, days_off) in
         [(0, 0), (2, 0), (3, 3_650), (12, 3_650), (13, 0), (15, -3_650), (16, 0)]
@@ -237,14 +237,14 @@ fn a_clock_that_jumps_removes_nothing() {
     }
     // What is from the future by then has no age.
     leave_partial(&bench, ID, "young", DAY);
-    let cleaned = care::clean(&bench.dir(), DAY / 2, true).unwrap();
+    let cleaned = maintenance::clean(&bench.dir(), DAY / 2, true).unwrap();
     assert_eq!(cleaned.removed.len(), 1);
     let future = SystemTime::now() + 30 * DAY;
     fs::File::open(bench.path(&format!(".sandport/partials/{ID}.data")))
         .unwrap()
         .set_modified(future)
         .unwrap();
-    assert_eq!(care::clean(&bench.dir(), DAY / 2, true).unwrap().removed.len(), 0);
+    assert_eq!(maintenance::clean(&bench.dir(), DAY / 2, true).unwrap().removed.len(), 0);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn an_open_upload_stays_however_old_and_goes_when_abandoned() {
     age_all(&bench);
     let cleaned = clean(&bench.dir(), 7 * DAY, false).unwrap();
     assert_eq!((cleaned.removed.len(), cleaned.left, cleaned.served), (0, 1, true));
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     pass_with_clock_off(&bench, &mut clock, 0, 0);
     pass_with_clock_off(&bench, &mut clock, 2, 0);
     assert!(partials(&bench).iter().any(|name| name.ends_with(".data")));

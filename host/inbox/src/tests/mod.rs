@@ -3,7 +3,6 @@
 //! What a sender, an operator and someone else on the same machine can see of an inbox.
 
 mod batches;
-mod care;
 mod checked;
 mod concatenation;
 mod conflicts;
@@ -24,6 +23,7 @@ mod locations;
 mod looks;
 mod lost_writes;
 mod made_keys;
+mod maintenance;
 mod missed;
 mod modes;
 mod nameless;
@@ -60,8 +60,8 @@ use std::sync::atomic::AtomicUsize;
 
 use tempfile::TempDir;
 
-use super::care::{Integrity as Checked, verify};
 use super::disk::Disk;
+use super::maintenance::{Integrity as Checked, verify};
 use super::*;
 use crate::Identity;
 use sandport_protocol::{

@@ -10,8 +10,8 @@ use sandport_protocol::journal::GROUP_BYTES;
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::care::clean;
 use crate::disk::Step;
+use crate::maintenance::clean;
 use sandport_testkit::patience::PATIENCE;
 
 fn with_quota(

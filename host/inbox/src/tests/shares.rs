@@ -7,7 +7,7 @@ use sandport_protocol::ResumeMode;
 use super::identities::{ann, bob, everybody, send_as};
 use super::resume::{GROUP, content, resumable};
 use super::*;
-use crate::care::clean;
+use crate::maintenance::clean;
 
 fn with_share(
     max_bytes: impl Into<Option<u64>>,

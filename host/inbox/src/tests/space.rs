@@ -5,14 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::care;
 use crate::disk::Step;
 use crate::expiry;
+use crate::maintenance;
 
 const MIB: usize = 1 << 20;
 
@@ -221,8 +221,8 @@ fn an_upload_that_expired_makes_no_room_for_another() {
             let file = fs::File::options().write(true).open(entry.unwrap().path()).unwrap();
             file.set_modified(SystemTime::now() - 2 * week).unwrap();
         }
-        let mut clock = EvenClock::default();
-        let now = care::now();
+        let mut clock = JumpResistantClock::default();
+        let now = maintenance::now();
         let mut hour_s = 0;
         // Who closes it may be at that still.
         until("it has expired", || {

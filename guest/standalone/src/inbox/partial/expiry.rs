@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sandport_protocol::Millis;
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 use sandport_protocol::journal::PartialId;
 
 use super::names::Name;
@@ -17,14 +17,14 @@ const PASS_INTERVAL_MS: Millis = 3_600_000;
 pub(super) struct Expiry {
     /// After how long an upload goes. Seconds.
     expiry_s: u64,
-    clock: EvenClock,
+    clock: JumpResistantClock,
     next_pass: Millis,
 }
 
 impl Expiry {
-    /// The first pass is at once, and removes nothing before the clock [is believed](EvenClock).
+    /// The first pass is at once, and removes nothing before the clock [is believed](JumpResistantClock).
     pub(super) fn new(expiry_s: u64) -> Self {
-        Self { expiry_s, clock: EvenClock::default(), next_pass: 0 }
+        Self { expiry_s, clock: JumpResistantClock::default(), next_pass: 0 }
     }
 
     pub(super) fn next_pass(&self) -> Millis {
@@ -46,7 +46,7 @@ impl Expiry {
         let seconds = |s| i64::try_from(s).unwrap_or(i64::MAX);
         let reading = Reading { wall_s: seconds(wall_s), boot_s: seconds(now / 1_000) };
         if let Some(now_s) = self.clock.look(reading) {
-            sweep(volume, &open(), now_s, self.expiry_s);
+            expire(volume, &open(), now_s, self.expiry_s);
         }
     }
 }

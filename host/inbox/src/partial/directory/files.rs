@@ -15,7 +15,7 @@ use crate::partial::Id;
 use crate::partial_files::{
     DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, data_name, is_id, journal_name, sender_of,
 };
-use crate::{Core, care};
+use crate::{Core, maintenance};
 
 /// How files of ours are opened, whatever lies in their place.
 pub(super) const OPEN: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -163,7 +163,7 @@ fn in_the_way(name: &str) -> Refusal {
 }
 
 /// Tells those who remove old uploads that this one is in use, for as long as the descriptor is open
-/// (see `care::sweep`). `false`: it was removed just now.
+/// (see `maintenance::expire`). `false`: it was removed just now.
 pub(super) fn hold(data: &OwnedFd) -> rustix::io::Result<bool> {
     // It waits only for who is removing it: that takes two system calls.
     rustix::io::retry_on_intr(|| rustix::fs::flock(data, FlockOperation::LockShared))?;
@@ -215,7 +215,7 @@ pub(super) fn empty_ones(core: &Core) -> Vec<(Identity, String)> {
 /// Removes an upload of which nothing came, by the name of its files, if nobody is at it. Whether it is gone, or has bytes
 /// by now.
 pub(super) fn remove_empty(core: &Core, name: &str) -> bool {
-    match care::remove_empty(core.layout.partials.as_fd(), name) {
+    match maintenance::remove_empty(core.layout.partials.as_fd(), name) {
         Ok(true) => {}
         Ok(false) => return false,
         Err(error) => {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::care::{FileState, Integrity, list, verify};
+use crate::maintenance::{FileState, Integrity, list, verify};
 
 /// What is in an inbox, as text that can be compared.
 fn listed(dir: &Path) -> Vec<String> {

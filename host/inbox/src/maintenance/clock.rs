@@ -1,4 +1,4 @@
-//! The clocks that ages are judged by: see [`EvenClock`](sandport_protocol::inbox::EvenClock).
+//! The clocks that ages are judged by: see [`JumpResistantClock`](sandport_protocol::inbox::JumpResistantClock).
 
 use rustix::time::{ClockId, clock_gettime};
 use sandport_protocol::inbox::Reading;

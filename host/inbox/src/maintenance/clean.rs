@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use sandport_protocol::RESERVED_NAME;
 
 use super::clock::now;
+use super::expire::{Expired, Leftover, LeftoverKind, Rule, expire};
 use super::files::Unreadable;
-use super::look::open_state;
-use super::sweep::{Leftover, LeftoverKind, Rule, Swept, sweep};
+use super::reader::open_state;
 use crate::notes::is_note;
 use crate::partial_files::FOLDER;
 use crate::{InboxError, error};
@@ -43,10 +43,10 @@ pub fn clean(dir: &Path, expiry: Duration, dry_run: bool) -> Result<Cleaned, Inb
     let state_path = dir.join(RESERVED_NAME);
     let lock = lock(&state, &state_path)?;
     let rule = Rule { now_s: now().wall_s, expiry_s: expiry.as_secs(), dry_run };
-    let mut swept = Swept::default();
+    let mut expired = Expired::default();
     if let Some(partials) = open_own(&state, &state_path, FOLDER)? {
         let path = state_path.join(FOLDER);
-        swept = sweep(partials.as_fd(), rule).map_err(|source| InboxError::Io {
+        expired = expire(partials.as_fd(), rule).map_err(|source| InboxError::Io {
             doing: "read",
             path,
             source,
@@ -55,9 +55,9 @@ pub fn clean(dir: &Path, expiry: Duration, dry_run: bool) -> Result<Cleaned, Inb
     if lock.is_some()
         && let Some(staging) = open_own(&state, &state_path, "staging")?
     {
-        clean_staging(staging.as_fd(), &state_path.join("staging"), rule, &mut swept)?;
+        clean_staging(staging.as_fd(), &state_path.join("staging"), rule, &mut expired)?;
     }
-    let Swept { removed, failed, left } = swept;
+    let Expired { removed, failed, left } = expired;
     Ok(Cleaned { removed, failed, left, served: lock.is_none() })
 }
 
@@ -88,7 +88,7 @@ fn clean_staging(
     staging: BorrowedFd<'_>,
     path: &Path,
     rule: Rule,
-    swept: &mut Swept,
+    expired: &mut Expired,
 ) -> Result<(), InboxError> {
     let failed = |errno| error::failed("read", path, errno);
     for entry in rustix::fs::Dir::read_from(staging).map_err(failed)? {
@@ -112,14 +112,14 @@ fn clean_staging(
                 Ok(stat)
             });
         match removed {
-            Ok(stat) => swept.removed.push(Leftover {
+            Ok(stat) => expired.removed.push(Leftover {
                 kind: LeftoverKind::Staged,
                 path: shown,
                 name: None,
                 bytes: u64::try_from(stat.st_size).unwrap_or(0),
                 idle_s: u64::try_from(rule.now_s.saturating_sub(stat.st_mtime)).unwrap_or(0),
             }),
-            Err(errno) => swept.failed.push(Unreadable { path: shown, source: errno.into() }),
+            Err(errno) => expired.failed.push(Unreadable { path: shown, source: errno.into() }),
         }
     }
     Ok(())

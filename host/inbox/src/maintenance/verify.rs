@@ -9,7 +9,7 @@ use rustix::fs::{Advice, FileType, Mode, OFlags};
 use sandport_protocol::EntryName;
 
 use super::files::{Entries, Unreadable, entries};
-use super::look::Look;
+use super::reader::Reader;
 use crate::InboxError;
 use crate::comparison::digest_of;
 use crate::recognition::Seen;
@@ -51,14 +51,14 @@ pub enum Integrity {
 /// # Errors
 /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
 pub fn verify(dir: &Path) -> Result<Verify, InboxError> {
-    let look = Look::at(dir)?;
+    let reader = Reader::at(dir)?;
     let entries = entries(dir);
-    Ok(Verify { look, entries, recorded: None })
+    Ok(Verify { reader, entries, recorded: None })
 }
 
 /// The files of an inbox, compared one after another.
 pub struct Verify {
-    look: Look,
+    reader: Reader,
     entries: Entries,
     /// Names that have a record, from when all files were seen.
     recorded: Option<std::vec::IntoIter<String>>,
@@ -66,7 +66,7 @@ pub struct Verify {
 
 impl std::fmt::Debug for Verify {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verify").field("dir", &self.look.dir).finish_non_exhaustive()
+        f.debug_struct("Verify").field("dir", &self.reader.dir).finish_non_exhaustive()
     }
 }
 
@@ -87,14 +87,14 @@ impl Iterator for Verify {
                 }
             }
         }
-        let look = &self.look;
-        let recorded = self.recorded.get_or_insert_with(|| look.recorded_names().into_iter());
+        let reader = &self.reader;
+        let recorded = self.recorded.get_or_insert_with(|| reader.recorded_names().into_iter());
         recorded.find_map(|name| {
             let entry_name = EntryName::parse_stored(&name).ok()?;
-            let there = tree::look_up(look.root.as_fd(), &entry_name).ok().flatten();
+            let there = tree::look_up(reader.root.as_fd(), &entry_name).ok().flatten();
             let is_file = there
                 .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-            let recorded = look.record(&name).filter(|_| !is_file)?;
+            let recorded = reader.record(&name).filter(|_| !is_file)?;
             Some(Checked {
                 path: PathBuf::from(&name),
                 size: recorded.record.size,
@@ -110,7 +110,7 @@ impl Verify {
         let integrity = match self.compare(&path)? {
             // A server may have stored or replaced the file after the records were read.
             Integrity::Changed | Integrity::Unrecorded
-                if matches!(self.look.refresh(), Ok(true)) =>
+                if matches!(self.reader.refresh(), Ok(true)) =>
             {
                 self.compare(&path)?
             }
@@ -120,13 +120,13 @@ impl Verify {
     }
 
     fn compare(&self, path: &Path) -> Option<Integrity> {
-        let Some(recorded) = path.to_str().and_then(|name| self.look.record(name)) else {
+        let Some(recorded) = path.to_str().and_then(|name| self.reader.record(name)) else {
             return Some(Integrity::Unrecorded);
         };
-        let path = self.look.dir.join(path);
+        let path = self.reader.dir.join(path);
         // Which of two records it is of, if a server was killed as it was about to replace it.
         let recorded = match std::fs::symlink_metadata(&path) {
-            Ok(metadata) => recorded.of(self.look.recognition, &Seen::from(&metadata)),
+            Ok(metadata) => recorded.of(self.reader.recognition, &Seen::from(&metadata)),
             Err(_) => recorded,
         };
         match hash(&path) {

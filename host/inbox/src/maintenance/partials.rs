@@ -11,7 +11,7 @@ use sandport_protocol::RESERVED_NAME;
 use sandport_protocol::journal::{Inspected, Recovered, Recovery};
 
 use super::files::Unreadable;
-use super::look::open_state;
+use super::reader::open_state;
 use crate::Identity;
 use crate::InboxError;
 use crate::boot::boot;

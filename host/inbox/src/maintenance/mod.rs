@@ -4,7 +4,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use sandport_inbox::care::{Integrity, clean, list, verify};
+//! use sandport_inbox::maintenance::{Integrity, clean, list, verify};
 //! # use sandport_inbox::{Inbox, InboxOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,17 +28,17 @@
 
 mod clean;
 mod clock;
+mod expire;
 mod files;
-mod look;
 mod partials;
-mod sweep;
+mod reader;
 mod verify;
 
 pub(super) use clock::now;
-pub(super) use sweep::{Rule, remove_empty, sweep};
+pub(super) use expire::{Rule, expire, remove_empty};
 
 pub use clean::{Cleaned, clean};
+pub use expire::{Leftover, LeftoverKind};
 pub use files::{FileState, Files, StoredFile, Unreadable, list};
 pub use partials::{PartialFile, Partials, list_partials};
-pub use sweep::{Leftover, LeftoverKind};
 pub use verify::{Checked, Integrity, Verify, verify};

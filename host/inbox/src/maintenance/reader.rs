@@ -14,7 +14,7 @@ use crate::receipts::{self, Recorded, Records};
 use crate::recognition::Recognition;
 
 /// An inbox that is looked at.
-pub(super) struct Look {
+pub(super) struct Reader {
     pub(super) dir: PathBuf,
     pub(super) root: OwnedFd,
     pub(super) state: OwnedFd,
@@ -22,7 +22,7 @@ pub(super) struct Look {
     records: Records,
 }
 
-impl Look {
+impl Reader {
     /// Opens the inbox at `dir` and reads its records.
     ///
     /// # Errors
@@ -32,9 +32,9 @@ impl Look {
         // Nothing is tried out: whoever only looks changes nothing.
         let recognition = Recognition::of(&root, None);
         let (dir, records) = (dir.to_path_buf(), Records::default());
-        let mut look = Self { dir, root, state, recognition, records };
-        look.refresh()?;
-        Ok(look)
+        let mut reader = Self { dir, root, state, recognition, records };
+        reader.refresh()?;
+        Ok(reader)
     }
 
     /// The record of the file that has the name.

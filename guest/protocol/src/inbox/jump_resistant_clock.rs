@@ -29,14 +29,14 @@ pub struct Reading {
 
 /// Tells the time that ages are judged by.
 #[derive(Debug, Default)]
-pub struct EvenClock {
+pub struct JumpResistantClock {
     /// Wall time less boot time, as it is believed.
     believed: Option<i64>,
     /// And as it was last seen, since when (in boot time).
     seen: Option<(i64, i64)>,
 }
 
-impl EvenClock {
+impl JumpResistantClock {
     /// Takes a look at the clocks. The time to judge ages by, in seconds since 1970; `None`: none is
     /// believed yet. To be called every hour or so.
     pub fn look(&mut self, reading: Reading) -> Option<i64> {
@@ -67,14 +67,14 @@ mod tests {
 
     /// A machine whose two clocks can be set, looked at each hour.
     struct Machine {
-        clock: EvenClock,
+        clock: JumpResistantClock,
         wall_s: i64,
         boot_s: i64,
     }
 
     impl Machine {
         fn new() -> Self {
-            Self { clock: EvenClock::default(), wall_s: START_S, boot_s: 100 }
+            Self { clock: JumpResistantClock::default(), wall_s: START_S, boot_s: 100 }
         }
 
         /// Lets hours pass; the last time that was told.

@@ -47,9 +47,9 @@ pub enum LeftoverKind {
     Marker,
 }
 
-/// What a sweep came to.
+/// What was expired, and what was left.
 #[derive(Debug, Default)]
-pub(crate) struct Swept {
+pub(crate) struct Expired {
     pub(crate) removed: Vec<Leftover>,
     pub(crate) failed: Vec<Unreadable>,
     /// How many uploads stay.
@@ -72,8 +72,8 @@ pub(crate) struct Rule {
 ///
 /// # Errors
 /// The folder cannot be read. What single files come to is in the result.
-pub(crate) fn sweep(folder: BorrowedFd<'_>, rule: Rule) -> io::Result<Swept> {
-    let mut swept = Swept::default();
+pub(crate) fn expire(folder: BorrowedFd<'_>, rule: Rule) -> io::Result<Expired> {
+    let mut expired = Expired::default();
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(folder)? {
         if let Ok(name) = entry?.file_name().to_str()
@@ -91,14 +91,14 @@ pub(crate) fn sweep(folder: BorrowedFd<'_>, rule: Rule) -> io::Result<Swept> {
         };
         match looked {
             Ok(Looked::Removed { kind, name, bytes, idle_s }) => {
-                swept.removed.push(Leftover { kind, path: path(), name, bytes, idle_s });
+                expired.removed.push(Leftover { kind, path: path(), name, bytes, idle_s });
             }
-            Ok(Looked::Stays) => swept.left += 1,
+            Ok(Looked::Stays) => expired.left += 1,
             Ok(Looked::Nothing) => {}
-            Err(source) => swept.failed.push(Unreadable { path: path(), source }),
+            Err(source) => expired.failed.push(Unreadable { path: path(), source }),
         }
     }
-    Ok(swept)
+    Ok(expired)
 }
 
 enum Looked {

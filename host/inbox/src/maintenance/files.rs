@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use sandport_protocol::{Digest, RESERVED_NAME};
 use walkdir::WalkDir;
 
-use super::look::Look;
+use super::reader::Reader;
 use crate::Identity;
 use crate::InboxError;
 use crate::recognition::Seen;
@@ -60,20 +60,20 @@ pub struct Unreadable {
 /// # Errors
 /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
 pub fn list(dir: &Path) -> Result<Files, InboxError> {
-    let look = Look::at(dir)?;
+    let reader = Reader::at(dir)?;
     let entries = entries(dir);
-    Ok(Files { look, entries })
+    Ok(Files { reader, entries })
 }
 
 /// The files of an inbox, in the order of their paths.
 pub struct Files {
-    look: Look,
+    reader: Reader,
     entries: Entries,
 }
 
 impl std::fmt::Debug for Files {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Files").field("dir", &self.look.dir).finish_non_exhaustive()
+        f.debug_struct("Files").field("dir", &self.reader.dir).finish_non_exhaustive()
     }
 }
 
@@ -83,8 +83,8 @@ impl Iterator for Files {
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.entries.next()?;
         Some(entry.map(|(path, metadata)| {
-            let (recognition, seen) = (self.look.recognition, Seen::from(&metadata));
-            let recorded = path.to_str().and_then(|name| self.look.record(name));
+            let (recognition, seen) = (self.reader.recognition, Seen::from(&metadata));
+            let recorded = path.to_str().and_then(|name| self.reader.record(name));
             let recorded = recorded.map(|recorded| recorded.of(recognition, &seen));
             let state = match recorded.map(|recorded| &recorded.record) {
                 None => FileState::Unrecorded,
