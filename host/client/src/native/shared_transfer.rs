@@ -10,9 +10,9 @@ use std::sync::Arc;
 use sandport_protocol::{Digest, Offer, Resume, ResumeMode};
 
 use super::upload::{self, Upload};
-use crate::division::{Division, ShareId};
+use crate::file_reader::{Content, FileReader};
 use crate::prepare::Links;
-use crate::pump::{Content, Pump};
+use crate::range_scheduler::{RangeScheduler, ShareId};
 use crate::shared::Shared;
 
 /// What a share has to have at least when a connection joins to take half of it. Bytes. Twice what a
@@ -21,13 +21,13 @@ use crate::shared::Shared;
 pub(super) const JOIN_BYTES_MIN: u64 = 8 * 1024 * 1024;
 
 /// A file under way.
-pub(super) struct Joint {
-    pub(super) division: Arc<Division>,
+pub(super) struct SharedTransfer {
+    pub(super) scheduler: Arc<RangeScheduler>,
     links: Links,
     /// `None`: it is over, or is offered again.
     upload: Shared<Option<Upload>>,
     /// Connections that have a part in it, or have asked for one.
-    parts: Shared<usize>,
+    participants: Shared<usize>,
     /// Whether there was ever more than one.
     joined: Shared<bool>,
     /// How many of them have finished.
@@ -41,8 +41,8 @@ pub(super) struct Joint {
 }
 
 /// What one connection does of it.
-pub(super) struct Part {
-    pub(super) joint: Arc<Joint>,
+pub(super) struct Participant {
+    pub(super) transfer: Arc<SharedTransfer>,
     /// `None`: the server has not answered yet.
     pub(super) share: Option<ShareId>,
     /// Whether something was announced.
@@ -50,15 +50,15 @@ pub(super) struct Part {
     pub(super) finished: bool,
 }
 
-impl Part {
+impl Participant {
     /// That of the connection that has opened the upload.
-    pub(super) fn opened(joint: Arc<Joint>, share: ShareId) -> Self {
-        Self { joint, share: Some(share), announced: false, finished: false }
+    pub(super) fn opened(transfer: Arc<SharedTransfer>, share: ShareId) -> Self {
+        Self { transfer, share: Some(share), announced: false, finished: false }
     }
 
     /// That of one that has asked to join.
-    pub(super) fn joined(joint: Arc<Joint>) -> Self {
-        Self { joint, share: None, announced: false, finished: false }
+    pub(super) fn joined(transfer: Arc<SharedTransfer>) -> Self {
+        Self { transfer, share: None, announced: false, finished: false }
     }
 
     /// The share, where more of it may be read.
@@ -68,20 +68,20 @@ impl Part {
 
     /// How much may be announced from `offset` on; `None`: another connection took it.
     pub(super) fn announce(&mut self, offset: u64) -> Option<u64> {
-        let length = self.joint.division.announce(self.share?, offset)?;
+        let length = self.transfer.scheduler.announce(self.share?, offset)?;
         self.announced = true;
         Some(length)
     }
 }
 
-impl Joint {
-    /// Divides an upload that was accepted. It has one part, that of whoever calls.
-    pub(super) fn new(upload: Upload, division: Arc<Division>, links: Links) -> Self {
+impl SharedTransfer {
+    /// Divides an upload that was accepted. It has one participant, whoever calls.
+    pub(super) fn new(upload: Upload, scheduler: Arc<RangeScheduler>, links: Links) -> Self {
         Self {
-            division,
+            scheduler,
             links,
             upload: Shared::new(Some(upload)),
-            parts: Shared::new(1),
+            participants: Shared::new(1),
             joined: Shared::new(false),
             finished: Shared::new(0),
             doubtful: Shared::new(false),
@@ -105,9 +105,9 @@ impl Joint {
 
     /// Whether it is worth it that another connection joins, beside those that wait for an answer.
     pub(super) fn is_worth_joining(&self) -> bool {
-        let joining = self.parts.get().saturating_sub(self.division.shares()) as u64;
+        let joining = self.participants.get().saturating_sub(self.scheduler.shares()) as u64;
         let wanted = JOIN_BYTES_MIN.saturating_mul(joining + 1);
-        !self.closed.get() && self.division.spare_bytes() >= wanted
+        !self.closed.get() && self.scheduler.spare_bytes() >= wanted
     }
 
     /// Nobody may join any more.
@@ -125,10 +125,10 @@ impl Joint {
     }
 
     /// Begins to read a share; `None`: it is over.
-    pub(super) fn read(&self, share: ShareId) -> Option<Pump> {
+    pub(super) fn read(&self, share: ShareId) -> Option<FileReader> {
         let upload = self.upload.lock();
         let content = Content::of(&upload.as_ref()?.file, self.links);
-        Some(Pump::share(content, Arc::clone(&self.division), share))
+        Some(FileReader::share(content, Arc::clone(&self.scheduler), share))
     }
 
     /// Does something with the upload, if it is not over.
@@ -151,7 +151,7 @@ impl Joint {
 
     /// Size and digest, once all is announced and hashed.
     pub(super) fn end(&self) -> Option<(u64, Digest)> {
-        if !self.division.is_announced() {
+        if !self.scheduler.is_announced() {
             return None;
         }
         let end = self.late_end()?;
@@ -160,27 +160,27 @@ impl Joint {
 
     /// The same for a part that comes when it is over.
     pub(super) fn late_end(&self) -> Option<(u64, Digest)> {
-        Some((self.division.size(), self.division.digest()?))
+        Some((self.scheduler.size(), self.scheduler.digest()?))
     }
 
-    /// A connection asks for a part.
+    /// A connection asks to take part.
     pub(super) fn join(&self) {
         self.joined.set(true);
-        self.parts.set(self.parts.get() + 1);
+        self.participants.set(self.participants.get() + 1);
     }
 
-    /// A part has finished; whether it is the first.
+    /// A participant has finished; whether it is the first.
     pub(super) fn finish(&self) -> bool {
         self.finished.replace(self.finished.get() + 1) == 0
     }
 
-    /// A part is gone.
-    pub(super) fn lose(&self, part: &Part) {
-        self.parts.set(self.parts.get().saturating_sub(1));
-        if part.finished {
+    /// A participant is gone.
+    pub(super) fn lose(&self, participant: &Participant) {
+        self.participants.set(self.participants.get().saturating_sub(1));
+        if participant.finished {
             self.finished.set(self.finished.get().saturating_sub(1));
         }
-        if part.share.is_some_and(|share| self.division.lose(share)) {
+        if participant.share.is_some_and(|share| self.scheduler.lose(share)) {
             self.doubtful.set(true);
         }
     }
@@ -192,11 +192,13 @@ impl Joint {
 
     /// Whether no connection has a part in it.
     pub(super) fn is_deserted(&self) -> bool {
-        self.parts.get() == 0
+        self.participants.get() == 0
     }
 
     /// Whether all who are left have finished, and one who is not may have left something out.
     pub(super) fn has_to_be_asked(&self) -> bool {
-        self.doubtful.get() && self.parts.get() > 0 && self.finished.get() == self.parts.get()
+        self.doubtful.get()
+            && self.participants.get() > 0
+            && self.finished.get() == self.participants.get()
     }
 }

@@ -5,8 +5,8 @@
 //! front. A connection that runs dry takes half of what the one with the most left has not read yet, from
 //! the end of it: so the slowest gives most, and what it is at stays its own.
 //!
-//! Threads that read ask for groups one by one ([`Division::take`]), and the connection asks before it
-//! announces what was read ([`Division::announce`]): in between it may have gone to another.
+//! Threads that read ask for groups one by one ([`RangeScheduler::take`]), and the connection asks before it
+//! announces what was read ([`RangeScheduler::announce`]): in between it may have gone to another.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 mod tests;
 
 /// A file, divided.
-pub(super) struct Division {
+pub(super) struct RangeScheduler {
     size: u64,
     all_hashed: Arc<Notify>,
     state: Mutex<State>,
@@ -65,7 +65,7 @@ struct Share {
     announced: Option<u64>,
 }
 
-impl Division {
+impl RangeScheduler {
     /// A file of `size` bytes, more than one group of them.
     /// `hashed` is told when the last group was hashed.
     pub(super) fn new(size: u64, hashed: Arc<Notify>) -> Self {
@@ -126,7 +126,7 @@ impl Division {
         Some(Taken { group, is_sent: false })
     }
 
-    /// Whether [`Division::take`] would give something.
+    /// Whether [`RangeScheduler::take`] would give something.
     pub(super) fn has_work(&self, id: ShareId) -> bool {
         let state = self.state();
         state.shares.get(&id).is_some_and(|share| !share.unread.is_empty())

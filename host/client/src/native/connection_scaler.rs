@@ -47,7 +47,7 @@ impl Backlog {
 
 /// The decision so far.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct ConnectionScaler {
     connections: usize,
     /// What half as many connections have sent in a period. Bytes.
     before: Option<u64>,
@@ -55,7 +55,7 @@ pub(super) struct Pace {
     is_up: bool,
 }
 
-impl Pace {
+impl ConnectionScaler {
     /// Of a run that has one connection.
     pub(super) fn new() -> Self {
         Self { connections: 1, before: None, is_up: false }
@@ -85,10 +85,10 @@ mod tests {
 
     /// How many connections it comes to, where so many send so much in a period.
     fn comes_to(sent: impl Fn(usize) -> u64) -> usize {
-        let mut pace = Pace::new();
+        let mut scaler = ConnectionScaler::new();
         let mut connections = 1;
         for _ in 0..100 {
-            match pace.measured(sent(connections), true) {
+            match scaler.measured(sent(connections), true) {
                 Some(more) => connections = more,
                 None => return connections,
             }
@@ -110,20 +110,20 @@ mod tests {
 
     #[test]
     fn the_second_in_which_connections_come_up_to_speed_is_ignored() {
-        let mut pace = Pace::new();
-        assert_eq!(pace.measured(1, true), Some(1));
-        assert_eq!(pace.measured(1_000_000, true), Some(2));
-        assert_eq!(pace.measured(900_000, true), Some(2));
-        assert_eq!(pace.measured(1_900_000, true), Some(4));
+        let mut scaler = ConnectionScaler::new();
+        assert_eq!(scaler.measured(1, true), Some(1));
+        assert_eq!(scaler.measured(1_000_000, true), Some(2));
+        assert_eq!(scaler.measured(900_000, true), Some(2));
+        assert_eq!(scaler.measured(1_900_000, true), Some(4));
     }
 
     #[test]
     fn nothing_is_opened_where_there_is_nothing_to_do_for_it() {
-        let mut pace = Pace::new();
-        pace.measured(1_000_000, true);
-        assert_eq!(pace.measured(1_000_000, false), Some(1));
-        assert_eq!(pace.measured(0, true), Some(1));
-        assert_eq!(pace.measured(1_000_000, true), Some(2));
+        let mut scaler = ConnectionScaler::new();
+        scaler.measured(1_000_000, true);
+        assert_eq!(scaler.measured(1_000_000, false), Some(1));
+        assert_eq!(scaler.measured(0, true), Some(1));
+        assert_eq!(scaler.measured(1_000_000, true), Some(2));
     }
 
     #[test]

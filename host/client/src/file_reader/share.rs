@@ -10,14 +10,14 @@ use super::chunk::{Buffer, Chunk, Piece};
 use super::content::{self, Content, Opened};
 use super::exit::Exit;
 use crate::FileError;
-use crate::division::{Division, ShareId};
 use crate::platform;
+use crate::range_scheduler::{RangeScheduler, ShareId};
 
-/// Reads and hashes group after group, as the division gives them out, and hands over what the server
+/// Reads and hashes group after group, as the scheduler gives them out, and hands over what the server
 /// misses of each. Gives the last piece, or `None` when nobody listens.
 pub(super) fn read(
     content: Content,
-    division: &Division,
+    scheduler: &RangeScheduler,
     share: ShareId,
     exit: &mut Exit,
 ) -> Result<Option<Piece>, FileError> {
@@ -27,19 +27,19 @@ pub(super) fn read(
         let Some(mut buffer) = spare.take().or_else(|| exit.buffer(Some(GROUP_BYTES))) else {
             return Ok(None);
         };
-        let Some(taken) = division.take(share) else { break };
-        let within = division.range(taken.group);
+        let Some(taken) = scheduler.take(share) else { break };
+        let within = scheduler.range(taken.group);
         let length = length(&within);
         if let Err(error) = source.read_at(&mut buffer[..length], within.start) {
-            division.put_back(taken.group);
+            scheduler.put_back(taken.group);
             return Err(error);
         }
-        if !division.is_hashed(taken.group) {
+        if !scheduler.is_hashed(taken.group) {
             let mut hasher = group_hasher(taken.group);
             hasher.update(&buffer[..length]);
-            division.hashed(taken.group, hasher.finalize_non_root());
+            scheduler.hashed(taken.group, hasher.finalize_non_root());
         }
-        let wanted = if taken.is_sent { division.missing(taken.group) } else { Vec::new() };
+        let wanted = if taken.is_sent { scheduler.missing(taken.group) } else { Vec::new() };
         match &wanted[..] {
             [] => spare = Some(buffer),
             [one] => {

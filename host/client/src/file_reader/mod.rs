@@ -16,7 +16,7 @@ use sandport_protocol::journal::Ranges;
 use tokio::sync::mpsc;
 
 use super::FileError;
-use super::division::{Division, ShareId};
+use super::range_scheduler::{RangeScheduler, ShareId};
 use chunk::Buffer;
 use exit::{BUFFERS, Exit};
 
@@ -30,13 +30,13 @@ pub(super) use chunk::{Chunk, Piece};
 pub(super) use content::Content;
 pub(super) use whole::{hash, read_through};
 
-/// A running pump. Dropping it ends the thread at its next chunk.
-pub(super) struct Pump {
+/// A running reader. Dropping it ends the thread at its next chunk.
+pub(super) struct FileReader {
     pieces: mpsc::Receiver<Piece>,
     used: threads::Sender<Vec<u8>>,
 }
 
-impl Pump {
+impl FileReader {
     /// Starts to read what `extents` (ascending) of the content asks for. All of the content is read,
     /// for the digest; only what lies in the extents comes out.
     pub(super) fn start(content: Content, extents: &[Extent]) -> Self {
@@ -45,8 +45,8 @@ impl Pump {
     }
 
     /// Starts to read a share of a file, until there is nothing in it.
-    pub(super) fn share(content: Content, division: Arc<Division>, share: ShareId) -> Self {
-        Self::spawn(move |exit| share::read(content, &division, share, exit))
+    pub(super) fn share(content: Content, scheduler: Arc<RangeScheduler>, share: ShareId) -> Self {
+        Self::spawn(move |exit| share::read(content, &scheduler, share, exit))
     }
 
     fn spawn(
