@@ -85,7 +85,7 @@ pub enum Spliced {
 }
 
 /// One connection, and the inbox for what comes on it. No function of it waits.
-pub trait Shell {
+pub trait Host {
     /// An upload that was accepted, with its body.
     type Upload;
     /// A commit that is under way.

@@ -13,7 +13,7 @@ use crate::convert;
 use crate::pending::{Asking, Commit};
 
 /// An open upload. The stream is declared first, so it is dropped first.
-pub(crate) struct Live {
+pub(crate) struct OpenUpload {
     stream: Option<OutputStream>,
     /// The body of a stream that is checked: whoever has its digest ends it.
     checked: Option<inbox::Body>,
@@ -40,7 +40,7 @@ struct Held {
     bytes: Bytes,
 }
 
-impl Live {
+impl OpenUpload {
     pub(crate) fn new(upload: inbox::Upload, is_resumable: bool) -> Self {
         let news = is_resumable.then(|| News { ready: upload.subscribe(), durable: 0 });
         Self { stream: None, checked: None, held: None, failed: None, news, upload }

@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use sandport_protocol::driver::{Answer, EndOfInput, Question, Reply, Shell, Spliced};
+use sandport_protocol::driver::{Answer, EndOfInput, Host, Question, Reply, Spliced};
 use sandport_protocol::receiver::{Committed, Lifetime, LogLevel, Wishes};
 use sandport_protocol::{
     Algorithm, Authenticated, ContentDigest, Credential, Extent, Offer, Refusal,
@@ -16,7 +16,7 @@ use crate::bindings::wasi::io::poll::Pollable;
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::clock::now_ms;
 use crate::convert;
-use crate::live::Live;
+use crate::open_upload::OpenUpload;
 use crate::outgoing::Outgoing;
 use crate::pending::{Asking, Authenticating, Commit, Offered, Opening};
 
@@ -25,12 +25,12 @@ use crate::pending::{Asking, Authenticating, Commit, Offered, Opening};
 const SPLICE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The connection.
-pub(crate) struct Link<'a> {
+pub(crate) struct HostImpl<'a> {
     input: &'a InputStream,
     outgoing: Outgoing<'a>,
 }
 
-impl<'a> Link<'a> {
+impl<'a> HostImpl<'a> {
     pub(crate) fn new(input: &'a InputStream, output: &'a OutputStream) -> Self {
         Self { input, outgoing: Outgoing::new(output) }
     }
@@ -46,8 +46,8 @@ impl<'a> Link<'a> {
     }
 }
 
-impl Shell for Link<'_> {
-    type Upload = Live;
+impl Host for HostImpl<'_> {
+    type Upload = OpenUpload;
     type Commit = Commit;
     type Opening = Opening;
     type Asking = Asking;
@@ -86,26 +86,26 @@ impl Shell for Link<'_> {
         Opening { offered, is_resumable, has_new_key, size }
     }
 
-    fn opened(&mut self, opening: &mut Opening) -> Option<Result<Answer<Live>, Refusal>> {
+    fn opened(&mut self, opening: &mut Opening) -> Option<Result<Answer<OpenUpload>, Refusal>> {
         Some(match opening.offered.take()? {
             Ok(inbox::Answer::Stored(receipt)) => {
                 convert::from_receipt(receipt).map(Answer::Stored)
             }
             Ok(inbox::Answer::DigestFirst) => Ok(Answer::DigestFirst),
             Ok(inbox::Answer::Accepted(upload)) => {
-                let live = Live::new(upload, opening.is_resumable);
-                let key = if opening.has_new_key { live.key() } else { None };
+                let upload = OpenUpload::new(upload, opening.is_resumable);
+                let key = if opening.has_new_key { upload.key() } else { None };
                 match key {
-                    Some(key) => Ok(Answer::Begun(live, key)),
+                    Some(key) => Ok(Answer::Begun(upload, key)),
                     None => {
                         let missing = if opening.is_resumable {
-                            live.missing()
+                            upload.missing()
                         } else if opening.size == Some(0) {
                             Vec::new()
                         } else {
                             vec![Extent { offset: 0, length: opening.size }]
                         };
-                        Ok(Answer::Accepted(live, missing))
+                        Ok(Answer::Accepted(upload, missing))
                     }
                 }
             }
@@ -113,7 +113,7 @@ impl Shell for Link<'_> {
         })
     }
 
-    fn ask(&mut self, question: Question<'_, Live>) -> Asking {
+    fn ask(&mut self, question: Question<'_, OpenUpload>) -> Asking {
         match question {
             Question::Look { key, settle } => Asking::looking(inbox::look(&key, settle)),
             Question::Abandon { key } => Asking::abandoning(inbox::abandon(&key)),
@@ -127,33 +127,33 @@ impl Shell for Link<'_> {
         asking.take()
     }
 
-    fn set_size(&mut self, live: &mut Live, size: u64) -> Result<(), Refusal> {
-        live.set_size(size)
+    fn set_size(&mut self, upload: &mut OpenUpload, size: u64) -> Result<(), Refusal> {
+        upload.set_size(size)
     }
 
     fn body(
         &mut self,
-        live: &mut Live,
+        upload: &mut OpenUpload,
         extent: Extent,
         check: Option<Algorithm>,
     ) -> Result<(), Refusal> {
-        live.body(extent, check)
+        upload.body(extent, check)
     }
 
-    fn has_news(&self, live: &Live) -> bool {
-        live.has_news()
+    fn has_news(&self, upload: &OpenUpload) -> bool {
+        upload.has_news()
     }
 
-    fn has_body(&self, live: &Live) -> bool {
-        live.has_body()
+    fn has_body(&self, upload: &OpenUpload) -> bool {
+        upload.has_body()
     }
 
-    fn write(&mut self, live: &mut Live, bytes: Bytes) -> Bytes {
-        live.write(bytes)
+    fn write(&mut self, upload: &mut OpenUpload, bytes: Bytes) -> Bytes {
+        upload.write(bytes)
     }
 
-    fn splice(&mut self, live: &mut Live, max: u64) -> Result<Spliced, EndOfInput> {
-        let Some(stream) = live.stream() else {
+    fn splice(&mut self, upload: &mut OpenUpload, max: u64) -> Result<Spliced, EndOfInput> {
+        let Some(stream) = upload.stream() else {
             return self.skip(max).map(Spliced::Bytes);
         };
         match stream.splice(self.input, max.min(SPLICE_BYTES_MAX)) {
@@ -164,24 +164,24 @@ impl Shell for Link<'_> {
         }
     }
 
-    fn fault(&mut self, live: &mut Live) -> Option<Refusal> {
-        live.fault()
+    fn fault(&mut self, upload: &mut OpenUpload) -> Option<Refusal> {
+        upload.fault()
     }
 
-    fn progress(&mut self, live: &mut Live) -> Option<u64> {
-        live.progress()
+    fn progress(&mut self, upload: &mut OpenUpload) -> Option<u64> {
+        upload.progress()
     }
 
-    fn commit(&mut self, live: Live, size: u64, digests: Vec<ContentDigest>) -> Commit {
-        live.commit(size, &digests)
+    fn commit(&mut self, upload: OpenUpload, size: u64, digests: Vec<ContentDigest>) -> Commit {
+        upload.commit(size, &digests)
     }
 
     fn outcome(&mut self, commit: &mut Commit) -> Option<Result<Committed, Refusal>> {
         commit.take()
     }
 
-    fn discard(&mut self, live: Live, reason: Option<Refusal>) {
-        live.discard(reason);
+    fn discard(&mut self, upload: OpenUpload, reason: Option<Refusal>) {
+        upload.discard(reason);
     }
 
     fn forwarded(&mut self, address: &str) {
