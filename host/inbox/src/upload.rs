@@ -121,8 +121,8 @@ impl Upload {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => {
-                let lane = session.hold().body_checked(extent, algorithm)?;
-                Ok(self.feeding(BodyKind::Resumable(lane), extent, true))
+                let writer = session.hold().body_checked(extent, algorithm)?;
+                Ok(self.feeding(BodyKind::Resumable(writer), extent, true))
             }
         }
     }

@@ -15,9 +15,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::asked::Asked;
 use super::hold::Hold;
-use super::lane::Lane;
 use super::look::{Seen, id_of, unknown};
 use super::opening::Opened;
+use super::range_writer::RangeWriter;
 use super::session::Session;
 use super::table::Partials;
 use crate::accepted_offer::AcceptedOffer;
@@ -160,12 +160,12 @@ impl Concatenation {
         let certain = Arc::clone(&source);
         self.partials.on_pool(move || certain.make_certain()).await?;
         let extent = Extent { offset: start, length: Some(end - start) };
-        let mut lane = self.hold.body(extent)?;
+        let mut writer = self.hold.body(extent)?;
         let mut at = start;
         while at < end {
-            lane.has_room().await;
+            writer.has_room().await;
             let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE_BYTES);
-            let piece = lane.reserve(most) as u64;
+            let piece = writer.reserve(most) as u64;
             if piece == 0 {
                 self.hold.check()?;
                 continue;
@@ -177,13 +177,13 @@ impl Concatenation {
                 partials.is_copied_for_nothing(theirs.id(), place.end - place.start, piece);
             let meter = self.meter.clone().filter(|_| !is_free);
             let work = move || {
-                let mut lane: Lane = lane;
-                let mut copy = || lane.copy(&source, from, piece);
+                let mut writer: RangeWriter = writer;
+                let mut copy = || writer.copy(&source, from, piece);
                 let is_here = match &meter {
                     Some(meter) => meter.measure(copy),
                     None => copy(),
                 };
-                Ok((lane, is_here, alone))
+                Ok((writer, is_here, alone))
             };
             let (back, is_here, still) = partials.on_pool(work).await?;
             if !is_here && theirs.check().is_err() {
@@ -192,7 +192,7 @@ impl Concatenation {
             if !is_here {
                 return Err(self.hold.lost());
             }
-            (lane, alone, at) = (back, still, at + piece);
+            (writer, alone, at) = (back, still, at + piece);
         }
         Ok(alone)
     }

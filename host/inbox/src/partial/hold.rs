@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::Id;
 use super::cell::Partial;
-use super::lane::Lane;
+use super::range_writer::RangeWriter;
 use super::signals::Signals;
 use crate::Identity;
 use crate::finishing::Finishing;
@@ -78,10 +78,10 @@ impl Hold {
 
     /// # Errors
     /// As of [`Upload::body`](crate::Upload::body).
-    pub(crate) fn body(&self, extent: Extent) -> Result<Lane, Refusal> {
+    pub(crate) fn body(&self, extent: Extent) -> Result<RangeWriter, Refusal> {
         self.check()?;
         let begun = self.partial.act(|state, _| state.upload.body(self.session, extent));
-        self.lane(begun, extent.offset, None)
+        self.writer(begun, extent.offset, None)
     }
 
     /// The same for bytes that do not count before they are found to be what they should be.
@@ -92,22 +92,22 @@ impl Hold {
         &self,
         extent: Extent,
         algorithm: Algorithm,
-    ) -> Result<Lane, Refusal> {
+    ) -> Result<RangeWriter, Refusal> {
         self.check()?;
         let hasher = Hasher::new(algorithm)?;
         let begun = self.partial.act(|state, _| state.upload.body_checked(self.session, extent));
-        self.lane(begun, extent.offset, Some(hasher))
+        self.writer(begun, extent.offset, Some(hasher))
     }
 
-    fn lane(
+    fn writer(
         &self,
         begun: Result<BodyId, Refusal>,
         position: u64,
         check: Option<Hasher>,
-    ) -> Result<Lane, Refusal> {
+    ) -> Result<RangeWriter, Refusal> {
         let body = begun.map_err(|refusal| self.why(refusal))?;
         let (signals, claim) = (Arc::clone(&self.signals), Arc::clone(&self.claim));
-        Ok(Lane::new(Arc::clone(&self.partial), body, position, signals, claim, check))
+        Ok(RangeWriter::new(Arc::clone(&self.partial), body, position, signals, claim, check))
     }
 
     /// Says how long the file will be, where that was not known.

@@ -17,7 +17,7 @@
 //!
 //! - [`Partials`] knows those that are open ([`table`]), and opens others ([`opening`]);
 //! - [`cell::Partial`] is one of them: its machine under a mutex that is held for no longer than a call of it;
-//! - [`session::Session`] is what a connection has of it, and [`lane::Lane`] what a body writes through;
+//! - [`session::Session`] is what a connection has of it, and [`range_writer::RangeWriter`] what a body writes through;
 //! - [`Runtime`] are threads that may wait for the disk, one work of an upload at a time, and the clock;
 //! - [`volume::Volume`] is where the bytes lie: [`directory`].
 //!
@@ -36,12 +36,12 @@ mod empties;
 mod ended;
 mod hold;
 mod keeper;
-mod lane;
 mod loading;
 mod look;
 mod opening;
 #[cfg(test)]
 mod races;
+mod range_writer;
 mod restarts;
 mod session;
 mod signals;
@@ -58,10 +58,10 @@ pub(super) use concatenation::Concatenation;
 pub(super) use directory::Directory;
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
-pub(super) use lane::{Lane, not_checked};
 pub use look::KEY_BYTES_MAX;
 pub(super) use look::{id_of, unknown};
 pub(super) use opening::Opened;
+pub(super) use range_writer::{RangeWriter, not_checked};
 pub(super) use sandport_protocol::journal::PartialId as Id;
 pub(super) use session::Session;
 pub(super) use signals::Signals;

@@ -8,7 +8,7 @@ use super::connection::Waiting;
 use super::content::{LONGEST, Version, content};
 use super::shared::Writer;
 use super::world::World;
-use crate::partial::{Lane, Signals};
+use crate::partial::{RangeWriter, Signals};
 
 /// A body of a connection.
 pub(super) struct Body {
@@ -22,8 +22,8 @@ pub(super) struct Body {
 }
 
 enum State {
-    Ready(Lane),
-    Waiting(Waiting<Lane>),
+    Ready(RangeWriter),
+    Waiting(Waiting<RangeWriter>),
     Between,
 }
 
@@ -37,15 +37,21 @@ pub(super) enum Wrote {
 }
 
 impl Body {
-    pub(super) fn new(lane: Lane, at: u64, end: u64, version: Version, is_checked: bool) -> Self {
-        Self { state: State::Ready(lane), start: at, at, end, version, is_checked }
+    pub(super) fn new(
+        writer: RangeWriter,
+        at: u64,
+        end: u64,
+        version: Version,
+        is_checked: bool,
+    ) -> Self {
+        Self { state: State::Ready(writer), start: at, at, end, version, is_checked }
     }
 
     /// It has brought all: whether its bytes count; `None`: they are not to be checked, or its session has met a fault.
     pub(super) fn finish(self, world: &World, key: usize, signals: &Arc<Signals>) -> Option<bool> {
-        let State::Ready(lane) = self.state else { return None };
+        let State::Ready(writer) = self.state else { return None };
         if !self.is_checked {
-            drop(lane);
+            drop(writer);
             return None;
         }
         let lies = world.shared.chance.per_mille(250);
@@ -53,7 +59,7 @@ impl Body {
         let range = self.start as usize..self.at as usize;
         let brought = content(self.version).get(range).unwrap_or_default();
         let digest = if lies { [7; 32] } else { *blake3::hash(brought).as_bytes() };
-        let ended = lane.finish(Some(Digest::Blake3(digest).into()));
+        let ended = writer.finish(Some(Digest::Blake3(digest).into()));
         world.shared.trace(|| format!("{}..{} is checked: {ended:?}", self.start, self.at));
         if world.has_crashed() || signals.fault().is_some() {
             return None;
@@ -81,8 +87,8 @@ impl Body {
     /// Goes on where it has waited, if it can; whether it could.
     pub(super) fn go_on(&mut self) -> bool {
         let State::Waiting(waiting) = &mut self.state else { return false };
-        let Some(lane) = waiting.poll() else { return false };
-        self.state = State::Ready(lane);
+        let Some(writer) = waiting.poll() else { return false };
+        self.state = State::Ready(writer);
         true
     }
 
@@ -107,18 +113,18 @@ impl Body {
             _ => 1_400_000,
         };
         let most = most.min(left);
-        let mut lane = match std::mem::replace(&mut self.state, State::Between) {
-            State::Ready(lane) => lane,
+        let mut writer = match std::mem::replace(&mut self.state, State::Between) {
+            State::Ready(writer) => writer,
             waiting => {
                 self.state = waiting;
                 return Wrote::Some;
             }
         };
-        let room = (lane.reserve(most as usize) as u64).min(most);
+        let room = (writer.reserve(most as usize) as u64).min(most);
         if room == 0 {
             self.state = State::Waiting(Waiting::new(async move {
-                lane.has_room().await;
-                lane
+                writer.has_room().await;
+                writer
             }));
             self.go_on();
             return Wrote::Some;
@@ -131,10 +137,10 @@ impl Body {
             signals: Arc::clone(signals),
             checked_from: self.is_checked.then_some(self.start),
         });
-        lane.write(bytes);
+        writer.write(bytes);
         world.writers.borrow_mut().pop();
         self.at += length;
-        self.state = State::Ready(lane);
+        self.state = State::Ready(writer);
         if self.at >= self.end.min(limit) { Wrote::All } else { Wrote::Some }
     }
 }

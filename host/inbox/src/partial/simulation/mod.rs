@@ -2,7 +2,7 @@
 //! and loses, with tasks, timers and connections in an order that a seed decides.
 //!
 //! ```text
-//!  Connection ─▶ Partials, Session, Lane (production) ─▶ Tasks (queue, clock) ─▶ Model (disk)
+//!  Connection ─▶ Partials, Session, RangeWriter (production) ─▶ Tasks (queue, clock) ─▶ Model (disk)
 //!       ▲                                                                         │ meanwhile()
 //!       └─────────────── other connections and tasks take steps ◀─────────────────┘
 //! ```

@@ -168,10 +168,10 @@ impl Holding {
             false => self.session.hold().body(extent),
         };
         match begun {
-            Ok(lane) => {
+            Ok(writer) => {
                 let end = extent.length.map_or(u64::MAX, |length| extent.offset + length);
                 let (start, version) = (extent.offset, self.wish.version);
-                self.bodies.push(Body::new(lane, start, end, version, is_checked));
+                self.bodies.push(Body::new(writer, start, end, version, is_checked));
             }
             // There are too many.
             Err(refusal) if is_checked && refusal.code == RefusalCode::TooMany => {}

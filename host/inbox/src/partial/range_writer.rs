@@ -13,7 +13,7 @@ use crate::sums::Hasher;
 
 /// A body: bytes of one extent, in ascending order. It hashes and writes with nothing locked, by a grant for each
 /// piece of a chunk group.
-pub(crate) struct Lane {
+pub(crate) struct RangeWriter {
     partial: Arc<Partial>,
     body: BodyId,
     signals: Arc<Signals>,
@@ -34,7 +34,7 @@ struct Lent<'a> {
     grant: Option<Grant>,
 }
 
-impl Lane {
+impl RangeWriter {
     pub(super) fn new(
         partial: Arc<Partial>,
         body: BodyId,
@@ -251,7 +251,7 @@ impl Drop for Lent<'_> {
     }
 }
 
-impl Drop for Lane {
+impl Drop for RangeWriter {
     fn drop(&mut self) {
         self.partial.act(|state, now| state.upload.end_body(self.body, now));
     }
