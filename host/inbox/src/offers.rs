@@ -157,10 +157,10 @@ impl Inbox {
                 if session.keeps_empty()
                     && let Some(size) = offer.size
                 {
-                    session.hold().set_size(size)?;
+                    session.handle().set_size(size)?;
                 }
                 // Whoever is told the key finds the upload, whatever happens from now on.
-                if is_new && let Err(refusal) = session.hold().keep().ready().await {
+                if is_new && let Err(refusal) = session.handle().keep().ready().await {
                     session.discard();
                     return Err(refusal);
                 }

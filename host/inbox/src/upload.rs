@@ -78,7 +78,7 @@ impl Upload {
     pub fn missing(&self) -> Vec<Extent> {
         match &self.kind {
             Kind::Transient(upload) => upload.missing(),
-            Kind::Resumable(session, _) => session.hold().missing(),
+            Kind::Resumable(session, _) => session.handle().missing(),
             Kind::Stored(upload) => upload.missing(),
         }
     }
@@ -94,7 +94,7 @@ impl Upload {
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
         let kind = match &self.kind {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
-            Kind::Resumable(session, _) => BodyKind::Resumable(session.hold().body(extent)?),
+            Kind::Resumable(session, _) => BodyKind::Resumable(session.handle().body(extent)?),
             Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
         };
         Ok(self.feeding(kind, extent, false))
@@ -121,7 +121,7 @@ impl Upload {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => {
-                let writer = session.hold().body_checked(extent, algorithm)?;
+                let writer = session.handle().body_checked(extent, algorithm)?;
                 Ok(self.feeding(BodyKind::Resumable(writer), extent, true))
             }
         }
@@ -145,7 +145,7 @@ impl Upload {
     pub fn set_size(&self, size: u64) -> Result<(), Refusal> {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, _) => session.hold().set_size(size),
+            Kind::Resumable(session, _) => session.handle().set_size(size),
         }
     }
 
@@ -162,7 +162,7 @@ impl Upload {
     pub fn keep(&self) -> Finishing {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Finishing::ended(Err(without_key())),
-            Kind::Resumable(session, _) => session.hold().keep(),
+            Kind::Resumable(session, _) => session.handle().keep(),
         }
     }
 
@@ -186,7 +186,7 @@ impl Upload {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, inbox) => inbox.check_health().map(|()| Concatenation {
                 partials: Arc::clone(&inbox.handle.partials),
-                hold: session.hold().clone(),
+                handle: session.handle().clone(),
                 key: session.key().to_vec(),
                 parts,
                 meter: self.cost.meter.clone(),
@@ -202,7 +202,7 @@ impl Upload {
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<W> {
         let keeper = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, _) => Ok(session.hold().clone()),
+            Kind::Resumable(session, _) => Ok(session.handle().clone()),
         };
         async move {
             written.await;

@@ -14,11 +14,11 @@ use sandport_protocol::{CONCATENATED_MAX, Extent, Refusal, RefusalCode, Resume, 
 use tokio::sync::OwnedMutexGuard;
 
 use super::asked::Asked;
-use super::hold::Hold;
 use super::look::{Seen, id_of, unknown};
 use super::opening::Opened;
 use super::range_writer::RangeWriter;
 use super::session::Session;
+use super::session_handle::SessionHandle;
 use super::table::Partials;
 use crate::accepted_offer::AcceptedOffer;
 use crate::meter::Meter;
@@ -30,7 +30,7 @@ const PIECE_BYTES: usize = 4 * 1024 * 1024;
 /// An upload, and those that it is to be made out of.
 pub(crate) struct Concatenation {
     pub(crate) partials: Arc<Partials>,
-    pub(crate) hold: Hold,
+    pub(crate) handle: SessionHandle,
     /// Its own key.
     pub(crate) key: Vec<u8>,
     /// Theirs, in the order of their contents.
@@ -53,33 +53,33 @@ impl Concatenation {
     pub(crate) async fn run(self) -> Result<(), Refusal> {
         let places = self.places().await?;
         let size = places.last().map_or(0, |last| last.end);
-        let known = self.hold.progress().size;
+        let known = self.handle.progress().size;
         if known.is_some_and(|known| known != size) {
             let words = "the upload is not as long as its parts together";
             return Err(Refusal::new(RefusalCode::OffsetMismatch, words));
         }
         self.set_size(size).await?;
-        let (mut alone, mut from) = (self.hold.copy_alone().await, 0);
-        while let Some(missing) = self.hold.progress().missing.first() {
+        let (mut alone, mut from) = (self.handle.copy_alone().await, 0);
+        while let Some(missing) = self.handle.progress().missing.first() {
             // What was copied is here, or the upload is not held any more.
             if missing.offset < from {
-                return Err(self.hold.lost());
+                return Err(self.handle.lost());
             }
             let end = missing.length.map_or(size, |length| missing.offset.saturating_add(length));
             let index = places.partition_point(|place| place.end <= missing.offset);
             let Some((place, key)) = places.get(index).zip(self.parts.get(index)) else {
-                return Err(self.hold.lost());
+                return Err(self.handle.lost());
             };
             from = end.min(place.end);
             alone = self.copy(place, key, (missing.offset, from), alone).await?;
         }
-        self.hold.check()
+        self.handle.check()
     }
 
     /// Says how long it will be. Where there is no room in the quota and what is stored is being counted, it waits for
     /// that.
     async fn set_size(&self, size: u64) -> Result<(), Refusal> {
-        let set = || ready(self.hold.set_size(size));
+        let set = || ready(self.handle.set_size(size));
         let usage = self.partials.volume().usage().map(Arc::as_ref);
         Usage::counted_later(usage, set).await
     }
@@ -95,7 +95,7 @@ impl Concatenation {
             if *key == self.key {
                 return Err(unfit("an upload is no part of its own"));
             }
-            let id = id_of(self.hold.identity(), key)?;
+            let id = id_of(self.handle.identity(), key)?;
             let size = match self.partials.seen(id, false).await? {
                 Seen::Status(status) if status.outcome.is_none() => {
                     let is_whole = status.missing.is_empty() || is(Mutant::JoinsUnfinished);
@@ -113,9 +113,9 @@ impl Concatenation {
     /// Opens a part of `size` bytes, beside whoever else holds it.
     async fn open(&self, key: &[u8], size: u64) -> Result<Session, Refusal> {
         let key = key.try_into().map_err(|_| unknown())?;
-        let facts = self.hold.source();
+        let facts = self.handle.source();
         let accepted = AcceptedOffer {
-            identity: self.hold.identity().clone(),
+            identity: self.handle.identity().clone(),
             // Of no account: it has one.
             name: facts.facts().name.clone(),
             size: Some(size),
@@ -145,7 +145,7 @@ impl Concatenation {
         mut alone: OwnedMutexGuard<()>,
     ) -> Result<OwnedMutexGuard<()>, Refusal> {
         let part = self.open(key, place.end - place.start).await?;
-        let theirs = part.hold();
+        let theirs = part.handle();
         let progress = theirs.progress();
         let is_whole = progress.missing.is_empty() || is(Mutant::JoinsUnfinished);
         if progress.size != Some(place.end - place.start) || !is_whole {
@@ -160,14 +160,14 @@ impl Concatenation {
         let certain = Arc::clone(&source);
         self.partials.on_pool(move || certain.make_certain()).await?;
         let extent = Extent { offset: start, length: Some(end - start) };
-        let mut writer = self.hold.body(extent)?;
+        let mut writer = self.handle.body(extent)?;
         let mut at = start;
         while at < end {
             writer.has_room().await;
             let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE_BYTES);
             let piece = writer.reserve(most) as u64;
             if piece == 0 {
-                self.hold.check()?;
+                self.handle.check()?;
                 continue;
             }
             let from = if is(Mutant::MisplacesCopies) { at } else { at - place.start };
@@ -190,7 +190,7 @@ impl Concatenation {
                 return Err(has_ended());
             }
             if !is_here {
-                return Err(self.hold.lost());
+                return Err(self.handle.lost());
             }
             (writer, alone, at) = (back, still, at + piece);
         }

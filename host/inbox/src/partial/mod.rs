@@ -34,7 +34,6 @@ mod copied;
 mod directory;
 mod empties;
 mod ended;
-mod hold;
 mod keeper;
 mod loading;
 mod look;
@@ -44,6 +43,7 @@ mod races;
 mod range_writer;
 mod restarts;
 mod session;
+mod session_handle;
 mod signals;
 #[cfg(test)]
 mod simulation;

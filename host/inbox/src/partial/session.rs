@@ -9,15 +9,15 @@ use sandport_protocol::{Digest, RESUME_KEY_BYTES, Refusal};
 use super::asked::Asked;
 use super::cell::{Offered, Partial};
 use super::commit::{Commit, Submit};
-use super::hold::Hold;
+use super::session_handle::SessionHandle;
 use super::signals::Signals;
 use crate::completion::{CommitHandle, Completer};
 use crate::reading::Reading;
 use crate::space::Room;
 
-/// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
+/// One connection's part in an upload. Dropping it leaves the upload as it is, for the next one.
 pub(crate) struct Session {
-    hold: Hold,
+    handle: SessionHandle,
     /// The digest in the offer.
     offered: Option<Digest>,
     /// What it is found by.
@@ -44,7 +44,7 @@ impl Session {
     ) -> Self {
         let accepted = &asked.accepted;
         Self {
-            hold: Hold::new(partial, id, signals, claim),
+            handle: SessionHandle::new(partial, id, signals, claim),
             offered: accepted.digest,
             key: asked.resume.key,
             modified_ns: accepted.modified_ns,
@@ -59,14 +59,14 @@ impl Session {
     /// It has lost the upload itself meanwhile.
     pub(super) async fn settled(&self) -> Result<(), Refusal> {
         loop {
-            let changed = self.hold.partial.changed();
-            let session = self.hold.session;
+            let changed = self.handle.partial.changed();
+            let session = self.handle.session;
             match self
-                .hold
+                .handle
                 .partial
                 .act(|state, _| state.upload.holds(session).then(|| state.upload.is_settled()))
             {
-                None => return Err(self.hold.lost()),
+                None => return Err(self.handle.lost()),
                 Some(true) => return Ok(()),
                 Some(false) => changed.await,
             }
@@ -75,29 +75,29 @@ impl Session {
 
     /// How many bytes are here, in chunk groups that are whole.
     pub(crate) fn bytes(&self) -> u64 {
-        self.hold.partial.act(|state, _| state.upload.whole_bytes())
+        self.handle.partial.act(|state, _| state.upload.whole_bytes())
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.hold.partial.facts().name.as_str()
+        self.handle.partial.facts().name.as_str()
     }
 
     pub(crate) fn claim(&self) -> &Arc<dyn Room> {
-        &self.hold.claim
+        &self.handle.claim
     }
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
-        &self.hold.signals
+        &self.handle.signals
     }
 
     /// How many bytes from the start are kept.
     pub(crate) fn durable(&self) -> u64 {
-        self.hold.signals.durable()
+        self.handle.signals.durable()
     }
 
     /// What can be done with the upload, wherever the session is.
-    pub(crate) fn hold(&self) -> &Hold {
-        &self.hold
+    pub(crate) fn handle(&self) -> &SessionHandle {
+        &self.handle
     }
 
     /// What the upload is found by.
@@ -107,7 +107,7 @@ impl Session {
 
     /// Whether it is kept however little of it is here.
     pub(crate) fn keeps_empty(&self) -> bool {
-        self.hold.partial.facts().notes.keeps_empty
+        self.handle.partial.facts().notes.keeps_empty
     }
 
     /// It is through. `submit`: where a refusal waits for its turn. `reading`: what is to be found out of the file
@@ -122,33 +122,33 @@ impl Session {
         digest: Option<Digest>,
         reading: Option<Reading>,
     ) -> Result<CommitHandle, Refusal> {
-        self.hold.check()?;
+        self.handle.check()?;
         self.has_ended.store(true, Ordering::Relaxed);
         let (completer, pending) = Completer::new();
         let (modified_ns, executable) = (self.modified_ns, self.executable);
         let commit = Commit { completer, submit, modified_ns, executable, reading };
         let digests = [digest, self.offered].into_iter().flatten();
-        self.hold
+        self.handle
             .partial
-            .commit(self.hold.session, size, digests, commit, pending)
-            .ok_or_else(|| self.hold.lost())
+            .commit(self.handle.session, size, digests, commit, pending)
+            .ok_or_else(|| self.handle.lost())
     }
 
     /// It has met a fault of its own.
     pub(crate) fn fail(&self, fault: &Refusal) {
-        self.hold.partial.act(|state, now| state.upload.fail(self.hold.session, fault, now));
+        self.handle.partial.act(|state, now| state.upload.fail(self.handle.session, fault, now));
     }
 
     /// Ends the upload, for everyone who has it together with this one.
     pub(crate) fn discard(self) {
-        self.hold.partial.act(|state, now| state.upload.discard(self.hold.session, now));
+        self.handle.partial.act(|state, now| state.upload.discard(self.handle.session, now));
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.has_ended.load(Ordering::Relaxed) {
-            self.hold.partial.release(self.hold.session);
+            self.handle.partial.release(self.handle.session);
         }
     }
 }

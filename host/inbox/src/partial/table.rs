@@ -135,7 +135,7 @@ impl Partials {
                 Ok(partial) => {
                     let is_heard = partial.act(|state, now| {
                         let is_there = !state.upload.is_gone();
-                        state.upload.discard_unheld(now);
+                        state.upload.discard_parked(now);
                         is_there
                     });
                     // Else it was closed since it was found, and its files are there.

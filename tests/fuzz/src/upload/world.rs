@@ -142,7 +142,7 @@ impl World {
                 }
             }
             Operation::Abandon => self.upload.abandon(now),
-            Operation::DiscardUnheld => self.upload.discard_unheld(now),
+            Operation::DiscardUnheld => self.upload.discard_parked(now),
             Operation::Settle => self.upload.settle(now),
             Operation::Fail { which } => {
                 if let Some(session) = self.at(which).session {

@@ -170,7 +170,7 @@ impl<F: Folder> Partials<F> {
     pub(super) fn discard_left(&self, resume: &Resume) {
         let id = PartialId::of(None, &resume.key);
         match self.known(id) {
-            Some(partial) => partial.act(|state, now| state.upload.discard_unheld(now)),
+            Some(partial) => partial.act(|state, now| state.upload.discard_parked(now)),
             None => self.common.volume.remove_all(id),
         }
     }

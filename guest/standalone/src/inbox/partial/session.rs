@@ -10,7 +10,7 @@ use super::signals::{Outcome, Signals};
 use crate::inbox::accepted_offer::AcceptedOffer;
 use crate::inbox::files::Folder;
 
-/// One connection's hold of an upload. Dropping it leaves the upload as it is, for the next one.
+/// One connection's part in an upload. Dropping it leaves the upload as it is, for the next one.
 pub(in crate::inbox) struct Session<F: Folder> {
     partial: Rc<Partial<F>>,
     id: SessionId,

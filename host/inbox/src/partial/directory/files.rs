@@ -84,7 +84,7 @@ impl Data {
             let opened = open_regular(core, &data_name(id), OFlags::RDWR);
             let opened = opened.map_err(|errno| core.refusal("write a file", errno))?;
             match opened {
-                Some(file) if hold(&file).is_ok_and(|is_there| is_there) => file,
+                Some(file) if lock_shared(&file).is_ok_and(|is_there| is_there) => file,
                 _ => return Err(lost()),
             }
         } else {
@@ -148,7 +148,7 @@ fn create_data(core: &Core, id: Id) -> Result<OwnedFd, Refusal> {
         }
         created => created.map_err(failed)?,
     };
-    hold(&data).map_err(failed)?;
+    lock_shared(&data).map_err(failed)?;
     Ok(data)
 }
 
@@ -164,7 +164,7 @@ fn in_the_way(name: &str) -> Refusal {
 
 /// Tells those who remove old uploads that this one is in use, for as long as the descriptor is open
 /// (see `maintenance::expire`). `false`: it was removed just now.
-pub(super) fn hold(data: &OwnedFd) -> rustix::io::Result<bool> {
+pub(super) fn lock_shared(data: &OwnedFd) -> rustix::io::Result<bool> {
     // It waits only for who is removing it: that takes two system calls.
     rustix::io::retry_on_intr(|| rustix::fs::flock(data, FlockOperation::LockShared))?;
     Ok(rustix::fs::fstat(data)?.st_nlink > 0)

@@ -29,7 +29,7 @@ impl Directory {
         };
         let data = open_regular(core, &data_name(id), OFlags::RDWR).map_err(failed)?;
         if let Some(data) = &data
-            && !files::hold(data).map_err(failed)?
+            && !files::lock_shared(data).map_err(failed)?
         {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! A connection: it offers, brings bytes, waits, commits, and leaves when it likes.
 
-mod holding;
+mod attached;
 mod joining;
 mod wish;
 
@@ -18,7 +18,7 @@ use super::world::World;
 use crate::OfferResponse;
 use crate::completion::CommitHandle;
 use crate::partial::Opened;
-use holding::Holding;
+use attached::Attached;
 use joining::Joining;
 use wish::Wish;
 pub(super) use wish::{Key, Role};
@@ -52,11 +52,11 @@ enum State {
     #[default]
     Idle,
     Opening(Wish, Waiting<Result<Opened<OfferResponse>, Refusal>>),
-    Holding(Box<Holding>),
+    Attached(Box<Attached>),
     /// An upload is put together.
-    Joining(Box<Holding>, Joining),
+    Joining(Box<Attached>, Joining),
     /// All of a part is here, and is to be kept.
-    Keeping(Box<Holding>, Waiting<Result<(), Refusal>>),
+    Keeping(Box<Attached>, Waiting<Result<(), Refusal>>),
     Committing(Wish, CommitHandle, Waiting<()>),
 }
 
@@ -117,9 +117,9 @@ impl Connection {
                     std::mem::take(self).leave(world);
                 }
             }
-            State::Holding(_) => {
-                let State::Holding(holding) = std::mem::take(&mut self.state) else { return };
-                self.state = holding.step(world);
+            State::Attached(_) => {
+                let State::Attached(attached) = std::mem::take(&mut self.state) else { return };
+                self.state = attached.step(world);
             }
         }
     }
@@ -158,31 +158,31 @@ impl Connection {
             }
             State::Joining(_, joining) => {
                 let Some(outcome) = joining.poll() else { return false };
-                let State::Joining(holding, joining) = std::mem::take(&mut self.state) else {
+                let State::Joining(attached, joining) = std::mem::take(&mut self.state) else {
                     return true;
                 };
-                joining.check(world, &holding, &outcome);
+                joining.check(world, &attached, &outcome);
                 match outcome {
                     Err(refusal) if joining.is_honest => {
-                        holding.leave(world);
+                        attached.leave(world);
                         self.outcome = Some(Err(refusal));
                     }
-                    _ => self.state = State::Holding(holding),
+                    _ => self.state = State::Attached(attached),
                 }
                 true
             }
             State::Keeping(_, kept) => {
                 let Some(kept) = kept.poll() else { return false };
-                let State::Keeping(holding, _) = std::mem::take(&mut self.state) else {
+                let State::Keeping(attached, _) = std::mem::take(&mut self.state) else {
                     return true;
                 };
-                holding.leave(world);
+                attached.leave(world);
                 self.outcome = kept.err().map(Err);
                 true
             }
-            State::Holding(holding) => {
+            State::Attached(attached) => {
                 let mut moved = false;
-                for body in &mut holding.bodies {
+                for body in &mut attached.bodies {
                     moved |= body.go_on();
                 }
                 moved
@@ -209,12 +209,12 @@ impl Connection {
         match opened {
             Ok(Opened::Session(session)) => {
                 let number = world.count_session(wish.key);
-                let holding = Box::new(Holding { wish, session, number, bodies: Vec::new() });
-                holding.check_opened(world);
-                if world.keys[holding.wish.key].is_told {
-                    world.keep(holding.wish.key, &holding.session);
+                let attached = Box::new(Attached { wish, session, number, bodies: Vec::new() });
+                attached.check_opened(world);
+                if world.keys[attached.wish.key].is_told {
+                    world.keep(attached.wish.key, &attached.session);
                 }
-                self.state = State::Holding(holding);
+                self.state = State::Attached(attached);
             }
             Ok(Opened::Committing(pending)) => {
                 let of_it = pending.clone();
@@ -247,12 +247,12 @@ impl Connection {
             State::Committing(wish, ..) => {
                 let others = world.connections.iter().any(|other| {
                     let other = other.borrow();
-                    matches!(&other.state, State::Holding(it) if it.wish.key == wish.key)
+                    matches!(&other.state, State::Attached(it) if it.wish.key == wish.key)
                 });
                 (!others).then_some("a commit waits")
             }
-            State::Holding(holding) => {
-                let waits = holding.bodies.iter().any(Body::waits);
+            State::Attached(attached) => {
+                let waits = attached.bodies.iter().any(Body::waits);
                 waits.then_some("a body waits for room")
             }
             State::Joining(..) => Some("an upload that is put together waits"),
@@ -261,18 +261,18 @@ impl Connection {
     }
 
     pub(super) fn waits_for_room(&self) -> bool {
-        matches!(&self.state, State::Holding(holding) if holding.bodies.iter().any(Body::waits))
+        matches!(&self.state, State::Attached(attached) if attached.bodies.iter().any(Body::waits))
     }
 
     /// It is cut off.
     pub(super) fn leave(self, world: &World) {
         match self.state {
-            State::Holding(holding) => holding.leave(world),
-            State::Joining(holding, joining) => {
+            State::Attached(attached) => attached.leave(world),
+            State::Joining(attached, joining) => {
                 drop(joining);
-                holding.leave(world);
+                attached.leave(world);
             }
-            State::Keeping(holding, _) => holding.leave(world),
+            State::Keeping(attached, _) => attached.leave(world),
             State::Committing(wish, ..) => {
                 let id = world.id(wish.key);
                 world.shared.disk.lock().unwrap().slot(id).is_through = true;
@@ -283,18 +283,18 @@ impl Connection {
 
     /// The next thing that a sender does who does all right.
     pub(super) fn act_honestly(&mut self, world: &World) {
-        if self.go_on(world) || !matches!(self.state, State::Holding(_)) {
+        if self.go_on(world) || !matches!(self.state, State::Attached(_)) {
             return;
         }
-        let State::Holding(holding) = std::mem::take(&mut self.state) else { return };
-        holding.check_told(world);
-        self.state = match holding.session.signals().fault().cloned() {
+        let State::Attached(attached) = std::mem::take(&mut self.state) else { return };
+        attached.check_told(world);
+        self.state = match attached.session.signals().fault().cloned() {
             Some(fault) => {
                 self.outcome = Some(Err(fault));
-                holding.leave(world);
+                attached.leave(world);
                 State::Idle
             }
-            None => holding.bring(world, 1),
+            None => attached.bring(world, 1),
         };
     }
 }
@@ -325,9 +325,9 @@ impl World {
             Ok(other) => match &other.state {
                 State::Idle => false,
                 State::Opening(wish, _) | State::Committing(wish, ..) => wish.key == key,
-                State::Holding(holding)
-                | State::Joining(holding, _)
-                | State::Keeping(holding, _) => holding.wish.key == key,
+                State::Attached(attached)
+                | State::Joining(attached, _)
+                | State::Keeping(attached, _) => attached.wish.key == key,
             },
         })
     }

@@ -41,10 +41,10 @@ struct Here {
 impl World {
     /// A session wants all kept that is here.
     pub(super) fn keep(&self, key: usize, session: &Session) {
-        let progress = session.hold().progress();
+        let progress = session.handle().progress();
         let keeps_empty = session.keeps_empty();
         let size = progress.size.filter(|_| keeps_empty);
-        let kept = session.hold().keep();
+        let kept = session.handle().keep();
         let outcome = Waiting::new(async move { kept.ready().await });
         self.shared.trace(|| format!("keeps {progress:?}"));
         let (user, forgiven) = {

@@ -3,7 +3,7 @@
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::super::world::World;
-use super::holding::Holding;
+use super::attached::Attached;
 use super::{Role, State, Waiting};
 use crate::partial::Concatenation;
 
@@ -23,13 +23,13 @@ impl Joining {
     }
 
     /// What has to be so when it is over.
-    pub(super) fn check(&self, world: &World, holding: &Holding, outcome: &Result<(), Refusal>) {
-        world.shared.trace(|| format!("putting {:?} together ends {outcome:?}", holding.wish));
+    pub(super) fn check(&self, world: &World, attached: &Attached, outcome: &Result<(), Refusal>) {
+        world.shared.trace(|| format!("putting {:?} together ends {outcome:?}", attached.wish));
         if world.has_crashed() {
             return;
         }
         match outcome {
-            Ok(()) => self.check_whole(world, holding),
+            Ok(()) => self.check_whole(world, attached),
             Err(refusal) => {
                 let is_failure =
                     matches!(refusal.code, RefusalCode::Io | RefusalCode::InsufficientSpace);
@@ -41,18 +41,18 @@ impl Joining {
         }
     }
 
-    fn check_whole(&self, world: &World, holding: &Holding) {
+    fn check_whole(&self, world: &World, attached: &Attached) {
         // It may have been lost since.
-        if holding.session.signals().fault().is_some() {
+        if attached.session.signals().fault().is_some() {
             return;
         }
-        let key = &world.keys[holding.wish.key];
-        let progress = holding.session.hold().progress();
+        let key = &world.keys[attached.wish.key];
+        let progress = attached.session.handle().progress();
         if progress.size != Some(key.size) || !progress.missing.is_empty() {
             world.shared.violate("11: an upload is told to be put together that is not whole");
         }
         let mut disk = world.shared.disk.lock().unwrap();
-        let slot = disk.slot(world.id(holding.wish.key));
+        let slot = disk.slot(world.id(attached.wish.key));
         // Without data, another has published or ended it.
         let Some(data) = &slot.data else { return };
         if key.size > 0 && data.version(0, key.size) != Some(key.version()) {
@@ -62,14 +62,14 @@ impl Joining {
     }
 }
 
-impl Holding {
+impl Attached {
     /// Has the upload put together.
     pub(super) fn join(self: Box<Self>, world: &World, is_honest: bool) -> State {
         let parts: Vec<_> = world.parts().collect();
         parts.iter().chain([&self.wish.key]).for_each(|&key| world.allow_entries(key));
         let concatenation = Concatenation {
             partials: world.partials(),
-            hold: self.session.hold().clone(),
+            handle: self.session.handle().clone(),
             key: self.session.key().to_vec(),
             parts: parts.iter().map(|&part| world.keys[part].secret.to_vec()).collect(),
             meter: None,
@@ -84,9 +84,9 @@ impl Holding {
     /// All of a part is here: its length is told, where it was not, and then it may be kept.
     pub(super) fn end_part(self: Box<Self>, world: &World, is_honest: bool) -> State {
         let (chance, key) = (&world.shared.chance, self.wish.key);
-        let set = self.session.hold().set_size(world.keys[key].size);
+        let set = self.session.handle().set_size(world.keys[key].size);
         if is_honest {
-            let kept = self.session.hold().keep();
+            let kept = self.session.handle().keep();
             world.allow_entries(key);
             let kept = async move {
                 set?;
@@ -102,7 +102,7 @@ impl Holding {
             }
             _ => {}
         }
-        State::Holding(self)
+        State::Attached(self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A hold of an upload that can be resumed, wherever its session is.
+//! What can be done with an upload that can be resumed, wherever its session is.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::sums::Hasher;
 
 /// What can be done with an upload as long as a session has it. It does not keep the session.
 #[derive(Clone)]
-pub(crate) struct Hold {
+pub(crate) struct SessionHandle {
     pub(super) partial: Arc<Partial>,
     pub(super) session: SessionId,
     pub(super) signals: Arc<Signals>,
@@ -27,7 +27,7 @@ pub(crate) struct Hold {
     copying: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Hold {
+impl SessionHandle {
     pub(super) fn new(
         partial: Arc<Partial>,
         session: SessionId,

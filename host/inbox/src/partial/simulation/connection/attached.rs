@@ -14,7 +14,7 @@ use crate::publish::{Job, Work};
 /// What a session hears that has lost its upload to a later run.
 const TAKEN_OVER: &str = "a later run that sends the same upload has taken it over";
 
-pub(super) struct Holding {
+pub(super) struct Attached {
     pub(super) wish: Wish,
     pub(super) session: Session,
     /// How many there had been of the upload, with this one.
@@ -22,7 +22,7 @@ pub(super) struct Holding {
     pub(super) bodies: Vec<Body>,
 }
 
-impl Holding {
+impl Attached {
     /// What has to be so when an offer is answered by a session.
     pub(super) fn check_opened(&self, world: &World) {
         let shared = &world.shared;
@@ -39,7 +39,7 @@ impl Holding {
         }
         for other in &world.connections {
             let Ok(other) = other.try_borrow() else { continue };
-            let State::Holding(other) = &other.state else { continue };
+            let State::Attached(other) = &other.state else { continue };
             let is_rival = other.wish.key == self.wish.key && other.wish.run != self.wish.run;
             if is_rival && other.session.signals().fault().is_none() {
                 shared.violate("2: two runs hold an upload");
@@ -61,7 +61,7 @@ impl Holding {
         }
         if world.asks && chance.per_mille(400) {
             world.keep(self.wish.key, &self.session);
-            return State::Holding(self);
+            return State::Attached(self);
         }
         // Whoever brings drops seldom leaves.
         let first = if world.drips.get() && chance.per_mille(900) { 28 } else { 0 };
@@ -84,19 +84,19 @@ impl Holding {
             28..100 => self.check_told(world),
             100..120 => world.keep(self.wish.key, &self.session),
             120..130 if world.keys[self.wish.key].is_told => {
-                let _ = self.session.hold().set_size(world.keys[self.wish.key].size);
+                let _ = self.session.handle().set_size(world.keys[self.wish.key].size);
             }
             130..140 if !self.bodies.is_empty() => drop(self.bodies.pop()),
             _ => return self.bring(world, 2),
         }
-        State::Holding(self)
+        State::Attached(self)
     }
 
     /// Brings what is missing, by so many bodies at a time, or is through.
     pub(super) fn bring(mut self: Box<Self>, world: &World, bodies_max: usize) -> State {
         let chance = &world.shared.chance;
         if self.bodies.is_empty() || (self.bodies.len() < bodies_max && chance.per_mille(150)) {
-            let missing = self.session.hold().missing();
+            let missing = self.session.handle().missing();
             let key = &world.keys[self.wish.key];
             let is_through = self.wish.size.is_none()
                 && missing.first().is_none_or(|extent| extent.offset >= key.size);
@@ -106,7 +106,7 @@ impl Holding {
                     return self.end_part(world, bodies_max == 1);
                 }
                 Role::Final
-                    if self.session.hold().progress().size != Some(key.size) || !is_whole =>
+                    if self.session.handle().progress().size != Some(key.size) || !is_whole =>
                 {
                     return self.join(world, bodies_max == 1);
                 }
@@ -120,7 +120,7 @@ impl Holding {
                 let extent = *chance.of(&missing);
                 self.begin(world, extent);
             }
-            return State::Holding(self);
+            return State::Attached(self);
         }
         let which = chance.below(self.bodies.len() as u64) as usize;
         let limit = self.limit(world);
@@ -135,12 +135,12 @@ impl Holding {
                 (extent.offset..end).contains(&start)
             };
             // Another may have said meanwhile that the file ends before.
-            let is_within = self.session.hold().progress().size.is_none_or(|size| start < size);
-            if has_failed && is_within && !self.session.hold().missing().iter().any(covers) {
+            let is_within = self.session.handle().progress().size.is_none_or(|size| start < size);
+            if has_failed && is_within && !self.session.handle().missing().iter().any(covers) {
                 world.shared.violate("9: what a body was at that failed is not given back");
             }
         }
-        State::Holding(self)
+        State::Attached(self)
     }
 
     /// How long what it sends is.
@@ -164,8 +164,8 @@ impl Holding {
         let is_checked = chance.per_mille(200);
         world.shared.trace(|| format!("{:?} begins {extent:?}, checked: {is_checked}", self.wish));
         let begun = match is_checked {
-            true => self.session.hold().body_checked(extent, Algorithm::Blake3),
-            false => self.session.hold().body(extent),
+            true => self.session.handle().body_checked(extent, Algorithm::Blake3),
+            false => self.session.handle().body(extent),
         };
         match begun {
             Ok(writer) => {
@@ -180,7 +180,7 @@ impl Holding {
                     format!(
                         "{extent:?} of {:?} gets {refusal:?} {:?}",
                         self.wish,
-                        self.session.hold().missing()
+                        self.session.handle().missing()
                     )
                 });
                 world.shared.violate("2: what is told to be missing cannot be brought");
@@ -192,7 +192,7 @@ impl Holding {
     pub(super) fn commit(self: Box<Self>, world: &World, lies: bool) -> State {
         let chance = &world.shared.chance;
         let Self { wish, session, bodies, .. } = *self;
-        let is_whole = bodies.is_empty() && session.hold().missing().is_empty();
+        let is_whole = bodies.is_empty() && session.handle().missing().is_empty();
         let mut size = self_size(&wish, world);
         let mut version = wish.version;
         if lies {
@@ -210,7 +210,7 @@ impl Holding {
         let length = size.min(LONGEST);
         let is_offered = wish.digest.is_none_or(|offered| offered == digest(version, length));
         // Another may have said meanwhile how long it is.
-        let is_known = session.hold().progress().size.is_none_or(|known| known == size);
+        let is_known = session.handle().progress().size.is_none_or(|known| known == size);
         let is_one = world.is_all_of(wish.key, version);
         if wish.size.is_none() || !is_offered || !is_known || !is_one {
             world.forgive(wish.key);
