@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use sandport_protocol::journal::{GROUP_BYTES, PartialId};
+use sandport_protocol::journal::{GROUP_BYTES, ResumableId};
 use sandport_protocol::{
     Digest, EntryKind, Extent, Offer, Refusal, RefusalCode, Resume, ResumeMode,
 };
@@ -232,7 +232,7 @@ fn it_goes_on_with_what_the_native_inbox_has_left() {
     for name in partials(dir) {
         let suffix = name.split_once('.').unwrap().1;
         let partials = dir.join(".sandport/partials");
-        let native = format!("{}.{suffix}", PartialId::of(None, &RESUME.key));
+        let native = format!("{}.{suffix}", ResumableId::of(None, &RESUME.key));
         fs::rename(partials.join(&name), partials.join(native)).unwrap();
     }
     let inbox = open(dir);
@@ -279,8 +279,8 @@ fn a_start_removes_data_without_a_journal_and_leaves_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     drop(open(dir));
-    let id = PartialId::of(None, &RESUME.key);
-    let other = PartialId::of(None, &[8; 32]);
+    let id = ResumableId::of(None, &RESUME.key);
+    let other = ResumableId::of(None, &[8; 32]);
     for (name, bytes) in [
         (format!("{id}.data"), &b"x"[..]),
         (format!("{other}.data"), b"x"),

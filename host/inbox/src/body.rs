@@ -4,7 +4,7 @@ use std::fmt;
 
 use sandport_protocol::{ContentDigest, Digest, Refusal};
 
-use super::partial::{RangeWriter, not_checked};
+use super::resumable::{RangeWriter, not_checked};
 use super::storage::StorageBody;
 use super::sums::Feed;
 use super::transient::TransientBody;

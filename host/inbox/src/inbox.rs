@@ -21,13 +21,13 @@ use super::layout::Layout;
 use super::lost_times::LostTimes;
 use super::modes::Inheritances;
 use super::options::{Durability, InboxOptions, Records};
-use super::partial::{Directory, Partials, Submit};
 use super::pool::Pool;
 use super::publish::{self, Job, Work};
 use super::receipts::Receipts;
 use super::recent::Recent;
 use super::recognition::Recognition;
 use super::removed_journals::RemovedJournals;
+use super::resumable::{Directory, Registry, Submit};
 use super::shared::Core;
 use super::space::Space;
 use super::usage::Usage;
@@ -48,7 +48,7 @@ pub(super) struct Handle {
     /// Held for its thread.
     _expiry: Option<Expiry>,
     pub(super) pool: Pool,
-    pub(super) partials: Arc<Partials>,
+    pub(super) registry: Arc<Registry>,
     pub(super) core: Arc<Core>,
     pub(super) classic_name: Option<EntryName>,
 }
@@ -125,7 +125,7 @@ impl Inbox {
             inheritances: Inheritances::default(),
             usage,
             space: Space::default(),
-            partials: OnceLock::new(),
+            registry: OnceLock::new(),
             runtime: OnceLock::new(),
             removed_journals: RemovedJournals::default(),
             boot,
@@ -156,17 +156,17 @@ impl Inbox {
         let of_pool = Arc::clone(&core);
         let pool = Pool::start(&core, move |loss| {
             // Bodies wait for watermarks, and would wait for ever.
-            if let Some(partials) = of_pool.partials() {
-                partials.fail_all(&loss.refusal());
+            if let Some(registry) = of_pool.registry() {
+                registry.fail_all(&loss.refusal());
             }
         });
         let pool = pool.map_err(no_thread)?;
         let _ = core.runtime.set(pool.runtime());
         let volume = Directory::new(&core);
-        let partials = Partials::new(volume, pool.runtime(), &core.options, core.boot);
-        let resumables = Arc::downgrade(&partials);
-        let _ = core.partials.set(resumables);
-        let handle = Handle { committer, _expiry: expiry, pool, partials, core, classic_name };
+        let registry = Registry::new(volume, pool.runtime(), &core.options, core.boot);
+        let resumables = Arc::downgrade(&registry);
+        let _ = core.registry.set(resumables);
+        let handle = Handle { committer, _expiry: expiry, pool, registry, core, classic_name };
         Ok(Self { handle: Arc::new(handle) })
     }
 

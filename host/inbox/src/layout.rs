@@ -6,7 +6,7 @@
 //!     lock                held with flock(2) while a server serves; names its process
 //!     staging/            files on their way in, and notes of where files are being copied
 //!                         (see `notes`); none of them survives a start
-//!     partials/           uploads that can be resumed (see `partial`)
+//!     partials/           uploads that can be resumed (see `resumable`)
 //!     receipts            the log of what was stored (see `receipts::log`)
 //!     receipts.damaged-1  what of it was damaged, up to 16 times
 //! ```

@@ -68,7 +68,6 @@ mod offer_options;
 mod offer_response;
 mod offers;
 mod options;
-mod partial;
 mod partial_files;
 mod placement;
 mod pool;
@@ -80,6 +79,7 @@ mod recognition;
 mod removal;
 mod removed_journals;
 mod reread;
+mod resumable;
 mod room;
 mod runtime;
 mod shared;
@@ -110,7 +110,7 @@ pub use meter::Meter;
 pub use offer_options::OfferOptions;
 pub use offer_response::OfferResponse;
 pub use options::{Durability, InboxOptions, Records};
-pub use partial::{KEY_BYTES_MAX, UploadStatus};
+pub use resumable::{KEY_BYTES_MAX, UploadStatus};
 pub use sandport_protocol::inbox::Conflict;
 pub use sandport_protocol::{
     Algorithm, ContentDigest, Digest, EntryKind, EntryName, Extent, Metadata, NameError, Offer,

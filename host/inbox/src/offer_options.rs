@@ -12,8 +12,8 @@ use sandport_protocol::{
 
 use super::Inbox;
 use super::inbox::Handle;
-use super::partial::{UploadStatus, id_of};
 use super::receipts::Record;
+use super::resumable::{UploadStatus, id_of};
 use crate::Identity;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.
@@ -88,13 +88,13 @@ impl Inbox {
     ) -> Result<UploadStatus, Refusal> {
         self.check_health()?;
         let id = id_of(sender, key)?;
-        let Handle { core, partials, .. } = &*self.handle;
+        let Handle { core, registry, .. } = &*self.handle;
         let receipt = |name: &EntryName| -> Option<Receipt> {
             let any = |_: &Record| true;
             let found = core.receipts.find(core.layout.root.as_fd(), sender, name, any)?;
             found.is_certain.then(|| rules::receipt(&found.name, &found.record))
         };
-        partials.status(id, settles, receipt).await
+        registry.status(id, settles, receipt).await
     }
 
     /// Ends the upload that `sender` has under `key`, whoever holds it: they are told that it is `cancelled`. Removes
@@ -106,6 +106,6 @@ impl Inbox {
     pub async fn abandon(&self, sender: &Identity, key: &[u8]) -> Result<(), Refusal> {
         self.check_health()?;
         let id = id_of(sender, key)?;
-        self.handle.partials.abandon(id).await
+        self.handle.registry.abandon(id).await
     }
 }

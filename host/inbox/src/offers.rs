@@ -8,8 +8,8 @@ use super::accepted_offer::AcceptedOffer;
 use super::claim::Claim;
 use super::inbox::Handle;
 use super::offer_options::OfferOptions;
-use super::partial::{self, Asked, Opened};
 use super::publish::{Job, Work};
+use super::resumable::{self, Asked, Opened};
 use super::transient::Transient;
 use super::upload::Upload;
 use super::usage::Usage;
@@ -79,7 +79,7 @@ impl Inbox {
             && let Some(response) = core.already_here(sender, &name, offer)
         {
             if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
-                self.handle.partials.discard_left(sender, resume);
+                self.handle.registry.discard_left(sender, resume);
             }
             return Ok(response);
         }
@@ -101,7 +101,7 @@ impl Inbox {
             executable: offer.executable,
             copy,
         };
-        let resumable = || self.handle.partials.resumable(sender, offer);
+        let resumable = || self.handle.registry.resumable(sender, offer);
         if let Some(resume) = made.or_else(resumable) {
             let notes = Notes { metadata: options.metadata.clone(), keeps_empty: made.is_some() };
             let (is_named, begins) = (offer.name.is_some(), !options.existing);
@@ -111,7 +111,7 @@ impl Inbox {
             return Box::pin(self.open_resumable(offer, asked, options)).await;
         }
         if options.existing {
-            return Err(partial::unknown());
+            return Err(resumable::unknown());
         }
         let bytes = accepted.with_copy(offer.size);
         core.make_room_for_small(bytes).await;
@@ -130,7 +130,7 @@ impl Inbox {
         asked: Asked,
         options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
-        let Handle { core, partials, .. } = &*self.handle;
+        let Handle { core, registry, .. } = &*self.handle;
         let (accepted, is_new) = (asked.accepted.clone(), asked.notes.keeps_empty);
         core.check_new_folders(accepted.name.parent()).await?;
         let published = |name: &EntryName| {
@@ -139,7 +139,7 @@ impl Inbox {
             let asks = matches!(response, OfferResponse::DigestFirst);
             (asks || options.digests.is_empty()).then_some(response)
         };
-        let open = || partials.open(asked.clone(), &published);
+        let open = || registry.open(asked.clone(), &published);
         Ok(match Usage::counted_later(core.usage.as_deref(), open).await? {
             Opened::Session(session) => {
                 // Who finds it lost tells those that hold an upload by then.

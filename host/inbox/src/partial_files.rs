@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use sandport_protocol::journal::{BEGINNING_BYTES_MAX, PartialId, beginning};
+use sandport_protocol::journal::{BEGINNING_BYTES_MAX, ResumableId, beginning};
 
 use super::InboxError;
 use super::error::failed;
@@ -21,7 +21,7 @@ pub(super) const DATA_SUFFIX: &str = ".data";
 /// And those of journals.
 pub(super) const JOURNAL_SUFFIX: &str = ".journal";
 
-pub(super) fn data_name(id: PartialId) -> String {
+pub(super) fn data_name(id: ResumableId) -> String {
     format!("{id}{DATA_SUFFIX}")
 }
 
@@ -30,7 +30,7 @@ pub(super) fn is_id(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-pub(super) fn journal_name(id: PartialId) -> String {
+pub(super) fn journal_name(id: ResumableId) -> String {
     format!("{id}{JOURNAL_SUFFIX}")
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sandport_protocol::journal::PartialId as Id;
+use sandport_protocol::journal::ResumableId as Id;
 
 use super::disk::{Disk, Step};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
-use sandport_protocol::journal::PartialId as Id;
+use sandport_protocol::journal::ResumableId as Id;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::Core;
@@ -52,13 +52,13 @@ struct Clearing {
 impl Clearing {
     fn make(self) {
         let core = &self.freed.core;
-        let Some(partials) = core.partials() else { return };
+        let Some(registry) = core.registry() else { return };
         let mut freed = 0_u64;
         let mut refused = self.refused;
         while !refused.is_empty() {
             for Refused { id, bytes } in refused {
                 // Somebody may have come back for it just now, or another program has removed it.
-                if Arc::clone(&partials).discard_waiting(id) {
+                if Arc::clone(&registry).discard_waiting(id) {
                     tracing::info!(%id, bytes, "removed an upload that was refused for want of space: others need the room");
                     freed = freed.saturating_add(bytes);
                 }

@@ -1,7 +1,7 @@
 //! One file on its way in, as receivers see it: an upload, and what is heard of it.
 //!
 //! Most uploads end with their connection ([`Transient`]); those with a resume key outlive it
-//! ([`partial`](super::partial)).
+//! ([`resumable`](super::resumable)).
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use super::commit::Committer;
 use super::completion::CommitHandle;
 use super::finishing::Finishing;
 use super::meter::{Cost, Meter};
-use super::partial::{Concatenation, Session, Signals};
 use super::publish::{Job, Work};
 use super::reading::Reading;
+use super::resumable::{Concatenation, Session, Signals};
 use super::storage::StorageUpload;
 use super::sums::{Due, Sums};
 use super::transient::Transient;
@@ -185,7 +185,7 @@ impl Upload {
         let concatenation = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, inbox) => inbox.check_health().map(|()| Concatenation {
-                partials: Arc::clone(&inbox.handle.partials),
+                registry: Arc::clone(&inbox.handle.registry),
                 handle: session.handle().clone(),
                 key: session.key().to_vec(),
                 parts,
@@ -200,13 +200,13 @@ impl Upload {
         &self,
         written: W,
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<W> {
-        let keeper = match &self.kind {
+        let handle = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => Ok(session.handle().clone()),
         };
         async move {
             written.await;
-            keeper?.keep().ready().await
+            handle?.keep().ready().await
         }
     }
 

@@ -48,7 +48,7 @@ pub use codec::{
     BEGINNING_BYTES_MAX, Begun, Entry, JournalError, JournalId, Kept, MAGIC, Notes,
     PAYLOAD_BYTES_MAX, Tail, VERSION, Writer,
 };
-pub use id::PartialId;
+pub use id::ResumableId;
 pub use ranges::Ranges;
 pub use recovery::{Inspected, Recovered, Recovery, beginning, inspect, recover};
 pub use tree::{ChainingValue, Tree, group_hasher};

@@ -137,7 +137,7 @@ impl Upload {
             return u64::MAX;
         }
         let rest_of_group = GROUP_BYTES - body.position % GROUP_BYTES;
-        self.step.room(rest_of_group, self.ledger.has_unkept_groups())
+        self.step.room(rest_of_group, self.ledger.has_dirty_groups())
     }
 
     /// Lets a body write the first of `length` bytes, whether or not there is room for them; `None`: they are

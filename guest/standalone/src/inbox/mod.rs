@@ -8,7 +8,7 @@
 //!
 //! - a file gets its name by a hard link, and the staged name is removed then;
 //! - nothing keeps a second server away: one that starts removes what another has staged, and takes uploads over that
-//!   can be resumed (`partial`). Those of the other then fail, and nothing that was acknowledged is lost;
+//!   can be resumed (`resumable`). Those of the other then fail, and nothing that was acknowledged is lost;
 //! - the executable bit is not kept, and a file that cannot fit is refused when the disk is full;
 //! - what an earlier run wrote down is made durable when it is first vouched for again.
 
@@ -16,9 +16,9 @@ mod accepted_offer;
 mod files;
 mod log;
 mod options;
-mod partial;
 mod publish;
 mod receipts;
+mod resumable;
 mod state;
 mod transient;
 mod tree;
@@ -38,9 +38,9 @@ use sandport_protocol::{
 use accepted_offer::AcceptedOffer;
 pub use files::{DiskError, File, Folder, Kind, Look, Trouble};
 pub use options::{Ambient, Durability, Options};
-use partial::{Opened, Partials, Volume};
 pub use publish::Published;
 use receipts::Receipts;
+use resumable::{Opened, Registry, Volume};
 use state::Core;
 use transient::Transient;
 pub use upload::{Commit, Upload};
@@ -51,7 +51,7 @@ pub use upload::{Commit, Upload};
 /// [`turn`](Self::turn), which is to be called at [`next_turn`](Self::next_turn).
 pub struct Inbox<F: Folder> {
     core: Rc<Core<F>>,
-    partials: Rc<Partials<F>>,
+    registry: Rc<Registry<F>>,
 }
 
 /// What becomes of an offer.
@@ -100,24 +100,24 @@ impl<F: Folder> Inbox<F> {
             synced.map_err(failed("sync"))?;
         }
         let core = Rc::new(Core::new(root, staging, options, receipts, ambient, run));
-        let partials = Partials::new(&core, volume);
-        Ok(Self { core, partials })
+        let registry = Registry::new(&core, volume);
+        Ok(Self { core, registry })
     }
 
     /// When [`Self::turn`] is to be called, if not before; `None`: nothing is due.
     pub fn next_turn(&self) -> Option<Millis> {
-        self.partials.next_turn()
+        self.registry.next_turn()
     }
 
     /// Does what is due: watermarks, a piece of a file that is read again, and now and then the removal of uploads that
     /// nobody resumes.
     pub fn turn(&self) {
-        self.partials.turn();
+        self.registry.turn();
     }
 
     /// A number that changes whenever an upload may have [news](Upload::has_news), or a commit its outcome.
     pub fn news(&self) -> u64 {
-        self.partials.news()
+        self.registry.news()
     }
 
     /// Answers an offer.
@@ -144,7 +144,7 @@ impl<F: Folder> Inbox<F> {
             && let Some(response) = self.already_here(&name, offer)
         {
             if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
-                self.partials.discard_left(resume);
+                self.registry.discard_left(resume);
             }
             return Ok(response);
         }
@@ -182,7 +182,7 @@ impl<F: Folder> Inbox<F> {
         let is_named = offer.name.is_some();
         let mut heeds_published = true;
         loop {
-            match self.partials.open(accepted, is_named, resume, heeds_published)? {
+            match self.registry.open(accepted, is_named, resume, heeds_published)? {
                 Opened::Session(session) => {
                     return Ok(OfferResponse::Accepted(Upload::resumable(session)));
                 }

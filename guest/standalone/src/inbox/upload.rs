@@ -5,8 +5,8 @@ use std::rc::Rc;
 use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 
 use super::files::Folder;
-use super::partial::{Outcome, Session};
 use super::publish::Published;
+use super::resumable::{Outcome, Session};
 use super::transient::Transient;
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key: then it is kept for

@@ -85,7 +85,7 @@ pub(crate) fn expire(folder: BorrowedFd<'_>, rule: Rule) -> io::Result<Expired> 
     for name in names {
         let path = || Path::new(RESERVED_NAME).join(FOLDER).join(&name);
         let looked = match name.strip_suffix(DATA_SUFFIX) {
-            Some(id) => expire(folder, id, rule),
+            Some(id) => expire_one(folder, id, rule),
             // A journal goes with its data, if it has any.
             None => expire_marker(folder, &name, rule),
         };
@@ -119,7 +119,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Removes an upload if it is due and nobody uses it.
-fn expire(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked> {
+fn expire_one(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked> {
     let (data_name, journal_name) = (format!("{id}{DATA_SUFFIX}"), format!("{id}{JOURNAL_SUFFIX}"));
     let (_data, stat) = match lock(folder, &data_name)? {
         Locked::By(data, stat) => (data, stat),

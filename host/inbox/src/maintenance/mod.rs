@@ -40,5 +40,5 @@ pub(super) use expire::{Rule, expire, remove_empty};
 pub use clean::{Cleaned, clean};
 pub use expire::{Leftover, LeftoverKind};
 pub use files::{FileState, Files, StoredFile, Unreadable, list};
-pub use partials::{PartialFile, Partials, list_partials};
+pub use partials::{PartialFile, Registry, list_partials};
 pub use verify::{Checked, Integrity, Verify, verify};

@@ -44,7 +44,7 @@ pub struct PartialFile {
 ///
 /// # Errors
 /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
-pub fn list_partials(dir: &Path) -> Result<Partials, InboxError> {
+pub fn list_partials(dir: &Path) -> Result<Registry, InboxError> {
     let (_root, state) = open_state(dir)?;
     let path = dir.join(RESERVED_NAME).join(FOLDER);
     let failed = |doing| {
@@ -55,7 +55,7 @@ pub fn list_partials(dir: &Path) -> Result<Partials, InboxError> {
     let folder = match rustix::fs::openat(&state, FOLDER, flags, Mode::empty()) {
         Ok(folder) => folder,
         // Of a version that could not resume.
-        Err(Errno::NOENT) => return Ok(Partials { folder: None, ids: Vec::new().into_iter() }),
+        Err(Errno::NOENT) => return Ok(Registry { folder: None, ids: Vec::new().into_iter() }),
         Err(errno) => return Err(failed("open")(errno)),
     };
     let mut ids = Vec::new();
@@ -70,22 +70,22 @@ pub fn list_partials(dir: &Path) -> Result<Partials, InboxError> {
     // Most have both files.
     ids.sort();
     ids.dedup();
-    Ok(Partials { folder: Some(folder), ids: ids.into_iter() })
+    Ok(Registry { folder: Some(folder), ids: ids.into_iter() })
 }
 
 /// The uploads of an inbox that can be resumed.
-pub struct Partials {
+pub struct Registry {
     folder: Option<OwnedFd>,
     ids: std::vec::IntoIter<String>,
 }
 
-impl std::fmt::Debug for Partials {
+impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Partials").field("left", &self.ids.len()).finish_non_exhaustive()
+        f.debug_struct("Registry").field("left", &self.ids.len()).finish_non_exhaustive()
     }
 }
 
-impl Iterator for Partials {
+impl Iterator for Registry {
     type Item = Result<PartialFile, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -89,7 +89,7 @@ fn journal_of_another(bench: &Bench, content: &[u8]) -> Vec<u8> {
     let upload = accept(after.inbox(), &offer);
     upload.body(extent(0, content.len())).unwrap().write(&content[..4 * GROUP]);
     wait_durable(&upload, 4 * GROUP);
-    let name = format!(".sandport/partials/{}.journal", partial::Id::of(None, &resume.key));
+    let name = format!(".sandport/partials/{}.journal", resumable::Id::of(None, &resume.key));
     fs::read(after.path(&name)).unwrap()
 }
 

@@ -8,7 +8,7 @@ use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::*;
 use super::*;
-use crate::partial::EMPTY_UPLOADS_MAX;
+use crate::resumable::EMPTY_UPLOADS_MAX;
 use crate::{expiry, maintenance};
 
 const DAY: Duration = Duration::from_secs(86_400);

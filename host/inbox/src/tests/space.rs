@@ -143,7 +143,7 @@ fn refused_for_space(inbox: &Inbox, key: u8) {
     content(10 * MIB).chunks(MIB / 4).for_each(|piece| body.write(piece));
     assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
     drop((body, upload));
-    until("the end of the upload", || inbox.handle.partials.is_empty());
+    until("the end of the upload", || inbox.handle.registry.is_empty());
     assert!(partials(inbox) > 0, "what came is kept");
 }
 
@@ -202,7 +202,7 @@ fn with_one_refused(work: impl Fn(&Inbox)) {
         content(10 * MIB).chunks(MIB / 4).for_each(|piece| body.write(piece));
         assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
         drop((body, upload));
-        until("nobody has the upload open", || inbox.handle.partials.is_empty());
+        until("nobody has the upload open", || inbox.handle.registry.is_empty());
         work(&inbox);
     });
 }

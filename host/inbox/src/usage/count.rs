@@ -113,7 +113,7 @@ impl Usage {
     /// What waits now of each upload that waits, with what did before: somebody may have removed some. Nothing is locked
     /// while the disk is asked.
     fn look_at_waiting(&self) -> Vec<(String, u64, Option<u64>)> {
-        let partials = self.partials();
+        let partials = self.registry();
         let waiting = self.account().waiting();
         let look = |(name, before): (String, u64)| {
             let now = match std::fs::metadata(partials.join(&name)) {
@@ -140,7 +140,7 @@ impl Usage {
 
     /// The uploads that wait at the start in the folder `partials`, before any is open.
     pub(super) fn find_waiting(&self, partials: BorrowedFd<'_>) {
-        let Ok(entries) = std::fs::read_dir(self.partials()) else { return };
+        let Ok(entries) = std::fs::read_dir(self.registry()) else { return };
         for entry in entries.filter_map(Result::ok) {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Some(id) = name.strip_suffix(DATA_SUFFIX) else { continue };
@@ -159,7 +159,7 @@ impl Usage {
         }
     }
 
-    fn partials(&self) -> PathBuf {
+    fn registry(&self) -> PathBuf {
         self.dir.join(RESERVED_NAME).join(FOLDER)
     }
 }
