@@ -275,8 +275,8 @@ fn the_interfaces_of_wasi_are_there_and_give_no_power() {
         [
             "environment: 0",
             "arguments: 0",
-            "folder /: nothing",
-            "folder .: nothing",
+            "directory /: nothing",
+            "directory .: nothing",
             "file /etc/passwd: nothing",
             "new file: nothing",
             "new file in /tmp: nothing",

@@ -98,22 +98,22 @@ fn records_can_be_kept_off_the_disk() {
 }
 
 #[test]
-fn a_folder_that_is_no_inbox_is_2_and_a_missing_one_is_7() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_directory_that_is_no_inbox_is_2_and_a_missing_one_is_7() {
+    let directory = tempfile::tempdir().unwrap();
     for command in ["ls", "verify"] {
-        let ended = run(&[command], folder.path());
+        let ended = run(&[command], directory.path());
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("error[not-an-inbox]: "), "{ended:?}");
         assert!(ended.stderr.contains("hint: "), "{ended:?}");
-        assert_eq!(run(&[command], &folder.path().join("missing")).code, Some(7));
+        assert_eq!(run(&[command], &directory.path().join("missing")).code, Some(7));
     }
-    assert_eq!(files::tree(folder.path()), Tree::default());
+    assert_eq!(files::tree(directory.path()), Tree::default());
 }
 
 #[test]
 fn over_the_quota_is_4_and_a_retry_succeeds_with_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "1234567890").unwrap();
     let mut server = server_with(&["--quota-bytes", "12B", "--quota-files", "5"], &[("a", "123")]);
     let arguments = [path.as_os_str(), server.address().as_ref()];
@@ -131,8 +131,8 @@ fn over_the_quota_is_4_and_a_retry_succeeds_with_room() {
 
 #[test]
 fn a_disk_that_would_be_too_full_is_3() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "1234567890").unwrap();
     // No disk has so much.
     let mut server = Server::start(["--min-free", "8000PiB"]);

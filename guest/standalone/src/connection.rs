@@ -19,7 +19,7 @@ use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::bindings::wasi::random::random::get_random_bytes;
 use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
 use crate::committing::{Committing, Orphans};
-use crate::disk::WasiFolder;
+use crate::disk::WasiDirectory;
 use crate::inbox::{Inbox, OfferResponse, Upload};
 use crate::network::Accepted;
 use crate::report::{Event, Form};
@@ -43,7 +43,7 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// What all connections share.
 pub(crate) struct Shared {
-    pub(crate) inbox: Inbox<WasiFolder>,
+    pub(crate) inbox: Inbox<WasiDirectory>,
     pub(crate) limits: Limits,
     pub(crate) form: Form,
     pub(crate) orphans: Rc<Orphans>,
@@ -212,7 +212,7 @@ impl Connection {
 
 /// An upload, and the name under which it was offered.
 struct Offered {
-    upload: Upload<WasiFolder>,
+    upload: Upload<WasiDirectory>,
     name: Option<String>,
 }
 

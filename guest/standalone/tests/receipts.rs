@@ -13,14 +13,14 @@ use sandport_protocol::inbox::{
 };
 use sandport_protocol::{EntryKind, Extent, Offer, Refusal, RefusalCode};
 use sandport_standalone::inbox::{Durability, Inbox, Look, OfferResponse, Options};
-use std_disk::{LINKS_FAIL, StdFolder, ambient};
+use std_disk::{LINKS_FAIL, StdDirectory, ambient};
 
-fn open(dir: &Path, durability: Durability, conflict: Conflict) -> Inbox<StdFolder> {
+fn open(dir: &Path, durability: Durability, conflict: Conflict) -> Inbox<StdDirectory> {
     let options = Options { conflict, durability, ..Options::default() };
-    Inbox::open(StdFolder::new(dir), options, ambient()).unwrap()
+    Inbox::open(StdDirectory::new(dir), options, ambient()).unwrap()
 }
 
-fn send(inbox: &Inbox<StdFolder>, name: &str, content: &[u8]) -> Result<bool, Refusal> {
+fn send(inbox: &Inbox<StdDirectory>, name: &str, content: &[u8]) -> Result<bool, Refusal> {
     let offer = Offer {
         name: Some(name.to_owned()),
         kind: EntryKind::File,
@@ -56,8 +56,8 @@ fn recorded(dir: &Path) -> BTreeMap<String, Record> {
 
 #[test]
 fn the_log_is_written_anew_in_use_and_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let log = dir.join(".sandport/receipts");
     send(&open(dir, Durability::Commit, Conflict::Replace), "kept", b"kept").unwrap();
     let inbox = open(dir, Durability::None, Conflict::Replace);
@@ -86,8 +86,8 @@ fn the_log_is_written_anew_in_use_and_at_the_start() {
 
 #[test]
 fn a_file_that_cannot_be_published_leaves_no_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     for durability in [Durability::Commit, Durability::None] {
         let inbox = open(dir, durability, Conflict::Rename);
         LINKS_FAIL.set(true);
@@ -103,15 +103,15 @@ fn a_file_that_cannot_be_published_leaves_no_record() {
 
 #[test]
 fn a_crash_before_a_file_got_its_name_leaves_no_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let inbox = open(dir, Durability::Commit, Conflict::Rename);
     send(&inbox, "whole", b"whole").unwrap();
     drop(inbox);
     let staged = dir.join(".sandport/staging/0");
     fs::write(&staged, b"staged").unwrap();
-    let staging = StdFolder::new(staged.parent().unwrap());
-    let look: Look = sandport_standalone::inbox::Folder::look(&staging, "0").unwrap().unwrap();
+    let staging = StdDirectory::new(staged.parent().unwrap());
+    let look: Look = sandport_standalone::inbox::Directory::look(&staging, "0").unwrap().unwrap();
     let Look { size, identity: inode, modified, .. } = look;
     let record = Record { digest: [7; 32], size, inode, modified };
     let mut log = fs::read(dir.join(".sandport/receipts")).unwrap();

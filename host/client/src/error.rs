@@ -78,7 +78,7 @@ pub enum SendError {
     NotNow(Refusal),
     /// An address without a slash at its end is the name of one file.
     #[error(
-        "{0} ends in no slash, so it is the name of a single file: of no folder, of no second file, and of \
+        "{0} ends in no slash, so it is the name of a single file: of no directory, of no second file, and of \
          none that has another name"
     )]
     OneName(String),

@@ -21,8 +21,8 @@
 //! runtime; the futures here never block, and are [`Send`].
 //!
 //! Errors have a kind, and a code that is stable; what to do about them is for programs to say, who know what a person
-//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values by
-//! functions.
+//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values
+//! by functions.
 //!
 //! It builds for Linux, macOS and Windows. `docs/sending.md` says what differs.
 

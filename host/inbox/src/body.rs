@@ -15,9 +15,9 @@ use super::transient::TransientBody;
 /// are swallowed.
 ///
 /// An upload that can be resumed takes as much as [`InboxOptions`](super::InboxOptions) allows to be lost
-/// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota and
-/// what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room) waits, and
-/// [`reserve`](Self::reserve) takes it.
+/// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota
+/// and what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room)
+/// waits, and [`reserve`](Self::reserve) takes it.
 pub struct Body {
     kind: BodyKind,
     /// Where it began, and what computes the digests besides BLAKE3.
@@ -50,8 +50,8 @@ impl Body {
         }
     }
 
-    /// Ends it. `expected`: what the bytes of one that [is to be checked](super::Upload::body_checked) should hash to; if they
-    /// do, they are here. Dropping a body ends it too, and nothing of one that is to be checked is here then.
+    /// Ends it. `expected`: what the bytes of one that [is to be checked](super::Upload::body_checked) should hash to;
+    /// if they do, they are here. Dropping a body ends it too, and nothing of one that is to be checked is here then.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ impl Body {
         Ok(())
     }
 
-    /// Whether its bytes are hashed by slower algorithms too: a large write takes longer than others on its thread would
-    /// like to wait.
+    /// Whether its bytes are hashed by slower algorithms too: a large write takes longer than others on its thread
+    /// would like to wait.
     pub fn is_slow(&self) -> bool {
         self.feed.is_some()
     }

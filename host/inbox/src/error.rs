@@ -6,12 +6,12 @@ use rustix::io::Errno;
 use sandport_protocol::NameError;
 use sandport_protocol::inbox::Failure;
 
-/// Why a folder cannot serve as an inbox. The text names the condition, and [`InboxError::code`] is a word for it that
-/// stays.
+/// Why a directory cannot serve as an inbox. The text names the condition, and [`InboxError::code`] is a word for it
+/// that stays.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InboxError {
-    /// The folder does not exist, and neither does the one that it would be made in.
+    /// The directory does not exist, and neither does the one that it would be made in.
     #[error("cannot create the inbox {}: {} does not exist", dir.display(), parent.display())]
     ParentMissing {
         /// The inbox.
@@ -19,7 +19,7 @@ pub enum InboxError {
         /// What is missing.
         parent: PathBuf,
     },
-    /// Something that is not a folder is in the place of a folder that the inbox needs.
+    /// Something that is not a directory is in the place of a directory that the inbox needs.
     #[error("{} is not a directory", path.display())]
     NotADirectory {
         /// Where.
@@ -74,10 +74,10 @@ pub enum InboxError {
         /// The inbox.
         dir: PathBuf,
     },
-    /// No server ever served the folder.
+    /// No server ever served the directory.
     #[error("{} is not an inbox: no server has received anything there", dir.display())]
     NotAnInbox {
-        /// The folder.
+        /// The directory.
         dir: PathBuf,
     },
     /// The name for uploads without one is no name that an inbox takes.

@@ -27,12 +27,12 @@ use super::receipts::Receipts;
 use super::recent::Recent;
 use super::recognition::Recognition;
 use super::removed_journals::RemovedJournals;
-use super::resumable::{Directory, Registry, Submit};
+use super::resumable::{PartialsDirectory, Registry, Submit};
 use super::shared::Core;
 use super::space::Space;
 use super::usage::Usage;
 
-/// A folder that receives files. Cloning gives another handle to the same one.
+/// A directory that receives files. Cloning gives another handle to the same one.
 ///
 /// When the last handle is dropped, and that of each [`Upload`](super::Upload), what was committed is finished, and
 /// the lock is given up.
@@ -61,7 +61,7 @@ impl Drop for Handle {
 }
 
 impl Inbox {
-    /// Opens the inbox at `dir` and makes it, if the folder above it exists. From then on no other
+    /// Opens the inbox at `dir` and makes it, if the directory above it exists. From then on no other
     /// server can open it.
     ///
     /// What was left unfinished by a server that was killed is removed, unless it can be resumed.
@@ -107,8 +107,8 @@ impl Inbox {
         let (quota, share) = (options.quota, options.identity_quota);
         let usage = Usage::open(dir, quota, share, &receipts, layout.partials.as_fd());
         let boot = disk.boot();
-        // A link never replaces, and needs a file system with links. And what a file system promises of a file that was synced before it had a
-        // name differs, while one that is synced and then renamed is what all of them know.
+        // A link never replaces, and needs a file system with links. And what a file system promises of a file that was
+        // synced before it had a name differs, while one that is synced and then renamed is what all of them know.
         let needs_names = options.conflict == Conflict::Replace
             || options.durability.syncs_commits()
             || capabilities.free_name == FreeName::Look;
@@ -129,7 +129,7 @@ impl Inbox {
             runtime: OnceLock::new(),
             removed_journals: RemovedJournals::default(),
             boot,
-            recent_folders: Recent::default(),
+            recent_directories: Recent::default(),
             naming,
             staged_count: AtomicU64::new(0),
             left_staged: AtomicBool::new(false),
@@ -162,7 +162,7 @@ impl Inbox {
         });
         let pool = pool.map_err(no_thread)?;
         let _ = core.runtime.set(pool.runtime());
-        let volume = Directory::new(&core);
+        let volume = PartialsDirectory::new(&core);
         let registry = Registry::new(volume, pool.runtime(), &core.options, core.boot);
         let resumables = Arc::downgrade(&registry);
         let _ = core.registry.set(resumables);
@@ -170,7 +170,7 @@ impl Inbox {
         Ok(Self { handle: Arc::new(handle) })
     }
 
-    /// The folder, as it was given to [`Inbox::open`].
+    /// The directory, as it was given to [`Inbox::open`].
     pub fn dir(&self) -> &Path {
         &self.handle.core.dir
     }

@@ -129,7 +129,7 @@ impl InboxOptions {
 
     /// Most directories that a batch of commits keeps open. A batch whose files lie in more opens some of them
     /// again.
-    pub(super) fn max_kept_folders(&self) -> usize {
+    pub(super) fn max_kept_directories(&self) -> usize {
         (self.max_open_files / 8).max(1)
     }
 }

@@ -13,7 +13,7 @@ use super::error::failed;
 use crate::Identity;
 
 /// Where they are, in `.sandport`.
-pub(super) const FOLDER: &str = "partials";
+pub(super) const DIRECTORY: &str = "partials";
 
 /// What the names of data files end with.
 pub(super) const DATA_SUFFIX: &str = ".data";
@@ -36,9 +36,9 @@ pub(super) fn journal_name(id: ResumableId) -> String {
 
 /// Opens a regular file for reading; `None`: there is none. Links are not followed, and nobody is
 /// waited for.
-pub(super) fn open_regular(folder: impl AsFd, name: &str) -> io::Result<Option<OwnedFd>> {
+pub(super) fn open_regular(directory: impl AsFd, name: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+    match rustix::fs::openat(directory, name, flags, Mode::empty()) {
         Ok(file) => {
             let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
             Ok((kind == FileType::RegularFile).then_some(file))
@@ -48,9 +48,9 @@ pub(super) fn open_regular(folder: impl AsFd, name: &str) -> io::Result<Option<O
     }
 }
 
-/// Who sends the upload that is called `id` in `folder`; `None`: it has no journal that can be read.
-pub(super) fn sender_of(folder: impl AsFd, id: &str) -> io::Result<Option<Identity>> {
-    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
+/// Who sends the upload that is called `id` in `directory`; `None`: it has no journal that can be read.
+pub(super) fn sender_of(directory: impl AsFd, id: &str) -> io::Result<Option<Identity>> {
+    let Some(journal) = open_regular(directory, &format!("{id}{JOURNAL_SUFFIX}"))? else {
         return Ok(None);
     };
     let mut bytes = Vec::with_capacity(BEGINNING_BYTES_MAX);

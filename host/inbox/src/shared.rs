@@ -47,7 +47,7 @@ pub(super) struct Core {
     /// Tells this boot of the system from others; 0: not known.
     pub(super) boot: u64,
     /// Where nothing is synced: where the last files went.
-    pub(super) recent_folders: Recent<Arc<OwnedFd>>,
+    pub(super) recent_directories: Recent<Arc<OwnedFd>>,
     /// How files do without a name until they are whole; `None`: they have one in staging.
     pub(super) naming: Option<Naming>,
     /// How many staged files there were; it makes their names.
@@ -66,7 +66,7 @@ pub(super) struct Core {
     pub(super) loss: SetOnce<Loss>,
     /// Held by who syncs everything.
     pub(super) syncing: Mutex<()>,
-    /// Folders have entries that could not be made durable: a later batch does it for them, and a run
+    /// Directories have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     pub(super) unsynced: AtomicBool,
 }

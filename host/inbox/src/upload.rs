@@ -166,18 +166,18 @@ impl Upload {
         }
     }
 
-    /// Makes the content of this upload out of those of others of the same sender, one behind the other: `parts` are their
-    /// keys, and one may come twice. They are whole and were not published, and stay as they are. What is here of
+    /// Makes the content of this upload out of those of others of the same sender, one behind the other: `parts` are
+    /// their keys, and one may come twice. They are whole and were not published, and stay as they are. What is here of
     /// this upload stays too, and only the rest is copied; so what was interrupted goes on when it is called again.
     /// The size is set where it is not known. Nothing is copied unless what is returned is polled, or when it is
     /// dropped; it ends when the upload does.
     ///
     /// It ends with `invalid-state`: the upload cannot be resumed, or is a part of its own; a part is not there, is
     /// somebody else's, not whole, or published. `too-many`: more than
-    /// [`CONCATENATED_MAX`](sandport_protocol::CONCATENATED_MAX) parts. `offset-mismatch`: this upload is not as long as
-    /// they are together, or another body brings some of it. `locked`: a connection that has the later word holds a part,
-    /// or has taken this upload. `malformed`: a key is too long. As of [`Self::set_size`]; `io` and the like; the fault of
-    /// the upload.
+    /// [`CONCATENATED_MAX`](sandport_protocol::CONCATENATED_MAX) parts. `offset-mismatch`: this upload is not as long
+    /// as they are together, or another body brings some of it. `locked`: a connection that has the later word holds a
+    /// part, or has taken this upload. `malformed`: a key is too long. As of [`Self::set_size`]; `io` and the like; the
+    /// fault of the upload.
     pub fn concatenate(
         &self,
         parts: Vec<Vec<u8>>,
@@ -242,14 +242,14 @@ impl Upload {
     /// arrived, and publishes the file. Bodies that are still alive swallow what they get from now on.
     ///
     /// With [`Durability::None`](super::Durability::None) a file whose offer had no resume key is published when
-    /// this returns, unless it has to be copied to its folder.
+    /// this returns, unless it has to be copied to its directory.
     pub fn commit(self, size: u64, digest: Option<Digest>) -> CommitHandle {
         self.commit_with(size, digest, &[])
     }
 
     /// The same, where digests of other algorithms are `claimed` besides those of the offer:
-    /// [`CommitHandle::digests`] has all of them then, and those that were wanted. What the offer has not named costs one more
-    /// reading of the file, and so does all of a file whose bytes did not come in order over this connection.
+    /// [`CommitHandle::digests`] has all of them then, and those that were wanted. What the offer has not named costs
+    /// one more reading of the file, and so does all of a file whose bytes did not come in order over this connection.
     ///
     /// Where one of them does not hold the outcome is `digest-mismatch`, and nothing is published.
     pub fn commit_with(

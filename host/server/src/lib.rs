@@ -10,8 +10,8 @@
 //! The library never prints, reads the environment, installs a signal handler, or binds a port that
 //! it was not given.
 //!
-//! Every struct with public fields is `#[non_exhaustive]`, and so is every enum but [`AnyServer`], each case of which has
-//! to be run: match others with `_`. Settings are made by `default()`, and set field by field.
+//! Every struct with public fields is `#[non_exhaustive]`, and so is every enum but [`AnyServer`], each case of which
+//! has to be run: match others with `_`. Settings are made by `default()`, and set field by field.
 #![forbid(unsafe_code)]
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]

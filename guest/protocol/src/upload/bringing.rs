@@ -108,8 +108,8 @@ impl Upload {
         Ok(id)
     }
 
-    /// How many bytes there is room for; 0: [`Effect::Room`](super::Effect::Room) says when to look again. `u64::MAX`: the body
-    /// swallows what it gets.
+    /// How many bytes there is room for; 0: [`Effect::Room`](super::Effect::Room) says when to look again. `u64::MAX`:
+    /// the body swallows what it gets.
     pub fn room(&mut self, body: BodyId, now: Millis) -> u64 {
         let room = self.look(body);
         self.advance(now);

@@ -87,8 +87,8 @@ impl Ledger {
             ledger.kept_tail = Some((group, length));
             let prefix = Prefix::of(length, hasher);
             match ledger.range(group) {
-                // It was begun before the end of the file was known. As the first of begun groups the journal knows it; it
-                // is to know it beside others.
+                // It was begun before the end of the file was known. As the first of begun groups the journal knows it;
+                // it is to know it beside others.
                 (_, end) if start + length == end => ledger.add(group, end, prefix.value(group)),
                 _ => ledger.begun.insert(group, prefix),
             }

@@ -17,7 +17,8 @@
 //! - answers each [`Work`] by [`Upload::done`], and
 //! - gives each grant back, whatever happens to the body.
 //!
-//! > **Rules.** An upload has one [`Work`] under way at most, and a later one begins when that has been answered: so its
+//! > **Rules.** An upload has one [`Work`] under way at most, and a later one begins when that has been answered: so
+//! its
 //! > journal has one writer. While it settles, it gives no grants, and goes on when all have come back. Once it is
 //! > [gone](Effect::Gone) it asks for nothing. From every state, when all sessions have left, it is gone after a
 //! > bounded number of works.

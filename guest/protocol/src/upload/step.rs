@@ -15,8 +15,9 @@ use crate::Millis;
 /// and costs two syncs; a sender that drips must not make more of them than of content.
 pub(super) const TAIL_BYTES_MIN: u64 = 4 * 1024;
 
-/// How long less than that waits at most. Milliseconds. The first bytes of an upload wait until there are more of them, or
-/// somebody asks: kept, they would take room on the disk for as long as the upload may be resumed, and more than they are.
+/// How long less than that waits at most. Milliseconds. The first bytes of an upload wait until there are more of them,
+/// or somebody asks: kept, they would take room on the disk for as long as the upload may be resumed, and more than
+/// they are.
 pub(super) const TAIL_WAIT_MS: Millis = 60_000;
 
 /// How often in a row less than that is kept at once, because somebody waits for it. Then it waits as it does where

@@ -6,7 +6,7 @@ use sandport_protocol::inbox::{
     push_frame,
 };
 
-use super::files::{DiskError, File, Folder};
+use super::files::{Directory, DiskError, File};
 
 /// How much of the log is read in one go. Bytes. While a log is written anew, each file that is published
 /// waits for so much of that: a millisecond or two.
@@ -17,7 +17,7 @@ const NAME: &str = "receipts";
 /// Where its replacement is written; one that a crash left is overwritten.
 const NEW_NAME: &str = "receipts.new";
 
-pub(super) struct Log<F: Folder> {
+pub(super) struct Log<F: Directory> {
     state: F,
     file: F::File,
     /// Where the next frame goes.
@@ -49,7 +49,7 @@ struct NewLog<T> {
     entries: u64,
 }
 
-impl<F: Folder> Log<F> {
+impl<F: Directory> Log<F> {
     /// Opens the log in `state` and calls `each` with what it holds, oldest first. What a crash left at its end is
     /// cut off.
     pub(super) fn open(

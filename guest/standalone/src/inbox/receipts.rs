@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::{Entry, Index, Record, Session, Stored};
 
-use super::files::{DiskError, File, Folder, Look};
+use super::files::{Directory, DiskError, File, Look};
 use super::log::Log;
 use super::tree;
 
@@ -17,7 +17,7 @@ use super::tree;
 const VOUCHED_MAX: usize = 1 << 20;
 
 /// The receipts of an inbox.
-pub(super) struct Receipts<F: Folder> {
+pub(super) struct Receipts<F: Directory> {
     log: RefCell<Log<F>>,
     durable: bool,
     index: RefCell<Index>,
@@ -51,7 +51,7 @@ impl Vouched {
     }
 }
 
-impl<F: Folder> Receipts<F> {
+impl<F: Directory> Receipts<F> {
     /// Loads the log in `state`, which speaks of files beneath `root`, of which those that look like `unpublished`
     /// have not got their names.
     pub(super) fn open(
@@ -175,13 +175,13 @@ fn anonymous(offered: &EntryName, number: u32, record: Record) -> Stored<'_> {
     Stored { identity: None, offered: Cow::Borrowed(offered.as_str()), number, record }
 }
 
-/// Makes a file durable that an earlier run has published, and the folders that lead to it.
-fn sync<F: Folder>(root: &F, name: &EntryName) -> Result<(), DiskError> {
-    let mut folder = root.clone();
-    folder.sync()?;
+/// Makes a file durable that an earlier run has published, and the directories that lead to it.
+fn sync<F: Directory>(root: &F, name: &EntryName) -> Result<(), DiskError> {
+    let mut directory = root.clone();
+    directory.sync()?;
     for part in name.parent().into_iter().flat_map(|path| path.split('/')) {
-        folder = folder.folder(part)?;
-        folder.sync()?;
+        directory = directory.directory(part)?;
+        directory.sync()?;
     }
-    folder.open(name.leaf())?.sync()
+    directory.open(name.leaf())?.sync()
 }

@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn a_url_is_found_again_by_the_same_protocol_and_address() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        let state = folder.path().join("state");
+        let state = directory.path().join("state");
         let urls = |to: &str, protocol| Urls::new(Some(state.clone()), to.to_owned(), protocol);
         let (mut first, kept) = place(&urls("one", Protocol::Tus), &path);
         assert_eq!((first.is_kept(), kept), (false, None));
@@ -150,10 +150,10 @@ mod tests {
 
     #[test]
     fn a_damaged_url_counts_as_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        let state = folder.path().join("state");
+        let state = directory.path().join("state");
         let urls = Urls::new(Some(state), "one".to_owned(), Protocol::Tus);
         let (mut first, _) = place(&urls, &path);
         first.keep("/files/1");

@@ -21,8 +21,8 @@ pub(super) struct Capabilities {
     pub(super) times_exact: bool,
     /// Whether two names that differ, in case for one, can be of the same file.
     pub(super) names_folded: bool,
-    /// Whether a name is listed as it was given. Where not, as in NTFS by `lowntfs-3g` with `ignore_case`, nothing tells
-    /// how a file was called.
+    /// Whether a name is listed as it was given. Where not, as in NTFS by `lowntfs-3g` with `ignore_case`, nothing
+    /// tells how a file was called.
     pub(super) names_kept: bool,
     /// Whether there are names that it does not take though they are not too long.
     pub(super) names_restricted: bool,

@@ -13,7 +13,7 @@ use super::expire::{Expired, Leftover, LeftoverKind, Rule, expire};
 use super::files::Unreadable;
 use super::reader::open_state;
 use crate::notes::is_note;
-use crate::partial_files::FOLDER;
+use crate::partial_files::DIRECTORY;
 use crate::{InboxError, error};
 
 /// What was removed, or would be.
@@ -44,8 +44,8 @@ pub fn clean(dir: &Path, expiry: Duration, dry_run: bool) -> Result<Cleaned, Inb
     let lock = lock(&state, &state_path)?;
     let rule = Rule { now_s: now().wall_s, expiry_s: expiry.as_secs(), dry_run };
     let mut expired = Expired::default();
-    if let Some(partials) = open_own(&state, &state_path, FOLDER)? {
-        let path = state_path.join(FOLDER);
+    if let Some(partials) = open_own(&state, &state_path, DIRECTORY)? {
+        let path = state_path.join(DIRECTORY);
         expired = expire(partials.as_fd(), rule).map_err(|source| InboxError::Io {
             doing: "read",
             path,
@@ -77,13 +77,13 @@ fn lock(state: &OwnedFd, state_path: &Path) -> Result<Option<OwnedFd>, InboxErro
 fn open_own(state: &OwnedFd, state_path: &Path, name: &str) -> Result<Option<OwnedFd>, InboxError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(state, name, flags, Mode::empty()) {
-        Ok(folder) => Ok(Some(folder)),
+        Ok(directory) => Ok(Some(directory)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(error::failed("open", &state_path.join(name), errno)),
     }
 }
 
-/// Removes files and links. A folder is somebody else's.
+/// Removes files and links. A directory is somebody else's.
 fn clean_staging(
     staging: BorrowedFd<'_>,
     path: &Path,

@@ -14,7 +14,7 @@ use sandport_protocol::RESERVED_NAME;
 
 use super::files::Unreadable;
 use super::partials::inspect_file;
-use crate::partial_files::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, open_regular};
+use crate::partial_files::{DATA_SUFFIX, DIRECTORY, JOURNAL_SUFFIX, open_regular};
 
 /// How many hexadecimal digits an upload is called by.
 const ID_DIGITS: usize = 32;
@@ -71,11 +71,11 @@ pub(crate) struct Rule {
 /// What does not look like one is left alone.
 ///
 /// # Errors
-/// The folder cannot be read. What single files come to is in the result.
-pub(crate) fn expire(folder: BorrowedFd<'_>, rule: Rule) -> io::Result<Expired> {
+/// The directory cannot be read. What single files come to is in the result.
+pub(crate) fn expire(directory: BorrowedFd<'_>, rule: Rule) -> io::Result<Expired> {
     let mut expired = Expired::default();
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(folder)? {
+    for entry in rustix::fs::Dir::read_from(directory)? {
         if let Ok(name) = entry?.file_name().to_str()
             && is_ours(name)
         {
@@ -83,11 +83,11 @@ pub(crate) fn expire(folder: BorrowedFd<'_>, rule: Rule) -> io::Result<Expired> 
         }
     }
     for name in names {
-        let path = || Path::new(RESERVED_NAME).join(FOLDER).join(&name);
+        let path = || Path::new(RESERVED_NAME).join(DIRECTORY).join(&name);
         let looked = match name.strip_suffix(DATA_SUFFIX) {
-            Some(id) => expire_one(folder, id, rule),
+            Some(id) => expire_one(directory, id, rule),
             // A journal goes with its data, if it has any.
-            None => expire_marker(folder, &name, rule),
+            None => expire_marker(directory, &name, rule),
         };
         match looked {
             Ok(Looked::Removed { kind, name, bytes, idle_s }) => {
@@ -119,14 +119,14 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Removes an upload if it is due and nobody uses it.
-fn expire_one(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked> {
+fn expire_one(directory: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked> {
     let (data_name, journal_name) = (format!("{id}{DATA_SUFFIX}"), format!("{id}{JOURNAL_SUFFIX}"));
-    let (_data, stat) = match lock(folder, &data_name)? {
+    let (_data, stat) = match lock(directory, &data_name)? {
         Locked::By(data, stat) => (data, stat),
         Locked::InUse => return Ok(Looked::Stays),
         Locked::Gone => return Ok(Looked::Nothing),
     };
-    let journal = open_regular(folder, &journal_name)?;
+    let journal = open_regular(directory, &journal_name)?;
     let journal_s = match &journal {
         Some(journal) => rustix::fs::fstat(journal)?.st_mtime,
         None => i64::MIN,
@@ -139,8 +139,8 @@ fn expire_one(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked
     let name = name_of(journal, bytes);
     if !rule.dry_run {
         // The journal first: without it the data says nothing.
-        remove(folder, &journal_name)?;
-        remove(folder, &data_name)?;
+        remove(directory, &journal_name)?;
+        remove(directory, &data_name)?;
     }
     Ok(Looked::Removed { kind: LeftoverKind::Partial, name, bytes, idle_s })
 }
@@ -149,16 +149,16 @@ fn expire_one(folder: BorrowedFd<'_>, id: &str, rule: Rule) -> io::Result<Looked
 ///
 /// # Errors
 /// Those of the disk.
-pub(crate) fn remove_empty(folder: BorrowedFd<'_>, id: &str) -> io::Result<bool> {
+pub(crate) fn remove_empty(directory: BorrowedFd<'_>, id: &str) -> io::Result<bool> {
     let data_name = format!("{id}{DATA_SUFFIX}");
-    let (_data, stat) = match lock(folder, &data_name)? {
+    let (_data, stat) = match lock(directory, &data_name)? {
         Locked::By(data, stat) => (data, stat),
         Locked::InUse => return Ok(false),
         Locked::Gone => return Ok(true),
     };
     if stat.st_size == 0 {
-        remove(folder, &format!("{id}{JOURNAL_SUFFIX}"))?;
-        remove(folder, &data_name)?;
+        remove(directory, &format!("{id}{JOURNAL_SUFFIX}"))?;
+        remove(directory, &data_name)?;
     }
     Ok(true)
 }
@@ -173,8 +173,8 @@ enum Locked {
     Gone,
 }
 
-fn lock(folder: BorrowedFd<'_>, data_name: &str) -> io::Result<Locked> {
-    let Some(data) = open_regular(folder, data_name)? else { return Ok(Locked::Gone) };
+fn lock(directory: BorrowedFd<'_>, data_name: &str) -> io::Result<Locked> {
+    let Some(data) = open_regular(directory, data_name)? else { return Ok(Locked::Gone) };
     match rustix::fs::flock(&data, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Ok(Locked::InUse),
@@ -182,17 +182,17 @@ fn lock(folder: BorrowedFd<'_>, data_name: &str) -> io::Result<Locked> {
     }
     let stat = rustix::fs::fstat(&data)?;
     // It was published or removed before it was locked.
-    let is_gone = stat.st_nlink == 0 || !has_name(folder, data_name, stat.st_ino)?;
+    let is_gone = stat.st_nlink == 0 || !has_name(directory, data_name, stat.st_ino)?;
     Ok(if is_gone { Locked::Gone } else { Locked::By(data, stat) })
 }
 
 /// Removes a journal that has no data, if it is due.
-fn expire_marker(folder: BorrowedFd<'_>, name: &str, rule: Rule) -> io::Result<Looked> {
+fn expire_marker(directory: BorrowedFd<'_>, name: &str, rule: Rule) -> io::Result<Looked> {
     let id = name.strip_suffix(JOURNAL_SUFFIX).unwrap_or(name);
-    if open_regular(folder, &format!("{id}{DATA_SUFFIX}"))?.is_some() {
+    if open_regular(directory, &format!("{id}{DATA_SUFFIX}"))?.is_some() {
         return Ok(Looked::Nothing);
     }
-    let Some(journal) = open_regular(folder, name)? else { return Ok(Looked::Nothing) };
+    let Some(journal) = open_regular(directory, name)? else { return Ok(Looked::Nothing) };
     let stat = rustix::fs::fstat(&journal)?;
     let idle_s = idle(stat.st_mtime, rule);
     if idle_s <= rule.expiry_s {
@@ -200,7 +200,7 @@ fn expire_marker(folder: BorrowedFd<'_>, name: &str, rule: Rule) -> io::Result<L
     }
     let of = name_of(Some(journal), 0);
     if !rule.dry_run {
-        remove(folder, name)?;
+        remove(directory, name)?;
     }
     let bytes = u64::try_from(stat.st_size).unwrap_or(0);
     Ok(Looked::Removed { kind: LeftoverKind::Marker, name: of, bytes, idle_s })
@@ -217,16 +217,16 @@ fn idle(active_s: i64, rule: Rule) -> u64 {
     u64::try_from(rule.now_s.saturating_sub(active_s)).unwrap_or(0)
 }
 
-fn has_name(folder: BorrowedFd<'_>, name: &str, inode: u64) -> io::Result<bool> {
-    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+fn has_name(directory: BorrowedFd<'_>, name: &str, inode: u64) -> io::Result<bool> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(stat.st_ino == inode),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
 }
 
-fn remove(folder: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+fn remove(directory: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

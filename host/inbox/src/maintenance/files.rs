@@ -54,7 +54,7 @@ pub struct Unreadable {
     pub source: io::Error,
 }
 
-/// Lists the files that have a name in the inbox at `dir`, by their paths. Links, devices and folders
+/// Lists the files that have a name in the inbox at `dir`, by their paths. Links, devices and directories
 /// are not among them.
 ///
 /// # Errors
@@ -110,7 +110,7 @@ impl Iterator for Files {
 pub(super) type Entries =
     Box<dyn Iterator<Item = Result<(PathBuf, std::fs::Metadata), Unreadable>> + Send>;
 
-/// Walks through the inbox, without what is Sandport's own: its folder, and copies that a crash left elsewhere.
+/// Walks through the inbox, without what is Sandport's own: its directory, and copies that a crash left elsewhere.
 pub(super) fn entries(dir: &Path) -> Entries {
     let root = dir.to_path_buf();
     let walk = WalkDir::new(dir)

@@ -8,8 +8,8 @@
 //! # use sandport_inbox::{Inbox, InboxOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let dir = folder.path().join("inbox");
+//! # let directory = tempfile::tempdir()?;
+//! # let dir = directory.path().join("inbox");
 //! # drop(Inbox::open(&dir, InboxOptions::default())?);
 //! for file in list(&dir)? {
 //!     println!("{}", file?.path.display());

@@ -15,7 +15,7 @@ use super::reader::open_state;
 use crate::Identity;
 use crate::InboxError;
 use crate::boot::boot;
-use crate::partial_files::{DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, is_id, open_regular};
+use crate::partial_files::{DATA_SUFFIX, DIRECTORY, JOURNAL_SUFFIX, is_id, open_regular};
 
 /// How much of a journal is read at a time. Bytes.
 const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
@@ -46,20 +46,20 @@ pub struct PartialFile {
 /// [`InboxError::NotAnInbox`], [`InboxError::WrongLayout`], and what opening and reading come to.
 pub fn list_partials(dir: &Path) -> Result<Registry, InboxError> {
     let (_root, state) = open_state(dir)?;
-    let path = dir.join(RESERVED_NAME).join(FOLDER);
+    let path = dir.join(RESERVED_NAME).join(DIRECTORY);
     let failed = |doing| {
         let path = path.clone();
         move |errno: Errno| InboxError::Io { doing, path, source: errno.into() }
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = match rustix::fs::openat(&state, FOLDER, flags, Mode::empty()) {
-        Ok(folder) => folder,
+    let directory = match rustix::fs::openat(&state, DIRECTORY, flags, Mode::empty()) {
+        Ok(directory) => directory,
         // Of a version that could not resume.
-        Err(Errno::NOENT) => return Ok(Registry { folder: None, ids: Vec::new().into_iter() }),
+        Err(Errno::NOENT) => return Ok(Registry { directory: None, ids: Vec::new().into_iter() }),
         Err(errno) => return Err(failed("open")(errno)),
     };
     let mut ids = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&folder).map_err(failed("read"))? {
+    for entry in rustix::fs::Dir::read_from(&directory).map_err(failed("read"))? {
         let entry = entry.map_err(failed("read"))?;
         let name = entry.file_name().to_str().ok();
         let id = name.and_then(|name| {
@@ -70,12 +70,12 @@ pub fn list_partials(dir: &Path) -> Result<Registry, InboxError> {
     // Most have both files.
     ids.sort();
     ids.dedup();
-    Ok(Registry { folder: Some(folder), ids: ids.into_iter() })
+    Ok(Registry { directory: Some(directory), ids: ids.into_iter() })
 }
 
 /// The uploads of an inbox that can be resumed.
 pub struct Registry {
-    folder: Option<OwnedFd>,
+    directory: Option<OwnedFd>,
     ids: std::vec::IntoIter<String>,
 }
 
@@ -89,11 +89,11 @@ impl Iterator for Registry {
     type Item = Result<PartialFile, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let folder = self.folder.as_ref()?;
-        self.ids.find_map(|id| match read(folder, &id) {
+        let directory = self.directory.as_ref()?;
+        self.ids.find_map(|id| match read(directory, &id) {
             Ok(found) => found.map(Ok),
             Err(source) => {
-                let path = Path::new(RESERVED_NAME).join(FOLDER).join(id + JOURNAL_SUFFIX);
+                let path = Path::new(RESERVED_NAME).join(DIRECTORY).join(id + JOURNAL_SUFFIX);
                 Some(Err(Unreadable { path, source }))
             }
         })
@@ -101,15 +101,15 @@ impl Iterator for Registry {
 }
 
 /// Reads one; `None`: it is gone, was published, or is no upload of ours.
-fn read(folder: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
+fn read(directory: &OwnedFd, id: &str) -> io::Result<Option<PartialFile>> {
     let seconds =
         |s: i64| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(s).ok()?));
-    let Some(data) = open_regular(folder, &format!("{id}{DATA_SUFFIX}"))? else {
+    let Some(data) = open_regular(directory, &format!("{id}{DATA_SUFFIX}"))? else {
         return Ok(None);
     };
     // An empty one has room for its first entry.
     let has_entries = |journal: &OwnedFd| rustix::fs::fstat(journal).map(|stat| stat.st_size > 0);
-    let journal = match open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? {
+    let journal = match open_regular(directory, &format!("{id}{JOURNAL_SUFFIX}"))? {
         Some(journal) if has_entries(&journal)? => Some(journal),
         _ => None,
     };

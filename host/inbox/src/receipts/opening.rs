@@ -18,7 +18,7 @@ use crate::recognition::Recognition;
 use crate::unpublished::Unpublished;
 
 impl Receipts {
-    /// Loads the log in `state`, which speaks of files beneath `root`, the folder `dir`, of which those that are
+    /// Loads the log in `state`, which speaks of files beneath `root`, the directory `dir`, of which those that are
     /// `unpublished` have not got their names.
     ///
     /// If the earlier run did not end in good order, or made nothing durable, then what its entries
@@ -156,7 +156,7 @@ fn sync_all(disk: &Disk, root: BorrowedFd<'_>, mounts: &[PathBuf]) -> rustix::io
     let open = |path: &PathBuf| rustix::fs::openat(root, path, flags, Mode::empty()).ok();
     let mounted: Vec<_> = mounts.iter().filter_map(open).collect();
     let mounted = mounted.iter().map(AsFd::as_fd);
-    std::iter::once(root).chain(mounted).try_for_each(|folder| disk.sync_all(folder))
+    std::iter::once(root).chain(mounted).try_for_each(|directory| disk.sync_all(directory))
 }
 
 /// Writes a log anew with the entries whose files are there, and forgets the others. Where some are `of_boot`, all that

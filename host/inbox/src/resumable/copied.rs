@@ -1,8 +1,8 @@
 //! How often uploads were copied into others, for nothing.
 //!
-//! Who has brought the bytes of a part has paid for that: so somebody else's connection, which only says that they are to
-//! be put together, is not charged for it, however many they are. But the parts stay, and nobody is to have them copied
-//! for nothing for ever.
+//! Who has brought the bytes of a part has paid for that: so somebody else's connection, which only says that they are
+//! to be put together, is not charged for it, however many they are. But the parts stay, and nobody is to have them
+//! copied for nothing for ever.
 
 use std::collections::{HashMap, VecDeque};
 

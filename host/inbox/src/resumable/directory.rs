@@ -25,11 +25,11 @@ use crate::usage::{Reservation, Usage};
 use crate::{Core, Identity};
 
 /// `.sandport/partials` of an inbox.
-pub(crate) struct Directory {
+pub(crate) struct PartialsDirectory {
     core: Arc<Core>,
 }
 
-impl Directory {
+impl PartialsDirectory {
     pub(crate) fn new(core: &Arc<Core>) -> Arc<Self> {
         Arc::new(Self { core: Arc::clone(core) })
     }
@@ -49,7 +49,7 @@ impl Directory {
     }
 }
 
-impl Volume for Directory {
+impl Volume for PartialsDirectory {
     fn begin(&self, id: Id) -> Result<Arc<dyn Blob>, Refusal> {
         // A journal that comes back would speak of the bytes that come now.
         let Core { removed_journals, disk, layout, .. } = &*self.core;

@@ -13,7 +13,8 @@ use super::status::UploadStatus;
 use super::volume::{Facts, Loaded};
 use crate::Identity;
 
-/// Longest key of an upload. Bytes. Those that senders and the inbox make have [`RESUME_KEY_BYTES`](sandport_protocol::RESUME_KEY_BYTES).
+/// Longest key of an upload. Bytes. Those that senders and the inbox make have
+/// [`RESUME_KEY_BYTES`](sandport_protocol::RESUME_KEY_BYTES).
 pub const KEY_BYTES_MAX: usize = 64;
 
 /// What is seen of an upload.

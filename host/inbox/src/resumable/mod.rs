@@ -7,10 +7,10 @@
 //! ```
 //!
 //! ID is 32 hexadecimal digits, the first half of a BLAKE3 hash of the sender's identity and the resume
-//! key ([`ResumableId`](sandport_protocol::journal::ResumableId)); the key itself is written nowhere. The second half is what the checks in the journal
-//! begin with. Data without a journal is worth nothing and removed at the start; a journal comes with the
-//! first watermark, so an upload that is through before has none. A journal without data is of an
-//! upload that was published: it is left behind where the name was made up, so that a sender who did
+//! key ([`ResumableId`](sandport_protocol::journal::ResumableId)); the key itself is written nowhere. The second half
+//! is what the checks in the journal begin with. Data without a journal is worth nothing and removed at the start; a
+//! journal comes with the first watermark, so an upload that is through before has none. A journal without data is of
+//! an upload that was published: it is left behind where the name was made up, so that a sender who did
 //! not hear of it is told ([`directory`]).
 //!
 //! The life of an upload is a pure machine, [`sandport_protocol::upload`]. Here is what carries it out:
@@ -55,7 +55,7 @@ mod work;
 pub(super) use asked::Asked;
 pub(super) use commit::Submit;
 pub(super) use concatenation::Concatenation;
-pub(super) use directory::Directory;
+pub(super) use directory::PartialsDirectory;
 #[cfg(test)]
 pub(super) use empties::EMPTY_UPLOADS_MAX;
 pub use look::KEY_BYTES_MAX;

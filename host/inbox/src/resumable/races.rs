@@ -34,10 +34,10 @@ fn accept(inbox: &Inbox) -> Upload {
 /// Lets `other` find an upload that is open, and closes the upload before it is told anything.
 fn close_before<T: Send>(other: impl FnOnce(&Arc<Registry>) -> T + Send) -> T {
     let _watchdog = Watchdog::start();
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let options =
         InboxOptions { watermark_interval: Duration::from_secs(3600), ..InboxOptions::default() };
-    let inbox = Inbox::open(&folder.path().join("inbox"), options).unwrap();
+    let inbox = Inbox::open(&directory.path().join("inbox"), options).unwrap();
     let upload = accept(&inbox);
     let mut body = upload.body(Extent { offset: 0, length: None }).unwrap();
     body.write(&vec![1; 1024 * 1024]);

@@ -113,8 +113,8 @@ impl RangeWriter {
         usize::try_from(self.reserved).unwrap_or(usize::MAX)
     }
 
-    /// Takes room in the quota for what is reserved of a stream; whether there is none, and there may be some when what is
-    /// stored is counted.
+    /// Takes room in the quota for what is reserved of a stream; whether there is none, and there may be some when what
+    /// is stored is counted.
     fn finds_count(&self) -> bool {
         if self.resumable.facts().size.is_some() || self.signals.fault().is_some() {
             return false;
@@ -160,8 +160,8 @@ impl RangeWriter {
         }
     }
 
-    /// Stages and hashes `length` bytes that another upload has, from `from` on, on a thread that may wait for the disk.
-    /// Whether they are here: where not, the upload has met a fault or is not held any more.
+    /// Stages and hashes `length` bytes that another upload has, from `from` on, on a thread that may wait for the
+    /// disk. Whether they are here: where not, the upload has met a fault or is not held any more.
     pub(crate) fn copy(&mut self, source: &ResumableUpload, mut from: u64, length: u64) -> bool {
         let mut left = length;
         let mut buffer = Vec::new();

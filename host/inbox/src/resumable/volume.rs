@@ -79,8 +79,8 @@ pub(crate) trait Volume: Send + Sync {
     /// How many bytes an upload holds whose files are called so; `None`: there is none.
     fn bytes_of(&self, name: &str) -> Option<u64>;
 
-    /// Removes an upload whose files are called so, if nothing of it came and nobody is at it. Whether none of that kind
-    /// is there: it may have bytes by now.
+    /// Removes an upload whose files are called so, if nothing of it came and nobody is at it. Whether none of that
+    /// kind is there: it may have bytes by now.
     fn remove_empty(&self, name: &str) -> bool;
 
     /// Its part of the quota, where there is one.

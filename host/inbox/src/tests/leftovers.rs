@@ -135,20 +135,20 @@ fn clean_leaves_alone_what_a_server_has_in_use() {
 fn what_others_put_there_is_left_alone() {
     let mut bench = Bench::new();
     bench.inbox = None;
-    let folder = bench.path(".sandport/partials");
-    fs::create_dir_all(folder.join(format!("{ID}.data"))).unwrap();
-    let outside = bench.folder.path().join("outside");
+    let directory = bench.path(".sandport/partials");
+    fs::create_dir_all(directory.join(format!("{ID}.data"))).unwrap();
+    let outside = bench.directory.path().join("outside");
     fs::write(&outside, b"theirs").unwrap();
     set_active(&outside, 30 * DAY);
-    symlink(&outside, folder.join(format!("{OTHER}.data"))).unwrap();
+    symlink(&outside, directory.join(format!("{OTHER}.data"))).unwrap();
     symlink(&outside, bench.path(".sandport/staging/link")).unwrap();
-    fs::create_dir(bench.path(".sandport/staging/folder")).unwrap();
+    fs::create_dir(bench.path(".sandport/staging/directory")).unwrap();
     for name in ["notes", "short.data", &format!("{}.data", "x".repeat(32))] {
-        fs::write(folder.join(name), b"theirs").unwrap();
-        set_active(&folder.join(name), 30 * DAY);
+        fs::write(directory.join(name), b"theirs").unwrap();
+        set_active(&directory.join(name), 30 * DAY);
     }
     // A journal that is none, and one of a later version.
-    fs::write(folder.join(format!("{}.journal", "1".repeat(32))), b"theirs").unwrap();
+    fs::write(directory.join(format!("{}.journal", "1".repeat(32))), b"theirs").unwrap();
     let before = partials(&bench);
     assert_eq!(list_partials(&bench.dir()).unwrap().count(), 0);
     let cleaned = clean(&bench.dir(), 7 * DAY, false).unwrap();
@@ -157,18 +157,18 @@ fn what_others_put_there_is_left_alone() {
     let removed: Vec<_> = cleaned.removed.iter().map(|it| it.path.clone()).collect();
     assert_eq!(removed, [Path::new(".sandport/staging/link")]);
     assert_eq!(cleaned.failed.len(), 1);
-    assert!(bench.path(".sandport/staging/folder").is_dir());
+    assert!(bench.path(".sandport/staging/directory").is_dir());
 }
 
 #[test]
-fn a_folder_of_somebody_elses_in_staging_is_no_reason_to_fail() {
+fn somebody_elses_directory_in_staging_is_no_reason_to_fail() {
     let mut bench = Bench::new();
     bench.inbox = None;
     // As the first files would be called there.
     for name in ["0", "1"] {
-        let folder = bench.path(".sandport/staging").join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("theirs"), b"theirs").unwrap();
+        let directory = bench.path(".sandport/staging").join(name);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("theirs"), b"theirs").unwrap();
     }
     bench.restart();
     bench.send("a", b"hello").unwrap();
@@ -198,7 +198,7 @@ fn an_inbox_of_an_older_version_has_nothing_to_clean() {
     let cleaned = clean(&bench.dir(), DAY, false).unwrap();
     assert_eq!((cleaned.removed.len(), cleaned.left), (0, 0));
     assert_eq!(list_partials(&bench.dir()).unwrap().count(), 0);
-    let error = clean(bench.folder.path(), DAY, false).unwrap_err();
+    let error = clean(bench.directory.path(), DAY, false).unwrap_err();
     assert!(matches!(error, InboxError::NotAnInbox { .. }));
 }
 

@@ -335,7 +335,7 @@ fn wishes_that_contradict_each_other_are_refused() {
         (with_key, new_key()),
         (offer("file", b"x"), both),
         (offer("file", b"x"), existing),
-        (offer_folder("folder"), new_key()),
+        (offer_directory("directory"), new_key()),
     ];
     for (offer, options) in cases {
         let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);

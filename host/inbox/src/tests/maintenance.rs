@@ -105,15 +105,15 @@ fn a_torn_end_of_the_records_costs_that_alone_and_stays() {
 }
 
 #[test]
-fn a_folder_that_was_never_served_is_no_inbox_and_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a"), b"a").unwrap();
-    for error in [list(folder.path()).err().unwrap(), verify(folder.path()).err().unwrap()] {
+fn a_directory_that_was_never_served_is_no_inbox_and_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a"), b"a").unwrap();
+    for error in [list(directory.path()).err().unwrap(), verify(directory.path()).err().unwrap()] {
         assert!(matches!(error, InboxError::NotAnInbox { .. }), "{error}");
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(list(&folder.path().join("missing")).is_err());
-    assert!(matches!(list(&folder.path().join("a")), Err(InboxError::NotADirectory { .. })));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    assert!(list(&directory.path().join("missing")).is_err());
+    assert!(matches!(list(&directory.path().join("a")), Err(InboxError::NotADirectory { .. })));
 }
 
 #[test]

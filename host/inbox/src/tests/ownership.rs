@@ -21,10 +21,10 @@ fn wait_closed(bench: &Bench) {
 
 /// How many descriptors this process has of files in `.sandport/partials`.
 fn descriptors(bench: &Bench) -> usize {
-    let folder = bench.path(".sandport/partials").canonicalize().unwrap();
+    let directory = bench.path(".sandport/partials").canonicalize().unwrap();
     let open = fs::read_dir("/proc/self/fd").unwrap();
     let paths = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    paths.filter(|path| path.starts_with(&folder) && *path != folder).count()
+    paths.filter(|path| path.starts_with(&directory) && *path != directory).count()
 }
 
 fn reserved(bench: &Bench) -> [u64; 2] {

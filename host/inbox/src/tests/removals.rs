@@ -216,9 +216,9 @@ fn an_inbox_that_ends_removes_what_is_to_be_removed_before() {
         drop(hang);
         joined("the end of the inbox", ended);
     });
-    for folder in ["staging", "partials"] {
-        let left = fs::read_dir(bench.path(".sandport").join(folder)).unwrap().count();
-        assert_eq!(left, 0, "{folder}");
+    for directory in ["staging", "partials"] {
+        let left = fs::read_dir(bench.path(".sandport").join(directory)).unwrap().count();
+        assert_eq!(left, 0, "{directory}");
     }
 }
 

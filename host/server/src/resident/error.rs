@@ -16,10 +16,10 @@ pub enum ResidentError {
     /// WASI 0.2 has no local sockets.
     #[error("{0}: a resident receiver cannot listen on a Unix socket")]
     UnixSocket(Address),
-    /// The folder of the inbox cannot be opened.
+    /// The directory of the inbox cannot be opened.
     #[error("cannot give the inbox {path} to the receiver: {source}", path = path.display())]
     Inbox {
-        /// The folder.
+        /// The directory.
         path: std::path::PathBuf,
         /// Why.
         source: std::io::Error,

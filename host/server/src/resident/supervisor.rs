@@ -100,12 +100,13 @@ impl Supervisor {
         let arguments =
             arguments::of(&self.grants.addresses(), limits, options, self.setup.max_connections);
         self.emit(ServerEvent::ReceiverStarted);
-        let folder = inbox.dir();
+        let directory = inbox.dir();
         let end = tokio::select! {
-            end = self.setup.sandbox.run(&arguments, folder, &self.grants, &output) => end,
+            end = self.setup.sandbox.run(&arguments, directory, &self.grants, &output) => end,
             never = self.watch_for_silence() => match never {},
         };
-        let end = end.map_err(|source| ResidentError::Inbox { path: folder.to_owned(), source })?;
+        let end =
+            end.map_err(|source| ResidentError::Inbox { path: directory.to_owned(), source })?;
         Ok((end, output.last_words()))
     }
 

@@ -35,7 +35,7 @@ pub(super) enum Linked {
 }
 
 /// Instantiates the component within its limits, as a server does, and drops the instance. Of a connection it
-/// finds one that nobody is at, of an inbox one that takes nothing, of a folder none.
+/// finds one that nobody is at, of an inbox one that takes nothing, of a directory none.
 ///
 /// # Errors
 /// [`ComponentError::Start`], where its start traps, exits or does not come to an end.

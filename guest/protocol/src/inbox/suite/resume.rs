@@ -62,9 +62,9 @@ fn cut(subject: &dyn Subject, content: &[u8], bytes: usize) {
 }
 
 fn partials(subject: &dyn Subject) -> Vec<String> {
-    let folder = fs::read_dir(subject.dir().join(".sandport/partials")).unwrap();
+    let directory = fs::read_dir(subject.dir().join(".sandport/partials")).unwrap();
     let mut names: Vec<_> =
-        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        directory.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -19,12 +19,12 @@ pub struct Settings {
     pub classic_name: Option<String>,
 }
 
-/// An inbox under test, in a folder of its own.
+/// An inbox under test, in a directory of its own.
 pub trait Subject {
     /// Where files appear.
     fn dir(&self) -> &Path;
 
-    /// Ends the server and starts another on the same folder.
+    /// Ends the server and starts another on the same directory.
     fn restart(&mut self);
 
     /// Answers an offer.
@@ -37,7 +37,7 @@ pub trait Subject {
 /// What becomes of a commit: it is waited for.
 pub type Finished = Box<dyn FnOnce() -> Result<Receipt, Refusal>>;
 
-/// What became of an offer. Folders that are on their way are waited for.
+/// What became of an offer. Directories that are on their way are waited for.
 pub enum Response {
     Stored(Receipt),
     Accepted(Box<dyn Begun>),
@@ -139,7 +139,7 @@ pub(super) fn code<T>(result: Result<T, Refusal>) -> RefusalCode {
     }
 }
 
-/// All that is published: `/` behind folders, `@` behind what is neither folder nor file.
+/// All that is published: `/` behind directories, `@` behind what is neither directory nor file.
 pub(super) fn published(subject: &dyn Subject) -> Vec<(String, Vec<u8>)> {
     fn list(dir: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
         for entry in fs::read_dir(dir).unwrap() {

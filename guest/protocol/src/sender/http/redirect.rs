@@ -11,7 +11,7 @@ use super::url::HttpUrl;
 use crate::text::sanitize;
 use crate::{DETAIL_BYTES_MAX, Refusal, RefusalCode};
 
-/// Most redirects in a row. One adds a slash and one a folder; more are a circle.
+/// Most redirects in a row. One adds a slash and one a directory; more are a circle.
 const REDIRECTS_MAX: u32 = 3;
 
 /// What is done about an answer.

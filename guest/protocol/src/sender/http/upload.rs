@@ -22,9 +22,9 @@ mod answers;
 /// nothing less of an upload, so there would be nothing to go on with. Bytes.
 pub const WHOLE_BYTES_MAX: u64 = crate::journal::GROUP_BYTES;
 
-/// Most that one request appends, where the server wants no less. Bytes. A proxy may pass a request on when it is whole:
-/// so much is what a cut costs there. It is twice of what our server makes durable at once, so that waiting for the answer
-/// is seldom.
+/// Most that one request appends, where the server wants no less. Bytes. A proxy may pass a request on when it is
+/// whole: so much is what a cut costs there. It is twice of what our server makes durable at once, so that waiting for
+/// the answer is seldom.
 pub const APPEND_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// How often in a row an upload may be begun anew. What loses every upload would take each of them from the beginning.

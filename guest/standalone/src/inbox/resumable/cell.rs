@@ -13,11 +13,11 @@ use super::files::Files;
 use super::reading::Reading;
 use super::signals::{Outcome, Signals};
 use crate::inbox::accepted_offer::AcceptedOffer;
-use crate::inbox::files::Folder;
+use crate::inbox::files::Directory;
 use crate::inbox::publish::{Published, Source};
 
 /// An upload under a resume key.
-pub(super) struct ResumableUpload<F: Folder> {
+pub(super) struct ResumableUpload<F: Directory> {
     facts: Facts,
     common: Rc<Common<F>>,
     state: RefCell<State<F>>,
@@ -25,7 +25,7 @@ pub(super) struct ResumableUpload<F: Folder> {
     durable: Cell<u64>,
 }
 
-pub(super) struct State<F: Folder> {
+pub(super) struct State<F: Directory> {
     pub(super) upload: Upload,
     pub(super) files: Files<F>,
     sessions: BTreeMap<SessionId, Rc<Signals>>,
@@ -49,7 +49,7 @@ pub(super) enum Offered {
     Refused(Refusal),
 }
 
-impl<F: Folder> ResumableUpload<F> {
+impl<F: Directory> ResumableUpload<F> {
     pub(super) fn new(
         common: &Rc<Common<F>>,
         facts: Facts,
@@ -163,9 +163,14 @@ impl<F: Folder> ResumableUpload<F> {
             self.end(&commit, Err(refusal.clone()));
             return Done::Lost(refusal);
         }
-        let (folder, name) = (&self.common.volume.folder, files.name().data());
-        let source =
-            Source { folder, name: &name, offered: &self.facts.name, size, digest: Some(digest) };
+        let (directory, name) = (&self.common.volume.directory, files.name().data());
+        let source = Source {
+            directory,
+            name: &name,
+            offered: &self.facts.name,
+            size,
+            digest: Some(digest),
+        };
         match core.publish(&source) {
             Ok(placed) => {
                 files.published(self.facts.is_named);

@@ -9,10 +9,10 @@ use sandport_protocol::journal::ResumableId;
 
 use super::reading::{Reading, Readings};
 use super::volume::Volume;
-use crate::inbox::files::Folder;
+use crate::inbox::files::Directory;
 use crate::inbox::state::Core;
 
-pub(super) struct Common<F: Folder> {
+pub(super) struct Common<F: Directory> {
     pub(super) core: Rc<Core<F>>,
     pub(super) volume: Rc<Volume<F>>,
     /// When uploads are to look at the clock.
@@ -24,7 +24,7 @@ pub(super) struct Common<F: Folder> {
     ended: Box<dyn Fn(ResumableId)>,
 }
 
-impl<F: Folder> Common<F> {
+impl<F: Directory> Common<F> {
     /// `ended`: told of each upload that has ended.
     pub(super) fn new(
         core: &Rc<Core<F>>,

@@ -8,7 +8,7 @@ use sandport_protocol::journal::ResumableId;
 
 use super::names::Name;
 use super::volume::Volume;
-use crate::inbox::files::Folder;
+use crate::inbox::files::Directory;
 
 /// How often is looked for what is due. Milliseconds. Seldom enough to cost nothing; no age matters to the hour.
 const PASS_INTERVAL_MS: Millis = 3_600_000;
@@ -31,8 +31,9 @@ impl Expiry {
         self.next_pass
     }
 
-    /// If the next pass is due, removes what is not `open` and nobody comes back to. `wall_s`: seconds since 1970, as the system is set.
-    pub(super) fn pass_if_due<F: Folder>(
+    /// If the next pass is due, removes what is not `open` and nobody comes back to. `wall_s`: seconds since 1970, as
+    /// the system is set.
+    pub(super) fn pass_if_due<F: Directory>(
         &mut self,
         volume: &Volume<F>,
         open: impl FnOnce() -> Vec<ResumableId>,
@@ -53,13 +54,13 @@ impl Expiry {
 
 /// Removes what is not open and has been idle for longer than `expiry_s`, by the time `now_s`. What cannot be looked
 /// at or removed is tried again.
-fn sweep<F: Folder>(volume: &Volume<F>, open: &[ResumableId], now_s: i64, expiry_s: u64) {
+fn expire<F: Directory>(volume: &Volume<F>, open: &[ResumableId], now_s: i64, expiry_s: u64) {
     let open: HashSet<Name> = open.iter().map(|&id| volume.own(id)).collect();
     for (name, _) in volume.names.all() {
         if open.contains(&name) {
             continue;
         }
-        let looks = [name.data(), name.journal()].map(|file| volume.folder.look(&file));
+        let looks = [name.data(), name.journal()].map(|file| volume.directory.look(&file));
         let Some(active_s) = looks
             .into_iter()
             .filter_map(|look| look.ok().flatten())

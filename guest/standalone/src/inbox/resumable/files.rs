@@ -9,10 +9,10 @@ use sandport_protocol::{Digest, Refusal, RefusalCode};
 use super::facts::Facts;
 use super::names::{Name, Part};
 use super::volume::Volume;
-use crate::inbox::files::{DiskError, File, Folder};
+use crate::inbox::files::{Directory, DiskError, File};
 
 /// The files of an upload that is open.
-pub(super) struct Files<F: Folder> {
+pub(super) struct Files<F: Directory> {
     volume: Rc<Volume<F>>,
     id: ResumableId,
     name: Name,
@@ -29,7 +29,7 @@ pub(super) struct Files<F: Folder> {
     begun_s: i64,
 }
 
-impl<F: Folder> Files<F> {
+impl<F: Directory> Files<F> {
     /// Of an upload of which nothing is there. It takes no room before its first byte.
     pub(super) fn begin(volume: &Rc<Volume<F>>, id: ResumableId) -> Self {
         Self {
@@ -100,11 +100,11 @@ impl<F: Folder> Files<F> {
 
     /// Whether the files still have their names: another server may have taken them over.
     fn check_ours(&self) -> Result<(), Refusal> {
-        let look = self.volume.folder.look(&self.name.data());
+        let look = self.volume.directory.look(&self.name.data());
         match look.map_err(|error| error.refusal("look at a partial file"))? {
             Some(_) => Ok(()),
             None => {
-                let words = "the inbox lost a partial file: another server may have the folder";
+                let words = "the inbox lost a partial file: another server may have the directory";
                 Err(Refusal::new(RefusalCode::Io, words))
             }
         }
@@ -173,7 +173,7 @@ impl<F: Folder> Files<F> {
         written?;
         if is_synced && self.writer.is_none() {
             // The entries of both files.
-            self.volume.folder.sync()?;
+            self.volume.directory.sync()?;
         }
         self.is_torn = false;
         self.writer = Some(writer);

@@ -9,10 +9,10 @@ use sandport_protocol::{EntryName, Refusal, upload};
 use super::files::Files;
 use super::names::{Name, Part};
 use super::volume::{JOURNAL_PIECE_BYTES, Volume};
-use crate::inbox::files::{DiskError, File, Folder, Trouble};
+use crate::inbox::files::{Directory, DiskError, File, Trouble};
 
 /// What a key leads to.
-pub(super) enum Loaded<F: Folder> {
+pub(super) enum Loaded<F: Directory> {
     /// An upload that goes on.
     ResumableUpload(Box<Found<F>>),
     /// One that was published, under this offered name.
@@ -20,7 +20,7 @@ pub(super) enum Loaded<F: Folder> {
 }
 
 /// An upload that was found.
-pub(super) struct Found<F: Folder> {
+pub(super) struct Found<F: Directory> {
     pub(super) name: EntryName,
     pub(super) size: Option<u64>,
     pub(super) groups: upload::Found,
@@ -31,7 +31,7 @@ pub(super) struct Found<F: Folder> {
 ///
 /// # Errors
 /// `io` and the like: it may be readable later.
-pub(super) fn load<F: Folder>(
+pub(super) fn load<F: Directory>(
     volume: &Rc<Volume<F>>,
     id: ResumableId,
 ) -> Result<Option<Loaded<F>>, Refusal> {
@@ -48,17 +48,17 @@ pub(super) fn load<F: Folder>(
 
 /// The same of one run; `None`: there is none, or it cannot be resumed. What is damaged is left to expire:
 /// it may be another's, whose name begins alike.
-fn load_one<F: Folder>(
+fn load_one<F: Directory>(
     volume: &Rc<Volume<F>>,
     id: ResumableId,
     own: Name,
     name: Name,
 ) -> Result<Option<Loaded<F>>, DiskError> {
-    let Some(mut journal) = volume.folder.find(&name.journal())? else {
+    let Some(mut journal) = volume.directory.find(&name.journal())? else {
         volume.names.remove(name, Part::Journal);
         return Ok(None);
     };
-    let data_bytes = volume.folder.look(&name.data())?.map_or(0, |look| look.size);
+    let data_bytes = volume.directory.look(&name.data())?.map_or(0, |look| look.size);
     let mut recovery = Recovery::new(id.journal(), 0, data_bytes);
     let mut offset = 0;
     loop {
@@ -70,7 +70,7 @@ fn load_one<F: Folder>(
     }
     let Ok(recovered) = recovery.finish() else { return Ok(None) };
     let Ok(offered) = EntryName::parse(&recovered.begun.name) else { return Ok(None) };
-    if volume.folder.find(&name.data())?.is_none() {
+    if volume.directory.find(&name.data())?.is_none() {
         volume.names.remove(name, Part::Data);
         return Ok(Some(Loaded::Published(offered)));
     }
@@ -86,7 +86,7 @@ fn load_one<F: Folder>(
             Err(error) => return Err(error),
         }
     }
-    let Some(mut data) = volume.folder.find(&own.data())? else { return Ok(None) };
+    let Some(mut data) = volume.directory.find(&own.data())? else { return Ok(None) };
     let Recovered { begun, tree, kept, tail, end, writer, .. } = recovered;
     let mut is_there = None;
     if let Some(tail) = tail {

@@ -8,7 +8,8 @@
 //! - [`cell::ResumableUpload`] is one of them;
 //! - [`session::Session`] is what a connection has of it;
 //! - [`common::Common`] is what they share, with the clock;
-//! - [`volume::Volume`] is where the bytes lie: data and journal in `.sandport/partials`, which [`loading`] finds again.
+//! - [`volume::Volume`] is where the bytes lie: data and journal in `.sandport/partials`, which [`loading`] finds
+//!   again.
 
 mod cell;
 mod common;
@@ -31,7 +32,7 @@ use sandport_protocol::upload::{Options, Upload};
 use sandport_protocol::{EntryName, Millis, Refusal, RefusalCode, Resume, ResumeMode};
 
 use super::accepted_offer::AcceptedOffer;
-use super::files::Folder;
+use super::files::Directory;
 use super::state::Core;
 use cell::{Offered, ResumableUpload};
 use common::Common;
@@ -45,7 +46,7 @@ pub(super) use signals::Outcome;
 pub(super) use volume::Volume;
 
 /// The uploads of an inbox that are open under a resume key.
-pub(super) struct Registry<F: Folder> {
+pub(super) struct Registry<F: Directory> {
     common: Rc<Common<F>>,
     options: Options,
     open: RefCell<HashMap<ResumableId, Rc<ResumableUpload<F>>>>,
@@ -53,7 +54,7 @@ pub(super) struct Registry<F: Folder> {
 }
 
 /// What becomes of an offer with a resume key.
-pub(super) enum Opened<F: Folder> {
+pub(super) enum Opened<F: Directory> {
     /// Send what is missing.
     Session(Session<F>),
     /// It was published under this offered name.
@@ -62,14 +63,15 @@ pub(super) enum Opened<F: Folder> {
     Ended,
 }
 
-impl<F: Folder> Registry<F> {
+impl<F: Directory> Registry<F> {
     pub(super) fn new(core: &Rc<Core<F>>, volume: Rc<Volume<F>>) -> Rc<Self> {
         let settings = &core.options;
         let options = Options {
             max_file_size: settings.max_file_size,
             step_bytes: settings.watermark_bytes,
             interval_ms: settings.watermark_interval_ms,
-            // No boot can be told from another here. Where nothing is synced, what an earlier run has left is read again.
+            // No boot can be told from another here. Where nothing is synced, what an earlier run has left is read
+            // again.
             boot: None,
             ..Options::default()
         };

@@ -75,7 +75,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The files that are there, so that no offer has to list a folder.
+/// The files that are there, so that no offer has to list a directory.
 #[derive(Debug, Default)]
 pub(super) struct Names(RefCell<HashMap<u64, BTreeMap<u64, Parts>>>);
 

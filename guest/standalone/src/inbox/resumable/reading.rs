@@ -10,8 +10,8 @@ use sandport_protocol::{Digest, Millis, Refusal, RefusalCode};
 /// How much is read between two looks at the connections. Bytes. As much as a turn of one of them may bring.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// For how long files are read in a row, before there are pauses. Milliseconds. A host that watches how much is computed
-/// (`wit/RESIDENT.md`) lets a component compute for 5 s, and for a quarter of the time that it waits.
+/// For how long files are read in a row, before there are pauses. Milliseconds. A host that watches how much is
+/// computed (`wit/RESIDENT.md`) lets a component compute for 5 s, and for a quarter of the time that it waits.
 const AT_ONCE_MS: Millis = 1_000;
 
 /// How much longer it pauses then than it reads.

@@ -8,10 +8,10 @@ use sandport_protocol::{Digest, EntryName, Extent, Refusal, RefusalCode};
 use super::cell::ResumableUpload;
 use super::signals::{Outcome, Signals};
 use crate::inbox::accepted_offer::AcceptedOffer;
-use crate::inbox::files::Folder;
+use crate::inbox::files::Directory;
 
 /// One connection's part in an upload. Dropping it leaves the upload as it is, for the next one.
-pub(in crate::inbox) struct Session<F: Folder> {
+pub(in crate::inbox) struct Session<F: Directory> {
     resumable: Rc<ResumableUpload<F>>,
     id: SessionId,
     signals: Rc<Signals>,
@@ -24,7 +24,7 @@ pub(in crate::inbox) struct Session<F: Folder> {
     has_ended: bool,
 }
 
-impl<F: Folder> Session<F> {
+impl<F: Directory> Session<F> {
     pub(super) fn new(
         resumable: &Rc<ResumableUpload<F>>,
         id: SessionId,
@@ -155,7 +155,7 @@ impl<F: Folder> Session<F> {
     }
 }
 
-impl<F: Folder> Drop for Session<F> {
+impl<F: Directory> Drop for Session<F> {
     fn drop(&mut self) {
         if !self.has_ended {
             self.resumable.release(self.id);

@@ -12,18 +12,18 @@ use std::rc::Rc;
 use sandport_protocol::journal::{Recovery, ResumableId};
 
 use super::names::{Name, Names, Part};
-use crate::inbox::files::{DiskError, File, Folder, Kind, Look, Trouble};
+use crate::inbox::files::{Directory, DiskError, File, Kind, Look, Trouble};
 use crate::inbox::tree;
 
 /// How much of a journal is read at a time. Bytes.
 pub(super) const JOURNAL_PIECE_BYTES: usize = 256 * 1024;
 
 /// Where they are, in `.sandport`.
-const FOLDER: &str = "partials";
+const DIRECTORY: &str = "partials";
 
 /// The uploads that lie in an inbox.
-pub(in crate::inbox) struct Volume<F: Folder> {
-    pub(super) folder: F,
+pub(in crate::inbox) struct Volume<F: Directory> {
+    pub(super) directory: F,
     /// Which run of the component this is: a number that no other has.
     run: u64,
     /// Seconds since 1970.
@@ -35,8 +35,8 @@ pub(in crate::inbox) struct Volume<F: Folder> {
     pub(super) made_here: RefCell<HashSet<Name>>,
 }
 
-impl<F: Folder> Volume<F> {
-    /// Opens the folder in `state`, and removes what cannot be resumed: data without a journal, and journals that
+impl<F: Directory> Volume<F> {
+    /// Opens the directory in `state`, and removes what cannot be resumed: data without a journal, and journals that
     /// say nothing. The data that stays is added to `unpublished`.
     pub(in crate::inbox) fn open(
         state: &F,
@@ -44,27 +44,27 @@ impl<F: Folder> Volume<F> {
         is_durable: bool,
         unpublished: &mut Vec<Look>,
     ) -> Result<Rc<Self>, DiskError> {
-        let folder = tree::open_or_make(state, FOLDER)?;
+        let directory = tree::open_or_make(state, DIRECTORY)?;
         let volume = Self {
-            folder,
+            directory,
             run,
             wall_s,
             is_durable,
             names: Names::default(),
             made_here: RefCell::default(),
         };
-        for file in volume.folder.names()? {
+        for file in volume.directory.names()? {
             if let Some((name, part)) = Name::parse(&file) {
                 volume.names.add(name, part);
             }
         }
         for (name, parts) in volume.names.all() {
-            let journal = volume.folder.look(&name.journal())?;
+            let journal = volume.directory.look(&name.journal())?;
             // An empty one is what a crash leaves of one that is begun. The native inbox makes it ahead.
             if journal.is_none_or(|journal| journal.kind == Kind::File && journal.size == 0) {
                 volume.remove(name);
             } else if parts.data {
-                unpublished.extend(volume.folder.look(&name.data())?);
+                unpublished.extend(volume.directory.look(&name.data())?);
             }
         }
         Ok(Rc::new(volume))
@@ -87,17 +87,17 @@ impl<F: Folder> Volume<F> {
         let mut new = self.create(&own.journal())?;
         let renamed = self
             .copy(old, &mut new, end)
-            .and_then(|()| self.folder.rename(&from.data(), &self.folder, &own.data()));
+            .and_then(|()| self.directory.rename(&from.data(), &self.directory, &own.data()));
         if let Err(error) = renamed {
             // All is as it was; or another server has the data now.
-            let _ = self.folder.remove(&own.journal());
+            let _ = self.directory.remove(&own.journal());
             return Err(error);
         }
         self.names.add(own, Part::Journal);
         self.names.add(own, Part::Data);
         self.names.remove(from, Part::Data);
         if self.is_durable {
-            self.folder.sync()?;
+            self.directory.sync()?;
         }
         self.remove_part(from, Part::Journal);
         Ok(new)
@@ -118,17 +118,17 @@ impl<F: Folder> Volume<F> {
         if self.is_durable {
             // The name of the journal before that of the data.
             to.sync()?;
-            self.folder.sync()?;
+            self.directory.sync()?;
         }
         Ok(())
     }
 
     /// Makes a file of this run, in the place of one that it could not use.
     pub(super) fn create(&self, name: &str) -> Result<F::File, DiskError> {
-        match self.folder.create(name) {
+        match self.directory.create(name) {
             Err(error) if error.trouble == Trouble::Exists => {
-                self.folder.remove(name)?;
-                self.folder.create(name)
+                self.directory.remove(name)?;
+                self.directory.create(name)
             }
             created => created,
         }
@@ -153,7 +153,7 @@ impl<F: Folder> Volume<F> {
     /// Whether a journal is of this upload, as far as its beginning tells.
     fn is_of(&self, id: ResumableId, name: Name) -> bool {
         let beginning = || {
-            let mut journal = self.folder.find(&name.journal()).ok()??;
+            let mut journal = self.directory.find(&name.journal()).ok()??;
             journal.read(0, sandport_protocol::journal::BEGINNING_BYTES_MAX).ok()
         };
         let mut recovery = Recovery::new(id.journal(), 0, 0);
@@ -176,7 +176,7 @@ impl<F: Folder> Volume<F> {
             Part::Data => name.data(),
             Part::Journal => name.journal(),
         };
-        match self.folder.remove(&file) {
+        match self.directory.remove(&file) {
             Err(error) if error.trouble != Trouble::NotFound => {}
             _ => self.names.remove(name, part),
         }

@@ -157,8 +157,8 @@ impl<'a> Session<'a> {
         }
         let mut uploads: Vec<Upload> = self.uploads.drain().map(|(_, upload)| upload).collect();
         let participants: Vec<Participant> =
-            self.participants.drain().map(|(_, participant)| participanticipant).collect();
-        uploads.extend(parts.iter().filter_map(|participant| self.leave(participant)));
+            self.participants.drain().map(|(_, participant)| participant).collect();
+        uploads.extend(participants.iter().filter_map(|participant| self.leave(participant)));
         uploads.sort_by_key(|upload| upload.file.number);
         uploads.into_iter().map(Upload::again).collect()
     }

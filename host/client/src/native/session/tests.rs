@@ -69,8 +69,8 @@ async fn step(session: &mut Session<'_>) -> bool {
 
 #[tokio::test]
 async fn a_connection_finishes_once_another_has_announced_the_rest() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("big");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("big");
     std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
     let metadata = path.metadata().unwrap();
     let file = walk::describe(&path, Some("big".to_owned()), EntryKind::File, &metadata);

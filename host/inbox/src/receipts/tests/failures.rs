@@ -99,7 +99,7 @@ fn a_crash_before_a_file_got_its_name_leaves_no_record_of_it() {
     let (replaced, other) = (bench.file("replaced"), bench.file("other"));
     let receipts = bench.open().receipts;
     store(&bench, &receipts, &[replaced.clone(), other.clone()]);
-    let staging = bench.folder.path().join("staging");
+    let staging = bench.directory.path().join("staging");
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("0"), b"staged").unwrap();
     let staged = tree::look(fs::File::open(&staging).unwrap(), "0").unwrap().unwrap();

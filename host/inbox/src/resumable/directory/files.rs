@@ -12,7 +12,7 @@ use sandport_protocol::{RESERVED_NAME, Refusal, RefusalCode};
 
 use crate::Identity;
 use crate::partial_files::{
-    DATA_SUFFIX, FOLDER, JOURNAL_SUFFIX, data_name, is_id, journal_name, sender_of,
+    DATA_SUFFIX, DIRECTORY, JOURNAL_SUFFIX, data_name, is_id, journal_name, sender_of,
 };
 use crate::resumable::Id;
 use crate::{Core, maintenance};
@@ -152,12 +152,12 @@ fn create_data(core: &Core, id: Id) -> Result<OwnedFd, Refusal> {
     Ok(data)
 }
 
-/// Somebody has made a folder there. Sending again does not help before it is gone, so it is not `io`.
+/// Somebody has made a directory there. Sending again does not help before it is gone, so it is not `io`.
 fn in_the_way(name: &str) -> Refusal {
-    let path = format!("{RESERVED_NAME}/{FOLDER}/{name}");
-    tracing::error!(path, "a folder is in the place of a partial file: remove it");
+    let path = format!("{RESERVED_NAME}/{DIRECTORY}/{name}");
+    tracing::error!(path, "a directory is in the place of a partial file: remove it");
     let words = format!(
-        "a folder is in the place of the upload: whoever serves has to remove {path} from the inbox"
+        "a directory is in the place of the upload: whoever serves has to remove {path} from the inbox"
     );
     Refusal::new(RefusalCode::Other, words)
 }
@@ -182,7 +182,7 @@ pub(super) fn open_regular(
             Ok((kind == FileType::RegularFile).then_some(file))
         }
         Err(Errno::NOENT) => Ok(None),
-        // A link, a folder, a socket, what another user has put there.
+        // A link, a directory, a socket, what another user has put there.
         Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::ACCESS) => Ok(None),
         Err(errno) => Err(errno),
     }
@@ -212,8 +212,8 @@ pub(super) fn empty_ones(core: &Core) -> Vec<(Identity, String)> {
     names.collect()
 }
 
-/// Removes an upload of which nothing came, by the name of its files, if nobody is at it. Whether it is gone, or has bytes
-/// by now.
+/// Removes an upload of which nothing came, by the name of its files, if nobody is at it. Whether it is gone, or has
+/// bytes by now.
 pub(super) fn remove_empty(core: &Core, name: &str) -> bool {
     match maintenance::remove_empty(core.layout.partials.as_fd(), name) {
         Ok(true) => {}
@@ -250,8 +250,8 @@ pub(super) fn remove_journal(core: &Core, id: Id) {
     }
 }
 
-/// Whether there is data that has no journal, and so says nothing: its removal has failed once. It would be in the way of
-/// whoever begins the upload anew.
+/// Whether there is data that has no journal, and so says nothing: its removal has failed once. It would be in the way
+/// of whoever begins the upload anew.
 pub(super) fn is_orphan(core: &Core, id: Id) -> bool {
     let stat = rustix::fs::statat(&core.layout.partials, data_name(id), AtFlags::SYMLINK_NOFOLLOW);
     stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)

@@ -6,7 +6,7 @@ use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Recovery, grou
 use sandport_protocol::upload::Found;
 use sandport_protocol::{EntryName, Refusal};
 
-use super::Directory;
+use super::PartialsDirectory;
 use super::files::{self, Data, open_regular};
 use super::journal::Journal;
 use super::upload::{Files, size_of};
@@ -18,7 +18,7 @@ use crate::resumable::volume::Loaded;
 /// How much of a journal is read at a time. Bytes.
 const JOURNAL_PIECE_BYTES: usize = 1024 * 1024;
 
-impl Directory {
+impl PartialsDirectory {
     /// As of [`Volume::load`](crate::resumable::volume::Volume::load).
     pub(super) fn find(&self, id: Id) -> Result<Option<Loaded>, Refusal> {
         let core = &self.core;

@@ -48,8 +48,8 @@ impl Files {
         self.data().open(&self.core, self.id)
     }
 
-    /// The same, to write `length` bytes. Before there are more than the journal takes, that gets its room: a disk that is
-    /// full later is no reason to lose what came before.
+    /// The same, to write `length` bytes. Before there are more than the journal takes, that gets its room: a disk that
+    /// is full later is no reason to lose what came before.
     fn open_to_write(&self, length: u64) -> Result<Arc<OwnedFd>, Refusal> {
         let mut data = self.data();
         let file = data.open(&self.core, self.id)?;
@@ -93,8 +93,8 @@ impl Files {
         }
     }
 
-    /// Says in the journal that what it says is about to be synced, where that was not done when it was said. Whether it
-    /// was said.
+    /// Says in the journal that what it says is about to be synced, where that was not done when it was said. Whether
+    /// it was said.
     pub(super) fn tell_sync(&self, facts: &Facts) -> rustix::io::Result<bool> {
         let is_due = self.journal().is_of_boot();
         if is_due {

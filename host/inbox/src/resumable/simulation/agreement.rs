@@ -1,5 +1,5 @@
-//! The model and the folder give the same answers to the same calls. So what the simulation finds out of the one holds for
-//! the other.
+//! The model and the directory give the same answers to the same calls. So what the simulation finds out of the one
+//! holds for the other.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::volume::Model;
 use super::world::World;
 use crate::Identity;
 use crate::resumable::volume::{Blob, Facts, Loaded, Volume};
-use crate::resumable::{Directory, Id};
+use crate::resumable::{Id, PartialsDirectory};
 use crate::{Inbox, InboxOptions};
 use sandport_testkit::patience::Watchdog;
 
@@ -182,17 +182,17 @@ impl<'a> User<'a> {
 }
 
 #[test]
-fn the_model_answers_as_the_folder_does() {
+fn the_model_answers_as_the_directory_does() {
     let _watchdog = Watchdog::start();
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let inbox = Inbox::open(&folder.path().join("inbox"), InboxOptions::default()).unwrap();
-    let directory = Directory::new(&inbox.handle.core);
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let inbox = Inbox::open(&dir.path().join("inbox"), InboxOptions::default()).unwrap();
+    let directory = PartialsDirectory::new(&inbox.handle.core);
     for seed in 0..TRACES {
         let world = World::new(seed);
         world.heal();
         let model = Model { shared: Arc::clone(&world.shared), run: 0 };
-        let (of_model, of_folder) =
+        let (of_model, of_directory) =
             (User::new(&model, seed).run(), User::new(&*directory, seed).run());
-        assert_eq!(of_model, of_folder, "seed {seed}");
+        assert_eq!(of_model, of_directory, "seed {seed}");
     }
 }

@@ -11,8 +11,8 @@ use sandport_protocol::journal::{GROUP_BYTES, Tail, group_hasher};
 /// How long the longest is. Bytes.
 pub(super) const LONGEST: u64 = 3 * 1024 * 1024 + 70_000;
 
-/// How far versions are apart in the bytes that they are taken of. So an upload of one version consists of a part of that
-/// version, as long as some of these, and one of the version that is so many later.
+/// How far versions are apart in the bytes that they are taken of. So an upload of one version consists of a part of
+/// that version, as long as some of these, and one of the version that is so many later.
 pub(super) const SHIFT: usize = 419_431;
 
 /// How many versions there are.

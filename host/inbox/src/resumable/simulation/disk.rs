@@ -101,8 +101,8 @@ pub(super) fn torn(chance: &Chance, length: usize) -> usize {
     chance.below(length as u64 + 1) as usize
 }
 
-/// The versions that bytes at `at` are of: from where to where. First bytes that were held back may be of another version
-/// than what follows. A few bytes may be those of several: then they are of the `likely` one.
+/// The versions that bytes at `at` are of: from where to where. First bytes that were held back may be of another
+/// version than what follows. A few bytes may be those of several: then they are of the `likely` one.
 pub(super) fn versions_of(
     mut at: u64,
     mut bytes: &[u8],

@@ -20,7 +20,8 @@
 //! 8. An upload whose key was told is found again, with the size that was set.
 //! 9. What is to be checked counts when it is found to be what it should be, and is nowhere before.
 //! 10. What was given up is not here any more.
-//! 11. What is put together has the bytes of its parts. Parts that are whole can be put together, and stay until that is
+//! 11. What is put together has the bytes of its parts. Parts that are whole can be put together, and stay until that
+//! is
 //!     stored.
 //!
 //! A schedule that breaks a rule is told with its seed. `SANDPORT_SIMULATION_SEED=N` runs that one alone and tells its
@@ -51,10 +52,10 @@ use world::World;
 /// How many schedules are run where nobody says otherwise.
 const RUNS: u64 = 2_000;
 
-/// Seeds beyond those that have broken a rule once, or the check of one: bytes were checked and counted while others had
-/// room that they had not used; what was published was begun anew while somebody waited to have the next one discarded;
-/// the first bytes of a group were of two versions of a file; a body that was not what it should be was longer than the file;
-/// a commit had another size than somebody had set.
+/// Seeds beyond those that have broken a rule once, or the check of one: bytes were checked and counted while others
+/// had room that they had not used; what was published was begun anew while somebody waited to have the next one
+/// discarded; the first bytes of a group were of two versions of a file; a body that was not what it should be was
+/// longer than the file; a commit had another size than somebody had set.
 const REGRESSIONS: [u64; 6] = [18_892, 22_017, 25_553, 113_263, 195_375, 332_756];
 
 /// How many schedules that break a rule are told at most.

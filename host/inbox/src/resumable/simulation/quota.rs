@@ -1,4 +1,4 @@
-//! The quota of a simulated inbox: the real account, over a folder with nothing in it.
+//! The quota of a simulated inbox: the real account, over a directory with nothing in it.
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
@@ -19,14 +19,14 @@ pub(super) struct Quota(Arc<Usage>);
 impl Quota {
     /// With room for `max_bytes`.
     pub(super) fn new(max_bytes: u64) -> Self {
-        static FOLDER: OnceLock<TempDir> = OnceLock::new();
-        let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap()).path();
-        let root = std::fs::File::open(folder).unwrap();
+        static DIRECTORY: OnceLock<TempDir> = OnceLock::new();
+        let directory = DIRECTORY.get_or_init(|| tempfile::tempdir().unwrap()).path();
+        let root = std::fs::File::open(directory).unwrap();
         let receipts = Arc::new(Receipts::in_memory(Recognition::of(root.as_fd(), Some(true))));
         let whole = usage::Quota::new(Some(max_bytes), None);
         // Shares are counted, and none is ever used up: so it can be asked what waits.
         let share = usage::Quota::new(Some(u64::MAX / 2), None);
-        let usage = Usage::open(folder, whole, share, &receipts, root.as_fd());
+        let usage = Usage::open(directory, whole, share, &receipts, root.as_fd());
         let usage = usage.unwrap();
         // So that no refusal begins another count, which would end when it likes.
         usage.count_now();

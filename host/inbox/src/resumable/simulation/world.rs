@@ -40,7 +40,8 @@ const ASKING_STEPS: u64 = 2_000;
 /// More than anybody sends.
 const NO_QUOTA: u64 = u64::MAX / 4;
 
-/// What chance is to be told apart by that decides whether an upload is put together out of others, and how often it is.
+/// What chance is to be told apart by that decides whether an upload is put together out of others, and how often it
+/// is.
 const JOINS: u64 = 0x6a6f_696e;
 const JOINS_PER_MILLE: u64 = 150;
 

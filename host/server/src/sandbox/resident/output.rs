@@ -14,7 +14,7 @@ use crate::sandbox::output::{
 use sandport_protocol::report::Report;
 use sandport_protocol::text::sanitize;
 
-/// Reports: a folder of small files at once, and then about what a disk can sync.
+/// Reports: a directory of small files at once, and then about what a disk can sync.
 const REPORT_RATE: Rate = Rate { burst: 10_000, per_second: 2_000 };
 
 /// Addresses in one report. More than anybody listens on.

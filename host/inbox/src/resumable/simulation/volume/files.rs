@@ -199,8 +199,8 @@ impl Files {
         false
     }
 
-    /// Says that what the journal says is about to be synced, where that was not done when it was said. `Err`: that could
-    /// not be written; `Ok`: whether it was.
+    /// Says that what the journal says is about to be synced, where that was not done when it was said. `Err`: that
+    /// could not be written; `Ok`: whether it was.
     pub(super) fn tell_sync(&self, facts: &Facts) -> Result<bool, Refusal> {
         if !self.journal.lock().unwrap().is_of_boot {
             return Ok(false);

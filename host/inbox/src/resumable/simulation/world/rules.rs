@@ -138,7 +138,7 @@ impl World {
             return Err("6: all have left, and something is reserved".into());
         }
         let parked = disk.slots.iter().filter(|slot| slot.data.is_some()).count();
-        // Where a quota is met, the account looks at the files that wait, and the folder of the model has none.
+        // Where a quota is met, the account looks at the files that wait, and the directory of the model has none.
         if self.quota_bytes == NO_QUOTA && waiting != parked as u64 {
             return Err(format!("6: {parked} uploads wait, and {waiting} are counted"));
         }
