@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use sandport_protocol::inbox::{
-    Conflict, Entry, LogItem, LogReader, Record, Session, Stored, push_frame,
+    Conflict, LogEntry, LogItem, LogReader, LoggedFile, Record, Session, push_frame,
 };
 use sandport_protocol::{EntryKind, Extent, Offer, Refusal, RefusalCode};
 use sandport_standalone::inbox::{Durability, Inbox, Look, OfferResponse, Options};
@@ -46,7 +46,7 @@ fn recorded(dir: &Path) -> BTreeMap<String, Record> {
     let mut records = BTreeMap::new();
     let mut reader = LogReader::default();
     reader.handle_bytes(&fs::read(dir.join(".sandport/receipts")).unwrap(), |item| {
-        if let LogItem::Entry(Entry::Stored(stored)) = item {
+        if let LogItem::Entry(LogEntry::Stored(stored)) = item {
             records.insert(stored.published().unwrap().as_str().to_owned(), stored.record);
         }
     });
@@ -73,8 +73,8 @@ fn the_log_is_written_anew_in_use_and_at_the_start() {
     let mut long = fs::read(&log).unwrap();
     let record = Record { digest: [0; 32], size: 1, inode: 1, modified: (0, 0) };
     for _ in 0..5_000 {
-        let stored = Stored { identity: None, offered: "gone".into(), number: 0, record };
-        push_frame(&mut long, &Entry::Stored(stored));
+        let stored = LoggedFile { identity: None, offered: "gone".into(), number: 0, record };
+        push_frame(&mut long, &LogEntry::Stored(stored));
     }
     fs::write(&log, long).unwrap();
     let inbox = open(dir, Durability::None, Conflict::Replace);
@@ -115,10 +115,10 @@ fn a_crash_before_a_file_got_its_name_leaves_no_record() {
     let Look { size, identity: inode, modified, .. } = look;
     let record = Record { digest: [7; 32], size, inode, modified };
     let mut log = fs::read(dir.join(".sandport/receipts")).unwrap();
-    push_frame(&mut log, &Entry::Session(Session { boot: 0, durable: true }));
+    push_frame(&mut log, &LogEntry::Session(Session { boot: 0, durable: true }));
     for name in ["new", "whole"] {
-        let stored = Stored { identity: None, offered: name.into(), number: 0, record };
-        push_frame(&mut log, &Entry::Stored(stored));
+        let stored = LoggedFile { identity: None, offered: name.into(), number: 0, record };
+        push_frame(&mut log, &LogEntry::Stored(stored));
     }
     fs::write(dir.join(".sandport/receipts"), log).unwrap();
     let inbox = open(dir, Durability::Commit, Conflict::Rename);

@@ -7,7 +7,7 @@ mod std_disk;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use sandport_protocol::inbox::suite::{self, Begun, Finished, Settings, Subject};
+use sandport_protocol::inbox::suite::{self, BegunUpload, Finished, Settings, Subject};
 use sandport_protocol::{Digest, EntryName, Extent, Offer, Refusal};
 use sandport_standalone::inbox::{Durability, Inbox, OfferResponse, Options, Upload};
 use std_disk::{StdDirectory, ambient};
@@ -74,7 +74,7 @@ struct Received {
     upload: Upload<StdDirectory>,
 }
 
-impl Begun for Received {
+impl BegunUpload for Received {
     fn missing(&self) -> Vec<Extent> {
         self.upload.missing()
     }

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandport_protocol::sender::classic::{ClassicError, ClassicSender, Output};
+use sandport_protocol::sender::classic::{ClassicError, ClassicOutput, ClassicSender};
 use sandport_protocol::{Extent, Refusal, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -185,7 +185,7 @@ async fn announce(
     loop {
         while let Some(output) = machine.poll_output() {
             match output {
-                Output::Send(bytes) => {
+                ClassicOutput::Send(bytes) => {
                     let written = timeout(options.stall_timeout, connection.write_all(&bytes));
                     match written.await {
                         Ok(Ok(())) => {}
@@ -193,7 +193,7 @@ async fn announce(
                         Err(_) => return Err(SendError::Stalled(millis(options.stall_timeout))),
                     }
                 }
-                Output::Payload => return Ok(Announced::Taken),
+                ClassicOutput::Payload => return Ok(Announced::Taken),
                 // The machine is of the same version as this crate.
                 _ => {}
             }

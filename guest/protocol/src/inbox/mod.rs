@@ -33,7 +33,7 @@ pub use jump_resistant_clock::{JumpResistantClock, Reading};
 pub use log_reader::{LogItem, LogReader};
 pub use made_up::made_up_name;
 pub use receipt_log::{
-    Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored, push_frame,
+    LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, LogEntry, LoggedFile, Record, Session, push_frame,
 };
 
 use alloc::borrow::ToOwned;

@@ -15,7 +15,7 @@ pub use again::*;
 pub use content::*;
 pub use names::*;
 pub use resume::*;
-pub use subject::{Begun, Finished, Make, Response, Settings, Subject};
+pub use subject::{BegunUpload, Finished, Make, Response, Settings, Subject};
 
 /// Defines a test for each rule. The argument makes an inbox: `fn(&Settings) -> Box<dyn Subject>`.
 #[macro_export]

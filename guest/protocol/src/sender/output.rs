@@ -13,7 +13,7 @@ use crate::{Authenticated, Extent, Receipt, Refusal, UploadId};
 /// What the driver has to send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Output {
+pub enum SenderOutput {
     /// Send these bytes.
     Send(Bytes),
     /// Send exactly `length` bytes of the upload's content from `offset` on.

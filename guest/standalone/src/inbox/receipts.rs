@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use sandport_protocol::EntryName;
-use sandport_protocol::inbox::{Entry, Index, Record, Session, Stored};
+use sandport_protocol::inbox::{Index, LogEntry, LoggedFile, Record, Session};
 
 use super::files::{Directory, DiskError, File, Look};
 use super::log::Log;
@@ -67,8 +67,8 @@ impl<F: Directory> Receipts<F> {
         let mut holds = true;
         let mut truths = Vec::new();
         let log = Log::open(state, Session { boot: 0, durable }, |entry| match entry {
-            Entry::Session(session) => holds = session.durable,
-            Entry::Stored(stored) => {
+            LogEntry::Session(session) => holds = session.durable,
+            LogEntry::Stored(stored) => {
                 if holds && let Some(published) = stored.published() {
                     let Record { inode, size, modified, .. } = stored.record;
                     if unpublished.contains(&(inode, size, modified)) {
@@ -77,7 +77,7 @@ impl<F: Directory> Receipts<F> {
                     index.insert(&stored, published.as_str());
                 }
             }
-            Entry::Closed => {}
+            LogEntry::Closed => {}
         })?;
         let receipts = Self {
             log: RefCell::new(log),
@@ -92,7 +92,7 @@ impl<F: Directory> Receipts<F> {
 
     /// Takes back what a run that was killed had written of files that did not get their names. Each comes with what
     /// was recorded of its name before.
-    fn take_back_all(&self, root: &F, truths: Vec<(Record, Stored<'static>)>) {
+    fn take_back_all(&self, root: &F, truths: Vec<(Record, LoggedFile<'static>)>) {
         let mut owed = Vec::new();
         for (record, before) in truths.into_iter().rev() {
             let Some(published) = before.published() else { continue };
@@ -112,7 +112,7 @@ impl<F: Directory> Receipts<F> {
     fn compact_some(&self) -> bool {
         let mut log = self.log.borrow_mut();
         let index = self.index.borrow();
-        let is_live = |name: &EntryName, stored: &Stored<'_>| {
+        let is_live = |name: &EntryName, stored: &LoggedFile<'_>| {
             index.get(name.as_str()).is_some_and(|known| known.is(stored))
         };
         // Where it fails, the log goes on as it is, and it is tried again when there is twice as much.
@@ -171,8 +171,8 @@ impl<F: Directory> Receipts<F> {
 }
 
 /// All senders are anonymous here: WASI does not say who is at the other end of a socket.
-fn anonymous(offered: &EntryName, number: u32, record: Record) -> Stored<'_> {
-    Stored { identity: None, offered: Cow::Borrowed(offered.as_str()), number, record }
+fn anonymous(offered: &EntryName, number: u32, record: Record) -> LoggedFile<'_> {
+    LoggedFile { identity: None, offered: Cow::Borrowed(offered.as_str()), number, record }
 }
 
 /// Makes a file durable that an earlier run has published, and the directories that lead to it.

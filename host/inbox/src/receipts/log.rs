@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use sandport_protocol::inbox::{Entry, LogItem, LogReader, push_frame};
+use sandport_protocol::inbox::{LogEntry, LogItem, LogReader, push_frame};
 
 use crate::disk::{Disk, Step};
 
@@ -81,7 +81,7 @@ impl Log {
     }
 
     /// Takes up an entry, to be written by the next [`Log::write`].
-    pub(super) fn push(&mut self, entry: &Entry<'_>) {
+    pub(super) fn push(&mut self, entry: &LogEntry<'_>) {
         push_frame(&mut self.waiting, entry);
     }
 

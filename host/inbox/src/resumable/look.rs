@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandport_protocol::upload::{Progress, Upload};
+use sandport_protocol::upload::{Upload, UploadProgress};
 use sandport_protocol::{EntryName, Metadata, Receipt, Refusal, RefusalCode};
 use tokio::sync::oneshot;
 
@@ -187,7 +187,7 @@ impl Registry {
 
 /// What a look at an upload that is open comes to.
 enum Looked {
-    Goes(Progress),
+    Goes(UploadProgress),
     /// When it has changed.
     Later,
     /// There may be a successor.

@@ -58,7 +58,7 @@ impl SessionHandle {
     }
 
     /// How far the upload is.
-    pub(crate) fn progress(&self) -> upload::Progress {
+    pub(crate) fn progress(&self) -> upload::UploadProgress {
         self.resumable.act(|state, _| state.upload.progress())
     }
 

@@ -1,6 +1,6 @@
 //! What is said of an upload to who looks at it.
 
-use sandport_protocol::upload::Progress;
+use sandport_protocol::upload::UploadProgress;
 use sandport_protocol::{Extent, Metadata, Receipt, Refusal};
 
 /// How far an upload is, or how it has ended.
@@ -25,8 +25,12 @@ pub struct UploadStatus {
 
 impl UploadStatus {
     /// Of one that goes on.
-    pub(super) fn of(progress: Progress, expires_in_s: Option<u64>, metadata: Metadata) -> Self {
-        let Progress { size, received, durable, missing } = progress;
+    pub(super) fn of(
+        progress: UploadProgress,
+        expires_in_s: Option<u64>,
+        metadata: Metadata,
+    ) -> Self {
+        let UploadProgress { size, received, durable, missing } = progress;
         Self { size, received, durable, missing, outcome: None, expires_in_s, metadata }
     }
 

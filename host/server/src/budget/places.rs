@@ -3,8 +3,7 @@
 //! A connection that arrives enters where a place is free. Where none is, it waits, and somebody gives way to it:
 //!
 //! 1. who is idle, or brings less than the least rate: whoever waits needs the place more. The one of the fullest
-//! source
-//!    goes first, and of that source the one that has been of no use for longest;
+//!    source goes first, and of that source the one that has been of no use for longest;
 //! 2. otherwise somebody of the fullest source, as long as that has more places than the source of the newcomer would
 //!    have with one more. So places come to be shared evenly among sources, and nobody loses one to a source that has
 //!    as many.

@@ -40,12 +40,12 @@ pub type Finished = Box<dyn FnOnce() -> Result<Receipt, Refusal>>;
 /// What became of an offer. Directories that are on their way are waited for.
 pub enum Response {
     Stored(Receipt),
-    Accepted(Box<dyn Begun>),
+    Accepted(Box<dyn BegunUpload>),
     DigestFirst,
 }
 
 /// An upload.
-pub trait Begun {
+pub trait BegunUpload {
     fn missing(&self) -> Vec<Extent>;
 
     /// Begins a body.
@@ -91,7 +91,7 @@ pub(super) fn digest(content: &[u8]) -> Digest {
     Digest::Blake3(*blake3::hash(content).as_bytes())
 }
 
-pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn Begun> {
+pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn BegunUpload> {
     match subject.answer(offer).unwrap() {
         Response::Accepted(begun) => begun,
         _ => panic!("{offer:?} is not accepted"),
@@ -101,7 +101,11 @@ pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn Begun> {
 pub(super) const ALL: Extent = Extent { offset: 0, length: None };
 
 /// An upload that has received `content`, in two pieces.
-pub(super) fn arrived(subject: &dyn Subject, offer: &Offer, content: &[u8]) -> Box<dyn Begun> {
+pub(super) fn arrived(
+    subject: &dyn Subject,
+    offer: &Offer,
+    content: &[u8],
+) -> Box<dyn BegunUpload> {
     let mut begun = accept(subject, offer);
     if !content.is_empty() {
         begun.body(ALL).unwrap();

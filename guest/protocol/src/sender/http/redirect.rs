@@ -6,7 +6,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::url::HttpUrl;
 use crate::text::sanitize;
 use crate::{DETAIL_BYTES_MAX, Refusal, RefusalCode};
@@ -26,7 +26,7 @@ pub(super) enum Redirect {
 }
 
 /// Judges the answer to a request to `target`, after so many redirects.
-pub(super) fn of(url: &HttpUrl, target: &str, answer: &Answer, redirects: u32) -> Redirect {
+pub(super) fn of(url: &HttpUrl, target: &str, answer: &HttpAnswer, redirects: u32) -> Redirect {
     if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
         return Redirect::None;
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sandport_protocol::sender::{Misuse, Output as MachineOutput, Sender};
+use sandport_protocol::sender::{Misuse, Sender, SenderOutput as MachineOutput};
 use sandport_protocol::{Extent, Refusal, RefusalCode, UploadId};
 
 use super::output::{Outgoing, Output};

@@ -22,7 +22,7 @@ fn a_failed_write_or_sync_of_the_log_takes_nothing_else_with_it() {
 fn sessions(bench: &Bench) -> usize {
     let mut sessions = 0;
     Log::open(&bench.root, |item| {
-        sessions += usize::from(matches!(item, LogItem::Entry(Entry::Session(_))));
+        sessions += usize::from(matches!(item, LogItem::Entry(LogEntry::Session(_))));
     })
     .unwrap();
     sessions

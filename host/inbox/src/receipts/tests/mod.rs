@@ -18,7 +18,7 @@ use super::log::Log;
 use super::*;
 use crate::disk::Step;
 use crate::unpublished::Unpublished;
-use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, Entry, LogItem, Session, push_frame};
+use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, LogEntry, LogItem, Session, push_frame};
 use tempfile::TempDir;
 
 /// An inbox's directory with its state, without the rest of an inbox.

@@ -48,8 +48,8 @@ fn as_of_another_boot(bench: &Bench) {
     Log::open(&bench.root, |item| {
         let LogItem::Entry(entry) = item else { return };
         let entry = match entry {
-            Entry::Session(Session { boot, durable }) => {
-                Entry::Session(Session { boot: boot ^ 1, durable })
+            LogEntry::Session(Session { boot, durable }) => {
+                LogEntry::Session(Session { boot: boot ^ 1, durable })
             }
             entry => entry,
         };

@@ -21,8 +21,7 @@
 //! 9. What is to be checked counts when it is found to be what it should be, and is nowhere before.
 //! 10. What was given up is not here any more.
 //! 11. What is put together has the bytes of its parts. Parts that are whole can be put together, and stay until that
-//! is
-//!     stored.
+//!     is stored.
 //!
 //! A schedule that breaks a rule is told with its seed. `SANDPORT_SIMULATION_SEED=N` runs that one alone and tells its
 //! steps, and `SANDPORT_SIMULATION_RUNS=N` runs so many, from `SANDPORT_SIMULATION_FIRST` on.
