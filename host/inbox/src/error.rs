@@ -6,6 +6,18 @@ use rustix::io::Errno;
 use sandport_protocol::NameError;
 use sandport_protocol::inbox::Failure;
 
+/// What kind of failure an [`InboxError`] is, for exit codes and for retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InboxErrorKind {
+    /// The call makes no sense as it is: the directory is no inbox, or one of a later version, or a name is none.
+    Usage,
+    /// The same call may succeed later.
+    Temporary,
+    /// This machine failed: its disk, a mount, or what this user may do.
+    Local,
+}
+
 /// Why a directory cannot serve as an inbox. The text names the condition, and [`InboxError::code`] is a word for it
 /// that stays.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +113,23 @@ pub enum InboxError {
 }
 
 impl InboxError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> InboxErrorKind {
+        match self {
+            Self::NotAnInbox { .. } | Self::WrongLayout { .. } | Self::NameInvalid { .. } => {
+                InboxErrorKind::Usage
+            }
+            Self::Locked { .. } => InboxErrorKind::Temporary,
+            Self::ParentMissing { .. }
+            | Self::NotADirectory { .. }
+            | Self::NotWritable { .. }
+            | Self::Gone { .. }
+            | Self::Stopped { .. }
+            | Self::Split { .. }
+            | Self::Io { .. } => InboxErrorKind::Local,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

@@ -102,7 +102,7 @@ pub use body::Body;
 pub use capabilities::Limitation;
 pub use comparison::Comparison;
 pub use completion::CommitHandle;
-pub use error::InboxError;
+pub use error::{InboxError, InboxErrorKind};
 pub use finishing::Finishing;
 pub use identity::{Identity, IdentityError};
 pub use inbox::Inbox;

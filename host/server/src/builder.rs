@@ -11,6 +11,7 @@ use super::resident::ResidentServer;
 use super::serving::{CONNECTIONS_MAX, Serving};
 use crate::budget::{Budgets, BudgetsError, Failures, Met};
 use crate::doors::Doors;
+use crate::error_kind::ServerErrorKind;
 use crate::event::{EventSink, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
 use crate::sandbox::{
@@ -40,6 +41,15 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::Component(error) => error.kind(),
+            Self::Budgets(error) => error.kind(),
+            Self::NoDirectory => ServerErrorKind::Usage,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

@@ -22,6 +22,7 @@ mod builder;
 mod connection;
 mod descriptors;
 mod doors;
+mod error_kind;
 mod event;
 mod limits;
 pub mod net;
@@ -37,6 +38,7 @@ pub use sandport_protocol::{Digest, Limits, Receipt, Refusal, RefusalCode};
 pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub use descriptors::{Descriptors, TooFewDescriptors, WantedConnections};
+pub use error_kind::ServerErrorKind;
 pub use event::{Claim, Events, ServerEvent};
 pub use resident::{ResidentError, ResidentServer};
 pub use sandbox::{

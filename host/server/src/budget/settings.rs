@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::deadlines::Deadlines;
+use crate::error_kind::ServerErrorKind;
 
 /// A rate that no network of an honest sender might reach is none: 1 MiB/s. Bytes in a minute.
 const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
@@ -102,6 +103,13 @@ pub enum BudgetsError {
         /// What it would have to bring.
         bytes: u64,
     },
+}
+
+impl BudgetsError {
+    /// What kind of failure it is: the settings have to be others.
+    pub fn kind(&self) -> ServerErrorKind {
+        ServerErrorKind::Usage
+    }
 }
 
 impl Budgets {

@@ -1,5 +1,6 @@
 //! Why a resident component does not serve.
 
+use crate::error_kind::ServerErrorKind;
 use crate::net::{Address, BindError};
 use sandport_inbox::InboxError;
 
@@ -41,6 +42,17 @@ pub enum ResidentError {
 }
 
 impl ResidentError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::Bind(error) => error.kind(),
+            Self::Lost(error) => error.kind().into(),
+            Self::NotEnforced(_) | Self::UnixSocket(_) => ServerErrorKind::Usage,
+            Self::NeverListened { .. } => ServerErrorKind::Receiver,
+            Self::Inbox { .. } | Self::Thread(_) => ServerErrorKind::Local,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {
