@@ -9,7 +9,7 @@ use sandport_protocol::{Address, AddressError};
 
 /// Where files are sent: a Sandport server, or any server that takes uploads over HTTP.
 ///
-/// Written as an [`Address`], or as `http://host/`, `http://host:port/folder/`, or `http://host/name` for a single
+/// Written as an [`Address`], or as `http://host/`, `http://host:port/directory/`, or `http://host/name` for a single
 /// file.
 ///
 /// ```

@@ -21,8 +21,8 @@
 //! runtime; the futures here never block, and are [`Send`].
 //!
 //! Errors have a kind, and a code that is stable; what to do about them is for programs to say, who know what a person
-//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values by
-//! functions.
+//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values
+//! by functions.
 //!
 //! It builds for Linux, macOS and Windows. `docs/sending.md` says what differs.
 
@@ -36,9 +36,9 @@ mod client;
 mod clock;
 mod connect;
 mod destination;
-mod division;
 mod error;
 mod event;
+mod file_reader;
 mod http;
 mod inboxes;
 mod keys;
@@ -47,7 +47,7 @@ mod options;
 mod plan;
 mod platform;
 mod prepare;
-mod pump;
+mod range_scheduler;
 mod report;
 mod retries;
 mod selection;
