@@ -204,14 +204,7 @@ fn refused<'a>(
     name: Option<Option<Cow<'a, str>>>,
     refusal: &'a Refusal,
 ) -> Report<'a> {
-    Report::Refused {
-        name,
-        peer: Some((&*peer.address).into()),
-        identity: Some(identity_of(peer)),
-        code: refusal.code.as_str().into(),
-        detail: refusal.detail.as_deref().map(Cow::from),
-        claimed: false,
-    }
+    Report::refused(name, &peer.address, Some(identity_of(peer)), refusal)
 }
 
 /// Most lines of a receiver's last words that are shown. A traceback fits, and no screen is filled twice.
