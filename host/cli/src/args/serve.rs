@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use sandport_inbox::{Conflict, Durability, InboxOptions, Quota, Records};
 use sandport_protocol::Limits;
+use sandport_protocol::options::number;
 use sandport_server::Budgets;
 use sandport_server::net::{Address, Origin, PeerRange};
 
@@ -84,7 +85,7 @@ pub(crate) struct ServeArgs {
     pub(super) quota_bytes: Option<u64>,
 
     /// Files and directories that the inbox may hold, including active uploads [default: no limit]
-    #[arg(long, value_name = "N", env = "SANDPORT_QUOTA_FILES")]
+    #[arg(long, value_name = "N", value_parser = number(0..=u64::MAX), env = "SANDPORT_QUOTA_FILES")]
     pub(super) quota_files: Option<u64>,
 
     /// Bytes that each identity may have in the inbox, including active uploads; all anonymous senders share one
@@ -93,7 +94,12 @@ pub(crate) struct ServeArgs {
     pub(super) identity_quota_bytes: Option<u64>,
 
     /// Files that each identity may have in the inbox, including active uploads [default: no limit]
-    #[arg(long, value_name = "N", env = "SANDPORT_IDENTITY_QUOTA_FILES")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number(0..=u64::MAX),
+        env = "SANDPORT_IDENTITY_QUOTA_FILES"
+    )]
     pub(super) identity_quota_files: Option<u64>,
 
     /// Disk space that uploads leave free [default: none]
@@ -115,7 +121,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "N",
         default_value_t = 1_000,
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_CONNECTIONS"
     )]
     pub(crate) max_connections: u32,
@@ -125,7 +131,7 @@ pub(crate) struct ServeArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_LOCAL_CONNECTIONS",
         help_heading = "Sharing"
     )]
@@ -136,7 +142,7 @@ pub(crate) struct ServeArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_ADDRESS_CONNECTIONS",
         help_heading = "Sharing"
     )]
@@ -147,7 +153,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "N",
         default_value_t = 256,
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_WAITING",
         help_heading = "Sharing"
     )]
@@ -214,7 +220,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "PERCENT",
         default_value_t = 12,
-        value_parser = clap::value_parser!(u8).range(1..=100),
+        value_parser = number(1..=100_u8),
         env = "SANDPORT_UNEARNED_PERCENT",
         help_heading = "Sharing"
     )]
@@ -226,6 +232,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "N",
         default_value_t = 256,
+        value_parser = number(0..=u32::MAX),
         env = "SANDPORT_FREE_FAILURES",
         help_heading = "Sharing"
     )]
@@ -338,6 +345,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "MS",
         default_value_t = Limits::default().settle_ms,
+        value_parser = number(0..=u32::MAX),
         env = "SANDPORT_SETTLE_MS",
         help_heading = "Classic protocol"
     )]
