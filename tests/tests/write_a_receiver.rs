@@ -229,7 +229,7 @@ fn expect_uploads(server: &mut Server) {
     assert_eq!(server.content("hello.txt"), b"hello");
     assert_eq!(server.content("empty"), b"");
     let names: Vec<String> = server.published().into_keys().collect();
-    assert_eq!(names, ["empty", "directory", "directory/large file", "hello.txt"]);
+    assert_eq!(names, ["directory", "directory/large file", "empty", "hello.txt"]);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod types;
 pub mod driver;
 pub mod inbox;
 pub mod journal;
+pub mod options;
 pub mod receiver;
 pub mod report;
 pub mod sender;

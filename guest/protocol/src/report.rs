@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Refusal;
+
 /// One line. Names, details and reasons may come from a peer.
 ///
 /// A component reports `listening`, `stored`, `refused` and `accept-failed`; nobody has checked what it says.
@@ -143,6 +145,26 @@ pub struct MissingFeature<'a> {
 /// Numbers by name, written in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts<'a>(pub Vec<(Cow<'a, str>, u64)>);
+
+impl<'a> Report<'a> {
+    /// An upload or a connection was refused, as a server says of its own. `name`: that of the offer, if there was one.
+    /// `identity`: of the sender, if the server finds out identities.
+    pub fn refused(
+        name: Option<Option<Cow<'a, str>>>,
+        peer: &'a str,
+        identity: Option<Option<Cow<'a, str>>>,
+        refusal: &'a Refusal,
+    ) -> Self {
+        Self::Refused {
+            name,
+            peer: Some(peer.into()),
+            identity,
+            code: refusal.code.as_str().into(),
+            detail: refusal.detail.as_deref().map(Cow::from),
+            claimed: false,
+        }
+    }
+}
 
 impl Serialize for Counts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

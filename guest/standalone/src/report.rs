@@ -139,26 +139,10 @@ fn report_of<'a>(event: &Event<'a>) -> Report<'a> {
             claimed: false,
         },
         Event::UploadRefused { peer, name, refusal } => {
-            refused(peer, Some(name.map(Cow::from)), refusal)
+            Report::refused(Some(name.map(Cow::from)), peer, None, refusal)
         }
-        Event::ConnectionRefused { peer, refusal } => refused(peer, None, refusal),
+        Event::ConnectionRefused { peer, refusal } => Report::refused(None, peer, None, refusal),
         Event::AcceptFailed { reason } => Report::AcceptFailed { reason: (*reason).into() },
-    }
-}
-
-/// `name`: that of the offer, if there was one.
-fn refused<'a>(
-    peer: &'a str,
-    name: Option<Option<Cow<'a, str>>>,
-    refusal: &'a Refusal,
-) -> Report<'a> {
-    Report::Refused {
-        name,
-        peer: Some(peer.into()),
-        identity: None,
-        code: refusal.code.as_str().into(),
-        detail: refusal.detail.as_deref().map(Cow::from),
-        claimed: false,
     }
 }
 

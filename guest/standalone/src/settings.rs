@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use jiff::SignedDuration;
 use sandport_protocol::inbox::Conflict;
+use sandport_protocol::options::number;
 use sandport_protocol::{EntryName, Limits};
 
 use crate::inbox::{Durability, Options};
@@ -92,7 +93,7 @@ pub(crate) struct Settings {
         long,
         value_name = "N",
         default_value_t = 1_000,
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_CONNECTIONS"
     )]
     pub(crate) max_connections: u32,
@@ -120,6 +121,7 @@ pub(crate) struct Settings {
         long,
         value_name = "MS",
         default_value_t = Limits::default().settle_ms,
+        value_parser = number(0..=u32::MAX),
         env = "SANDPORT_SETTLE_MS"
     )]
     settle_ms: u32,
@@ -244,9 +246,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// A number of bytes: `1500`, `10MB`, `4 GiB`.
 fn size(text: &str) -> Result<u64, String> {
-    text.parse::<ByteSize>()
-        .map(|size| size.as_u64())
-        .map_err(|_| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
+    // What is more than any number of bytes comes out as the highest of them.
+    let size = text.parse::<ByteSize>().ok().filter(|size| size.as_u64() < u64::MAX);
+    size.map(|size| size.as_u64())
+        .ok_or_else(|| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
 }
 
 /// A length of time that is not nothing: `60s`, `500ms`, `1m 30s`, `7d`.
@@ -272,6 +275,8 @@ fn entry_name(text: &str) -> Result<EntryName, String> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
+    use sandport_protocol::options::SHARED_OPTIONS;
+
     use super::*;
 
     fn read(line: &str) -> Result<Asked, Failed> {
@@ -281,6 +286,26 @@ mod tests {
     #[test]
     fn the_description_is_consistent() {
         Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn the_options_are_those_that_receiving_programs_share() {
+        let command = Settings::command();
+        let shared = |name| SHARED_OPTIONS.iter().find(|shared| Some(shared.name) == name);
+        for arg in command.get_arguments().filter(|arg| arg.get_id() != "inbox") {
+            let shared = shared(arg.get_long()).unwrap_or_else(|| panic!("{arg} is not shared"));
+            assert_eq!(arg.get_env().unwrap(), shared.variable().as_str(), "{arg}");
+            if let Some(value) = shared.value {
+                assert_eq!(arg.get_value_names().unwrap(), [value], "{arg}");
+            }
+            if let Some(default) = shared.default {
+                assert_eq!(arg.get_default_values(), [default], "{arg}");
+            }
+        }
+        for shared in SHARED_OPTIONS {
+            let has = |arg: &Arg| arg.get_long() == Some(shared.name);
+            assert!(command.get_arguments().any(has), "no --{}", shared.name);
+        }
     }
 
     #[test]
@@ -316,7 +341,8 @@ mod tests {
             ("--max-file much", "write a number of bytes"),
             ("--classic-name ../x", "dots only"),
             ("--conflict fight", "rename, refuse, replace"),
-            ("--max-connections 0", "1.."),
+            ("--max-connections 0", "write a whole number from 1"),
+            ("--settle-ms=-1", "write a whole number from 0"),
             ("file.txt", "unexpected argument"),
         ] {
             let Err(error) = read(line) else { panic!("{line} is taken") };

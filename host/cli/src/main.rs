@@ -31,6 +31,7 @@ mod inspect;
 mod logging;
 #[cfg(feature = "serve")]
 mod ls;
+mod places;
 #[cfg(feature = "serve")]
 mod results;
 #[cfg(feature = "send")]

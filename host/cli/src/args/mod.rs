@@ -96,7 +96,7 @@ impl Cli {
     /// What was typed, and set in the environment. Ends the program where that makes no sense, or where help
     /// is asked for.
     pub(crate) fn read() -> Self {
-        let mut command = environment::without_empty(Self::command());
+        let mut command = environment::prepared(Self::command());
         let matches = command.get_matches_mut();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| {
             // With the usage of the command that was typed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use sandport_client::Connections;
+use sandport_protocol::options::number;
 
 use super::operands::Operands;
 use super::values::{connections, duration};
@@ -76,7 +77,13 @@ pub(crate) struct SendArgs {
     pub(crate) connections: Connections,
 
     /// How often to reconnect without progress
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SANDPORT_RETRIES")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8,
+        value_parser = number(0..=u32::MAX),
+        env = "SANDPORT_RETRIES"
+    )]
     pub(crate) retries: u32,
 
     /// Do not resume; the server discards incomplete files

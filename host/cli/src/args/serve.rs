@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
-use sandport_inbox::{Conflict, Durability, InboxOptions, Quota, Records};
 use sandport_protocol::Limits;
-use sandport_server::Budgets;
+use sandport_protocol::options::number;
 use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::maintenance::EXPIRE_PARTIAL;
-use super::values::{duration, memory, millis, size};
+use super::values::{duration, memory, size};
+
+mod settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,7 +85,7 @@ pub(crate) struct ServeArgs {
     pub(super) quota_bytes: Option<u64>,
 
     /// Files and directories that the inbox may hold, including active uploads [default: no limit]
-    #[arg(long, value_name = "N", env = "SANDPORT_QUOTA_FILES")]
+    #[arg(long, value_name = "N", value_parser = number(0..=u64::MAX), env = "SANDPORT_QUOTA_FILES")]
     pub(super) quota_files: Option<u64>,
 
     /// Bytes that each identity may have in the inbox, including active uploads; all anonymous senders share one
@@ -93,7 +94,12 @@ pub(crate) struct ServeArgs {
     pub(super) identity_quota_bytes: Option<u64>,
 
     /// Files that each identity may have in the inbox, including active uploads [default: no limit]
-    #[arg(long, value_name = "N", env = "SANDPORT_IDENTITY_QUOTA_FILES")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = number(0..=u64::MAX),
+        env = "SANDPORT_IDENTITY_QUOTA_FILES"
+    )]
     pub(super) identity_quota_files: Option<u64>,
 
     /// Disk space that uploads leave free [default: none]
@@ -115,7 +121,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "N",
         default_value_t = 1_000,
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_CONNECTIONS"
     )]
     pub(crate) max_connections: u32,
@@ -125,7 +131,7 @@ pub(crate) struct ServeArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_LOCAL_CONNECTIONS",
         help_heading = "Sharing"
     )]
@@ -136,7 +142,7 @@ pub(crate) struct ServeArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_ADDRESS_CONNECTIONS",
         help_heading = "Sharing"
     )]
@@ -147,7 +153,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "N",
         default_value_t = 256,
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = number(1..=u32::MAX),
         env = "SANDPORT_MAX_WAITING",
         help_heading = "Sharing"
     )]
@@ -214,7 +220,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "PERCENT",
         default_value_t = 12,
-        value_parser = clap::value_parser!(u8).range(1..=100),
+        value_parser = number(1..=100_u8),
         env = "SANDPORT_UNEARNED_PERCENT",
         help_heading = "Sharing"
     )]
@@ -226,6 +232,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "N",
         default_value_t = 256,
+        value_parser = number(0..=u32::MAX),
         env = "SANDPORT_FREE_FAILURES",
         help_heading = "Sharing"
     )]
@@ -338,6 +345,7 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "MS",
         default_value_t = Limits::default().settle_ms,
+        value_parser = number(0..=u32::MAX),
         env = "SANDPORT_SETTLE_MS",
         help_heading = "Classic protocol"
     )]
@@ -418,97 +426,4 @@ pub(super) enum RecordsRule {
     Log,
     /// In memory, until the server ends
     Memory,
-}
-
-impl ServeArgs {
-    /// What the inbox has to know.
-    pub(crate) fn inbox_options(&self) -> InboxOptions {
-        let mut options = InboxOptions::default();
-        options.conflict = match self.conflict {
-            ConflictRule::Rename => Conflict::Rename,
-            ConflictRule::Refuse => Conflict::Refuse,
-            ConflictRule::Replace => Conflict::Replace,
-        };
-        options.durability = match self.durability {
-            DurabilityRule::Full => Durability::Full,
-            DurabilityRule::Commit => Durability::Commit,
-            DurabilityRule::None => Durability::None,
-        };
-        options.records = match self.records {
-            RecordsRule::Log => Records::Log,
-            RecordsRule::Memory => Records::Memory,
-        };
-        options.watermark_bytes = self.watermark_size;
-        options.watermark_interval = self.watermark_time;
-        options.max_file_size = self.max_file;
-        options.quota = Quota::new(self.quota_bytes, self.quota_files);
-        options.identity_quota = Quota::new(self.identity_quota_bytes, self.identity_quota_files);
-        options.min_free = self.min_free.unwrap_or(0);
-        options.partial_expiry = Some(self.expire_partial);
-        options.allow_executable = self.allow_executable;
-        options.classic_name = self.classic_name.clone();
-        options
-    }
-
-    /// How the server is to be shared out.
-    pub(crate) fn budgets(&self) -> Budgets {
-        let mut budgets = Budgets::default();
-        budgets.max_local_connections = Some(self.local_connections());
-        budgets.max_address_connections = self.max_address_connections;
-        budgets.max_waiting = self.max_waiting;
-        budgets.first_byte_timeout = self.first_byte_timeout;
-        budgets.hello_timeout = self.hello_timeout;
-        budgets.offer_timeout = self.offer_timeout;
-        budgets.min_bytes_per_minute = self.min_per_minute;
-        budgets.unearned_percent = self.unearned_percent;
-        budgets.free_failures = self.free_failures;
-        budgets.max_delay = self.max_delay;
-        budgets
-    }
-
-    /// Connections at once by Unix sockets.
-    pub(crate) fn local_connections(&self) -> u32 {
-        let usual = if self.listens_to_network() {
-            Budgets::default().local_connections(self.max_connections)
-        } else {
-            self.max_connections
-        };
-        self.max_local_connections.unwrap_or(usual)
-    }
-
-    /// Whether it listens on an address of TCP.
-    pub(crate) fn listens_to_network(&self) -> bool {
-        self.listen.iter().any(|it| !matches!(it, Address::Unix(_)))
-    }
-
-    /// Whether it listens on a Unix socket.
-    pub(crate) fn listens_locally(&self) -> bool {
-        self.listen.iter().any(|it| matches!(it, Address::Unix(_)))
-    }
-
-    /// What was set and concerns the native inbox alone.
-    pub(crate) fn ignored_by_resident(&self) -> Vec<&'static str> {
-        let set = [
-            ("--allow-executable", self.allow_executable),
-            ("--records", self.records != RecordsRule::Log),
-            ("--http-origin", !self.http_origin.is_empty()),
-            ("--max-local-connections", self.max_local_connections.is_some()),
-            ("--max-address-connections", self.max_address_connections.is_some()),
-            ("--shared-address", !self.shared_address.is_empty()),
-            ("--trusted-proxy", !self.trusted_proxy.is_empty()),
-            ("--proxy-protocol", !self.proxy_protocol.is_empty()),
-        ];
-        set.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect()
-    }
-
-    /// What receivers have to know.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            classic: !self.no_classic,
-            http: self.http == Switch::On,
-            settle_ms: self.settle_ms,
-            idle_timeout_ms: millis(self.idle_timeout),
-            ..Limits::default()
-        }
-    }
 }

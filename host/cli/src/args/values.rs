@@ -13,9 +13,10 @@ use sandport_client::{CONNECTIONS_MAX, Connections};
 /// A number of bytes: `1500`, `10MB`, `4 GiB`.
 #[cfg(feature = "serve")]
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    text.parse::<ByteSize>()
-        .map(|size| size.as_u64())
-        .map_err(|_| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
+    // What is more than any number of bytes comes out as the highest of them.
+    let size = text.parse::<ByteSize>().ok().filter(|size| size.as_u64() < u64::MAX);
+    size.map(|size| size.as_u64())
+        .ok_or_else(|| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
 }
 
 /// A number of bytes that fits this machine's memory.

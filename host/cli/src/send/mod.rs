@@ -1,7 +1,6 @@
 //! `sandport send`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 use sandport_client::{Client, Connections, Destination, Exclude, SendError, Source, Transfer};
 
@@ -9,6 +8,7 @@ use crate::args::{STDIN, SendArgs, Talk, is_stdin};
 use crate::console;
 use crate::exit::Exit;
 use crate::failure::{Failure, explain};
+use crate::places;
 use crate::signals::{Signals, survive_large_files};
 use crate::threads;
 use output::Output;
@@ -99,22 +99,10 @@ fn client(args: &SendArgs, count_totals: bool) -> Result<Client, Failure> {
         .exclude(exclude)
         .follow_links(args.follow_links)
         .count_totals(count_totals);
-    if let Some(dir) = args.state_dir.clone().or_else(users_state) {
+    if let Some(dir) = args.state_dir.clone().or_else(places::state) {
         builder = builder.state_dir(dir);
     }
     Ok(builder.build())
-}
-
-/// Where resume state is kept if nobody says otherwise: `$XDG_STATE_HOME/sandport` or `~/.local/state/sandport`, by the
-/// XDG Base Directory Specification; on Windows `%LOCALAPPDATA%\sandport`.
-fn users_state() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = if cfg!(windows) {
-        set("LOCALAPPDATA")
-    } else {
-        set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))
-    };
-    Some(base?.join("sandport"))
 }
 
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {

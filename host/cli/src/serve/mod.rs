@@ -1,7 +1,5 @@
 //! `sandport serve`.
 
-use std::path::PathBuf;
-
 use sandport_inbox::{Inbox, Limitation};
 use sandport_server::net::Listener;
 use sandport_server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
@@ -11,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::args::{ServeArgs, Talk};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::places;
 use crate::signals::{Signals, survive_large_files};
 use crate::threads;
 use events::Report;
@@ -161,7 +160,7 @@ fn cache(args: &ServeArgs) -> Cache {
     if args.no_cache {
         return Cache::Off;
     }
-    let directory = args.cache_dir.clone().or_else(users_cache);
+    let directory = args.cache_dir.clone().or_else(places::cache);
     match directory.and_then(|directory| std::path::absolute(directory).ok()) {
         Some(directory) => match make_private(&directory) {
             Ok(()) => Cache::Directory(directory),
@@ -172,13 +171,6 @@ fn cache(args: &ServeArgs) -> Cache {
         },
         None => Cache::Off,
     }
-}
-
-/// `$XDG_CACHE_HOME/sandport` or `~/.cache/sandport`: XDG Base Directory Specification.
-fn users_cache() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-    Some(base.join("sandport"))
 }
 
 /// Makes the directory for this user alone, if it is not there: what lies in it is run.

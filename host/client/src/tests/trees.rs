@@ -87,8 +87,8 @@ async fn links_are_followed_on_demand_and_a_loop_costs_no_other() {
             "failed dangling not-found",
             "failed to-itself cannot-open",
             "stored t/a as t/a",
-            "stored t/file as t/file",
             "stored t/directory/deep/file as t/directory/deep/file",
+            "stored t/file as t/file",
         ]
     );
     assert_eq!(peer.inbox().kept["t/directory/deep/file"].content, b"outside");

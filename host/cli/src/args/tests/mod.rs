@@ -5,6 +5,7 @@ use clap::{CommandFactory, Parser};
 
 use super::Cli;
 
+mod numbers;
 #[cfg(feature = "send")]
 mod send;
 #[cfg(feature = "serve")]

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 use sandport_protocol::Address;
+use sandport_protocol::options::SHARED_OPTIONS;
 
 use super::parse;
-use crate::args::{Command, ServeArgs};
+use crate::args::{Cli, Command, ServeArgs};
 
 fn serve(line: &str) -> ServeArgs {
     match parse(line).unwrap().command {
@@ -75,4 +77,23 @@ fn proxies_are_networks_addresses_or_local_sockets() {
     let error = parse("sandport serve --proxy-protocol proxy.example").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");
     assert!(error.to_string().contains("write 10.0.0.0/8"), "{error}");
+}
+
+#[test]
+fn serve_has_the_options_that_receiving_programs_share() {
+    let cli = Cli::command();
+    let serve = cli.find_subcommand("serve").unwrap();
+    for shared in SHARED_OPTIONS {
+        let name = shared.name;
+        let mut args = serve.get_arguments().chain(cli.get_arguments());
+        let arg =
+            args.find(|arg| arg.get_long() == Some(name)).unwrap_or_else(|| panic!("no --{name}"));
+        assert_eq!(arg.get_env().unwrap(), shared.variable().as_str(), "--{name}");
+        if let Some(value) = shared.value {
+            assert_eq!(arg.get_value_names().unwrap(), [value], "--{name}");
+        }
+        if let Some(default) = shared.default {
+            assert_eq!(arg.get_default_values(), [default], "--{name}");
+        }
+    }
 }

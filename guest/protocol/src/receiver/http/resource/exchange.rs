@@ -13,7 +13,7 @@ use crate::receiver::http::exchange::{Exchange, Intake};
 use crate::receiver::http::fields::Fields;
 use crate::receiver::io::Io;
 use crate::receiver::{Committed, Opened, Output, Status};
-use crate::{Extent, Millis, Refusal, RefusalCode, UploadId};
+use crate::{Millis, Refusal, RefusalCode, UploadId};
 
 /// The one upload of a request.
 pub(super) const UPLOAD: UploadId = 0;
@@ -384,22 +384,5 @@ impl Exchange for Resource {
         if matches!(self.stage, Stage::Body { .. }) {
             self.give_up(io, Trouble::Refused(why.clone()));
         }
-    }
-}
-
-impl Trouble {
-    /// What it means that the inbox refuses a length or an append.
-    pub(super) fn of(refusal: Refusal) -> Self {
-        match refusal.code {
-            RefusalCode::InvalidState | RefusalCode::OffsetMismatch => Self::Length,
-            _ => Self::Refused(refusal),
-        }
-    }
-}
-
-impl Append {
-    /// Where its content is to go.
-    pub(super) fn extent(&self) -> Extent {
-        Extent { offset: self.offset, length: self.content }
     }
 }

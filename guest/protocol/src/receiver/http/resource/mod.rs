@@ -14,9 +14,10 @@ use alloc::vec::Vec;
 use super::answer::{Answer, Interim};
 use super::fields::Fields;
 use crate::receiver::{Committed, Status};
-use crate::{Algorithm, ContentDigest, Digest, Receipt, Refusal, RefusalCode};
+use crate::{Algorithm, ContentDigest, Digest, Extent, Receipt, Refusal, RefusalCode};
 
 mod exchange;
+mod fit;
 mod joining;
 mod notes;
 mod parts;
@@ -81,6 +82,11 @@ pub(super) struct Append {
 }
 
 impl Append {
+    /// Where its content is to go.
+    pub(super) fn extent(&self) -> Extent {
+        Extent { offset: self.offset, length: self.content }
+    }
+
     /// Whether an upload of this size is complete with `end` bytes.
     fn completes(&self, size: Option<u64>, end: u64) -> bool {
         match self.ends {
@@ -247,5 +253,15 @@ pub(super) trait Speech: Send {
     /// There is none, or it is not of this algorithm.
     fn trailer(&self, _fields: &Fields, _of: Algorithm) -> Result<ContentDigest, Refusal> {
         Err(RefusalCode::Malformed.into())
+    }
+}
+
+impl Trouble {
+    /// What it means that the inbox refuses a length or an append.
+    pub(super) fn of(refusal: Refusal) -> Self {
+        match refusal.code {
+            RefusalCode::InvalidState | RefusalCode::OffsetMismatch => Self::Length,
+            _ => Self::Refused(refusal),
+        }
     }
 }
