@@ -57,6 +57,7 @@ mod folders;
 mod health;
 mod identity;
 mod inbox;
+mod kept;
 mod layout;
 mod loss;
 mod lost_times;
