@@ -24,6 +24,7 @@ mod descriptors;
 mod doors;
 mod event;
 mod limits;
+mod linger;
 pub mod net;
 mod phase;
 mod proxied;
@@ -31,8 +32,9 @@ mod resident;
 mod sandbox;
 mod server;
 mod serving;
+mod tls;
 
-pub use sandport_protocol::{Digest, Limits, Receipt, Refusal, RefusalCode};
+pub use sandport_protocol::{Digest, Fingerprint, Limits, Receipt, Refusal, RefusalCode};
 
 pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};
@@ -43,3 +45,4 @@ pub use sandbox::{
     Cache, ComponentError, Import, Inspection, Mode, ReceiverSource, SandboxLimits, inspect,
 };
 pub use server::{LimitsMet, Server};
+pub use tls::{Tls, TlsError, TlsRule};
