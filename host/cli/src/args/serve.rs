@@ -11,6 +11,7 @@ use sandport_server::Budgets;
 use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::care::EXPIRE_PARTIAL;
+use super::tls::TlsArgs;
 use super::values::{duration, memory, millis, size};
 
 const EXAMPLES: &str = "\
@@ -42,6 +43,9 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) listen: Vec<Address>,
+
+    #[command(flatten)]
+    pub(crate) encryption: TlsArgs,
 
     /// What to do with a file whose name is taken
     #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]

@@ -3,7 +3,7 @@
 use sandport_inbox::InboxError;
 use sandport_server::ComponentError;
 use sandport_server::net::BindError;
-use sandport_server::{BudgetsError, BuildError, ResidentError, TooFewDescriptors};
+use sandport_server::{BudgetsError, BuildError, ResidentError, TlsError, TooFewDescriptors};
 
 use super::Failure;
 use crate::exit::Exit;
@@ -39,8 +39,22 @@ impl From<BuildError> for Failure {
         match error {
             BuildError::Component(error) => (&error).into(),
             BuildError::Budgets(error) => error.into(),
+            BuildError::NoTls => {
+                Self::of(error.code(), &error, hints::of_build(&error), Exit::Usage)
+            }
             error => Self::of(error.code(), &error, hints::of_build(&error), Exit::LocalIo),
         }
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        let exit = match error {
+            TlsError::Inbox(error) => return error.into(),
+            TlsError::Read { .. } | TlsError::Make(_) => Exit::LocalIo,
+            _ => Exit::Usage,
+        };
+        Self::of(error.code(), &error, hints::of_tls(&error), exit)
     }
 }
 
