@@ -90,9 +90,8 @@ fn expect_error(sent: &Sent, exit: i32, code: &str) {
 #[test]
 fn a_link_with_the_fingerprint_is_all_that_a_sender_needs() {
     let files = Files::new();
-    let mut server = Server::start(["--listen", "0.0.0.0:0"]);
-    let ready = server.events.wait("the ready line", |event| event["type"] == "listening");
-    let fingerprint = ready["tls"]["fingerprint"].as_str().unwrap();
+    let server = Server::start(["--listen", "0.0.0.0:0"]);
+    let fingerprint = server.ready()["tls"]["fingerprint"].as_str().unwrap();
     let port = server.address().rsplit(':').next().unwrap();
     let link = format!("sandport://127.0.0.1:{port}#{fingerprint}");
     files.expect_stored(files.send(&[&link, &"-j", &"3"]), &server, "tree/");
@@ -132,7 +131,8 @@ fn the_classic_dialect_is_sent_encrypted_too() {
 fn a_server_that_is_not_believed_gets_nothing_and_is_named() {
     let (files, authority) = (Files::new(), Authority::new());
     let ca = authority.file();
-    let stranger = Authority::new().issue("stranger", |_| {});
+    let nobody = Authority::new();
+    let stranger = nobody.issue("stranger", |_| {});
     let expired = authority.issue("expired", |params| {
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });
