@@ -2,7 +2,7 @@
 //!
 //! - `SANDPORT_RECEIVER_WASM` names a component that was built before; nothing is built then.
 //! - Otherwise the crate `sandport-receiver` of this workspace is built for `wasm32-wasip2`, with the
-//!   profile `guest`, in a target folder of its own. Where the target is missing it is added with
+//!   profile `guest`, in a target directory of its own. Where the target is missing it is added with
 //!   rustup, or the build fails with the line to type.
 //! - Where pages of documentation are made for the registry (`DOCS_RS`), neither the sources of the receiver nor
 //!   a network are there. An empty file takes its place, which no page shows.

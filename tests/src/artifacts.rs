@@ -18,7 +18,7 @@ const BINARY: &str = "SANDPORT_TEST_BINARY";
 /// Names a component to use in place of the receiver.
 const RECEIVER: &str = "SANDPORT_TEST_RECEIVER";
 
-/// Names the folder of another build of the examples.
+/// Names the directory of another build of the examples.
 const EXAMPLES: &str = "SANDPORT_TEST_EXAMPLES";
 
 /// Names the standalone component to use in place of one that is built.
@@ -69,13 +69,13 @@ pub fn program(example: &str) -> PathBuf {
 /// Has cargo build in the profile that the tests were built with; where that is.
 fn built(command_line: &[&str]) -> PathBuf {
     let profile_dir = profile_dir();
-    let target_dir = profile_dir.parent().expect("a profile's folder lies in another");
+    let target_dir = profile_dir.parent().expect("a profile's directory lies in another");
     // The whole workspace is named although one program is wanted: the features of the dependencies
     // depend on what is named, and `cargo test --workspace` has built them so already.
     let mut command = scrubbed(&[]);
     command.args(command_line).args(["--locked", "--workspace"]);
     command.arg("--target-dir").arg(target_dir);
-    // `debug` is the folder of the default profile.
+    // `debug` is the directory of the default profile.
     if let Some(profile) = profile_dir.file_name().filter(|name| *name != "debug") {
         command.arg("--profile").arg(profile);
     }
@@ -146,10 +146,10 @@ pub fn cache_dir() -> PathBuf {
     guest_target_dir().join("cache")
 }
 
-/// An example, or what lies under its file name in the folder that `SANDPORT_TEST_EXAMPLES` names.
+/// An example, or what lies under its file name in the directory that `SANDPORT_TEST_EXAMPLES` names.
 fn example(package: &str) -> PathBuf {
     match chosen(EXAMPLES) {
-        Some(folder) => folder.join(file_name(package)),
+        Some(directory) => directory.join(file_name(package)),
         None => component(package),
     }
 }
@@ -169,14 +169,14 @@ fn file_name(package: &str) -> String {
 
 /// Where the tests keep what cargo builds for the sandbox.
 pub fn guest_target_dir() -> PathBuf {
-    profile_dir().parent().expect("a profile's folder lies in another").join("tests-guest")
+    profile_dir().parent().expect("a profile's directory lies in another").join("tests-guest")
 }
 
-/// `target/debug`, say: the folder above that of the test's own executable.
+/// `target/debug`, say: the directory above that of the test's own executable.
 fn profile_dir() -> PathBuf {
     let test = env::current_exe().expect("a test knows its executable");
     test.ancestors()
-        .find(|folder| folder.file_name().is_some_and(|name| name == "deps"))
+        .find(|directory| directory.file_name().is_some_and(|name| name == "deps"))
         .unwrap_or(&test)
         .parent()
         .expect("cargo puts tests into target/PROFILE/deps")

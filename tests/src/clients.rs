@@ -96,7 +96,7 @@ fn need_python(command: &Command) {
     let program = command.get_program();
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     assert!(
-        std::env::split_paths(&on_path).any(|folder| folder.join(program).is_file()),
+        std::env::split_paths(&on_path).any(|directory| directory.join(program).is_file()),
         "python3 is missing: install it, the tests with real clients need it"
     );
 }

@@ -25,7 +25,7 @@ pub struct Embedded {
     inbox: PathBuf,
     events: Receiver<ServerEvent>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Embedded {
@@ -41,13 +41,13 @@ impl Embedded {
     /// Why no server can be made of it.
     #[track_caller]
     pub fn try_start(receiver: ReceiverSource, limits: SandboxLimits) -> Result<Self, BuildError> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("inbox");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("inbox");
         let inbox = Inbox::open(&path, InboxOptions::default()).expect("an inbox");
         let (told, events) = channel();
         let server = Server::builder(inbox)
             .receiver(receiver)
-            .cache(Cache::Folder(artifacts::cache_dir()))
+            .cache(Cache::Directory(artifacts::cache_dir()))
             .sandbox(limits)
             .max_connections(CONNECTIONS_MAX)
             .on_event(move |event| drop(told.send(event)))
@@ -65,7 +65,13 @@ impl Embedded {
             });
         });
         let address = received("the address of the server", &address);
-        Ok(Self { address, inbox: path, events, running: Some((stop, thread)), _folder: folder })
+        Ok(Self {
+            address,
+            inbox: path,
+            events,
+            running: Some((stop, thread)),
+            _directory: directory,
+        })
     }
 
     /// Where it listens.
@@ -73,7 +79,7 @@ impl Embedded {
         &self.address
     }
 
-    /// The folder that receives the files.
+    /// The directory that receives the files.
     pub fn inbox(&self) -> &Path {
         &self.inbox
     }

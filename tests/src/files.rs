@@ -1,4 +1,4 @@
-//! Looking at folders.
+//! Looking at directories.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::{process, send};
 
-/// An entry of a folder.
+/// An entry of a directory.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A file and its content.
     File(Vec<u8>),
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A symbolic link and where it leads.
     Link(String),
     /// Something else.
@@ -30,14 +30,14 @@ impl std::fmt::Debug for Entry {
                 write!(f, "file {:?}", String::from_utf8_lossy(content))
             }
             Self::File(content) => write!(f, "file of {} bytes", content.len()),
-            Self::Folder => f.write_str("folder"),
+            Self::Directory => f.write_str("directory"),
             Self::Link(to) => write!(f, "link to {to:?}"),
             Self::Special => f.write_str("something else"),
         }
     }
 }
 
-/// Everything below a folder, by its path from there.
+/// Everything below a directory, by its path from there.
 pub type Tree = BTreeMap<String, Entry>;
 
 /// A file in a [`Tree`].
@@ -45,10 +45,10 @@ pub fn file(content: impl AsRef<[u8]>) -> Entry {
     Entry::File(content.as_ref().to_vec())
 }
 
-/// Everything below a folder.
-pub fn tree(folder: &Path) -> Tree {
+/// Everything below a directory.
+pub fn tree(directory: &Path) -> Tree {
     let mut tree = Tree::new();
-    add(folder, "", &mut tree);
+    add(directory, "", &mut tree);
     tree
 }
 
@@ -60,20 +60,20 @@ pub fn published(inbox: &Path) -> Tree {
     tree
 }
 
-fn add(folder: &Path, prefix: &str, tree: &mut Tree) {
-    add_some(folder, prefix, tree, |_| true);
+fn add(directory: &Path, prefix: &str, tree: &mut Tree) {
+    add_some(directory, prefix, tree, |_| true);
 }
 
-fn add_some(folder: &Path, prefix: &str, tree: &mut Tree, which: impl Fn(&str) -> bool) {
-    for name in names_in(folder).into_iter().filter(|name| which(name)) {
-        let path = folder.join(&name);
+fn add_some(directory: &Path, prefix: &str, tree: &mut Tree, which: impl Fn(&str) -> bool) {
+    for name in names_in(directory).into_iter().filter(|name| which(name)) {
+        let path = directory.join(&name);
         let key = format!("{prefix}{name}");
         let kind = path.symlink_metadata().expect("it was listed").file_type();
         let entry = if kind.is_symlink() {
             Entry::Link(fs::read_link(&path).expect("a link").to_string_lossy().into_owned())
         } else if kind.is_dir() {
             add(&path, &format!("{key}/"), tree);
-            Entry::Folder
+            Entry::Directory
         } else if kind.is_file() {
             Entry::File(fs::read(&path).expect("a readable file"))
         } else {
@@ -83,11 +83,13 @@ fn add_some(folder: &Path, prefix: &str, tree: &mut Tree, which: impl Fn(&str) -
     }
 }
 
-/// The names in a folder, sorted.
-pub fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.expect("a readable folder").file_name().to_string_lossy().into_owned())
+/// The names in a directory, sorted.
+pub fn names_in(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        .map(|entry| {
+            entry.expect("a readable directory").file_name().to_string_lossy().into_owned()
+        })
         .collect();
     names.sort();
     names
@@ -100,7 +102,7 @@ pub fn kept(inbox: &Path) -> u64 {
     lines.filter_map(|line| line.expect("lines are JSON")["kept"].as_u64()).sum()
 }
 
-/// The resume keys in a sender's state folder.
+/// The resume keys in a sender's state directory.
 pub fn keys_in(state: &Path) -> Vec<String> {
     names_in(state).into_iter().filter(|name| name.ends_with(".upload")).collect()
 }

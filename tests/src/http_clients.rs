@@ -1,6 +1,6 @@
 //! Clients of HTTP that others have written, and proxies that stand before servers.
 //!
-//! The packages of npm and PyPI lie in a folder that lane `http-clients` of `.ci/run` fills, and the programs are the
+//! The packages of npm and PyPI lie in a directory that lane `http-clients` of `.ci/run` fills, and the programs are the
 //! system's. What is missing fails the test that needs it.
 
 use std::ffi::OsStr;
@@ -16,15 +16,17 @@ use crate::deadline::until;
 use crate::process::{self, Ended, Input, Running};
 use crate::{Fate, Middlebox, Server, clients};
 
-/// Names the folder with the packages.
+/// Names the directory with the packages.
 const CLIENTS: &str = "SANDPORT_TEST_HTTP_CLIENTS";
 
-/// A file in the folder with the packages.
+/// A file in the directory with the packages.
 pub(crate) fn installed(path: &str) -> PathBuf {
-    let folder = std::env::var_os(CLIENTS).unwrap_or_else(|| {
-        panic!("{CLIENTS} is not set: run lane `http-clients` of .ci/run, which fills that folder")
+    let directory = std::env::var_os(CLIENTS).unwrap_or_else(|| {
+        panic!(
+            "{CLIENTS} is not set: run lane `http-clients` of .ci/run, which fills that directory"
+        )
     });
-    let path = Path::new(&folder).join(path);
+    let path = Path::new(&directory).join(path);
     assert!(path.exists(), "{}: lane `http-clients` of .ci/run installs it", path.display());
     path
 }
@@ -32,32 +34,32 @@ pub(crate) fn installed(path: &str) -> PathBuf {
 /// A program of the system. Those that are servers may lie where an ordinary user's `PATH` does not lead.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders
-        .map(|folder| folder.join(name))
+    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    directories
+        .map(|directory| directory.join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("{name} is missing: install the package of that name"))
 }
 
-/// Runs a program of the system in a folder.
+/// Runs a program of the system in a directory.
 #[track_caller]
 pub fn run<S: AsRef<OsStr>>(
     name: &str,
-    folder: &Path,
+    directory: &Path,
     arguments: impl IntoIterator<Item = S>,
     stdin: &[u8],
 ) -> Ended {
     let mut command = Command::new(program(name));
-    process::run(command.current_dir(folder).args(arguments), stdin)
+    process::run(command.current_dir(directory).args(arguments), stdin)
 }
 
-/// Runs httpie in a folder.
+/// Runs httpie in a directory.
 #[track_caller]
-pub fn httpie<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>) -> Ended {
+pub fn httpie<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> Ended {
     let mut command = Command::new(installed("python/bin/http"));
     // Its settings would lie in the home of whoever runs the tests.
-    command.env("HTTPIE_CONFIG_DIR", folder).arg("--ignore-stdin").args(arguments);
-    process::run(command.current_dir(folder), b"")
+    command.env("HTTPIE_CONFIG_DIR", directory).arg("--ignore-stdin").args(arguments);
+    process::run(command.current_dir(directory), b"")
 }
 
 /// Runs a script of `tests/clients/http` in Python.
@@ -163,18 +165,19 @@ pub struct Proxy {
     /// What the clients connect to.
     pub front: Middlebox,
     _process: Running,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Proxy {
     /// Starts one, and waits until it listens. `fates` are those of the first connections of clients.
     #[track_caller]
     pub fn before(server: &Server, kind: Kind, fates: impl IntoIterator<Item = Fate>) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().to_str().expect("a path of text");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().to_str().expect("a path of text");
         let socket = format!("{path}/socket");
-        let settings = kind.settings().replace("FOLDER", path).replace("SERVER", server.address());
-        let file = folder.path().join("settings");
+        let settings =
+            kind.settings().replace("DIRECTORY", path).replace("SERVER", server.address());
+        let file = directory.path().join("settings");
         fs::write(&file, settings).expect("a file can be written");
         let mut command = match kind {
             Kind::Nginx | Kind::NginxUnbuffered => {
@@ -201,7 +204,7 @@ impl Proxy {
             connect(&address).is_ok()
         });
         let front = Middlebox::before(&address, fates);
-        Self { front, _process: process, _folder: folder }
+        Self { front, _process: process, _directory: directory }
     }
 }
 
@@ -233,10 +236,10 @@ impl Kind {
 
 fn nginx(location: &str) -> String {
     format!(
-        "daemon off; master_process off; pid FOLDER/pid; events {{}} \
-         http {{ access_log off; client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy; \
-         fastcgi_temp_path FOLDER/fastcgi; uwsgi_temp_path FOLDER/uwsgi; scgi_temp_path FOLDER/scgi; \
-         server {{ listen unix:FOLDER/socket; client_max_body_size 0; \
+        "daemon off; master_process off; pid DIRECTORY/pid; events {{}} \
+         http {{ access_log off; client_body_temp_path DIRECTORY/body; proxy_temp_path DIRECTORY/proxy; \
+         fastcgi_temp_path DIRECTORY/fastcgi; uwsgi_temp_path DIRECTORY/uwsgi; scgi_temp_path DIRECTORY/scgi; \
+         server {{ listen unix:DIRECTORY/socket; client_max_body_size 0; \
          location / {{ proxy_pass http://SERVER; {location} }} \
          location /below/ {{ proxy_pass http://SERVER/; {location} }} }} }}\n"
     )
@@ -245,7 +248,7 @@ fn nginx(location: &str) -> String {
 fn haproxy(option: &str) -> String {
     format!(
         "defaults\n  mode http\n  timeout connect 60s\n  timeout client 60s\n  timeout server 60s\n\
-         frontend front\n  bind unix@FOLDER/socket\n  {option}\n  default_backend back\n\
+         frontend front\n  bind unix@DIRECTORY/socket\n  {option}\n  default_backend back\n\
          backend back\n  server one SERVER\n"
     )
 }
@@ -253,6 +256,6 @@ fn haproxy(option: &str) -> String {
 fn caddy(option: &str) -> String {
     format!(
         "{{\n  admin off\n  auto_https off\n  persist_config off\n}}\n\
-         http:// {{\n  bind unix/FOLDER/socket\n  reverse_proxy SERVER {{\n    {option}\n  }}\n}}\n"
+         http:// {{\n  bind unix/DIRECTORY/socket\n  reverse_proxy SERVER {{\n    {option}\n  }}\n}}\n"
     )
 }

@@ -18,14 +18,14 @@ const TUS: &str = "/.tus/";
 pub struct SeaweedFs {
     address: String,
     _process: Running,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl SeaweedFs {
     /// Starts one, and waits until it listens.
     #[track_caller]
     pub fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         // It takes no socket that is open already, nor says which port it has found.
         let listeners: Vec<TcpListener> =
             (0..6).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free")).collect();
@@ -35,7 +35,7 @@ impl SeaweedFs {
             .collect();
         drop(listeners);
         let mut command = Command::new(installed("python/bin/weed"));
-        command.current_dir(folder.path()).args(["server", "-filer", "-dir=.", "-volume.max=5"]);
+        command.current_dir(directory.path()).args(["server", "-filer", "-dir=.", "-volume.max=5"]);
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
         let names = ["master", "volume", "filer"];
         for (name, ports) in names.iter().zip(ports.chunks(2)) {
@@ -48,7 +48,7 @@ impl SeaweedFs {
             assert!(!process.has_ended(), "SeaweedFS has ended");
             connect(&address).is_ok()
         });
-        Self { address, _process: process, _folder: folder }
+        Self { address, _process: process, _directory: directory }
     }
 
     /// Where it listens.

@@ -10,10 +10,10 @@
 //! - `SANDPORT_TEST_BINARY=FILE` tests that binary and builds none.
 //! - `SANDPORT_TEST_RECEIVER=FILE.wasm` runs all servers of the tests with another build of the
 //!   receiver.
-//! - `SANDPORT_TEST_EXAMPLES=FOLDER` takes the examples of `guest/examples` from there and builds none.
+//! - `SANDPORT_TEST_EXAMPLES=DIRECTORY` takes the examples of `guest/examples` from there and builds none.
 //! - `SANDPORT_TEST_STANDALONE=FILE.wasm` runs another build of the standalone component.
 //! - `SANDPORT_TEST_WASMTIME=FILE` runs it with that `wasmtime`, and not with `src/bin/stock.rs`.
-//! - `SANDPORT_TEST_HTTP_CLIENTS=FOLDER` has clients of HTTP from npm and PyPI, as lane `http-clients` installs them.
+//! - `SANDPORT_TEST_HTTP_CLIENTS=DIRECTORY` has clients of HTTP from npm and PyPI, as lane `http-clients` installs them.
 //! - `SANDPORT_TEST_PYTHON=FILE` runs the native client in Python with it; it has the package `blake3`.
 //! - `SANDPORT_TEST_SEED=N` repeats a run with the seed that a failed test printed.
 //! - `SANDPORT_TEST_WITHOUT_NAMESPACES=1` leaves out the tests that mount something, where the machine

@@ -6,9 +6,9 @@ use crate::components;
 const NEIGHBOUR: &str = "(call $blocking_read (global.get $in) (i64.const 1) (i32.const 64))
      (call $say (global.get $out) (i32.load (i32.const 68)) (i32.load (i32.const 72)) (i32.const 80))";
 
-/// A receiver that misbehaves in the way whose number is the first byte of a connection: each is the body of a function,
-/// which finds `$in` and `$out`, the streams of the connection, and the functions that are imported below. The number
-/// behind the last is an honest one: it says the next byte of the connection again.
+/// A receiver that misbehaves in the way whose number is the first byte of a connection: each is the body of a
+/// function, which finds `$in` and `$out`, the streams of the connection, and the functions that are imported below.
+/// The number behind the last is an honest one: it says the next byte of the connection again.
 pub fn component(cases: &[&str]) -> Vec<u8> {
     let cases = &[cases, &[NEIGHBOUR]].concat();
     let functions: String = (0..)

@@ -76,15 +76,15 @@ pub fn send<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Sent {
     send_with(Path::new("."), b"", arguments)
 }
 
-/// Runs `sandport --json send` in a folder, with this standard input, to its end.
+/// Runs `sandport --json send` in a directory, with this standard input, to its end.
 #[track_caller]
 pub fn send_with<S: AsRef<OsStr>>(
-    folder: &Path,
+    directory: &Path,
     stdin: &[u8],
     arguments: impl IntoIterator<Item = S>,
 ) -> Sent {
     let mut command = command();
-    command.current_dir(folder).args(["--json", "send"]).args(arguments);
+    command.current_dir(directory).args(["--json", "send"]).args(arguments);
     Sent::of(process::run(&mut command, stdin))
 }
 

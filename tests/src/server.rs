@@ -41,7 +41,7 @@ impl Setup {
         }
     }
 
-    /// In this folder.
+    /// In this directory.
     pub fn inbox(mut self, inbox: impl Into<PathBuf>) -> Self {
         self.inbox = Some(inbox.into());
         self
@@ -74,9 +74,9 @@ impl Setup {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Server {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let inbox = self.inbox.clone().unwrap_or_else(|| folder.path().join("inbox"));
-        let mut command = self.command(&inbox, folder.path());
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let inbox = self.inbox.clone().unwrap_or_else(|| directory.path().join("inbox"));
+        let mut command = self.command(&inbox, directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Guarded::spawn(&mut command);
         let (stdout, stderr) = process.take_output();
@@ -87,19 +87,19 @@ impl Setup {
             .iter()
             .map(|it| it.as_str().expect("an address is text").to_owned())
             .collect();
-        Server { process, events, ready, addresses, inbox, _folder: folder }
+        Server { process, events, ready, addresses, inbox, _directory: directory }
     }
 
     /// Starts it where it is expected to end by itself.
     pub fn start_and_fail(self) -> Ended {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let inbox = self.inbox.clone().unwrap_or_else(|| folder.path().join("inbox"));
-        process::run(&mut self.command(&inbox, folder.path()), b"")
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let inbox = self.inbox.clone().unwrap_or_else(|| directory.path().join("inbox"));
+        process::run(&mut self.command(&inbox, directory.path()), b"")
     }
 
-    fn command(&self, inbox: &Path, folder: &Path) -> Command {
+    fn command(&self, inbox: &Path, directory: &Path) -> Command {
         if self.standalone {
-            return self.stock_command(inbox, folder);
+            return self.stock_command(inbox, directory);
         }
         let binary = artifacts::sandport();
         let mut command = match self.wrapper.split_first() {
@@ -111,7 +111,7 @@ impl Setup {
             None => Command::new(binary),
         };
         artifacts::without_settings(&mut command);
-        command.current_dir(folder).args(["--json", "serve"]).arg(inbox);
+        command.current_dir(directory).args(["--json", "serve"]).arg(inbox);
         if !self.flags.iter().any(|flag| flag == "-l" || flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -127,14 +127,14 @@ impl Setup {
 }
 
 impl Setup {
-    /// As the README says, but for the port and the folder.
-    fn stock_command(&self, inbox: &Path, folder: &Path) -> Command {
-        std::fs::create_dir_all(inbox).expect("the folder to mount can be made");
+    /// As the README says, but for the port and the directory.
+    fn stock_command(&self, inbox: &Path, directory: &Path) -> Command {
+        std::fs::create_dir_all(inbox).expect("the directory to mount can be made");
         let mut mount = inbox.as_os_str().to_owned();
         mount.push("::/inbox");
         let mut command = Command::new(artifacts::wasmtime());
         artifacts::without_settings(&mut command);
-        command.current_dir(folder).args(["run", "-S", "inherit-network", "--dir"]).arg(mount);
+        command.current_dir(directory).args(["run", "-S", "inherit-network", "--dir"]).arg(mount);
         command.arg(artifacts::standalone()).arg("--json");
         if !self.flags.iter().any(|flag| flag == "-l" || flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -153,7 +153,7 @@ pub struct Server {
     ready: Value,
     addresses: Vec<String>,
     inbox: PathBuf,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Server {
@@ -177,7 +177,7 @@ impl Server {
         &self.addresses
     }
 
-    /// The folder that receives the files.
+    /// The directory that receives the files.
     pub fn inbox(&self) -> &Path {
         &self.inbox
     }
@@ -198,8 +198,8 @@ impl Server {
         files::names_in(&self.inbox.join(".sandport/staging"))
     }
 
-    /// Waits until nothing lies in staging. What is not published is removed by threads that nobody waits for, so who is
-    /// refused may hear of it first.
+    /// Waits until nothing lies in staging. What is not published is removed by threads that nobody waits for, so who
+    /// is refused may hear of it first.
     #[track_caller]
     pub fn wait_nothing_staged(&self) {
         until("the end of what is staged", || self.staged().is_empty());

@@ -1,9 +1,9 @@
 //! Commands that documents show with their output.
 //!
-//! A code block marked `console` is a terminal: lines that begin with `$ ` are commands, and what follows up to the next
-//! one is their output. `…` stands for any text. Figures with their units stand for any figures, since they
-//! differ between machines. A comment `<!-- console: COMMAND -->` is a command that readers do not see, and whose output
-//! does not matter.
+//! A code block marked `console` is a terminal: lines that begin with `$ ` are commands, and what follows up to the
+//! next one is their output. `…` stands for any text. Figures with their units stand for any figures, since they
+//! differ between machines. A comment `<!-- console: COMMAND -->` is a command that readers do not see, and whose
+//! output does not matter.
 
 /// A command and the lines that a reader is told to expect of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,13 +7,13 @@ use std::os::unix::net::UnixListener;
 use sandport_tests::files::{Tree, file};
 use sandport_tests::{Connection, Server, Setup, send};
 
-/// A folder with a file to send; its path.
+/// A directory with a file to send; its path.
 fn something_to_send() -> (tempfile::TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "hello").unwrap();
     let path = path.to_str().unwrap().to_owned();
-    (folder, path)
+    (directory, path)
 }
 
 #[track_caller]
@@ -24,8 +24,8 @@ fn expect_received(server: &mut Server, peer: impl Fn(&str) -> bool) {
 
 #[test]
 fn a_server_listens_on_several_addresses_at_once_and_names_each() {
-    let (folder, path) = something_to_send();
-    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let (directory, path) = something_to_send();
+    let socket = format!("unix:{}", directory.path().join("socket").display());
     let listen = ["-l", "127.0.0.1:0", "-l", "[::1]:0", "-l", &socket];
     let mut server = Setup::new(listen).start();
     let addresses = server.addresses().to_vec();
@@ -50,7 +50,7 @@ fn a_server_listens_on_several_addresses_at_once_and_names_each() {
 
 #[test]
 fn a_url_and_a_host_name_are_addresses_too() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     let mut server = Server::start(["--listen", "localhost:0"]);
     let address = server.address().to_owned();
     send([path.as_str(), &format!("sandport://{address}")]).expect_success();
@@ -59,8 +59,8 @@ fn a_url_and_a_host_name_are_addresses_too() {
 
 #[test]
 fn an_address_that_cannot_be_used_has_a_hint_that_fits() {
-    let (folder, _path) = something_to_send();
-    let missing = format!("unix:{}", folder.path().join("missing/socket").display());
+    let (directory, _path) = something_to_send();
+    let missing = format!("unix:{}", directory.path().join("missing/socket").display());
     for (address, hint) in [
         (missing.as_str(), "create the directory of the socket first"),
         // For documentation, so no machine has it: RFC 5737.
@@ -74,8 +74,8 @@ fn an_address_that_cannot_be_used_has_a_hint_that_fits() {
 
 #[test]
 fn a_socket_left_behind_is_replaced_and_removed_at_the_end() {
-    let (folder, path) = something_to_send();
-    let socket = folder.path().join("socket");
+    let (directory, path) = something_to_send();
+    let socket = directory.path().join("socket");
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists(), "a listener leaves its socket behind");
     let address = format!("unix:{}", socket.display());
@@ -88,8 +88,8 @@ fn a_socket_left_behind_is_replaced_and_removed_at_the_end() {
 
 #[test]
 fn a_socket_that_somebody_answers_on_and_a_file_are_left_alone() {
-    let (folder, path) = something_to_send();
-    let socket = folder.path().join("socket");
+    let (directory, path) = something_to_send();
+    let socket = directory.path().join("socket");
     let _listener = UnixListener::bind(&socket).unwrap();
     let address = format!("unix:{}", socket.display());
     let ended = Setup::new(["--listen", &address]).start_and_fail();

@@ -1,4 +1,4 @@
-//! A name that is taken: by a file, a folder or a link, under each rule.
+//! A name that is taken: by a file, a directory or a link, under each rule.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
@@ -9,25 +9,25 @@ use sandport_tests::deadline::{joined, until};
 use sandport_tests::files::{self, Entry, Tree, file};
 use sandport_tests::{Native, Sent, Server, Setup, send};
 
-/// A folder with an inbox in which `report.pdf` is what `taken` makes of it, a link's target outside,
+/// A directory with an inbox in which `report.pdf` is what `taken` makes of it, a link's target outside,
 /// and a new `report.pdf` to send.
 struct Scene {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// What has the name.
 #[derive(Clone, Copy, Debug)]
 enum Taken {
     File,
-    Folder,
+    Directory,
     Link,
     BrokenLink,
 }
 
 impl Scene {
     fn new(taken: Taken) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
         for made in ["inbox", "new"] {
             fs::create_dir(path.join(made)).unwrap();
         }
@@ -36,15 +36,15 @@ impl Scene {
         let name = path.join("inbox/report.pdf");
         match taken {
             Taken::File => fs::write(name, "old").unwrap(),
-            Taken::Folder => fs::create_dir(name).unwrap(),
+            Taken::Directory => fs::create_dir(name).unwrap(),
             Taken::Link => std::os::unix::fs::symlink("../target", name).unwrap(),
             Taken::BrokenLink => std::os::unix::fs::symlink("../made", name).unwrap(),
         }
-        Self { folder }
+        Self { directory }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     fn send(&self, rule: &str) -> (Server, Sent) {
@@ -65,13 +65,13 @@ impl Scene {
 fn entry(taken: Taken) -> Entry {
     match taken {
         Taken::File => file("old"),
-        Taken::Folder => Entry::Folder,
+        Taken::Directory => Entry::Directory,
         Taken::Link => Entry::Link(String::from("../target")),
         Taken::BrokenLink => Entry::Link(String::from("../made")),
     }
 }
 
-const ALL: [Taken; 4] = [Taken::File, Taken::Folder, Taken::Link, Taken::BrokenLink];
+const ALL: [Taken; 4] = [Taken::File, Taken::Directory, Taken::Link, Taken::BrokenLink];
 
 #[test]
 fn rename_gives_the_new_file_a_number_and_tells_the_sender() {
@@ -101,12 +101,12 @@ fn refuse_leaves_what_is_there_and_tells_the_sender() {
 }
 
 #[test]
-fn replace_replaces_a_file_or_a_link_and_never_a_folder() {
+fn replace_replaces_a_file_or_a_link_and_never_a_directory() {
     for taken in ALL {
         let scene = Scene::new(taken);
         let (server, sent) = scene.send("replace");
         let expected = match taken {
-            Taken::Folder => {
+            Taken::Directory => {
                 assert_eq!((sent.code, sent.failure()), (Some(4), "exists"), "{taken:?}");
                 entry(taken)
             }
@@ -158,8 +158,8 @@ fn a_reader_never_sees_a_file_that_is_being_replaced_half() {
 
 #[test]
 fn many_files_of_one_name_are_all_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.tar.gz");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.tar.gz");
     let mut server = Server::start([]);
     for content in ["first", "second", "third"] {
         fs::write(&path, content).unwrap();

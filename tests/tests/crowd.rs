@@ -36,7 +36,7 @@ fn fifty_senders_at_once_each_have_their_files_stored() {
             }
             1 => {
                 let mut sender = Native::to(&address);
-                sender.offer(0, &format!("folder/{number}/a b"), content.len() as u64);
+                sender.offer(0, &format!("directory/{number}/a b"), content.len() as u64);
                 let mut sent = 0;
                 while sent < content.len() {
                     let length = (1 + random.below(20_000)).min(content.len() - sent);
@@ -74,7 +74,7 @@ fn fifty_senders_at_once_each_have_their_files_stored() {
     for entry in server.published().into_values() {
         match entry {
             Entry::File(content) => *found.entry(content).or_default() += 1,
-            Entry::Folder => {}
+            Entry::Directory => {}
             other => panic!("{other:?}"),
         }
     }

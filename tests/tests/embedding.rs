@@ -12,11 +12,11 @@ use tempfile::TempDir;
 /// Exit code of a sender that was refused, as documented.
 const REFUSED: Option<i32> = Some(4);
 
-/// An example that runs, in a folder of its own.
+/// An example that runs, in a directory of its own.
 struct Program {
     process: Running,
     address: String,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Program {
@@ -26,9 +26,9 @@ impl Program {
 
     /// The same with an argument, and what it says before it is ready.
     fn start_with(example: &str, argument: Option<&Path>) -> (Self, Vec<String>) {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(artifacts::program(example));
-        command.args(argument).current_dir(folder.path());
+        command.args(argument).current_dir(directory.path());
         let mut process = Running::start(&mut command, b"");
         let mut said = Vec::new();
         let address = loop {
@@ -38,11 +38,11 @@ impl Program {
                 None => said.push(line),
             }
         };
-        (Self { process, address, folder }, said)
+        (Self { process, address, directory }, said)
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> std::path::PathBuf {
-        let path = self.folder.path().join(name);
+        let path = self.directory.path().join(name);
         fs::write(&path, content).unwrap();
         path
     }
@@ -68,7 +68,7 @@ fn a_server_in_another_program_receives_and_tells_its_events() {
     let line = program.process.line("the file that was stored");
     assert!(line.starts_with("report.pdf from 127.0.0.1:"), "{line}");
     assert!(line.ends_with(", 5 bytes"), "{line}");
-    assert_eq!(fs::read(program.folder.path().join("inbox/report.pdf")).unwrap(), b"hello");
+    assert_eq!(fs::read(program.directory.path().join("inbox/report.pdf")).unwrap(), b"hello");
     assert_eq!(program.stop(), [""; 0]);
 }
 
@@ -121,18 +121,18 @@ fn a_receiver_of_ones_own_is_looked_at_and_then_run() {
     connection.finish();
     connection.hear_all();
     assert_eq!(program.process.line("the file that was stored"), "report.pdf");
-    assert_eq!(fs::read(program.folder.path().join("inbox/report.pdf")).unwrap(), b"hello");
+    assert_eq!(fs::read(program.directory.path().join("inbox/report.pdf")).unwrap(), b"hello");
     assert_eq!(program.stop(), [""; 0]);
 }
 
 #[test]
 fn a_sender_in_somebody_elses_program_shows_progress() {
     let server = Server::start([]);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(3 * 1024 * 1024);
-    fs::write(folder.path().join("large"), &content).unwrap();
+    fs::write(directory.path().join("large"), &content).unwrap();
     let mut command = Command::new(artifacts::program("send"));
-    command.current_dir(folder.path()).args(["large", server.address()]);
+    command.current_dir(directory.path()).args(["large", server.address()]);
     let sent = process::run(&mut command, b"");
     assert_eq!(sent.code, Some(0), "{sent:?}");
     let size = content.len();

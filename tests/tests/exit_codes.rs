@@ -12,12 +12,12 @@ use sandport_tests::files::Tree;
 use sandport_tests::send::command;
 use sandport_tests::{Server, peer, process, send};
 
-/// A folder with a file of 100,000 letters; its path.
+/// A directory with a file of 100,000 letters; its path.
 fn something_to_send() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "A".repeat(100_000)).unwrap();
-    (folder, path)
+    (directory, path)
 }
 
 /// The address of a service that does `serve` with each connection.
@@ -35,8 +35,8 @@ fn error_code(sent: &sandport_tests::Sent) -> String {
 
 #[test]
 fn some_files_that_failed_are_1() {
-    let (folder, path) = something_to_send();
-    let missing = folder.path().join("missing");
+    let (directory, path) = something_to_send();
+    let missing = directory.path().join("missing");
     let server = Server::start([]);
     let sent = send([path.as_os_str(), missing.as_os_str(), server.address().as_ref()]);
     assert_eq!((sent.code, sent.failure()), (Some(1), "not-found"), "{sent:?}");
@@ -70,7 +70,7 @@ fn a_command_line_that_makes_no_sense_is_2() {
 
 #[test]
 fn a_wrong_destination_has_a_hint_that_fits() {
-    let (folder, _path) = something_to_send();
+    let (directory, _path) = something_to_send();
     for (arguments, said) in [
         (["127.0.0.1:1", "file"], "sandport send file 127.0.0.1:1"),
         (["missing", "./file"], "the server comes last"),
@@ -78,7 +78,7 @@ fn a_wrong_destination_has_a_hint_that_fits() {
         (["file", "host:/srv/in"], "--name says what the file is called there"),
     ] {
         let mut command = command();
-        let ended = process::run(command.current_dir(&folder).arg("send").args(arguments), b"");
+        let ended = process::run(command.current_dir(&directory).arg("send").args(arguments), b"");
         assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
         assert!(ended.stderr.contains(said), "{arguments:?}: {ended:?}");
     }
@@ -86,7 +86,7 @@ fn a_wrong_destination_has_a_hint_that_fits() {
 
 #[test]
 fn an_empty_variable_is_one_that_is_not_set() {
-    let (folder, _path) = something_to_send();
+    let (directory, _path) = something_to_send();
     let server = Server::start([]);
     let named = |subcommand: &str| -> Vec<String> {
         let help = process::run(command().args([subcommand, "--help"]), b"").stdout;
@@ -96,15 +96,15 @@ fn an_empty_variable_is_one_that_is_not_set() {
     let of_send = named("send");
     assert!(of_send.iter().any(|name| name == "SANDPORT_EXCLUDE"), "{of_send:?}");
     let mut sending = command();
-    sending.current_dir(&folder).args(["send", "file", server.address()]);
+    sending.current_dir(&directory).args(["send", "file", server.address()]);
     let ended = process::run(sending.envs(of_send.iter().map(|name| (name, ""))), b"");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "file\n"), "{ended:?}");
 
     let of_serve = named("serve");
     assert!(of_serve.iter().any(|name| name == "SANDPORT_LISTEN"), "{of_serve:?}");
     let mut serving = command();
-    // It ends at once, and not before it has read its settings: the folder above the inbox is missing.
-    serving.current_dir(&folder).args(["serve", "missing/inbox"]);
+    // It ends at once, and not before it has read its settings: the directory above the inbox is missing.
+    serving.current_dir(&directory).args(["serve", "missing/inbox"]);
     let ended = process::run(serving.envs(of_serve.iter().map(|name| (name, ""))), b"");
     assert_eq!(ended.code, Some(7), "{ended:?}");
     assert!(ended.stderr.contains("error[inbox-parent-missing]"), "{ended:?}");
@@ -112,15 +112,15 @@ fn an_empty_variable_is_one_that_is_not_set() {
 
 #[test]
 fn a_state_directory_that_cannot_be_made_is_said_once() {
-    let (folder, path) = something_to_send();
-    let large = folder.path().join("large");
+    let (directory, path) = something_to_send();
+    let large = directory.path().join("large");
     for path in [&path, &large] {
         // Large enough to be resumed.
         fs::write(path, vec![b'A'; 2 << 20]).unwrap();
     }
     let server = Server::start([]);
     let mut sending = command();
-    sending.current_dir(&folder).args(["send", "file", "large", server.address()]);
+    sending.current_dir(&directory).args(["send", "file", "large", server.address()]);
     let ended = process::run(sending.args(["--state-dir", "/proc/nothing-is-made-here"]), b"");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "file\nlarge\n"), "{ended:?}");
     let warnings = ended.stderr.lines().filter(|line| line.contains(" WARN ")).count();
@@ -129,14 +129,14 @@ fn a_state_directory_that_cannot_be_made_is_said_once() {
 
 #[test]
 fn a_tree_in_the_classic_dialect_makes_no_sense() {
-    let folder = tempfile::tempdir().unwrap();
-    let sent = send([folder.path().as_os_str(), "127.0.0.1:1".as_ref(), "--classic".as_ref()]);
+    let directory = tempfile::tempdir().unwrap();
+    let sent = send([directory.path().as_os_str(), "127.0.0.1:1".as_ref(), "--classic".as_ref()]);
     assert_eq!(sent.code, Some(2), "{sent:?}");
 }
 
 #[test]
 fn a_server_that_is_not_there_is_3() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     let nobody = peer::Nobody::new();
     for dialect in [&[][..], &["--classic"]] {
         let arguments = [path.to_str().unwrap(), &nobody.address()];
@@ -149,7 +149,7 @@ fn a_server_that_is_not_there_is_3() {
 
 #[test]
 fn a_server_that_says_nothing_is_3() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     // The kernel accepts, and nobody reads.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
@@ -163,7 +163,7 @@ fn a_server_that_says_nothing_is_3() {
 
 #[test]
 fn a_connection_that_is_cut_is_3() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     let address = service(|mut stream| {
         let _ = stream.read(&mut [0; 1]);
     });
@@ -174,7 +174,7 @@ fn a_connection_that_is_cut_is_3() {
 
 #[test]
 fn what_the_server_does_not_take_is_4() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     let mut server = Server::start(["--max-file", "1000B"]);
     let sent = send([path.as_os_str(), server.address().as_ref()]);
     assert_eq!((sent.code, sent.failure()), (Some(4), "too-large"), "{sent:?}");
@@ -190,7 +190,7 @@ fn what_the_server_does_not_take_is_4() {
 
 #[test]
 fn a_service_that_speaks_something_else_is_4() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     let address = service(|mut stream| {
         let _ = stream.read(&mut [0; 1024]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -202,7 +202,7 @@ fn a_service_that_speaks_something_else_is_4() {
 
 #[test]
 fn damage_on_the_way_is_5_and_publishes_nothing() {
-    let (_folder, path) = something_to_send();
+    let (_directory, path) = something_to_send();
     let mut server = Server::start([]);
     // A network that damages one letter of the content on its way to the server.
     let to = server.address().to_owned();
@@ -236,11 +236,12 @@ fn damage_on_the_way_is_5_and_publishes_nothing() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_7() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let server = Server::start([]);
-    for (path, code) in
-        [(folder.path().join("missing"), "not-found"), (PathBuf::from("/dev/null"), "special-file")]
-    {
+    for (path, code) in [
+        (directory.path().join("missing"), "not-found"),
+        (PathBuf::from("/dev/null"), "special-file"),
+    ] {
         let sent = send([path.as_os_str(), server.address().as_ref()]);
         assert_eq!((sent.code, sent.failure()), (Some(7), code), "{sent:?}");
     }
@@ -249,11 +250,11 @@ fn a_file_that_cannot_be_read_is_7() {
 
 #[test]
 fn ctrl_c_is_130() {
-    let (folder, path) = something_to_send();
+    let (directory, path) = something_to_send();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let mut sender = command();
-    sender.current_dir(folder.path()).arg("send").arg(&path).arg(&address);
+    sender.current_dir(directory.path()).arg("send").arg(&path).arg(&address);
     let sender = process::Running::start(&mut sender, b"");
     let _connection = peer::accept(&silent, "the sender");
     sender.interrupt();
@@ -264,10 +265,10 @@ fn ctrl_c_is_130() {
 
 #[test]
 fn in_words_each_error_has_its_code_and_a_hint() {
-    let (folder, path) = something_to_send();
+    let (directory, path) = something_to_send();
     let server = Server::start(["--max-file", "1000B"]);
     let ended = process::run(
-        command().current_dir(folder.path()).arg("send").arg(&path).arg(server.address()),
+        command().current_dir(directory.path()).arg("send").arg(&path).arg(server.address()),
         b"",
     );
     assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -279,10 +280,14 @@ fn in_words_each_error_has_its_code_and_a_hint() {
 
 #[test]
 fn quiet_says_nothing_when_all_is_well() {
-    let (folder, path) = something_to_send();
+    let (directory, path) = something_to_send();
     let server = Server::start([]);
     let ended = process::run(
-        command().current_dir(folder.path()).args(["send", "-q"]).arg(&path).arg(server.address()),
+        command()
+            .current_dir(directory.path())
+            .args(["send", "-q"])
+            .arg(&path)
+            .arg(server.address()),
         b"",
     );
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "file\n", ""));
@@ -290,10 +295,10 @@ fn quiet_says_nothing_when_all_is_well() {
 
 #[test]
 fn a_name_has_no_power_over_the_terminal() {
-    let (folder, _) = something_to_send();
+    let (directory, _) = something_to_send();
     let server = Server::start([]);
     let ended = process::run(
-        command().current_dir(folder.path()).args([
+        command().current_dir(directory.path()).args([
             "send",
             "file",
             server.address(),

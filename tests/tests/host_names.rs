@@ -15,8 +15,8 @@ const NAME: &str = "both.test";
 const HOSTS: &str = "127.0.0.1 both.test\n127.0.0.2 both.test\n";
 
 /// Starts a server on that name; `None`: tests with namespaces are left out.
-fn start(folder: &Path, receiver: Option<&Path>) -> Option<Server> {
-    let hosts = folder.join("hosts");
+fn start(directory: &Path, receiver: Option<&Path>) -> Option<Server> {
+    let hosts = directory.join("hosts");
     fs::write(&hosts, HOSTS).unwrap();
     let wrapper = mounted(&format!("mount --bind '{}' /etc/hosts", hosts.display()))?;
     let mut setup = Setup::new(["--listen", &format!("{NAME}:0")]).wrapped(wrapper);
@@ -27,8 +27,8 @@ fn start(folder: &Path, receiver: Option<&Path>) -> Option<Server> {
 }
 
 /// Sends a file to each address; gives the addresses.
-fn send_to_each(folder: &Path, server: &mut Server) -> Vec<SocketAddr> {
-    let path = folder.join("file");
+fn send_to_each(directory: &Path, server: &mut Server) -> Vec<SocketAddr> {
+    let path = directory.join("file");
     fs::write(&path, "hello").unwrap();
     let mut addresses: Vec<SocketAddr> =
         server.addresses().iter().map(|address| address.parse().unwrap()).collect();
@@ -43,9 +43,9 @@ fn send_to_each(folder: &Path, server: &mut Server) -> Vec<SocketAddr> {
 
 #[test]
 fn a_server_listens_on_all_addresses_of_a_name_on_one_port() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(mut server) = start(folder.path(), None) else { return };
-    let addresses = send_to_each(folder.path(), &mut server);
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mut server) = start(directory.path(), None) else { return };
+    let addresses = send_to_each(directory.path(), &mut server);
     let ips: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
     assert_eq!(ips, ["127.0.0.1", "127.0.0.2"]);
     assert_eq!(addresses[0].port(), addresses[1].port());
@@ -53,9 +53,9 @@ fn a_server_listens_on_all_addresses_of_a_name_on_one_port() {
 
 #[test]
 fn a_resident_receiver_listens_on_all_addresses_of_a_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(mut server) = start(folder.path(), Some(&artifacts::standalone())) else { return };
-    let addresses = send_to_each(folder.path(), &mut server);
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mut server) = start(directory.path(), Some(&artifacts::standalone())) else { return };
+    let addresses = send_to_each(directory.path(), &mut server);
     let ips: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
     assert_eq!(ips, ["127.0.0.1", "127.0.0.2"]);
 }

@@ -80,7 +80,7 @@ fn exit_is_a_trap_and_ends_no_process() {
 #[test]
 fn memory_over_the_limit_is_a_trap() {
     expect_trap("m", [], &["memory"]);
-    expect_trap("m", ["--memory-max", "8MiB"], &["memory"]);
+    expect_trap("m", ["--max-memory", "8MiB"], &["memory"]);
 }
 
 #[test]
@@ -275,8 +275,8 @@ fn the_interfaces_of_wasi_are_there_and_give_no_power() {
         [
             "environment: 0",
             "arguments: 0",
-            "folder /: nothing",
-            "folder .: nothing",
+            "directory /: nothing",
+            "directory .: nothing",
             "file /etc/passwd: nothing",
             "new file: nothing",
             "new file in /tmp: nothing",

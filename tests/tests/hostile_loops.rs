@@ -73,7 +73,7 @@ fn an_endless_loop_of_waits_for_nothing_goes_over_its_budget() {
 }
 
 #[test]
-fn folders_without_end_are_cut_though_each_call_is_short() {
+fn directories_without_end_are_cut_though_each_call_is_short() {
     expect_cut("v", &["compute budget", "kept the host busy"]);
 }
 

@@ -28,11 +28,11 @@ fn send_to(answer: Vec<u8>) -> [Ended; 2] {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("file"), "hello").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("file"), "hello").unwrap();
     [&["send"][..], &["--json", "send"]].map(|words| {
         let mut command = command();
-        command.current_dir(folder.path()).args(words).args(["file", &address]);
+        command.current_dir(directory.path()).args(words).args(["file", &address]);
         process::run(&mut command, b"")
     })
 }

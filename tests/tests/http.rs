@@ -14,7 +14,7 @@ fn digest(content: &[u8]) -> String {
     format!("blake3:{}", blake3::hash(content).to_hex())
 }
 
-/// What is in the inbox, without its folders.
+/// What is in the inbox, without its directories.
 fn names(server: &Server) -> BTreeSet<String> {
     let published = server.published().into_iter();
     published.filter(|(_, entry)| matches!(entry, Entry::File(_))).map(|(name, _)| name).collect()

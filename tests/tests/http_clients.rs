@@ -14,16 +14,16 @@ use tempfile::TempDir;
 
 const MIB: usize = 1024 * 1024;
 
-/// A folder with files to send.
+/// A directory with files to send.
 struct Files(TempDir);
 
 impl Files {
     fn new(files: &[(&str, &[u8])]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, content) in files {
-            fs::write(folder.path().join(name), content).unwrap();
+            fs::write(directory.path().join(name), content).unwrap();
         }
-        Self(folder)
+        Self(directory)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -28,16 +28,16 @@ fn passes_104(kind: Kind) -> bool {
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
 fn files_pass_each_proxy() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(LARGE_BYTES);
-    fs::write(folder.path().join("large"), &content).unwrap();
+    fs::write(directory.path().join("large"), &content).unwrap();
     for kind in Kind::ALL {
         let server = Server::start([]);
         let proxy = Proxy::before(&server, kind, []);
         let url = format!("http://{}/", proxy.front.address());
         let curl = |arguments: &[&str], stdin: &[u8]| {
             let arguments = ["-q", "-sS", "--fail"].iter().chain(arguments);
-            let ended = run("curl", folder.path(), arguments, stdin);
+            let ended = run("curl", directory.path(), arguments, stdin);
             assert_eq!(ended.code, Some(0), "{kind:?} {ended:?}");
             ended.stdout
         };
@@ -48,7 +48,7 @@ fn files_pass_each_proxy() {
             assert!(server.content(name) == content, "{kind:?}: {name}");
         }
         let refused = ["-q", "-sS", "--fail", "-T", "large", &format!("{url}.sandport/a")];
-        let ended = run("curl", folder.path(), refused, b"");
+        let ended = run("curl", directory.path(), refused, b"");
         assert_eq!(ended.code, Some(22), "{kind:?} {ended:?}");
     }
 }
@@ -56,9 +56,9 @@ fn files_pass_each_proxy() {
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
 fn tus_and_ietf_uploads_pass_each_proxy_and_resume_there() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(LARGE_BYTES);
-    let path = folder.path().join("large");
+    let path = directory.path().join("large");
     fs::write(&path, &content).unwrap();
     for kind in Kind::ALL {
         for (version, protocol) in [(4, "tus-v1"), (5, "ietf-draft-05")] {
@@ -117,8 +117,8 @@ fn an_upload_goes_on_behind_what_a_proxy_has_passed_on() {
 #[test]
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
 fn a_tus_upload_has_the_right_url_behind_a_proxy_with_a_path() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a");
     fs::write(&path, "hello").unwrap();
     for version in [4, 5] {
         let server = Server::start([]);

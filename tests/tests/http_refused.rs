@@ -1,5 +1,5 @@
-//! What is refused of clients of HTTP beyond single heads, and that nothing of it is left behind: keys that lead nowhere,
-//! forms that are none, large bodies of what was refused.
+//! What is refused of clients of HTTP beyond single heads, and that nothing of it is left behind: keys that lead
+//! nowhere, forms that are none, large bodies of what was refused.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;

@@ -215,8 +215,8 @@ fn a_client_without_a_number_gets_no_interim_answer() {
 #[test]
 fn an_upload_has_its_url_for_its_own_sender_alone() {
     assert_ne!(geteuid().as_raw(), 65_534, "run the tests as a user other than nobody");
-    let folder = tempfile::tempdir().unwrap();
-    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let directory = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", directory.path().join("socket").display());
     let server = Setup::new(["-l", "127.0.0.1:0", "-l", &socket]).start();
     let url = begin(&server, 10, METADATA);
     for (method, fields) in [

@@ -25,22 +25,22 @@ const CUT: Fate = Fate::Cut(CUT_BYTES);
 /// several MiB. Bytes.
 const ANEW_BYTES: u64 = CUT_BYTES + LARGE_BYTES as u64;
 
-/// A large file in a folder.
+/// A large file in a directory.
 struct Large {
-    folder: TempDir,
+    directory: TempDir,
     content: Vec<u8>,
 }
 
 impl Large {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let content = Random::seeded().bytes(LARGE_BYTES);
-        fs::write(folder.path().join("large"), &content).unwrap();
-        Self { folder, content }
+        fs::write(directory.path().join("large"), &content).unwrap();
+        Self { directory, content }
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().join("large")
+        self.directory.path().join("large")
     }
 
     /// Options of tus-js-client that upload it under this name.
@@ -154,7 +154,7 @@ fn tus_js_client_resumes_in_a_later_process_by_its_stored_url() {
         [(4, "tus-v1"), (5, "tus-v1"), (5, "ietf-draft-03"), (5, "ietf-draft-05")]
     {
         let server = Server::start([]);
-        let storage = large.folder.path().join(format!("urls-{version}-{protocol}"));
+        let storage = large.directory.path().join(format!("urls-{version}-{protocol}"));
         let mut way = json!({ "storage": storage, "chunkSize": 4 * MIB, "protocol": protocol });
         let told = stop_and_go_on(version, &large, &server, &mut way, 8 * MIB);
         assert_eq!(told.event("chunk")["offset"], 12 * MIB, "{told:?}");
@@ -197,7 +197,7 @@ fn tus_js_client_goes_on_with_parts_in_a_later_process() {
     let large = Large::new();
     for version in [4, 5] {
         let server = Server::start([]);
-        let storage = large.folder.path().join(format!("parts-{version}"));
+        let storage = large.directory.path().join(format!("parts-{version}"));
         let mut way = json!({ "storage": storage, "chunkSize": MIB, "parallelUploads": 3 });
         let told = stop_and_go_on(version, &large, &server, &mut way, 2 * MIB);
         assert!(told.requests().iter().any(|request| request.starts_with("HEAD 20")), "{told:?}");
@@ -226,7 +226,7 @@ fn tus_js_client_ends_an_upload() {
 #[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
 fn uppy_uploads_from_another_origin_and_resumes() {
     let large = Large::new();
-    let small = large.folder.path().join("small.txt");
+    let small = large.directory.path().join("small.txt");
     fs::write(&small, "hello").unwrap();
     let page = Page::open("uppy");
     let server = Setup::new(["--http-origin", &page.origin]).start();

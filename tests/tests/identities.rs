@@ -13,24 +13,24 @@ use sandport_tests::send::command;
 use sandport_tests::{Native, Server, Setup, process, send};
 use serde_json::Value;
 
-/// A server that listens on TCP and on a local socket; that socket's folder.
+/// A server that listens on TCP and on a local socket; that socket's directory.
 struct Both {
     server: Server,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Both {
     fn start(flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = folder.path().join("inbox");
-        Self { server: serve(flags, folder.path(), &inbox), folder }
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = directory.path().join("inbox");
+        Self { server: serve(flags, directory.path(), &inbox), directory }
     }
 
     /// Ends the server and starts another.
     fn restart(&mut self, flags: &[&str]) {
         assert_eq!(self.server.stop(), Some(0));
         let inbox = self.server.inbox().to_owned();
-        self.server = serve(flags, self.folder.path(), &inbox);
+        self.server = serve(flags, self.directory.path(), &inbox);
     }
 
     fn tcp(&self) -> &str {
@@ -43,7 +43,7 @@ impl Both {
 
     /// A file to send; its path.
     fn file(&self, name: &str, content: &str) -> String {
-        let path = self.folder.path().join(name);
+        let path = self.directory.path().join(name);
         fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     }
@@ -58,8 +58,8 @@ impl Both {
     }
 }
 
-fn serve(flags: &[&str], folder: &Path, inbox: &Path) -> Server {
-    let socket = format!("unix:{}", folder.join("socket").display());
+fn serve(flags: &[&str], directory: &Path, inbox: &Path) -> Server {
+    let socket = format!("unix:{}", directory.join("socket").display());
     let listen = ["-l", "127.0.0.1:0", "-l", &socket];
     Setup::new(listen.into_iter().chain(flags.iter().copied())).inbox(inbox).start()
 }

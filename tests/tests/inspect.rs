@@ -29,8 +29,8 @@ fn in_json(file: Option<&Path>, flags: &[&str]) -> (Value, Option<i32>) {
 /// What it says of these bytes in JSON, which would be refused; why.
 #[track_caller]
 fn refusal(bytes: &[u8]) -> (Value, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("theirs.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("theirs.wasm");
     fs::write(&path, bytes).unwrap();
     let (found, code) = in_json(Some(&path), &[]);
     assert_eq!(code, REFUSED, "{found}");
@@ -91,8 +91,8 @@ fn people_read_the_same_in_words() {
     assert!(text.contains("\n  wasi:sockets/tcp@0.2."), "{text}");
     assert!(text.ends_with("It would run.\n"), "{text}");
 
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("module.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("module.wasm");
     fs::write(&path, b"\0asm\x01\0\0\0").unwrap();
     let ended = inspect(Some(&path), &[]);
     assert_eq!(ended.code, REFUSED, "{ended:?}");
@@ -128,7 +128,7 @@ fn each_reason_to_refuse_is_said() {
     let (_, message) = refusal(&components::trapping_at_start(&[plain]));
     assert!(message.contains("fails when it is instantiated"), "{message}");
 
-    let (found, code) = in_json(Some(artifacts::put()), &["--memory-max", "64KiB"]);
+    let (found, code) = in_json(Some(artifacts::put()), &["--max-memory", "64KiB"]);
     assert_eq!(code, REFUSED);
     assert!(found["refusal"]["message"].as_str().unwrap().contains("bytes of memory"), "{found}");
 }
@@ -156,9 +156,13 @@ fn receiver_with(core: &str) -> Vec<u8> {
 
 /// What `serve` says of a receiver that it refuses; `None`: it listens.
 fn serve(path: &Path) -> Option<String> {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(artifacts::sandport());
-    command.arg("serve").arg(folder.path().join("inbox")).args(["--no-cache", "-l", "127.0.0.1:0"]);
+    command.arg("serve").arg(directory.path().join("inbox")).args([
+        "--no-cache",
+        "-l",
+        "127.0.0.1:0",
+    ]);
     let mut server = Running::start(command.arg("--receiver").arg(path), b"");
     match server.line_or_end("the ready line, or the end") {
         Some(ready) if ready.contains("ready on") => None,
@@ -168,8 +172,8 @@ fn serve(path: &Path) -> Option<String> {
 
 #[test]
 fn a_server_refuses_what_inspect_refuses_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("theirs.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("theirs.wasm");
     let functions = "(func)".repeat(60_000);
     let escaping: String = (0..60_000).map(|number| format!(" {number}")).collect();
     let many_functions =
@@ -253,8 +257,8 @@ fn proposals_that_no_toolchain_needs_are_switched_off() {
         "(func (param f32) (result i32) (i32.trunc_sat_f32_s (local.get 0)))",
         "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("theirs.wasm");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("theirs.wasm");
         fs::write(&path, receiver_with(core)).unwrap();
         let (found, code) = in_json(Some(&path), &[]);
         assert_eq!(code, DONE, "{core}: {found}");
@@ -326,8 +330,8 @@ fn components_that_are_composed_compile() {
         (instance $inner (instantiate $inner))
         (instance $outer (instantiate $outer (with "f" (func $inner "f"))))
         (export "wasi:cli/run@0.2.0" (instance $outer)))"#;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("composed.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("composed.wasm");
     fs::write(&path, components::of_text(text)).unwrap();
     let (found, code) = in_json(Some(&path), &[]);
     assert_eq!((code, &found["mode"]), (DONE, &"resident".into()), "{found}");

@@ -31,20 +31,20 @@ const MESSAGES_BYTES_MAX: u64 = 64 * 1024;
 /// A file that is sent through a middlebox.
 struct World {
     server: Server,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     content: Vec<u8>,
 }
 
 impl World {
     fn new(random: &mut Random, size: usize) -> Self {
-        let (server, folder) = (Server::start(FLAGS), tempfile::tempdir().unwrap());
+        let (server, directory) = (Server::start(FLAGS), tempfile::tempdir().unwrap());
         let content = random.bytes(size);
-        std::fs::write(folder.path().join("big"), &content).unwrap();
-        Self { server, folder, content }
+        std::fs::write(directory.path().join("big"), &content).unwrap();
+        Self { server, directory, content }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     fn arguments<'a>(&self, connections: &'a str, to: &'a str) -> [&'a str; 6] {

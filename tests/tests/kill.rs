@@ -31,7 +31,7 @@ const LARGE_BYTES: std::ops::Range<usize> = 1_000_000..30_000_000;
 
 struct World {
     random: Random,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     server: Option<Server>,
     /// What files were sent under their names, and streams and classic uploads, whose names are made up.
     named: BTreeMap<String, Vec<u8>>,
@@ -59,7 +59,7 @@ impl World {
         Self {
             random: Random::seeded(),
             // In memory where there is a place: a kill loses nothing of a file system, and syncs cost nothing.
-            folder: tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap(),
+            directory: tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap(),
             server: None,
             named: BTreeMap::new(),
             unnamed: Vec::new(),
@@ -71,11 +71,11 @@ impl World {
     }
 
     fn inbox(&self) -> PathBuf {
-        self.folder.path().join("inbox")
+        self.directory.path().join("inbox")
     }
 
     fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
+        self.directory.path().join("socket")
     }
 
     /// The server, started if it does not run.
@@ -96,7 +96,7 @@ impl World {
 
     fn sender(&self, sending: &Sending) -> Command {
         let mut command = send::command();
-        let state = self.folder.path().join("state");
+        let state = self.directory.path().join("state");
         command.args(["--json", "send", "--state-dir"]).arg(state);
         command.args(&sending.paths);
         command.args(sending.stdin.is_some().then_some("-"));
@@ -173,7 +173,7 @@ impl World {
 
     /// Files of a round: one large, and a few small ones.
     fn make_files(&mut self, round: usize) -> Sending {
-        let tree = self.folder.path().join(format!("round{round}"));
+        let tree = self.directory.path().join(format!("round{round}"));
         std::fs::create_dir(&tree).unwrap();
         let large = LARGE_BYTES.start + self.random.below(LARGE_BYTES.len());
         let sizes = [large, self.random.below(200_000), self.random.below(5_000), 0];

@@ -77,8 +77,8 @@ fn a_trap_has_a_backtrace_for_who_asks_twice() {
         (func $serve (export "sandport:upload/receiver@0.2.0#serve")
           (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
           (call $outer) (i32.const 0)))"#;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("named.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("named.wasm");
     fs::write(&path, components::of_module(&[world], module)).unwrap();
     let (_, log) = trap_of(Setup::new(["-vv"]).receiver(&path).start(), "x");
     for (depth, name) in ["innermost", "outer", "serve"].into_iter().enumerate() {
@@ -106,8 +106,8 @@ fn traps_that_come_too_fast_are_told_without_details() {
 
 #[test]
 fn a_line_of_the_log_says_of_which_connection_and_upload_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.pdf");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.pdf");
     fs::write(&path, "hello").unwrap();
     for (option, is_said) in [("-v", false), ("-vv", true)] {
         let mut server = Setup::new([option]).start();

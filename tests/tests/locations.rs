@@ -31,9 +31,9 @@ fn assert_fails(ended: &Ended, exit: Option<i32>, code: &str, words: &[&str]) {
 }
 
 #[test]
-fn the_inbox_is_made_if_the_folder_above_it_exists() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("new");
+fn the_inbox_is_made_if_the_directory_above_it_exists() {
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("new");
     let server = setup(&inbox).start();
     assert!(server.published().is_empty());
     assert!(inbox.is_dir());
@@ -41,8 +41,8 @@ fn the_inbox_is_made_if_the_folder_above_it_exists() {
 
 #[test]
 fn a_missing_parent_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("missing");
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
     let ended = setup(&missing.join("inbox")).start_and_fail();
     assert_fails(&ended, LOCAL_IO, "inbox-parent-missing", &[missing.to_str().unwrap()]);
     assert!(!missing.exists());
@@ -50,8 +50,8 @@ fn a_missing_parent_is_an_error() {
 
 #[test]
 fn a_file_in_its_place_is_an_error_and_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     fs::write(&inbox, "mine").unwrap();
     let ended = setup(&inbox).start_and_fail();
     assert_fails(&ended, LOCAL_IO, "inbox-not-a-directory", &[inbox.to_str().unwrap()]);
@@ -59,9 +59,9 @@ fn a_file_in_its_place_is_an_error_and_stays() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+fn a_directory_that_cannot_be_written_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     fs::create_dir(&inbox).unwrap();
     // Root may write everywhere, but not to a file system that is mounted read-only.
     let mount = format!("mount -t tmpfs -o ro tmpfs {}", inbox.display());
@@ -72,8 +72,8 @@ fn a_folder_that_cannot_be_written_is_an_error() {
 
 #[test]
 fn an_inbox_that_is_served_already_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     let mut first = setup(&inbox).start();
     let mut sender = Native::open(&first);
     sender.offer(0, "under way", 10);
@@ -98,18 +98,18 @@ fn an_inbox_that_is_served_already_is_left_alone() {
 
 #[test]
 fn a_full_disk_refuses_the_upload_and_the_server_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = folder.path().join("disk");
+    let directory = tempfile::tempdir().unwrap();
+    let disk = directory.path().join("disk");
     fs::create_dir(&disk).unwrap();
     for (name, content) in [("large", vec![7; 5 << 20]), ("small", vec![7; 1 << 10])] {
-        fs::write(folder.path().join(name), content).unwrap();
+        fs::write(directory.path().join(name), content).unwrap();
     }
     let Some(wrapper) = mounted(&format!("mount -t tmpfs -o size=2m tmpfs {}", disk.display()))
     else {
         return;
     };
     let mut server = setup(&disk.join("inbox")).wrapped(wrapper).start();
-    let (large, small) = (folder.path().join("large"), folder.path().join("small"));
+    let (large, small) = (directory.path().join("large"), directory.path().join("small"));
     let sent = send([large.as_os_str(), server.address().as_ref()]);
     assert_eq!((sent.code, sent.failure()), (TEMPORARY, "insufficient-space"), "{sent:?}");
     assert!(sent.stderr.contains("hint: "), "{sent:?}");
@@ -118,7 +118,7 @@ fn a_full_disk_refuses_the_upload_and_the_server_goes_on() {
     // A stream is not announced: the disk fills up while it is written.
     let stream = vec![7; 5 << 20];
     let sent = sandport_tests::send::send_with(
-        folder.path(),
+        directory.path(),
         &stream,
         ["-", server.address(), "--name", "stream"],
     );
@@ -155,8 +155,8 @@ fn a_name_for_unnamed_files_that_no_inbox_takes_is_an_error() {
 
 #[test]
 fn an_inbox_of_a_later_version_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     let mut server: Server = setup(&inbox).start();
     assert_eq!(server.stop(), Some(0));
     fs::write(inbox.join(".sandport/layout"), "999\n").unwrap();

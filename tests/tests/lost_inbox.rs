@@ -18,13 +18,13 @@ fn assert_ended(mut server: Server) {
 
 #[test]
 fn an_inbox_that_is_removed_under_a_server_ends_it_with_7() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for n in 0..50 {
-        fs::write(folder.path().join(n.to_string()), "content").unwrap();
+        fs::write(directory.path().join(n.to_string()), "content").unwrap();
     }
     let server = Server::start([]);
     fs::remove_dir_all(server.inbox()).unwrap();
-    let sent = send([folder.path().as_os_str(), server.address().as_ref()]);
+    let sent = send([directory.path().as_os_str(), server.address().as_ref()]);
     // It may be mounted again, and then the same command sends them. The server may have ended meanwhile.
     assert_eq!(sent.code, Some(3), "{sent:?}");
     assert_ended(server);

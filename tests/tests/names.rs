@@ -64,10 +64,10 @@ fn invalid_names() -> Vec<String> {
 
 #[test]
 fn names_that_no_inbox_takes_are_refused_and_nothing_is_created() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     let mut server = Setup::new([""; 0]).inbox(&inbox).start();
-    let before = files::tree(folder.path());
+    let before = files::tree(directory.path());
     let names = invalid_names();
 
     let mut sender = Native::open(&server);
@@ -82,7 +82,7 @@ fn names_that_no_inbox_takes_are_refused_and_nothing_is_created() {
             id += 1;
         }
     }
-    assert_eq!(files::tree(folder.path()), before);
+    assert_eq!(files::tree(directory.path()), before);
     let log = server.events.stderr();
     assert!(!log.contains(['\u{ad}', '\u{200b}', '\u{e0041}', '\u{202e}']), "{log}");
 
@@ -153,8 +153,8 @@ fn unusual_names_that_harm_nobody_are_kept_as_they_are() {
 #[test]
 fn a_name_below_a_link_or_a_file_never_leads_out_of_the_inbox() {
     for rule in ["rename", "refuse", "replace"] {
-        let folder = tempfile::tempdir().unwrap();
-        let (inbox, outside) = (folder.path().join("inbox"), folder.path().join("outside"));
+        let directory = tempfile::tempdir().unwrap();
+        let (inbox, outside) = (directory.path().join("inbox"), directory.path().join("outside"));
         for made in [&inbox, &outside] {
             fs::create_dir(made).unwrap();
         }

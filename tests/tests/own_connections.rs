@@ -19,20 +19,20 @@ struct Own {
     server: Server,
     events: Events,
     inbox: PathBuf,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Own {
     fn start(max_connections: u32, drain_timeout: Duration) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = folder.path().join("inbox");
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = directory.path().join("inbox");
         let server = Server::builder(Inbox::open(&inbox, InboxOptions::default()).unwrap())
-            .cache(Cache::Folder(artifacts::cache_dir()))
+            .cache(Cache::Directory(artifacts::cache_dir()))
             .max_connections(max_connections)
             .drain_timeout(drain_timeout)
             .build()
             .unwrap();
-        Self { events: server.events(), server, inbox, _folder: folder }
+        Self { events: server.events(), server, inbox, _directory: directory }
     }
 
     /// A connection that is being served, and what it is.

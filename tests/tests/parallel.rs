@@ -26,17 +26,17 @@ const CUTS: usize = 4;
 /// Says otherwise: a long run.
 const CUTS_VARIABLE: &str = "SANDPORT_TEST_CUTS";
 
-/// A folder with a file `big` of random content.
-fn folder_with(size: usize) -> (tempfile::TempDir, Vec<u8>) {
-    let folder = tempfile::tempdir().unwrap();
+/// A directory with a file `big` of random content.
+fn directory_with(size: usize) -> (tempfile::TempDir, Vec<u8>) {
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(size);
-    std::fs::write(folder.path().join("big"), &content).unwrap();
-    (folder, content)
+    std::fs::write(directory.path().join("big"), &content).unwrap();
+    (directory, content)
 }
 
-/// Sends from a folder, which has the keys too.
-fn send(folder: &Path, arguments: &[&str]) -> Sent {
-    send_with(folder, b"", ["--state-dir", "state"].iter().chain(arguments))
+/// Sends from a directory, which has the keys too.
+fn send(directory: &Path, arguments: &[&str]) -> Sent {
+    send_with(directory, b"", ["--state-dir", "state"].iter().chain(arguments))
 }
 
 /// The file `big` is there, and nothing else.
@@ -49,9 +49,9 @@ fn expect_one(server: &Server, content: &[u8]) {
 #[test]
 fn a_large_file_over_four_connections_arrives_whole_once() {
     let mut server = Server::start(FLAGS);
-    let (folder, content) = folder_with(64 * MIB + 12_345);
+    let (directory, content) = directory_with(64 * MIB + 12_345);
     let middlebox = Middlebox::before(server.address(), []).in_step(4, MIB as u64 + 1);
-    let sent = send(folder.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
+    let sent = send(directory.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
     assert_eq!(sent.names("stored"), ["big"]);
     expect_one(&server, &content);
     let bytes = middlebox.bytes();
@@ -70,11 +70,11 @@ fn a_large_file_over_four_connections_arrives_whole_once() {
 #[test]
 fn one_that_is_cut_costs_the_others_nothing_and_is_made_again() {
     let server = Server::start(FLAGS);
-    let (folder, content) = folder_with(48 * MIB);
+    let (directory, content) = directory_with(48 * MIB);
     let cut = [Fate::Cut(2 * MIB as u64), Fate::Pass, Fate::Cut(MIB as u64 + 7)];
     let middlebox = Middlebox::before(server.address(), cut).in_step(3, 2 * MIB as u64);
     let arguments = ["-j", "4", "--retries", "5", "big", middlebox.address()];
-    let sent = send(folder.path(), &arguments).expect_success();
+    let sent = send(directory.path(), &arguments).expect_success();
     assert_eq!(middlebox.struck(), 2);
     expect_one(&server, &content);
     assert_eq!(sent.names("stored").len() + sent.names("already-stored").len(), 1, "{sent:?}");
@@ -89,8 +89,8 @@ fn wherever_connections_are_cut_all_arrives_whole_and_once() {
     let mut random = Random::seeded();
     for round in 0..rounds {
         let server = Server::start(FLAGS);
-        let folder = tempfile::tempdir().unwrap();
-        let tree = folder.path().join("tree");
+        let directory = tempfile::tempdir().unwrap();
+        let tree = directory.path().join("tree");
         std::fs::create_dir(&tree).unwrap();
         let sizes =
             [8 * MIB + random.below(24 * MIB), random.below(10 * MIB), random.below(80_000)];
@@ -106,13 +106,13 @@ fn wherever_connections_are_cut_all_arrives_whole_and_once() {
         let middlebox = Middlebox::before(server.address(), cuts.clone());
         let connections = (1 + random.below(5)).to_string();
         let arguments = ["-j", &connections, "--retries", "9", "tree", middlebox.address()];
-        let sent = send(folder.path(), &arguments);
+        let sent = send(directory.path(), &arguments);
         let told = format!("round {round}, {connections} connections, {cuts:?}: {sent:?}");
         assert_eq!(sent.code, Some(0), "{told}");
-        assert_eq!(server.published().len(), 4, "the files and their folder: {told}");
+        assert_eq!(server.published().len(), 4, "the files and their directory: {told}");
         for number in 0..3 {
             let name = format!("tree/{number}");
-            let content = std::fs::read(folder.path().join(&name)).unwrap();
+            let content = std::fs::read(directory.path().join(&name)).unwrap();
             assert!(server.content(&name) == content, "{name} differs: {told}");
         }
     }
@@ -121,11 +121,11 @@ fn wherever_connections_are_cut_all_arrives_whole_and_once() {
 #[test]
 fn the_others_take_what_one_without_retries_had_not_sent() {
     let server = Server::start(FLAGS);
-    let (folder, content) = folder_with(48 * MIB);
+    let (directory, content) = directory_with(48 * MIB);
     let cut = [Fate::Cut(2 * MIB as u64)];
     let middlebox = Middlebox::before(server.address(), cut).in_step(3, 2 * MIB as u64);
     let arguments = ["-j", "3", "--retries", "0", "big", middlebox.address()];
-    let sent = send(folder.path(), &arguments).expect_success();
+    let sent = send(directory.path(), &arguments).expect_success();
     assert_eq!(sent.of_type("connection-given-up").len(), 1, "{sent:?}");
     assert_eq!(sent.of_type("connection-given-up")[0]["left"], 2);
     assert_eq!(middlebox.bytes().len(), 3, "no other connection was made");
@@ -135,20 +135,20 @@ fn the_others_take_what_one_without_retries_had_not_sent() {
 #[test]
 fn the_others_take_what_one_that_stalls_has_not_sent() {
     let server = Server::start(FLAGS);
-    let (folder, content) = folder_with(48 * MIB);
+    let (directory, content) = directory_with(48 * MIB);
     let fates = [Fate::Pass, Fate::Hold(3 * MIB as u64 / 2)];
     let middlebox = Middlebox::before(server.address(), fates).in_step(2, 2 * MIB as u64);
     let arguments =
         ["-j", "3", "--stall-timeout", "3s", "--retries", "20", "big", middlebox.address()];
-    send(folder.path(), &arguments).expect_success();
+    send(directory.path(), &arguments).expect_success();
     assert_eq!(middlebox.struck(), 1);
     expect_one(&server, &content);
 }
 
 #[test]
 fn later_runs_with_other_connections_send_only_what_is_missing() {
-    let (folder, content) = folder_with(64 * MIB);
-    let inbox = folder.path().join("inbox");
+    let (directory, content) = directory_with(64 * MIB);
+    let inbox = directory.path().join("inbox");
     let mut server = Setup::new(FLAGS).inbox(&inbox).start();
     let cut = |mib: usize| Fate::Cut((mib * MIB) as u64);
     // Three connections of the first run, two of the second, one of the third.
@@ -156,7 +156,7 @@ fn later_runs_with_other_connections_send_only_what_is_missing() {
     let middlebox = Middlebox::before(server.address(), cuts);
     let run = |connections: &str| {
         let flags = ["-j", connections, "--retries", "0", "big"];
-        send(folder.path(), &[&flags[..], &[middlebox.address()]].concat())
+        send(directory.path(), &[&flags[..], &[middlebox.address()]].concat())
     };
     let mut kept = 0;
     for connections in ["3", "2", "1"] {
@@ -193,8 +193,8 @@ fn later_runs_with_other_connections_send_only_what_is_missing() {
 #[test]
 fn many_files_over_four_connections_arrive_once_each() {
     let server = Server::start([]);
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     let mut random = Random::seeded();
     for number in 0..400 {
@@ -206,23 +206,23 @@ fn many_files_over_four_connections_arrive_once_each() {
         std::fs::write(tree.join(number.to_string()), random.bytes(size)).unwrap();
     }
     let middlebox = Middlebox::before(server.address(), []).in_step(4, BEGUN);
-    let sent = send(folder.path(), &["-j", "4", "tree", middlebox.address()]).expect_success();
+    let sent = send(directory.path(), &["-j", "4", "tree", middlebox.address()]).expect_success();
     assert_eq!(sent.names("stored").len(), 400);
     assert_eq!(middlebox.bytes().len(), 4);
-    assert_eq!(server.published().len(), 401, "the files and their folder");
+    assert_eq!(server.published().len(), 401, "the files and their directory");
     for number in 0..400 {
         let name = format!("tree/{number}");
-        assert!(server.content(&name) == std::fs::read(folder.path().join(&name)).unwrap());
+        assert!(server.content(&name) == std::fs::read(directory.path().join(&name)).unwrap());
     }
-    let again = send(folder.path(), &["-j", "4", "tree", server.address()]).expect_success();
+    let again = send(directory.path(), &["-j", "4", "tree", server.address()]).expect_success();
     assert_eq!(again.names("already-stored").len(), 400);
 }
 
 #[test]
 fn files_of_a_cut_connection_are_sent_once_by_others() {
     let server = Server::start([]);
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     let mut random = Random::seeded();
     for number in 0..300 {
@@ -232,16 +232,16 @@ fn files_of_a_cut_connection_are_sent_once_by_others() {
     let cuts = [Fate::Cut(300_000), Fate::Cut(900_000), Fate::Cut(10)];
     let middlebox = Middlebox::before(server.address(), cuts);
     let arguments = ["-j", "4", "--retries", "4", "tree", middlebox.address()];
-    let sent = send(folder.path(), &arguments).expect_success();
+    let sent = send(directory.path(), &arguments).expect_success();
     assert_eq!(sent.names("stored").len() + sent.names("already-stored").len(), 300);
-    assert_eq!(server.published().len(), 301, "the files and their folder");
+    assert_eq!(server.published().len(), 301, "the files and their directory");
 }
 
 #[test]
 fn a_server_that_serves_one_connection_at_a_time_gets_all() {
     let server = Server::start(["--max-connections", "1"]);
-    let (folder, content) = folder_with(24 * MIB);
-    send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();
+    let (directory, content) = directory_with(24 * MIB);
+    send(directory.path(), &["-j", "4", "big", server.address()]).expect_success();
     expect_one(&server, &content);
 }
 
@@ -268,14 +268,14 @@ fn connections_that_a_full_server_refuses_are_given_up() {
 #[test]
 fn a_file_that_changed_in_between_begins_anew_and_is_whole() {
     let server = Server::start(FLAGS);
-    let (folder, _) = folder_with(48 * MIB);
+    let (directory, _) = directory_with(48 * MIB);
     let cuts = [Fate::Cut(9 * MIB as u64), Fate::Cut(9 * MIB as u64)];
     let middlebox = Middlebox::before(server.address(), cuts);
-    let sent = send(folder.path(), &["-j", "2", "--retries", "0", "big", middlebox.address()]);
+    let sent = send(directory.path(), &["-j", "2", "--retries", "0", "big", middlebox.address()]);
     assert_eq!(sent.code, Some(3), "{sent:?}");
     let changed = Random::seeded().bytes(30 * MIB);
-    std::fs::write(folder.path().join("big"), &changed).unwrap();
-    let sent = send(folder.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
+    std::fs::write(directory.path().join("big"), &changed).unwrap();
+    let sent = send(directory.path(), &["-j", "4", "big", middlebox.address()]).expect_success();
     assert_eq!(sent.of_type("restarted")[0]["code"], "changed");
     assert!(sent.of_type("resumed").is_empty(), "{sent:?}");
     expect_one(&server, &changed);
@@ -284,14 +284,21 @@ fn a_file_that_changed_in_between_begins_anew_and_is_whole() {
 #[test]
 fn a_file_that_changes_while_several_carry_it_fails_once() {
     let server = Server::start(FLAGS);
-    let (folder, _) = folder_with(24 * MIB);
+    let (directory, _) = directory_with(24 * MIB);
     let half = MIB as u64 / 2;
     let middlebox = Middlebox::before(server.address(), []).held_at(half);
     let mut sender = command();
-    sender.current_dir(folder.path()).args(["--json", "send", "--state-dir", "state", "-j", "3"]);
+    sender.current_dir(directory.path()).args([
+        "--json",
+        "send",
+        "--state-dir",
+        "state",
+        "-j",
+        "3",
+    ]);
     let running = Running::start(sender.args(["big", middlebox.address()]), b"");
     until("three connections that carry it", || middlebox.bytes() == [half; 3]);
-    let file = std::fs::File::options().append(true).open(folder.path().join("big")).unwrap();
+    let file = std::fs::File::options().append(true).open(directory.path().join("big")).unwrap();
     file.set_len(25 * MIB as u64).unwrap();
     middlebox.release();
     let ended = running.finish();
@@ -301,18 +308,18 @@ fn a_file_that_changes_while_several_carry_it_fails_once() {
     assert_eq!(failures.len(), 2, "the file, and the summary: {ended:?}");
     assert!(failures[0].contains("\"changed\""), "{ended:?}");
     assert_eq!(server.published().len(), 0);
-    assert_eq!(keys_in(&folder.path().join("state")), [""; 0], "the key is forgotten");
+    assert_eq!(keys_in(&directory.path().join("state")), [""; 0], "the key is forgotten");
 }
 
 #[test]
 fn damage_on_one_connection_is_found_and_all_sent_again_once() {
     let server = Server::start(FLAGS);
-    let (folder, content) = folder_with(32 * MIB);
+    let (directory, content) = directory_with(32 * MIB);
     let place = 5 * MIB as u64 / 2;
     let damage = [Fate::Pass, Fate::Damage(place)];
     let middlebox = Middlebox::before(server.address(), damage).in_step(2, 3 * MIB as u64);
     let arguments = ["-j", "3", "big", middlebox.address()];
-    let sent = send(folder.path(), &arguments).expect_success();
+    let sent = send(directory.path(), &arguments).expect_success();
     assert_eq!(sent.of_type("restarted")[0]["code"], "damaged", "{:?}", middlebox.bytes());
     expect_one(&server, &content);
 }
@@ -320,19 +327,19 @@ fn damage_on_one_connection_is_found_and_all_sent_again_once() {
 #[test]
 fn a_receiver_that_takes_no_ranges_gets_the_file_over_one() {
     let server = Setup::new([""; 0]).standalone().start();
-    let (folder, content) = folder_with(48 * MIB);
-    let sent = send(folder.path(), &["-j", "4", "big", server.address()]).expect_success();
+    let (directory, content) = directory_with(48 * MIB);
+    let sent = send(directory.path(), &["-j", "4", "big", server.address()]).expect_success();
     assert_eq!(sent.names("stored"), ["big"]);
     expect_one(&server, &content);
 }
 
 #[test]
 fn on_a_slow_path_there_is_more_than_one_connection() {
-    let (folder, content) = folder_with(24 * MIB);
+    let (directory, content) = directory_with(24 * MIB);
     let server = Server::start([]);
     // 3 MiB a second for each connection, and 20 ms to the server.
     let slow = Middlebox::before(server.address(), [Fate::Slow(Duration::from_millis(20)); 8]);
-    send(folder.path(), &["big", slow.address()]).expect_success();
+    send(directory.path(), &["big", slow.address()]).expect_success();
     assert!(slow.bytes().len() > 1, "{:?}", slow.bytes());
     expect_one(&server, &content);
 }

@@ -18,8 +18,8 @@ fn limited(limit: &str, flags: &[&str]) -> Server {
 
 #[test]
 fn small_files_are_all_stored_with_few_descriptors() {
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     fs::create_dir(&tree).unwrap();
     (0..600).for_each(|n| fs::write(tree.join(n.to_string()), n.to_string()).unwrap());
     for durability in ["full", "none"] {
@@ -75,8 +75,8 @@ fn too_few_descriptors_to_serve_are_told_at_the_start() {
 
 #[test]
 fn a_file_above_the_file_size_limit_of_the_process_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let [large, small] = ["large", "small"].map(|name| folder.path().join(name));
+    let directory = tempfile::tempdir().unwrap();
+    let [large, small] = ["large", "small"].map(|name| directory.path().join(name));
     fs::write(&large, vec![7; 3 << 20]).unwrap();
     fs::write(&small, "small").unwrap();
     // Blocks of 512 bytes: a mebibyte.
@@ -99,8 +99,8 @@ fn the_signal_of_a_file_that_became_too_large_ends_nothing() {
 
 #[test]
 fn a_hangup_lets_uploads_finish_and_leaves_no_socket_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("socket");
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
     let mut server = Setup::new(["-l", &format!("unix:{}", socket.display())]).start();
     let mut sender = Native::open(&server);
     sender.offer(0, "running", 10);
@@ -141,15 +141,15 @@ fn listeners_take_turns_where_one_connection_is_served_at_once() {
 
 #[test]
 fn each_directory_that_is_sent_has_one_event() {
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     (0..200).for_each(|n| fs::create_dir_all(tree.join(n.to_string())).unwrap());
     for durability in ["full", "none"] {
         let mut server = Server::start(["--durability", durability]);
         send([tree.as_os_str(), server.address().as_ref()]).expect_success();
         assert_eq!(server.stop(), Some(0));
         let rest = server.events.rest();
-        let folders = rest.iter().filter(|event| event["type"] == "folder").count();
-        assert_eq!(folders, 200, "{durability}");
+        let directories = rest.iter().filter(|event| event["type"] == "folder").count();
+        assert_eq!(directories, 200, "{durability}");
     }
 }

@@ -71,8 +71,8 @@ fn the_next_request_is_not_from_where_the_last_one_was() {
 
 #[test]
 fn a_trusted_proxy_may_come_by_a_local_socket() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let directory = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", directory.path().join("socket").display());
     let mut server = hostile_server(["--listen", &socket, "--trusted-proxy", "unix"]);
     let (_, answer) = exchange(&server, "F");
     assert_eq!(answer, "true Malformed believed InvalidState InvalidState\n");

@@ -11,10 +11,10 @@ use sandport_tests::{Connection, Random, Server, send};
 #[test]
 fn a_classic_client_uploads_into_the_server() {
     let mut random = Random::seeded();
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut server = Server::start(["--classic-name", "upload"]);
     for size in [1, 1023, 1024, 1025, 300_000] {
-        let path = folder.path().join("file");
+        let path = directory.path().join("file");
         let content = random.bytes(size);
         fs::write(&path, &content).unwrap();
         let client = classic_client(server.address(), &path);
@@ -26,8 +26,8 @@ fn a_classic_client_uploads_into_the_server() {
 
 #[test]
 fn a_classic_client_uploads_an_empty_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "").unwrap();
     let mut server = Server::start([]);
     let client = classic_client(server.address(), &path);
@@ -54,8 +54,8 @@ fn a_classic_client_uploads_with_the_tls_of_python() {
 #[test]
 fn the_sender_uploads_into_a_classic_service() {
     let mut random = Random::seeded();
-    let folder = tempfile::tempdir().unwrap();
-    let (path, received) = (folder.path().join("file"), folder.path().join("received"));
+    let directory = tempfile::tempdir().unwrap();
+    let (path, received) = (directory.path().join("file"), directory.path().join("received"));
     let mut service = ClassicService::start(&received);
     for size in [0, 1, 1024, 300_000] {
         let content = random.bytes(size);
@@ -71,8 +71,8 @@ fn the_sender_uploads_into_a_classic_service() {
 
 #[test]
 fn the_classic_sender_and_the_server_understand_each_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     let content = Random::seeded().bytes(100_000);
     fs::write(&path, &content).unwrap();
     let mut server = Server::start(["--classic-name", "upload"]);

@@ -13,8 +13,8 @@ const LOCAL_IO: Option<i32> = Some(7);
 /// Starts a server with these bytes as its receiver, which has to fail before it listens; what it says.
 #[track_caller]
 fn refused(bytes: &[u8]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("theirs.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("theirs.wasm");
     fs::write(&path, bytes).unwrap();
     expect_refusal(Setup::new([""; 0]).receiver(path), USAGE, "receiver-unfit")
 }
@@ -168,21 +168,21 @@ fn a_component_whose_start_traps_is_told_with_its_last_words() {
 
 #[test]
 fn a_component_that_needs_too_much_memory_is_told_so() {
-    let setup = Setup::new(["--memory-max", "64KiB"]).receiver(artifacts::put());
+    let setup = Setup::new(["--max-memory", "64KiB"]).receiver(artifacts::put());
     let text = expect_refusal(setup, USAGE, "receiver-unfit");
     assert_says(&text, "bytes of memory; 65536 are allowed");
-    assert_says(&text, "--memory-max");
+    assert_says(&text, "--max-memory");
 }
 
 #[test]
 fn a_receiver_of_somebody_elses_serves_its_own_protocol() {
     let mut server = Setup::new([""; 0]).receiver(artifacts::put()).start();
     let mut client = Connection::open(&server);
-    client.say("PUT folder/hello world.txt 5\n");
+    client.say("PUT directory/hello world.txt 5\n");
     client.say("hello");
-    assert_eq!(client.hear_all(), b"stored folder/hello world.txt\n");
-    assert_eq!(server.wait_stored(), "folder/hello world.txt");
-    assert_eq!(server.content("folder/hello world.txt"), b"hello");
+    assert_eq!(client.hear_all(), b"stored directory/hello world.txt\n");
+    assert_eq!(server.wait_stored(), "directory/hello world.txt");
+    assert_eq!(server.content("directory/hello world.txt"), b"hello");
 
     for (said, code, heard) in [
         ("PUT ../out 5\nhello", "name-invalid", "the name has a part of dots only"),
@@ -197,13 +197,16 @@ fn a_receiver_of_somebody_elses_serves_its_own_protocol() {
         server.wait_refused(code);
     }
     assert_eq!(server.stop(), Some(0));
-    assert_eq!(server.published().keys().collect::<Vec<_>>(), ["folder", "folder/hello world.txt"]);
+    assert_eq!(
+        server.published().keys().collect::<Vec<_>>(),
+        ["directory", "directory/hello world.txt"]
+    );
 }
 
 #[test]
 fn the_receiver_as_a_file_is_the_same_as_the_embedded_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "hello").unwrap();
     let server = Setup::new([""; 0]).receiver(artifacts::receiver()).start();
     send([path.as_os_str(), server.address().as_ref()]).expect_success();
@@ -216,10 +219,10 @@ fn the_receiver_as_a_file_is_the_same_as_the_embedded_one() {
 #[test]
 fn the_compiled_receiver_is_kept_and_used_again() {
     let cache = tempfile::tempdir().unwrap();
-    let folder = cache.path().join("compiled");
-    let flags = ["--cache-dir", folder.to_str().unwrap()];
+    let directory = cache.path().join("compiled");
+    let flags = ["--cache-dir", directory.to_str().unwrap()];
     let entries = || -> Tree {
-        let mut tree = sandport_tests::files::tree(&folder);
+        let mut tree = sandport_tests::files::tree(&directory);
         // What counts its own uses is not compiled code.
         tree.retain(|name, _| !name.ends_with(".stats"));
         tree
@@ -232,7 +235,7 @@ fn the_compiled_receiver_is_kept_and_used_again() {
         assert_eq!(server.stop(), Some(0));
     }
     let after_two = entries();
-    assert!(after_two.values().any(|entry| *entry != sandport_tests::files::Entry::Folder));
+    assert!(after_two.values().any(|entry| *entry != sandport_tests::files::Entry::Directory));
     let mut server = Setup::new(flags).without_cache().start();
     assert_eq!(server.stop(), Some(0));
     assert_eq!(entries(), after_two, "a start with a full cache compiles nothing");

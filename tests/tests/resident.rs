@@ -173,16 +173,17 @@ fn it_can_listen_nowhere_else_and_connect_nowhere() {
 
 #[test]
 fn it_leaves_the_inbox_nowhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
-    let outside = folder.path().join("outside");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
+    let outside = directory.path().join("outside");
     fs::create_dir(&inbox).unwrap();
     fs::create_dir(&outside).unwrap();
-    for secret in [folder.path().join("secret"), outside.join("secret")] {
+    for secret in [directory.path().join("secret"), outside.join("secret")] {
         fs::write(secret, "secret").unwrap();
     }
-    std::os::unix::fs::symlink(folder.path().join("secret"), inbox.join("link-to-file")).unwrap();
-    std::os::unix::fs::symlink("../outside", inbox.join("link-to-folder")).unwrap();
+    std::os::unix::fs::symlink(directory.path().join("secret"), inbox.join("link-to-file"))
+        .unwrap();
+    std::os::unix::fs::symlink("../outside", inbox.join("link-to-directory")).unwrap();
 
     let server = setup([]).inbox(&inbox).start();
     let mut client = Connection::open(&server);
@@ -198,10 +199,10 @@ fn it_leaves_the_inbox_nowhere() {
     for line in rest {
         assert!(line.ends_with(": nothing"), "{line}");
     }
-    for secret in [folder.path().join("secret"), outside.join("secret")] {
+    for secret in [directory.path().join("secret"), outside.join("secret")] {
         assert_eq!(fs::read_to_string(secret).unwrap(), "secret");
     }
-    assert_eq!(sandport_tests::files::names_in(folder.path()), ["inbox", "outside", "secret"]);
+    assert_eq!(sandport_tests::files::names_in(directory.path()), ["inbox", "outside", "secret"]);
     assert_eq!(sandport_tests::files::names_in(&outside), ["secret"]);
     assert!(!std::path::Path::new("/tmp/escaped").exists());
 }
@@ -215,7 +216,7 @@ fn a_trap_a_panic_and_an_exit_are_followed_by_a_restart() {
 
 #[test]
 fn memory_and_resources_over_the_limit_lead_to_a_restart() {
-    expect_restart("m", ["--memory-max", "16MiB"], true, &["memory"]);
+    expect_restart("m", ["--max-memory", "16MiB"], true, &["memory"]);
     expect_restart("h", ["--max-connections", "1"], true, &["table", "resource", "unreachable"]);
 }
 

@@ -19,8 +19,8 @@ fn setup<const N: usize>(flags: [&str; N]) -> Setup {
 
 #[test]
 fn a_classic_client_uploads() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     let content = Random::seeded().bytes(300_000);
     fs::write(&path, &content).unwrap();
     let mut server = setup([]).start();
@@ -34,8 +34,8 @@ fn a_classic_client_uploads() {
 
 #[test]
 fn what_it_stored_is_known_to_its_next_run_and_native_inboxes() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, inbox) = (folder.path().join("a.bin"), folder.path().join("inbox"));
+    let directory = tempfile::tempdir().unwrap();
+    let (path, inbox) = (directory.path().join("a.bin"), directory.path().join("inbox"));
     let content = Random::seeded().bytes(2_000_003);
     fs::write(&path, &content).unwrap();
     let send_to = |server: &Server| {
@@ -79,16 +79,16 @@ fn its_settings_are_those_of_the_server() {
 
 #[test]
 fn many_senders_at_once_are_served_by_one_instance() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let server = setup(["-l", "127.0.0.1:0", "-l", "[::1]:0"]).start();
     let addresses = server.addresses().to_vec();
     let names: Vec<String> = (0..SENDERS).map(|number| format!("{number}.bin")).collect();
     for name in &names {
-        fs::write(folder.path().join(name), name.repeat(20_000)).unwrap();
+        fs::write(directory.path().join(name), name.repeat(20_000)).unwrap();
     }
     thread::scope(|scope| {
         for (number, name) in names.iter().enumerate() {
-            let (path, to) = (folder.path().join(name), &addresses[number % addresses.len()]);
+            let (path, to) = (directory.path().join(name), &addresses[number % addresses.len()]);
             scope.spawn(move || send([path.as_os_str(), to.as_ref()]).expect_success());
         }
     });
@@ -103,15 +103,15 @@ fn many_senders_at_once_are_served_by_one_instance() {
 #[test]
 fn a_sender_lives_through_a_kill_and_sends_from_a_watermark() {
     const MIB: u64 = 1024 * 1024;
-    let folder = tempfile::tempdir().unwrap();
-    let (path, inbox) = (folder.path().join("big"), folder.path().join("inbox"));
+    let directory = tempfile::tempdir().unwrap();
+    let (path, inbox) = (directory.path().join("big"), directory.path().join("inbox"));
     let content = Random::seeded().bytes(48 * MIB as usize);
     fs::write(&path, &content).unwrap();
     let mut server = setup([]).inbox(&inbox).start();
     let network = Middlebox::before(server.address(), []).held_at(40 * MIB);
     let mut command = send::command();
     command.args(["--json", "send", "--retries", "20", "-j", "1"]).arg(&path);
-    command.arg("--state-dir").arg(folder.path().join("state")).arg(network.address());
+    command.arg("--state-dir").arg(directory.path().join("state")).arg(network.address());
     let sender = Running::start(&mut command, b"");
     network.wait_bytes(40 * MIB, || false);
     until("half of a step to be kept", || kept(&inbox) >= 31 * MIB);

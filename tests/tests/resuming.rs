@@ -163,11 +163,11 @@ fn nothing_is_left_of_a_stream_that_is_longer_than_files_may_be() {
 
 /// Sends a file, and kills the sender when the server has some of it. The pace is a pipe's: the sender is
 /// given no more than it may send before the kill.
-fn cut_off(folder: &Path, server: &Server, content: &[u8]) {
-    std::fs::write(folder.join("big"), content).unwrap();
+fn cut_off(directory: &Path, server: &Server, content: &[u8]) {
+    std::fs::write(directory.join("big"), content).unwrap();
     let partials = server.inbox().join(".sandport/partials");
     let mut command = send::command();
-    command.current_dir(folder).args(["send", "--state-dir", "state", "big", server.address()]);
+    command.current_dir(directory).args(["send", "--state-dir", "state", "big", server.address()]);
     let sender = Running::start(&mut command, b"");
     // The journal says something as soon as something is kept.
     until("something that is kept, or all of it", || {
@@ -182,17 +182,17 @@ fn cut_off(folder: &Path, server: &Server, content: &[u8]) {
     sender.finish();
 }
 
-fn again(folder: &Path, server: &Server) -> Sent {
-    send::send_with(folder, b"", ["--state-dir", "state", "big", server.address()])
+fn again(directory: &Path, server: &Server) -> Sent {
+    send::send_with(directory, b"", ["--state-dir", "state", "big", server.address()])
 }
 
 #[test]
 fn a_later_run_resumes_after_a_kill_and_drops_the_key() {
     let server = Server::start(FLAGS);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(64 * MIB);
-    cut_off(folder.path(), &server, &content);
-    let sent = again(folder.path(), &server).expect_success();
+    cut_off(directory.path(), &server, &content);
+    let sent = again(directory.path(), &server).expect_success();
     if let Some(resumed) = sent.of_type("resumed").first() {
         assert!(resumed["kept"].as_u64().unwrap() >= MIB as u64, "{resumed}");
         assert_eq!(sent.names("stored"), ["big"]);
@@ -201,21 +201,21 @@ fn a_later_run_resumes_after_a_kill_and_drops_the_key() {
         assert_eq!(sent.names("already-stored"), ["big"]);
     }
     assert!(server.content("big") == content);
-    assert_eq!(sandport_tests::files::keys_in(&folder.path().join("state")), [""; 0]);
+    assert_eq!(sandport_tests::files::keys_in(&directory.path().join("state")), [""; 0]);
     assert_eq!(server.published().len(), 1);
 }
 
 #[test]
 fn a_file_that_changed_after_a_cut_begins_anew_and_says_so() {
     let server = Server::start(FLAGS);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut random = Random::seeded();
-    cut_off(folder.path(), &server, &random.bytes(64 * MIB));
+    cut_off(directory.path(), &server, &random.bytes(64 * MIB));
     // Shorter than what may be there.
     let changed = random.bytes(2 * MIB);
-    std::fs::write(folder.path().join("big"), &changed).unwrap();
+    std::fs::write(directory.path().join("big"), &changed).unwrap();
     let was_through = server.inbox().join("big").exists();
-    let sent = again(folder.path(), &server).expect_success();
+    let sent = again(directory.path(), &server).expect_success();
     if !was_through {
         assert_eq!(sent.of_type("restarted")[0]["code"], "changed");
         assert!(server.content("big") == changed);
@@ -224,25 +224,25 @@ fn a_file_that_changed_after_a_cut_begins_anew_and_says_so() {
 }
 
 #[test]
-fn no_resume_goes_with_any_state_folder_and_leaves_no_key() {
+fn no_resume_goes_with_any_state_directory_and_leaves_no_key() {
     let server = Server::start([""; 0]);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("big"), Random::seeded().bytes(2 * MIB)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("big"), Random::seeded().bytes(2 * MIB)).unwrap();
     for flags in [&[][..], &["--state-dir", "state"]] {
         let mut command = send::command();
-        command.current_dir(folder.path()).env("SANDPORT_STATE_DIR", "state");
+        command.current_dir(directory.path()).env("SANDPORT_STATE_DIR", "state");
         command.args(["send", "--no-resume", "big", server.address()]).args(flags);
         let ended = process::run(&mut command, b"");
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(!folder.path().join("state").exists());
+        assert!(!directory.path().join("state").exists());
     }
 }
 
 #[test]
 fn a_sender_lives_through_the_death_of_the_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = format!("unix:{}", folder.path().join("socket").display());
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", directory.path().join("socket").display());
+    let inbox = directory.path().join("inbox");
     let start = || {
         let flags = FLAGS.into_iter().chain(["-l", &socket]);
         Setup::new(flags).inbox(&inbox).start()

@@ -26,27 +26,27 @@ const MIDWAY_BYTES: u64 = 16 * 1024 * 1024;
 /// Watermarks come soon, so that a cut costs little.
 const FLAGS: [&str; 4] = ["--watermark-size", "1MiB", "--watermark-time", "1ms"];
 
-/// A folder with a large file; the client's state lies beside it.
+/// A directory with a large file; the client's state lies beside it.
 struct Large {
-    folder: TempDir,
+    directory: TempDir,
     content: Vec<u8>,
 }
 
 impl Large {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let content = Random::seeded().bytes(LARGE_BYTES);
-        fs::write(folder.path().join("large"), &content).unwrap();
-        Self { folder, content }
+        fs::write(directory.path().join("large"), &content).unwrap();
+        Self { directory, content }
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().join("large")
+        self.directory.path().join("large")
     }
 
     /// Begins to send it.
     fn start(&self, address: &str, options: &[&str]) -> Running {
-        let state = self.folder.path().join("state");
+        let state = self.directory.path().join("state");
         let mut arguments = vec![address.into(), self.path().into_os_string()];
         arguments.extend(["--state".into(), state.into_os_string()]);
         arguments.extend(options.iter().map(Into::into));
@@ -105,8 +105,8 @@ fn broken_rules(server: &Server, options: &[&str]) -> Vec<Value> {
 #[ignore = "needs a Python with blake3: lane `second-client` of .ci/run"]
 fn a_tree_arrives_and_is_known_when_it_is_sent_again() {
     let mut random = Random::seeded();
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
     for name in ["a/b/empty", "a/c", "alone"] {
         fs::create_dir_all(tree.join(name)).unwrap();
     }

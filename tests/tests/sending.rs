@@ -10,10 +10,10 @@ use sandport_tests::native::digest;
 use sandport_tests::send::send_with;
 use sandport_tests::{Random, Server, send};
 
-/// A folder with a tree in it, and when its files were modified.
+/// A directory with a tree in it, and when its files were modified.
 fn sample_tree(random: &mut Random) -> (tempfile::TempDir, SystemTime) {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("photos");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("photos");
     for made in ["", "2024/summer", "2024/empty/below", "empty"] {
         fs::create_dir_all(root.join(made)).unwrap();
     }
@@ -27,13 +27,13 @@ fn sample_tree(random: &mut Random) -> (tempfile::TempDir, SystemTime) {
         files::set_modified(&path, time);
     }
     files::make_executable(&root.join("a.jpg"));
-    (folder, time)
+    (directory, time)
 }
 
 #[test]
 fn one_file_is_stored_under_its_name_with_its_digest() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.pdf");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.pdf");
     fs::write(&path, "hello").unwrap();
     let mut server = Server::start([]);
     let sent = send([path.as_os_str(), server.address().as_ref()]).expect_success();
@@ -50,43 +50,43 @@ fn one_file_is_stored_under_its_name_with_its_digest() {
 #[test]
 fn files_of_every_size_arrive_as_they_are() {
     let mut random = Random::seeded();
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut expected = Tree::new();
     for size in [0, 1, 1023, 65_535, 65_536, 65_537, 1 << 20, (1 << 20) + 1, 5 << 20] {
         let content = random.bytes(size);
-        fs::write(folder.path().join(format!("file-{size}")), &content).unwrap();
+        fs::write(directory.path().join(format!("file-{size}")), &content).unwrap();
         expected.insert(format!("file-{size}"), file(content));
     }
     let server = Server::start([]);
     let mut arguments: Vec<String> = expected.keys().cloned().collect();
     arguments.push(server.address().to_owned());
-    let sent = send_with(folder.path(), b"", &arguments).expect_success();
+    let sent = send_with(directory.path(), b"", &arguments).expect_success();
     assert_eq!(sent.names("stored").len(), expected.len());
     assert!(server.published() == expected, "{:?}", server.published());
 }
 
 #[test]
 fn unusual_file_names_arrive_as_they_are() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut expected = Tree::new();
     for name in ["with space", "日本語.txt", "naïve \"quoted\"", "-dash", "a\\b", "$HOME"] {
-        fs::write(folder.path().join(name), name).unwrap();
+        fs::write(directory.path().join(name), name).unwrap();
         expected.insert(name.to_owned(), file(name));
     }
     let server = Server::start([]);
     let mut arguments: Vec<String> = expected.keys().map(|name| format!("./{name}")).collect();
     arguments.push(server.address().to_owned());
-    send_with(folder.path(), b"", &arguments).expect_success();
+    send_with(directory.path(), b"", &arguments).expect_success();
     assert_eq!(server.published(), expected);
 }
 
 #[test]
-fn a_tree_arrives_with_its_empty_folders_and_modification_times() {
-    let (folder, time) = sample_tree(&mut Random::seeded());
+fn a_tree_arrives_with_its_empty_directories_and_times() {
+    let (directory, time) = sample_tree(&mut Random::seeded());
     let server = Server::start([]);
-    let sent = send([folder.path().join("photos").as_os_str(), server.address().as_ref()]);
+    let sent = send([directory.path().join("photos").as_os_str(), server.address().as_ref()]);
     let sent = sent.expect_success();
-    assert!(server.published() == files::tree(folder.path()), "{:?}", server.published());
+    assert!(server.published() == files::tree(directory.path()), "{:?}", server.published());
     assert_eq!(sent.names("directory"), ["photos/2024/empty/below", "photos/empty"]);
     for (name, entry) in server.published() {
         if matches!(entry, Entry::File(_)) {
@@ -99,17 +99,17 @@ fn a_tree_arrives_with_its_empty_folders_and_modification_times() {
 
 #[test]
 fn the_executable_bit_is_kept_only_where_the_operator_allows_it() {
-    let (folder, _) = sample_tree(&mut Random::seeded());
+    let (directory, _) = sample_tree(&mut Random::seeded());
     let server = Server::start(["--allow-executable"]);
-    send([folder.path().join("photos").as_os_str(), server.address().as_ref()]).expect_success();
+    send([directory.path().join("photos").as_os_str(), server.address().as_ref()]).expect_success();
     assert!(files::is_executable(&server.inbox().join("photos/a.jpg")));
     assert!(!files::is_executable(&server.inbox().join("photos/.hidden")));
 }
 
 #[test]
 fn a_tree_sent_twice_sends_only_the_changes() {
-    let (folder, _) = sample_tree(&mut Random::seeded());
-    let tree = folder.path().join("photos");
+    let (directory, _) = sample_tree(&mut Random::seeded());
+    let tree = directory.path().join("photos");
     let server = Server::start([]);
     let to_server = [tree.as_os_str(), server.address().as_ref()];
     let first = send(to_server).expect_success();
@@ -132,8 +132,8 @@ fn a_tree_sent_twice_sends_only_the_changes() {
 
 #[test]
 fn what_was_stored_is_known_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let (inbox, path) = (folder.path().join("inbox"), folder.path().join("file"));
+    let directory = tempfile::tempdir().unwrap();
+    let (inbox, path) = (directory.path().join("inbox"), directory.path().join("file"));
     fs::write(&path, Random::seeded().bytes(100_000)).unwrap();
     for expected in ["stored", "already-stored"] {
         let mut server = sandport_tests::Setup::new([""; 0]).inbox(&inbox).start();
@@ -146,10 +146,10 @@ fn what_was_stored_is_known_after_a_restart() {
 
 #[test]
 fn links_within_a_tree_are_neither_followed_nor_sent() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("tree");
     fs::create_dir(&root).unwrap();
-    fs::write(folder.path().join("secret"), "secret").unwrap();
+    fs::write(directory.path().join("secret"), "secret").unwrap();
     fs::write(root.join("file"), "hello").unwrap();
     std::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
     let server = Server::start([]);
@@ -184,8 +184,8 @@ fn standard_input_without_a_name_gets_one_and_the_sender_hears() {
 
 #[test]
 fn a_name_can_be_chosen_for_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "hello").unwrap();
     let server = Server::start([]);
     send([path.as_os_str(), server.address().as_ref(), "--name".as_ref(), "a/b/c.txt".as_ref()])
@@ -195,8 +195,8 @@ fn a_name_can_be_chosen_for_a_file() {
 
 #[test]
 fn hundreds_of_small_files_share_one_connection() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("many");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("many");
     fs::create_dir(&root).unwrap();
     for number in 0..500 {
         fs::write(root.join(format!("{number:03}")), format!("file {number}")).unwrap();
@@ -207,7 +207,7 @@ fn hundreds_of_small_files_share_one_connection() {
         let arguments = ["-j".as_ref(), "1".as_ref(), root.as_os_str(), server.address().as_ref()];
         let sent = send(arguments).expect_success();
         assert_eq!(sent.names("stored").len(), 500, "{durability}");
-        assert!(server.published() == files::tree(folder.path()), "{durability}");
+        assert!(server.published() == files::tree(directory.path()), "{durability}");
         let mut peers: Vec<String> = (0..500)
             .map(|_| server.events.wait("a stored file", |event| event["type"] == "stored"))
             .map(|event| event["peer"].to_string())

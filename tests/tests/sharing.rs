@@ -71,8 +71,8 @@ fn uploads_of_a_full_address_make_room_for_another_address() {
 
 #[test]
 fn users_of_the_socket_are_served_whatever_the_network_holds() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let directory = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", directory.path().join("socket").display());
     let flags =
         ["-l", "127.0.0.1:0", "-l", &socket, "--max-connections", "2", "--max-waiting", "1"];
     let server = Setup::new(flags).start();
@@ -135,9 +135,9 @@ fn clients_of_a_trusted_proxy_count_where_they_are() {
         let answer = String::from_utf8(connection.hear_all()).unwrap();
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     };
-    let folder_is_begun = || !server.staged().is_empty();
+    let directory_is_begun = || !server.staged().is_empty();
     let mut first = put("first", "192.0.2.7", "hel");
-    sandport_tests::deadline::until("the first upload", folder_is_begun);
+    sandport_tests::deadline::until("the first upload", directory_is_begun);
     let mut second = put("second", "192.0.2.7", "hel");
     assert_eq!(second.hear_all(), b"", "its address has its connection");
     stored(put("third", "192.0.2.8", "hello"));
@@ -187,8 +187,8 @@ fn limits_that_make_no_sense_are_told_before_anything_is_made() {
         (vec!["--min-per-minute", "1TiB"], "everybody is too slow"),
         (vec!["--hello-timeout", "0s"], "--hello-timeout"),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = folder.path().join("inbox");
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = directory.path().join("inbox");
         let ended = Setup::new(&flags).inbox(&inbox).start_and_fail();
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(told), "{flags:?}: {}", ended.stderr);

@@ -25,8 +25,8 @@ fn wait_draining(server: &mut Server) {
 #[test]
 fn an_active_upload_finishes_and_newcomers_are_not_accepted() {
     // Of a port that is free again, anybody may get hold.
-    let folder = tempfile::tempdir().unwrap();
-    let socket = format!("unix:{}", folder.path().join("socket").display());
+    let directory = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", directory.path().join("socket").display());
     let mut server = Server::start(["--listen", &socket]);
     let mut sender = half_an_upload(&server);
     server.interrupt();
@@ -95,8 +95,8 @@ fn connections_that_sent_nothing_do_not_hold_it_up() {
 
 #[test]
 fn what_a_killed_server_left_is_removed_at_the_next_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     let setup = || sandport_tests::Setup::new([""; 0]).inbox(&inbox);
     let mut server = setup().start();
     let mut sender = half_an_upload(&server);

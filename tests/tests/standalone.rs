@@ -42,8 +42,8 @@ fn on_both<const N: usize>(flags: [&str; N], test: impl Fn(Server)) {
 #[test]
 fn a_classic_client_uploads() {
     let mut random = Random::seeded();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     let mut server = start([]);
     for size in [0, 1, 1024, 300_000, 5_000_001] {
         let content = random.bytes(size);
@@ -72,8 +72,8 @@ fn digits_without_a_line_end_are_a_size_after_silence() {
 
 #[test]
 fn the_classic_sender_uploads() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     let content = Random::seeded().bytes(3_000_000);
     fs::write(&path, &content).unwrap();
     on_both(["--classic-name", "got"], |mut server| {
@@ -83,17 +83,17 @@ fn the_classic_sender_uploads() {
     });
 }
 
-/// A folder with files of many sizes, an empty folder, and its content.
+/// A directory with files of many sizes, an empty directory, and its content.
 fn a_tree(random: &mut Random) -> (tempfile::TempDir, Tree) {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("tree");
     fs::create_dir_all(root.join("empty")).unwrap();
     fs::create_dir_all(root.join("deep/er")).unwrap();
     let mut tree = Tree::from([
-        ("tree".into(), Entry::Folder),
-        ("tree/empty".into(), Entry::Folder),
-        ("tree/deep".into(), Entry::Folder),
-        ("tree/deep/er".into(), Entry::Folder),
+        ("tree".into(), Entry::Directory),
+        ("tree/empty".into(), Entry::Directory),
+        ("tree/deep".into(), Entry::Directory),
+        ("tree/deep/er".into(), Entry::Directory),
     ]);
     for (number, size) in [0, 1, 70_000, 4_000_003].into_iter().chain([333; 40]).enumerate() {
         let content = random.bytes(size);
@@ -101,16 +101,16 @@ fn a_tree(random: &mut Random) -> (tempfile::TempDir, Tree) {
         fs::write(root.join(&name), &content).unwrap();
         tree.insert(format!("tree/{name}"), file(content));
     }
-    (folder, tree)
+    (directory, tree)
 }
 
 #[test]
 fn a_tree_arrives_and_the_second_time_nothing_is_sent() {
-    let (folder, tree) = a_tree(&mut Random::seeded());
+    let (directory, tree) = a_tree(&mut Random::seeded());
     on_both([], |server| {
-        let path = folder.path().join("tree");
+        let path = directory.path().join("tree");
         let sent = send([path.as_os_str(), server.address().as_ref()]).expect_success();
-        // The empty folder is made when it is offered.
+        // The empty directory is made when it is offered.
         assert_eq!(sent.of_type("stored").len(), 44, "{sent:?}");
         assert_eq!(server.published(), tree);
         let again = send([path.as_os_str(), server.address().as_ref()]).expect_success();
@@ -123,8 +123,8 @@ fn a_tree_arrives_and_the_second_time_nothing_is_sent() {
 
 #[test]
 fn what_was_stored_is_remembered_across_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, inbox) = (folder.path().join("a.bin"), folder.path().join("inbox"));
+    let directory = tempfile::tempdir().unwrap();
+    let (path, inbox) = (directory.path().join("a.bin"), directory.path().join("inbox"));
     fs::write(&path, Random::seeded().bytes(200_000)).unwrap();
     let serve = || setup([]).inbox(&inbox).start();
     let mut server = serve();
@@ -138,8 +138,8 @@ fn what_was_stored_is_remembered_across_a_restart() {
 
 #[test]
 fn a_taken_name_follows_the_rule() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.pdf");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.pdf");
     for (rule, stored) in [("rename", "report-1.pdf"), ("replace", "report.pdf"), ("refuse", "")] {
         on_both(["--conflict", rule], |server| {
             for content in ["one", "two"] {
@@ -292,7 +292,7 @@ fn an_address_in_use_is_said_with_what_to_do() {
 fn an_inbox_that_is_not_mounted_is_said_with_what_to_do() {
     let ended = setup(["--inbox", "/elsewhere"]).start_and_fail();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let said = "error[inbox-not-mounted]: there is no folder /elsewhere: only /inbox is mounted";
+    let said = "error[inbox-not-mounted]: there is no directory /elsewhere: only /inbox is mounted";
     assert!(ended.stderr.contains(said), "{ended:?}");
     assert!(ended.stderr.contains("hint: mount one: wasmtime run"), "{ended:?}");
     // Beneath what is mounted is fine, if it is there.
@@ -302,8 +302,8 @@ fn an_inbox_that_is_not_mounted_is_said_with_what_to_do() {
 
 #[test]
 fn an_inbox_of_an_unknown_layout_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     fs::create_dir_all(inbox.join(".sandport")).unwrap();
     fs::write(inbox.join(".sandport/layout"), "99\n").unwrap();
     let ended = setup([]).inbox(&inbox).start_and_fail();
@@ -396,8 +396,8 @@ fn two_connections_carry_one_file_and_both_hear_its_receipt() {
 
 #[test]
 fn a_sender_with_several_connections_sends_a_file_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("big");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("big");
     let content = Random::seeded().bytes(24 * MIB + 5);
     fs::write(&path, &content).unwrap();
     let mut server = start(OFTEN);
@@ -410,11 +410,11 @@ fn a_sender_with_several_connections_sends_a_file_once() {
 
 /// Sends a file of `content` by way of a network that passes `bytes` of it, and kills the sender when most of them
 /// are kept. The network: a sender knows its servers by their addresses.
-fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) -> Middlebox {
-    fs::write(folder.join("big"), content).unwrap();
+fn cut_off(directory: &Path, server: &Server, content: &[u8], bytes: usize) -> Middlebox {
+    fs::write(directory.join("big"), content).unwrap();
     let network = Middlebox::before(server.address(), []).held_at(bytes as u64);
     let mut command = send::command();
-    command.current_dir(folder).args(["send", "--state-dir", "state", "big", network.address()]);
+    command.current_dir(directory).args(["send", "--state-dir", "state", "big", network.address()]);
     let sender = Running::start(&mut command, b"");
     // By our own `ls`, which reads the journal.
     let most = (bytes - MIB - MIB / 4) as u64;
@@ -426,21 +426,21 @@ fn cut_off(folder: &Path, server: &Server, content: &[u8], bytes: usize) -> Midd
 
 #[test]
 fn a_later_run_resumes_after_sender_and_component_were_killed() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(9 * MIB);
     let mut server = start(OFTEN);
-    let network = cut_off(folder.path(), &server, &content, 6 * MIB);
+    let network = cut_off(directory.path(), &server, &content, 6 * MIB);
     server.kill();
     let server = setup(OFTEN).inbox(server.inbox()).start();
     network.turn_to(server.address());
     network.release();
     let arguments = ["--state-dir", "state", "big", network.address()];
-    let sent = send::send_with(folder.path(), b"", arguments).expect_success();
+    let sent = send::send_with(directory.path(), b"", arguments).expect_success();
     let resumed = sent.of_type("resumed")[0]["kept"].as_u64().unwrap();
     assert!(resumed >= 4 * MIB as u64, "{resumed}");
     assert_eq!(sent.names("stored"), ["big"]);
     assert!(server.content("big") == content);
-    assert_eq!(files::keys_in(&folder.path().join("state")), [""; 0]);
+    assert_eq!(files::keys_in(&directory.path().join("state")), [""; 0]);
     assert_eq!((partials(server.inbox()), server.staged()), (vec![], vec![]));
     // By our own `verify`, which reads it again.
     let verify = process::run(send::command().arg("verify").arg(server.inbox()), b"");
@@ -449,9 +449,9 @@ fn a_later_run_resumes_after_sender_and_component_were_killed() {
 
 #[test]
 fn the_rest_of_a_cut_upload_is_listed_and_cleaned_by_sandport() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut server = start(OFTEN);
-    cut_off(folder.path(), &server, &Random::seeded().bytes(5 * MIB), 4 * MIB);
+    cut_off(directory.path(), &server, &Random::seeded().bytes(5 * MIB), 4 * MIB);
     server.kill();
     let ls = process::run(send::command().args(["--json", "ls"]).arg(server.inbox()), b"");
     assert!(ls.stdout.contains("\"name\":\"big\""), "{ls:?}");
@@ -471,10 +471,10 @@ fn the_rest_of_a_cut_upload_is_listed_and_cleaned_by_sandport() {
 
 #[test]
 fn the_same_file_runs_resident_in_our_host() {
-    let (folder, tree) = a_tree(&mut Random::seeded());
+    let (directory, tree) = a_tree(&mut Random::seeded());
     let flags = ["--max-file", "5MB", "--idle-timeout", "30s", "--classic-name", "old"];
     let mut server = Setup::new(flags).receiver(artifacts::standalone()).start();
-    let path = folder.path().join("tree");
+    let path = directory.path().join("tree");
     let sent = send([path.as_os_str(), server.address().as_ref()]).expect_success();
     assert_eq!(sent.of_type("stored").len(), 44, "{sent:?}");
     assert_eq!(server.published(), tree);

@@ -19,7 +19,7 @@ wrong: Err(RefusalCode::DigestMismatch)
 late: Algorithm::Blake3 Algorithm::Md5
 again: Algorithm::Blake3
 claimed: stored Algorithm::Blake3 Algorithm::Sha256
-folder: Algorithm::Blake3
+directory: Algorithm::Blake3
 checked by another: Err(RefusalCode::UnsupportedVersion)
 checked by right: Ok(())
 checked: Algorithm::Blake3

@@ -20,10 +20,10 @@ fn an_upload_survives_a_server_that_is_suspended_for_a_while() {
     server.signal(Signal::STOP);
     // What fits into the buffers of the sockets.
     sender.data(0, 0, &content[..MIB / 16]);
-    let (folder, path) = (tempfile::tempdir().unwrap(), "small");
-    std::fs::write(folder.path().join(path), "hello").unwrap();
+    let (directory, path) = (tempfile::tempdir().unwrap(), "small");
+    std::fs::write(directory.path().join(path), "hello").unwrap();
     let mut other = send::command();
-    other.current_dir(folder.path()).args(["send", path, server.address()]);
+    other.current_dir(directory.path()).args(["send", path, server.address()]);
     // It connects to a server that does not answer yet.
     let other = Running::start(&mut other, b"");
     server.signal(Signal::CONT);

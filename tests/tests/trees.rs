@@ -11,7 +11,7 @@ use sandport_tests::files::{self, Tree, file};
 use sandport_tests::send::command;
 use sandport_tests::{Server, Setup, peer, process, send};
 
-/// Makes a file, and the folders above it.
+/// Makes a file, and the directories above it.
 fn write(root: &Path, name: &str, content: &str) {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -19,37 +19,38 @@ fn write(root: &Path, name: &str, content: &str) {
 }
 
 /// Whether the tests' own disk tells `a` from `A`, and one Unicode form from another.
-fn tells_names_apart(folder: &Path) -> bool {
-    write(folder, "probe/a\u{e9}", "");
-    let apart = !folder.join("probe/A\u{e9}").exists() && !folder.join("probe/ae\u{301}").exists();
-    fs::remove_dir_all(folder.join("probe")).unwrap();
+fn tells_names_apart(directory: &Path) -> bool {
+    write(directory, "probe/a\u{e9}", "");
+    let apart =
+        !directory.join("probe/A\u{e9}").exists() && !directory.join("probe/ae\u{301}").exists();
+    fs::remove_dir_all(directory.join("probe")).unwrap();
     apart
 }
 
 #[test]
 fn names_that_differ_in_case_or_unicode_form_alone_are_all_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    assert!(tells_names_apart(folder.path()), "run the tests on a disk that tells names apart");
-    let root = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    assert!(tells_names_apart(directory.path()), "run the tests on a disk that tells names apart");
+    let root = directory.path().join("t");
     let names = ["Readme", "README", "readme", "caf\u{e9}", "cafe\u{301}", "\u{212b}", "\u{c5}"];
     for name in names {
         write(&root, name, name);
-        write(&root, &format!("{name}-folder/x"), name);
+        write(&root, &format!("{name}-directory/x"), name);
     }
     let server = Server::start([]);
     let to_server = [root.as_os_str(), server.address().as_ref()];
     let sent = send(to_server).expect_success();
     assert_eq!(sent.names("stored").len(), 2 * names.len(), "{sent:?}");
-    assert_eq!(server.published(), files::tree(folder.path()));
+    assert_eq!(server.published(), files::tree(directory.path()));
     let again = send(to_server).expect_success();
     assert_eq!(again.names("already-stored").len(), 2 * names.len(), "{again:?}");
-    assert_eq!(server.published(), files::tree(folder.path()));
+    assert_eq!(server.published(), files::tree(directory.path()));
 }
 
 #[test]
 fn what_exclude_names_stays_at_home() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("t");
     for name in ["a.txt", "a.tmp", "cache/x", "sub/cache/y", "sub/b.txt"] {
         write(&root, name, name);
     }
@@ -68,15 +69,15 @@ fn what_exclude_names_stays_at_home() {
 
 #[test]
 fn links_are_followed_with_follow_links_and_a_loop_is_1() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("t");
-    write(folder.path(), "outside/x", "outside");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("t");
+    write(directory.path(), "outside/x", "outside");
     write(&root, "a", "a");
-    symlink("../outside", root.join("folder")).unwrap();
+    symlink("../outside", root.join("directory")).unwrap();
     let server = Server::start([]);
     let arguments = [root.to_str().unwrap(), server.address(), "--follow-links"];
     send(arguments).expect_success();
-    assert_eq!(server.content("t/folder/x"), b"outside");
+    assert_eq!(server.content("t/directory/x"), b"outside");
 
     symlink(".", root.join("around")).unwrap();
     write(&root, "b", "b");
@@ -87,8 +88,8 @@ fn links_are_followed_with_follow_links_and_a_loop_is_1() {
 
 #[test]
 fn a_dry_run_says_what_would_be_sent_and_connects_to_nobody() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("t");
     write(&root, "a\u{1b}[2J", "12345");
     write(&root, "sub/b", "678");
     fs::create_dir(root.join("empty")).unwrap();
@@ -109,7 +110,7 @@ fn a_dry_run_says_what_would_be_sent_and_connects_to_nobody() {
     assert_eq!(lines, ["t/a\\u{1b}[2J (5 B)", "t/empty/ (empty directory)", "t/sub/b (3 B)"]);
     assert!(ended.stderr.contains("2 files to send, 1 empty directory: 8 B; nothing was sent"));
 
-    let missing = folder.path().join("missing");
+    let missing = directory.path().join("missing");
     let run = send([root.to_str().unwrap(), missing.to_str().unwrap(), &address, "--dry-run"]);
     assert_eq!((run.code, run.failure()), (Some(1), "not-found"), "{run:?}");
     assert!(!peer::has_connected(&nobody), "a dry run connects to nobody");
@@ -117,8 +118,8 @@ fn a_dry_run_says_what_would_be_sent_and_connects_to_nobody() {
 
 #[test]
 fn an_inbox_within_the_tree_is_not_sent_into_itself() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("t");
     for number in 0..300 {
         write(&root, &format!("{number}"), &number.to_string());
     }
@@ -140,21 +141,21 @@ fn an_inbox_within_the_tree_is_not_sent_into_itself() {
 
 #[test]
 fn a_file_that_got_another_name_is_said_with_both() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "report.pdf", "first");
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "report.pdf", "first");
     let server = Server::start([]);
     let run = |arguments: &[&str]| {
         let mut command = command();
-        command.current_dir(folder.path()).args(["send", "report.pdf", server.address()]);
+        command.current_dir(directory.path()).args(["send", "report.pdf", server.address()]);
         process::run(command.args(arguments), b"")
     };
     let first = run(&[]);
     assert!(!first.stderr.contains("->"), "{first:?}");
-    write(folder.path(), "report.pdf", "second");
+    write(directory.path(), "report.pdf", "second");
     let second = run(&[]);
     assert!(second.stderr.contains("report.pdf -> report-1.pdf\n"), "{second:?}");
     assert_eq!(second.stdout, "report-1.pdf\n", "the result is the name alone");
-    write(folder.path(), "report.pdf", "third");
+    write(directory.path(), "report.pdf", "third");
     assert_eq!(run(&["-q"]).stderr, "");
 }
 
@@ -173,12 +174,12 @@ fn a_file_that_procfs_calls_empty_arrives_whole_in_each_dialect() {
 
 #[test]
 fn a_file_that_cannot_be_read_to_its_end_costs_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "a", "a");
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "a", "a");
     let server = Server::start([]);
     // A regular file to look at, which fails when it is read.
     let sent = send([
-        folder.path().join("a").as_os_str(),
+        directory.path().join("a").as_os_str(),
         "/proc/self/mem".as_ref(),
         server.address().as_ref(),
     ]);

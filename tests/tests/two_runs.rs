@@ -22,9 +22,9 @@ const SIZE: usize = 48 * MIB;
 /// A first run, whose connections get no further than this.
 const HELD_AT: u64 = 3 * MIB as u64 + 7;
 
-fn run(folder: &Path, connections: usize, address: &str) -> Command {
+fn run(directory: &Path, connections: usize, address: &str) -> Command {
     let mut command = command();
-    command.current_dir(folder).args(["--json", "send", "--state-dir", "state"]);
+    command.current_dir(directory).args(["--json", "send", "--state-dir", "state"]);
     command.args(["-j", &connections.to_string(), "big", address]);
     command
 }
@@ -33,18 +33,18 @@ fn run(folder: &Path, connections: usize, address: &str) -> Command {
 fn the_later_run_finishes_and_the_earlier_one_hears_and_ends() {
     for (first, second) in [(1, 1), (4, 1), (1, 4), (3, 4)] {
         let server = Server::start(FLAGS);
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let content = Random::seeded().bytes(SIZE);
-        std::fs::write(folder.path().join("big"), &content).unwrap();
+        std::fs::write(directory.path().join("big"), &content).unwrap();
         let held = std::iter::repeat_n(Fate::HoldSender(HELD_AT), first);
         let middlebox = Middlebox::before(server.address(), held);
-        let earlier = Running::start(&mut run(folder.path(), first, middlebox.address()), b"");
+        let earlier = Running::start(&mut run(directory.path(), first, middlebox.address()), b"");
         until("the hold of all connections", || middlebox.struck() == first);
         until("what is kept of the first run", || kept(server.inbox()) >= MIB as u64);
 
         let connections = second.to_string();
         let arguments = ["--state-dir", "state", "-j", &connections, "big", middlebox.address()];
-        let later = send_with(folder.path(), b"", arguments).expect_success();
+        let later = send_with(directory.path(), b"", arguments).expect_success();
         assert_eq!(later.names("stored"), ["big"], "{first} {second}");
         let kept = later.of_type("resumed")[0]["kept"].as_u64().unwrap();
         assert!(kept >= MIB as u64, "what the first run brought is kept: {kept}");
@@ -64,13 +64,13 @@ fn the_later_run_finishes_and_the_earlier_one_hears_and_ends() {
 #[test]
 fn an_earlier_run_that_was_cut_does_not_take_the_upload_back() {
     let server = Server::start(FLAGS);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(SIZE);
-    std::fs::write(folder.path().join("big"), &content).unwrap();
+    std::fs::write(directory.path().join("big"), &content).unwrap();
     let fates = [Fate::Hold(HELD_AT), Fate::HoldSender(HELD_AT)];
     let middlebox = Middlebox::before(server.address(), fates);
     let start = || {
-        let mut command = run(folder.path(), 1, middlebox.address());
+        let mut command = run(directory.path(), 1, middlebox.address());
         Running::start(command.args(["--retries", "9"]), b"")
     };
     let wait_struck = |count| until("the hold of a run", || middlebox.struck() == count);

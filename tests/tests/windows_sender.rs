@@ -50,8 +50,8 @@ fn boot() {
     });
 }
 
-/// The sender with these arguments, in a folder.
-fn sender<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>) -> Command {
+/// The sender with these arguments, in a directory.
+fn sender<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> Command {
     boot();
     // It sets what the settings of the person who runs the tests would change, for the native one.
     let native = send::command();
@@ -63,40 +63,40 @@ fn sender<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>
             None => command.env_remove(name),
         };
     }
-    command.current_dir(folder).args(["--json", "send", "--state-dir", "state"]).args(arguments);
+    command.current_dir(directory).args(["--json", "send", "--state-dir", "state"]).args(arguments);
     command
 }
 
-fn run<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>) -> Sent {
-    Sent::of(process::run(&mut sender(folder, arguments), b""))
+fn run<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> Sent {
+    Sent::of(process::run(&mut sender(directory, arguments), b""))
 }
 
 #[test]
 #[ignore = "needs wine and a sender for Windows"]
 fn a_tree_arrives_with_slashes_in_its_names_once() {
     let server = Server::start([]);
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for (name, length) in [("a.txt", 3), ("sub/deep/b", 70_000), ("sub/\u{e9}", 0)] {
         let path = tree.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, Random::seeded().bytes(length)).unwrap();
     }
     fs::create_dir(tree.join("empty")).unwrap();
-    let sent = run(folder.path(), ["t", server.address()]).expect_success();
+    let sent = run(directory.path(), ["t", server.address()]).expect_success();
     assert_eq!(sent.names("stored"), ["t/a.txt", "t/sub/deep/b", "t/sub/\u{e9}"]);
     assert!(server.inbox().join("t/empty").is_dir());
     for name in ["t/a.txt", "t/sub/deep/b", "t/sub/\u{e9}"] {
-        assert_eq!(server.content(name), fs::read(folder.path().join(name)).unwrap(), "{name}");
+        assert_eq!(server.content(name), fs::read(directory.path().join(name)).unwrap(), "{name}");
         let modified = |root: &Path| root.join(name).metadata().unwrap().modified().unwrap();
-        let (ours, theirs) = (modified(folder.path()), modified(server.inbox()));
+        let (ours, theirs) = (modified(directory.path()), modified(server.inbox()));
         let apart = ours.duration_since(theirs).unwrap_or_default();
         assert!(
             apart.as_nanos() < 100,
             "{name}: Windows counts in steps of 100 ns, and rounds down"
         );
     }
-    let again = run(folder.path(), ["t\\", server.address()]).expect_success();
+    let again = run(directory.path(), ["t\\", server.address()]).expect_success();
     assert_eq!(again.names("already-stored").len(), 3, "{again:?}");
 }
 
@@ -104,24 +104,24 @@ fn a_tree_arrives_with_slashes_in_its_names_once() {
 #[ignore = "needs wine and a sender for Windows"]
 fn a_cut_is_mended_in_the_run_and_a_later_run_resumes() {
     let server = Server::start(FLAGS);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let content = Random::seeded().bytes(LARGE_BYTES);
-    fs::write(folder.path().join("large"), &content).unwrap();
+    fs::write(directory.path().join("large"), &content).unwrap();
 
     let cut = Middlebox::before(server.address(), [Fate::Cut(MIDWAY_BYTES)]);
-    let sent = run(folder.path(), ["large", cut.address(), "--retries", "8"]).expect_success();
+    let sent = run(directory.path(), ["large", cut.address(), "--retries", "8"]).expect_success();
     assert!(sent.of_type("resumed")[0]["kept"].as_u64().unwrap() >= MIB as u64, "{sent:?}");
     assert_eq!(server.content("large"), content);
 
-    fs::rename(folder.path().join("large"), folder.path().join("later")).unwrap();
+    fs::rename(directory.path().join("large"), directory.path().join("later")).unwrap();
     let held = Middlebox::before(server.address(), [Fate::Cut(MIDWAY_BYTES)]);
-    let first = Running::start(&mut sender(folder.path(), ["later", held.address()]), b"");
+    let first = Running::start(&mut sender(directory.path(), ["later", held.address()]), b"");
     let first = Sent::of(first.finish());
     assert_eq!(first.code, Some(3), "{first:?}");
     held.wait_closed(1);
     // It would be known by its digest.
     fs::remove_file(server.inbox().join("large")).unwrap();
-    let second = run(folder.path(), ["later", held.address()]).expect_success();
+    let second = run(directory.path(), ["later", held.address()]).expect_success();
     assert!(second.of_type("resumed")[0]["kept"].as_u64().unwrap() >= MIB as u64, "{second:?}");
     assert_eq!(server.content("later"), content);
 }
@@ -130,11 +130,11 @@ fn a_cut_is_mended_in_the_run_and_a_later_run_resumes() {
 #[ignore = "needs wine and a sender for Windows"]
 fn what_windows_does_not_have_is_said() {
     let server = Server::start([]);
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a"), b"a").unwrap();
-    let sent = run(folder.path(), ["a", "unix:/run/sandport.sock"]);
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a"), b"a").unwrap();
+    let sent = run(directory.path(), ["a", "unix:/run/sandport.sock"]);
     assert_eq!(sent.code, Some(3), "{sent:?}");
     assert!(sent.stderr.contains("no Unix sockets"), "{sent:?}");
-    let sent = run(folder.path(), ["NUL", server.address()]);
+    let sent = run(directory.path(), ["NUL", server.address()]);
     assert!(["special-file", "cannot-open"].contains(&sent.failure()), "{sent:?}");
 }

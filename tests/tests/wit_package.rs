@@ -9,7 +9,7 @@ use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_compon
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{ManglingAndAbi, PackageId, Resolve};
 
-/// What `wkg wit build` makes of the folder, but for the metadata.
+/// What `wkg wit build` makes of the directory, but for the metadata.
 fn encoded() -> Vec<u8> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(artifacts::workspace().join("wit")).unwrap();
@@ -50,8 +50,8 @@ fn a_receiver_can_be_built_against_the_published_file_alone() {
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let component = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
 
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("theirs.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("theirs.wasm");
     fs::write(&path, component).unwrap();
     sandport_tests::Setup::new([""; 0]).receiver(path).start();
 }

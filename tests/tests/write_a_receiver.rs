@@ -1,4 +1,4 @@
-//! The page "Write a receiver", followed to the letter in an empty folder, and what comes of it in the
+//! The page "Write a receiver", followed to the letter in an empty directory, and what comes of it in the
 //! real host.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -15,7 +15,7 @@ const UNWELCOME: &str = "127.0.0.2";
 
 /// A piece of the page.
 enum Step {
-    /// A section begins: its commands start in the empty folder.
+    /// A section begins: its commands start in the empty directory.
     Section,
     /// Commands, as they are typed.
     Commands(String),
@@ -65,11 +65,11 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// Follows the page in an empty folder. All of its commands are run, but for two, of which is noted
+/// Follows the page in an empty directory. All of its commands are run, but for two, of which is noted
 /// what they are given: `sandport serve`, and `nc`.
-fn follow(page: &str, folder: &Path) -> Vec<Done> {
-    let notes = folder.join("notes");
-    let empty = folder.join("empty");
+fn follow(page: &str, directory: &Path) -> Vec<Done> {
+    let notes = directory.join("notes");
+    let empty = directory.join("empty");
     fs::create_dir(&notes).unwrap();
     fs::create_dir(&empty).unwrap();
     let mut script = String::from(
@@ -97,7 +97,7 @@ nc() { local to; to=$(note); { printf '%s\n' "$*"; cat; } >"$to.said"; }
             }
         }
     }
-    let path = folder.join("script");
+    let path = directory.join("script");
     fs::write(&path, script).unwrap();
     let mut shell = artifacts::shell();
     shell
@@ -171,9 +171,9 @@ fn the_listings_of_the_page_are_the_examples() {
 
 #[test]
 #[ignore = "needs the network, python3, npm and wac: lane `examples` of .ci/run"]
-fn the_page_leads_from_an_empty_folder_to_receivers_that_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let done = follow(&page(), folder.path());
+fn the_page_leads_from_an_empty_directory_to_receivers_that_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let done = follow(&page(), directory.path());
     let mut server: Option<Server> = None;
     let mut served = 0;
     let mut answers = 0;
@@ -206,9 +206,9 @@ fn the_page_leads_from_an_empty_folder_to_receivers_that_run() {
 fn expect_uploads(server: &mut Server) {
     let content = Random::seeded().bytes(3_000_001);
     let mut large = Connection::open(server);
-    large.say("PUT folder/large file 3000001\n");
+    large.say("PUT directory/large file 3000001\n");
     large.say(&content);
-    assert_eq!(large.hear_all(), b"stored folder/large file\n");
+    assert_eq!(large.hear_all(), b"stored directory/large file\n");
     let mut empty = Connection::open(server);
     empty.say("PUT empty 0\n");
     assert_eq!(empty.hear_all(), b"stored empty\n");
@@ -225,18 +225,18 @@ fn expect_uploads(server: &mut Server) {
     }
 
     assert_eq!(server.stop(), Some(0));
-    assert_eq!(server.content("folder/large file"), content);
+    assert_eq!(server.content("directory/large file"), content);
     assert_eq!(server.content("hello.txt"), b"hello");
     assert_eq!(server.content("empty"), b"");
     let names: Vec<String> = server.published().into_keys().collect();
-    assert_eq!(names, ["empty", "folder", "folder/large file", "hello.txt"]);
+    assert_eq!(names, ["empty", "directory", "directory/large file", "hello.txt"]);
 }
 
 #[test]
 #[ignore = "needs wac: lane `examples` of .ci/run"]
 fn a_doorkeeper_stands_before_the_receiver_and_payload_passes() {
-    let folder = tempfile::tempdir().unwrap();
-    let guarded = folder.path().join("guarded.wasm");
+    let directory = tempfile::tempdir().unwrap();
+    let guarded = directory.path().join("guarded.wasm");
     let mut shell = artifacts::shell();
     shell.args(["-c", "wac plug \"$1\" --plug \"$2\" -o \"$3\"", "wac"]).args([
         artifacts::doorkeeper(),
@@ -248,7 +248,7 @@ fn a_doorkeeper_stands_before_the_receiver_and_payload_passes() {
     let mut server = Setup::new(["--classic-name", "classic"]).receiver(&guarded).start();
 
     let content = Random::seeded().bytes(5_000_000);
-    let path = folder.path().join("native");
+    let path = directory.path().join("native");
     fs::write(&path, &content).unwrap();
     send([path.as_os_str(), server.address().as_ref()]).expect_success();
     let mut client = Connection::open(&server);

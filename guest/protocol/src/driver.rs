@@ -1,7 +1,7 @@
 //! The driving loop of a receiving end, over whatever streams and inbox there are.
 //!
 //! It carries out what the machine says, in its order, and does nothing by itself. Where it runs is
-//! the matter of a [`Shell`]: the bindings of a component, a test.
+//! the matter of a [`Host`]: the bindings of a component, a test.
 //!
 //! > Call [`Driver::step`] until it says [`Step::Wait`]; then wait for what that names, for room in the
 //! > connection while anything is unsent, for the oldest commit, and for what was asked. Then step again.
@@ -16,11 +16,11 @@ use bytes::Bytes;
 use crate::receiver::{Opened, Output, Receiver, Want};
 use crate::{ContentDigest, Millis, UploadId};
 
+mod host;
 mod intake;
-mod shell;
 mod step;
 
-pub use shell::{Answer, EndOfInput, Question, Reply, Shell, Spliced};
+pub use host::{Answer, EndOfInput, Host, Question, Reply, Spliced};
 pub use step::{On, Step, Wait};
 
 /// While more than this waits to be sent, nothing more is read: a sender that does not read its
@@ -35,7 +35,7 @@ const HELD_BYTES_MAX: usize = 16 * 1024;
 const HELD_READS_MAX: u32 = 4;
 
 /// One connection being served.
-pub struct Driver<S: Shell> {
+pub struct Driver<S: Host> {
     machine: Receiver,
     uploads: BTreeMap<UploadId, S::Upload>,
     /// Commits under way, the oldest first: they finish in this order.
@@ -52,7 +52,7 @@ pub struct Driver<S: Shell> {
 }
 
 /// A question of the machine's that has no answer yet.
-pub enum Asked<S: Shell> {
+pub enum Asked<S: Host> {
     /// To the inbox.
     Opening(UploadId, S::Opening),
     /// To the inbox, about an upload that is here; which one, where it is open.
@@ -61,7 +61,7 @@ pub enum Asked<S: Shell> {
     Authenticating(S::Authenticating),
 }
 
-impl<S: Shell> Driver<S> {
+impl<S: Host> Driver<S> {
     /// Drives `machine`.
     pub fn new(machine: Receiver) -> Self {
         Self {
@@ -107,15 +107,15 @@ impl<S: Shell> Driver<S> {
 
     /// Takes notice of what happened to uploads without a word of the sender's: they came to be
     /// durable, or another connection took them over.
-    pub fn hear_news(&mut self, shell: &mut S) {
+    pub fn hear_news(&mut self, host: &mut S) {
         for (&id, upload) in &mut self.uploads {
-            if !shell.has_news(upload) {
+            if !host.has_news(upload) {
                 continue;
             }
-            if let Some(fault) = shell.fault(upload) {
-                self.machine.handle_fault(shell.now(), id, fault);
-            } else if let Some(durable) = shell.progress(upload) {
-                self.machine.handle_progress(shell.now(), id, durable);
+            if let Some(fault) = host.fault(upload) {
+                self.machine.handle_fault(host.now(), id, fault);
+            } else if let Some(durable) = host.progress(upload) {
+                self.machine.handle_progress(host.now(), id, durable);
             }
         }
     }
@@ -127,21 +127,21 @@ impl<S: Shell> Driver<S> {
     }
 
     /// Does one thing, or says what to wait for.
-    pub fn step(&mut self, shell: &mut S) -> Step {
+    pub fn step(&mut self, host: &mut S) -> Step {
         self.now = None;
-        self.write_rest(shell);
+        self.write_rest(host);
         while self.unwritten.is_none()
             && let Some(output) = self.machine.poll_output()
         {
             match output {
                 Output::Close(outcome) => return Step::Closed(outcome),
                 Output::Next { unread } => return Step::Next { unread },
-                output => self.carry_out(shell, output),
+                output => self.carry_out(host, output),
             }
         }
         // Before anything is sent: the receipts of a read full of small files go out in one write with
         // the answers to their offers.
-        if self.collect_answer(shell) | self.collect_commits(shell) {
+        if self.collect_answer(host) | self.collect_commits(host) {
             return Step::Again;
         }
         // The connection first, then the clock: silence has a meaning in the classic dialect, and
@@ -149,24 +149,24 @@ impl<S: Shell> Driver<S> {
         let on = match self.unwritten {
             Some((id, _)) => {
                 while let Some(answers) = self.machine.poll_send() {
-                    shell.send(&answers);
+                    host.send(&answers);
                 }
-                self.no_room(shell, id)
+                self.no_room(host, id)
             }
             None => {
-                let unsent = if self.holds_answers(shell) { 0 } else { self.flush(shell) };
-                let Some(on) = self.advance(shell, unsent) else {
+                let unsent = if self.holds_answers(host) { 0 } else { self.flush(host) };
+                let Some(on) = self.advance(host, unsent) else {
                     return Step::Again;
                 };
                 on
             }
         };
         // There is nothing to read that would bring more of them.
-        self.flush(shell);
+        self.flush(host);
         let until = self.machine.poll_timeout();
         if let Some(at) = until {
             // Not the time before a read that found nothing.
-            let now = shell.now();
+            let now = host.now();
             if at <= now {
                 self.machine.handle_timeout(now);
                 return Step::Again;
@@ -176,122 +176,122 @@ impl<S: Shell> Driver<S> {
     }
 
     /// Whether answers wait until there is nothing to read, or more of them.
-    fn holds_answers(&self, shell: &S) -> bool {
-        (1..=HELD_BYTES_MAX).contains(&shell.unsent())
+    fn holds_answers(&self, host: &S) -> bool {
+        (1..=HELD_BYTES_MAX).contains(&host.unsent())
             && self.held_reads < HELD_READS_MAX
             && matches!(self.machine.want(), Want::Read { .. })
     }
 
     /// Writes what an upload had no room for.
-    fn write_rest(&mut self, shell: &mut S) {
+    fn write_rest(&mut self, host: &mut S) {
         if let Some((id, bytes)) = self.unwritten.take() {
-            self.write(shell, id, bytes);
+            self.write(host, id, bytes);
         }
     }
 
-    fn write(&mut self, shell: &mut S, id: UploadId, bytes: Bytes) {
+    fn write(&mut self, host: &mut S, id: UploadId, bytes: Bytes) {
         if let Some(upload) = self.uploads.get_mut(&id)
-            && shell.has_body(upload)
+            && host.has_body(upload)
         {
-            let rest = shell.write(upload, bytes);
+            let rest = host.write(upload, bytes);
             self.unwritten = (!rest.is_empty()).then_some((id, rest));
         }
     }
 
     /// The peer is not to blame for what is not read meanwhile.
-    fn no_room(&mut self, shell: &mut S, id: UploadId) -> On {
-        self.machine.handle_no_room(shell.now());
+    fn no_room(&mut self, host: &mut S, id: UploadId) -> On {
+        self.machine.handle_no_room(host.now());
         On::Body(id)
     }
 
-    fn flush(&mut self, shell: &mut S) -> usize {
+    fn flush(&mut self, host: &mut S) -> usize {
         self.held_reads = 0;
-        if shell.unsent() == 0 { 0 } else { shell.flush() }
+        if host.unsent() == 0 { 0 } else { host.flush() }
     }
 
     /// The time of this step, which is asked for once: next to nothing in one takes long.
-    fn now(&mut self, shell: &mut S) -> Millis {
-        *self.now.get_or_insert_with(|| shell.now())
+    fn now(&mut self, host: &mut S) -> Millis {
+        *self.now.get_or_insert_with(|| host.now())
     }
 
-    fn carry_out(&mut self, shell: &mut S, output: Output) {
+    fn carry_out(&mut self, host: &mut S, output: Output) {
         match output {
-            Output::Send(bytes) => shell.send(&bytes),
+            Output::Send(bytes) => host.send(&bytes),
             Output::Open { id, offer, wishes } => {
-                self.asked = Some(Asked::Opening(id, shell.open(offer, wishes)));
-                self.collect_answer(shell);
+                self.asked = Some(Asked::Opening(id, host.open(offer, wishes)));
+                self.collect_answer(host);
             }
             Output::Body { id, extent, check } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
-                if let Err(refusal) = shell.body(upload, extent, check) {
-                    self.machine.handle_fault(shell.now(), id, refusal);
+                if let Err(refusal) = host.body(upload, extent, check) {
+                    self.machine.handle_fault(host.now(), id, refusal);
                 }
             }
-            Output::Write { id, bytes } => self.write(shell, id, bytes),
+            Output::Write { id, bytes } => self.write(host, id, bytes),
             Output::Finish { id, expect } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
-                let asking = shell.ask(Question::Finish { upload, expect });
-                self.ask(shell, id, asking);
+                let asking = host.ask(Question::Finish { upload, expect });
+                self.ask(host, id, asking);
             }
             Output::Keep { id } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
-                let asking = shell.ask(Question::Keep { upload });
-                self.ask(shell, id, asking);
+                let asking = host.ask(Question::Keep { upload });
+                self.ask(host, id, asking);
             }
             Output::Concatenate { id, parts } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
-                let asking = shell.ask(Question::Concatenate { upload, parts });
-                self.ask(shell, id, asking);
+                let asking = host.ask(Question::Concatenate { upload, parts });
+                self.ask(host, id, asking);
             }
             Output::Look { key, settle } => {
-                let asking = shell.ask(Question::Look { key, settle });
-                self.ask(shell, UploadId::MAX, asking);
+                let asking = host.ask(Question::Look { key, settle });
+                self.ask(host, UploadId::MAX, asking);
             }
             Output::Abandon { key } => {
-                let asking = shell.ask(Question::Abandon { key });
-                self.ask(shell, UploadId::MAX, asking);
+                let asking = host.ask(Question::Abandon { key });
+                self.ask(host, UploadId::MAX, asking);
             }
             Output::SetSize { id, size } => {
                 let Some(upload) = self.uploads.get_mut(&id) else { return };
-                let sized = shell.set_size(upload, size);
-                self.machine.handle_sized(shell.now(), id, sized);
+                let sized = host.set_size(upload, size);
+                self.machine.handle_sized(host.now(), id, sized);
             }
             Output::Commit { id, size, digest, digests } => {
                 if let Some(upload) = self.uploads.remove(&id) {
                     let claimed = digest.map(ContentDigest::from).into_iter().chain(digests);
-                    let commit = shell.commit(upload, size, claimed.collect());
+                    let commit = host.commit(upload, size, claimed.collect());
                     self.commits.push_back((id, commit));
                 }
             }
             Output::Release { id } => drop(self.uploads.remove(&id)),
             Output::Discard { id, reason } => {
                 if let Some(upload) = self.uploads.remove(&id) {
-                    shell.discard(upload, reason);
+                    host.discard(upload, reason);
                 }
             }
-            Output::Forwarded(address) => shell.forwarded(&address),
+            Output::Forwarded(address) => host.forwarded(&address),
             Output::Authenticate(credential) => {
-                self.asked = Some(Asked::Authenticating(shell.authenticate(credential)));
-                self.collect_answer(shell);
+                self.asked = Some(Asked::Authenticating(host.authenticate(credential)));
+                self.collect_answer(host);
             }
-            Output::Log { level, message } => shell.log(level, &message),
+            Output::Log { level, message } => host.log(level, &message),
             // `step` has ended with it.
             Output::Close(_) | Output::Next { .. } => {}
         }
     }
 
-    fn ask(&mut self, shell: &mut S, id: UploadId, asking: S::Asking) {
+    fn ask(&mut self, host: &mut S, id: UploadId, asking: S::Asking) {
         self.asked = Some(Asked::Asking(id, asking));
-        self.collect_answer(shell);
+        self.collect_answer(host);
     }
 
     /// Reports the answer to what was asked, if there is one.
-    fn collect_answer(&mut self, shell: &mut S) -> bool {
+    fn collect_answer(&mut self, host: &mut S) -> bool {
         match &mut self.asked {
             None => false,
             Some(Asked::Opening(id, opening)) => {
                 let id = *id;
-                let Some(answer) = shell.opened(opening) else { return false };
+                let Some(answer) = host.opened(opening) else { return false };
                 self.asked = None;
                 let opened = match answer {
                     Ok(Answer::Stored(receipt)) => Ok(Opened::Stored(receipt)),
@@ -306,15 +306,15 @@ impl<S: Shell> Driver<S> {
                     }
                     Err(refusal) => Err(refusal),
                 };
-                let now = self.now(shell);
+                let now = self.now(host);
                 self.machine.handle_opened(now, id, opened);
                 true
             }
             Some(Asked::Asking(id, asking)) => {
                 let id = *id;
-                let Some(reply) = shell.replied(asking) else { return false };
+                let Some(reply) = host.replied(asking) else { return false };
                 self.asked = None;
-                let now = self.now(shell);
+                let now = self.now(host);
                 match reply {
                     Reply::Looked(looked) => self.machine.handle_looked(now, looked),
                     Reply::Abandoned(abandoned) => self.machine.handle_abandoned(now, abandoned),
@@ -325,9 +325,9 @@ impl<S: Shell> Driver<S> {
                 true
             }
             Some(Asked::Authenticating(authenticating)) => {
-                let Some(outcome) = shell.authenticated(authenticating) else { return false };
+                let Some(outcome) = host.authenticated(authenticating) else { return false };
                 self.asked = None;
-                let now = self.now(shell);
+                let now = self.now(host);
                 self.machine.handle_authenticated(now, outcome);
                 true
             }
@@ -335,14 +335,14 @@ impl<S: Shell> Driver<S> {
     }
 
     /// Reports the commits that are done. Only the oldest is asked, until one is not done.
-    fn collect_commits(&mut self, shell: &mut S) -> bool {
+    fn collect_commits(&mut self, host: &mut S) -> bool {
         let mut any = false;
         while let Some((id, commit)) = self.commits.front_mut()
-            && let Some(outcome) = shell.outcome(commit)
+            && let Some(outcome) = host.outcome(commit)
         {
             let id = *id;
             self.commits.pop_front();
-            let now = self.now(shell);
+            let now = self.now(host);
             self.machine.handle_committed(now, id, outcome);
             any = true;
         }

@@ -11,7 +11,7 @@ use crate::deceptive::{self, is_invisible};
 use crate::{Refusal, RefusalCode};
 
 /// Longest whole name of a stored file. Bytes. A legitimate path is far shorter; 2 KiB keeps it well inside
-/// `PATH_MAX` (4,096) together with the longest inbox folder that anyone uses, and inside one frame.
+/// `PATH_MAX` (4,096) together with the longest inbox directory that anyone uses, and inside one frame.
 pub const NAME_BYTES_MAX: usize = 2_048;
 
 /// How much longer the highest number of the conflict rule makes a name, with its hyphen. Bytes. It fits what
@@ -25,11 +25,11 @@ pub const OFFERED_NAME_BYTES_MAX: usize = NAME_BYTES_MAX - CONFLICT_SUFFIX_BYTES
 /// the conflict rule adds.
 pub const PART_BYTES_MAX: usize = 240;
 
-/// Most parts of a name: 63 folders and a file. Each costs system calls, and tools that walk a tree
+/// Most parts of a name: 63 directories and a file. Each costs system calls, and tools that walk a tree
 /// recursively have to survive it.
 pub const NAME_DEPTH_MAX: usize = 64;
 
-/// The folder inside an inbox that holds what is not published. No part of a name may be it, in any
+/// The directory inside an inbox that holds what is not published. No part of a name may be it, in any
 /// case or Unicode form: some file systems take several forms for the same name.
 pub const RESERVED_NAME: &str = ".sandport";
 
@@ -109,7 +109,7 @@ impl EntryName {
         self.0.split('/')
     }
 
-    /// The folders above the last part, as a path; `None`: the name has one part.
+    /// The directories above the last part, as a path; `None`: the name has one part.
     pub fn parent(&self) -> Option<&str> {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
@@ -200,8 +200,9 @@ fn is_reserved(part: &str) -> bool {
     if part.is_ascii() {
         return trimmed(part).eq_ignore_ascii_case(RESERVED_NAME);
     }
-    // Some file systems (HFS+) leave invisible characters out when they compare names. NFKC undoes full-width and other compatibility forms (the long s among them). For a target of
-    // ASCII letters, lower-casing what is left is the same as case folding.
+    // Some file systems (HFS+) leave invisible characters out when they compare names. NFKC undoes full-width and other
+    // compatibility forms (the long s among them). For a target of ASCII letters, lower-casing what is left is the same
+    // as case folding.
     let folded: String =
         part.nfkc().filter(|&c| !is_invisible(c)).flat_map(char::to_lowercase).collect();
     trimmed(&folded) == RESERVED_NAME

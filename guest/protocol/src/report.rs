@@ -50,7 +50,8 @@ pub enum Report<'a> {
         claimed: bool,
     },
     /// A directory that was offered is there.
-    Folder {
+    #[serde(rename = "folder")]
+    Directory {
         /// Its path in the inbox.
         name: Cow<'a, str>,
         /// Where it came from.

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-/// A map that is a list in the order of its keys. An entry is found by a binary search, and one in the middle moves those
-/// behind it: for some hundred entries. A map of few large ones is where memory is lost otherwise: a tree has room for
-/// eleven entries in each node, however many there are.
+/// A map that is a list in the order of its keys. An entry is found by a binary search, and one in the middle moves
+/// those behind it: for some hundred entries. A map of few large ones is where memory is lost otherwise: a tree has
+/// room for eleven entries in each node, however many there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SortedMap<K, V> {
     entries: Vec<(K, V)>,

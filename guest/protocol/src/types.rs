@@ -105,7 +105,7 @@ impl fmt::Display for RefusalCode {
 pub struct Refusal {
     /// The condition.
     pub code: RefusalCode,
-    /// One line for a person. It may come from the other side: sanitise it before showing it.
+    /// One line for a person. It may come from the other side: sanitize it before showing it.
     pub detail: Option<String>,
 }
 

@@ -1,11 +1,11 @@
 //! The sending end of the classic dialect.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use sandport_protocol::sender::classic::{ClassicError, ClassicSender, Output};
+use sandport_protocol::sender::classic::{ClassicError, ClassicOutput, ClassicSender};
 
 fn sender(size: u64) -> ClassicSender {
     let mut sender = ClassicSender::new(size, 1_000, 5);
-    assert_eq!(sender.poll_output(), Some(Output::Send(size.to_string().into())));
+    assert_eq!(sender.poll_output(), Some(ClassicOutput::Send(size.to_string().into())));
     assert_eq!(sender.poll_output(), None);
     sender
 }
@@ -13,9 +13,9 @@ fn sender(size: u64) -> ClassicSender {
 #[test]
 fn the_size_is_decimal_and_has_no_line_end() {
     let mut sender = ClassicSender::new(1024, 1_000, 5);
-    assert_eq!(sender.poll_output(), Some(Output::Send("1024".into())));
+    assert_eq!(sender.poll_output(), Some(ClassicOutput::Send("1024".into())));
     let mut sender = ClassicSender::new(u64::MAX, 1_000, 5);
-    assert_eq!(sender.poll_output(), Some(Output::Send("18446744073709551615".into())));
+    assert_eq!(sender.poll_output(), Some(ClassicOutput::Send("18446744073709551615".into())));
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_payload_follows_the_ack_in_any_pieces() {
             assert_eq!(sender.poll_output(), None);
             sender.handle_input(piece.as_bytes()).unwrap();
         }
-        assert_eq!(sender.poll_output(), Some(Output::Payload));
+        assert_eq!(sender.poll_output(), Some(ClassicOutput::Payload));
         assert_eq!(sender.poll_timeout(), None);
         sender.handle_timeout(1_000_000).unwrap();
         sender.handle_eof().unwrap();
@@ -37,11 +37,11 @@ fn the_payload_follows_the_ack_in_any_pieces() {
 fn what_follows_the_ack_means_nothing_in_one_piece_as_in_two() {
     let mut together = sender(5);
     together.handle_input(b"ack\r\n").unwrap();
-    assert_eq!(together.poll_output(), Some(Output::Payload));
+    assert_eq!(together.poll_output(), Some(ClassicOutput::Payload));
     let mut apart = sender(5);
     apart.handle_input(b"ack").unwrap();
     apart.handle_input(b"\r\n").unwrap();
-    assert_eq!(apart.poll_output(), Some(Output::Payload));
+    assert_eq!(apart.poll_output(), Some(ClassicOutput::Payload));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use pair::inbox::digest_of;
 use pair::receiver_end::CHALLENGE;
 use pair::script::{START, Script};
 use sandport_protocol::driver::{
-    Answer, Asked, Driver, EndOfInput, On, Question, Reply, Shell, Spliced, Step, Wait,
+    Answer, Asked, Driver, EndOfInput, Host, On, Question, Reply, Spliced, Step, Wait,
 };
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::wire::{FrameDecoder, PREFACE, ReceiverMessage, SenderMessage};
@@ -48,7 +48,7 @@ impl Bench {
     }
 }
 
-impl Shell for Bench {
+impl Host for Bench {
     type Upload = ();
     type Commit = Option<Receipt>;
     type Opening = Option<u64>;

@@ -1,5 +1,5 @@
-//! Bodies that end early, stop or go on for too long, in each kind of request that has one: what is answered, and what is
-//! left behind.
+//! Bodies that end early, stop or go on for too long, in each kind of request that has one: what is answered, and what
+//! is left behind.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod http_answers;

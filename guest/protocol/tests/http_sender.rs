@@ -8,8 +8,8 @@ use http_sender_world::{ALL, Fate, Kind, RESUMABLE, Speaks, World, answer, run, 
 use proptest::prelude::*;
 use sandport_protocol::RefusalCode;
 use sandport_protocol::sender::http::{
-    APPEND_BYTES_MAX, Anew, Content, Event, HttpUpload, Kept, Method, Offered, Outcome, Said, Step,
-    WHOLE_BYTES_MAX,
+    APPEND_BYTES_MAX, Anew, Content, HttpEvent, HttpStep, HttpUpload, KeptUrl, Method, Offered,
+    Outcome, Said, WHOLE_BYTES_MAX,
 };
 
 /// More than is sent in the request that begins an upload. Bytes.
@@ -82,11 +82,11 @@ fn requests_are_small_enough_for_proxies_that_buffer_them() {
     let server = world.discovered(&url());
     let size = Some(3 * APPEND_BYTES_MAX + 1);
     let offered = Offered { name: None, size, modified_ns: None };
-    let kept = Kept { url: "/files/1".to_owned(), changed: false };
+    let kept = KeptUrl { url: "/files/1".to_owned(), changed: false };
     let mut upload = HttpUpload::new(&server, &url(), offered, Some(kept));
-    let Step::Send(_) = upload.poll_step() else { panic!("it is asked how far it is") };
+    let HttpStep::Send(_) = upload.poll_step() else { panic!("it is asked how far it is") };
     upload.handle_answer(&answer(200, &[("Upload-Offset", "0".into())]));
-    let Step::Send(request) = upload.poll_step() else { panic!("a part is sent") };
+    let HttpStep::Send(request) = upload.poll_step() else { panic!("a part is sent") };
     assert_eq!(request.content, Content::Part { offset: 0, length: APPEND_BYTES_MAX });
     assert!(!request.completes);
 }
@@ -112,7 +112,7 @@ fn what_was_cut_goes_on_where_the_server_has_it() {
         assert_eq!(ran.outcome, stored(), "{speaks:?}");
         assert!(world.stored == [content], "{speaks:?}");
         assert_eq!(world.received, LARGE as u64, "nothing is sent twice");
-        assert!(ran.events.contains(&Event::Resumed { kept: 700_000 }), "{:?}", ran.events);
+        assert!(ran.events.contains(&HttpEvent::Resumed { kept: 700_000 }), "{:?}", ran.events);
     }
 }
 
@@ -124,12 +124,12 @@ fn a_later_run_goes_on_where_an_earlier_one_ended() {
         let first =
             run(&mut world, &content, Kind::File, None, [Fate::Passes, Fate::Cut(9_000)], 0);
         assert_eq!(first.outcome, None);
-        let kept = Some(Kept { url: first.url().unwrap(), changed: false });
+        let kept = Some(KeptUrl { url: first.url().unwrap(), changed: false });
         let second = run(&mut world, &content, Kind::File, kept, [], 0);
         assert_eq!(second.outcome, stored(), "{speaks:?}");
         assert_eq!(
             second.events[..2],
-            [Event::Safe { bytes: 9_000 }, Event::Resumed { kept: 9_000 }]
+            [HttpEvent::Safe { bytes: 9_000 }, HttpEvent::Resumed { kept: 9_000 }]
         );
         assert!(world.stored == [content], "{speaks:?}");
         assert_eq!(world.received, LARGE as u64, "nothing is sent twice");
@@ -142,11 +142,11 @@ fn a_file_that_changed_begins_anew_and_leaves_nothing_old() {
         let mut world = World::new(speaks);
         let old = content(LARGE);
         let first = run(&mut world, &old, Kind::File, None, [Fate::Passes, Fate::Cut(9_000)], 0);
-        let kept = Some(Kept { url: first.url().unwrap(), changed: true });
+        let kept = Some(KeptUrl { url: first.url().unwrap(), changed: true });
         let new = vec![7; LARGE + 5];
         let second = run(&mut world, &new, Kind::File, kept, [], 0);
         assert_eq!(second.outcome, stored(), "{speaks:?}");
-        assert_eq!(second.events[0], Event::Restarted(Anew::Changed));
+        assert_eq!(second.events[0], HttpEvent::Restarted(Anew::Changed));
         assert!(world.stored == [new] && world.uploads.len() == 1, "{speaks:?}");
     }
 }
@@ -171,7 +171,7 @@ fn what_a_server_forgets_is_begun_anew() {
         let fates = [Fate::Passes, Fate::Forgets];
         let ran = run(&mut world, &content, Kind::File, None, fates, 0);
         assert_eq!(ran.outcome, stored(), "{speaks:?}");
-        assert!(ran.events.contains(&Event::Restarted(Anew::Gone)), "{:?}", ran.events);
+        assert!(ran.events.contains(&HttpEvent::Restarted(Anew::Gone)), "{:?}", ran.events);
         assert!(world.stored == [content]);
     }
 }
@@ -185,7 +185,7 @@ fn an_offset_that_goes_back_is_damage_and_not_gone_on_with() {
         let fates = [Fate::Passes, Fate::Cut(9_000), Fate::Passes, Fate::Cut(0), Fate::Loses];
         let ran = run(&mut world, &content, Kind::File, None, fates, 2);
         assert_eq!(ran.outcome, stored(), "{speaks:?}");
-        assert!(ran.events.contains(&Event::Restarted(Anew::Damaged)), "{:?}", ran.events);
+        assert!(ran.events.contains(&HttpEvent::Restarted(Anew::Damaged)), "{:?}", ran.events);
         assert!(world.stored == [content]);
     }
 }
@@ -336,7 +336,7 @@ fn what_a_server_says_of_itself_saves_requests_in_vain() {
     server.max_file_size = Some(5);
     let offered = Offered { name: None, size: Some(6), modified_ns: None };
     let mut upload = HttpUpload::new(&server, &url(), offered, None);
-    let Step::Over(Outcome::Refused(refusal)) = upload.poll_step() else {
+    let HttpStep::Over(Outcome::Refused(refusal)) = upload.poll_step() else {
         panic!("it is too large")
     };
     assert_eq!(refusal.code, RefusalCode::TooLarge);

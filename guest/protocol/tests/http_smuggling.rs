@@ -1,5 +1,5 @@
-//! Requests that two programs could understand in two ways. Each is refused, and the connection ends with the answer, so
-//! that nothing after it is taken for a request.
+//! Requests that two programs could understand in two ways. Each is refused, and the connection ends with the answer,
+//! so that nothing after it is taken for a request.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod http_answers;

@@ -5,7 +5,7 @@ mod pair;
 
 use pair::driven::{Driven, all, digest};
 use pair::script::file_offer;
-use sandport_protocol::sender::{Event, Misuse, Output};
+use sandport_protocol::sender::{Event, Misuse, SenderOutput};
 use sandport_protocol::wire::{Accepted, ReceiverMessage, Refused};
 use sandport_protocol::{Credential, Extent, FRAME_BYTES_MAX, Refusal, RefusalCode};
 
@@ -59,8 +59,8 @@ fn a_header_comes_out_before_its_payload() {
     let mut kinds = vec![];
     while let Some(output) = driven.sender.poll_output() {
         kinds.push(match output {
-            Output::Send(_) => "send",
-            Output::Payload { .. } => "payload",
+            SenderOutput::Send(_) => "send",
+            SenderOutput::Payload { .. } => "payload",
             _ => "other",
         });
     }

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use sandport_protocol::inbox::{
-    Compaction, Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, LogItem, LogReader, Record, Session,
-    Stored, push_frame,
+    Compaction, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, LogEntry, LogItem, LogReader, LoggedFile,
+    Record, Session, push_frame,
 };
 
 /// Of 300 bytes, an inode and a time whose encodings are easily written down.
@@ -20,9 +20,14 @@ fn named() -> Vec<u8> {
     bytes
 }
 
-fn stored(identity: Option<&'static str>) -> Entry<'static> {
+fn stored(identity: Option<&'static str>) -> LogEntry<'static> {
     let identity = identity.map(Cow::Borrowed);
-    Entry::Stored(Stored { identity, offered: Cow::Borrowed("a/b"), number: 2, record: RECORD })
+    LogEntry::Stored(LoggedFile {
+        identity,
+        offered: Cow::Borrowed("a/b"),
+        number: 2,
+        record: RECORD,
+    })
 }
 
 fn frame(payload: &[u8]) -> Vec<u8> {
@@ -33,7 +38,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn assert_is(entry: &Entry<'_>, payload: &[u8]) {
+fn assert_is(entry: &LogEntry<'_>, payload: &[u8]) {
     let mut written = Vec::new();
     push_frame(&mut written, entry);
     assert_eq!(written, frame(payload));
@@ -52,9 +57,9 @@ fn read(log: &[u8], piece_bytes: usize) -> (Vec<String>, u64) {
     let mut found = Vec::new();
     let mut each = |item: LogItem<'_>| {
         found.push(match item {
-            LogItem::Entry(Entry::Session(_)) => "session".to_owned(),
-            LogItem::Entry(Entry::Stored(stored)) => stored.offered.into_owned(),
-            LogItem::Entry(Entry::Closed) => "closed".to_owned(),
+            LogItem::Entry(LogEntry::Session(_)) => "session".to_owned(),
+            LogItem::Entry(LogEntry::Stored(stored)) => stored.offered.into_owned(),
+            LogItem::Entry(LogEntry::Closed) => "closed".to_owned(),
             LogItem::Unknown(frame) => format!("unknown {}", frame.len()),
             LogItem::Damaged(range) => format!("damage {range:?}"),
         });
@@ -64,14 +69,14 @@ fn read(log: &[u8], piece_bytes: usize) -> (Vec<String>, u64) {
     (found, reader.end())
 }
 
-fn stored_as(name: &'static str, record: Record) -> Entry<'static> {
-    Entry::Stored(Stored { identity: None, offered: Cow::Borrowed(name), number: 0, record })
+fn stored_as(name: &'static str, record: Record) -> LogEntry<'static> {
+    LogEntry::Stored(LoggedFile { identity: None, offered: Cow::Borrowed(name), number: 0, record })
 }
 
 /// A log of a session with files of these names, and where each frame begins.
 fn log(names: &[&'static str]) -> (Vec<u8>, Vec<usize>) {
     let mut log = Vec::new();
-    push_frame(&mut log, &Entry::Session(Session { boot: 1, durable: true }));
+    push_frame(&mut log, &LogEntry::Session(Session { boot: 1, durable: true }));
     let mut starts = vec![0];
     for name in names {
         starts.push(log.len());
@@ -119,7 +124,7 @@ fn damage_of_any_kind_hides_no_frame_behind_it() {
 fn a_compacted_log_has_the_last_entry_of_each_name() {
     let mut old = Vec::new();
     let other = Record { size: 1, ..RECORD };
-    let durable = |durable| Entry::Session(Session { boot: 1, durable });
+    let durable = |durable| LogEntry::Session(Session { boot: 1, durable });
     for entry in [
         durable(true),
         stored_as("a", RECORD),
@@ -131,7 +136,7 @@ fn a_compacted_log_has_the_last_entry_of_each_name() {
         stored_as("c", Record::NONE),
         stored_as("b", other),
         stored_as("b", RECORD),
-        Entry::Closed,
+        LogEntry::Closed,
     ] {
         push_frame(&mut old, &entry);
     }
@@ -139,7 +144,8 @@ fn a_compacted_log_has_the_last_entry_of_each_name() {
     let mut compaction = Compaction::default();
     let mut new = Vec::new();
     LogReader::default().handle_bytes(&old, |item| {
-        let is_live = |_: &_, stored: &Stored<'_>| live.contains(&(&stored.offered, stored.record));
+        let is_live =
+            |_: &_, stored: &LoggedFile<'_>| live.contains(&(&stored.offered, stored.record));
         compaction.handle_item(&item, is_live, &mut new);
     });
     assert_eq!(compaction.finish(&mut new), 2);
@@ -149,7 +155,7 @@ fn a_compacted_log_has_the_last_entry_of_each_name() {
         stored_as("b", RECORD),
         durable(false),
         stored_as("a", other),
-        Entry::Closed,
+        LogEntry::Closed,
     ] {
         push_frame(&mut expected, &entry);
     }
@@ -169,9 +175,9 @@ fn an_entry_is_taken_back_by_a_kind_that_every_version_knows() {
 
 #[test]
 fn anonymous_entries_are_written_as_before_identities() {
-    assert_is(&Entry::Session(Session { boot: 1, durable: true }), &[0, 1, 1]);
+    assert_is(&LogEntry::Session(Session { boot: 1, durable: true }), &[0, 1, 1]);
     assert_is(&stored(None), &[&[1][..], &named()].concat());
-    assert_is(&Entry::Closed, &[2]);
+    assert_is(&LogEntry::Closed, &[2]);
 }
 
 #[test]
@@ -184,7 +190,7 @@ fn the_longest_name_of_the_longest_identity_fits() {
     let mut written = Vec::new();
     push_frame(
         &mut written,
-        &Entry::Stored(Stored {
+        &LogEntry::Stored(LoggedFile {
             identity: Some("i".repeat(255).into()),
             offered: "n".repeat(sandport_protocol::NAME_BYTES_MAX).into(),
             number: u32::MAX,

@@ -13,7 +13,7 @@ use pair::{Network, Pair, play};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sandport_protocol::sender::EndReason;
-use sandport_protocol::sender::classic::{ClassicError, ClassicSender, Output};
+use sandport_protocol::sender::classic::{ClassicError, ClassicOutput, ClassicSender};
 use sandport_protocol::wire::{Data, NumberedOffer, SenderMessage};
 use sandport_protocol::{Limits, Millis, Offer, Refusal, RefusalCode};
 
@@ -235,7 +235,7 @@ proptest! {
         ],
         places in vec(any::<usize>(), 0..6),
     ) {
-        let read = |places: &[usize]| -> (Option<Output>, Option<ClassicError>) {
+        let read = |places: &[usize]| -> (Option<ClassicOutput>, Option<ClassicError>) {
             let mut sender = ClassicSender::new(5, 1_000, 0);
             sender.poll_output();
             let mut failure = None;

@@ -38,7 +38,7 @@ fn bytes_count_when_they_are_what_they_should_be() {
     let (_, entries) = bench.keep();
     let tail = entries[0].tail.unwrap();
     assert!(entries[0].groups.is_empty() && tail.length == 700, "it says nothing unchecked");
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     bench.upload.end_checked(body, RIGHT, RIGHT, 0).unwrap();
     assert_eq!(bench.upload.progress().received, 700 + 2 * GROUP_BYTES);
     let rest = bench.body(session, 700 + 2 * GROUP_BYTES);
@@ -46,8 +46,8 @@ fn bytes_count_when_they_are_what_they_should_be() {
     let size = 3 * GROUP_BYTES + 1;
     bench.upload.commit(session, size, [digest_of_zeros(size)], 0).unwrap();
     let work = match bench.work() {
-        Work::Keep { .. } => {
-            bench.done(Done::Kept);
+        Work::Checkpoint { .. } => {
+            bench.done(Done::Checkpointed);
             bench.work()
         }
         work => work,
@@ -116,9 +116,9 @@ fn what_is_worth_nothing_is_freed_when_it_is_closed() {
     bench.bring(body, GROUP_BYTES);
     bench.release(session);
     bench.keep();
-    bench.done(Done::Kept);
-    let Work::Park { kept_bytes, unkept, .. } = bench.work() else { panic!("it is not closed") };
-    assert_eq!((kept_bytes, unkept), (9_000, vec![(9_000, 9_000 + GROUP_BYTES)]));
+    bench.done(Done::Checkpointed);
+    let Work::Park { kept_bytes, dirty, .. } = bench.work() else { panic!("it is not closed") };
+    assert_eq!((kept_bytes, dirty), (9_000, vec![(9_000, 9_000 + GROUP_BYTES)]));
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn there_is_room_for_all_of_it_whatever_the_step() {
     bench.bring(body, 4 * GROUP_BYTES);
     bench.upload.end_checked(body, RIGHT, RIGHT, 0).unwrap();
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     let (_, entries) = bench.keep();
     assert_eq!((entries[0].first, entries[0].groups.len()), (0, 4));
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(bench.upload.room(plain, 0) > 0);
 }
 

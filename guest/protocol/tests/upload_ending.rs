@@ -77,8 +77,8 @@ fn a_commit_waits_for_those_who_have_joined() {
     bench.upload.end_body(body, 0);
     bench.commit(one, size);
     while let Some(work) = bench.upload.poll_work() {
-        assert!(matches!(work, Work::Keep { .. }));
-        bench.done(Done::Kept);
+        assert!(matches!(work, Work::Checkpoint { .. }));
+        bench.done(Done::Checkpointed);
     }
     bench.commit(other, size);
     assert!(matches!(bench.work(), Work::Publish { .. }));
@@ -140,7 +140,7 @@ fn a_stream_that_gets_no_name_is_not_kept_beyond_its_bytes() {
     bench.work();
     bench.done(Done::NotPublished);
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.upload.durable(), size);
 }
 
@@ -160,7 +160,7 @@ fn a_stream_whose_connection_was_cut_is_kept() {
     let (mut bench, session) = whole_stream(GROUP_BYTES + 900);
     bench.release(session);
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(matches!(bench.work(), Work::Park { .. }));
 }
 
@@ -174,7 +174,7 @@ fn an_upload_without_a_name_tells_it_before_it_is_published() {
     bench.upload.end_body(body, 0);
     bench.commit(session, size);
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(matches!(bench.work(), Work::Publish { .. }));
 }
 
@@ -200,7 +200,7 @@ fn nothing_comes_of_one_that_is_gone() {
     assert!(bench.is_gone());
     bench.release(session);
     bench.pass(100_000);
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(bench.is_idle());
     assert!(bench.told().is_empty());
 }

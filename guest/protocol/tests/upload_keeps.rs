@@ -21,7 +21,7 @@ fn all_that_was_here_is_kept_however_little_it_is() {
     assert_eq!(held.map(|held| held.bytes.len()), Some(10));
     assert_eq!(entries[0].tail.map(|tail| tail.length), Some(10));
     assert_eq!(bench.kept(), []);
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(keep, Ok(()))]);
 }
 
@@ -44,11 +44,11 @@ fn what_came_while_the_journal_is_written_waits_for_an_entry() {
     bench.keep();
     bench.bring(body, 9_000);
     let second = bench.upload.keep(session, 0).unwrap();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(first, Ok(()))]);
     let (_, entries) = bench.keep();
     assert_eq!(entries[0].tail.map(|tail| tail.length), Some(18_000));
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(second, Ok(()))]);
 }
 
@@ -65,7 +65,7 @@ fn a_keep_that_fails_says_why_and_the_upload_goes_on() {
     assert!(bench.upload.holds(session));
     let again = bench.upload.keep(session, 0).unwrap();
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(again, Ok(()))]);
 }
 
@@ -92,7 +92,7 @@ fn who_leaves_hears_all_the_same() {
     let keep = bench.upload.keep(session, 0).unwrap();
     bench.release(session);
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(keep, Ok(()))]);
 }
 
@@ -109,7 +109,7 @@ fn who_commits_hears_when_the_file_has_its_name() {
     let late = bench.upload.keep(session, 0).unwrap();
     bench.commit(session, size);
     bench.told();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(bench.kept().iter().all(|(keep, _)| *keep != late));
     assert!(matches!(bench.work(), Work::Publish { .. }));
     bench.done(Done::Published);
@@ -146,7 +146,7 @@ fn of_several_begun_groups_one_can_be_kept() {
     bench.bring(one, GROUP_BYTES - 9_000);
     let keep = bench.upload.keep(session, 0).unwrap();
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(keep, Ok(()))]);
 }
 
@@ -162,12 +162,12 @@ fn a_drip_that_asks_after_each_drop_makes_few_entries() {
         let _ = bench.upload.keep(session, bench.now);
         if !bench.is_idle() {
             entries += 1;
-            bench.done(Done::Kept);
+            bench.done(Done::Checkpointed);
         }
         bench.pass(100);
         if !bench.is_idle() {
             entries += 1;
-            bench.done(Done::Kept);
+            bench.done(Done::Checkpointed);
         }
         bench.told();
     }
@@ -202,7 +202,7 @@ fn one_whose_key_was_told_is_kept_from_its_beginning() {
     let keep = bench.upload.keep(session, 0).unwrap();
     let (held, entries) = bench.keep();
     assert!(held.is_none() && entries.is_empty());
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert_eq!(bench.kept(), [(keep, Ok(()))]);
     bench.release(session);
     assert!(matches!(bench.work(), Work::Park { kept_bytes: 0, .. }));
@@ -217,7 +217,7 @@ fn an_upload_whose_key_was_told_outlives_a_fault_without_a_size() {
     bench.upload.fail(session, &io(), 0);
     bench.release(session);
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(matches!(bench.work(), Work::Park { .. }));
 }
 
@@ -233,13 +233,13 @@ fn a_size_that_is_set_late_is_written_down() {
     bench.upload.set_size(session, 9_700, 0).unwrap();
     assert_eq!(code(bench.upload.set_size(session, 9_701, 0)), RefusalCode::InvalidState);
     bench.pass(2_000);
-    let Work::Keep { size, .. } = bench.work() else { panic!("it has nothing to keep") };
+    let Work::Checkpoint { size, .. } = bench.work() else { panic!("it has nothing to keep") };
     assert_eq!(size, Some(9_700));
     bench.done(Done::Unwritten(io()));
     bench.pass(2_000);
-    let Work::Keep { size, .. } = bench.work() else { panic!("it has nothing to keep") };
+    let Work::Checkpoint { size, .. } = bench.work() else { panic!("it has nothing to keep") };
     assert_eq!(size, Some(9_700), "it was not written down");
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     bench.bring(body, 700);
     bench.upload.end_body(body, 0);
     assert_eq!(bench.upload.missing(), []);

@@ -111,7 +111,7 @@ fn beginning_anew_discards_what_is_being_closed_alone() {
     bench.upload.end_body(body, 0);
     bench.release(session);
     bench.keep();
-    bench.done(Done::Kept);
+    bench.done(Done::Checkpointed);
     assert!(matches!(bench.work(), Work::Park { .. }));
     assert_eq!(bench.upload.offer(&offer(ResumeMode::Restart), 0), Admission::Anew);
     bench.done(Done::Parked);

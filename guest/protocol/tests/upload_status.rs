@@ -38,7 +38,7 @@ fn who_holds_it_loses_it_to_who_settles_it() {
     bench.upload.wrote(grant, 0);
     assert!(bench.upload.is_certain());
     assert_eq!(bench.upload.progress().received, 9_700);
-    assert!(matches!(bench.work(), Work::Keep { .. }), "it is kept, and closed");
+    assert!(matches!(bench.work(), Work::Checkpoint { .. }), "it is kept, and closed");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::bindings::wasi::io::poll::{Pollable, poll};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::clock::{now_ms, timer};
 use crate::convert;
-use crate::link::Link;
-use crate::live::Live;
+use crate::host_impl::HostImpl;
+use crate::open_upload::OpenUpload;
 use crate::pending::Commit;
 
 /// Serves one connection, or one request on it: `receiver.serve` of the WIT package.
@@ -33,7 +33,7 @@ pub(crate) fn serve(
     machine.set_encrypted(peer.encrypted);
     machine.set_trusted_proxy(peer.trusted_proxy);
     machine.set_date(now_ms(), gate::now().seconds);
-    let mut link = Link::new(input, output);
+    let mut host = HostImpl::new(input, output);
     let mut waiting = Waiting {
         // Subscribed once: a pollable can be polled any number of times.
         input_ready: input.subscribe(),
@@ -41,11 +41,11 @@ pub(crate) fn serve(
     };
     let mut driver = Driver::new(machine);
     let outcome = loop {
-        match driver.step(&mut link) {
+        match driver.step(&mut host) {
             Step::Again => {}
             Step::Wait(wait) => {
-                if waiting.wait(wait, &mut driver, &link) {
-                    driver.hear_news(&mut link);
+                if waiting.wait(wait, &mut driver, &host) {
+                    driver.hear_news(&mut host);
                 }
             }
             // A machine is given reads of 65,536 bytes at most, so the number fits.
@@ -58,7 +58,7 @@ pub(crate) fn serve(
     // Gives the disk back before the peer is waited for. The host ends a connection whose peer does
     // not read.
     driver.drop_uploads();
-    link.drain();
+    host.drain();
     outcome.map_err(convert::refusal)
 }
 
@@ -75,7 +75,12 @@ struct Timer {
 
 impl Waiting {
     /// Waits; whether that was for news of uploads too.
-    fn wait<'a>(&mut self, wait: Wait, driver: &mut Driver<Link<'a>>, link: &Link<'a>) -> bool {
+    fn wait<'a>(
+        &mut self,
+        wait: Wait,
+        driver: &mut Driver<HostImpl<'a>>,
+        host: &HostImpl<'a>,
+    ) -> bool {
         if let Some(at_ms) = wait.until {
             // A timer that fires too early only wakes the loop once for nothing. So an old one is
             // kept while the deadline moves away, as it does with every byte.
@@ -87,7 +92,7 @@ impl Waiting {
             self.timer = None;
         }
         let body_ready = match wait.on {
-            On::Body(id) => driver.upload(id).and_then(Live::room),
+            On::Body(id) => driver.upload(id).and_then(OpenUpload::room),
             _ => None,
         };
         if let Some(commit) = driver.oldest_commit_mut() {
@@ -103,7 +108,7 @@ impl Waiting {
         let mut ready: Vec<&Pollable> = Vec::with_capacity(6);
         ready.extend(self.timer.as_ref().map(|timer| &timer.ready));
         ready.extend(body_ready.as_ref());
-        ready.extend(link.waits_for());
+        ready.extend(host.waits_for());
         ready.extend(driver.oldest_commit().and_then(Commit::ready));
         ready.extend(driver.asked().and_then(|asked| match asked {
             Asked::Opening(_, opening) => opening.offered.ready(),
@@ -111,7 +116,7 @@ impl Waiting {
             Asked::Authenticating(authenticating) => authenticating.ready(),
         }));
         let before = ready.len();
-        let news = driver.uploads().filter_map(Live::news);
+        let news = driver.uploads().filter_map(OpenUpload::news);
         ready.extend(news);
         let hears_news = ready.len() > before;
         if matches!(wait.on, On::Input) {

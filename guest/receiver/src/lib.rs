@@ -13,8 +13,8 @@ mod bindings;
 mod clock;
 mod convert;
 mod driver;
-mod link;
-mod live;
+mod host_impl;
+mod open_upload;
 mod outgoing;
 mod pending;
 

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use sandport_protocol::driver::{
-    Answer, Driver, EndOfInput, On, Question, Reply, Shell, Spliced, Step, Wait,
+    Answer, Driver, EndOfInput, Host, On, Question, Reply, Spliced, Step, Wait,
 };
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 use sandport_protocol::{
     Algorithm, Authenticated, ContentDigest, Credential, Digest, Extent, Limits, Millis, Offer,
     READ_BYTES_MAX, Refusal, RefusalCode,
@@ -19,7 +19,7 @@ use crate::bindings::wasi::io::streams::{InputStream, OutputStream};
 use crate::bindings::wasi::random::random::get_random_bytes;
 use crate::bindings::wasi::sockets::tcp::{ShutdownType, TcpSocket};
 use crate::committing::{Committing, Orphans};
-use crate::disk::WasiFolder;
+use crate::disk::WasiDirectory;
 use crate::inbox::{Inbox, OfferResponse, Upload};
 use crate::network::Accepted;
 use crate::report::{Event, Form};
@@ -43,7 +43,7 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// What all connections share.
 pub(crate) struct Shared {
-    pub(crate) inbox: Inbox<WasiFolder>,
+    pub(crate) inbox: Inbox<WasiDirectory>,
     pub(crate) limits: Limits,
     pub(crate) form: Form,
     pub(crate) orphans: Rc<Orphans>,
@@ -51,8 +51,8 @@ pub(crate) struct Shared {
 
 /// A connection that is being served.
 pub(crate) struct Connection {
-    driver: Driver<Link>,
-    link: Link,
+    driver: Driver<HostImpl>,
+    host: HostImpl,
     phase: Phase,
 }
 
@@ -68,8 +68,8 @@ enum Phase {
     Over,
 }
 
-/// The shell of one connection. What belongs to a stream is declared before it, and dropped before it.
-struct Link {
+/// The host of one connection. What belongs to a stream is declared before it, and dropped before it.
+struct HostImpl {
     shared: Rc<Shared>,
     input_ready: Pollable,
     output_ready: Pollable,
@@ -99,7 +99,7 @@ impl Connection {
         let now = now_ms();
         let machine =
             Receiver::new(shared.limits.clone(), get_random_bytes(CHALLENGE_BYTES), agent, now);
-        let link = Link {
+        let host = HostImpl {
             shared: Rc::clone(shared),
             // Subscribed once: a pollable can be polled any number of times.
             input_ready: input.subscribe(),
@@ -112,14 +112,14 @@ impl Connection {
             broken: false,
         };
         let wait = Wait { on: On::Input, until: Some(now) };
-        Self { driver: Driver::new(machine), link, phase: Phase::Serving(wait) }
+        Self { driver: Driver::new(machine), host, phase: Phase::Serving(wait) }
     }
 
     /// Does what there is to do, but not for too long.
     pub(crate) fn turn(&mut self) -> Turn {
         for _ in 0..STEPS_MAX {
             match &mut self.phase {
-                Phase::Serving(_) => match self.driver.step(&mut self.link) {
+                Phase::Serving(_) => match self.driver.step(&mut self.host) {
                     Step::Again => {}
                     Step::Wait(wait) => {
                         self.phase = Phase::Serving(wait);
@@ -132,12 +132,12 @@ impl Connection {
                     Step::Closed(outcome) => self.end(outcome),
                 },
                 Phase::Flushing(until) => {
-                    if self.link.flush() > 0 && now_ms() < *until {
+                    if self.host.flush() > 0 && now_ms() < *until {
                         return Turn::Waits;
                     }
-                    let shut = self.link.socket.shutdown(ShutdownType::Send);
+                    let shut = self.host.socket.shutdown(ShutdownType::Send);
                     self.phase = match shut {
-                        Ok(()) if !self.link.broken => Phase::Lingering {
+                        Ok(()) if !self.host.broken => Phase::Lingering {
                             until: now_ms().saturating_add(LINGER_MS),
                             left: LINGER_BYTES_MAX,
                         },
@@ -145,7 +145,7 @@ impl Connection {
                         _ => Phase::Over,
                     };
                 }
-                Phase::Lingering { until, left } => match self.link.input.skip(*left) {
+                Phase::Lingering { until, left } => match self.host.input.skip(*left) {
                     Ok(0) if now_ms() < *until => return Turn::Waits,
                     Ok(count) if count > 0 && count < *left && now_ms() < *until => *left -= count,
                     _ => self.phase = Phase::Over,
@@ -161,9 +161,9 @@ impl Connection {
         // Gives the disk back before the peer is waited for.
         self.driver.drop_uploads();
         if let Err(refusal) = outcome {
-            self.link.tell(&Event::ConnectionRefused { peer: &self.link.peer, refusal: &refusal });
+            self.host.tell(&Event::ConnectionRefused { peer: &self.host.peer, refusal: &refusal });
         }
-        let idle = Millis::from(self.link.shared.limits.idle_timeout_ms);
+        let idle = Millis::from(self.host.shared.limits.idle_timeout_ms);
         self.phase = Phase::Flushing(now_ms().saturating_add(idle));
     }
 
@@ -180,7 +180,7 @@ impl Connection {
 
     /// Takes notice of that. What follows is for its next turn.
     pub(crate) fn hear_news(&mut self) {
-        self.driver.hear_news(&mut self.link);
+        self.driver.hear_news(&mut self.host);
     }
 
     /// Adds what it waits for; the moment until which it does.
@@ -188,21 +188,21 @@ impl Connection {
         match &self.phase {
             Phase::Serving(wait) => {
                 match wait.on {
-                    On::Input => ready.push(&self.link.input_ready),
+                    On::Input => ready.push(&self.host.input_ready),
                     // Room in a body is news.
                     On::Body(_) | On::Nothing => {}
                 }
-                if !self.link.unsent.is_empty() {
-                    ready.push(&self.link.output_ready);
+                if !self.host.unsent.is_empty() {
+                    ready.push(&self.host.output_ready);
                 }
                 wait.until
             }
             Phase::Flushing(until) => {
-                ready.push(&self.link.output_ready);
+                ready.push(&self.host.output_ready);
                 Some(*until)
             }
             Phase::Lingering { until, .. } => {
-                ready.push(&self.link.input_ready);
+                ready.push(&self.host.input_ready);
                 Some(*until)
             }
             Phase::Over => None,
@@ -212,11 +212,11 @@ impl Connection {
 
 /// An upload, and the name under which it was offered.
 struct Offered {
-    upload: Upload<WasiFolder>,
+    upload: Upload<WasiDirectory>,
     name: Option<String>,
 }
 
-impl Link {
+impl HostImpl {
     fn tell(&self, event: &Event<'_>) {
         self.shared.form.tell(event);
     }
@@ -226,7 +226,7 @@ impl Link {
     }
 }
 
-impl Shell for Link {
+impl Host for HostImpl {
     type Upload = Offered;
     type Commit = Committing;
     /// One instance has nobody to leave an offer to: it has its answer when it is made.
@@ -401,7 +401,7 @@ impl Shell for Link {
 
     fn log(&mut self, level: LogLevel, message: &str) {
         if matches!(level, LogLevel::Warn | LogLevel::Error) {
-            eprintln!("{}: {}", self.peer, sanitise(message, LOG_CHARS_MAX));
+            eprintln!("{}: {}", self.peer, sanitize(message, LOG_CHARS_MAX));
         }
     }
 }

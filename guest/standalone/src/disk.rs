@@ -9,18 +9,18 @@ use crate::bindings::wasi::filesystem::types::{
     Datetime, Descriptor, DescriptorFlags, DescriptorType, ErrorCode, NewTimestamp, OpenFlags,
     PathFlags,
 };
-use crate::inbox::{DiskError, File, Folder, Kind, Look, Trouble};
+use crate::inbox::{Directory, DiskError, File, Kind, Look, Trouble};
 use crate::report::Failed;
 
 /// Most bytes of one write by [`WasiFile::write`]. Bytes. Runtimes copy each.
 const WRITE_BYTES_MAX: usize = 1024 * 1024;
 
-/// How folders are opened. `mutate-directory` is one more that neither wasmtime nor jco asks for, and
+/// How directories are opened. `mutate-directory` is one more that neither wasmtime nor jco asks for, and
 /// jco refuses.
-const FOLDER_FLAGS: DescriptorFlags = DescriptorFlags::READ;
+const DIRECTORY_FLAGS: DescriptorFlags = DescriptorFlags::READ;
 
-/// Opens the folder at `path`, which is one that the runtime has mounted or lies beneath one.
-pub(crate) fn mounted(path: &str) -> Result<WasiFolder, Failed> {
+/// Opens the directory at `path`, which is one that the runtime has mounted or lies beneath one.
+pub(crate) fn mounted(path: &str) -> Result<WasiDirectory, Failed> {
     let mounts = get_directories();
     let wanted = trimmed(path);
     let beneath = |mount: &str| {
@@ -35,31 +35,31 @@ pub(crate) fn mounted(path: &str) -> Result<WasiFolder, Failed> {
         .min_by_key(|(rest, _)| rest.len());
     let Some((rest, descriptor)) = best else {
         let there = match names.as_slice() {
-            [] => String::from("no folder is mounted"),
+            [] => String::from("no directory is mounted"),
             names => format!("only {} is mounted", names.join(", ")),
         };
         return Err(Failed::new(
             "inbox-not-mounted",
-            format!("there is no folder {path}: {there}"),
+            format!("there is no directory {path}: {there}"),
             format!(
                 "mount one: wasmtime run -S inherit-network --dir ./inbox::{path} \
                  sandport-standalone.wasm"
             ),
         ));
     };
-    // Opened once more, because jco's host cannot sync a folder as it is mounted.
-    let again = descriptor.open_at(PathFlags::empty(), ".", OpenFlags::DIRECTORY, FOLDER_FLAGS);
-    let mut folder = WasiFolder(Rc::new(again.unwrap_or(descriptor)));
+    // Opened once more, because jco's host cannot sync a directory as it is mounted.
+    let again = descriptor.open_at(PathFlags::empty(), ".", OpenFlags::DIRECTORY, DIRECTORY_FLAGS);
+    let mut directory = WasiDirectory(Rc::new(again.unwrap_or(descriptor)));
     for part in rest.split('/').filter(|part| !part.is_empty()) {
-        folder = folder.folder(part).map_err(|error| {
+        directory = directory.directory(part).map_err(|error| {
             Failed::new(
                 "inbox-not-mounted",
-                format!("the folder {path} cannot be opened: {error}"),
-                "make it, and mount it or a folder above it",
+                format!("the directory {path} cannot be opened: {error}"),
+                "make it, and mount it or a directory above it",
             )
         })?;
     }
-    Ok(folder)
+    Ok(directory)
 }
 
 /// Without what makes no difference at either end of a path.
@@ -69,14 +69,14 @@ fn trimmed(path: &str) -> &str {
     path.trim_end_matches('/')
 }
 
-/// A folder.
+/// A directory.
 #[derive(Clone)]
-pub(crate) struct WasiFolder(Rc<Descriptor>);
+pub(crate) struct WasiDirectory(Rc<Descriptor>);
 
 /// A file.
 pub(crate) struct WasiFile(Descriptor);
 
-impl WasiFolder {
+impl WasiDirectory {
     fn open_at(
         &self,
         name: &str,
@@ -87,20 +87,21 @@ impl WasiFolder {
     }
 }
 
-impl Folder for WasiFolder {
+impl Directory for WasiDirectory {
     type File = WasiFile;
 
-    fn folder(&self, name: &str) -> Result<Self, DiskError> {
-        match self.open_at(name, OpenFlags::DIRECTORY, FOLDER_FLAGS) {
+    fn directory(&self, name: &str) -> Result<Self, DiskError> {
+        match self.open_at(name, OpenFlags::DIRECTORY, DIRECTORY_FLAGS) {
             Ok(descriptor) => Ok(Self(Rc::new(descriptor))),
-            Err(ErrorCode::NotDirectory | ErrorCode::Loop) => {
-                Err(DiskError { trouble: Trouble::NotAFolder, words: "not a folder".to_owned() })
-            }
+            Err(ErrorCode::NotDirectory | ErrorCode::Loop) => Err(DiskError {
+                trouble: Trouble::NotADirectory,
+                words: "not a directory".to_owned(),
+            }),
             Err(code) => Err(error(code)),
         }
     }
 
-    fn make_folder(&self, name: &str) -> Result<(), DiskError> {
+    fn make_directory(&self, name: &str) -> Result<(), DiskError> {
         self.0.create_directory_at(name).map_err(error)
     }
 
@@ -111,7 +112,7 @@ impl Folder for WasiFolder {
         };
         let kind = match stat.type_ {
             DescriptorType::RegularFile => Kind::File,
-            DescriptorType::Directory => Kind::Folder,
+            DescriptorType::Directory => Kind::Directory,
             _ => Kind::Other,
         };
         // Of a file alone: that is what records are of.
@@ -247,8 +248,8 @@ fn trouble(code: ErrorCode) -> Trouble {
     Trouble::Failure(match code {
         ErrorCode::NoEntry => return Trouble::NotFound,
         ErrorCode::Exist => return Trouble::Exists,
-        ErrorCode::NotDirectory => return Trouble::NotAFolder,
-        ErrorCode::IsDirectory | ErrorCode::NotEmpty => return Trouble::IsFolder,
+        ErrorCode::NotDirectory => return Trouble::NotADirectory,
+        ErrorCode::IsDirectory | ErrorCode::NotEmpty => return Trouble::IsDirectory,
         ErrorCode::Invalid => return Trouble::Invalid,
         ErrorCode::Unsupported
         | ErrorCode::CrossDevice

@@ -1,5 +1,5 @@
 //! The Sandport receiver as a command of WASI 0.2: one component that listens by `wasi:sockets`,
-//! serves many connections at once, and keeps its inbox in a preopened folder.
+//! serves many connections at once, and keeps its inbox in a preopened directory.
 //!
 //! Protocol, driving loop and the rules of the inbox are those of `sandport-protocol`, as in the
 //! receiver that runs in a sandbox of Sandport's host. What is different here, and what cannot be

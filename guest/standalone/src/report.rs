@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use bytesize::ByteSize;
 use sandport_protocol::report::Report;
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 use sandport_protocol::{Digest, Refusal};
 
 /// Longest piece of text that a peer chose, in a line for people. Characters. The longest name fits.
@@ -164,7 +164,7 @@ fn refused<'a>(
 }
 
 fn clean(text: &str) -> String {
-    sanitise(text, SHOWN_CHARS_MAX)
+    sanitize(text, SHOWN_CHARS_MAX)
 }
 
 fn bytes(count: u64) -> String {

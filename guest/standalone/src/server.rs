@@ -221,7 +221,7 @@ fn cannot_open(path: &str, error: OpenError) -> Failed {
         OpenError::Disk(doing, error) => Failed::new(
             "inbox-io",
             format!("could not {doing} the inbox {path}: {error}"),
-            "look at the folder, at the state of the disk and at the system's log",
+            "look at the directory, at the state of the disk and at the system's log",
         ),
     }
 }

@@ -9,18 +9,18 @@ use std::fs;
 use std::path::Path;
 
 use sandport_protocol::inbox::{
-    Conflict, Entry, LogItem, LogReader, Record, Session, Stored, push_frame,
+    Conflict, LogEntry, LogItem, LogReader, LoggedFile, Record, Session, push_frame,
 };
 use sandport_protocol::{EntryKind, Extent, Offer, Refusal, RefusalCode};
 use sandport_standalone::inbox::{Durability, Inbox, Look, OfferResponse, Options};
-use std_disk::{LINKS_FAIL, StdFolder, ambient};
+use std_disk::{LINKS_FAIL, StdDirectory, ambient};
 
-fn open(dir: &Path, durability: Durability, conflict: Conflict) -> Inbox<StdFolder> {
+fn open(dir: &Path, durability: Durability, conflict: Conflict) -> Inbox<StdDirectory> {
     let options = Options { conflict, durability, ..Options::default() };
-    Inbox::open(StdFolder::new(dir), options, ambient()).unwrap()
+    Inbox::open(StdDirectory::new(dir), options, ambient()).unwrap()
 }
 
-fn send(inbox: &Inbox<StdFolder>, name: &str, content: &[u8]) -> Result<bool, Refusal> {
+fn send(inbox: &Inbox<StdDirectory>, name: &str, content: &[u8]) -> Result<bool, Refusal> {
     let offer = Offer {
         name: Some(name.to_owned()),
         kind: EntryKind::File,
@@ -46,7 +46,7 @@ fn recorded(dir: &Path) -> BTreeMap<String, Record> {
     let mut records = BTreeMap::new();
     let mut reader = LogReader::default();
     reader.handle_bytes(&fs::read(dir.join(".sandport/receipts")).unwrap(), |item| {
-        if let LogItem::Entry(Entry::Stored(stored)) = item {
+        if let LogItem::Entry(LogEntry::Stored(stored)) = item {
             records.insert(stored.published().unwrap().as_str().to_owned(), stored.record);
         }
     });
@@ -56,8 +56,8 @@ fn recorded(dir: &Path) -> BTreeMap<String, Record> {
 
 #[test]
 fn the_log_is_written_anew_in_use_and_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let log = dir.join(".sandport/receipts");
     send(&open(dir, Durability::Commit, Conflict::Replace), "kept", b"kept").unwrap();
     let inbox = open(dir, Durability::None, Conflict::Replace);
@@ -73,8 +73,8 @@ fn the_log_is_written_anew_in_use_and_at_the_start() {
     let mut long = fs::read(&log).unwrap();
     let record = Record { digest: [0; 32], size: 1, inode: 1, modified: (0, 0) };
     for _ in 0..5_000 {
-        let stored = Stored { identity: None, offered: "gone".into(), number: 0, record };
-        push_frame(&mut long, &Entry::Stored(stored));
+        let stored = LoggedFile { identity: None, offered: "gone".into(), number: 0, record };
+        push_frame(&mut long, &LogEntry::Stored(stored));
     }
     fs::write(&log, long).unwrap();
     let inbox = open(dir, Durability::None, Conflict::Replace);
@@ -86,8 +86,8 @@ fn the_log_is_written_anew_in_use_and_at_the_start() {
 
 #[test]
 fn a_file_that_cannot_be_published_leaves_no_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     for durability in [Durability::Commit, Durability::None] {
         let inbox = open(dir, durability, Conflict::Rename);
         LINKS_FAIL.set(true);
@@ -103,22 +103,22 @@ fn a_file_that_cannot_be_published_leaves_no_record() {
 
 #[test]
 fn a_crash_before_a_file_got_its_name_leaves_no_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let inbox = open(dir, Durability::Commit, Conflict::Rename);
     send(&inbox, "whole", b"whole").unwrap();
     drop(inbox);
     let staged = dir.join(".sandport/staging/0");
     fs::write(&staged, b"staged").unwrap();
-    let staging = StdFolder::new(staged.parent().unwrap());
-    let look: Look = sandport_standalone::inbox::Folder::look(&staging, "0").unwrap().unwrap();
+    let staging = StdDirectory::new(staged.parent().unwrap());
+    let look: Look = sandport_standalone::inbox::Directory::look(&staging, "0").unwrap().unwrap();
     let Look { size, identity: inode, modified, .. } = look;
     let record = Record { digest: [7; 32], size, inode, modified };
     let mut log = fs::read(dir.join(".sandport/receipts")).unwrap();
-    push_frame(&mut log, &Entry::Session(Session { boot: 0, durable: true }));
+    push_frame(&mut log, &LogEntry::Session(Session { boot: 0, durable: true }));
     for name in ["new", "whole"] {
-        let stored = Stored { identity: None, offered: name.into(), number: 0, record };
-        push_frame(&mut log, &Entry::Stored(stored));
+        let stored = LoggedFile { identity: None, offered: name.into(), number: 0, record };
+        push_frame(&mut log, &LogEntry::Stored(stored));
     }
     fs::write(dir.join(".sandport/receipts"), log).unwrap();
     let inbox = open(dir, Durability::Commit, Conflict::Rename);

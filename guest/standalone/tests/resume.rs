@@ -9,12 +9,12 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use sandport_protocol::journal::{GROUP_BYTES, PartialId};
+use sandport_protocol::journal::{GROUP_BYTES, ResumableId};
 use sandport_protocol::{
     Digest, EntryKind, Extent, Offer, Refusal, RefusalCode, Resume, ResumeMode,
 };
 use sandport_standalone::inbox::{Durability, Inbox, OfferResponse, Options, Published, Upload};
-use std_disk::{NOW_MS, StdFolder, TRIAL, Trial, ambient};
+use std_disk::{NOW_MS, StdDirectory, TRIAL, Trial, ambient};
 
 const GROUP: usize = GROUP_BYTES as usize;
 const HOUR_MS: u64 = 3_600_000;
@@ -26,8 +26,8 @@ fn options() -> Options {
     Options { watermark_bytes: GROUP_BYTES, watermark_interval_ms: 1_000, ..Options::default() }
 }
 
-fn open(dir: &Path) -> Inbox<StdFolder> {
-    Inbox::open(StdFolder::new(dir), options(), ambient()).unwrap()
+fn open(dir: &Path) -> Inbox<StdDirectory> {
+    Inbox::open(StdDirectory::new(dir), options(), ambient()).unwrap()
 }
 
 fn content(bytes: usize) -> Vec<u8> {
@@ -55,7 +55,7 @@ fn offer(content: &[u8]) -> Offer {
 }
 
 #[track_caller]
-fn accept(inbox: &Inbox<StdFolder>, offer: &Offer) -> Upload<StdFolder> {
+fn accept(inbox: &Inbox<StdDirectory>, offer: &Offer) -> Upload<StdDirectory> {
     match inbox.answer(offer) {
         Ok(OfferResponse::Accepted(upload)) => upload,
         Ok(OfferResponse::Stored(_)) => panic!("it is stored"),
@@ -66,11 +66,11 @@ fn accept(inbox: &Inbox<StdFolder>, offer: &Offer) -> Upload<StdFolder> {
 
 const ALL: Extent = Extent { offset: 0, length: None };
 
-fn write(upload: &mut Upload<StdFolder>, content: &[u8]) {
+fn write(upload: &mut Upload<StdDirectory>, content: &[u8]) {
     content.chunks(300_007).for_each(|piece| upload.write(piece));
 }
 
-fn bring(upload: &mut Upload<StdFolder>, content: &[u8]) -> Result<(), Refusal> {
+fn bring(upload: &mut Upload<StdDirectory>, content: &[u8]) -> Result<(), Refusal> {
     for extent in upload.missing() {
         let start = usize::try_from(extent.offset).unwrap();
         let end = start + usize::try_from(extent.length.unwrap()).unwrap();
@@ -81,8 +81,8 @@ fn bring(upload: &mut Upload<StdFolder>, content: &[u8]) -> Result<(), Refusal> 
 }
 
 fn commit(
-    inbox: &Inbox<StdFolder>,
-    upload: Upload<StdFolder>,
+    inbox: &Inbox<StdDirectory>,
+    upload: Upload<StdDirectory>,
     content: &[u8],
 ) -> Result<Published, Refusal> {
     let commit = upload.commit(content.len() as u64, Some(digest(content)));
@@ -99,8 +99,8 @@ fn code<T>(result: Result<T, Refusal>) -> Option<RefusalCode> {
     result.err().map(|refusal| refusal.code)
 }
 
-fn names(dir: &Path, folder: &str) -> Vec<String> {
-    let entries = fs::read_dir(dir.join(folder)).unwrap();
+fn names(dir: &Path, directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(dir.join(directory)).unwrap();
     let mut names: Vec<_> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -120,8 +120,8 @@ fn assert_only(dir: &Path, content: &[u8]) {
 
 #[test]
 fn watermarks_come_by_the_bytes_and_by_the_clock_and_are_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = open(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = open(directory.path());
     let content = content(4 * GROUP);
     let mut upload = accept(&inbox, &offer(&content));
     upload.body(ALL).unwrap();
@@ -142,8 +142,8 @@ fn watermarks_come_by_the_bytes_and_by_the_clock_and_are_told() {
 
 #[test]
 fn a_second_server_takes_an_upload_over_and_the_first_finds_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let content = content(4 * GROUP);
     let first = open(dir);
     let mut old = accept(&first, &offer(&content));
@@ -167,8 +167,8 @@ fn a_second_server_takes_an_upload_over_and_the_first_finds_out() {
 
 #[test]
 fn what_another_run_left_is_compared_before_it_is_published() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let content = content(3 * GROUP);
     let mut upload = accept(&open(dir), &offer(&content));
     upload.body(ALL).unwrap();
@@ -201,8 +201,8 @@ fn what_another_run_left_is_compared_before_it_is_published() {
 
 #[test]
 fn an_offer_of_what_is_read_again_hears_what_became_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let content = content(3 * GROUP);
     let mut upload = accept(&open(dir), &offer(&content));
     upload.body(ALL).unwrap();
@@ -221,8 +221,8 @@ fn an_offer_of_what_is_read_again_hears_what_became_of_it() {
 
 #[test]
 fn it_goes_on_with_what_the_native_inbox_has_left() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let content = content(3 * GROUP);
     let mut upload = accept(&open(dir), &offer(&content));
     upload.body(ALL).unwrap();
@@ -232,7 +232,7 @@ fn it_goes_on_with_what_the_native_inbox_has_left() {
     for name in partials(dir) {
         let suffix = name.split_once('.').unwrap().1;
         let partials = dir.join(".sandport/partials");
-        let native = format!("{}.{suffix}", PartialId::of(None, &RESUME.key));
+        let native = format!("{}.{suffix}", ResumableId::of(None, &RESUME.key));
         fs::rename(partials.join(&name), partials.join(native)).unwrap();
     }
     let inbox = open(dir);
@@ -245,8 +245,8 @@ fn it_goes_on_with_what_the_native_inbox_has_left() {
 
 #[test]
 fn an_abandoned_upload_is_removed_when_the_clock_is_believed() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let inbox = open(dir);
     let content = content(3 * GROUP);
     let mut left = accept(&inbox, &offer(&content));
@@ -276,11 +276,11 @@ fn an_abandoned_upload_is_removed_when_the_clock_is_believed() {
 
 #[test]
 fn a_start_removes_data_without_a_journal_and_leaves_the_rest() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     drop(open(dir));
-    let id = PartialId::of(None, &RESUME.key);
-    let other = PartialId::of(None, &[8; 32]);
+    let id = ResumableId::of(None, &RESUME.key);
+    let other = ResumableId::of(None, &[8; 32]);
     for (name, bytes) in [
         (format!("{id}.data"), &b"x"[..]),
         (format!("{other}.data"), b"x"),
@@ -299,7 +299,7 @@ fn a_start_removes_data_without_a_journal_and_leaves_the_rest() {
 fn send_in_goes(dir: &Path, content: &[u8], told: &mut u64) -> Result<Published, Refusal> {
     let failed = |_| Refusal::from(RefusalCode::Io);
     for end in [2 * GROUP + 9_000, 3 * GROUP, content.len()] {
-        let inbox = Inbox::open(StdFolder::new(dir), options(), ambient()).map_err(failed)?;
+        let inbox = Inbox::open(StdDirectory::new(dir), options(), ambient()).map_err(failed)?;
         let mut upload = match inbox.answer(&offer(content))? {
             OfferResponse::Accepted(upload) => upload,
             _ => return Err(RefusalCode::Exists.into()),
@@ -328,8 +328,8 @@ fn whatever_step_fails_or_is_the_last_the_next_try_goes_on() {
     let content = content(4 * GROUP + 5);
     for trial in [Trial::Fails, Trial::Dies] {
         for number in 0.. {
-            let folder = tempfile::tempdir().unwrap();
-            let dir = folder.path();
+            let directory = tempfile::tempdir().unwrap();
+            let dir = directory.path();
             let mut told = 0;
             TRIAL.set(Some((trial, number)));
             let first = send_in_goes(dir, &content, &mut told);
@@ -369,11 +369,11 @@ fn whatever_step_fails_or_is_the_last_the_next_try_goes_on() {
 
 #[test]
 fn without_durability_what_a_killed_run_left_is_resumed_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path();
     let options = || Options { durability: Durability::None, ..options() };
     let content = content(3 * GROUP);
-    let inbox = Inbox::open(StdFolder::new(dir), options(), ambient()).unwrap();
+    let inbox = Inbox::open(StdDirectory::new(dir), options(), ambient()).unwrap();
     let mut upload = accept(&inbox, &offer(&content));
     upload.body(ALL).unwrap();
     write(&mut upload, &content[..2 * GROUP]);
@@ -381,7 +381,7 @@ fn without_durability_what_a_killed_run_left_is_resumed_too() {
     TRIAL.set(Some((Trial::Dies, 0)));
     drop((upload, inbox));
     TRIAL.set(None);
-    let inbox = Inbox::open(StdFolder::new(dir), options(), ambient()).unwrap();
+    let inbox = Inbox::open(StdDirectory::new(dir), options(), ambient()).unwrap();
     let mut upload = accept(&inbox, &offer(&content));
     assert!(upload.missing()[0].offset >= told);
     bring(&mut upload, &content).unwrap();

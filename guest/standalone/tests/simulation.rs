@@ -13,7 +13,7 @@ use std::path::Path;
 use sandport_protocol::journal::GROUP_BYTES;
 use sandport_protocol::{Digest, EntryKind, Extent, Offer, RefusalCode, Resume, ResumeMode};
 use sandport_standalone::inbox::{Commit, Durability, Inbox, OfferResponse, Options, Upload};
-use std_disk::{NOW_MS, StdFolder, TRIAL, Trial, ambient};
+use std_disk::{NOW_MS, StdDirectory, TRIAL, Trial, ambient};
 
 /// How many seeds, where nobody says otherwise.
 const SEEDS: u64 = 60;
@@ -27,7 +27,7 @@ const STEPS: usize = 60;
 /// Files that are sent, each under its key.
 const FILES: usize = 2;
 
-/// Most servers that have the folder at a time.
+/// Most servers that have the directory at a time.
 const SERVERS_MAX: usize = 2;
 
 /// So many bytes at the begin of a chunk group are held in memory. Bytes.
@@ -54,7 +54,7 @@ impl Chance {
 
 struct Session {
     file: usize,
-    upload: Upload<StdFolder>,
+    upload: Upload<StdDirectory>,
     /// Where its body is, and where that ends.
     body: Option<(usize, usize)>,
     /// Whether it has brought so much that there is a file.
@@ -63,11 +63,11 @@ struct Session {
 
 struct World {
     chance: Chance,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     options: Options,
     contents: Vec<Vec<u8>>,
     /// The newest one last.
-    servers: Vec<Inbox<StdFolder>>,
+    servers: Vec<Inbox<StdDirectory>>,
     sessions: Vec<Session>,
     commits: Vec<(usize, Commit)>,
     /// What was told to be kept of each file, unless it was given up since.
@@ -94,10 +94,10 @@ impl World {
                 content
             })
             .collect();
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut world = Self {
             chance,
-            folder,
+            directory,
             options,
             contents,
             servers: Vec::new(),
@@ -111,13 +111,13 @@ impl World {
     }
 
     fn dir(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     /// Starts a server, beside another or in the place of one.
     fn serve(&mut self) {
         TRIAL.set(None);
-        let inbox = Inbox::open(StdFolder::new(self.dir()), self.options.clone(), ambient());
+        let inbox = Inbox::open(StdDirectory::new(self.dir()), self.options.clone(), ambient());
         self.servers.push(inbox.unwrap());
     }
 
@@ -339,9 +339,9 @@ impl World {
         self.check_published();
         self.servers.clear();
         self.serve();
-        for folder in ["partials", "staging"] {
-            let left = fs::read_dir(self.dir().join(".sandport").join(folder)).unwrap();
-            assert_eq!(left.count(), 0, "in {folder}");
+        for directory in ["partials", "staging"] {
+            let left = fs::read_dir(self.dir().join(".sandport").join(directory)).unwrap();
+            assert_eq!(left.count(), 0, "in {directory}");
         }
     }
 }

@@ -7,10 +7,10 @@ mod std_disk;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use sandport_protocol::inbox::suite::{self, Begun, Finished, Settings, Subject};
+use sandport_protocol::inbox::suite::{self, BegunUpload, Finished, Settings, Subject};
 use sandport_protocol::{Digest, EntryName, Extent, Offer, Refusal};
 use sandport_standalone::inbox::{Durability, Inbox, OfferResponse, Options, Upload};
-use std_disk::{StdFolder, ambient};
+use std_disk::{StdDirectory, ambient};
 use tempfile::TempDir;
 
 /// Most turns of an inbox until it has done what it has to do.
@@ -19,8 +19,8 @@ const TURNS_MAX: usize = 100;
 sandport_protocol::inbox_suite!(make);
 
 fn make(settings: &Settings) -> Box<dyn Subject> {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path().join("inbox");
     std::fs::create_dir(&dir).unwrap();
     let options = Options {
         conflict: settings.conflict,
@@ -30,18 +30,18 @@ fn make(settings: &Settings) -> Box<dyn Subject> {
         ..Options::default()
     };
     let inbox = open(&dir, &options);
-    Box::new(Bench { _folder: folder, dir, options, inbox })
+    Box::new(Bench { _directory: directory, dir, options, inbox })
 }
 
-fn open(dir: &Path, options: &Options) -> Rc<Inbox<StdFolder>> {
-    Rc::new(Inbox::open(StdFolder::new(dir), options.clone(), ambient()).unwrap())
+fn open(dir: &Path, options: &Options) -> Rc<Inbox<StdDirectory>> {
+    Rc::new(Inbox::open(StdDirectory::new(dir), options.clone(), ambient()).unwrap())
 }
 
 struct Bench {
-    _folder: TempDir,
+    _directory: TempDir,
     dir: PathBuf,
     options: Options,
-    inbox: Rc<Inbox<StdFolder>>,
+    inbox: Rc<Inbox<StdDirectory>>,
 }
 
 impl Subject for Bench {
@@ -70,11 +70,11 @@ impl Subject for Bench {
 }
 
 struct Received {
-    inbox: Rc<Inbox<StdFolder>>,
-    upload: Upload<StdFolder>,
+    inbox: Rc<Inbox<StdDirectory>>,
+    upload: Upload<StdDirectory>,
 }
 
-impl Begun for Received {
+impl BegunUpload for Received {
     fn missing(&self) -> Vec<Extent> {
         self.upload.missing()
     }

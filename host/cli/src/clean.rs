@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandport_inbox::care::{Cleaned, Leftover, LeftoverKind, clean};
+use sandport_inbox::maintenance::{Cleaned, Leftover, LeftoverKind, clean};
 use serde_json::{Value, json};
 
 use crate::args::{CleanArgs, Talk};

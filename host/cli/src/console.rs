@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "serve")]
 use std::time::SystemTime;
 
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 use serde_json::Value;
 
 /// Longest text from a peer or a path that is shown, in characters. A path that exists fits.
@@ -14,7 +14,7 @@ const SHOWN_CHARS_MAX: usize = 4_096;
 
 /// Text from elsewhere, fit for a terminal.
 pub(crate) fn clean(text: &str) -> String {
-    sanitise(text, SHOWN_CHARS_MAX)
+    sanitize(text, SHOWN_CHARS_MAX)
 }
 
 /// Why nothing happens for a while.
@@ -87,7 +87,7 @@ pub(crate) fn json_line(value: &Value) -> String {
     let mut buffer = [0; 4];
     for char in line.chars() {
         let alone = char.encode_utf8(&mut buffer);
-        if char.is_ascii() || sanitise(alone, 1) == *alone {
+        if char.is_ascii() || sanitize(alone, 1) == *alone {
             escaped.push(char);
         } else {
             let mut units = [0; 2];

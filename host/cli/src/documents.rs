@@ -21,7 +21,7 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
 }
 
 /// Writes the manual pages of all commands: one after another to standard output, or each to a file in
-/// a folder.
+/// a directory.
 pub(crate) fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();

@@ -106,7 +106,7 @@ pub(crate) fn of_component(error: &ComponentError) -> Option<&'static str> {
         }
         ComponentError::Invalid { .. } => {
             "build it again for WASI 0.2 (wasm32-wasip2): the file may be truncated. If it needs more memory, raise \
-             --memory-max"
+             --max-memory"
         }
         ComponentError::NoReceiver { .. } => {
             "build it for the world sandport:upload/sandbox of this version (directory wit/), or as a command that \
@@ -121,14 +121,14 @@ pub(crate) fn of_component(error: &ComponentError) -> Option<&'static str> {
             "use only what the world sandport:upload/sandbox imports, and WASI 0.2; a resident component gets WASI 0.2 \
              alone"
         }
-        ComponentError::Memory { .. } => "raise --memory-max",
+        ComponentError::Memory { .. } => "raise --max-memory",
         ComponentError::NotExecutable(_) => {
             "allow executable memory: MemoryDenyWriteExecute=no with systemd, execmem with SELinux"
         }
         ComponentError::Table { .. } => {
             "build it with smaller tables: an interpreter with a large library has 20,000 elements"
         }
-        ComponentError::Engine(_) => "lower --max-connections or --memory-max",
+        ComponentError::Engine(_) => "lower --max-connections or --max-memory",
         ComponentError::Thread(_) => THREADS,
         _ => return None,
     })

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &InspectArgs, talk: &Talk) -> Result<Exit, Failure> {
             console::talk(&compiling(&file.to_string_lossy()));
         }
     };
-    let found = inspect(&source, &Cache::Off, args.memory_max, slow)
+    let found = inspect(&source, &Cache::Off, args.max_memory, slow)
         .map_err(|error| Failure::from(&error))?;
     let refusal = found.refusal.as_ref().map(Failure::from);
     let text = if talk.json {

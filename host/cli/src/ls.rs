@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use sandport_inbox::Identity;
-use sandport_inbox::care::{FileState, PartialFile, StoredFile, Unreadable, list, list_partials};
+use sandport_inbox::maintenance::{
+    FileState, PartialFile, StoredFile, Unreadable, list, list_partials,
+};
 use serde_json::{Value, json};
 
 use crate::args::{LsArgs, Talk};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sandport_inbox::care::{Checked, Integrity, verify};
+use sandport_inbox::maintenance::{Checked, Integrity, verify};
 use serde_json::{Value, json};
 
 use crate::args::{Talk, VerifyArgs};

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandport_protocol::sender::classic::{ClassicError, ClassicSender, Output};
+use sandport_protocol::sender::classic::{ClassicError, ClassicOutput, ClassicSender};
 use sandport_protocol::{Extent, Refusal, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::clock::{Clock, millis};
 use super::connect::{Connection, Target};
+use super::file_reader::{Content, FileReader, Piece};
 use super::prepare::{self, Item};
-use super::pump::{Content, Piece, Pump};
 use super::report::Report;
 use super::walk::Totals;
 use super::{FileError, Options, SendError, SendEvent, SendFile};
@@ -183,7 +183,7 @@ async fn announce(
     loop {
         while let Some(output) = machine.poll_output() {
             match output {
-                Output::Send(bytes) => {
+                ClassicOutput::Send(bytes) => {
                     let written = timeout(options.stall_timeout, connection.write_all(&bytes));
                     match written.await {
                         Ok(Ok(())) => {}
@@ -191,7 +191,7 @@ async fn announce(
                         Err(_) => return Err(SendError::Stalled(millis(options.stall_timeout))),
                     }
                 }
-                Output::Payload => return Ok(Announced::Taken),
+                ClassicOutput::Payload => return Ok(Announced::Taken),
                 // The machine is of the same version as this crate.
                 _ => {}
             }
@@ -229,10 +229,10 @@ async fn pass(
     options: &Options,
     report: &Report,
 ) -> Result<Outcome, SendError> {
-    let mut pump = Pump::start(content, &[ALL]);
+    let mut reader = FileReader::start(content, &[ALL]);
     let mut sent = 0;
     loop {
-        match pump.next().await {
+        match reader.next().await {
             Piece::Chunk(mut chunk) => {
                 while !chunk.bytes().is_empty() {
                     match timeout(options.stall_timeout, connection.write(chunk.bytes())).await {
@@ -244,7 +244,7 @@ async fn pass(
                         Err(_) => return Err(SendError::Stalled(millis(options.stall_timeout))),
                     }
                 }
-                pump.recycle(chunk);
+                reader.recycle(chunk);
                 report.emit(SendEvent::Progress { file: Arc::clone(file), sent });
             }
             Piece::End { size, .. } => return Ok(Outcome::Sent(size)),

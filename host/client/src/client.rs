@@ -63,8 +63,8 @@ impl Client {
     }
 
     /// Finds what [`Client::send`] would send, and tells of each file as
-    /// [`SendEvent::Planned`](super::SendEvent::Planned). It connects to nobody, opens each file to see that it can be read,
-    /// and reads no content, but for the first byte of what is said to be empty; streams are not touched.
+    /// [`SendEvent::Planned`](super::SendEvent::Planned). It connects to nobody, opens each file to see that it can be
+    /// read, and reads no content, but for the first byte of what is said to be empty; streams are not touched.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -92,9 +92,9 @@ impl Client {
 }
 
 impl ClientBuilder {
-    /// Whether to speak the classic dialect to an [`Address`](sandport_protocol::Address): size in decimal, `ack`, bytes, with
-    /// one connection for each file, and no receipt. Default: no; the native one has names, trees and receipts. To an
-    /// address of HTTP it is HTTP in any case.
+    /// Whether to speak the classic dialect to an [`Address`](sandport_protocol::Address): size in decimal, `ack`,
+    /// bytes, with one connection for each file, and no receipt. Default: no; the native one has names, trees and
+    /// receipts. To an address of HTTP it is HTTP in any case.
     pub fn classic(mut self, classic: bool) -> Self {
         self.options.classic = classic;
         self
@@ -137,7 +137,8 @@ impl ClientBuilder {
     }
 
     /// How often to connect again after a connection that was cut, without anything having come further in between.
-    /// 0: a cut is the end. A first connection that fails is never tried again. Default: 8, which takes some two minutes.
+    /// 0: a cut is the end. A first connection that fails is never tried again. Default: 8, which takes some two
+    /// minutes.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
         self
@@ -169,8 +170,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether to count all files first, beside sending, for [`SendEvent::Totals`](super::SendEvent::Totals). It walks each
-    /// tree a second time. Default: no.
+    /// Whether to count all files first, beside sending, for [`SendEvent::Totals`](super::SendEvent::Totals). It walks
+    /// each tree a second time. Default: no.
     pub fn count_totals(mut self, count_totals: bool) -> Self {
         self.options.count_totals = count_totals;
         self

@@ -13,7 +13,7 @@ const SCHEME: &str = "sandport://";
 /// Where files are sent: a Sandport server, or any server that takes uploads over HTTP.
 ///
 /// Written as an [`Address`]; as `sandport://host:port#FINGERPRINT`, which is the address of a server together with
-/// the [`Fingerprint`] of its certificate; or as `http://host/`, `https://host:port/folder/`, or `http://host/name` for
+/// the [`Fingerprint`] of its certificate; or as `http://host/`, `https://host:port/directory/`, or `http://host/name` for
 /// a single file.
 ///
 /// ```

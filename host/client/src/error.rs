@@ -7,7 +7,7 @@ use sandport_protocol::{Millis, Refusal, RefusalCode};
 
 use super::fault::TlsFault;
 
-/// What kind of failure a [`SendError`] is, for exit codes and for retries.
+/// What kind of failure a [`SendError`] or a [`FileError`] is, for exit codes and for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendErrorKind {
@@ -91,7 +91,7 @@ pub enum SendError {
     NotNow(Refusal),
     /// An address without a slash at its end is the name of one file.
     #[error(
-        "{0} ends in no slash, so it is the name of a single file: of no folder, of no second file, and of \
+        "{0} ends in no slash, so it is the name of a single file: of no directory, of no second file, and of \
          none that has another name"
     )]
     OneName(String),
@@ -216,6 +216,22 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> SendErrorKind {
+        match self {
+            Self::Open(_) | Self::Read(_) | Self::List(_) | Self::WrongSize | Self::Spool(_) => {
+                SendErrorKind::Local
+            }
+            Self::Changed | Self::StreamGone => SendErrorKind::Temporary,
+            Self::LinkLoop
+            | Self::NameNotUtf8
+            | Self::NameTooLong
+            | Self::NoName
+            | Self::Special => SendErrorKind::Usage,
+            Self::DigestOfStream => SendErrorKind::Refused,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

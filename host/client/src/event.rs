@@ -39,7 +39,7 @@ pub enum SendEvent {
     /// The server welcomed the sender, in the native dialect, on one connection; or it has answered what it
     /// speaks, over HTTP.
     Connected {
-        /// Its name and version, as far as it tells them; not sanitised.
+        /// Its name and version, as far as it tells them; not sanitized.
         agent: String,
     },
     /// A connection was cut, and another will be made in its place.
@@ -112,21 +112,21 @@ pub enum SendEvent {
     Stored {
         /// Which.
         file: Arc<SendFile>,
-        /// What the server says of it. The name is not sanitised.
+        /// What the server says of it. The name is not sanitized.
         receipt: Receipt,
     },
     /// The server had the file already.
     AlreadyStored {
         /// Which.
         file: Arc<SendFile>,
-        /// What the server says of it. The name is not sanitised.
+        /// What the server says of it. The name is not sanitized.
         receipt: Receipt,
     },
     /// The directory is at the server; whether it was before, nobody can say.
     DirectoryStored {
         /// Which.
         file: Arc<SendFile>,
-        /// What the server says of it. The name is not sanitised.
+        /// What the server says of it. The name is not sanitized.
         receipt: Receipt,
     },
     /// All bytes were sent in the classic dialect, which has no receipt.
@@ -140,7 +140,7 @@ pub enum SendEvent {
     StoredUnverified {
         /// Which.
         file: Arc<SendFile>,
-        /// The name under which it should be there. Not sanitised.
+        /// The name under which it should be there. Not sanitized.
         name: String,
         /// How many bytes were sent.
         size: u64,
@@ -151,7 +151,7 @@ pub enum SendEvent {
     Refused {
         /// Which.
         file: Arc<SendFile>,
-        /// Why. The detail is not sanitised.
+        /// Why. The detail is not sanitized.
         refusal: Refusal,
     },
     /// The file could not be sent.

@@ -1,10 +1,10 @@
 //! Resume keys: where a sender keeps them, so that a later run resumes what an earlier one began.
 //!
-//! The state folder also has the epoch of the last run, by which a server tells which of two runs that
+//! The state directory also has the epoch of the last run, by which a server tells which of two runs that
 //! send the same file is the later one. Its lock is held while keys are looked up and made, so that runs
 //! that begin at the same moment find the same key.
 //!
-//! Each upload has one small file in the state folder, named by a hash of where it goes, where it is and
+//! Each upload has one small file in the state directory, named by a hash of where it goes, where it is and
 //! what it is called. It holds the key, and what tells whether the file has changed since. It is removed
 //! when the upload has its receipt.
 
@@ -145,7 +145,7 @@ impl Key {
 
 /// Opens the file with the epoch and locks it, for as long as it is open.
 fn lock(dir: &Path) -> io::Result<File> {
-    state::make_folder(dir)?;
+    state::make_directory(dir)?;
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     platform::private(&mut options);
@@ -216,10 +216,10 @@ mod tests {
 
     #[test]
     fn a_key_is_found_again_for_the_same_file_name_and_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        let keys = |to: &str| Keys::new(Some(folder.path().join("state")), to.to_owned());
+        let keys = |to: &str| Keys::new(Some(directory.path().join("state")), to.to_owned());
         let first = key(&keys("one"), &path, "a");
         let again = key(&keys("one"), &path, "a");
         assert_eq!((again.resume.key, again.changed), (first.resume.key, false));
@@ -231,9 +231,9 @@ mod tests {
 
     #[test]
     fn a_file_that_changed_begins_anew_under_its_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let keys = Keys::new(Some(folder.path().join("state")), "host".to_owned());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let keys = Keys::new(Some(directory.path().join("state")), "host".to_owned());
         fs::write(&path, b"content").unwrap();
         let first = key(&keys, &path, "a");
         fs::write(&path, b"shorter").unwrap();
@@ -254,29 +254,29 @@ mod tests {
 
     #[test]
     fn a_later_run_has_a_higher_epoch_whatever_the_clock_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let next = |now_ms| next_epoch(lock(folder.path()).ok().as_ref(), now_ms);
+        let directory = tempfile::tempdir().unwrap();
+        let next = |now_ms| next_epoch(lock(directory.path()).ok().as_ref(), now_ms);
         assert_eq!(next(1_000), 1_000);
         assert_eq!(next(1_000), 1_001, "two runs in one millisecond");
         assert_eq!(next(7), 1_002, "the clock was put back");
         assert_eq!(next(5_000), 5_000);
         for damaged in ["", "00000000000000009", "0000000000000000000x\n"] {
-            fs::write(folder.path().join(EPOCH_FILE), damaged).unwrap();
+            fs::write(directory.path().join(EPOCH_FILE), damaged).unwrap();
             assert_eq!(next(6_000), 6_000, "{damaged:?}");
         }
-        fs::write(folder.path().join(EPOCH_FILE), u64::MAX.to_string()).unwrap();
+        fs::write(directory.path().join(EPOCH_FILE), u64::MAX.to_string()).unwrap();
         assert_eq!(next(6_000), u64::MAX);
     }
 
     #[test]
     fn runs_that_begin_at_once_find_one_key_and_own_epochs() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
         for round in 0..50 {
             let start = Barrier::new(4);
             let begin = || {
-                let keys = Keys::new(Some(folder.path().join("state")), round.to_string());
+                let keys = Keys::new(Some(directory.path().join("state")), round.to_string());
                 start.wait();
                 key(&keys, &path, "a").resume
             };
@@ -293,10 +293,10 @@ mod tests {
     #[test]
     fn a_damaged_key_is_replaced_and_keys_are_nobody_elses_to_read() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        let state = folder.path().join("state");
+        let state = directory.path().join("state");
         let keys = Keys::new(Some(state.clone()), "host".to_owned());
         let first = key(&keys, &path, "a");
         let kept = first.path.clone().unwrap();
@@ -311,11 +311,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_last_for_the_run_where_no_folder_can_be_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+    fn keys_last_for_the_run_where_no_directory_can_be_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        for dir in [None, Some(path.join("not-a-folder"))] {
+        for dir in [None, Some(path.join("not-a-directory"))] {
             let keys = Keys::new(dir, "host".to_owned());
             assert_ne!(key(&keys, &path, "a").resume.key, key(&keys, &path, "a").resume.key);
         }

@@ -21,8 +21,8 @@
 //! runtime; the futures here never block, and are [`Send`].
 //!
 //! Errors have a kind, and a code that is stable; what to do about them is for programs to say, who know what a person
-//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values by
-//! functions.
+//! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values
+//! by functions.
 //!
 //! Connections are encrypted with TLS where the [`Destination`] or the [`ClientBuilder`] says so; without the feature `tls`
 //! (for targets that no C compiler is at hand for) such a destination is refused.
@@ -39,10 +39,10 @@ mod client;
 mod clock;
 mod connect;
 mod destination;
-mod division;
 mod error;
 mod event;
 mod fault;
+mod file_reader;
 mod http;
 mod inboxes;
 mod keys;
@@ -51,7 +51,7 @@ mod options;
 mod plan;
 mod platform;
 mod prepare;
-mod pump;
+mod range_scheduler;
 mod report;
 mod retries;
 mod selection;

@@ -10,7 +10,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 pub(super) struct Selection {
     /// What is left out.
     pub(super) exclude: Exclude,
-    /// Whether a symbolic link within a tree is sent as what it leads to. A link to a folder that it
+    /// Whether a symbolic link within a tree is sent as what it leads to. A link to a directory that it
     /// lies in is a failure, [`FileError::LinkLoop`](super::FileError::LinkLoop).
     pub(super) follow_links: bool,
 }
@@ -18,8 +18,8 @@ pub(super) struct Selection {
 /// Patterns of what is left out of trees.
 ///
 /// They are those of `.gitignore`, matched from the top of each tree: `*.log` anywhere, `/build` or
-/// `docs/*.tmp` from the top on, `cache/` folders alone, `**` any number of folders, and `!keep.log`
-/// takes back what an earlier one left out. The last pattern that matches decides. A folder that is
+/// `docs/*.tmp` from the top on, `cache/` directories alone, `**` any number of directories, and `!keep.log`
+/// takes back what an earlier one left out. The last pattern that matches decides. A directory that is
 /// left out is not entered, so that nothing in it can be taken back.
 ///
 /// What is named by itself, as a [`Source`](super::Source), is sent in any case.
@@ -64,8 +64,8 @@ impl Exclude {
     }
 
     /// Whether an entry is left out whose path from the top of its tree is `path`.
-    pub(super) fn matches(&self, path: &Path, is_folder: bool) -> bool {
-        !path.as_os_str().is_empty() && self.patterns.matched(path, is_folder).is_ignore()
+    pub(super) fn matches(&self, path: &Path, is_directory: bool) -> bool {
+        !path.as_os_str().is_empty() && self.patterns.matched(path, is_directory).is_ignore()
     }
 }
 
@@ -104,11 +104,11 @@ mod tests {
     use super::*;
 
     fn left_out(patterns: &[&str], path: &str) -> bool {
-        let (path, is_folder) = match path.strip_suffix('/') {
-            Some(folder) => (folder, true),
+        let (path, is_directory) = match path.strip_suffix('/') {
+            Some(directory) => (directory, true),
             None => (path, false),
         };
-        Exclude::new(patterns).unwrap().matches(Path::new(path), is_folder)
+        Exclude::new(patterns).unwrap().matches(Path::new(path), is_directory)
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_at_the_end_means_folders_alone() {
+    fn a_slash_at_the_end_means_directories_alone() {
         assert!(left_out(&["cache/"], "a/cache/"));
         assert!(!left_out(&["cache/"], "a/cache"));
     }

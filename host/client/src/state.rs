@@ -1,4 +1,4 @@
-//! Files in the state folder of a sender: one for each upload that a later run can go on with.
+//! Files in the state directory of a sender: one for each upload that a later run can go on with.
 //!
 //! It is named by a hash of where the upload goes, where the file is and what it is called there, and has what tells
 //! whether the file has changed since.
@@ -79,9 +79,9 @@ pub(super) fn write(
     lines: &[String],
     print: &Fingerprint,
 ) -> io::Result<()> {
-    // It was made of the state folder's.
+    // It was made of the state directory's.
     let dir = path.parent().ok_or(io::ErrorKind::NotFound)?;
-    make_folder(dir)?;
+    make_directory(dir)?;
     let mut text = format!("{header}\n");
     for line in lines {
         let _ = writeln!(text, "{line}");
@@ -97,6 +97,6 @@ pub(super) fn write(
 }
 
 /// For this user alone.
-pub(super) fn make_folder(dir: &Path) -> io::Result<()> {
-    platform::make_private_folder(dir)
+pub(super) fn make_directory(dir: &Path) -> io::Result<()> {
+    platform::make_private_directory(dir)
 }

@@ -56,15 +56,15 @@ impl Core {
         })
     }
 
-    /// Refuses what needs more new folders at `path` than the quota allows.
-    pub(super) async fn check_new_folders(&self, path: Option<&str>) -> Result<(), Refusal> {
+    /// Refuses what needs more new directories at `path` than the quota allows.
+    pub(super) async fn check_new_directories(&self, path: Option<&str>) -> Result<(), Refusal> {
         let Some(usage) = &self.usage else { return Ok(()) };
         let missing = tree::missing(self.layout.root.as_fd(), path)
             .map_err(|obstacle| self.refusal_of_path(obstacle))?;
         match missing {
             0 => Ok(()),
             // Given back at once: it is asked again when they are made.
-            missing => usage.counted(|| usage.reserve_folders(missing).map(drop)).await,
+            missing => usage.counted(|| usage.reserve_directories(missing).map(drop)).await,
         }
     }
 
@@ -86,7 +86,7 @@ impl Core {
                 Err(taken_by_other_name())
             }
             Some(stat) if self.is_foreign(sender, name, &stat) => Err(taken_by_other()),
-            _ => self.check_folder(name, size),
+            _ => self.check_directory(name, size),
         }
     }
 

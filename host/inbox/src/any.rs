@@ -17,13 +17,13 @@ pub struct AnyInbox(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Folder(Inbox),
+    Directory(Inbox),
     Storage(Arc<StorageInbox>),
 }
 
 impl From<Inbox> for AnyInbox {
     fn from(inbox: Inbox) -> Self {
-        Self(Kind::Folder(inbox))
+        Self(Kind::Directory(inbox))
     }
 }
 
@@ -41,7 +41,7 @@ impl AnyInbox {
         options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.offer_with(sender, offer, options).await,
+            Kind::Directory(inbox) => inbox.offer_with(sender, offer, options).await,
             Kind::Storage(_) if options.new_key || options.existing => {
                 let words = "uploads into this storage end with their connections";
                 Err(Refusal::new(RefusalCode::InvalidState, words))
@@ -61,7 +61,7 @@ impl AnyInbox {
         settles: bool,
     ) -> Result<UploadStatus, Refusal> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.look(sender, key, settles).await,
+            Kind::Directory(inbox) => inbox.look(sender, key, settles).await,
             Kind::Storage(_) => Err(RefusalCode::InvalidState.into()),
         }
     }
@@ -69,7 +69,7 @@ impl AnyInbox {
     /// As [`Inbox::abandon`].
     pub async fn abandon(&self, sender: &Identity, key: &[u8]) -> Result<(), Refusal> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.abandon(sender, key).await,
+            Kind::Directory(inbox) => inbox.abandon(sender, key).await,
             Kind::Storage(_) => Err(RefusalCode::InvalidState.into()),
         }
     }
@@ -77,7 +77,7 @@ impl AnyInbox {
     /// How long an upload is kept that nobody holds.
     pub fn expires_after(&self) -> Option<Duration> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.options().partial_expiry,
+            Kind::Directory(inbox) => inbox.options().partial_expiry,
             Kind::Storage(_) => None,
         }
     }
@@ -85,7 +85,7 @@ impl AnyInbox {
     /// As [`Inbox::loss`]; a storage tells its owner by itself.
     pub fn loss(&self) -> Option<InboxError> {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.loss(),
+            Kind::Directory(inbox) => inbox.loss(),
             Kind::Storage(_) => None,
         }
     }
@@ -93,7 +93,7 @@ impl AnyInbox {
     /// As [`Inbox::lost`].
     pub async fn lost(&self) -> InboxError {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.lost().await,
+            Kind::Directory(inbox) => inbox.lost().await,
             Kind::Storage(_) => std::future::pending().await,
         }
     }
@@ -101,7 +101,7 @@ impl AnyInbox {
     /// Whether `refusal` says no more than that the whole inbox is lost.
     pub fn is_of_loss(&self, refusal: &Refusal) -> bool {
         match &self.0 {
-            Kind::Folder(inbox) => inbox.is_of_loss(refusal),
+            Kind::Directory(inbox) => inbox.is_of_loss(refusal),
             Kind::Storage(_) => false,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sandport_protocol::{ContentDigest, Digest, Refusal};
 
-use super::partial::{Lane, not_checked};
+use super::resumable::{RangeWriter, not_checked};
 use super::storage::StorageBody;
 use super::sums::Feed;
 use super::transient::TransientBody;
@@ -15,9 +15,9 @@ use super::transient::TransientBody;
 /// are swallowed.
 ///
 /// An upload that can be resumed takes as much as [`InboxOptions`](super::InboxOptions) allows to be lost
-/// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota and
-/// what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room) waits, and
-/// [`reserve`](Self::reserve) takes it.
+/// by a crash, and no more before that is kept. One whose size is not known waits while it finds no room in the quota
+/// and what is stored is being counted. [`room`](Self::room) says how much there is, [`has_room`](Self::has_room)
+/// waits, and [`reserve`](Self::reserve) takes it.
 pub struct Body {
     kind: BodyKind,
     /// Where it began, and what computes the digests besides BLAKE3.
@@ -27,7 +27,7 @@ pub struct Body {
 /// What takes the bytes of a body, by the kind of its upload.
 pub(super) enum BodyKind {
     Transient(TransientBody),
-    Resumable(Lane),
+    Resumable(RangeWriter),
     Stored(StorageBody),
 }
 
@@ -45,13 +45,13 @@ impl Body {
         }
         match &mut self.kind {
             BodyKind::Transient(body) => body.write(bytes),
-            BodyKind::Resumable(lane) => lane.write(bytes),
+            BodyKind::Resumable(writer) => writer.write(bytes),
             BodyKind::Stored(body) => body.write(bytes),
         }
     }
 
-    /// Ends it. `expected`: what the bytes of one that [is to be checked](super::Upload::body_checked) should hash to; if they
-    /// do, they are here. Dropping a body ends it too, and nothing of one that is to be checked is here then.
+    /// Ends it. `expected`: what the bytes of one that [is to be checked](super::Upload::body_checked) should hash to;
+    /// if they do, they are here. Dropping a body ends it too, and nothing of one that is to be checked is here then.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Body {
     /// As of [`Self::finish`]. `unsupported-version`: the digest is of another algorithm than the body was begun with.
     pub fn finish_with(self, expected: Option<ContentDigest>) -> Result<(), Refusal> {
         match self.kind {
-            BodyKind::Resumable(lane) => lane.finish(expected)?,
+            BodyKind::Resumable(writer) => writer.finish(expected)?,
             BodyKind::Transient(_) | BodyKind::Stored(_) if expected.is_some() => {
                 return Err(not_checked());
             }
@@ -81,8 +81,8 @@ impl Body {
         Ok(())
     }
 
-    /// Whether its bytes are hashed by slower algorithms too: a large write takes longer than others on its thread would
-    /// like to wait.
+    /// Whether its bytes are hashed by slower algorithms too: a large write takes longer than others on its thread
+    /// would like to wait.
     pub fn is_slow(&self) -> bool {
         self.feed.is_some()
     }
@@ -90,7 +90,7 @@ impl Body {
     /// How many bytes there is room for. Other bodies of the upload may take it first.
     pub fn room(&self) -> usize {
         match &self.kind {
-            BodyKind::Resumable(lane) => lane.room(),
+            BodyKind::Resumable(writer) => writer.room(),
             BodyKind::Transient(body) if !body.has_room() => 0,
             BodyKind::Transient(_) | BodyKind::Stored(_) => usize::MAX,
         }
@@ -99,7 +99,7 @@ impl Body {
     /// Returns once there is room.
     pub async fn has_room(&self) {
         match &self.kind {
-            BodyKind::Resumable(lane) => lane.has_room().await,
+            BodyKind::Resumable(writer) => writer.has_room().await,
             BodyKind::Transient(body) => body.room().await,
             BodyKind::Stored(_) => {}
         }
@@ -109,7 +109,7 @@ impl Body {
     /// get.
     pub fn reserve(&mut self, most: usize) -> usize {
         match &mut self.kind {
-            BodyKind::Resumable(lane) => lane.reserve(most),
+            BodyKind::Resumable(writer) => writer.reserve(most),
             BodyKind::Transient(body) => body.reserve(most),
             BodyKind::Stored(_) => most,
         }

@@ -61,9 +61,9 @@ impl fmt::Debug for Comparison {
 /// What the file looks like, if its content is that of the record.
 pub(super) fn read(root: BorrowedFd<'_>, candidate: &Candidate) -> Option<Seen> {
     let name = &candidate.name;
-    let folder = tree::open_folder(root, name.parent()).ok()??;
+    let directory = tree::open_directory(root, name.parent()).ok()??;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&folder, name.leaf(), flags, Mode::empty()).ok()?;
+    let file = rustix::fs::openat(&directory, name.leaf(), flags, Mode::empty()).ok()?;
     let before = Seen::from(&rustix::fs::fstat(&file).ok()?);
     if before.record(candidate.record.digest).size != candidate.record.size {
         return None;

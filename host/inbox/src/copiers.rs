@@ -50,7 +50,7 @@ impl Copiers {
             uncopied.refuse(Refusal::new(RefusalCode::Io, words));
         };
         let Some(copied) = &self.copied else {
-            return refuse(uncopied, "the folder of the file was replaced as the inbox closed");
+            return refuse(uncopied, "the directory of the file was replaced as the inbox closed");
         };
         let device = uncopied.device();
         let known = self.threads.iter().position(|copier| copier.device == device);

@@ -21,7 +21,7 @@ pub(super) enum Step {
     SyncFile,
     /// Makes everything on the file system durable.
     SyncAll,
-    /// Makes a folder beneath the inbox.
+    /// Makes a directory beneath the inbox.
     MakeDir,
     /// Appends to the receipt log.
     WriteLog,
@@ -35,7 +35,7 @@ pub(super) enum Step {
     SetTimes,
     /// Gives a file its group or its ACL.
     SetAccess,
-    /// Makes the entries of a folder durable.
+    /// Makes the entries of a directory durable.
     SyncDir,
     /// Removes a staged file.
     Remove,
@@ -53,7 +53,7 @@ pub(super) enum Step {
     Cut,
     /// Writes the version of the layout.
     WriteLayout,
-    /// Makes that durable, or the folders of a new inbox.
+    /// Makes that durable, or the directories of a new inbox.
     SyncLayout,
 }
 
@@ -124,8 +124,8 @@ impl Disk {
         let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes);
     }
 
-    /// Lets the system forget what it holds of a file in memory, as far as it has written that: then it is read from the
-    /// disk. Where it cannot do that, it is left.
+    /// Lets the system forget what it holds of a file in memory, as far as it has written that: then it is read from
+    /// the disk. Where it cannot do that, it is left.
     #[expect(clippy::unused_self, reason = "it is one of the calls that concern the disk")]
     pub(super) fn forget_cached(&self, file: impl AsFd) {
         let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
@@ -211,7 +211,7 @@ impl Disk {
         Ok(true)
     }
 
-    /// Makes a file or a folder durable: content, size, times and mode, or entries.
+    /// Makes a file or a directory durable: content, size, times and mode, or entries.
     #[cfg_attr(test, track_caller)]
     #[expect(clippy::disallowed_methods, reason = "it is the one place for it")]
     pub(super) fn sync(&self, step: Step, file: impl AsFd) -> Result<()> {
@@ -240,7 +240,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes a folder, 0777 less the umask.
+    /// Makes a directory, 0777 less the umask.
     pub(super) fn make_dir(&self, dir: impl AsFd, name: &str) -> Result<()> {
         self.step(Step::MakeDir)?;
         rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))

@@ -6,12 +6,24 @@ use rustix::io::Errno;
 use sandport_protocol::NameError;
 use sandport_protocol::inbox::Failure;
 
-/// Why a folder cannot serve as an inbox. The text names the condition, and [`InboxError::code`] is a word for it that
-/// stays.
+/// What kind of failure an [`InboxError`] is, for exit codes and for retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InboxErrorKind {
+    /// The call makes no sense as it is: the directory is no inbox, or one of a later version, or a name is none.
+    Usage,
+    /// The same call may succeed later.
+    Temporary,
+    /// This machine failed: its disk, a mount, or what this user may do.
+    Local,
+}
+
+/// Why a directory cannot serve as an inbox. The text names the condition, and [`InboxError::code`] is a word for it
+/// that stays.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InboxError {
-    /// The folder does not exist, and neither does the one that it would be made in.
+    /// The directory does not exist, and neither does the one that it would be made in.
     #[error("cannot create the inbox {}: {} does not exist", dir.display(), parent.display())]
     ParentMissing {
         /// The inbox.
@@ -19,7 +31,7 @@ pub enum InboxError {
         /// What is missing.
         parent: PathBuf,
     },
-    /// Something that is not a folder is in the place of a folder that the inbox needs.
+    /// Something that is not a directory is in the place of a directory that the inbox needs.
     #[error("{} is not a directory", path.display())]
     NotADirectory {
         /// Where.
@@ -74,10 +86,10 @@ pub enum InboxError {
         /// The inbox.
         dir: PathBuf,
     },
-    /// No server ever served the folder.
+    /// No server ever served the directory.
     #[error("{} is not an inbox: no server has received anything there", dir.display())]
     NotAnInbox {
-        /// The folder.
+        /// The directory.
         dir: PathBuf,
     },
     /// The name for uploads without one is no name that an inbox takes.
@@ -101,6 +113,23 @@ pub enum InboxError {
 }
 
 impl InboxError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> InboxErrorKind {
+        match self {
+            Self::NotAnInbox { .. } | Self::WrongLayout { .. } | Self::NameInvalid { .. } => {
+                InboxErrorKind::Usage
+            }
+            Self::Locked { .. } => InboxErrorKind::Temporary,
+            Self::ParentMissing { .. }
+            | Self::NotADirectory { .. }
+            | Self::NotWritable { .. }
+            | Self::Gone { .. }
+            | Self::Stopped { .. }
+            | Self::Split { .. }
+            | Self::Io { .. } => InboxErrorKind::Local,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 
 use super::Core;
-use super::care::{self, Rule, sweep};
+use super::maintenance::{self, Rule, expire};
 use super::threads::start_thread;
 
 /// How often is looked for what is due. Seldom enough to cost nothing; no age matters to the hour.
@@ -23,7 +23,7 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
-    /// Starts it. The first pass is when the clock is believed ([`EvenClock`]).
+    /// Starts it. The first pass is when the clock is believed ([`JumpResistantClock`]).
     pub(super) fn start(core: &Arc<Core>, expiry: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let of_thread = Arc::clone(core);
@@ -45,9 +45,9 @@ impl Drop for Expiry {
 }
 
 fn run(core: &Core, expiry: Duration, stopped: &Receiver<()>) {
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     loop {
-        pass(core, expiry, &mut clock, care::now());
+        pass(core, expiry, &mut clock, maintenance::now());
         if stopped.recv_timeout(PASS_INTERVAL) != Err(RecvTimeoutError::Timeout) {
             return;
         }
@@ -55,22 +55,27 @@ fn run(core: &Core, expiry: Duration, stopped: &Receiver<()>) {
 }
 
 /// Removes what is due at this reading of the clocks.
-pub(super) fn pass(core: &Core, expiry: Duration, clock: &mut EvenClock, reading: Reading) {
+pub(super) fn pass(
+    core: &Core,
+    expiry: Duration,
+    clock: &mut JumpResistantClock,
+    reading: Reading,
+) {
     let Some(now_s) = clock.look(reading) else { return };
     let rule = Rule { now_s, expiry_s: expiry.as_secs(), dry_run: false };
-    match sweep(core.layout.partials.as_fd(), rule) {
-        Ok(swept) => {
-            for error in &swept.failed {
+    match expire(core.layout.partials.as_fd(), rule) {
+        Ok(expired) => {
+            for error in &expired.failed {
                 tracing::warn!(%error, "could not remove an abandoned upload");
             }
-            let names = swept.removed.iter().filter_map(|leftover| leftover.path.file_name());
+            let names = expired.removed.iter().filter_map(|leftover| leftover.path.file_name());
             let names: Vec<&str> = names.filter_map(OsStr::to_str).collect();
             core.space.forget_removed(&names);
             if let Some(usage) = &core.usage {
                 names.iter().for_each(|name| usage.removed_waiting(name));
             }
-            if !swept.removed.is_empty() {
-                let removed = swept.removed.len();
+            if !expired.removed.is_empty() {
+                let removed = expired.removed.len();
                 tracing::info!(removed, "removed uploads that nobody went on with");
             }
         }

@@ -1,5 +1,6 @@
 //! Whether the inbox as a whole can go on: it may have been removed, unmounted or made read-only under the
-//! server, and a thread of it may have panicked. That is the matter of the operator, said once, and not of each file that meets it.
+//! server, and a thread of it may have panicked. That is the matter of the operator, said once, and not of each file
+//! that meets it.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use sandport_protocol::Refusal;
-use sandport_protocol::inbox::{Failure, no_folder};
+use sandport_protocol::inbox::{Failure, no_directory};
 
 use super::error::{Subject, failure};
 use super::layout::Layout;
@@ -39,8 +40,8 @@ impl Core {
     /// The same, where there is no directory to be had.
     pub(super) fn refusal_of_path(&self, obstacle: Obstacle) -> Refusal {
         match obstacle {
-            Obstacle::InTheWay => no_folder(),
-            Obstacle::Failed(errno) => self.refusal_of_name("open a folder", errno),
+            Obstacle::InTheWay => no_directory(),
+            Obstacle::Failed(errno) => self.refusal_of_name("open a directory", errno),
             Obstacle::Refused(refusal) => refusal,
         }
     }

@@ -21,18 +21,18 @@ use super::layout::Layout;
 use super::lost_times::LostTimes;
 use super::modes::Inheritances;
 use super::options::{Durability, InboxOptions, Records};
-use super::partial::{Directory, Partials, Submit};
 use super::pool::Pool;
 use super::publish::{self, Job, Work};
 use super::receipts::Receipts;
 use super::recent::Recent;
 use super::recognition::Recognition;
 use super::removed_journals::RemovedJournals;
+use super::resumable::{PartialsDirectory, Registry, Submit};
 use super::shared::Core;
 use super::space::Space;
 use super::usage::Usage;
 
-/// A folder that receives files. Cloning gives another handle to the same one.
+/// A directory that receives files. Cloning gives another handle to the same one.
 ///
 /// When the last handle is dropped, and that of each [`Upload`](super::Upload), what was committed is finished, and
 /// the lock is given up.
@@ -48,7 +48,7 @@ pub(super) struct Handle {
     /// Held for its thread.
     _expiry: Option<Expiry>,
     pub(super) pool: Pool,
-    pub(super) partials: Arc<Partials>,
+    pub(super) registry: Arc<Registry>,
     pub(super) core: Arc<Core>,
     pub(super) classic_name: Option<EntryName>,
 }
@@ -61,7 +61,7 @@ impl Drop for Handle {
 }
 
 impl Inbox {
-    /// Opens the inbox at `dir` and makes it, if the folder above it exists. From then on no other
+    /// Opens the inbox at `dir` and makes it, if the directory above it exists. From then on no other
     /// server can open it.
     ///
     /// What was left unfinished by a server that was killed is removed, unless it can be resumed.
@@ -107,8 +107,8 @@ impl Inbox {
         let (quota, share) = (options.quota, options.identity_quota);
         let usage = Usage::open(dir, quota, share, &receipts, layout.partials.as_fd());
         let boot = disk.boot();
-        // A link never replaces, and needs a file system with links. And what a file system promises of a file that was synced before it had a
-        // name differs, while one that is synced and then renamed is what all of them know.
+        // A link never replaces, and needs a file system with links. And what a file system promises of a file that was
+        // synced before it had a name differs, while one that is synced and then renamed is what all of them know.
         let needs_names = options.conflict == Conflict::Replace
             || options.durability.syncs_commits()
             || capabilities.free_name == FreeName::Look;
@@ -125,11 +125,11 @@ impl Inbox {
             inheritances: Inheritances::default(),
             usage,
             space: Space::default(),
-            partials: OnceLock::new(),
+            registry: OnceLock::new(),
             runtime: OnceLock::new(),
             removed_journals: RemovedJournals::default(),
             boot,
-            recent_folders: Recent::default(),
+            recent_directories: Recent::default(),
             naming,
             staged_count: AtomicU64::new(0),
             left_staged: AtomicBool::new(false),
@@ -156,21 +156,21 @@ impl Inbox {
         let of_pool = Arc::clone(&core);
         let pool = Pool::start(&core, move |loss| {
             // Bodies wait for watermarks, and would wait for ever.
-            if let Some(partials) = of_pool.partials() {
-                partials.fail_all(&loss.refusal());
+            if let Some(registry) = of_pool.registry() {
+                registry.fail_all(&loss.refusal());
             }
         });
         let pool = pool.map_err(no_thread)?;
         let _ = core.runtime.set(pool.runtime());
-        let volume = Directory::new(&core);
-        let partials = Partials::new(volume, pool.runtime(), &core.options, core.boot);
-        let resumables = Arc::downgrade(&partials);
-        let _ = core.partials.set(resumables);
-        let handle = Handle { committer, _expiry: expiry, pool, partials, core, classic_name };
+        let volume = PartialsDirectory::new(&core);
+        let registry = Registry::new(volume, pool.runtime(), &core.options, core.boot);
+        let resumables = Arc::downgrade(&registry);
+        let _ = core.registry.set(resumables);
+        let handle = Handle { committer, _expiry: expiry, pool, registry, core, classic_name };
         Ok(Self { handle: Arc::new(handle) })
     }
 
-    /// The folder, as it was given to [`Inbox::open`].
+    /// The directory, as it was given to [`Inbox::open`].
     pub fn dir(&self) -> &Path {
         &self.handle.core.dir
     }

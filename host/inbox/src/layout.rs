@@ -6,7 +6,7 @@
 //!     lock                held with flock(2) while a server serves; names its process
 //!     staging/            files on their way in, and notes of where files are being copied
 //!                         (see `notes`); none of them survives a start
-//!     partials/           uploads that can be resumed (see `partial`)
+//!     partials/           uploads that can be resumed (see `resumable`)
 //!     receipts            the log of what was stored (see `receipts::log`)
 //!     receipts.damaged-1  what of it was damaged, up to 16 times
 //!     tls.pem             the server's own certificate and its key (see `kept`), where it has made one
@@ -39,7 +39,7 @@ const NEW_VERSION: &str = "layout.new";
 /// Longest layout or lock file that is read. Bytes. A number and a line end; more is not ours.
 const SMALL_FILE_BYTES_MAX: usize = 64;
 
-/// The open folders of an inbox that this process holds.
+/// The open directories of an inbox that this process holds.
 pub(super) struct Layout {
     /// The inbox itself.
     pub(super) root: OwnedFd,
@@ -78,18 +78,18 @@ impl Layout {
         unpublished.add(&staging);
         notes::remove_copies(&root, &staging, &mut unpublished);
         clean(&staging, &state_path.join("staging"))?;
-        let (partials, made_partials) = open_own(&state, &state_path, partial_files::FOLDER)?;
+        let (partials, made_partials) = open_own(&state, &state_path, partial_files::DIRECTORY)?;
         unpublished.add(&partials);
         let has_partials =
-            partial_files::clean(&partials, &state_path.join(partial_files::FOLDER))?;
+            partial_files::clean(&partials, &state_path.join(partial_files::DIRECTORY))?;
 
-        for folder in [&state, &staging, &partials] {
+        for directory in [&state, &staging, &partials] {
             // Where the kernel does not tell, publishing does.
-            if matches!((Whereabouts::of(&root), Whereabouts::of(folder)), (Ok(a), Ok(b)) if a != b)
+            if matches!((Whereabouts::of(&root), Whereabouts::of(directory)), (Ok(a), Ok(b)) if a != b)
             {
                 return Err(InboxError::Split { dir: dir.to_path_buf() });
             }
-            inherits_nothing(folder);
+            inherits_nothing(directory);
         }
 
         if made_root || made_state || made_staging || made_partials || new {
@@ -97,7 +97,7 @@ impl Layout {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
             };
-            // The folder above may be one that this user can search but not read; then the system
+            // The directory above may be one that this user can search but not read; then the system
             // keeps its entry when it likes.
             if let Ok(parent) = open_dir(rustix::fs::CWD, parent, parent, OFlags::empty()) {
                 sync(disk, &parent, dir)?;
@@ -119,7 +119,7 @@ impl Drop for Layout {
     }
 }
 
-/// Makes the inbox if it is missing and the folder above it is not.
+/// Makes the inbox if it is missing and the directory above it is not.
 fn make_root(dir: &Path) -> Result<bool, InboxError> {
     if dir.as_os_str().is_empty() {
         return Err(InboxError::Io {
@@ -130,9 +130,9 @@ fn make_root(dir: &Path) -> Result<bool, InboxError> {
     }
     match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o777)) {
         Ok(()) => Ok(true),
-        // Also for what is no folder: opening it will tell.
+        // Also for what is no directory: opening it will tell.
         Err(Errno::EXIST) => Ok(false),
-        // Where it exists, a read-only file system or a folder above that is not ours is no matter.
+        // Where it exists, a read-only file system or a directory above that is not ours is no matter.
         Err(_) if dir.is_dir() => Ok(false),
         Err(Errno::NOENT) => {
             Err(InboxError::ParentMissing { dir: dir.to_path_buf(), parent: first_missing(dir) })
@@ -144,7 +144,7 @@ fn make_root(dir: &Path) -> Result<bool, InboxError> {
     }
 }
 
-/// The topmost folder above `dir` that does not exist.
+/// The topmost directory above `dir` that does not exist.
 fn first_missing(dir: &Path) -> PathBuf {
     dir.ancestors()
         .skip(1)
@@ -154,7 +154,7 @@ fn first_missing(dir: &Path) -> PathBuf {
         .to_path_buf()
 }
 
-/// Makes a folder for this user alone; whether it was missing.
+/// Makes a directory for this user alone; whether it was missing.
 fn make_dir(parent: &OwnedFd, name: &str, path: &Path) -> Result<bool, InboxError> {
     match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
         Ok(()) => Ok(true),
@@ -163,8 +163,8 @@ fn make_dir(parent: &OwnedFd, name: &str, path: &Path) -> Result<bool, InboxErro
     }
 }
 
-/// Takes from a folder of ours what it has inherited from the inbox, so that staged files inherit none of it: they
-/// get what the folder has to give that they are for. Where it cannot be taken, they keep it.
+/// Takes from a directory of ours what it has inherited from the inbox, so that staged files inherit none of it: they
+/// get what the directory has to give that they are for. Where it cannot be taken, they keep it.
 fn inherits_nothing(dir: &OwnedFd) {
     if rustix::fs::fstat(dir).is_ok_and(|stat| stat.st_mode & modes::SETGID != 0) {
         let _ = rustix::fs::fchmod(dir, Mode::from_raw_mode(0o700));
@@ -172,7 +172,7 @@ fn inherits_nothing(dir: &OwnedFd) {
     let _ = rustix::fs::fremovexattr(dir, modes::DEFAULT_ACL);
 }
 
-/// Opens a folder in `.sandport`, made if it is missing; whether it was.
+/// Opens a directory in `.sandport`, made if it is missing; whether it was.
 fn open_own(state: &OwnedFd, state_path: &Path, name: &str) -> Result<(OwnedFd, bool), InboxError> {
     let path = state_path.join(name);
     let made = make_dir(state, name, &path)?;
@@ -305,8 +305,8 @@ fn clean(staging: &OwnedFd, path: &Path) -> Result<(), InboxError> {
             Ok(()) => removed += 1,
             // Not ours: a server makes none there.
             Err(Errno::ISDIR) => tracing::warn!(
-                folder = %path.display(),
-                "left a folder of somebody else's alone that is among unfinished uploads"
+                directory = %path.display(),
+                "left a directory of somebody else's alone that is among unfinished uploads"
             ),
             Err(errno) => return Err(failed("clean", path, errno)),
         }

@@ -1,9 +1,9 @@
-//! What a file inherits from the folder in which it gets its name. Files are staged elsewhere, so that the system
-//! does not do it: the group of a folder with the setgid bit, and its default ACL in the place of the umask. See
+//! What a file inherits from the directory in which it gets its name. Files are staged elsewhere, so that the system
+//! does not do it: the group of a directory with the setgid bit, and its default ACL in the place of the umask. See
 //! inode(7) and acl(5).
 //!
 //! Where a file cannot be given that, as when this user is not a member of the group, it is copied: the copy
-//! is made in the folder.
+//! is made in the directory.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use super::disk::Disk;
 use super::recent::Recent;
 use super::whereabouts::Place;
 
-/// The attribute with the default ACL of a folder.
+/// The attribute with the default ACL of a directory.
 pub(super) const DEFAULT_ACL: &str = "system.posix_acl_default";
 
 /// The attribute with the ACL of a file.
@@ -32,16 +32,16 @@ pub(super) struct Inheritance {
 }
 
 impl Inheritance {
-    /// From this folder; `None`: nothing.
-    pub(super) fn of(folder: impl AsFd) -> Option<Self> {
-        let stat = rustix::fs::fstat(&folder).ok()?;
+    /// From this directory; `None`: nothing.
+    pub(super) fn of(directory: impl AsFd) -> Option<Self> {
+        let stat = rustix::fs::fstat(&directory).ok()?;
         let group = (stat.st_mode & SETGID != 0).then(|| Gid::from_raw(stat.st_gid));
         let mut short = [0_u8; 256];
-        let default_acl = match rustix::fs::fgetxattr(&folder, DEFAULT_ACL, &mut short[..]) {
+        let default_acl = match rustix::fs::fgetxattr(&directory, DEFAULT_ACL, &mut short[..]) {
             Ok(length) => Some(short[..length].to_vec()),
             Err(rustix::io::Errno::RANGE) => {
                 let mut long = vec![0; ACL_BYTES_MAX];
-                let length = rustix::fs::fgetxattr(&folder, DEFAULT_ACL, &mut long[..]).ok()?;
+                let length = rustix::fs::fgetxattr(&directory, DEFAULT_ACL, &mut long[..]).ok()?;
                 long.truncate(length);
                 Some(long)
             }
@@ -69,7 +69,7 @@ impl Inheritance {
     }
 }
 
-/// What the folders of the last files had to inherit, for the next ones.
+/// What the directories of the last files had to inherit, for the next ones.
 #[derive(Default)]
 pub(super) struct Inheritances {
     pub(super) recent: Recent<Destination>,
@@ -97,12 +97,12 @@ impl Inheritances {
     }
 }
 
-/// Where files for a folder go.
+/// Where files for a directory go.
 #[derive(Clone)]
 pub(super) struct Destination {
     /// As seen from staging.
     pub(super) place: Place,
-    /// What they inherit there. A folder that does not exist yet will itself inherit from the one above it.
+    /// What they inherit there. A directory that does not exist yet will itself inherit from the one above it.
     pub(super) inheritance: Option<Arc<Inheritance>>,
 }
 
@@ -121,7 +121,7 @@ const GROUP_OBJ: u16 = 0x04;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 
-/// The ACL of a file that a program makes with mode 0666 in a folder with this default ACL, as the kernel does it
+/// The ACL of a file that a program makes with mode 0666 in a directory with this default ACL, as the kernel does it
 /// (`posix_acl_create`). Then, if it is `executable`, whoever may read it may run it. `None`: it is no ACL.
 fn access_acl(default: &[u8], executable: bool) -> Option<Vec<u8>> {
     let (head, entries) = default.split_at_checked(HEAD_BYTES)?;

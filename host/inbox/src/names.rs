@@ -8,7 +8,7 @@ use sandport_protocol::inbox::Failure;
 use sandport_protocol::{EntryName, Refusal};
 
 use super::capabilities::has_exactly;
-use super::tree::{self, Folder, Obstacle};
+use super::tree::{self, Directory, Obstacle};
 use super::{Conflict, Core};
 
 impl Core {
@@ -39,17 +39,17 @@ impl Core {
         Ok(())
     }
 
-    /// Whether a file in `folder` would be replaced by one of this name that is called differently: where names are
+    /// Whether a file in `directory` would be replaced by one of this name that is called differently: where names are
     /// case-insensitive, and files are replaced.
     pub(super) fn replaces_another_name(
         &self,
         name: &EntryName,
-        folder: &Folder<'_>,
+        directory: &Directory<'_>,
     ) -> Result<bool, Obstacle> {
         if self.options.conflict != Conflict::Replace {
             return Ok(false);
         }
-        match tree::look(folder, name.leaf())? {
+        match tree::look(directory, name.leaf())? {
             Some(stat) => self.is_other_name(name, &stat),
             None => Ok(false),
         }
@@ -69,18 +69,18 @@ impl Core {
         if !self.capabilities.names_kept {
             return Ok(true);
         }
-        let mut folder = Folder::Root(self.layout.root.as_fd());
+        let mut directory = Directory::Root(self.layout.root.as_fd());
         let mut walked = 0;
         for part in name.parts() {
             let failed = Obstacle::Failed;
-            if self.is_folding(&folder) && !has_exactly(&folder, part).map_err(failed)? {
+            if self.is_folding(&directory) && !has_exactly(&directory, part).map_err(failed)? {
                 return Ok(true);
             }
             walked += part.len();
             if walked < name.as_str().len() {
                 let path = &name.as_str()[..walked];
-                match tree::open_folder(self.layout.root.as_fd(), Some(path))? {
-                    Some(next) => folder = next,
+                match tree::open_directory(self.layout.root.as_fd(), Some(path))? {
+                    Some(next) => directory = next,
                     None => return Ok(false),
                 }
             }
@@ -89,10 +89,10 @@ impl Core {
         Ok(false)
     }
 
-    /// Whether names in a folder are case-insensitive. ext4, f2fs and tmpfs know that of single folders.
-    fn is_folding(&self, folder: &Folder<'_>) -> bool {
+    /// Whether names in a directory are case-insensitive. ext4, f2fs and tmpfs know that of single directories.
+    fn is_folding(&self, directory: &Directory<'_>) -> bool {
         self.capabilities.names_folded
-            || rustix::fs::ioctl_getflags(folder)
+            || rustix::fs::ioctl_getflags(directory)
                 .is_ok_and(|flags| flags.contains(IFlags::from_bits_retain(CASEFOLD)))
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use sandport_protocol::{EntryName, RESERVED_NAME};
 
-use super::tree::{self, Folder};
+use super::tree::{self, Directory};
 use super::unpublished::Unpublished;
 
 /// What the names of notes begin with. Staged files are called by hexadecimal numbers.
@@ -29,8 +29,8 @@ pub(super) fn remove_copies(root: &OwnedFd, staging: &OwnedFd, unpublished: &mut
         let name = entry.file_name();
         if is_note(name.to_bytes())
             && let Some(path) = read(staging.as_fd(), name)
-            && let Ok(Some(Folder::Below(directory))) =
-                tree::open_folder(root.as_fd(), Some(path.as_str()))
+            && let Ok(Some(Directory::Below(directory))) =
+                tree::open_directory(root.as_fd(), Some(path.as_str()))
         {
             remove_copy(&directory, &path, unpublished);
         }
@@ -42,10 +42,10 @@ fn remove_copy(directory: &OwnedFd, path: &EntryName, unpublished: &mut Unpublis
         Ok(Some(stat)) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
             unpublished.add_file(&stat);
             match rustix::fs::unlinkat(directory, RESERVED_NAME, AtFlags::empty()) {
-                Ok(()) => tracing::info!(folder = %path, "removed a file that was being copied"),
+                Ok(()) => tracing::info!(directory = %path, "removed a file that was being copied"),
                 // The next copy into the directory tries again.
                 Err(errno) => tracing::warn!(
-                    error = %errno, folder = %path, "could not remove a file that was being copied"
+                    error = %errno, directory = %path, "could not remove a file that was being copied"
                 ),
             }
         }

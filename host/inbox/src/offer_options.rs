@@ -12,8 +12,8 @@ use sandport_protocol::{
 
 use super::Inbox;
 use super::inbox::Handle;
-use super::partial::{UploadStatus, id_of};
 use super::receipts::Record;
+use super::resumable::{UploadStatus, id_of};
 use crate::Identity;
 
 /// What is wanted of an upload beyond its offer. Default: nothing.
@@ -25,16 +25,16 @@ pub struct OfferOptions {
     pub new_key: bool,
     /// Whether it is there already. Where not, none is begun.
     pub existing: bool,
-    /// Where its sender is, as far as is known. Of uploads with keys that the inbox makes, and of which nothing came, those
-    /// of the address that has the most give way first.
+    /// Where its sender is, as far as is known. Of uploads with keys that the inbox makes, and of which nothing came,
+    /// those of the address that has the most give way first.
     pub address: Option<IpAddr>,
     /// What is kept beside it, where it is begun and can be resumed.
     pub metadata: Metadata,
-    /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. The file of an offer that has
-    /// one is [accepted](super::OfferResponse::Accepted) also where it is here already, and checked as it comes.
+    /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. The file of an offer that
+    /// has one is [accepted](super::OfferResponse::Accepted) also where it is here already, and checked as it comes.
     pub digests: Vec<ContentDigest>,
-    /// Algorithms whose digests are wanted: [`CommitHandle::digests`](super::CommitHandle::digests). Computing them may cost
-    /// another reading of the file that came; of one that is here already they are not told.
+    /// Algorithms whose digests are wanted: [`CommitHandle::digests`](super::CommitHandle::digests). Computing them may
+    /// cost another reading of the file that came; of one that is here already they are not told.
     pub want: Vec<Algorithm>,
 }
 
@@ -74,8 +74,8 @@ impl Inbox {
     /// How far the upload is that `sender` has under `key`, or how it has ended a short while ago. It makes nothing,
     /// and holds nothing afterwards.
     ///
-    /// `settles`: whoever holds it loses it first, with `locked`, and the answer comes when it is certain what they have
-    /// brought; one that is being published is waited for.
+    /// `settles`: whoever holds it loses it first, with `locked`, and the answer comes when it is certain what they
+    /// have brought; one that is being published is waited for.
     ///
     /// # Errors
     /// `invalid-state`: there is no such upload, or it is somebody else's: nothing tells these apart. `malformed`: the
@@ -88,13 +88,13 @@ impl Inbox {
     ) -> Result<UploadStatus, Refusal> {
         self.check_health()?;
         let id = id_of(sender, key)?;
-        let Handle { core, partials, .. } = &*self.handle;
+        let Handle { core, registry, .. } = &*self.handle;
         let receipt = |name: &EntryName| -> Option<Receipt> {
             let any = |_: &Record| true;
             let found = core.receipts.find(core.layout.root.as_fd(), sender, name, any)?;
             found.is_certain.then(|| rules::receipt(&found.name, &found.record))
         };
-        partials.status(id, settles, receipt).await
+        registry.status(id, settles, receipt).await
     }
 
     /// Ends the upload that `sender` has under `key`, whoever holds it: they are told that it is `cancelled`. Removes
@@ -106,6 +106,6 @@ impl Inbox {
     pub async fn abandon(&self, sender: &Identity, key: &[u8]) -> Result<(), Refusal> {
         self.check_health()?;
         let id = id_of(sender, key)?;
-        self.handle.partials.abandon(id).await
+        self.handle.registry.abandon(id).await
     }
 }

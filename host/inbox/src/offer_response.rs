@@ -11,7 +11,7 @@ use super::upload::Upload;
 pub enum OfferResponse {
     /// It is here already.
     Stored(Receipt),
-    /// It is on its way: a folder that the thread that syncs makes, or a file that another connection
+    /// It is on its way: a directory that the thread that syncs makes, or a file that another connection
     /// commits just now. The answer is `stored`, with the receipt that comes of this, or its refusal.
     Committing(CommitHandle),
     /// A file that may be the one is here, but inode number and time do not tell on its file system: its content

@@ -1,4 +1,4 @@
-//! Offers of files and folders, and what becomes of them.
+//! Offers of files and directories, and what becomes of them.
 
 use sandport_protocol::inbox::{self as rules, too_large};
 use sandport_protocol::journal::Notes;
@@ -8,8 +8,8 @@ use super::accepted_offer::AcceptedOffer;
 use super::claim::Claim;
 use super::inbox::Handle;
 use super::offer_options::OfferOptions;
-use super::partial::{self, Asked, Opened};
 use super::publish::{Job, Work};
+use super::resumable::{self, Asked, Opened};
 use super::transient::Transient;
 use super::upload::Upload;
 use super::usage::Usage;
@@ -18,13 +18,14 @@ use crate::Identity;
 
 impl Inbox {
     /// Answers an offer of `sender`. On the thread of the caller it does not wait for the disk beyond looking names
-    /// up, and making folders where nothing is durable. The journal of an upload that is resumed is read by threads
+    /// up, and making directories where nothing is durable. The journal of an upload that is resumed is read by threads
     /// of the inbox, with up to a megabyte of its data.
     ///
     /// # Errors
     ///
-    /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
-    /// something else than folders; `too-large`; `quota-exceeded`; `insufficient-space`; `io`.
+    /// `invalid-state`, if the resume key is of another upload; `name-invalid`; `exists`, where the conflict rule is to
+    /// refuse, or the path leads through something else than directories; `too-large`; `quota-exceeded`;
+    /// `insufficient-space`; `io`.
     pub async fn offer(&self, sender: &Identity, offer: &Offer) -> Result<OfferResponse, Refusal> {
         self.offer_with(sender, offer, &OfferOptions::default()).await
     }
@@ -51,8 +52,8 @@ impl Inbox {
                 }
                 response => Ok(response),
             },
-            EntryKind::Directory => Box::pin(self.open_folder(offer)).await,
-            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
+            EntryKind::Directory => Box::pin(self.open_directory(offer)).await,
+            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and directories")),
         }
     }
 
@@ -79,7 +80,7 @@ impl Inbox {
             && let Some(response) = core.already_here(sender, &name, offer)
         {
             if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
-                self.handle.partials.discard_left(sender, resume);
+                self.handle.registry.discard_left(sender, resume);
             }
             return Ok(response);
         }
@@ -101,7 +102,7 @@ impl Inbox {
             executable: offer.executable,
             copy,
         };
-        let resumable = || self.handle.partials.resumable(sender, offer);
+        let resumable = || self.handle.registry.resumable(sender, offer);
         if let Some(resume) = made.or_else(resumable) {
             let notes = Notes { metadata: options.metadata.clone(), keeps_empty: made.is_some() };
             let (is_named, begins) = (offer.name.is_some(), !options.existing);
@@ -111,13 +112,13 @@ impl Inbox {
             return Box::pin(self.open_resumable(offer, asked, options)).await;
         }
         if options.existing {
-            return Err(partial::unknown());
+            return Err(resumable::unknown());
         }
         let bytes = accepted.with_copy(offer.size);
         core.make_room_for_small(bytes).await;
         core.check_space(bytes, None)?;
         let reservation = core.reserve_soon(sender, offer.size).await?;
-        core.check_new_folders(accepted.name.parent()).await?;
+        core.check_new_directories(accepted.name.parent()).await?;
         let claim = Claim::of_transient(core, bytes);
         let upload = Transient::new(self, core, accepted, reservation, claim);
         Ok(OfferResponse::Accepted(Upload::transient(upload)))
@@ -130,16 +131,16 @@ impl Inbox {
         asked: Asked,
         options: &OfferOptions,
     ) -> Result<OfferResponse, Refusal> {
-        let Handle { core, partials, .. } = &*self.handle;
+        let Handle { core, registry, .. } = &*self.handle;
         let (accepted, is_new) = (asked.accepted.clone(), asked.notes.keeps_empty);
-        core.check_new_folders(accepted.name.parent()).await?;
+        core.check_new_directories(accepted.name.parent()).await?;
         let published = |name: &EntryName| {
             // Under its made-up name, which the sender does not know.
             let response = core.already_here(&accepted.identity, name, offer)?;
             let asks = matches!(response, OfferResponse::DigestFirst);
             (asks || options.digests.is_empty()).then_some(response)
         };
-        let open = || partials.open(asked.clone(), &published);
+        let open = || registry.open(asked.clone(), &published);
         Ok(match Usage::counted_later(core.usage.as_deref(), open).await? {
             Opened::Session(session) => {
                 // Who finds it lost tells those that hold an upload by then.
@@ -157,10 +158,10 @@ impl Inbox {
                 if session.keeps_empty()
                     && let Some(size) = offer.size
                 {
-                    session.hold().set_size(size)?;
+                    session.handle().set_size(size)?;
                 }
                 // Whoever is told the key finds the upload, whatever happens from now on.
-                if is_new && let Err(refusal) = session.hold().keep().ready().await {
+                if is_new && let Err(refusal) = session.handle().keep().ready().await {
                     session.discard();
                     return Err(refusal);
                 }
@@ -172,15 +173,15 @@ impl Inbox {
         })
     }
 
-    async fn open_folder(&self, offer: &Offer) -> Result<OfferResponse, Refusal> {
+    async fn open_directory(&self, offer: &Offer) -> Result<OfferResponse, Refusal> {
         let Some(name) = &offer.name else {
-            return Err(rules::folder_without_name());
+            return Err(rules::directory_without_name());
         };
         let name = EntryName::parse(name)?;
         let core = &self.handle.core;
         core.check_name(&name)?;
-        core.check_new_folders(Some(name.as_str())).await?;
-        let (job, pending) = Job::new(Work::Folder(name));
+        core.check_new_directories(Some(name.as_str())).await?;
+        let (job, pending) = Job::new(Work::Directory(name));
         self.handle.committer.submit(&self.handle.core, job);
         // Also where it is made by now: the operator hears of each from whoever takes the outcome.
         Ok(OfferResponse::Committing(pending))

@@ -34,7 +34,7 @@ impl Durability {
 #[non_exhaustive]
 pub enum Records {
     /// In the log `.sandport/receipts`. A sender who did not hear a receipt gets it after a restart
-    /// too, and files can be compared with what was received: [`verify()`](super::care::verify()).
+    /// too, and files can be compared with what was received: [`verify()`](super::maintenance::verify()).
     #[default]
     Log,
     /// In memory, until the server ends. A log of earlier runs is neither read nor written.
@@ -129,7 +129,7 @@ impl InboxOptions {
 
     /// Most directories that a batch of commits keeps open. A batch whose files lie in more opens some of them
     /// again.
-    pub(super) fn max_kept_folders(&self) -> usize {
+    pub(super) fn max_kept_directories(&self) -> usize {
         (self.max_open_files / 8).max(1)
     }
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use sandport_protocol::journal::{BEGINNING_BYTES_MAX, PartialId, beginning};
+use sandport_protocol::journal::{BEGINNING_BYTES_MAX, ResumableId, beginning};
 
 use super::InboxError;
 use super::error::failed;
 use crate::Identity;
 
 /// Where they are, in `.sandport`.
-pub(super) const FOLDER: &str = "partials";
+pub(super) const DIRECTORY: &str = "partials";
 
 /// What the names of data files end with.
 pub(super) const DATA_SUFFIX: &str = ".data";
@@ -21,7 +21,7 @@ pub(super) const DATA_SUFFIX: &str = ".data";
 /// And those of journals.
 pub(super) const JOURNAL_SUFFIX: &str = ".journal";
 
-pub(super) fn data_name(id: PartialId) -> String {
+pub(super) fn data_name(id: ResumableId) -> String {
     format!("{id}{DATA_SUFFIX}")
 }
 
@@ -30,15 +30,15 @@ pub(super) fn is_id(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-pub(super) fn journal_name(id: PartialId) -> String {
+pub(super) fn journal_name(id: ResumableId) -> String {
     format!("{id}{JOURNAL_SUFFIX}")
 }
 
 /// Opens a regular file for reading; `None`: there is none. Links are not followed, and nobody is
 /// waited for.
-pub(super) fn open_regular(folder: impl AsFd, name: &str) -> io::Result<Option<OwnedFd>> {
+pub(super) fn open_regular(directory: impl AsFd, name: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+    match rustix::fs::openat(directory, name, flags, Mode::empty()) {
         Ok(file) => {
             let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
             Ok((kind == FileType::RegularFile).then_some(file))
@@ -48,9 +48,9 @@ pub(super) fn open_regular(folder: impl AsFd, name: &str) -> io::Result<Option<O
     }
 }
 
-/// Who sends the upload that is called `id` in `folder`; `None`: it has no journal that can be read.
-pub(super) fn sender_of(folder: impl AsFd, id: &str) -> io::Result<Option<Identity>> {
-    let Some(journal) = open_regular(folder, &format!("{id}{JOURNAL_SUFFIX}"))? else {
+/// Who sends the upload that is called `id` in `directory`; `None`: it has no journal that can be read.
+pub(super) fn sender_of(directory: impl AsFd, id: &str) -> io::Result<Option<Identity>> {
+    let Some(journal) = open_regular(directory, &format!("{id}{JOURNAL_SUFFIX}"))? else {
         return Ok(None);
     };
     let mut bytes = Vec::with_capacity(BEGINNING_BYTES_MAX);

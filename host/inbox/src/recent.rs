@@ -1,20 +1,20 @@
-//! What was found out about the folders of the last files, for the next ones: where each file is a batch of its own a
-//! tree of small files would have its folders looked at once for each.
+//! What was found out about the directories of the last files, for the next ones: where each file is a batch of its own
+//! a tree of small files would have its directories looked at once for each.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long it serves, by a clock that moves every few milliseconds. As long as a batch that syncs takes: a folder that
-/// someone moves away should not get new files.
+/// How long it serves, by a clock that moves every few milliseconds. As long as a batch that syncs takes: a directory
+/// that someone moves away should not get new files.
 const RECENT: Duration = Duration::from_millis(5);
 
-/// How many folders are remembered. A sender's connections bring files of different folders at the same time, up to
-/// eight of them.
-const FOLDERS_MAX: usize = 8;
+/// How many directories are remembered. A sender's connections bring files of different directories at the same time,
+/// up to eight of them.
+const DIRECTORIES_MAX: usize = 8;
 
-/// By the path of a folder what was found out about it, and when.
+/// By the path of a directory what was found out about it, and when.
 pub(super) struct Recent<T>(Mutex<Vec<Finding<T>>>);
 
 struct Finding<T> {
@@ -46,8 +46,8 @@ impl<T: Clone> Recent<T> {
         let finding = Finding { path: path.to_owned(), found, since: now() };
         let mut findings = self.findings();
         findings.retain(|earlier| earlier.path != path);
-        if findings.len() == FOLDERS_MAX
-            && let Some(first) = (0..FOLDERS_MAX).min_by_key(|at| findings[*at].since)
+        if findings.len() == DIRECTORIES_MAX
+            && let Some(first) = (0..DIRECTORIES_MAX).min_by_key(|at| findings[*at].since)
         {
             findings.swap_remove(first);
         }
@@ -74,19 +74,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_remembered_and_the_first_gives_way() {
+    fn directories_are_remembered_and_the_first_gives_way() {
         let recent = Recent::default();
-        let paths: Vec<String> = (0..=FOLDERS_MAX).map(|number| number.to_string()).collect();
+        let paths: Vec<String> = (0..=DIRECTORIES_MAX).map(|number| number.to_string()).collect();
         for path in &paths {
             recent.set(path, path.clone());
         }
         let remembered = recent.findings().iter().map(|it| it.path.clone()).collect::<Vec<_>>();
-        assert_eq!(remembered.len(), FOLDERS_MAX);
+        assert_eq!(remembered.len(), DIRECTORIES_MAX);
         assert!(!remembered.contains(&paths[0]), "{remembered:?}");
     }
 
     #[test]
-    fn a_folder_is_remembered_once() {
+    fn a_directory_is_remembered_once() {
         let recent = Recent::default();
         recent.set("a", 1);
         recent.set("a", 2);

@@ -41,7 +41,7 @@ pub(super) struct Seen {
 }
 
 impl Recognition {
-    /// For the inbox in the folder `root`; `stable`: what was found out at the start, where that was done.
+    /// For the inbox in the directory `root`; `stable`: what was found out at the start, where that was done.
     pub(super) fn of(root: impl AsFd, stable: Option<bool>) -> Self {
         let by_kind = || rustix::fs::fstatfs(&root).is_ok_and(|kind| are_inodes_stable(&kind));
         let device = || rustix::fs::fstat(&root).ok().map(|stat| Seen::from(&stat).device);

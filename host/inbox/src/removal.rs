@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use super::Core;
 use super::runtime::Runtime;
 
-/// How much may wait to be removed before uploads wait to be accepted. Each takes a few hundred bytes. The threads remove
-/// as much in less than a second, unless the directory hangs.
+/// How much may wait to be removed before uploads wait to be accepted. Each takes a few hundred bytes. The threads
+/// remove as much in less than a second, unless the directory hangs.
 pub(super) const REMOVALS_MAX: usize = 16_384;
 
 /// How long an offer waits then before it is refused for now.

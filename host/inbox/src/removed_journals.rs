@@ -1,14 +1,14 @@
 //! Journals that were removed, as long as a power cut may bring them back.
 //!
-//! A journal that comes back speaks of the bytes of its upload. Where the same upload was begun anew meanwhile, and some
-//! of that was written, it would be believed of other bytes. So the removal is made durable before the first of them is
-//! written; for an upload that nobody begins anew, nothing is synced.
+//! A journal that comes back speaks of the bytes of its upload. Where the same upload was begun anew meanwhile, and
+//! some of that was written, it would be believed of other bytes. So the removal is made durable before the first of
+//! them is written; for an upload that nobody begins anew, nothing is synced.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sandport_protocol::journal::PartialId as Id;
+use sandport_protocol::journal::ResumableId as Id;
 
 use super::disk::{Disk, Step};
 

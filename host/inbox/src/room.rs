@@ -1,14 +1,14 @@
-//! Room for uploads: what does not fit is refused, and room is made for what would. Uploads that were refused for want of space go when others need it, and what is staged in vain goes
-//! anyhow.
+//! Room for uploads: what does not fit is refused, and room is made for what would. Uploads that were refused for want
+//! of space go when others need it, and what is staged in vain goes anyhow.
 //!
-//! That is done by threads that may wait for the disk. What is being freed counts as free meanwhile, so nobody waits for
-//! it but whoever finds the disk full.
+//! That is done by threads that may wait for the disk. What is being freed counts as free meanwhile, so nobody waits
+//! for it but whoever finds the disk full.
 
 use std::sync::Arc;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
-use sandport_protocol::journal::PartialId as Id;
+use sandport_protocol::journal::ResumableId as Id;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::Core;
@@ -52,13 +52,13 @@ struct Clearing {
 impl Clearing {
     fn make(self) {
         let core = &self.freed.core;
-        let Some(partials) = core.partials() else { return };
+        let Some(registry) = core.registry() else { return };
         let mut freed = 0_u64;
         let mut refused = self.refused;
         while !refused.is_empty() {
             for Refused { id, bytes } in refused {
                 // Somebody may have come back for it just now, or another program has removed it.
-                if Arc::clone(&partials).discard_waiting(id) {
+                if Arc::clone(&registry).discard_waiting(id) {
                     tracing::info!(%id, bytes, "removed an upload that was refused for want of space: others need the room");
                     freed = freed.saturating_add(bytes);
                 }
@@ -116,7 +116,8 @@ impl Core {
         refused.push(Refused { id, bytes });
     }
 
-    /// Bytes that may still be written, with those that are being freed; `None`: there is no limit, or it cannot be told.
+    /// Bytes that may still be written, with those that are being freed; `None`: there is no limit, or it cannot be
+    /// told.
     pub(super) fn free(&self) -> Option<u64> {
         let space = rustix::fs::fstatvfs(&self.layout.staging).ok()?;
         // A file system without blocks has no limit: tmpfs, where none was set.
@@ -150,8 +151,8 @@ impl Core {
         true
     }
 
-    /// Does what writes `bytes`; where the disk is full, once more after room was made, also by what is removed for other
-    /// reasons.
+    /// Does what writes `bytes`; where the disk is full, once more after room was made, also by what is removed for
+    /// other reasons.
     pub(super) fn with_room<T>(
         self: &Arc<Self>,
         bytes: u64,
@@ -175,8 +176,8 @@ impl Core {
         write()
     }
 
-    /// Makes room for a small upload that would not fit, and waits for that: it claims nothing with its first byte, when
-    /// others make room for themselves. Nothing is done for a large one.
+    /// Makes room for a small upload that would not fit, and waits for that: it claims nothing with its first byte,
+    /// when others make room for themselves. Nothing is done for a large one.
     pub(super) async fn make_room_for_small(self: &Arc<Self>, size: Option<u64>) {
         let size = size.unwrap_or(0);
         if !is_small(size) || self.space.refused().is_empty() {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use sandport_protocol::Refusal;
-use sandport_protocol::journal::PartialId;
+use sandport_protocol::journal::ResumableId;
 
 use super::capabilities::{Capabilities, Limitation};
 use super::comparison::Comparisons;
@@ -40,14 +40,14 @@ pub(super) struct Core {
     pub(super) usage: Option<Arc<Usage>>,
     pub(super) space: Space,
     /// Uploads that can be resumed: those that give way when there is no space.
-    pub(super) partials: OnceLock<Weak<dyn Resumables>>,
+    pub(super) registry: OnceLock<Weak<dyn Resumables>>,
     /// The threads that remove files, as long as there are any.
     pub(super) runtime: OnceLock<Arc<dyn Runtime>>,
     pub(super) removed_journals: RemovedJournals,
     /// Tells this boot of the system from others; 0: not known.
     pub(super) boot: u64,
     /// Where nothing is synced: where the last files went.
-    pub(super) recent_folders: Recent<Arc<OwnedFd>>,
+    pub(super) recent_directories: Recent<Arc<OwnedFd>>,
     /// How files do without a name until they are whole; `None`: they have one in staging.
     pub(super) naming: Option<Naming>,
     /// How many staged files there were; it makes their names.
@@ -66,7 +66,7 @@ pub(super) struct Core {
     pub(super) loss: SetOnce<Loss>,
     /// Held by who syncs everything.
     pub(super) syncing: Mutex<()>,
-    /// Folders have entries that could not be made durable: a later batch does it for them, and a run
+    /// Directories have entries that could not be made durable: a later batch does it for them, and a run
     /// that ends so has not ended in good order.
     pub(super) unsynced: AtomicBool,
 }
@@ -75,7 +75,7 @@ pub(super) struct Core {
 pub(super) trait Resumables: Send + Sync {
     /// Removes one that waits to be resumed, on this thread; whether there was one, and it is gone by now. One that a
     /// connection is at goes on.
-    fn discard_waiting(self: Arc<Self>, id: PartialId) -> bool;
+    fn discard_waiting(self: Arc<Self>, id: ResumableId) -> bool;
 
     /// Nothing more is done for any of them: who waits is told `why`.
     fn fail_all(&self, why: &Refusal);
@@ -83,8 +83,8 @@ pub(super) trait Resumables: Send + Sync {
 
 impl Core {
     /// The uploads that can be resumed; `None`: the inbox begins or ends.
-    pub(super) fn partials(&self) -> Option<Arc<dyn Resumables>> {
-        self.partials.get()?.upgrade()
+    pub(super) fn registry(&self) -> Option<Arc<dyn Resumables>> {
+        self.registry.get()?.upgrade()
     }
 
     /// Makes everything durable that the file system has.

@@ -16,7 +16,7 @@ use super::disk::nameless::Naming;
 use super::disk::{Publish, Step};
 use super::modes::Inheritance;
 use super::room::BeingFreed;
-use super::tree::Folder;
+use super::tree::Directory;
 
 /// The duty to say how the publication of an upload has ended. Dropping it says that it got no name, and stays.
 pub(super) trait PublishEnd: Send + Sync {
@@ -52,7 +52,7 @@ pub(super) struct StagedFile {
     failures_before: u64,
     /// It was such data, and is not to be removed: it stays, or is gone.
     is_left: bool,
-    /// It cannot be what a file in its folder has to be: only a copy that is made there can.
+    /// It cannot be what a file in its directory has to be: only a copy that is made there can.
     needs_copy: bool,
 }
 
@@ -76,7 +76,7 @@ impl StagedFile {
         let mut name = String::with_capacity(16);
         let file = loop {
             // The inbox is locked and its staging was cleaned at the start: a counter is unique, but
-            // for folders that somebody else put there.
+            // for directories that somebody else put there.
             let number = core.staged_count.fetch_add(1, Ordering::Relaxed);
             name.clear();
             let _ = write!(name, "{number:x}");
@@ -217,12 +217,12 @@ impl StagedFile {
         }
     }
 
-    /// Gives the file what it inherits from the folder that it is for.
+    /// Gives the file what it inherits from the directory that it is for.
     pub(super) fn inherit(&mut self, inheritance: &Inheritance) {
         let core = Arc::clone(&self.core);
         let given = self.open().and_then(|file| inheritance.give(&core.disk, file));
         if let Err(errno) = given {
-            tracing::debug!(error = %errno, "a file has to be copied to inherit from its folder");
+            tracing::debug!(error = %errno, "a file has to be copied to inherit from its directory");
             self.needs_copy = true;
         }
         self.close_if_many();
@@ -238,7 +238,7 @@ impl StagedFile {
     /// # Errors
     ///
     /// `XDEV`: it has to be copied to where it belongs. `EXIST`, and others.
-    pub(super) fn publish(&mut self, how: Publish, to: &Folder<'_>, leaf: &str) -> Result<()> {
+    pub(super) fn publish(&mut self, how: Publish, to: &Directory<'_>, leaf: &str) -> Result<()> {
         if self.needs_copy {
             return Err(Errno::XDEV);
         }

@@ -159,8 +159,8 @@ impl TransientBody {
         }
     }
 
-    /// Takes room in the quota for the next `most` bytes of a stream; how many. 0: what is stored is being counted. What
-    /// the quota has no room for is let in, and refused when it is written.
+    /// Takes room in the quota for the next `most` bytes of a stream; how many. 0: what is stored is being counted.
+    /// What the quota has no room for is let in, and refused when it is written.
     pub(super) fn reserve(&mut self, most: usize) -> usize {
         if self.shared.accepted.size.is_some() || self.shared.fault.get().is_some() {
             return most;

@@ -8,7 +8,7 @@ use super::stage::StagedFile;
 use super::whereabouts::Place;
 
 impl Core {
-    /// Whether a file has to be copied into the folder `parent` on the disk that it is staged on, as far as can be
+    /// Whether a file has to be copied into the directory `parent` on the disk that it is staged on, as far as can be
     /// told before there is a file.
     pub(super) fn takes_room_twice(self: &Arc<Self>, parent: Option<&str>) -> bool {
         match self.goes_to(parent) {

@@ -1,5 +1,5 @@
-//! Files that a run which was killed was still to publish: they lie where they were staged, or copied. A record of one of
-//! them speaks of a file that nobody has got a receipt for.
+//! Files that a run which was killed was still to publish: they lie where they were staged, or copied. A record of one
+//! of them speaks of a file that nobody has got a receipt for.
 
 use std::collections::HashSet;
 use std::os::fd::AsFd;

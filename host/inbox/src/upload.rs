@@ -1,7 +1,7 @@
 //! One file on its way in, as receivers see it: an upload, and what is heard of it.
 //!
 //! Most uploads end with their connection ([`Transient`]); those with a resume key outlive it
-//! ([`partial`](super::partial)).
+//! ([`resumable`](super::resumable)).
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use super::commit::Committer;
 use super::completion::CommitHandle;
 use super::finishing::Finishing;
 use super::meter::{Cost, Meter};
-use super::partial::{Concatenation, Session, Signals};
 use super::publish::{Job, Work};
 use super::reading::Reading;
+use super::resumable::{Concatenation, Session, Signals};
 use super::storage::StorageUpload;
 use super::sums::{Due, Sums};
 use super::transient::Transient;
@@ -78,7 +78,7 @@ impl Upload {
     pub fn missing(&self) -> Vec<Extent> {
         match &self.kind {
             Kind::Transient(upload) => upload.missing(),
-            Kind::Resumable(session, _) => session.hold().missing(),
+            Kind::Resumable(session, _) => session.handle().missing(),
             Kind::Stored(upload) => upload.missing(),
         }
     }
@@ -94,7 +94,7 @@ impl Upload {
     pub fn body(&self, extent: Extent) -> Result<Body, Refusal> {
         let kind = match &self.kind {
             Kind::Transient(upload) => BodyKind::Transient(upload.body(extent)?),
-            Kind::Resumable(session, _) => BodyKind::Resumable(session.hold().body(extent)?),
+            Kind::Resumable(session, _) => BodyKind::Resumable(session.handle().body(extent)?),
             Kind::Stored(upload) => BodyKind::Stored(upload.body(extent)?),
         };
         Ok(self.feeding(kind, extent, false))
@@ -121,8 +121,8 @@ impl Upload {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, _) => {
-                let lane = session.hold().body_checked(extent, algorithm)?;
-                Ok(self.feeding(BodyKind::Resumable(lane), extent, true))
+                let writer = session.handle().body_checked(extent, algorithm)?;
+                Ok(self.feeding(BodyKind::Resumable(writer), extent, true))
             }
         }
     }
@@ -145,7 +145,7 @@ impl Upload {
     pub fn set_size(&self, size: u64) -> Result<(), Refusal> {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, _) => session.hold().set_size(size),
+            Kind::Resumable(session, _) => session.handle().set_size(size),
         }
     }
 
@@ -162,22 +162,22 @@ impl Upload {
     pub fn keep(&self) -> Finishing {
         match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Finishing::ended(Err(without_key())),
-            Kind::Resumable(session, _) => session.hold().keep(),
+            Kind::Resumable(session, _) => session.handle().keep(),
         }
     }
 
-    /// Makes the content of this upload out of those of others of the same sender, one behind the other: `parts` are their
-    /// keys, and one may come twice. They are whole and were not published, and stay as they are. What is here of
+    /// Makes the content of this upload out of those of others of the same sender, one behind the other: `parts` are
+    /// their keys, and one may come twice. They are whole and were not published, and stay as they are. What is here of
     /// this upload stays too, and only the rest is copied; so what was interrupted goes on when it is called again.
     /// The size is set where it is not known. Nothing is copied unless what is returned is polled, or when it is
     /// dropped; it ends when the upload does.
     ///
     /// It ends with `invalid-state`: the upload cannot be resumed, or is a part of its own; a part is not there, is
     /// somebody else's, not whole, or published. `too-many`: more than
-    /// [`CONCATENATED_MAX`](sandport_protocol::CONCATENATED_MAX) parts. `offset-mismatch`: this upload is not as long as
-    /// they are together, or another body brings some of it. `locked`: a connection that has the later word holds a part,
-    /// or has taken this upload. `malformed`: a key is too long. As of [`Self::set_size`]; `io` and the like; the fault of
-    /// the upload.
+    /// [`CONCATENATED_MAX`](sandport_protocol::CONCATENATED_MAX) parts. `offset-mismatch`: this upload is not as long
+    /// as they are together, or another body brings some of it. `locked`: a connection that has the later word holds a
+    /// part, or has taken this upload. `malformed`: a key is too long. As of [`Self::set_size`]; `io` and the like; the
+    /// fault of the upload.
     pub fn concatenate(
         &self,
         parts: Vec<Vec<u8>>,
@@ -185,8 +185,8 @@ impl Upload {
         let concatenation = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
             Kind::Resumable(session, inbox) => inbox.check_health().map(|()| Concatenation {
-                partials: Arc::clone(&inbox.handle.partials),
-                hold: session.hold().clone(),
+                registry: Arc::clone(&inbox.handle.registry),
+                handle: session.handle().clone(),
                 key: session.key().to_vec(),
                 parts,
                 meter: self.cost.meter.clone(),
@@ -200,13 +200,13 @@ impl Upload {
         &self,
         written: W,
     ) -> impl Future<Output = Result<(), Refusal>> + Send + use<W> {
-        let keeper = match &self.kind {
+        let handle = match &self.kind {
             Kind::Transient(_) | Kind::Stored(_) => Err(without_key()),
-            Kind::Resumable(session, _) => Ok(session.hold().clone()),
+            Kind::Resumable(session, _) => Ok(session.handle().clone()),
         };
         async move {
             written.await;
-            keeper?.keep().ready().await
+            handle?.keep().ready().await
         }
     }
 
@@ -242,14 +242,14 @@ impl Upload {
     /// arrived, and publishes the file. Bodies that are still alive swallow what they get from now on.
     ///
     /// With [`Durability::None`](super::Durability::None) a file whose offer had no resume key is published when
-    /// this returns, unless it has to be copied to its folder.
+    /// this returns, unless it has to be copied to its directory.
     pub fn commit(self, size: u64, digest: Option<Digest>) -> CommitHandle {
         self.commit_with(size, digest, &[])
     }
 
     /// The same, where digests of other algorithms are `claimed` besides those of the offer:
-    /// [`CommitHandle::digests`] has all of them then, and those that were wanted. What the offer has not named costs one more
-    /// reading of the file, and so does all of a file whose bytes did not come in order over this connection.
+    /// [`CommitHandle::digests`] has all of them then, and those that were wanted. What the offer has not named costs
+    /// one more reading of the file, and so does all of a file whose bytes did not come in order over this connection.
     ///
     /// Where one of them does not hold the outcome is `digest-mismatch`, and nothing is published.
     pub fn commit_with(

@@ -1,10 +1,10 @@
-//! Where folders are, as far as it matters to whether a file can be moved from one to another.
+//! Where directories are, as far as it matters to whether a file can be moved from one to another.
 
 use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, StatxFlags};
 
-/// Where a folder is, as far as it matters to a move. A rename fails between two mounts of one file system too.
+/// Where a directory is, as far as it matters to a move. A rename fails between two mounts of one file system too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whereabouts {
     pub(super) device: (u32, u32),
@@ -13,9 +13,9 @@ pub(super) struct Whereabouts {
 }
 
 impl Whereabouts {
-    pub(super) fn of(folder: impl AsFd) -> rustix::io::Result<Self> {
+    pub(super) fn of(directory: impl AsFd) -> rustix::io::Result<Self> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-        let stat = rustix::fs::statx(folder, c"", AtFlags::EMPTY_PATH, wanted)?;
+        let stat = rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, wanted)?;
         let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
         Ok(Self {
             device: (stat.stx_dev_major, stat.stx_dev_minor),
@@ -24,7 +24,7 @@ impl Whereabouts {
     }
 }
 
-/// Where a folder is, as seen from where files are staged.
+/// Where a directory is, as seen from where files are staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// Files can be moved there, as far as can be told; publishing tells.

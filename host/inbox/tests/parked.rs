@@ -49,12 +49,12 @@ fn leave(inbox: &Inbox, numbers: std::ops::Range<u64>) {
 #[test]
 fn uploads_that_nobody_is_at_give_their_memory_back() {
     let _watchdog = Watchdog::start();
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut options = InboxOptions::default();
     options.durability = Durability::None;
-    let inbox = Inbox::open(&folder.path().join("inbox"), options).unwrap();
+    let inbox = Inbox::open(&directory.path().join("inbox"), options).unwrap();
     let journals = || {
-        let entries = std::fs::read_dir(folder.path().join("inbox/.sandport/partials")).unwrap();
+        let entries = std::fs::read_dir(directory.path().join("inbox/.sandport/partials")).unwrap();
         entries
             .filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "journal")
             .count()

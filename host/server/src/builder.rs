@@ -11,6 +11,7 @@ use super::resident::ResidentServer;
 use super::serving::{CONNECTIONS_MAX, Serving};
 use crate::budget::{Budgets, BudgetsError, Failures, Met};
 use crate::doors::Doors;
+use crate::error_kind::ServerErrorKind;
 use crate::event::{EventSink, ServerEvent};
 use crate::net::{HostName, Origin, PeerRange, Proxies};
 use crate::sandbox::{
@@ -33,23 +34,32 @@ pub enum BuildError {
     /// The budgets make no sense.
     #[error(transparent)]
     Budgets(#[from] BudgetsError),
-    /// A resident component keeps files itself, in a folder: only [`Server::builder`] takes one.
+    /// A resident component keeps files itself, in a directory: only [`Server::builder`] takes one.
     #[error(
         "the component runs resident and keeps files itself: it needs the directory of an inbox"
     )]
-    NoFolder,
+    NoDirectory,
     /// A resident component listens itself, so that nobody ends TLS for it.
     #[error("the component runs resident and listens itself: no TLS can be ended for it")]
     NoTls,
 }
 
 impl BuildError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::Component(error) => error.kind(),
+            Self::Budgets(error) => error.kind(),
+            Self::NoDirectory | Self::NoTls => ServerErrorKind::Usage,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Component(error) => error.code(),
             Self::Budgets(_) => "usage",
-            Self::NoFolder => "sandbox",
+            Self::NoDirectory => "sandbox",
             Self::NoTls => "tls-resident",
         }
     }
@@ -57,14 +67,14 @@ impl BuildError {
 
 /// Where files are to go.
 enum Place {
-    Folder(Inbox),
+    Directory(Inbox),
     Storage(Box<dyn Storage>),
 }
 
 impl Server {
     /// Begins to set a server up that puts files into `inbox`.
     pub fn builder(inbox: Inbox) -> ServerBuilder {
-        ServerBuilder::new(Place::Folder(inbox))
+        ServerBuilder::new(Place::Directory(inbox))
     }
 
     /// Begins to set a server up that puts files into a storage of its owner's. The largest file is that
@@ -205,8 +215,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Peers whose address many senders share, such as a proxy that does not say whose connections it passes on; nobody by
-    /// default. Each of their connections counts like an address of its own.
+    /// Peers whose address many senders share, such as a proxy that does not say whose connections it passes on; nobody
+    /// by default. Each of their connections counts like an address of its own.
     pub fn shared_addresses(mut self, peers: impl IntoIterator<Item = PeerRange>) -> Self {
         self.proxies.shared.extend(peers);
         self
@@ -261,7 +271,7 @@ impl ServerBuilder {
         let slow = |name: &str| self.events.emit(ServerEvent::Compiling { name: name.to_owned() });
         let sandbox = AnySandbox::load(&self.receiver, &self.cache, limits, all_connections, slow)?;
         let mut limits = for_browsers(self.limits, &self.http_origins, &self.host_names);
-        if let Place::Folder(inbox) = &self.place {
+        if let Place::Directory(inbox) = &self.place {
             limits.max_file_size = inbox.options().max_file_size;
         }
         let max_file_size = limits.max_file_size;
@@ -282,7 +292,7 @@ impl ServerBuilder {
         match (sandbox, self.place) {
             (AnySandbox::PerConnection(sandbox), place) => {
                 let context = context(match place {
-                    Place::Folder(inbox) => AnyInbox::from(inbox),
+                    Place::Directory(inbox) => AnyInbox::from(inbox),
                     Place::Storage(storage) => AnyInbox::over(storage, max_file_size),
                 });
                 let budgets = self.budgets;
@@ -294,7 +304,7 @@ impl ServerBuilder {
                 Ok(AnyServer::PerConnection(Server { serving: Arc::new(serving) }))
             }
             (AnySandbox::Resident(_), _) if self.tls.is_some() => Err(BuildError::NoTls),
-            (AnySandbox::Resident(sandbox), Place::Folder(inbox)) => {
+            (AnySandbox::Resident(sandbox), Place::Directory(inbox)) => {
                 let context = context(AnyInbox::from(inbox.clone()));
                 Ok(AnyServer::Resident(ResidentServer::new(
                     sandbox,
@@ -303,7 +313,7 @@ impl ServerBuilder {
                     max_connections,
                 )))
             }
-            (AnySandbox::Resident(_), Place::Storage(_)) => Err(BuildError::NoFolder),
+            (AnySandbox::Resident(_), Place::Storage(_)) => Err(BuildError::NoDirectory),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How the descriptors of a process are shared out: so that one that has few is slow, and refuses nothing.
 
+use crate::error_kind::ServerErrorKind;
+
 /// Descriptors that are neither of a connection nor of a file on its way: standard streams, the runtime, the
 /// listeners, the inbox with its log and locks, what is read at the start; some are left for the program
 /// around.
@@ -59,6 +61,13 @@ pub struct WantedConnections {
 pub struct TooFewDescriptors {
     /// How many there are.
     pub available: u64,
+}
+
+impl TooFewDescriptors {
+    /// What kind of failure it is: this process may open too few.
+    pub fn kind(&self) -> ServerErrorKind {
+        ServerErrorKind::Local
+    }
 }
 
 impl Descriptors {

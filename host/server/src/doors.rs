@@ -80,7 +80,8 @@ pub(crate) fn source(place: Place, identity: &Identity, proxies: &Proxies, numbe
     }
 }
 
-/// A number that stands for a name. Whose name it is, the host has found out: nobody chooses one to be taken for another.
+/// A number that stands for a name. Whose name it is, the host has found out: nobody chooses one to be taken for
+/// another.
 fn number_of(name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);

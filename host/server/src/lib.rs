@@ -10,8 +10,8 @@
 //! The library never prints, reads the environment, installs a signal handler, or binds a port that
 //! it was not given.
 //!
-//! Every struct with public fields is `#[non_exhaustive]`, and so is every enum but [`AnyServer`], each case of which has
-//! to be run: match others with `_`. Settings are made by `default()`, and set field by field.
+//! Every struct with public fields is `#[non_exhaustive]`, and so is every enum but [`AnyServer`], each case of which
+//! has to be run: match others with `_`. Settings are made by `default()`, and set field by field.
 #![forbid(unsafe_code)]
 // `clippy.toml` refuses what the library never does; its tests may print and start processes.
 #![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_types))]
@@ -22,6 +22,7 @@ mod builder;
 mod connection;
 mod descriptors;
 mod doors;
+mod error_kind;
 mod event;
 mod limits;
 mod linger;
@@ -39,6 +40,7 @@ pub use sandport_protocol::{Digest, Fingerprint, Limits, Receipt, Refusal, Refus
 pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};
 pub use descriptors::{Descriptors, TooFewDescriptors, WantedConnections};
+pub use error_kind::ServerErrorKind;
 pub use event::{Claim, Events, ServerEvent};
 pub use resident::{ResidentError, ResidentServer};
 pub use sandbox::{

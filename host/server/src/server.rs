@@ -61,8 +61,8 @@ impl Server {
     /// more connections then.
     ///
     /// # Errors
-    /// What [`Inbox::loss`](sandport_inbox::Inbox::loss) says at the end: the inbox was removed, unmounted, or cannot be written any more, or a
-    /// thread of it has panicked.
+    /// What [`Inbox::loss`](sandport_inbox::Inbox::loss) says at the end: the inbox was removed, unmounted, or cannot
+    /// be written any more, or a thread of it has panicked.
     pub async fn run(
         self,
         listeners: Vec<Listener>,
@@ -92,8 +92,8 @@ impl Server {
     /// its files and quota are those of that identity. Proxies that the server was told of are recognised by its
     /// address.
     ///
-    /// A [`TcpStream`](tokio::net::TcpStream) or a [`UnixStream`](tokio::net::UnixStream) is used as the socket that it is,
-    /// which is faster than the same in a wrapper.
+    /// A [`TcpStream`](tokio::net::TcpStream) or a [`UnixStream`](tokio::net::UnixStream) is used as the socket that it
+    /// is, which is faster than the same in a wrapper.
     ///
     /// Dropping the future cuts the connection. After [`shutdown`](Self::shutdown) it ends at once.
     ///
@@ -105,8 +105,8 @@ impl Server {
     /// use sandport_server::{Server, ServerEvent};
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     ///
-    /// # let folder = tempfile::tempdir()?;
-    /// # let dir = folder.path().join("inbox");
+    /// # let directory = tempfile::tempdir()?;
+    /// # let dir = directory.path().join("inbox");
     /// let server = Server::builder(Inbox::open(&dir, InboxOptions::default())?).build()?;
     /// let (mut client, io) = tokio::io::duplex(4_096);
     /// let peer = Peer::new("192.0.2.7:52114", Identity::named("alice")?);

@@ -1,8 +1,8 @@
 //! What servers of HTTP answer to a sender.
 
 use sandport_protocol::sender::http::{
-    Answer, Content, Discovery, Event, Found, HttpUpload, HttpUrl, Kept, Offered, Outcome, Request,
-    Step,
+    Content, Discovered, Discovery, HttpAnswer, HttpEvent, HttpStep, HttpUpload, HttpUrl, KeptUrl,
+    Offered, Outcome, Request,
 };
 
 use crate::cutting::choice;
@@ -40,7 +40,7 @@ pub(crate) const WORDS: &[&[u8]] = &[
 ];
 
 /// Answers, each as lines: the status, fields, an empty line, and the content. A zero byte is between two.
-fn answers(data: &[u8]) -> Vec<Answer> {
+fn answers(data: &[u8]) -> Vec<HttpAnswer> {
     let answer = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let (head, content) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -48,7 +48,7 @@ fn answers(data: &[u8]) -> Vec<Answer> {
         let status = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(500);
         let fields = lines.filter_map(|line| line.split_once(": "));
         let fields = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-        Answer { status, fields: fields.collect(), content: content.as_bytes().to_vec() }
+        HttpAnswer { status, fields: fields.collect(), content: content.as_bytes().to_vec() }
     };
     data.split(|byte| *byte == 0).take(ANSWERS_MAX).map(answer).collect()
 }
@@ -76,8 +76,8 @@ pub(crate) fn run(data: &[u8]) {
         check(&discovery.request());
         let Some(answer) = answers.next() else { return };
         match discovery.handle_answer(answer) {
-            Found::Server(server) => break server,
-            Found::Refused(_) => return,
+            Discovered::Server(server) => break server,
+            Discovered::Refused(_) => return,
             _ => {}
         }
     };
@@ -87,13 +87,14 @@ pub(crate) fn run(data: &[u8]) {
         size: (!is_stream).then_some(if choice & 2 > 0 { 10 } else { SIZE }),
         modified_ns: Some(-1),
     };
-    let kept = (choice & 4 > 0).then(|| Kept { url: "/files/old".into(), changed: choice & 8 > 0 });
+    let kept =
+        (choice & 4 > 0).then(|| KeptUrl { url: "/files/old".into(), changed: choice & 8 > 0 });
     let mut upload = HttpUpload::new(&server, &url, offered, kept);
     let (mut safe, mut last, mut is_cut, mut brought) = (0, None, choice & 16 > 0, 0);
     // Each step but the last waits for an answer, for more of a stream, or for time to pass.
     for _ in 0..4 * ANSWERS_MAX {
         match upload.poll_step() {
-            Step::Send(request) => {
+            HttpStep::Send(request) => {
                 check(&request);
                 if std::mem::take(&mut is_cut) {
                     upload.handle_cut();
@@ -103,30 +104,33 @@ pub(crate) fn run(data: &[u8]) {
                 last = Some((request, answer.status));
                 upload.handle_answer(answer);
             }
-            Step::Fetch => {
+            HttpStep::Fetch => {
                 brought += SIZE / 2;
                 upload.handle_content(0..brought.min(SIZE), brought >= SIZE);
             }
-            Step::Over(outcome) => {
+            HttpStep::Over(outcome) => {
                 if let Outcome::Stored(said) = outcome {
                     let (request, _) = last.as_ref().expect("an answer");
                     let is_small = said.digests.iter().all(|digest| digest.value.len() <= 64);
                     assert!(is_small, "a digest of any length");
                     assert!(request.method.as_str() != "DELETE", "stored by what ends it");
                 }
-                assert!(matches!(upload.poll_step(), Step::Over(_)), "it goes on after its end");
+                assert!(
+                    matches!(upload.poll_step(), HttpStep::Over(_)),
+                    "it goes on after its end"
+                );
                 break;
             }
             _ => {}
         }
         while let Some(event) = upload.poll_event() {
             match event {
-                Event::Safe { bytes } => {
+                HttpEvent::Safe { bytes } => {
                     assert!(bytes > safe && bytes <= SIZE, "{bytes} bytes are safe after {safe}");
                     safe = bytes;
                 }
-                Event::Begun { url } => assert!(url.starts_with('/'), "{url:?}"),
-                Event::Resumed { kept } => assert!(kept <= SIZE),
+                HttpEvent::Begun { url } => assert!(url.starts_with('/'), "{url:?}"),
+                HttpEvent::Resumed { kept } => assert!(kept <= SIZE),
                 _ => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 use sandport_protocol::{
     CONFLICT_NUMBER_MAX, CONFLICT_SUFFIX_BYTES_MAX, EntryName, NAME_DEPTH_MAX, NameError,
     OFFERED_NAME_BYTES_MAX, PART_BYTES_MAX, RESERVED_NAME, Refusal, RefusalCode, free_number,
@@ -45,7 +45,7 @@ pub(crate) fn run(data: &[u8]) {
             let refusal = Refusal::from(error);
             assert_eq!(refusal.code, RefusalCode::NameInvalid);
             // It repeats nothing of the name.
-            assert!(sanitise(&format!("{error}"), usize::MAX) == format!("{error}"));
+            assert!(sanitize(&format!("{error}"), usize::MAX) == format!("{error}"));
             if !matches!(error, NameError::TooLong { .. } | NameError::PartTooLong { .. }) {
                 assert!(EntryName::parse_stored(&text).is_err());
             }
@@ -59,7 +59,7 @@ fn accepted(name: &EntryName, text: &str, choice: u8) {
     is_beneath(name);
     assert!(text.len() <= OFFERED_NAME_BYTES_MAX);
     assert!(name.parts().all(|part| (1..=PART_BYTES_MAX).contains(&part.len())));
-    assert_eq!(sanitise(text, usize::MAX), text, "what is accepted is shown as it is");
+    assert_eq!(sanitize(text, usize::MAX), text, "what is accepted is shown as it is");
     let number = 1 + u32::from(choice) * (CONFLICT_NUMBER_MAX - 1) / 255;
     let renamed = name.renamed(number).unwrap();
     is_beneath(&renamed);
@@ -87,7 +87,7 @@ fn is_beneath(name: &EntryName) {
 
 /// What is shown moves no cursor, begins no line, and has a bound.
 fn shown(text: &str) {
-    let clean = sanitise(text, CHARS_MAX);
+    let clean = sanitize(text, CHARS_MAX);
     assert!(!clean.chars().any(char::is_control), "{clean:?}");
     assert!(
         !clean
@@ -95,7 +95,7 @@ fn shown(text: &str) {
             .any(|char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
     );
     assert!(clean.chars().count() <= CHARS_MAX * "\\u{10ffff}".len() + 1);
-    assert_eq!(sanitise(&clean, usize::MAX), clean, "shown twice it is the same");
+    assert_eq!(sanitize(&clean, usize::MAX), clean, "shown twice it is the same");
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::{
-    Compaction, Entry, Index, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, LogItem, LogReader, Record,
-    Session, Stored, push_frame,
+    Compaction, Index, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, LogEntry, LogItem, LogReader,
+    LoggedFile, Record, Session, push_frame,
 };
 
 use crate::cutting::{choice, pieces};
@@ -18,7 +18,7 @@ const RECORDS_MAX: usize = 8;
 #[derive(Clone, Debug, PartialEq)]
 enum Item {
     Session(Session),
-    Stored(Stored<'static>),
+    Stored(LoggedFile<'static>),
     Closed,
     Unknown(Vec<u8>),
     Damaged(std::ops::Range<u64>),
@@ -27,9 +27,9 @@ enum Item {
 impl From<LogItem<'_>> for Item {
     fn from(item: LogItem<'_>) -> Self {
         match item {
-            LogItem::Entry(Entry::Session(session)) => Self::Session(session),
-            LogItem::Entry(Entry::Stored(stored)) => Self::Stored(stored.into_owned()),
-            LogItem::Entry(Entry::Closed) => Self::Closed,
+            LogItem::Entry(LogEntry::Session(session)) => Self::Session(session),
+            LogItem::Entry(LogEntry::Stored(stored)) => Self::Stored(stored.into_owned()),
+            LogItem::Entry(LogEntry::Closed) => Self::Closed,
             LogItem::Unknown(frame) => Self::Unknown(frame.to_vec()),
             LogItem::Damaged(range) => Self::Damaged(range),
         }
@@ -107,7 +107,7 @@ fn compacted(found: &[Item], log: &[u8]) {
     let mut compaction = Compaction::default();
     let mut anew = vec![];
     let mut reader = LogReader::default();
-    let is_live = |published: &EntryName, stored: &Stored<'_>| {
+    let is_live = |published: &EntryName, stored: &LoggedFile<'_>| {
         last.get(published.as_str()).is_some_and(|last| last == stored)
     };
     reader.handle_bytes(log, |item| compaction.handle_item(&item, is_live, &mut anew));
@@ -132,12 +132,12 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let record = Record { digest: [0xab; 32], size: 300, inode: 7, modified: (-1, 5) };
     let stored = |identity: Option<&'static str>, offered: &'static str, number, record| {
         let (identity, offered) = (identity.map(Cow::Borrowed), Cow::Borrowed(offered));
-        Entry::Stored(Stored { identity, offered, number, record })
+        LogEntry::Stored(LoggedFile { identity, offered, number, record })
     };
-    let session = Entry::Session(Session { boot: 1, durable: true });
+    let session = LogEntry::Session(Session { boot: 1, durable: true });
     let other = Record { size: 5, ..record };
-    let logs: [Vec<Entry<'_>>; 3] = [
-        vec![session.clone(), stored(None, "a/b", 2, record), Entry::Closed],
+    let logs: [Vec<LogEntry<'_>>; 3] = [
+        vec![session.clone(), stored(None, "a/b", 2, record), LogEntry::Closed],
         vec![
             session,
             stored(Some("uid:1"), "a", 0, record),

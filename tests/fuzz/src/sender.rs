@@ -1,7 +1,7 @@
 //! What a server says to a sender of the native dialect.
 
 use bytes::Bytes;
-use sandport_protocol::sender::{Event, Output, Sender};
+use sandport_protocol::sender::{Event, Sender, SenderOutput};
 use sandport_protocol::wire::{
     Accepted, FrameDecoder, PREFACE, Progress, ReceiverMessage, Refused, Stored, Welcome,
 };
@@ -61,12 +61,12 @@ impl End {
             while let Some(output) = self.sender.poll_output() {
                 assert!(!self.is_shut_down, "an output after the shutdown: {output:?}");
                 match output {
-                    Output::Send(bytes) => self.sent += bytes.len() as u64,
-                    Output::Payload { id, offset, length } => {
+                    SenderOutput::Send(bytes) => self.sent += bytes.len() as u64,
+                    SenderOutput::Payload { id, offset, length } => {
                         assert!(id < FILES && offset + length <= SIZE, "{offset} {length}");
                         self.sent += length;
                     }
-                    Output::Shutdown => self.is_shut_down = true,
+                    SenderOutput::Shutdown => self.is_shut_down = true,
                     other => panic!("an output that no driver knows: {other:?}"),
                 }
             }

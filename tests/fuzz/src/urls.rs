@@ -77,7 +77,8 @@ fn play(choice: u8, requests: &[&[u8]], cut: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> 
         }
         connection.break_off();
         let sent = connection.sent();
-        // The length of an answer to a `HEAD` says nothing, so it cannot be taken apart by who does not know which it is.
+        // The length of an answer to a `HEAD` says nothing, so it cannot be taken apart by who does not know which it
+        // is.
         let answer = match request.windows(4).any(|word| word == b"HEAD") {
             true => status(sent).map(|status| (one_of_heads(status), None)),
             false => {

@@ -1,8 +1,8 @@
 //! Circles that are known and not resolved yet.
 //!
 //! A list has one a line: the file of a module, a word, and why. At the level of that module, `own` leaves its own
-//! file out, and a number says how many of its children are tied together. A line that is not needed any more is a fault
-//! like a circle that has none: so the list only becomes shorter.
+//! file out, and a number says how many of its children are tied together. A line that is not needed any more is a
+//! fault like a circle that has none: so the list only becomes shorter.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

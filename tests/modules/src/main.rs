@@ -1,8 +1,8 @@
 //! Fails where modules of a crate use each other in a circle, and says which lines make it.
 //!
-//! `cargo run -p sandport-modules [FOLDER]`: all crates in and below a folder, or below the current one. Circles that
-//! are known stand in `tests/modules/known-circles` there. The exit code is 0 where there is no other circle, 1 where
-//! there is one, or none where one is known, and 2 where something could not be read.
+//! `cargo run -p sandport-modules [DIRECTORY]`: all crates in and below a directory, or below the current one. Circles
+//! that are known stand in `tests/modules/known-circles` there. The exit code is 0 where there is no other circle, 1
+//! where there is one, or none where one is known, and 2 where something could not be read.
 
 #![forbid(unsafe_code)]
 
@@ -13,19 +13,19 @@ use std::process::ExitCode;
 
 use sandport_modules::{Circle, Exceptions, Sources, Tree, describe, roots, unreached, uses};
 
-/// The list of circles that are known, in the folder that is checked.
+/// The list of circles that are known, in the directory that is checked.
 const KNOWN: &str = "tests/modules/known-circles";
 
 fn main() -> ExitCode {
-    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
-    match check(&folder) {
+    let directory = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
+    match check(&directory) {
         Ok(found) if found.circles.is_empty() && found.needless.is_empty() => {
             println!("no circle of modules in {} crates but those that are known", found.crates);
             ExitCode::SUCCESS
         }
         Ok(found) => {
             for circle in &found.circles {
-                print!("{}", describe(circle, &folder));
+                print!("{}", describe(circle, &directory));
             }
             for words in &found.needless {
                 println!("{KNOWN}: {words}");
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the crates in and below a folder come to.
+/// What the crates in and below a directory come to.
 struct Found {
     /// Circles that are not known, each once.
     circles: BTreeSet<Circle>,
@@ -53,14 +53,14 @@ struct Found {
     crates: usize,
 }
 
-fn check(folder: &Path) -> Result<Found, Box<dyn std::error::Error>> {
-    let roots = roots(folder)?;
+fn check(directory: &Path) -> Result<Found, Box<dyn std::error::Error>> {
+    let roots = roots(directory)?;
     if roots.is_empty() {
-        return Err(format!("no crate begins below {}", folder.display()).into());
+        return Err(format!("no crate begins below {}", directory.display()).into());
     }
-    let known = match Disk.text(&folder.join(KNOWN)) {
+    let known = match Disk.text(&directory.join(KNOWN)) {
         Ok(text) => {
-            Exceptions::parse(&text, folder).map_err(|words| format!("{KNOWN}: {words}"))?
+            Exceptions::parse(&text, directory).map_err(|words| format!("{KNOWN}: {words}"))?
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Exceptions::default(),
         Err(error) => return Err(format!("{KNOWN}: {error}").into()),

@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 /// A crate of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// The folder of its package.
+    /// The directory of its package.
     pub package: PathBuf,
     /// The file where it begins.
     pub file: PathBuf,
 }
 
-/// The crates of all packages in and below a folder, where cargo looks for them by itself: libraries,
-/// programs, examples, tests and build scripts. Folders called `target` and hidden ones are passed over.
+/// The crates of all packages in and below a directory, where cargo looks for them by itself: libraries,
+/// programs, examples, tests and build scripts. Directories called `target` and hidden ones are passed over.
 ///
 /// # Errors
 ///
-/// What the file system says about a folder that cannot be read.
+/// What the file system says about a directory that cannot be read.
 pub fn roots(workspace: &Path) -> io::Result<Vec<Root>> {
     let mut found = Vec::new();
-    let mut folders = vec![workspace.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        if folder.join("Cargo.toml").is_file() {
-            roots_of_package(&folder, &mut found)?;
+    let mut directories = vec![workspace.to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        if directory.join("Cargo.toml").is_file() {
+            roots_of_package(&directory, &mut found)?;
         }
-        for entry in sorted(&folder)? {
+        for entry in sorted(&directory)? {
             let hidden =
                 entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             if entry.is_dir()
@@ -34,7 +34,7 @@ pub fn roots(workspace: &Path) -> io::Result<Vec<Root>> {
                 && !entry.ends_with("target")
                 && !entry.ends_with("node_modules")
             {
-                folders.push(entry);
+                directories.push(entry);
             }
         }
     }
@@ -47,18 +47,18 @@ pub fn roots(workspace: &Path) -> io::Result<Vec<Root>> {
 ///
 /// # Errors
 ///
-/// What the file system says about a folder that cannot be read.
+/// What the file system says about a directory that cannot be read.
 pub fn unreached(roots: &[Root], reached: &BTreeSet<PathBuf>) -> io::Result<Vec<PathBuf>> {
     let packages: BTreeSet<_> = roots.iter().map(|root| &root.package).collect();
     let mut missing = Vec::new();
-    let mut folders: Vec<_> = packages.into_iter().map(|package| package.join("src")).collect();
-    while let Some(folder) = folders.pop() {
-        if !folder.is_dir() {
+    let mut directories: Vec<_> = packages.into_iter().map(|package| package.join("src")).collect();
+    while let Some(directory) = directories.pop() {
+        if !directory.is_dir() {
             continue;
         }
-        for entry in sorted(&folder)? {
+        for entry in sorted(&directory)? {
             if entry.is_dir() {
-                folders.push(entry);
+                directories.push(entry);
             } else if is_rust(&entry) && !reached.contains(&entry) {
                 missing.push(entry);
             }
@@ -77,12 +77,12 @@ fn roots_of_package(package: &Path, found: &mut Vec<Root>) -> io::Result<()> {
     for file in ["src/lib.rs", "src/main.rs", "build.rs"] {
         add(package.join(file));
     }
-    for folder in ["src/bin", "examples", "tests", "benches"] {
-        let folder = package.join(folder);
-        if !folder.is_dir() {
+    for directory in ["src/bin", "examples", "tests", "benches"] {
+        let directory = package.join(directory);
+        if !directory.is_dir() {
             continue;
         }
-        for entry in sorted(&folder)? {
+        for entry in sorted(&directory)? {
             if is_rust(&entry) {
                 add(entry);
             } else if entry.is_dir() && !entry.join("Cargo.toml").is_file() {
@@ -97,8 +97,8 @@ fn is_rust(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "rs")
 }
 
-fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = std::fs::read_dir(folder)?
+fn sorted(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries = std::fs::read_dir(directory)?
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<Vec<_>>>()?;
     entries.sort();

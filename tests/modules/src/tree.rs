@@ -85,9 +85,9 @@ impl Tree {
     /// [`Error`] where a file is missing or is no Rust.
     pub fn read(root: &Path, sources: &dyn Sources) -> Result<Self, Error> {
         let mut tree = Self { modules: Vec::new(), files: BTreeSet::new() };
-        let folder = root.parent().unwrap_or(Path::new("")).to_path_buf();
+        let directory = root.parent().unwrap_or(Path::new("")).to_path_buf();
         let items = tree.parse(root, sources)?;
-        tree.add(None, root.to_path_buf(), items, &folder, sources)?;
+        tree.add(None, root.to_path_buf(), items, &directory, sources)?;
         Ok(tree)
     }
 
@@ -111,13 +111,13 @@ impl Tree {
         Ok(parsed.items)
     }
 
-    /// Adds a module and all below it. `folder` is where the files of its children are.
+    /// Adds a module and all below it. `directory` is where the files of its children are.
     fn add(
         &mut self,
         parent: Option<(ModuleId, bool)>,
         file: PathBuf,
         items: Vec<Item>,
-        folder: &Path,
+        directory: &Path,
         sources: &dyn Sources,
     ) -> Result<ModuleId, Error> {
         let id = self.modules.len();
@@ -138,7 +138,7 @@ impl Tree {
         for item in items {
             if is_for_tests(attributes(&item)) {
                 if let Item::Mod(child) = &item {
-                    self.list_files(child, folder, &module.file, sources)?;
+                    self.list_files(child, directory, &module.file, sources)?;
                 }
                 continue;
             }
@@ -154,12 +154,16 @@ impl Tree {
             let id_of_child = match child.content {
                 Some((_, items)) => {
                     let file = self.modules[id].file.clone();
-                    self.add(Some((id, true)), file, items, &folder.join(&name), sources)?
+                    self.add(Some((id, true)), file, items, &directory.join(&name), sources)?
                 }
                 None => {
-                    let (file, items) =
-                        self.parse_child(&child, folder, &self.modules[id].file.clone(), sources)?;
-                    self.add(Some((id, false)), file, items, &folder.join(&name), sources)?
+                    let (file, items) = self.parse_child(
+                        &child,
+                        directory,
+                        &self.modules[id].file.clone(),
+                        sources,
+                    )?;
+                    self.add(Some((id, false)), file, items, &directory.join(&name), sources)?
                 }
             };
             self.modules[id].names.entry(name).or_default().push(Named::Child(id_of_child));
@@ -171,18 +175,18 @@ impl Tree {
     fn list_files(
         &mut self,
         module: &ItemMod,
-        folder: &Path,
+        directory: &Path,
         declared_in: &Path,
         sources: &dyn Sources,
     ) -> Result<(), Error> {
         let (file, items) = match &module.content {
             Some((_, items)) => (declared_in.to_path_buf(), items.clone()),
-            None => self.parse_child(module, folder, declared_in, sources)?,
+            None => self.parse_child(module, directory, declared_in, sources)?,
         };
-        let folder = folder.join(name_of(&module.ident));
+        let directory = directory.join(name_of(&module.ident));
         for item in items {
             if let Item::Mod(child) = &item {
-                self.list_files(child, &folder, &file, sources)?;
+                self.list_files(child, &directory, &file, sources)?;
             }
         }
         Ok(())
@@ -192,7 +196,7 @@ impl Tree {
     fn parse_child(
         &mut self,
         module: &ItemMod,
-        folder: &Path,
+        directory: &Path,
         declared_in: &Path,
         sources: &dyn Sources,
     ) -> Result<(PathBuf, Vec<Item>), Error> {
@@ -200,17 +204,17 @@ impl Tree {
         if let Some(path) = named_file(module) {
             // A file of another crate, which is checked with that.
             if path.starts_with("../") {
-                return Ok((folder.join(path), Vec::new()));
+                return Ok((directory.join(path), Vec::new()));
             }
             let reason = format!("module {name} names its file, which this check does not follow");
             return Err(Error { file: declared_in.to_path_buf(), reason });
         }
-        let beside = folder.join(format!("{name}.rs"));
+        let beside = directory.join(format!("{name}.rs"));
         match self.parse(&beside, sources) {
             Ok(items) => Ok((beside, items)),
-            // It lies in a folder of its own; or, where that is not there either, this says so.
+            // It lies in a directory of its own; or, where that is not there either, this says so.
             Err(_) if !is_there(&beside, sources) => {
-                let within = folder.join(&name).join("mod.rs");
+                let within = directory.join(&name).join("mod.rs");
                 let items = self.parse(&within, sources)?;
                 Ok((within, items))
             }

@@ -99,14 +99,14 @@ fn a_parent_whose_own_code_uses_what_uses_it_is_a_circle() {
 }
 
 #[test]
-fn a_folder_and_a_file_beside_it_must_not_use_each_other() {
-    // No two files of these use each other, but the folder and the file do.
+fn a_directory_and_a_file_beside_it_must_not_use_each_other() {
+    // No two files of these use each other, but the directory and the file do.
     let found = found(&[
-        ("lib.rs", "mod beside;\nmod folder;\n"),
-        ("beside.rs", "use crate::folder::one::One;\npub struct Beside;\n"),
-        ("folder/mod.rs", "pub mod one;\npub mod two;\n"),
-        ("folder/one.rs", "pub struct One;\n"),
-        ("folder/two.rs", "use crate::beside::Beside;\n"),
+        ("lib.rs", "mod beside;\nmod directory;\n"),
+        ("beside.rs", "use crate::directory::one::One;\npub struct Beside;\n"),
+        ("directory/mod.rs", "pub mod one;\npub mod two;\n"),
+        ("directory/one.rs", "pub struct One;\n"),
+        ("directory/two.rs", "use crate::beside::Beside;\n"),
     ]);
     assert_eq!(found.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Which crates of a workspace are found, on the folders of this one.
+//! Which crates of a workspace are found, on the directories of this one.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 

@@ -25,7 +25,7 @@ struct Run {
     /// `inherit-network`, or nothing
     #[arg(short = 'S')]
     wasi: Vec<String>,
-    /// A folder, `HOST::GUEST`
+    /// A directory, `HOST::GUEST`
     #[arg(long)]
     dir: Vec<String>,
     /// A variable, `NAME=VALUE`
@@ -73,8 +73,8 @@ async fn main() -> Result<()> {
         let (name, value) = variable.split_once('=').ok_or_else(|| Error::msg("NAME=VALUE"))?;
         wasi.env(name, value);
     }
-    for folder in &run.dir {
-        let (host, guest) = folder.split_once("::").ok_or_else(|| Error::msg("HOST::GUEST"))?;
+    for directory in &run.dir {
+        let (host, guest) = directory.split_once("::").ok_or_else(|| Error::msg("HOST::GUEST"))?;
         wasi.preopened_dir(host, guest, FsPerms::ReadWrite)?;
     }
     let host = Host { wasi: wasi.build(), table: ResourceTable::new() };

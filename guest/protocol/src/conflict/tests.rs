@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn different_numbers_give_different_names_in_the_same_folder(
+    fn different_numbers_give_different_names_in_the_same_directory(
         text in "[a-z.]{1,8}(/[a-z.]{1,12}){0,3}",
         one in 1..=CONFLICT_NUMBER_MAX,
         other in 1..=CONFLICT_NUMBER_MAX,

@@ -2,7 +2,7 @@
 
 use crate::{EntryName, Receipt, Refusal, free_number};
 
-use super::{taken, taken_by_folder, taken_by_other};
+use super::{taken, taken_by_directory, taken_by_other};
 
 /// What happens to a file whose name is taken. None of them ever writes through a symbolic link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub enum Conflict {
     Rename,
     /// It is refused.
     Refuse,
-    /// It takes the place of the file or the symbolic link that had the name. A folder is not
-    /// replaced, and neither is a file that another identity has sent: it is as in a folder with the sticky
+    /// It takes the place of the file or the symbolic link that had the name. A directory is not
+    /// replaced, and neither is a file that another identity has sent: it is as in a directory with the sticky
     /// bit.
     Replace,
 }
@@ -39,11 +39,11 @@ pub enum Chosen<S = Receipt> {
 pub enum Occupant {
     /// Nothing.
     None,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A file that another identity has sent. It matters where the rule is to replace.
     Foreign,
-    /// A file, a link, or whatever else is no folder.
+    /// A file, a link, or whatever else is no directory.
     Other,
 }
 
@@ -65,7 +65,7 @@ pub fn choose_name<S, E>(
     let as_offered = Chosen::Name { number: 0, name: offered.clone() };
     if conflict == Conflict::Replace {
         return Ok(match there {
-            Occupant::Folder => Chosen::Refused(taken_by_folder()),
+            Occupant::Directory => Chosen::Refused(taken_by_directory()),
             Occupant::Foreign => Chosen::Refused(taken_by_other()),
             _ => as_offered,
         });

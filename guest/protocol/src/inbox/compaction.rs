@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use crate::EntryName;
 
-use super::receipt_log::{Entry, Session, Stored, push_frame};
+use super::receipt_log::{LogEntry, LoggedFile, Session, push_frame};
 use super::{LogItem, Record};
 
 /// Fewest entries for which a log is written anew without its dead ones. Under it the file has less
@@ -43,16 +43,16 @@ impl Compaction {
     pub fn handle_item(
         &mut self,
         item: &LogItem<'_>,
-        is_live: impl FnOnce(&EntryName, &Stored<'_>) -> bool,
+        is_live: impl FnOnce(&EntryName, &LoggedFile<'_>) -> bool,
         frames: &mut Vec<u8>,
     ) {
-        self.is_closed = *item == LogItem::Entry(Entry::Closed);
+        self.is_closed = *item == LogItem::Entry(LogEntry::Closed);
         match item {
-            LogItem::Entry(Entry::Session(session)) => {
+            LogItem::Entry(LogEntry::Session(session)) => {
                 let durable = session.durable || self.is_durable;
                 self.session = Some(Session { durable, ..*session });
             }
-            LogItem::Entry(entry @ Entry::Stored(stored)) => {
+            LogItem::Entry(entry @ LogEntry::Stored(stored)) => {
                 let Some(published) = stored.published() else { return };
                 let key = self.hasher.hash_one(published.as_str());
                 if stored.record == Record::NONE
@@ -70,7 +70,7 @@ impl Compaction {
                 self.begin(frames);
                 frames.extend_from_slice(frame);
             }
-            LogItem::Entry(Entry::Closed) | LogItem::Damaged(_) => {}
+            LogItem::Entry(LogEntry::Closed) | LogItem::Damaged(_) => {}
         }
     }
 
@@ -79,14 +79,14 @@ impl Compaction {
         // What is appended from now on is by the last session.
         self.begin(frames);
         if self.is_closed {
-            push_frame(frames, &Entry::Closed);
+            push_frame(frames, &LogEntry::Closed);
         }
         self.written.len() as u64
     }
 
     fn begin(&mut self, frames: &mut Vec<u8>) {
         if let Some(session) = self.session.take() {
-            push_frame(frames, &Entry::Session(session));
+            push_frame(frames, &LogEntry::Session(session));
         }
     }
 }

@@ -51,8 +51,8 @@ enum Hash {
 }
 
 impl InOrder {
-    /// Nothing of a file of `size` bytes and this `digest`, where they are known, in an inbox that takes `max_file_size`.
-    /// It takes no room before its first byte.
+    /// Nothing of a file of `size` bytes and this `digest`, where they are known, in an inbox that takes
+    /// `max_file_size`. It takes no room before its first byte.
     pub fn new(size: Option<u64>, digest: Option<Digest>, max_file_size: Option<u64>) -> Self {
         Self { arrival: Arrival::new(size, max_file_size), hash: Hash::Empty, digest, fault: None }
     }

@@ -8,7 +8,7 @@ use std::borrow::{Cow, ToOwned};
 
 use crate::EntryName;
 
-use super::{Record, Stored};
+use super::{LoggedFile, Record};
 
 /// Most records in memory: two generations. They take 77 MB. Past it the oldest half is
 /// forgotten; a file that is sent again after that becomes a second copy, and nothing else happens.
@@ -109,7 +109,7 @@ pub struct Known<'a> {
 
 impl Known<'_> {
     /// Whether it is of the same file and sender.
-    pub fn is(&self, stored: &Stored<'_>) -> bool {
+    pub fn is(&self, stored: &LoggedFile<'_>) -> bool {
         self.record == stored.record
             && self.identity.map(|name| &**name) == stored.identity.as_deref()
     }
@@ -140,8 +140,8 @@ impl Index {
 
     /// Takes up the record of a file that was published under a name. One under the same published name is
     /// gone: a name has one file, or none ([`Record::NONE`]).
-    pub fn insert(&mut self, stored: &Stored<'_>, published: &str) {
-        let &Stored { ref identity, ref offered, number, record } = stored;
+    pub fn insert(&mut self, stored: &LoggedFile<'_>, published: &str) {
+        let &LoggedFile { ref identity, ref offered, number, record } = stored;
         if record == Record::NONE {
             self.remove(published);
             return;
@@ -181,10 +181,10 @@ impl Index {
     }
 
     /// What is recorded of a published name, as an entry of the log; where nothing is, that as well.
-    pub fn recorded(&self, published: &EntryName) -> Stored<'static> {
+    pub fn recorded(&self, published: &EntryName) -> LoggedFile<'static> {
         let known = self.get(published.as_str());
         let identity = known.as_ref().and_then(|known| known.identity);
-        Stored {
+        LoggedFile {
             identity: identity.map(|name| Cow::Owned(name.as_ref().to_owned())),
             // Whatever it was offered as: that stands in the entry that this one says again.
             offered: Cow::Owned(published.as_str().to_owned()),
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn an_index_forgets_a_name_that_was_taken_back() {
         let record = Record { digest: [1; 32], size: 1, inode: 1, modified: (1, 1) };
-        let stored = |record| Stored { identity: None, offered: "a".into(), number: 0, record };
+        let stored = |record| LoggedFile { identity: None, offered: "a".into(), number: 0, record };
         let mut index = Index::with_max_records(2);
         for before in 0..3 {
             index.insert(&stored(record), "a");

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::receipt_log::{Entry, LOG_HEAD_BYTES, checksum, entry, frame_head};
+use super::receipt_log::{LOG_HEAD_BYTES, LogEntry, checksum, entry, frame_head};
 
 /// Finds the frames of a log in its bytes, which come piece by piece, from its beginning on.
 ///
@@ -24,7 +24,7 @@ pub struct LogReader {
 #[derive(Debug, PartialEq, Eq)]
 pub enum LogItem<'a> {
     /// An entry.
-    Entry(Entry<'a>),
+    Entry(LogEntry<'a>),
     /// The frame of an entry of a kind that this version does not know.
     Unknown(&'a [u8]),
     /// Bytes that are no frame, before one that is.

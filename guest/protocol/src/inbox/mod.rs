@@ -9,11 +9,11 @@ mod choice;
 mod claims;
 #[cfg(feature = "std")]
 mod compaction;
-mod even_clock;
 mod failure;
 mod in_order;
 #[cfg(feature = "std")]
 mod index;
+mod jump_resistant_clock;
 mod log_reader;
 mod made_up;
 mod receipt_log;
@@ -25,15 +25,15 @@ pub use choice::{Chosen, Conflict, Occupant, choose_name};
 pub use claims::{Claims, split_digests};
 #[cfg(feature = "std")]
 pub use compaction::{COMPACT_ENTRIES_MIN, Compaction, is_compaction_due};
-pub use even_clock::{EvenClock, Reading};
 pub use failure::Failure;
 pub use in_order::InOrder;
 #[cfg(feature = "std")]
 pub use index::{Index, Known};
+pub use jump_resistant_clock::{JumpResistantClock, Reading};
 pub use log_reader::{LogItem, LogReader};
 pub use made_up::made_up_name;
 pub use receipt_log::{
-    Entry, LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, Record, Session, Stored, push_frame,
+    LOG_HEAD_BYTES, LOG_PAYLOAD_BYTES_MAX, LogEntry, LoggedFile, Record, Session, push_frame,
 };
 
 use alloc::borrow::ToOwned;
@@ -41,7 +41,7 @@ use alloc::format;
 
 use crate::{Digest, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
-/// The layout of the reserved folder that this version writes, and the highest that it reads.
+/// The layout of the reserved directory that this version writes, and the highest that it reads.
 pub const LAYOUT_VERSION: u32 = 1;
 
 /// The file beneath [`RESERVED_NAME`](crate::RESERVED_NAME) that holds it. A directory that has it there is
@@ -52,7 +52,7 @@ pub const LAYOUT_FILE: &str = "layout";
 pub const LAYOUT_BYTES_MAX: usize = 64;
 
 /// How often a name is chosen anew because someone outside took it between the choice and the use, or
-/// removed the folder. Whoever wins that race a hundred times does it on purpose.
+/// removed the directory. Whoever wins that race a hundred times does it on purpose.
 pub const RACES_MAX: usize = 100;
 
 /// Whether `record` is of a file that `offer` may be about.
@@ -74,8 +74,8 @@ pub fn receipt(name: &EntryName, record: &Record) -> Receipt {
     }
 }
 
-/// The receipt for a folder.
-pub fn folder_receipt(name: &EntryName) -> Receipt {
+/// The receipt for a directory.
+pub fn directory_receipt(name: &EntryName) -> Receipt {
     Receipt {
         name: name.as_str().to_owned(),
         size: 0,
@@ -112,9 +112,9 @@ pub fn taken_by_other_name() -> Refusal {
     Refusal::new(RefusalCode::Exists, words)
 }
 
-/// The refusal where a folder has the name of a file.
-pub fn taken_by_folder() -> Refusal {
-    Refusal::new(RefusalCode::Exists, "a folder has the name")
+/// The refusal where a directory has the name of a file.
+pub fn taken_by_directory() -> Refusal {
+    Refusal::new(RefusalCode::Exists, "a directory has the name")
 }
 
 /// The refusal of who lost [`RACES_MAX`] races for a name.
@@ -122,12 +122,12 @@ pub fn taken_again() -> Refusal {
     Refusal::new(RefusalCode::Exists, "the name was taken again and again")
 }
 
-/// The refusal where a part of the path is no folder and none can be made of it.
-pub fn no_folder() -> Refusal {
-    Refusal::new(RefusalCode::Exists, "a part of the path is something else than a folder")
+/// The refusal where a part of the path is no directory and none can be made of it.
+pub fn no_directory() -> Refusal {
+    Refusal::new(RefusalCode::Exists, "a part of the path is something else than a directory")
 }
 
-/// The refusal of a folder that comes without a name.
-pub fn folder_without_name() -> Refusal {
-    Refusal::new(RefusalCode::NameInvalid, "a folder needs a name")
+/// The refusal of a directory that comes without a name.
+pub fn directory_without_name() -> Refusal {
+    Refusal::new(RefusalCode::NameInvalid, "a directory needs a name")
 }

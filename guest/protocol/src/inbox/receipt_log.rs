@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 4 | length of the payload, little-endian, from 1 to [`LOG_PAYLOAD_BYTES_MAX`] |
 //! | 8 | the first bytes of the BLAKE3 digest of the payload |
-//! | length | the payload: an [`Entry`], encoded by postcard |
+//! | length | the payload: an [`LogEntry`], encoded by postcard |
 //!
 //! Entries are appended, and the file may be replaced by one without those that later ones supersede
 //! ([`Compaction`](super::Compaction)). What is no frame ends the log where no frame follows: a crash left it,
@@ -39,11 +39,11 @@ pub const LOG_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
 /// What the log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
+pub enum LogEntry<'a> {
     /// A server began to write; what follows is by it.
     Session(Session),
     /// A file has its name, or is about to get it.
-    Stored(Stored<'a>),
+    Stored(LoggedFile<'a>),
     /// The server ended in good order, and all before is durable.
     Closed,
 }
@@ -60,7 +60,7 @@ pub struct Session {
 
 /// A stored file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored<'a> {
+pub struct LoggedFile<'a> {
     /// Who sent it; `None`: the anonymous identity.
     pub identity: Option<Cow<'a, str>>,
     /// The name that the sender offered, or that was made up for it.
@@ -71,12 +71,12 @@ pub struct Stored<'a> {
     pub record: Record,
 }
 
-impl Stored<'_> {
+impl LoggedFile<'_> {
     /// The same, without anything borrowed.
-    pub fn into_owned(self) -> Stored<'static> {
+    pub fn into_owned(self) -> LoggedFile<'static> {
         let Self { identity, offered, number, record } = self;
         let identity = identity.map(|identity| Cow::Owned(identity.into_owned()));
-        Stored { identity, offered: Cow::Owned(offered.into_owned()), number, record }
+        LoggedFile { identity, offered: Cow::Owned(offered.into_owned()), number, record }
     }
 
     /// The name under which it was published.
@@ -123,12 +123,12 @@ struct Named<'a> {
     record: Record,
 }
 
-impl<'a> From<&'a Entry<'_>> for Encoded<'a> {
-    fn from(entry: &'a Entry<'_>) -> Self {
+impl<'a> From<&'a LogEntry<'_>> for Encoded<'a> {
+    fn from(entry: &'a LogEntry<'_>) -> Self {
         match entry {
-            Entry::Session(session) => Self::Session(*session),
-            Entry::Closed => Self::Closed,
-            Entry::Stored(stored) => {
+            LogEntry::Session(session) => Self::Session(*session),
+            LogEntry::Closed => Self::Closed,
+            LogEntry::Stored(stored) => {
                 let (number, record) = (stored.number, stored.record);
                 let named = Named { offered: Cow::Borrowed(&stored.offered), number, record };
                 match &stored.identity {
@@ -140,7 +140,7 @@ impl<'a> From<&'a Entry<'_>> for Encoded<'a> {
     }
 }
 
-impl<'a> From<Encoded<'a>> for Entry<'a> {
+impl<'a> From<Encoded<'a>> for LogEntry<'a> {
     fn from(encoded: Encoded<'a>) -> Self {
         let (identity, Named { offered, number, record }) = match encoded {
             Encoded::Session(session) => return Self::Session(session),
@@ -148,12 +148,12 @@ impl<'a> From<Encoded<'a>> for Entry<'a> {
             Encoded::Stored(named) => (None, named),
             Encoded::StoredBy(identity, named) => (Some(identity), named),
         };
-        Self::Stored(Stored { identity, offered, number, record })
+        Self::Stored(LoggedFile { identity, offered, number, record })
     }
 }
 
 /// Appends the frame of an entry.
-pub fn push_frame(frames: &mut Vec<u8>, entry: &Entry<'_>) {
+pub fn push_frame(frames: &mut Vec<u8>, entry: &LogEntry<'_>) {
     // Encoding into memory does not fail for these types; if it did, it would cost a receipt.
     let Ok(payload) = postcard::to_allocvec(&Encoded::from(entry)) else {
         return;
@@ -174,7 +174,7 @@ pub(super) fn frame_head(head: [u8; LOG_HEAD_BYTES]) -> Option<(usize, [u8; 8])>
 }
 
 /// The entry in the payload of a frame; `None`: it is of a kind that this version does not know.
-pub(super) fn entry(payload: &[u8]) -> Option<Entry<'_>> {
+pub(super) fn entry(payload: &[u8]) -> Option<LogEntry<'_>> {
     match postcard::take_from_bytes::<Encoded<'_>>(payload) {
         Ok((encoded, [])) => Some(encoded.into()),
         _ => None,

@@ -15,7 +15,7 @@ pub use again::*;
 pub use content::*;
 pub use names::*;
 pub use resume::*;
-pub use subject::{Begun, Finished, Make, Response, Settings, Subject};
+pub use subject::{BegunUpload, Finished, Make, Response, Settings, Subject};
 
 /// Defines a test for each rule. The argument makes an inbox: `fn(&Settings) -> Box<dyn Subject>`.
 #[macro_export]
@@ -30,12 +30,12 @@ macro_rules! inbox_suite {
             more_bytes_than_announced_are_a_fault_that_stays
             files_over_the_limit_are_refused_announced_or_grown
             bad_names_are_refused_and_nothing_is_made
-            folders_are_made_on_the_way_and_by_themselves
-            a_file_in_the_way_of_a_folder_is_said_to_be
+            directories_are_made_on_the_way_and_by_themselves
+            a_file_in_the_way_of_a_directory_is_said_to_be
             no_link_is_followed
             rename_finds_a_free_name_and_leaves_what_is_there
             refuse_refuses_early_and_late
-            replace_replaces_files_and_links_but_no_folder
+            replace_replaces_files_and_links_but_no_directory
             the_same_file_again_is_stored_already
             an_offer_without_a_digest_is_asked_for_one
             a_file_that_was_changed_or_moved_is_not_vouched_for

@@ -15,8 +15,8 @@ pub const MAGIC: [u8; 7] = [0x89, b'S', b'P', b'J', b'\r', b'\n', 0x1a];
 /// The one version of the format that this crate reads and writes.
 pub const VERSION: u8 = 1;
 
-/// Longest payload of a frame. Bytes. [`GROUPS_PER_ENTRY_MAX`](super::GROUPS_PER_ENTRY_MAX) chaining values, or the longest name,
-/// with room for more.
+/// Longest payload of a frame. Bytes. [`GROUPS_PER_ENTRY_MAX`](super::GROUPS_PER_ENTRY_MAX) chaining values, or the
+/// longest name, with room for more.
 pub const PAYLOAD_BYTES_MAX: usize = 40 * 1024;
 
 /// Bytes of a check.

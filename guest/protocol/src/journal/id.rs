@@ -10,9 +10,9 @@ const CONTEXT: &str = "sandport 2026-11-24 resumable upload";
 /// Which upload a resume key is of: a hash of it and of the identity that it counts in. The key itself is written
 /// nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartialId([u8; 32]);
+pub struct ResumableId([u8; 32]);
 
-impl PartialId {
+impl ResumableId {
     /// That of a key of the sender who is called `identity`; `None`: the anonymous one.
     pub fn of(identity: Option<&str>, key: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
@@ -41,7 +41,7 @@ impl PartialId {
     }
 }
 
-impl fmt::Display for PartialId {
+impl fmt::Display for ResumableId {
     /// The first half, in 32 hexadecimal digits: as in the names of its files.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..16].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -55,8 +55,8 @@ mod tests {
 
     use super::*;
 
-    fn id(identity: Option<&str>, key: u8) -> PartialId {
-        PartialId::of(identity, &[key; 32])
+    fn id(identity: Option<&str>, key: u8) -> ResumableId {
+        ResumableId::of(identity, &[key; 32])
     }
 
     #[test]

@@ -25,8 +25,8 @@
 //! bytes that it speaks of are in the data file, and (unless it names a boot) durable there.
 //!
 //! Before what entries with a boot speak of is made durable, an entry with a boot and nothing else is appended, and
-//! after it one without a boot. Where that is missing, a write may have failed of which the system told a server that is
-//! gone: the bytes are to be compared with their chaining values.
+//! after it one without a boot. Where that is missing, a write may have failed of which the system told a server that
+//! is gone: the bytes are to be compared with their chaining values.
 //!
 //! A server that syncs what it tells to be durable says once more, without a boot, what it finds that entries with this
 //! boot alone speak of, after it has synced that ([`Recovered::to_say_again`]).
@@ -35,8 +35,9 @@
 //!
 //! The first frame that is cut short, does not match its check, does not decode, or speaks of bytes
 //! beyond the size of the file ends the journal: it is cut there, and what was appended behind it is
-//! sent again. An entry of a kind that this version does not know, and that matches its check, is skipped. An entry that names another boot of the system than this one says nothing. What is said
-//! twice holds as it was said first: an inbox takes no byte a second time while it has it.
+//! sent again. An entry of a kind that this version does not know, and that matches its check, is skipped. An entry
+//! that names another boot of the system than this one says nothing. What is said twice holds as it was said first: an
+//! inbox takes no byte a second time while it has it.
 
 mod codec;
 mod id;
@@ -48,7 +49,7 @@ pub use codec::{
     BEGINNING_BYTES_MAX, Begun, Entry, JournalError, JournalId, Kept, MAGIC, Notes,
     PAYLOAD_BYTES_MAX, Tail, VERSION, Writer,
 };
-pub use id::PartialId;
+pub use id::ResumableId;
 pub use ranges::Ranges;
 pub use recovery::{Inspected, Recovered, Recovery, beginning, inspect, recover};
 pub use tree::{ChainingValue, Tree, group_hasher};

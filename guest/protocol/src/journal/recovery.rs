@@ -291,8 +291,8 @@ pub struct Inspected {
 }
 
 impl Kept {
-    /// The entry that comes before what was said of this boot alone is synced. The system tells a failed write once: where
-    /// no entry without a boot follows, nobody knows whether that was told.
+    /// The entry that comes before what was said of this boot alone is synced. The system tells a failed write once:
+    /// where no entry without a boot follows, nobody knows whether that was told.
     pub fn syncing(boot: u64) -> Self {
         Self { boot: Some(boot), ..Self::default() }
     }

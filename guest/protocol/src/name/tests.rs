@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_below_a_refused_folder_is_refused(text in likely_names()) {
+    fn what_is_below_a_refused_directory_is_refused(text in likely_names()) {
         if EntryName::parse(&text).is_err() && !text.is_empty() {
             let below = text + "/x";
             prop_assert!(EntryName::parse(&below).is_err());

@@ -114,14 +114,14 @@ impl Receiver {
         self.io.date = Some((self.io.now, unix_s));
     }
 
-    /// Says whether the bytes cross the network encrypted (`peer.encrypted` of the WIT package): pages of this server are
-    /// of `https` then, and no others.
+    /// Says whether the bytes cross the network encrypted (`peer.encrypted` of the WIT package): pages of this server
+    /// are of `https` then, and no others.
     pub fn set_encrypted(&mut self, is_encrypted: bool) {
         self.io.crossing.is_encrypted = is_encrypted;
     }
 
-    /// Says whether the connection comes from a proxy whose words about a request count (`peer.trusted-proxy` of the WIT
-    /// package). By default none do.
+    /// Says whether the connection comes from a proxy whose words about a request count (`peer.trusted-proxy` of the
+    /// WIT package). By default none do.
     pub fn set_trusted_proxy(&mut self, is_trusted: bool) {
         self.io.crossing.is_of_trusted_proxy = is_trusted;
     }

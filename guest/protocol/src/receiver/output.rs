@@ -127,7 +127,7 @@ pub enum Output {
     Log {
         /// How much it matters.
         level: LogLevel,
-        /// The line, not yet sanitised.
+        /// The line, not yet sanitized.
         message: String,
     },
     /// This receiver is over and the connection goes on: another one is to be given what comes, and nothing comes

@@ -12,7 +12,7 @@ const ACK: &[u8] = b"ack";
 /// What the driver has to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Output {
+pub enum ClassicOutput {
     /// Send these bytes.
     Send(Bytes),
     /// Send the content of the file, exactly the announced size, then shut the sending side down.
@@ -37,7 +37,7 @@ pub enum ClassicError {
 /// The sending end of one classic connection, up to the payload.
 pub struct ClassicSender {
     stage: Stage,
-    output: Option<Output>,
+    output: Option<ClassicOutput>,
     ack_timeout_ms: Millis,
     ack_due: Millis,
 }
@@ -57,7 +57,7 @@ impl ClassicSender {
     pub fn new(size: u64, ack_timeout_ms: Millis, now: Millis) -> Self {
         Self {
             stage: Stage::Announced(0),
-            output: Some(Output::Send(size.to_string().into())),
+            output: Some(ClassicOutput::Send(size.to_string().into())),
             ack_timeout_ms,
             ack_due: now.saturating_add(ack_timeout_ms),
         }
@@ -77,7 +77,7 @@ impl ClassicSender {
         *matched += piece.len();
         if *matched == ACK.len() {
             self.stage = Stage::Acknowledged;
-            self.output = Some(Output::Payload);
+            self.output = Some(ClassicOutput::Payload);
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl ClassicSender {
     }
 
     /// What to send next.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<ClassicOutput> {
         self.output.take()
     }
 

@@ -27,7 +27,7 @@ use course::Course;
 pub use course::{FRUITLESS_MESSAGES_MAX, PROGRESS_TIMEOUT_MS};
 pub use error::{EndReason, Misuse};
 use outbox::Outbox;
-pub use output::{Event, Output, Welcomed};
+pub use output::{Event, SenderOutput, Welcomed};
 use upload::Upload;
 
 /// The sending end of one native connection.
@@ -131,7 +131,7 @@ impl Sender {
     }
 
     /// The connection took `bytes` of payload: the receiver is reading. Call it as payload goes out; not
-    /// for [`Output::Send`], of which a dead connection swallows a good deal.
+    /// for [`SenderOutput::Send`], of which a dead connection swallows a good deal.
     pub fn handle_sent(&mut self, now: Millis, bytes: u64) {
         self.tick(now);
         self.last_sent = self.now;
@@ -161,7 +161,7 @@ impl Sender {
         self.shut_down_if_done();
     }
 
-    /// Ends the connection at once, telling the receiver why. Where an [`Output::Payload`] is not
+    /// Ends the connection at once, telling the receiver why. Where an [`SenderOutput::Payload`] is not
     /// carried out to its end, the connection has to be dropped instead of what comes out then.
     pub fn abort(&mut self, reason: Refusal) {
         let reason = presentable(reason);
@@ -169,7 +169,7 @@ impl Sender {
     }
 
     /// What to send next, in order.
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<SenderOutput> {
         self.out.poll()
     }
 
@@ -190,7 +190,7 @@ impl Sender {
         if done && matches!(self.stage, Stage::Open) {
             self.stage = Stage::Shutdown;
             self.course.further(self.now);
-            self.out.push(Output::Shutdown);
+            self.out.push(SenderOutput::Shutdown);
         }
     }
 
@@ -201,7 +201,7 @@ impl Sender {
         }
         if !matches!(self.stage, Stage::Shutdown) {
             self.say_bounded(&SenderMessage::Goodbye(reason));
-            self.out.push(Output::Shutdown);
+            self.out.push(SenderOutput::Shutdown);
         }
         self.end(Err(end));
     }

@@ -4,12 +4,12 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 
-use super::Output;
+use super::SenderOutput;
 
 /// A queue of outputs in which messages that follow each other are one.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    queue: VecDeque<Output>,
+    queue: VecDeque<SenderOutput>,
     /// The messages after the last output of the queue.
     send: Vec<u8>,
 }
@@ -21,7 +21,7 @@ impl Outbox {
     }
 
     /// Adds an output other than bytes.
-    pub(super) fn push(&mut self, output: Output) {
+    pub(super) fn push(&mut self, output: SenderOutput) {
         self.flush();
         self.queue.push_back(output);
     }
@@ -32,7 +32,7 @@ impl Outbox {
     }
 
     /// Takes the next output.
-    pub(super) fn poll(&mut self) -> Option<Output> {
+    pub(super) fn poll(&mut self) -> Option<SenderOutput> {
         if self.queue.is_empty() {
             self.flush();
         }
@@ -41,7 +41,7 @@ impl Outbox {
 
     fn flush(&mut self) {
         if !self.send.is_empty() {
-            self.queue.push_back(Output::Send(mem::take(&mut self.send).into()));
+            self.queue.push_back(SenderOutput::Send(mem::take(&mut self.send).into()));
         }
     }
 }

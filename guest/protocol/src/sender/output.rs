@@ -13,7 +13,7 @@ use crate::{Authenticated, Extent, Receipt, Refusal, UploadId};
 /// What the driver has to send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Output {
+pub enum SenderOutput {
     /// Send these bytes.
     Send(Bytes),
     /// Send exactly `length` bytes of the upload's content from `offset` on.
@@ -86,7 +86,7 @@ pub enum Event {
 pub struct Welcomed {
     /// The protocol version that both speak.
     pub version: u32,
-    /// The receiver's name and version, not sanitised.
+    /// The receiver's name and version, not sanitized.
     pub agent: String,
     /// The largest file in bytes.
     pub max_file_size: Option<u64>,

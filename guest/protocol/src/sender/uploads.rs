@@ -1,7 +1,7 @@
 //! What a driver does with uploads: it offers them, announces payload, and ends them.
 
 use super::upload::{State, Upload};
-use super::{Misuse, Output, Sender, Stage, presentable};
+use super::{Misuse, Sender, SenderOutput, Stage, presentable};
 use crate::wire::{Cancel, Data, Finish, NumberedOffer, SenderMessage};
 use crate::{Credential, Digest, Offer, Refusal, UploadId};
 
@@ -70,7 +70,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Announces payload: an [`Output::Payload`] comes out. To be called for accepted uploads, or
+    /// Announces payload: an [`SenderOutput::Payload`] comes out. To be called for accepted uploads, or
     /// ahead of the verdict within [`Sender::can_send_ahead`]. On an upload that is over already (its
     /// refusal came in meanwhile) or that waits for its digest it does nothing and returns
     /// `Ok(false)`.
@@ -96,7 +96,7 @@ impl Sender {
         }
         self.say(&SenderMessage::Data(Data { id, offset, length }))?;
         if length > 0 {
-            self.out.push(Output::Payload { id, offset, length });
+            self.out.push(SenderOutput::Payload { id, offset, length });
         }
         self.course.announced(self.now, length);
         Ok(true)

@@ -108,8 +108,8 @@ impl Upload {
         Ok(id)
     }
 
-    /// How many bytes there is room for; 0: [`Effect::Room`](super::Effect::Room) says when to look again. `u64::MAX`: the body
-    /// swallows what it gets.
+    /// How many bytes there is room for; 0: [`Effect::Room`](super::Effect::Room) says when to look again. `u64::MAX`:
+    /// the body swallows what it gets.
     pub fn room(&mut self, body: BodyId, now: Millis) -> u64 {
         let room = self.look(body);
         self.advance(now);
@@ -137,7 +137,7 @@ impl Upload {
             return u64::MAX;
         }
         let rest_of_group = GROUP_BYTES - body.position % GROUP_BYTES;
-        self.step.room(rest_of_group, self.ledger.has_unkept_groups())
+        self.step.room(rest_of_group, self.ledger.has_dirty_groups())
     }
 
     /// Lets a body write the first of `length` bytes, whether or not there is room for them; `None`: they are

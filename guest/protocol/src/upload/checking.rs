@@ -15,7 +15,8 @@ impl Upload {
     /// be. They are in no step: there is room for all of it.
     ///
     /// # Errors
-    /// As of [`Self::body`]. `too-many`: [`CHECKED_MAX`] are begun, or very many have failed. `too-large`: beyond [`CHECKED_BYTES_MAX`](super::CHECKED_BYTES_MAX).
+    /// As of [`Self::body`]. `too-many`: [`CHECKED_MAX`] are begun, or very many have failed. `too-large`: beyond
+    /// [`CHECKED_BYTES_MAX`](super::CHECKED_BYTES_MAX).
     pub fn body_checked(&mut self, session: SessionId, extent: Extent) -> Result<BodyId, Refusal> {
         if self.bodies.checked() >= CHECKED_MAX || self.ledger.is_littered() {
             let words = "too many bodies of the upload are being checked";

@@ -30,8 +30,8 @@ pub enum Admission {
     Holds(SessionId),
     /// It is being published; the outcome is for this one too.
     Commits,
-    /// Offer again after the next [`Changed`](super::Effect::Changed) or [`Gone`](super::Effect::Gone), and when it is gone, to its successor. What
-    /// is gone already tells of nothing any more.
+    /// Offer again after the next [`Changed`](super::Effect::Changed) or [`Gone`](super::Effect::Gone), and when it is
+    /// gone, to its successor. What is gone already tells of nothing any more.
     Later,
     /// The same, as one that takes over: what was to be discarded is being removed, and what comes after that is
     /// another's.

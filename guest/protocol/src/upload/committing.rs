@@ -95,7 +95,7 @@ impl Upload {
         let is_synced = self.options.boot.is_none();
         if !self.write_down(is_synced, now) {
             // It says the name to a sender that does not hear the receipt, also where nothing is to be kept.
-            self.start(Work::Keep { held: None, size: None, entries: Vec::new(), is_synced });
+            self.start(Work::Checkpoint { held: None, size: None, entries: Vec::new(), is_synced });
         }
     }
 

@@ -30,7 +30,7 @@ impl Upload {
 
     /// Whether there is something that the journal could be told.
     pub(super) fn has_to_tell(&self) -> bool {
-        self.ledger.has_unkept_groups() || self.ledger.tail_growth() > 0 || self.owes()
+        self.ledger.has_dirty_groups() || self.ledger.tail_growth() > 0 || self.owes()
     }
 
     /// Whether the journal is to be written however few bytes are here.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::checked::Checked;
-use super::keeping::Keeping;
+use super::checkpoint::Checkpoint;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
 use super::work::Held;
@@ -45,7 +45,7 @@ pub(super) struct Ledger {
     /// What was brought and never found to be what it should be.
     worthless: Ranges,
     /// Whole groups that the journal does not know.
-    unkept: SortedMap<u64, ChainingValue>,
+    dirty: SortedMap<u64, ChainingValue>,
     /// The begun group that the journal knows: its number, and how many bytes.
     kept_tail: Option<(u64, u64)>,
     /// The bytes that the journal knows.
@@ -71,7 +71,7 @@ impl Ledger {
             claimed: SortedMap::default(),
             aside: SortedMap::default(),
             worthless: Ranges::default(),
-            unkept: SortedMap::default(),
+            dirty: SortedMap::default(),
             kept_tail: None,
             kept: Ranges::default(),
         }
@@ -87,8 +87,8 @@ impl Ledger {
             ledger.kept_tail = Some((group, length));
             let prefix = Prefix::of(length, hasher);
             match ledger.range(group) {
-                // It was begun before the end of the file was known. As the first of begun groups the journal knows it; it
-                // is to know it beside others.
+                // It was begun before the end of the file was known. As the first of begun groups the journal knows it;
+                // it is to know it beside others.
                 (_, end) if start + length == end => ledger.add(group, end, prefix.value(group)),
                 _ => ledger.begun.insert(group, prefix),
             }
@@ -196,7 +196,7 @@ impl Ledger {
     fn add(&mut self, group: u64, end: u64, value: ChainingValue) {
         self.whole.insert(group * GROUP_BYTES, end);
         self.tree.insert(group, value);
-        self.unkept.insert(group, value);
+        self.dirty.insert(group, value);
     }
 
     // ------------------------------------------------------------------- what is here
@@ -258,16 +258,16 @@ impl Ledger {
     }
 
     /// What was written and the journal does not know.
-    pub(super) fn unkept(&self) -> Vec<(u64, u64)> {
-        let unkept = |group: u64, end: u64| {
+    pub(super) fn dirty(&self) -> Vec<(u64, u64)> {
+        let dirty = |group: u64, end: u64| {
             // The journal may know the first of them.
             let tail = self.kept_tail.filter(|&(known, _)| known == group);
             (group * GROUP_BYTES + tail.map_or(0, |(_, length)| length), end)
         };
-        let groups = self.unkept.keys().map(|group| unkept(group, self.range(group).1));
+        let groups = self.dirty.keys().map(|group| dirty(group, self.range(group).1));
         let begun = self.begun.iter().filter(|(_, prefix)| prefix.held().is_none());
         let begun =
-            begun.map(|(group, prefix)| unkept(group, group * GROUP_BYTES + prefix.length()));
+            begun.map(|(group, prefix)| dirty(group, group * GROUP_BYTES + prefix.length()));
         let here = self.bytes_here();
         let worthless = self.worthless.iter().flat_map(|range| here.gaps_within(range));
         groups.chain(begun.filter(|(start, end)| start < end)).chain(worthless).collect()
@@ -302,8 +302,8 @@ impl Ledger {
     // ---------------------------------------------------------------------- journal
 
     /// Whether a group is whole that the journal does not know.
-    pub(super) fn has_unkept_groups(&self) -> bool {
-        !self.unkept.is_empty()
+    pub(super) fn has_dirty_groups(&self) -> bool {
+        !self.dirty.is_empty()
     }
 
     /// How many bytes of the first begun group the journal does not know.
@@ -332,14 +332,14 @@ impl Ledger {
     pub(super) fn knows(&self, (group, length): (u64, u64)) -> bool {
         let is_whole = self.whole.contains(group * GROUP_BYTES);
         let is_tail = |(known, most)| known == group && most >= length;
-        (is_whole && !self.unkept.contains(group)) || self.kept_tail.is_some_and(is_tail)
+        (is_whole && !self.dirty.contains(group)) || self.kept_tail.is_some_and(is_tail)
     }
 
     /// What is to be written into the journal, and is on its way there by this; `None`: it knows everything
     /// that it can know. Of groups that are begun it knows one, the first: one is enough for an upload that
     /// comes in order, and of others less than a group each is sent again.
-    pub(super) fn keep(&mut self) -> Option<Keeping> {
-        if self.unkept.is_empty() && self.tail_growth() == 0 {
+    pub(super) fn keep(&mut self) -> Option<Checkpoint> {
+        if self.dirty.is_empty() && self.tail_growth() == 0 {
             return None;
         }
         let first = self.begun.first();
@@ -349,16 +349,16 @@ impl Ledger {
         });
         let held = first.and_then(|(group, prefix)| held(group, prefix));
         let groups = if is(Mutant::KeepsTwice) {
-            self.unkept.clone()
+            self.dirty.clone()
         } else {
-            core::mem::take(&mut self.unkept)
+            core::mem::take(&mut self.dirty)
         };
-        Some(Keeping { held, groups, tail })
+        Some(Checkpoint { held, groups, tail })
     }
 
     /// The journal knows it.
-    pub(super) fn kept(&mut self, keeping: Keeping) -> Moved {
-        let Keeping { groups, tail, .. } = keeping;
+    pub(super) fn kept(&mut self, checkpoint: Checkpoint) -> Moved {
+        let Checkpoint { groups, tail, .. } = checkpoint;
         let mut moved = Moved::default();
         for group in groups.keys() {
             let (start, end) = self.range(group);
@@ -382,8 +382,8 @@ impl Ledger {
     }
 
     /// It could not be written: it is to be tried again.
-    pub(super) fn not_kept(&mut self, keeping: Keeping) {
-        self.unkept.append(keeping.groups);
+    pub(super) fn not_kept(&mut self, checkpoint: Checkpoint) {
+        self.dirty.append(checkpoint.groups);
     }
 }
 
@@ -393,9 +393,9 @@ impl Ledger {
     pub(super) fn outline(&self) -> impl core::fmt::Debug + '_ {
         let begun: Vec<_> =
             self.begun.iter().map(|(group, prefix)| (group, prefix.length())).collect();
-        let unkept: Vec<_> = self.unkept.keys().collect();
+        let dirty: Vec<_> = self.dirty.keys().collect();
         let apart = (&self.claimed, &self.aside, &self.worthless);
-        (&self.whole, begun, apart, unkept, self.kept_tail, &self.kept)
+        (&self.whole, begun, apart, dirty, self.kept_tail, &self.kept)
     }
 }
 

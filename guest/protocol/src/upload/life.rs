@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::keeping::Keeping;
+use super::checkpoint::Checkpoint;
 use super::machine::Upload;
 use super::mutation::{self, Mutant, is};
 use super::phase::{Next, Phase};
@@ -31,10 +31,10 @@ impl Upload {
             return;
         }
         match mutation::heard(done) {
-            Done::Kept => {
+            Done::Checkpointed => {
                 self.is_recorded = true;
                 self.is_size_told |= core::mem::take(&mut self.is_telling_size);
-                let moved = self.keeping.take().map(|keeping| self.ledger.kept(keeping));
+                let moved = self.checkpoint.take().map(|checkpoint| self.ledger.kept(checkpoint));
                 self.step.end_move(moved.unwrap_or_default());
                 if moved.is_some() {
                     self.effects.push_back(Effect::Durable(self.ledger.durable()));
@@ -44,8 +44,8 @@ impl Upload {
                 self.feed();
             }
             Done::Unwritten(refusal) => {
-                if let Some(keeping) = self.keeping.take() {
-                    self.ledger.not_kept(keeping);
+                if let Some(checkpoint) = self.checkpoint.take() {
+                    self.ledger.not_kept(checkpoint);
                 }
                 self.is_telling_size = false;
                 self.refuse_kept(&refusal, false);
@@ -67,7 +67,7 @@ impl Upload {
                 self.feed();
             }
             Done::Unsynced(refusal) | Done::Lost(refusal) => {
-                (self.keeping, self.is_telling_size) = (None, false);
+                (self.checkpoint, self.is_telling_size) = (None, false);
                 self.give_up(&refusal);
             }
             Done::Written(Ok(())) => self.written(),
@@ -132,7 +132,7 @@ impl Upload {
                         self.answer_kept();
                     }
                     let need = Need {
-                        groups_wait: self.ledger.has_unkept_groups() || self.owes(),
+                        groups_wait: self.ledger.has_dirty_groups() || self.owes(),
                         tail_growth: self.ledger.tail_growth(),
                         is_first: self.ledger.kept_bytes() == 0,
                         is_waited_for: self.waits.are_new(),
@@ -182,26 +182,27 @@ impl Upload {
     fn is_little(&self) -> bool {
         (!self.options.keeps_empty || is(Mutant::ForgetsEmpty))
             && self.ledger.kept_bytes() == 0
-            && !self.ledger.has_unkept_groups()
+            && !self.ledger.has_dirty_groups()
             && self.ledger.tail_growth() < TAIL_BYTES_MIN
     }
 
     /// Has written down what is here; `false`: there is nothing to write down.
     pub(super) fn write_down(&mut self, is_synced: bool, now: Millis) -> bool {
-        let mut keeping = self.ledger.keep();
-        if keeping.is_none() && !self.owes() {
+        let mut checkpoint = self.ledger.keep();
+        if checkpoint.is_none() && !self.owes() {
             self.step.nothing_to_move();
             return false;
         }
         // What is synced holds after any boot.
         let boot = self.options.boot.filter(|_| !is_synced && !is(Mutant::TrustsOtherBoots));
-        let held = keeping.as_mut().and_then(Keeping::take_held);
+        let held = checkpoint.as_mut().and_then(Checkpoint::take_held);
         let held = held.filter(|_| !is(Mutant::LosesHeldBytes));
-        let entries = keeping.as_ref().map_or_else(Vec::new, |keeping| keeping.entries(boot));
+        let entries =
+            checkpoint.as_ref().map_or_else(Vec::new, |checkpoint| checkpoint.entries(boot));
         if is(Mutant::TellsBeforeKept) {
             self.effects.push_back(Effect::Durable(self.ledger.whole_bytes()));
         }
-        self.keeping = keeping;
+        self.checkpoint = checkpoint;
         self.is_unsynced = !is_synced;
         self.step.begin_move(now);
         self.waits.ask();
@@ -210,7 +211,7 @@ impl Upload {
         }
         let size = self.size_to_tell();
         self.is_telling_size = size.is_some();
-        self.start(Work::Keep { held, size, entries, is_synced });
+        self.start(Work::Checkpoint { held, size, entries, is_synced });
         true
     }
 
@@ -219,7 +220,12 @@ impl Upload {
         if !core::mem::take(&mut self.is_unsynced) || !self.options.syncs_at_last {
             return false;
         }
-        self.start(Work::Keep { held: None, size: None, entries: Vec::new(), is_synced: true });
+        self.start(Work::Checkpoint {
+            held: None,
+            size: None,
+            entries: Vec::new(),
+            is_synced: true,
+        });
         true
     }
 
@@ -236,8 +242,8 @@ impl Upload {
     }
 
     fn park(&mut self) {
-        let (kept_bytes, unkept) = (self.ledger.kept_bytes(), self.ledger.unkept());
-        self.leave(Work::Park { kept_bytes, unkept, is_starved: self.is_starved });
+        let (kept_bytes, dirty) = (self.ledger.kept_bytes(), self.ledger.dirty());
+        self.leave(Work::Park { kept_bytes, dirty, is_starved: self.is_starved });
     }
 
     fn wake_at(&mut self, at: Option<Millis>, now: Millis) {

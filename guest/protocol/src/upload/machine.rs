@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 use super::bodies::Bodies;
-use super::keeping::Keeping;
+use super::checkpoint::Checkpoint;
 use super::ledger::{Found, Ledger};
 use super::options::Options;
 use super::owners::Owners;
@@ -24,7 +24,7 @@ pub struct Upload {
     pub(super) bodies: Bodies,
     pub(super) step: Step,
     /// What is being written into the journal.
-    pub(super) keeping: Option<Keeping>,
+    pub(super) checkpoint: Option<Checkpoint>,
     /// A work is under way, or about to be taken.
     pub(super) is_working: bool,
     /// Something may be on the disk.
@@ -71,7 +71,7 @@ impl Upload {
             ledger,
             bodies: Bodies::default(),
             step: Step::new(options.step_bytes, options.interval_ms),
-            keeping: None,
+            checkpoint: None,
             is_working: false,
             is_begun,
             is_starved: false,

@@ -17,8 +17,8 @@
 //! - answers each [`Work`] by [`Upload::done`], and
 //! - gives each grant back, whatever happens to the body.
 //!
-//! > **Rules.** An upload has one [`Work`] under way at most, and a later one begins when that has been answered: so its
-//! > journal has one writer. While it settles, it gives no grants, and goes on when all have come back. Once it is
+//! > **Rules.** An upload has one [`Work`] under way at most, and a later one begins when that has been answered: so
+//! > its journal has one writer. While it settles, it gives no grants, and goes on when all have come back. Once it is
 //! > [gone](Effect::Gone) it asks for nothing. From every state, when all sessions have left, it is gone after a
 //! > bounded number of works.
 //!
@@ -50,11 +50,11 @@ mod bodies;
 mod bringing;
 mod checked;
 mod checking;
+mod checkpoint;
 mod claimant;
 mod committing;
 mod ending;
 mod ids;
-mod keeping;
 mod keeps;
 mod ledger;
 mod life;
@@ -79,7 +79,7 @@ pub use ids::{BodyId, KeepId, SessionId};
 pub use ledger::{BEGUN_MAX, Found, RANGES_MAX};
 pub use machine::Upload;
 pub use options::Options;
-pub use status::Progress;
+pub use status::UploadProgress;
 pub use step::TAIL_BYTES_MIN;
 pub use waits::KEEPS_MAX;
 pub use work::{Done, Effect, Ending, Held, Work};

@@ -181,8 +181,8 @@ pub const fn is(_: Mutant) -> bool {
 /// What is heard of how a work has ended.
 pub(super) fn heard(done: Done) -> Done {
     match done {
-        Done::Unwritten(_) if is(Mutant::CountsFailedKeeps) => Done::Kept,
-        Done::Unsynced(_) if is(Mutant::TrustsLostBytes) => Done::Kept,
+        Done::Unwritten(_) if is(Mutant::CountsFailedKeeps) => Done::Checkpointed,
+        Done::Unsynced(_) if is(Mutant::TrustsLostBytes) => Done::Checkpointed,
         Done::Lost(_) if is(Mutant::ForgetsLoss) => Done::NotPublished,
         done => done,
     }

@@ -170,7 +170,7 @@ impl Upload {
     }
 
     /// Nobody needs it any more. Where a session has it, it goes on.
-    pub fn discard_unheld(&mut self, now: Millis) {
+    pub fn discard_parked(&mut self, now: Millis) {
         match self.phase {
             Phase::Leaving => self.is_unwanted = true,
             Phase::Open | Phase::Closing { .. } if !self.owners.is_held() => self.remove(None),

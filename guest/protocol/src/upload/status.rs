@@ -11,7 +11,7 @@ use crate::{Extent, Millis, Refusal, RefusalCode};
 
 /// How far an upload is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct UploadProgress {
     /// How long the file will be; `None`: not known. Bytes.
     pub size: Option<u64>,
     /// How many bytes from the start are here.
@@ -24,9 +24,14 @@ pub struct Progress {
 
 impl Upload {
     /// How far it is. What is on its way is not here.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> UploadProgress {
         let (received, missing) = self.ledger.here();
-        Progress { size: self.ledger.size(), received, durable: self.ledger.durable(), missing }
+        UploadProgress {
+            size: self.ledger.size(),
+            received,
+            durable: self.ledger.durable(),
+            missing,
+        }
     }
 
     /// Takes it from those who hold it, who are told that it is `locked`. What they have brought stays, and

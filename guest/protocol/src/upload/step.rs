@@ -16,8 +16,9 @@ use crate::Millis;
 /// blocks of an upload and of its journal would be more than twice what was sent.
 pub const TAIL_BYTES_MIN: u64 = 8 * 1024;
 
-/// How long less than that waits at most. Milliseconds. The first bytes of an upload wait until there are more of them, or
-/// somebody asks: kept, they would take room on the disk for as long as the upload may be resumed, and more than they are.
+/// How long less than that waits at most. Milliseconds. The first bytes of an upload wait until there are more of them,
+/// or somebody asks: kept, they would take room on the disk for as long as the upload may be resumed, and more than
+/// they are.
 pub(super) const TAIL_WAIT_MS: Millis = 60_000;
 
 /// How often in a row less than that is kept at once, because somebody waits for it. Then it waits as it does where
@@ -30,7 +31,7 @@ pub(super) struct Step {
     bytes_max: u64,
     interval_ms: Millis,
     /// Bytes that the journal does not know: those that are here, and those that bodies were let in with.
-    unkept: u64,
+    dirty: u64,
     /// Of them, the ones that are not here yet.
     let_in: u64,
     /// Bytes that came since the watermark was last begun to be moved.
@@ -72,7 +73,7 @@ impl Step {
         Self {
             bytes_max,
             interval_ms,
-            unkept: 0,
+            dirty: 0,
             let_in: 0,
             since_move: 0,
             moving: false,
@@ -90,8 +91,8 @@ impl Step {
     /// How many bytes a body may bring that is so far from the end of its group. 0: it is remembered that it
     /// waits. `groups_wait`: groups are whole that the journal does not know.
     pub(super) fn room(&mut self, rest_of_group: u64, groups_wait: bool) -> u64 {
-        let unkept = if is(Mutant::IgnoresStep) { 0 } else { self.unkept };
-        let free = self.bytes_max.saturating_sub(unkept);
+        let dirty = if is(Mutant::IgnoresStep) { 0 } else { self.dirty };
+        let free = self.bytes_max.saturating_sub(dirty);
         let helps = self.moving || self.let_in > 0 || groups_wait;
         // Where it does not, moving the watermark would keep nothing but a begun group.
         let room = if helps { free } else { free.max(rest_of_group) };
@@ -103,7 +104,7 @@ impl Step {
 
     /// Lets a body in with so many bytes.
     pub(super) fn let_in(&mut self, bytes: u64) {
-        self.unkept = self.unkept.saturating_add(bytes);
+        self.dirty = self.dirty.saturating_add(bytes);
         self.let_in = self.let_in.saturating_add(bytes);
     }
 
@@ -113,7 +114,7 @@ impl Step {
             return;
         }
         self.let_in = self.let_in.saturating_sub(bytes);
-        self.unkept = self.unkept.saturating_sub(bytes);
+        self.dirty = self.dirty.saturating_sub(bytes);
     }
 
     /// Of these bytes, so many are here now.
@@ -189,7 +190,7 @@ impl Step {
 
     /// It has been moved.
     pub(super) fn end_move(&mut self, moved: Moved) {
-        self.unkept = (self.unkept + moved.forgotten).saturating_sub(moved.kept);
+        self.dirty = (self.dirty + moved.forgotten).saturating_sub(moved.kept);
         (self.moving, self.waited_for) = (false, false);
     }
 

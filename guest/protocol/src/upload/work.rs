@@ -11,9 +11,9 @@ use crate::{Digest, Millis, Refusal};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Append these entries to the journal, which is made if there is none, and with `is_synced` make the data
-    /// durable before and the entries after. Answered by [`Done::Kept`], [`Done::Unsynced`] or
+    /// durable before and the entries after. Answered by [`Done::Checkpointed`], [`Done::Unsynced`] or
     /// [`Done::Unwritten`].
-    Keep {
+    Checkpoint {
         /// Bytes that were held back so far and are to be written before.
         held: Option<Held>,
         /// The size of the file, where it was set after the upload was begun: to be said before the entries.
@@ -45,7 +45,7 @@ pub enum Work {
         /// How many of its bytes are in the journal.
         kept_bytes: u64,
         /// What was written and is not: first bytes, and ends. It is worth nothing, and may be freed.
-        unkept: Vec<(u64, u64)>,
+        dirty: Vec<(u64, u64)>,
         /// Whether it was refused for want of space.
         is_starved: bool,
     },
@@ -64,7 +64,7 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// The entries are in the journal.
-    Kept,
+    Checkpointed,
     /// The data could not be made durable. The system says so once, and may have given up what it could not
     /// write: nothing since the last entry is to be relied on.
     Unsynced(Refusal),

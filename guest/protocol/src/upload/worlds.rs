@@ -224,7 +224,7 @@ impl Small {
         let ends_commit = matches!(work, Work::Publish { .. });
         self.is_published = ends_commit && is_well;
         let done = match work {
-            Work::Keep { entries, is_synced, .. } if is_well => {
+            Work::Checkpoint { entries, is_synced, .. } if is_well => {
                 if !is_synced {
                     return Err("entries that are to outlive a power cut are not synced".into());
                 }
@@ -241,9 +241,9 @@ impl Small {
                         self.kept.insert(start, start + tail.length);
                     }
                 }
-                Done::Kept
+                Done::Checkpointed
             }
-            Work::Keep { .. } => Done::Unwritten(refusal()),
+            Work::Checkpoint { .. } => Done::Unwritten(refusal()),
             Work::Write(_) => Done::Written(Ok(())),
             Work::Hash { .. } => Done::Hashed(Ok(Digest::Blake3([0; 32]))),
             Work::Publish { .. } if is_well => Done::Published,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sandport_protocol::driver::{Answer, EndOfInput, Question, Reply, Shell, Spliced};
+use sandport_protocol::driver::{Answer, EndOfInput, Host, Question, Reply, Spliced};
 use sandport_protocol::receiver::{Committed, LogLevel, Wishes};
 use sandport_protocol::{
     Algorithm, Authenticated, ContentDigest, Credential, Extent, Millis, Offer, Refusal,
@@ -87,7 +87,7 @@ impl Wire {
     }
 }
 
-impl Shell for Wire {
+impl Host for Wire {
     type Upload = Upload;
     type Commit = Commit;
     type Opening = (Offer, Wishes, usize);

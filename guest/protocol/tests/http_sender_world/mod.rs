@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sandport_protocol::sender::http::{
-    Answer, Content, Discovery, Event, Found, HttpUpload, HttpUrl, Kept, Method, Offered, Outcome,
-    Request, Server, Step,
+    Content, Discovered, Discovery, HttpAnswer, HttpEvent, HttpStep, HttpUpload, HttpUrl, KeptUrl,
+    Method, Offered, Outcome, Request, Server,
 };
 
 /// How a server speaks.
@@ -28,7 +28,7 @@ pub(crate) enum Fate {
     /// It is done, and the answer is lost.
     AnswerLost,
     /// It is answered so, and nothing is done.
-    Answered(Answer),
+    Answered(HttpAnswer),
     /// The server forgets all uploads first.
     Forgets,
     /// The server loses the second half of all uploads first.
@@ -56,9 +56,9 @@ pub(crate) struct World {
     next: u64,
 }
 
-pub(crate) fn answer(status: u16, fields: &[(&str, String)]) -> Answer {
+pub(crate) fn answer(status: u16, fields: &[(&str, String)]) -> HttpAnswer {
     let fields = fields.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
-    Answer { status, fields: fields.collect(), content: Vec::new() }
+    HttpAnswer { status, fields: fields.collect(), content: Vec::new() }
 }
 
 impl World {
@@ -79,13 +79,13 @@ impl World {
         let mut discovery = Discovery::new(url);
         let answer = self.serve(&discovery.request(), b"");
         match discovery.handle_answer(&answer) {
-            Found::Server(server) => server,
+            Discovered::Server(server) => server,
             other => panic!("{other:?}"),
         }
     }
 
     /// Does what a request asks for. `content`: what came of its content.
-    pub(crate) fn serve(&mut self, request: &Request, content: &[u8]) -> Answer {
+    pub(crate) fn serve(&mut self, request: &Request, content: &[u8]) -> HttpAnswer {
         let field = |name: &str| {
             request.fields.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
         };
@@ -192,7 +192,7 @@ fn state(upload: &Upload) -> Vec<(&'static str, String)> {
 pub(crate) struct Ran {
     /// `None`: it was given up after as many pauses as were allowed.
     pub(crate) outcome: Option<Outcome>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<HttpEvent>,
     pub(crate) pauses: u32,
 }
 
@@ -200,8 +200,8 @@ impl Ran {
     /// The URL that is left for a later run.
     pub(crate) fn url(&self) -> Option<String> {
         self.events.iter().rev().find_map(|event| match event {
-            Event::Begun { url } => Some(Some(url.clone())),
-            Event::Forgotten => Some(None),
+            HttpEvent::Begun { url } => Some(Some(url.clone())),
+            HttpEvent::Forgotten => Some(None),
             _ => None,
         })?
     }
@@ -223,7 +223,7 @@ pub(crate) fn run(
     world: &mut World,
     content: &[u8],
     kind: Kind,
-    kept: Option<Kept>,
+    kept: Option<KeptUrl>,
     fates: impl IntoIterator<Item = Fate>,
     pauses_max: u32,
 ) -> Ran {
@@ -240,23 +240,23 @@ pub(crate) fn run(
             ran.events.push(event);
         }
         match step {
-            Step::Over(outcome) => {
+            HttpStep::Over(outcome) => {
                 ran.outcome = Some(outcome);
                 return ran;
             }
-            Step::Wait(_) => {
+            HttpStep::Wait(_) => {
                 ran.pauses += 1;
                 if ran.pauses > pauses_max {
                     return ran;
                 }
             }
-            Step::Fetch => {
+            HttpStep::Fetch => {
                 let Kind::Stream { block } = kind else { panic!("all of a file is there") };
                 kept = kept.end..(kept.end + block).min(content.len());
                 let is_end = kept.end == content.len();
                 upload.handle_content(kept.start as u64..kept.end as u64, is_end);
             }
-            Step::Send(request) => {
+            HttpStep::Send(request) => {
                 let part = match request.content {
                     Content::None => 0..0,
                     Content::Part { offset, length } => {

@@ -1,7 +1,7 @@
 //! A native sender whose answers are written by hand.
 
 use bytes::Bytes;
-use sandport_protocol::sender::{EndReason, Event, Output, Sender};
+use sandport_protocol::sender::{EndReason, Event, Sender, SenderOutput};
 use sandport_protocol::wire::{
     Accepted, FrameDecoder, PREFACE, ReceiverMessage, SenderMessage, Welcome,
 };
@@ -76,9 +76,11 @@ impl Driven {
     pub fn drain(&mut self) {
         while let Some(output) = self.sender.poll_output() {
             match output {
-                Output::Send(bytes) => self.sent.extend_from_slice(&bytes),
-                Output::Payload { id, offset, length } => self.payloads.push((id, offset, length)),
-                Output::Shutdown => self.shut_down = true,
+                SenderOutput::Send(bytes) => self.sent.extend_from_slice(&bytes),
+                SenderOutput::Payload { id, offset, length } => {
+                    self.payloads.push((id, offset, length))
+                }
+                SenderOutput::Shutdown => self.shut_down = true,
                 other => panic!("{other:?}"),
             }
         }

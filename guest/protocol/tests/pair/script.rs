@@ -60,8 +60,8 @@ impl Script {
         self.offer(id, name, content.len() as u64).data(id, 0, content).finish(id, content)
     }
 
-    /// A message that nobody knows, an upload of no offer, one that is cancelled, one with a gap, and one without a size:
-    /// numbers 3 to 6.
+    /// A message that nobody knows, an upload of no offer, one that is cancelled, one with a gap, and one without a
+    /// size: numbers 3 to 6.
     pub fn unusual_uploads(self) -> Self {
         self.raw(&[11, 3, 3, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0])
             .data(3, 0, b"skipped")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use sandport_protocol::sender::{EndReason, Event, Output, Sender};
+use sandport_protocol::sender::{EndReason, Event, Sender, SenderOutput};
 use sandport_protocol::{
     Credential, EntryKind, Extent, Millis, Offer, Receipt, Refusal, RefusalCode, UploadId,
 };
@@ -147,15 +147,15 @@ impl SenderEnd {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, output: SenderOutput) {
         assert!(!self.shut_down, "an output after the shutdown: {output:?}");
         match output {
-            Output::Send(bytes) => self.outgoing.extend(bytes),
-            Output::Payload { id, offset, length } => {
+            SenderOutput::Send(bytes) => self.outgoing.extend(bytes),
+            SenderOutput::Payload { id, offset, length } => {
                 let content = &self.files[id as usize].content;
                 self.outgoing.extend(&content[offset as usize..(offset + length) as usize]);
             }
-            Output::Shutdown => self.shut_down = true,
+            SenderOutput::Shutdown => self.shut_down = true,
             other => panic!("an output that no driver knows: {other:?}"),
         }
     }

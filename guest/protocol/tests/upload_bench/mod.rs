@@ -104,7 +104,7 @@ impl Bench {
     /// The same, where that is a watermark.
     pub(crate) fn keep(&mut self) -> (Option<Held>, Vec<Kept>) {
         match self.work() {
-            Work::Keep { held, entries, .. } => (held, entries),
+            Work::Checkpoint { held, entries, .. } => (held, entries),
             other => panic!("it wants {other:?}"),
         }
     }

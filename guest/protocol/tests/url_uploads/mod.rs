@@ -13,9 +13,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use sandport_protocol::driver::{
-    Answer, Driver, EndOfInput, Question, Reply, Shell, Spliced, Step,
-};
+use sandport_protocol::driver::{Answer, Driver, EndOfInput, Host, Question, Reply, Spliced, Step};
 use sandport_protocol::receiver::{Committed, LogLevel, Receiver, Wishes};
 use sandport_protocol::{
     Algorithm, Authenticated, ContentDigest, Credential, Extent, Limits, Millis, Offer, Refusal,
@@ -231,7 +229,7 @@ impl Wire {
     }
 }
 
-impl Shell for Wire {
+impl Host for Wire {
     type Upload = Upload;
     type Commit = Commit;
     type Opening = (Offer, Wishes);

@@ -3,24 +3,24 @@
 use std::fmt;
 
 use sandport_protocol::Refusal;
-use sandport_protocol::inbox::{Failure, Record, no_folder};
+use sandport_protocol::inbox::{Failure, Record, no_directory};
 
-/// A folder, opened. Names are single parts of a path.
-pub trait Folder: Clone + 'static {
+/// A directory, opened. Names are single parts of a path.
+pub trait Directory: Clone + 'static {
     /// A file in it.
     type File: File;
 
-    /// Opens a folder in it, never through a symbolic link.
+    /// Opens a directory in it, never through a symbolic link.
     ///
     /// # Errors
-    /// [`Trouble::NotFound`]; [`Trouble::NotAFolder`], for a link too.
-    fn folder(&self, name: &str) -> Result<Self, DiskError>;
+    /// [`Trouble::NotFound`]; [`Trouble::NotADirectory`], for a link too.
+    fn directory(&self, name: &str) -> Result<Self, DiskError>;
 
-    /// Makes a folder in it.
+    /// Makes a directory in it.
     ///
     /// # Errors
     /// [`Trouble::Exists`], whatever has the name.
-    fn make_folder(&self, name: &str) -> Result<(), DiskError>;
+    fn make_directory(&self, name: &str) -> Result<(), DiskError>;
 
     /// What has a name, links not followed; `None`: nothing.
     ///
@@ -62,7 +62,7 @@ pub trait Folder: Clone + 'static {
     /// Moves a file, over a file or a link that has the new name.
     ///
     /// # Errors
-    /// [`Trouble::IsFolder`].
+    /// [`Trouble::IsDirectory`].
     fn rename(&self, name: &str, to: &Self, new: &str) -> Result<(), DiskError>;
 
     /// Removes a file or a link.
@@ -116,8 +116,8 @@ pub trait File {
 pub enum Kind {
     /// A regular file.
     File,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A link, a device, a socket.
     Other,
 }
@@ -163,10 +163,10 @@ pub enum Trouble {
     NotFound,
     /// Something has the name.
     Exists,
-    /// Something else than a folder is in the place of one.
-    NotAFolder,
-    /// A folder is in the place of a file.
-    IsFolder,
+    /// Something else than a directory is in the place of one.
+    NotADirectory,
+    /// A directory is in the place of a file.
+    IsDirectory,
     /// What is asked for makes no sense to the file system: an argument, or the name.
     Invalid,
     /// The file system, or the runtime, cannot do that.
@@ -183,20 +183,20 @@ impl DiskError {
 
     /// What a sender is told.
     pub(super) fn refusal(&self, doing: &str) -> Refusal {
-        self.failure(Failure::Unsupported).map_or_else(no_folder, |it| it.refusal(doing, self))
+        self.failure(Failure::Unsupported).map_or_else(no_directory, |it| it.refusal(doing, self))
     }
 
     /// The same, where the call was about a name that the sender chose. FAT, exFAT and NTFS call some invalid.
     pub(super) fn refusal_of_name(&self, doing: &str) -> Refusal {
-        self.failure(Failure::Name).map_or_else(no_folder, |it| it.refusal(doing, self))
+        self.failure(Failure::Name).map_or_else(no_directory, |it| it.refusal(doing, self))
     }
 
-    /// What it comes to, where an argument that is invalid is `invalid`; `None`: a part of the path is no folder.
+    /// What it comes to, where an argument that is invalid is `invalid`; `None`: a part of the path is no directory.
     fn failure(&self, invalid: Failure) -> Option<Failure> {
         Some(match self.trouble {
-            Trouble::NotAFolder => return None,
+            Trouble::NotADirectory => return None,
             Trouble::NotFound => Failure::Gone,
-            Trouble::Exists | Trouble::IsFolder => Failure::InTheWay,
+            Trouble::Exists | Trouble::IsDirectory => Failure::InTheWay,
             Trouble::Invalid => invalid,
             Trouble::Unsupported => Failure::Unsupported,
             Trouble::Failure(failure) => failure,

@@ -2,11 +2,11 @@
 
 use sandport_protocol::EntryName;
 use sandport_protocol::inbox::{
-    COMPACT_ENTRIES_MIN, Compaction, Entry, LogItem, LogReader, Session, Stored, is_compaction_due,
-    push_frame,
+    COMPACT_ENTRIES_MIN, Compaction, LogEntry, LogItem, LogReader, LoggedFile, Session,
+    is_compaction_due, push_frame,
 };
 
-use super::files::{DiskError, File, Folder};
+use super::files::{Directory, DiskError, File};
 
 /// How much of the log is read in one go. Bytes. While a log is written anew, each file that is published
 /// waits for so much of that: a millisecond or two.
@@ -17,13 +17,13 @@ const NAME: &str = "receipts";
 /// Where its replacement is written; one that a crash left is overwritten.
 const NEW_NAME: &str = "receipts.new";
 
-pub(super) struct Log<F: Folder> {
+pub(super) struct Log<F: Directory> {
     state: F,
     file: F::File,
     /// Where the next frame goes.
     end: u64,
     session: Session,
-    /// Whether this run has written its [`Entry::Session`].
+    /// Whether this run has written its [`LogEntry::Session`].
     begun: bool,
     /// Whether the file may have something behind `end` that does not count.
     has_rest: bool,
@@ -32,7 +32,7 @@ pub(super) struct Log<F: Folder> {
     /// How many there are at least before it is looked at whether most are superseded.
     entries_looked_at: u64,
     /// What takes entries back that turned out wrong.
-    owed: Vec<Stored<'static>>,
+    owed: Vec<LoggedFile<'static>>,
     /// The log that takes its place.
     new: Option<NewLog<F::File>>,
 }
@@ -49,20 +49,20 @@ struct NewLog<T> {
     entries: u64,
 }
 
-impl<F: Folder> Log<F> {
+impl<F: Directory> Log<F> {
     /// Opens the log in `state` and calls `each` with what it holds, oldest first. What a crash left at its end is
     /// cut off.
     pub(super) fn open(
         state: &F,
         session: Session,
-        mut each: impl FnMut(Entry<'_>),
+        mut each: impl FnMut(LogEntry<'_>),
     ) -> Result<Self, DiskError> {
         let mut file = state.open(NAME)?;
         let mut reader = LogReader::default();
         let mut entries = 0;
         let mut found = |item: LogItem<'_>| {
             if let LogItem::Entry(entry) = item {
-                entries += u64::from(matches!(entry, Entry::Stored(_)));
+                entries += u64::from(matches!(entry, LogEntry::Stored(_)));
                 each(entry);
             }
         };
@@ -96,15 +96,15 @@ impl<F: Folder> Log<F> {
     /// is in the log.
     pub(super) fn write<'a>(
         &mut self,
-        stored: impl Iterator<Item = Stored<'a>>,
+        stored: impl Iterator<Item = LoggedFile<'a>>,
     ) -> Result<(), DiskError> {
         let mut frames = Vec::new();
         let mut entries = 0;
         if !self.begun {
-            push_frame(&mut frames, &Entry::Session(self.session));
+            push_frame(&mut frames, &LogEntry::Session(self.session));
         }
         for stored in self.owed.iter().cloned().chain(stored) {
-            push_frame(&mut frames, &Entry::Stored(stored));
+            push_frame(&mut frames, &LogEntry::Stored(stored));
             entries += 1;
         }
         if entries == 0 {
@@ -136,7 +136,7 @@ impl<F: Folder> Log<F> {
     }
 
     /// Takes an entry back by what is true: now, or with the next ones.
-    pub(super) fn owe(&mut self, truths: impl IntoIterator<Item = Stored<'static>>) {
+    pub(super) fn owe(&mut self, truths: impl IntoIterator<Item = LoggedFile<'static>>) {
         self.owed.extend(truths);
         // A disk that does not take it now is asked again.
         let _ = self.write(std::iter::empty());
@@ -149,7 +149,7 @@ impl<F: Folder> Log<F> {
     pub(super) fn compact_some(
         &mut self,
         remembered: u64,
-        is_live: impl FnMut(&EntryName, &Stored<'_>) -> bool,
+        is_live: impl FnMut(&EntryName, &LoggedFile<'_>) -> bool,
     ) -> Result<(), DiskError> {
         let outcome = self.try_compact_some(remembered, is_live);
         if outcome.is_err() && self.new.take().is_some() {
@@ -167,7 +167,7 @@ impl<F: Folder> Log<F> {
     fn try_compact_some(
         &mut self,
         remembered: u64,
-        mut is_live: impl FnMut(&EntryName, &Stored<'_>) -> bool,
+        mut is_live: impl FnMut(&EntryName, &LoggedFile<'_>) -> bool,
     ) -> Result<(), DiskError> {
         if self.new.is_none() {
             if self.entries < self.entries_looked_at {

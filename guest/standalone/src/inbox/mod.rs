@@ -1,14 +1,14 @@
-//! The inbox of the standalone component: staging, publishing and remembering in a folder that it has
+//! The inbox of the standalone component: staging, publishing and remembering in a directory that it has
 //! been given, by the rules of `sandport_protocol::inbox`.
 //!
-//! It is written against [`Folder`] and [`File`], which WASI's file system implements in the component
+//! It is written against [`Directory`] and [`File`], which WASI's file system implements in the component
 //! (`disk.rs`) and std's in the tests, where the suite that the native inbox has to pass runs over it.
 //!
 //! WASI 0.2 has no locks, mode bits, renames that do not replace, free space, or a sync of everything:
 //!
 //! - a file gets its name by a hard link, and the staged name is removed then;
 //! - nothing keeps a second server away: one that starts removes what another has staged, and takes uploads over that
-//!   can be resumed (`partial`). Those of the other then fail, and nothing that was acknowledged is lost;
+//!   can be resumed (`resumable`). Those of the other then fail, and nothing that was acknowledged is lost;
 //! - the executable bit is not kept, and a file that cannot fit is refused when the disk is full;
 //! - what an earlier run wrote down is made durable when it is first vouched for again.
 
@@ -16,9 +16,9 @@ mod accepted_offer;
 mod files;
 mod log;
 mod options;
-mod partial;
 mod publish;
 mod receipts;
+mod resumable;
 mod state;
 mod transient;
 mod tree;
@@ -27,8 +27,8 @@ mod upload;
 use std::rc::Rc;
 
 use sandport_protocol::inbox::{
-    Conflict, LAYOUT_BYTES_MAX, LAYOUT_FILE, LAYOUT_VERSION, fits, folder_receipt,
-    folder_without_name, receipt, taken, too_large,
+    Conflict, LAYOUT_BYTES_MAX, LAYOUT_FILE, LAYOUT_VERSION, directory_receipt,
+    directory_without_name, fits, receipt, taken, too_large,
 };
 use sandport_protocol::upload::resumable;
 use sandport_protocol::{
@@ -36,26 +36,26 @@ use sandport_protocol::{
 };
 
 use accepted_offer::AcceptedOffer;
-pub use files::{DiskError, File, Folder, Kind, Look, Trouble};
+pub use files::{Directory, DiskError, File, Kind, Look, Trouble};
 pub use options::{Ambient, Durability, Options};
-use partial::{Opened, Partials, Volume};
 pub use publish::Published;
 use receipts::Receipts;
+use resumable::{Opened, Registry, Volume};
 use state::Core;
 use transient::Transient;
 pub use upload::{Commit, Upload};
 
-/// A folder that receives files.
+/// A directory that receives files.
 ///
 /// One thread has it, and nothing of it waits. What is due by the clock, and what takes long, is done by
 /// [`turn`](Self::turn), which is to be called at [`next_turn`](Self::next_turn).
-pub struct Inbox<F: Folder> {
+pub struct Inbox<F: Directory> {
     core: Rc<Core<F>>,
-    partials: Rc<Partials<F>>,
+    registry: Rc<Registry<F>>,
 }
 
 /// What becomes of an offer.
-pub enum OfferResponse<F: Folder> {
+pub enum OfferResponse<F: Directory> {
     /// It is here already.
     Stored(Receipt),
     /// Send it.
@@ -64,7 +64,7 @@ pub enum OfferResponse<F: Folder> {
     DigestFirst,
 }
 
-/// Why a folder cannot serve as an inbox.
+/// Why a directory cannot serve as an inbox.
 #[derive(Debug)]
 pub enum OpenError {
     /// The inbox was written by a version that this one does not know. What its layout file says.
@@ -73,7 +73,7 @@ pub enum OpenError {
     Disk(&'static str, DiskError),
 }
 
-impl<F: Folder> Inbox<F> {
+impl<F: Directory> Inbox<F> {
     /// Opens the inbox in `root` and makes what is missing in it. What was left unfinished by an
     /// earlier run is removed, unless it can be resumed.
     ///
@@ -81,9 +81,11 @@ impl<F: Folder> Inbox<F> {
     /// See [`OpenError`].
     pub fn open(root: F, options: Options, ambient: Ambient) -> Result<Self, OpenError> {
         let failed = |doing| move |error| OpenError::Disk(doing, error);
-        let state = tree::open_or_make(&root, RESERVED_NAME).map_err(failed("make a folder in"))?;
+        let state =
+            tree::open_or_make(&root, RESERVED_NAME).map_err(failed("make a directory in"))?;
         check_version(&state)?;
-        let staging = tree::open_or_make(&state, "staging").map_err(failed("make a folder in"))?;
+        let staging =
+            tree::open_or_make(&state, "staging").map_err(failed("make a directory in"))?;
         let mut unpublished = Vec::new();
         for name in staging.names().map_err(failed("list the unfinished uploads of"))? {
             unpublished.extend(staging.look(&name).ok().flatten());
@@ -100,36 +102,36 @@ impl<F: Folder> Inbox<F> {
             synced.map_err(failed("sync"))?;
         }
         let core = Rc::new(Core::new(root, staging, options, receipts, ambient, run));
-        let partials = Partials::new(&core, volume);
-        Ok(Self { core, partials })
+        let registry = Registry::new(&core, volume);
+        Ok(Self { core, registry })
     }
 
     /// When [`Self::turn`] is to be called, if not before; `None`: nothing is due.
     pub fn next_turn(&self) -> Option<Millis> {
-        self.partials.next_turn()
+        self.registry.next_turn()
     }
 
     /// Does what is due: watermarks, a piece of a file that is read again, and now and then the removal of uploads that
     /// nobody resumes.
     pub fn turn(&self) {
-        self.partials.turn();
+        self.registry.turn();
     }
 
     /// A number that changes whenever an upload may have [news](Upload::has_news), or a commit its outcome.
     pub fn news(&self) -> u64 {
-        self.partials.news()
+        self.registry.news()
     }
 
     /// Answers an offer.
     ///
     /// # Errors
     /// `name-invalid`; `exists`, where the conflict rule is to refuse, or the path leads through
-    /// something else than folders; `too-large`; `io`.
+    /// something else than directories; `too-large`; `io`.
     pub fn answer(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         match offer.kind {
             EntryKind::File => self.answer_file(offer),
-            EntryKind::Directory => self.make_folder(offer),
-            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
+            EntryKind::Directory => self.make_directory(offer),
+            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and directories")),
         }
     }
 
@@ -144,7 +146,7 @@ impl<F: Folder> Inbox<F> {
             && let Some(response) = self.already_here(&name, offer)
         {
             if let (OfferResponse::Stored(_), Some(resume)) = (&response, &offer.resume) {
-                self.partials.discard_left(resume);
+                self.registry.discard_left(resume);
             }
             return Ok(response);
         }
@@ -155,7 +157,7 @@ impl<F: Folder> Inbox<F> {
             return Err(too_large(max_file_size));
         }
         let there = tree::look_up(&core.root, &name)
-            .map_err(|error| error.refusal_of_name("open a folder"))?;
+            .map_err(|error| error.refusal_of_name("open a directory"))?;
         if there.is_some() && core.options.conflict == Conflict::Refuse {
             return Err(taken());
         }
@@ -182,7 +184,7 @@ impl<F: Folder> Inbox<F> {
         let is_named = offer.name.is_some();
         let mut heeds_published = true;
         loop {
-            match self.partials.open(accepted, is_named, resume, heeds_published)? {
+            match self.registry.open(accepted, is_named, resume, heeds_published)? {
                 Opened::Session(session) => {
                     return Ok(OfferResponse::Accepted(Upload::resumable(session)));
                 }
@@ -210,18 +212,18 @@ impl<F: Folder> Inbox<F> {
         })
     }
 
-    fn make_folder(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
+    fn make_directory(&self, offer: &Offer) -> Result<OfferResponse<F>, Refusal> {
         let Some(name) = &offer.name else {
-            return Err(folder_without_name());
+            return Err(directory_without_name());
         };
         let name = EntryName::parse(name)?;
-        self.core.folder(Some(name.as_str()))?;
-        Ok(OfferResponse::Stored(folder_receipt(&name)))
+        self.core.directory(Some(name.as_str()))?;
+        Ok(OfferResponse::Stored(directory_receipt(&name)))
     }
 }
 
 /// Checks the layout version, or writes it into a new inbox.
-fn check_version<F: Folder>(state: &F) -> Result<(), OpenError> {
+fn check_version<F: Directory>(state: &F) -> Result<(), OpenError> {
     let failed = |error| OpenError::Disk("read the layout of", error);
     let mut file = state.open(LAYOUT_FILE).map_err(failed)?;
     let text = file.read(0, LAYOUT_BYTES_MAX).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The settings of an inbox, and what it needs beside its folder.
+//! The settings of an inbox, and what it needs beside its directory.
 
 use sandport_protocol::inbox::Conflict;
 use sandport_protocol::{EntryName, Millis};
@@ -47,7 +47,7 @@ impl Default for Options {
     }
 }
 
-/// What an inbox needs of the world beside its folder.
+/// What an inbox needs of the world beside its directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Ambient {
     /// Random numbers.

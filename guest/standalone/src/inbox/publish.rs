@@ -2,11 +2,11 @@
 
 use sandport_protocol::inbox::{
     Chosen, Conflict, Occupant, RACES_MAX, Record, choose_name, receipt, taken_again,
-    taken_by_folder,
+    taken_by_directory,
 };
 use sandport_protocol::{Digest, EntryName, Receipt, Refusal, RefusalCode};
 
-use super::files::{DiskError, Folder, Kind, Trouble};
+use super::files::{Directory, DiskError, Kind, Trouble};
 use super::state::Core;
 
 /// A published file.
@@ -30,8 +30,8 @@ impl Published {
 }
 
 /// A file that is whole, and where it lies.
-pub(super) struct Source<'a, F: Folder> {
-    pub(super) folder: &'a F,
+pub(super) struct Source<'a, F: Directory> {
+    pub(super) directory: &'a F,
     pub(super) name: &'a str,
     /// What it was offered as, or the name that was made up.
     pub(super) offered: &'a EntryName,
@@ -46,20 +46,20 @@ pub(super) struct Placed {
     pub(super) is_moved: bool,
 }
 
-impl<F: Folder> Core<F> {
+impl<F: Directory> Core<F> {
     /// Chooses a name, writes it down, and gives it to the file: in this order, so that no file is
     /// there without its record.
     pub(super) fn publish(&self, source: &Source<'_, F>) -> Result<Placed, Refusal> {
-        let Source { folder: from, name: first, offered, size, digest } = *source;
+        let Source { directory: from, name: first, offered, size, digest } = *source;
         let look = from.look(first).map_err(|error| error.refusal("finish a file"))?;
         let Some(look) = look else {
-            let words = "the inbox lost an unfinished file: another server may have the folder";
+            let words = "the inbox lost an unfinished file: another server may have the directory";
             return Err(Refusal::new(RefusalCode::Io, words));
         };
         let record = digest.map(|digest| look.record(*digest.as_bytes()));
         for _ in 0..RACES_MAX {
-            let folder = self.folder(offered.parent())?;
-            let (number, name) = match self.choose(offered, &folder, record.as_ref())? {
+            let directory = self.directory(offered.parent())?;
+            let (number, name) = match self.choose(offered, &directory, record.as_ref())? {
                 Chosen::Name { number, name } => (number, name),
                 Chosen::Same((name, record)) => {
                     let receipt = receipt(&name, &record);
@@ -73,22 +73,22 @@ impl<F: Folder> Core<F> {
                 let written = self.receipts.intend(offered, number, record);
                 written.map_err(|error| error.refusal("write a receipt"))?;
             }
-            let is_moved = match self.place(source, &folder, name.leaf()) {
+            let is_moved = match self.place(source, &directory, name.leaf()) {
                 Ok(is_moved) => is_moved,
                 Err(error) => {
                     if record.is_some() {
                         self.receipts.take_back(&name);
                     }
                     match error.trouble {
-                        Trouble::IsFolder => return Err(taken_by_folder()),
-                        // Someone outside took the name, or the folder was removed.
+                        Trouble::IsDirectory => return Err(taken_by_directory()),
+                        // Someone outside took the name, or the directory was removed.
                         Trouble::Exists | Trouble::NotFound => continue,
                         _ => return Err(error.refusal_of_name("publish a file")),
                     }
                 }
             };
             if self.durable() {
-                folder.sync().map_err(|error| error.refusal("make a folder durable"))?;
+                directory.sync().map_err(|error| error.refusal("make a directory durable"))?;
             }
             if let Some(record) = record {
                 self.receipts.publish(offered, number, &name, record);
@@ -102,13 +102,13 @@ impl<F: Folder> Core<F> {
     fn choose(
         &self,
         offered: &EntryName,
-        folder: &F,
+        directory: &F,
         record: Option<&Record>,
     ) -> Result<Chosen<(EntryName, Record)>, Refusal> {
         let look = |name: &EntryName| {
-            Ok(match folder.look(name.leaf())? {
+            Ok(match directory.look(name.leaf())? {
                 None => Occupant::None,
-                Some(look) if look.kind == Kind::Folder => Occupant::Folder,
+                Some(look) if look.kind == Kind::Directory => Occupant::Directory,
                 Some(_) => Occupant::Other,
             })
         };
@@ -118,20 +118,20 @@ impl<F: Folder> Core<F> {
             self.vouched(offered, same)
         };
         choose_name(self.options.conflict, offered, look, same)
-            .map_err(|error: DiskError| error.refusal_of_name("open a folder"))
+            .map_err(|error: DiskError| error.refusal_of_name("open a directory"))
     }
 
     /// Gives the file its name; whether it has lost its first one by that.
-    fn place(&self, source: &Source<'_, F>, folder: &F, leaf: &str) -> Result<bool, DiskError> {
+    fn place(&self, source: &Source<'_, F>, directory: &F, leaf: &str) -> Result<bool, DiskError> {
         if self.options.conflict != Conflict::Replace {
-            match source.folder.link(source.name, folder, leaf) {
+            match source.directory.link(source.name, directory, leaf) {
                 // The runtime has no links, or the file system: Linux calls that not permitted. The name was free a
                 // moment ago, and this is as near as one comes to not replacing anything.
                 Err(error) if error.trouble == Trouble::Unsupported || error.may_not_write() => {}
                 linked => return linked.map(|()| false),
             }
         }
-        source.folder.rename(source.name, folder, leaf)?;
+        source.directory.rename(source.name, directory, leaf)?;
         Ok(true)
     }
 }

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use sandport_protocol::EntryName;
-use sandport_protocol::inbox::{Entry, Index, Record, Session, Stored};
+use sandport_protocol::inbox::{Index, LogEntry, LoggedFile, Record, Session};
 
-use super::files::{DiskError, File, Folder, Look};
+use super::files::{Directory, DiskError, File, Look};
 use super::log::Log;
 use super::tree;
 
@@ -17,7 +17,7 @@ use super::tree;
 const VOUCHED_MAX: usize = 1 << 20;
 
 /// The receipts of an inbox.
-pub(super) struct Receipts<F: Folder> {
+pub(super) struct Receipts<F: Directory> {
     log: RefCell<Log<F>>,
     durable: bool,
     index: RefCell<Index>,
@@ -51,7 +51,7 @@ impl Vouched {
     }
 }
 
-impl<F: Folder> Receipts<F> {
+impl<F: Directory> Receipts<F> {
     /// Loads the log in `state`, which speaks of files beneath `root`, of which those that look like `unpublished`
     /// have not got their names.
     pub(super) fn open(
@@ -67,8 +67,8 @@ impl<F: Folder> Receipts<F> {
         let mut holds = true;
         let mut truths = Vec::new();
         let log = Log::open(state, Session { boot: 0, durable }, |entry| match entry {
-            Entry::Session(session) => holds = session.durable,
-            Entry::Stored(stored) => {
+            LogEntry::Session(session) => holds = session.durable,
+            LogEntry::Stored(stored) => {
                 if holds && let Some(published) = stored.published() {
                     let Record { inode, size, modified, .. } = stored.record;
                     if unpublished.contains(&(inode, size, modified)) {
@@ -77,7 +77,7 @@ impl<F: Folder> Receipts<F> {
                     index.insert(&stored, published.as_str());
                 }
             }
-            Entry::Closed => {}
+            LogEntry::Closed => {}
         })?;
         let receipts = Self {
             log: RefCell::new(log),
@@ -92,7 +92,7 @@ impl<F: Folder> Receipts<F> {
 
     /// Takes back what a run that was killed had written of files that did not get their names. Each comes with what
     /// was recorded of its name before.
-    fn take_back_all(&self, root: &F, truths: Vec<(Record, Stored<'static>)>) {
+    fn take_back_all(&self, root: &F, truths: Vec<(Record, LoggedFile<'static>)>) {
         let mut owed = Vec::new();
         for (record, before) in truths.into_iter().rev() {
             let Some(published) = before.published() else { continue };
@@ -112,7 +112,7 @@ impl<F: Folder> Receipts<F> {
     fn compact_some(&self) -> bool {
         let mut log = self.log.borrow_mut();
         let index = self.index.borrow();
-        let is_live = |name: &EntryName, stored: &Stored<'_>| {
+        let is_live = |name: &EntryName, stored: &LoggedFile<'_>| {
             index.get(name.as_str()).is_some_and(|known| known.is(stored))
         };
         // Where it fails, the log goes on as it is, and it is tried again when there is twice as much.
@@ -171,17 +171,17 @@ impl<F: Folder> Receipts<F> {
 }
 
 /// All senders are anonymous here: WASI does not say who is at the other end of a socket.
-fn anonymous(offered: &EntryName, number: u32, record: Record) -> Stored<'_> {
-    Stored { identity: None, offered: Cow::Borrowed(offered.as_str()), number, record }
+fn anonymous(offered: &EntryName, number: u32, record: Record) -> LoggedFile<'_> {
+    LoggedFile { identity: None, offered: Cow::Borrowed(offered.as_str()), number, record }
 }
 
-/// Makes a file durable that an earlier run has published, and the folders that lead to it.
-fn sync<F: Folder>(root: &F, name: &EntryName) -> Result<(), DiskError> {
-    let mut folder = root.clone();
-    folder.sync()?;
+/// Makes a file durable that an earlier run has published, and the directories that lead to it.
+fn sync<F: Directory>(root: &F, name: &EntryName) -> Result<(), DiskError> {
+    let mut directory = root.clone();
+    directory.sync()?;
     for part in name.parent().into_iter().flat_map(|path| path.split('/')) {
-        folder = folder.folder(part)?;
-        folder.sync()?;
+        directory = directory.directory(part)?;
+        directory.sync()?;
     }
-    folder.open(name.leaf())?.sync()
+    directory.open(name.leaf())?.sync()
 }

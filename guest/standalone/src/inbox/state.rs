@@ -5,13 +5,13 @@ use std::cell::Cell;
 use sandport_protocol::inbox::{Record, made_up_name};
 use sandport_protocol::{EntryName, Refusal, RefusalCode};
 
-use super::files::Folder;
+use super::files::Directory;
 use super::options::{Ambient, Durability, Options};
 use super::receipts::Receipts;
 use super::tree;
 
 /// What uploads share.
-pub(super) struct Core<F: Folder> {
+pub(super) struct Core<F: Directory> {
     pub(super) root: F,
     pub(super) staging: F,
     pub(super) options: Options,
@@ -22,7 +22,7 @@ pub(super) struct Core<F: Folder> {
     staged_count: Cell<u64>,
 }
 
-impl<F: Folder> Core<F> {
+impl<F: Directory> Core<F> {
     /// Of a run that has this number.
     pub(super) fn new(
         root: F,
@@ -39,10 +39,10 @@ impl<F: Folder> Core<F> {
         self.options.durability == Durability::Commit
     }
 
-    /// The folder at `path` (`None`: the inbox itself), made if it is missing, and durably.
-    pub(super) fn folder(&self, path: Option<&str>) -> Result<F, Refusal> {
+    /// The directory at `path` (`None`: the inbox itself), made if it is missing, and durably.
+    pub(super) fn directory(&self, path: Option<&str>) -> Result<F, Refusal> {
         tree::make(&self.root, path, self.durable())
-            .map_err(|error| error.refusal_of_name("open a folder"))
+            .map_err(|error| error.refusal_of_name("open a directory"))
     }
 
     pub(super) fn make_up_name(&self) -> Result<EntryName, Refusal> {

@@ -7,7 +7,7 @@ use sandport_protocol::inbox::{Body, InOrder, check_digest};
 use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 
 use super::accepted_offer::AcceptedOffer;
-use super::files::{DiskError, File, Folder};
+use super::files::{Directory, DiskError, File};
 use super::publish::{Published, Source};
 use super::state::Core;
 
@@ -15,7 +15,7 @@ use super::state::Core;
 const READ_BYTES: usize = 256 * 1024;
 
 /// One file on its way in. Dropping it discards what was staged.
-pub(super) struct Transient<F: Folder> {
+pub(super) struct Transient<F: Directory> {
     core: Rc<Core<F>>,
     name: EntryName,
     modified_ns: Option<i64>,
@@ -26,14 +26,14 @@ pub(super) struct Transient<F: Folder> {
 }
 
 /// A file in staging. Dropping it removes it.
-struct Staged<F: Folder> {
+struct Staged<F: Directory> {
     core: Rc<Core<F>>,
     name: String,
     file: F::File,
     is_moved: bool,
 }
 
-impl<F: Folder> Transient<F> {
+impl<F: Directory> Transient<F> {
     pub(super) fn new(core: &Rc<Core<F>>, accepted: AcceptedOffer) -> Self {
         let AcceptedOffer { name, is_made_up, size, digest, modified_ns } = accepted;
         let max_file_size = core.options.max_file_size;
@@ -122,15 +122,15 @@ impl<F: Folder> Transient<F> {
         if self.core.durable() {
             staged.file.sync().map_err(|error| error.refusal("make a file durable"))?;
         }
-        let (folder, name) = (&self.core.staging, staged.name.as_str());
-        let source = Source { folder, name, offered: &self.name, size, digest };
+        let (directory, name) = (&self.core.staging, staged.name.as_str());
+        let source = Source { directory, name, offered: &self.name, size, digest };
         let placed = self.core.publish(&source)?;
         staged.is_moved = placed.is_moved;
         Ok(placed.published)
     }
 }
 
-impl<F: Folder> Staged<F> {
+impl<F: Directory> Staged<F> {
     fn create(core: &Rc<Core<F>>) -> Result<Self, DiskError> {
         let name = core.staged_name();
         let file = core.staging.create(&name)?;
@@ -151,7 +151,7 @@ impl<F: Folder> Staged<F> {
     }
 }
 
-impl<F: Folder> Drop for Staged<F> {
+impl<F: Directory> Drop for Staged<F> {
     fn drop(&mut self) {
         if !self.is_moved {
             // What cannot be removed now, the next start removes.

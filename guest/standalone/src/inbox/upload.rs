@@ -4,21 +4,21 @@ use std::rc::Rc;
 
 use sandport_protocol::{Digest, EntryName, Extent, Refusal};
 
-use super::files::Folder;
-use super::partial::{Outcome, Session};
+use super::files::Directory;
 use super::publish::Published;
+use super::resumable::{Outcome, Session};
 use super::transient::Transient;
 
 /// One file on its way in. Dropping it discards what was staged, unless its offer had a resume key: then it is kept for
 /// the next offer with that key.
-pub struct Upload<F: Folder>(Kind<F>);
+pub struct Upload<F: Directory>(Kind<F>);
 
-enum Kind<F: Folder> {
+enum Kind<F: Directory> {
     Transient(Box<Transient<F>>),
     Resumable(Session<F>),
 }
 
-impl<F: Folder> Upload<F> {
+impl<F: Directory> Upload<F> {
     pub(super) fn transient(upload: Transient<F>) -> Self {
         Self(Kind::Transient(Box::new(upload)))
     }
@@ -153,8 +153,8 @@ enum CommitKind {
 }
 
 impl Commit {
-    /// What became of it: `errors` are the fault, `digest-mismatch`, `exists`, `insufficient-space`, `io`. `None`: it is
-    /// not known yet.
+    /// What became of it: `errors` are the fault, `digest-mismatch`, `exists`, `insufficient-space`, `io`. `None`: it
+    /// is not known yet.
     pub fn outcome(&self) -> Option<&Result<Published, Refusal>> {
         match &self.0 {
             CommitKind::Done(result) => Some(result),

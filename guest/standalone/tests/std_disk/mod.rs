@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sandport_protocol::inbox::Failure;
-use sandport_standalone::inbox::{Ambient, DiskError, File, Folder, Kind, Look, Trouble};
+use sandport_standalone::inbox::{Ambient, Directory, DiskError, File, Kind, Look, Trouble};
 
 thread_local! {
     /// Whether the disk of this thread has no room for names.
@@ -66,14 +66,14 @@ fn step() -> Result<(), DiskError> {
     }
 }
 
-/// A folder.
+/// A directory.
 #[derive(Clone, Debug)]
-pub(crate) struct StdFolder(PathBuf);
+pub(crate) struct StdDirectory(PathBuf);
 
 /// A file.
 pub(crate) struct StdFile(fs::File);
 
-impl StdFolder {
+impl StdDirectory {
     pub(crate) fn new(path: &Path) -> Self {
         Self(path.to_owned())
     }
@@ -84,18 +84,18 @@ impl StdFolder {
     }
 }
 
-impl Folder for StdFolder {
+impl Directory for StdDirectory {
     type File = StdFile;
 
-    fn folder(&self, name: &str) -> Result<Self, DiskError> {
+    fn directory(&self, name: &str) -> Result<Self, DiskError> {
         match self.look(name)? {
-            Some(Look { kind: Kind::Folder, .. }) => Ok(Self(self.at(name))),
+            Some(Look { kind: Kind::Directory, .. }) => Ok(Self(self.at(name))),
             Some(_) => Err(error(io::ErrorKind::NotADirectory.into())),
             None => Err(error(io::ErrorKind::NotFound.into())),
         }
     }
 
-    fn make_folder(&self, name: &str) -> Result<(), DiskError> {
+    fn make_directory(&self, name: &str) -> Result<(), DiskError> {
         step()?;
         fs::create_dir(self.at(name)).map_err(error)
     }
@@ -107,7 +107,7 @@ impl Folder for StdFolder {
         };
         let kind = match metadata.file_type() {
             kind if kind.is_file() => Kind::File,
-            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_dir() => Kind::Directory,
             _ => Kind::Other,
         };
         Ok(Some(Look {
@@ -165,7 +165,7 @@ impl Folder for StdFolder {
 
     fn sync(&self) -> Result<(), DiskError> {
         step()?;
-        fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(error)
+        fs::File::open(&self.0).and_then(|directory| directory.sync_all()).map_err(error)
     }
 }
 
@@ -210,8 +210,8 @@ fn error(error: io::Error) -> DiskError {
     let trouble = match error.kind() {
         io::ErrorKind::NotFound => Trouble::NotFound,
         io::ErrorKind::AlreadyExists => Trouble::Exists,
-        io::ErrorKind::NotADirectory => Trouble::NotAFolder,
-        io::ErrorKind::IsADirectory => Trouble::IsFolder,
+        io::ErrorKind::NotADirectory => Trouble::NotADirectory,
+        io::ErrorKind::IsADirectory => Trouble::IsDirectory,
         io::ErrorKind::StorageFull => Trouble::Failure(Failure::Full),
         _ => Trouble::Failure(Failure::Other),
     };

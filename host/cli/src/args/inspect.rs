@@ -26,6 +26,6 @@ pub(crate) struct InspectArgs {
     pub(crate) file: Option<PathBuf>,
 
     /// Memory of one sandbox, as for `serve`
-    #[arg(long, value_name = "SIZE", value_parser = memory, env = "SANDPORT_MEMORY_MAX")]
-    pub(crate) memory_max: Option<usize>,
+    #[arg(long, value_name = "SIZE", value_parser = memory, env = "SANDPORT_MAX_MEMORY")]
+    pub(crate) max_memory: Option<usize>,
 }

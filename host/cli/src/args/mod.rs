@@ -11,11 +11,11 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
-#[cfg(feature = "serve")]
-mod care;
 mod environment;
 #[cfg(feature = "serve")]
 mod inspect;
+#[cfg(feature = "serve")]
+mod maintenance;
 #[cfg(feature = "send")]
 mod operands;
 #[cfg(feature = "send")]
@@ -27,9 +27,9 @@ mod tls;
 mod values;
 
 #[cfg(feature = "serve")]
-pub(crate) use care::{CleanArgs, LsArgs, VerifyArgs};
-#[cfg(feature = "serve")]
 pub(crate) use inspect::InspectArgs;
+#[cfg(feature = "serve")]
+pub(crate) use maintenance::{CleanArgs, LsArgs, VerifyArgs};
 #[cfg(feature = "send")]
 pub(crate) use operands::{STDIN, is_stdin};
 #[cfg(feature = "send")]

@@ -18,7 +18,7 @@ pub(crate) const STDIN: &str = "-";
 /// Paths and an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Operands {
-    /// Files and folders; `-` is standard input. At least one.
+    /// Files and directories; `-` is standard input. At least one.
     pub(crate) paths: Vec<PathBuf>,
     /// Where to.
     pub(crate) to: Destination,

@@ -10,7 +10,7 @@ use sandport_protocol::Limits;
 use sandport_server::Budgets;
 use sandport_server::net::{Address, Origin, PeerRange};
 
-use super::care::EXPIRE_PARTIAL;
+use super::maintenance::EXPIRE_PARTIAL;
 use super::tls::TlsArgs;
 use super::values::{duration, memory, millis, size};
 
@@ -212,8 +212,8 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) min_per_minute: u64,
 
-    /// What senders may compute together that make the server work for little (frames of a byte, say), while others want to
-    /// compute: percent of one processor in two
+    /// What senders may compute together that make the server work for little (frames of a byte, say), while others
+    /// want to compute: percent of one processor in two
     #[arg(
         long,
         value_name = "PERCENT",
@@ -224,8 +224,8 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) unearned_percent: u8,
 
-    /// Connections of one address that may end without a complete hello or request before its next ones wait, each longer
-    /// than the one before; what it stores, and time, makes up for them
+    /// Connections of one address that may end without a complete hello or request before its next ones wait, each
+    /// longer than the one before; what it stores, and time, makes up for them
     #[arg(
         long,
         value_name = "N",
@@ -295,8 +295,8 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) http_origin: Vec<Origin>,
 
-    /// A proxy that is believed when it says in a request where the sender is (Forwarded, X-Forwarded-For): a network, an
-    /// address, or `unix` for all that connect by a local socket; may be given several times
+    /// A proxy that is believed when it says in a request where the sender is (Forwarded, X-Forwarded-For): a network,
+    /// an address, or `unix` for all that connect by a local socket; may be given several times
     #[arg(
         long,
         value_name = "CIDR",
@@ -356,10 +356,10 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "SIZE",
         value_parser = memory,
-        env = "SANDPORT_MEMORY_MAX",
+        env = "SANDPORT_MAX_MEMORY",
         help_heading = "Sandbox"
     )]
-    pub(crate) memory_max: Option<usize>,
+    pub(crate) max_memory: Option<usize>,
 
     /// Where to keep the compiled receiver between starts [default: the user's cache directory]
     ///

@@ -1,36 +1,43 @@
 //! Why a server or a look at an inbox failed.
 
 use sandport_inbox::InboxError;
-use sandport_server::ComponentError;
 use sandport_server::net::BindError;
-use sandport_server::{BudgetsError, BuildError, ResidentError, TlsError, TooFewDescriptors};
+use sandport_server::{
+    BudgetsError, BuildError, ComponentError, ResidentError, ServerErrorKind, TlsError,
+    TooFewDescriptors,
+};
 
 use super::Failure;
 use crate::exit::Exit;
 use crate::hints;
 
+/// What a failure of a server comes to.
+fn exit_of(kind: ServerErrorKind) -> Exit {
+    match kind {
+        ServerErrorKind::Usage => Exit::Usage,
+        ServerErrorKind::Temporary => Exit::Temporary,
+        ServerErrorKind::Receiver => Exit::Receiver,
+        _ => Exit::LocalIo,
+    }
+}
+
 impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
-        let exit = match &error {
-            InboxError::NotAnInbox { .. }
-            | InboxError::WrongLayout { .. }
-            | InboxError::NameInvalid { .. } => Exit::Usage,
-            InboxError::Locked { .. } => Exit::Temporary,
-            _ => Exit::LocalIo,
-        };
+        let exit = exit_of(error.kind().into());
         Self::of(error.code(), &error, hints::of_inbox(&error), exit)
     }
 }
 
 impl From<TooFewDescriptors> for Failure {
     fn from(error: TooFewDescriptors) -> Self {
-        Self::of("descriptors", error, Some(hints::DESCRIPTORS), Exit::LocalIo)
+        Self::of("descriptors", error, Some(hints::DESCRIPTORS), exit_of(error.kind()))
     }
 }
 
 impl From<BudgetsError> for Failure {
     fn from(error: BudgetsError) -> Self {
-        Self::of("usage", error, Some(hints::BUDGETS), Exit::Usage)
+        let exit = exit_of(error.kind());
+        Self::of("usage", error, Some(hints::BUDGETS), exit)
     }
 }
 
@@ -39,59 +46,41 @@ impl From<BuildError> for Failure {
         match error {
             BuildError::Component(error) => (&error).into(),
             BuildError::Budgets(error) => error.into(),
-            BuildError::NoTls => {
-                Self::of(error.code(), &error, hints::of_build(&error), Exit::Usage)
-            }
-            error => Self::of(error.code(), &error, hints::of_build(&error), Exit::LocalIo),
+            error => Self::of(error.code(), &error, hints::of_build(&error), exit_of(error.kind())),
         }
     }
 }
 
 impl From<TlsError> for Failure {
     fn from(error: TlsError) -> Self {
-        let exit = match error {
-            TlsError::Inbox(error) => return error.into(),
-            TlsError::Read { .. } | TlsError::Make(_) => Exit::LocalIo,
-            _ => Exit::Usage,
-        };
-        Self::of(error.code(), &error, hints::of_tls(&error), exit)
+        match error {
+            TlsError::Inbox(error) => error.into(),
+            error => Self::of(error.code(), &error, hints::of_tls(&error), exit_of(error.kind())),
+        }
     }
 }
 
 impl From<&ComponentError> for Failure {
     fn from(error: &ComponentError) -> Self {
-        let exit = match error {
-            ComponentError::Read { .. }
-            | ComponentError::Engine(_)
-            | ComponentError::NotExecutable(_)
-            | ComponentError::Thread(_) => Exit::LocalIo,
-            _ => Exit::Usage,
-        };
-        Self::of(error.code(), error, hints::of_component(error), exit)
+        Self::of(error.code(), error, hints::of_component(error), exit_of(error.kind()))
     }
 }
 
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
-        let exit = match &error {
-            BindError::InUse(_) => Exit::Temporary,
-            BindError::Resolve { .. } | BindError::NotASocket(_) => Exit::Usage,
-            _ => Exit::LocalIo,
-        };
         let message = format!("cannot listen: {error}");
-        Self::of(error.code(), message, hints::of_bind(&error), exit)
+        Self::of(error.code(), message, hints::of_bind(&error), exit_of(error.kind()))
     }
 }
 
 impl From<ResidentError> for Failure {
     fn from(error: ResidentError) -> Self {
-        let exit = match error {
-            ResidentError::Bind(error) => return error.into(),
-            ResidentError::Lost(error) => return error.into(),
-            ResidentError::NotEnforced(_) | ResidentError::UnixSocket(_) => Exit::Usage,
-            ResidentError::NeverListened { .. } => Exit::Receiver,
-            _ => Exit::LocalIo,
-        };
-        Self::of(error.code(), &error, hints::of_resident(&error), exit)
+        match error {
+            ResidentError::Bind(error) => error.into(),
+            ResidentError::Lost(error) => error.into(),
+            error => {
+                Self::of(error.code(), &error, hints::of_resident(&error), exit_of(error.kind()))
+            }
+        }
     }
 }

@@ -116,7 +116,9 @@ fn hint(error: &SendError) -> Option<&'static str> {
             "if it is an old upload service, --classic speaks its protocol"
         }
         SendError::NotHttp(_) => "if it is a Sandport server, send to HOST:PORT without http://",
-        SendError::OneName(_) => "add a slash at the end to send them into a folder of that name",
+        SendError::OneName(_) => {
+            "add a slash at the end to send them into a directory of that name"
+        }
         SendError::NotClassic => "if it is a Sandport server, send without --classic",
         SendError::Busy(_) => "ask the operator to raise --max-connections",
         SendError::Cut | SendError::Stalled(_) => "run the same command again to resume",

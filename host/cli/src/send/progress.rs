@@ -173,7 +173,7 @@ impl Progress {
 
 fn short_name(file: &SendFile) -> String {
     let name = file.path.file_name().unwrap_or(file.path.as_os_str());
-    sandport_protocol::text::sanitise(&name.to_string_lossy(), NAME_CHARS_MAX)
+    sandport_protocol::text::sanitize(&name.to_string_lossy(), NAME_CHARS_MAX)
 }
 
 /// A bar with an end.

@@ -32,7 +32,7 @@ impl Form {
             ServerEvent::SandboxReady { .. } => false,
             // In JSON, the first line says that the server listens.
             ServerEvent::Compiling { .. } => self == Self::Words,
-            ServerEvent::Stored { .. } | ServerEvent::Folder { .. } => self != Self::FewWords,
+            ServerEvent::Stored { .. } | ServerEvent::Directory { .. } => self != Self::FewWords,
             _ => true,
         }
     }

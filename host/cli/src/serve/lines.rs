@@ -66,8 +66,8 @@ fn words_of(happened: &Happened, form: Form) -> Option<String> {
             let (name, size) = (named(&receipt.name), bytes(receipt.size));
             format!("received {name} ({size}) from {}", who(peer))
         }
-        Happened::Server(ServerEvent::Folder { peer, name }) if form == Form::Words => {
-            format!("folder {} from {}", named(name), who(peer))
+        Happened::Server(ServerEvent::Directory { peer, name }) if form == Form::Words => {
+            format!("directory {} from {}", named(name), who(peer))
         }
         Happened::Server(ServerEvent::UploadRefused { peer, name, refusal }) => {
             let name = name.as_deref().map_or_else(|| String::from("a file"), named);
@@ -173,7 +173,7 @@ fn report_of_event(event: &ServerEvent) -> Option<Report<'_>> {
             identity: Some(identity_of(peer)),
             claimed: false,
         },
-        ServerEvent::Folder { peer, name } => Report::Folder {
+        ServerEvent::Directory { peer, name } => Report::Directory {
             name: name.into(),
             peer: (&*peer.address).into(),
             identity: identity_of(peer),
@@ -263,7 +263,7 @@ fn explained(limitation: &Limitation) -> String {
     }
 }
 
-/// The folder as one would type it, so that nobody takes it for a word of the sentence.
+/// The directory as one would type it, so that nobody takes it for a word of the sentence.
 fn shown_dir(dir: &Path) -> String {
     let shown = clean(&dir.to_string_lossy());
     if dir.is_absolute() || shown.starts_with('.') { shown } else { format!("./{shown}") }

@@ -113,8 +113,8 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
             }
             event => report.server(event),
         });
-    if let Some(memory_max) = args.memory_max {
-        builder = builder.max_memory_bytes(memory_max);
+    if let Some(max_memory) = args.max_memory {
+        builder = builder.max_memory_bytes(max_memory);
     }
     builder
 }
@@ -179,12 +179,12 @@ fn cache(args: &ServeArgs) -> Cache {
     if args.no_cache {
         return Cache::Off;
     }
-    let folder = args.cache_dir.clone().or_else(users_cache);
-    match folder.and_then(|folder| std::path::absolute(folder).ok()) {
-        Some(folder) => match make_private(&folder) {
-            Ok(()) => Cache::Folder(folder),
+    let directory = args.cache_dir.clone().or_else(users_cache);
+    match directory.and_then(|directory| std::path::absolute(directory).ok()) {
+        Some(directory) => match make_private(&directory) {
+            Ok(()) => Cache::Directory(directory),
             Err(error) => {
-                tracing::warn!(%error, folder = %folder.display(), "cannot use the cache: each start compiles the receiver");
+                tracing::warn!(%error, directory = %directory.display(), "cannot use the cache: each start compiles the receiver");
                 Cache::Off
             }
         },
@@ -199,10 +199,10 @@ fn users_cache() -> Option<PathBuf> {
     Some(base.join("sandport"))
 }
 
-/// Makes the folder for this user alone, if it is not there: what lies in it is run.
-fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
+/// Makes the directory for this user alone, if it is not there: what lies in it is run.
+fn make_private(directory: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// Shares the descriptors of the process out to connections and files; how many the files get.

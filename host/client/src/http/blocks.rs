@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sandport_protocol::Digest;
 
 use crate::FileError;
-use crate::pump::{Chunk, Piece, Pump};
+use crate::file_reader::{Chunk, FileReader, Piece};
 
 /// How much of a stream one request brings. Bytes. It is kept in memory until it is answered, and a server makes each
 /// durable: less of them, and these are large enough for that not to count.
@@ -17,7 +17,7 @@ const BLOCK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A stream, and what is kept of it.
 pub(super) struct Blocks {
-    pump: Pump,
+    reader: FileReader,
     kept: VecDeque<Bytes>,
     /// Where in the stream `kept` begins and ends.
     range: Range<u64>,
@@ -28,8 +28,8 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(pump: Pump) -> Self {
-        Self { pump, kept: VecDeque::new(), range: 0..0, position: 0, end: None }
+    pub(super) fn new(reader: FileReader) -> Self {
+        Self { reader, kept: VecDeque::new(), range: 0..0, position: 0, end: None }
     }
 
     /// Size and digest, once all was read.
@@ -54,9 +54,9 @@ impl Blocks {
         self.kept.clear();
         self.range.start = self.range.end;
         while self.end.is_none() && self.range.end - self.range.start < BLOCK_BYTES {
-            match self.pump.next().await {
+            match self.reader.next().await {
                 Piece::Chunk(chunk) => {
-                    let bytes = self.pump.take(chunk);
+                    let bytes = self.reader.take(chunk);
                     self.range.end += bytes.len() as u64;
                     self.kept.push_back(bytes);
                 }
@@ -78,9 +78,9 @@ impl Blocks {
             return Poll::Ready(Ok(Some(chunk)));
         }
         while self.end.is_none() && self.kept.is_empty() {
-            match ready!(self.pump.poll_next(cx)) {
+            match ready!(self.reader.poll_next(cx)) {
                 Piece::Chunk(chunk) => {
-                    let bytes = self.pump.take(chunk);
+                    let bytes = self.reader.take(chunk);
                     let offset = self.position;
                     self.position += bytes.len() as u64;
                     return Poll::Ready(Ok(Some(Chunk::shared(offset, bytes))));

@@ -14,7 +14,7 @@ use sandport_protocol::sender::http::Content;
 use super::payload::Payload;
 use super::wire::Moved;
 use crate::FileError;
-use crate::pump::Chunk;
+use crate::file_reader::Chunk;
 use crate::shared::Shared;
 
 /// What a request brings of a file.

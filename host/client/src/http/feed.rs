@@ -7,14 +7,14 @@ use bytes::Bytes;
 use sandport_protocol::{Digest, Extent};
 
 use crate::FileError;
-use crate::pump::{Chunk, Content, Piece, Pump};
+use crate::file_reader::{Chunk, Content, FileReader, Piece};
 
 /// A file from some offset to its end.
 ///
 /// The last piece is handed out when the file was found to be what was offered, and not before: with its last byte the
 /// server has it whole.
 pub(super) struct Feed {
-    pump: Pump,
+    reader: FileReader,
     /// Where what comes next begins.
     position: u64,
     held: Option<Chunk>,
@@ -26,8 +26,8 @@ pub(super) struct Feed {
 impl Feed {
     /// Begins to read. All of the file is, for its digest.
     pub(super) fn start(content: Content, offset: u64) -> Self {
-        let pump = Pump::start(content, &[Extent { offset, length: None }]);
-        Self { pump, position: offset, held: None, rest: None, digest: None }
+        let reader = FileReader::start(content, &[Extent { offset, length: None }]);
+        Self { reader, position: offset, held: None, rest: None, digest: None }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -41,7 +41,7 @@ impl Feed {
 
     /// Where buffers go when they are empty.
     pub(super) fn used(&self) -> Sender<Vec<u8>> {
-        self.pump.used()
+        self.reader.used()
     }
 
     /// The next bytes. `None`: this is the end.
@@ -54,7 +54,7 @@ impl Feed {
             return Poll::Ready(Ok(Some(self.hand_out(rest, most))));
         }
         while self.digest.is_none() {
-            match ready!(self.pump.poll_next(cx)) {
+            match ready!(self.reader.poll_next(cx)) {
                 Piece::Chunk(chunk) => {
                     if let Some(held) = self.held.replace(chunk) {
                         return Poll::Ready(Ok(Some(self.hand_out(held, most))));

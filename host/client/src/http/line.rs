@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{self, HeaderValue};
-use sandport_protocol::sender::http::{ANSWER_BYTES_MAX, Answer, Request};
+use sandport_protocol::sender::http::{ANSWER_BYTES_MAX, HttpAnswer, Request};
 
 use super::body::{RequestBody, State};
 use super::payload::Payload;
@@ -70,7 +70,7 @@ impl Line {
         authority: &str,
         load: Option<Load<'_>>,
         options: &Options,
-    ) -> Result<Answer, SendError> {
+    ) -> Result<HttpAnswer, SendError> {
         let moved = Arc::clone(&self.moved);
         moved.set_ours(false);
         moved.now();
@@ -131,7 +131,7 @@ impl Line {
         let fields = parts.headers.iter().filter_map(|(name, value)| {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         });
-        Ok(Answer {
+        Ok(HttpAnswer {
             status: parts.status.as_u16(),
             fields: fields.collect(),
             content: content.unwrap_or_default(),

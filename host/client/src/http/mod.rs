@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use sandport_protocol::sender::http::{Discovery, Found, HttpUrl, Protocol, Server};
+use sandport_protocol::sender::http::{Discovered, Discovery, HttpUrl, Protocol, Server};
 use tokio::time::{Instant, sleep_until};
 
 use super::connect::Target;
@@ -120,18 +120,18 @@ async fn discover(
             Ok(answer) => {
                 has_answered = true;
                 match discovery.handle_answer(&answer) {
-                    Found::Server(server) => {
+                    Discovered::Server(server) => {
                         let agent = server.agent.as_deref().unwrap_or("a server of HTTP");
                         let agent = agent.to_owned();
                         report.emit(SendEvent::Connected { agent });
                         return Ok(server);
                     }
-                    Found::Again => continue,
-                    Found::Wait(pause) => match pause.refusal {
+                    Discovered::Again => continue,
+                    Discovered::Wait(pause) => match pause.refusal {
                         Some(refusal) => (SendError::NotNow(refusal), pause.at_least_ms),
                         None => (SendError::Cut, pause.at_least_ms),
                     },
-                    Found::Refused(refusal) => return Err(SendError::Goodbye(refusal)),
+                    Discovered::Refused(refusal) => return Err(SendError::Goodbye(refusal)),
                     // The machine is of the same version as this crate.
                     _ => return Err(SendError::Cut),
                 }
@@ -152,7 +152,7 @@ async fn ask(
     url: &HttpUrl,
     to: &Target<'_>,
     options: &Options,
-) -> Result<sandport_protocol::sender::http::Answer, SendError> {
+) -> Result<sandport_protocol::sender::http::HttpAnswer, SendError> {
     let mut line = Line::open(to, options).await?;
     line.send(&discovery.request(), &url.authority(), None, options).await
 }

@@ -9,8 +9,8 @@ use sandport_protocol::{Digest, Extent};
 
 use super::blocks::Blocks;
 use super::feed::Feed;
+use crate::file_reader::{Chunk, Content, FileReader};
 use crate::prepare::{self, Item, Links};
-use crate::pump::{Chunk, Content, Pump};
 use crate::{FileError, SendFile};
 
 /// The content of one upload.
@@ -45,7 +45,7 @@ impl Payload {
 
     fn stream(reader: Box<dyn Read + Send>) -> Self {
         let all = Extent { offset: 0, length: None };
-        Self::Stream(Blocks::new(Pump::start(Content::Reader(reader), &[all])))
+        Self::Stream(Blocks::new(FileReader::start(Content::Reader(reader), &[all])))
     }
 
     /// No content.

@@ -6,7 +6,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::PathBuf;
 
-use sandport_protocol::sender::http::{Kept, Protocol};
+use sandport_protocol::sender::http::{KeptUrl, Protocol};
 
 use crate::SendFile;
 use crate::state::{self, Fingerprint, Trouble};
@@ -46,7 +46,7 @@ impl Urls {
     }
 
     /// The place for a file, and what an earlier run has left there.
-    pub(super) fn of_file(&self, file: &SendFile, metadata: &Metadata) -> (Place, Option<Kept>) {
+    pub(super) fn of_file(&self, file: &SendFile, metadata: &Metadata) -> (Place, Option<KeptUrl>) {
         let path = self.dir.as_ref().map(|dir| dir.join(state::file_name(&self.to, file)));
         let print = state::fingerprint(metadata);
         let found = path.as_ref().and_then(|path| state::read(path, HEADER, STATE_BYTES_MAX));
@@ -55,7 +55,7 @@ impl Urls {
             // What was begun by one protocol does not go on by the other.
             let is_of_it = protocol.strip_prefix("protocol ")? == self.protocol.as_str();
             let url = url.strip_prefix("url ")?.to_owned();
-            (is_of_it && url.starts_with('/')).then_some(Kept { url, changed: known != print })
+            (is_of_it && url.starts_with('/')).then_some(KeptUrl { url, changed: known != print })
         });
         let has_url = kept.is_some();
         let trouble = self.trouble.clone();
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::walk;
 
-    fn place(urls: &Urls, path: &Path) -> (Place, Option<Kept>) {
+    fn place(urls: &Urls, path: &Path) -> (Place, Option<KeptUrl>) {
         let metadata = fs::metadata(path).unwrap();
         let file = walk::describe(path, Some("a".to_owned()), EntryKind::File, &metadata);
         urls.of_file(&file, &metadata)
@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn a_url_is_found_again_by_the_same_protocol_and_address() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        let state = folder.path().join("state");
+        let state = directory.path().join("state");
         let urls = |to: &str, protocol| Urls::new(Some(state.clone()), to.to_owned(), protocol);
         let (mut first, kept) = place(&urls("one", Protocol::Tus), &path);
         assert_eq!((first.is_kept(), kept), (false, None));
@@ -137,12 +137,12 @@ mod tests {
         assert!(first.is_kept());
         let mode = fs::metadata(first.path.as_ref().unwrap()).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "it is nobody else's to read");
-        let again = Kept { url: "/files/1".to_owned(), changed: false };
+        let again = KeptUrl { url: "/files/1".to_owned(), changed: false };
         assert_eq!(place(&urls("one", Protocol::Tus), &path).1, Some(again.clone()));
         assert_eq!(place(&urls("two", Protocol::Tus), &path).1, None);
         assert_eq!(place(&urls("one", Protocol::Resumable), &path).1, None);
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"longer").unwrap();
-        let changed = Kept { changed: true, ..again };
+        let changed = KeptUrl { changed: true, ..again };
         assert_eq!(place(&urls("one", Protocol::Tus), &path).1, Some(changed));
         first.forget();
         assert_eq!(place(&urls("one", Protocol::Tus), &path).1, None);
@@ -150,10 +150,10 @@ mod tests {
 
     #[test]
     fn a_damaged_url_counts_as_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
         fs::write(&path, b"content").unwrap();
-        let state = folder.path().join("state");
+        let state = directory.path().join("state");
         let urls = Urls::new(Some(state), "one".to_owned(), Protocol::Tus);
         let (mut first, _) = place(&urls, &path);
         first.keep("/files/1");

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use super::payload::Payload;
 use crate::FileError;
-use crate::pump::{self, Content};
+use crate::file_reader::{self, Content};
 use crate::shared::Shared;
 
 /// What is found.
@@ -42,7 +42,7 @@ pub(super) async fn verify(
         Some(own) => own,
         None => {
             let Some(content) = payload.lock().again() else { return Ok(DigestMatch::Unknown) };
-            blocking(move || pump::hash(content)).await?
+            blocking(move || file_reader::hash(content)).await?
         }
     };
     let is_same = if given.algorithm == Algorithm::Blake3 {
@@ -60,12 +60,12 @@ fn hash(content: Content, algorithm: Algorithm) -> Result<Option<ContentDigest>,
     let value = match algorithm {
         Algorithm::Sha256 => {
             let mut hasher = Sha256::new();
-            pump::read_through(content, |bytes| hasher.update(bytes))?;
+            file_reader::read_through(content, |bytes| hasher.update(bytes))?;
             hasher.finalize().to_vec()
         }
         Algorithm::Sha512 => {
             let mut hasher = Sha512::new();
-            pump::read_through(content, |bytes| hasher.update(bytes))?;
+            file_reader::read_through(content, |bytes| hasher.update(bytes))?;
             hasher.finalize().to_vec()
         }
         _ => return Ok(None),

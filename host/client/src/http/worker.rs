@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandport_protocol::sender::http::{
-    Anew, Event, HttpUpload, Kept, Offered, Outcome, Pause, Protocol, Request, Said, Step,
+    Anew, HttpEvent, HttpStep, HttpUpload, KeptUrl, Offered, Outcome, Pause, Protocol, Request,
+    Said,
 };
 use sandport_protocol::{Receipt, Refusal, RefusalCode};
 use tokio::time::{Instant, sleep_until};
@@ -113,7 +114,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Where the URL of an upload is kept, and the URL that an earlier run has left there.
-    fn place(&self, file: &SendFile, payload: &Payload) -> (Place, Option<Kept>) {
+    fn place(&self, file: &SendFile, payload: &Payload) -> (Place, Option<KeptUrl>) {
         let urls = &self.run.urls;
         let is_file = matches!(payload, Payload::Memory { .. } | Payload::File { .. });
         // Whether it still is what was found, reading it shows.
@@ -129,18 +130,18 @@ impl<'a> Worker<'a> {
             let step = job.upload.poll_step();
             self.tell(job);
             match step {
-                Step::Over(outcome) => return Ok(End::Over(outcome)),
-                Step::Wait(pause) => {
+                HttpStep::Over(outcome) => return Ok(End::Over(outcome)),
+                HttpStep::Wait(pause) => {
                     if let Some(end) = self.pause(pause).await? {
                         return Ok(end);
                     }
                 }
-                Step::Fetch => {
+                HttpStep::Fetch => {
                     if let Err(error) = fetch(job).await {
                         return Ok(End::Failed(error));
                     }
                 }
-                Step::Send(request) => {
+                HttpStep::Send(request) => {
                     if let Some(error) = self.request(job, &request).await? {
                         return Ok(End::Failed(error));
                     }
@@ -182,7 +183,7 @@ impl<'a> Worker<'a> {
         job: &Job,
         request: &Request,
         state: &Arc<State>,
-    ) -> Result<sandport_protocol::sender::http::Answer, SendError> {
+    ) -> Result<sandport_protocol::sender::http::HttpAnswer, SendError> {
         let run = self.run;
         let mut kept = self.line.take();
         if let Some(line) = &mut kept
@@ -237,12 +238,12 @@ impl<'a> Worker<'a> {
         while let Some(event) = job.upload.poll_event() {
             let file = Arc::clone(&job.file);
             match event {
-                Event::Begun { url } => job.place.keep(&url),
-                Event::Forgotten => job.place.forget(),
-                Event::Resumed { kept } => {
+                HttpEvent::Begun { url } => job.place.keep(&url),
+                HttpEvent::Forgotten => job.place.forget(),
+                HttpEvent::Resumed { kept } => {
                     self.run.report.emit(SendEvent::Resumed { file, kept });
                 }
-                Event::Restarted(why) => {
+                HttpEvent::Restarted(why) => {
                     let reason = match why {
                         Anew::Changed => RestartReason::Changed,
                         Anew::Damaged => RestartReason::Damaged,
@@ -250,7 +251,7 @@ impl<'a> Worker<'a> {
                     };
                     self.run.report.emit(SendEvent::Restarted { file, reason });
                 }
-                Event::Safe { bytes } => self.brought.safe = self.brought.safe.max(bytes),
+                HttpEvent::Safe { bytes } => self.brought.safe = self.brought.safe.max(bytes),
                 _ => {}
             }
         }

@@ -14,7 +14,7 @@ use super::upload::{self, Upload};
 use super::work::Work;
 use crate::clock::{Clock, millis};
 use crate::connect::Connection;
-use crate::pump::Piece;
+use crate::file_reader::Piece;
 use crate::retries::Progress;
 use crate::{Options, SendError};
 

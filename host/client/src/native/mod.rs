@@ -3,7 +3,7 @@
 //! One task drives all connections and never blocks: it reads whenever something arrives, also while payload
 //! is on its way out, so that two full socket buffers cannot hold each other up. What there is to send lies
 //! in [`work`], from where each connection takes what it has room for; a file that is large enough is
-//! divided among those that have nothing else to do ([`joint`]).
+//! divided among those that have nothing else to do ([`shared_transfer`]).
 
 use std::future::Future;
 use std::pin::pin;
@@ -22,20 +22,20 @@ use super::retries::{self, Retries};
 use super::shared::Shared;
 use super::walk::Totals;
 use super::{CONNECTIONS_MAX, Connections, Options, SendError, SendErrorKind, SendEvent};
-use pace::{PERIOD, Pace};
+use connection_scaler::{ConnectionScaler, PERIOD};
 use work::Work;
 
 mod connection;
-mod joint;
+mod connection_scaler;
 mod output;
-mod pace;
+mod shared_transfer;
 
 mod session;
 mod stream;
 mod upload;
 mod work;
 
-pub(super) use pace::ROUND_TRIP_MIN;
+pub(super) use connection_scaler::ROUND_TRIP_MIN;
 
 /// Sends all items, over as many connections as the options say, and over others where one is cut. `far` is the
 /// round trip from which on the server counts as far away: [`ROUND_TRIP_MIN`], but in tests that must not depend
@@ -64,7 +64,7 @@ pub(super) async fn send(
     running.push(keep_connected(to, &work, options, true));
     let (mut opened, mut wanted) = (1, 1);
     let (mut is_decided, mut is_near) = (false, false);
-    let mut pace: Option<Pace> = None;
+    let mut scaler: Option<ConnectionScaler> = None;
     let mut due = Instant::now();
     loop {
         while opened < wanted && !work.is_stopped() {
@@ -92,17 +92,17 @@ pub(super) async fn send(
                 due = Instant::now() + PERIOD;
                 match options.connections {
                     Connections::Exactly(number) => wanted = number.get().min(CONNECTIONS_MAX),
-                    Connections::Auto if work.is_shared() => pace = Some(Pace::new()),
+                    Connections::Auto if work.is_shared() => scaler = Some(ConnectionScaler::new()),
                     Connections::Auto => is_near = true,
                 }
             }
             () = work.until(Work::has_backlog), if is_near && wanted == 1 => wanted = 2,
-            () = sleep_until(due), if pace.is_some() => {
+            () = sleep_until(due), if scaler.is_some() => {
                 due = Instant::now() + PERIOD;
                 let (sent, has_spare) = (work.take_sent(), work.has_spare());
-                match pace.as_mut().and_then(|pace| pace.measured(sent, has_spare)) {
+                match scaler.as_mut().and_then(|scaler| scaler.measured(sent, has_spare)) {
                     Some(number) => wanted = number,
-                    None => pace = None,
+                    None => scaler = None,
                 }
             }
             counted = next_totals(&mut totals), if totals.is_some() => {

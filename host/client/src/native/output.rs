@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::pump::Chunk;
+use crate::file_reader::Chunk;
 
 /// Gathered bytes beyond which no more files are taken in: one large write. Bytes.
 const GATHERED_BYTES: usize = 512 * 1024;
@@ -152,7 +152,7 @@ impl Output {
         Wrote { of_chunk, payload: has_payload.then_some(of_chunk as u64 + of_content) }
     }
 
-    /// Gathers what waits, up to the next payload of the pump.
+    /// Gathers what waits, up to the next payload of the reader.
     fn gather(&mut self) {
         while self.frame == 0 {
             match self.waiting.pop_front() {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sandport_protocol::{Digest, Extent};
 
 use crate::FileError;
-use crate::pump::{Chunk, Content, Piece, Pump};
+use crate::file_reader::{Chunk, Content, FileReader, Piece};
 
 /// Most bytes that are kept. Twice what a server leaves undurable by default, so that the next part is on
 /// its way while it syncs one. Bytes.
@@ -24,7 +24,7 @@ const ALL: Extent = Extent { offset: 0, length: None };
 
 /// A stream, and what is kept of it.
 pub(super) struct Stream {
-    pump: Pump,
+    reader: FileReader,
     /// The next byte that comes out.
     position: u64,
     kept: VecDeque<Bytes>,
@@ -43,7 +43,7 @@ impl Stream {
     /// Begins to read.
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
         Self {
-            pump: Pump::start(Content::Reader(reader), &[ALL]),
+            reader: FileReader::start(Content::Reader(reader), &[ALL]),
             position: 0,
             kept: VecDeque::new(),
             kept_from: 0,
@@ -116,10 +116,10 @@ impl Stream {
         if let Some((size, digest)) = self.end {
             return Piece::End { size, digest };
         }
-        match self.pump.next().await {
+        match self.reader.next().await {
             Piece::Chunk(chunk) => {
                 let offset = chunk.offset;
-                let bytes = self.pump.take(chunk);
+                let bytes = self.reader.take(chunk);
                 self.position += bytes.len() as u64;
                 self.kept_to = self.position;
                 if self.given_up {
@@ -140,7 +140,7 @@ impl Stream {
 
 /// What the large file whose turn it is comes from.
 pub(super) enum Feed {
-    File(Pump),
+    File(FileReader),
     Stream(Box<Stream>),
 }
 
@@ -156,15 +156,15 @@ impl Feed {
     /// The next piece. Safe to cancel.
     pub(super) async fn next(&mut self) -> Piece {
         match self {
-            Self::File(pump) => pump.next().await,
+            Self::File(reader) => reader.next().await,
             Self::Stream(stream) => stream.next().await,
         }
     }
 
     /// Gives a chunk back that was written.
     pub(super) fn recycle(&self, chunk: Chunk) {
-        if let Self::File(pump) = self {
-            pump.recycle(chunk);
+        if let Self::File(reader) = self {
+            reader.recycle(chunk);
         }
     }
 }

@@ -8,10 +8,10 @@ use sandport_protocol::{Digest, Offer, ResumeMode, UploadId};
 use tokio::task::JoinHandle;
 
 use super::stream::Stream;
-use crate::division::Division;
+use crate::file_reader::{self, Content};
 use crate::keys::Key;
 use crate::prepare::{Item, Links};
-use crate::pump::{self, Content};
+use crate::range_scheduler::RangeScheduler;
 use crate::report::Report;
 use crate::{FileError, SendEvent, SendFile};
 
@@ -36,7 +36,7 @@ pub(super) struct Upload {
     /// It was begun anew once, because what the server had did not fit.
     pub(super) restarted: bool,
     /// What is known of its hash, once it was begun.
-    pub(super) division: Option<Arc<Division>>,
+    pub(super) scheduler: Option<Arc<RangeScheduler>>,
     /// Whether several connections have carried it.
     pub(super) was_joined: bool,
 }
@@ -85,7 +85,7 @@ impl Upload {
             kept: 0,
             safe: 0,
             restarted: false,
-            division: None,
+            scheduler: None,
             was_joined: false,
         }
     }
@@ -130,15 +130,15 @@ impl Upload {
 
     /// It is to be begun anew, whatever the server has of it.
     pub(super) fn restart(&mut self) {
-        (self.restarted, self.kept, self.division) = (true, 0, None);
+        (self.restarted, self.kept, self.scheduler) = (true, 0, None);
         self.was_joined = false;
         if let Some(key) = &mut self.key {
             key.resume.mode = ResumeMode::Restart;
         }
     }
 
-    /// Whether it waits for its turn to be read by a pump.
-    pub(super) fn waits_for_pump(&self) -> bool {
+    /// Whether it waits for its turn to be read by a reader.
+    pub(super) fn waits_for_reader(&self) -> bool {
         matches!(self.body, Body::Large(_) | Body::Stream(_))
     }
 
@@ -213,7 +213,8 @@ impl Hashing {
         if self.running.is_none()
             && let Some((id, content)) = self.waiting.pop_front()
         {
-            self.running = Some((id, tokio::task::spawn_blocking(move || pump::hash(content))));
+            self.running =
+                Some((id, tokio::task::spawn_blocking(move || file_reader::hash(content))));
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use super::joint::Joint;
-use super::pace::Backlog;
+use super::connection_scaler::Backlog;
+use super::shared_transfer::SharedTransfer;
 use super::upload::Upload;
 use crate::prepare::Item;
 use crate::report::Report;
@@ -40,7 +40,7 @@ pub(super) struct Work<'a> {
     /// Uploads that were begun, have no outcome, and are not in the queue.
     open: Shared<usize>,
     /// Files that several connections carry, or may.
-    joints: Shared<Vec<Arc<Joint>>>,
+    transfers: Shared<Vec<Arc<SharedTransfer>>>,
     connections: Connections,
     /// The round trip from which on the server is far away.
     far: Duration,
@@ -74,7 +74,7 @@ impl<'a> Work<'a> {
             exhausted: Shared::new(false),
             backlog: Shared::default(),
             open: Shared::new(0),
-            joints: Shared::default(),
+            transfers: Shared::default(),
             connections,
             far,
             shared: Shared::new(connections.are_several()),
@@ -274,23 +274,23 @@ impl<'a> Work<'a> {
         self.undivided.set(true);
     }
 
-    pub(super) fn add_joint(&self, joint: Arc<Joint>) {
-        let mut joints = self.joints.lock();
-        joints.retain(|joint| !joint.is_over());
-        joints.push(joint);
-        drop(joints);
+    pub(super) fn add_transfer(&self, transfer: Arc<SharedTransfer>) {
+        let mut transfers = self.transfers.lock();
+        transfers.retain(|transfer| !transfer.is_over());
+        transfers.push(transfer);
+        drop(transfers);
         self.tell();
     }
 
     /// Whether there is something to do for one more connection.
     pub(super) fn has_spare(&self) -> bool {
-        self.has_items() || self.joints().iter().any(|joint| joint.is_worth_joining())
+        self.has_items() || self.transfers().iter().any(|transfer| transfer.is_worth_joining())
     }
 
     /// The files that are under way and may be carried by several.
-    pub(super) fn joints(&self) -> Vec<Arc<Joint>> {
-        let mut joints = self.joints.lock();
-        joints.retain(|joint| !joint.is_over());
-        joints.clone()
+    pub(super) fn transfers(&self) -> Vec<Arc<SharedTransfer>> {
+        let mut transfers = self.transfers.lock();
+        transfers.retain(|transfer| !transfer.is_over());
+        transfers.clone()
     }
 }

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 
 pub(crate) use tokio::net::UnixStream as LocalStream;
 
-/// Opens a file for reading, without waiting for the other end of a pipe. `follow`: also where the last part of the path
-/// is a link.
+/// Opens a file for reading, without waiting for the other end of a pipe. `follow`: also where the last part of the
+/// path is a link.
 pub(crate) fn open(path: &Path, follow: bool) -> io::Result<File> {
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     if !follow {
@@ -60,9 +60,9 @@ pub(crate) fn identity(metadata: &Metadata) -> [i128; 2] {
     [metadata.ino().into(), metadata.dev().into()]
 }
 
-/// Makes a folder for this user alone, with those above it, if it is not there.
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+/// Makes a directory for this user alone, with those above it, if it is not there.
+pub(crate) fn make_private_directory(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// Makes a new file one for this user alone.

@@ -85,13 +85,13 @@ pub(crate) fn identity(metadata: &Metadata) -> [i128; 2] {
     [metadata.creation_time().into(), 0]
 }
 
-/// Makes a folder, with those above it, if it is not there. Who may read it, it inherits: in the folder of a user,
-/// nobody else but administrators.
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).create(folder)
+/// Makes a directory, with those above it, if it is not there. Who may read it, it inherits: in the directory of a
+/// user, nobody else but administrators.
+pub(crate) fn make_private_directory(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).create(directory)
 }
 
-/// As [`make_private_folder`].
+/// As [`make_private_directory`].
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }

@@ -45,11 +45,11 @@ async fn each_file_gets_a_connection_and_nobody_waits_for_its_end() {
             received.send((size, content)).unwrap();
         }
     });
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let large = content((5 << 20) + 1, 1);
     let sources = vec![
-        Source::path(write(folder.path(), "large", &large)),
-        Source::path(write(folder.path(), "empty", b"")),
+        Source::path(write(directory.path(), "large", &large)),
+        Source::path(write(directory.path(), "empty", b"")),
         Source::reader("-", std::io::Cursor::new(b"piped".to_vec())).named("piped"),
     ];
     let (result, told) = send_and_listen(&to, sources, classic()).await;
@@ -71,10 +71,10 @@ async fn a_close_without_an_answer_is_a_refusal() {
             drop(old_service(stream, b"").await);
         }
     });
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let sources = vec![
-        Source::path(write(folder.path(), "a", b"a")),
-        Source::path(write(folder.path(), "b", b"b")),
+        Source::path(write(directory.path(), "a", b"a")),
+        Source::path(write(directory.path(), "b", b"b")),
     ];
     let (result, told) = send_and_listen(&to, sources, classic()).await;
     assert_eq!(result.unwrap().refused, 2);
@@ -89,25 +89,26 @@ async fn another_answer_is_another_protocol() {
         let (stream, _) = listener.accept().await.unwrap();
         old_service(stream, b"no, thank you").await
     });
-    let folder = tempfile::tempdir().unwrap();
-    let sources = vec![Source::path(write(folder.path(), "a", b"a"))];
+    let directory = tempfile::tempdir().unwrap();
+    let sources = vec![Source::path(write(directory.path(), "a", b"a"))];
     let (result, _) = send_and_listen(&to, sources, classic()).await;
     assert!(matches!(result, Err(SendError::NotClassic)), "{result:?}");
 }
 
 #[tokio::test]
 async fn a_tree_cannot_be_sent_and_nothing_is() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (_listener, to) = listen().await;
-    let (result, told) = send_and_listen(&to, vec![Source::path(folder.path())], classic()).await;
+    let (result, told) =
+        send_and_listen(&to, vec![Source::path(directory.path())], classic()).await;
     assert_eq!(result.unwrap_err().kind(), SendErrorKind::Usage);
     assert!(told.0.is_empty());
 }
 
 #[tokio::test]
 async fn a_local_socket_works_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("socket");
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
     let listener = UnixListener::bind(&socket).unwrap();
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -118,7 +119,7 @@ async fn a_local_socket_works_as_well() {
         stream.read_to_end(&mut content).await.unwrap();
         content
     });
-    let sources = vec![Source::path(write(folder.path(), "a", b"hello"))];
+    let sources = vec![Source::path(write(directory.path(), "a", b"hello"))];
     let (result, _) = send_and_listen(&Address::Unix(socket), sources, classic()).await;
     assert!(result.unwrap().is_complete());
     assert_eq!(within("the service has all", served).await.unwrap(), b"hello");

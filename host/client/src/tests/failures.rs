@@ -33,8 +33,8 @@ fn once() -> Options {
 #[tokio::test]
 async fn what_cannot_be_sent_is_reported_and_the_rest_goes_on() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     write(&tree, "good", b"good");
     std::fs::write(tree.join(OsStr::from_bytes(b"bad-\xff")), b"x").unwrap();
     let fifo = tree.join("pipe");
@@ -47,7 +47,7 @@ async fn what_cannot_be_sent_is_reported_and_the_rest_goes_on() {
     )
     .unwrap();
     let sources = vec![
-        Source::path(folder.path().join("missing")),
+        Source::path(directory.path().join("missing")),
         Source::path(&tree),
         Source::path("/"),
         Source::path(&fifo),
@@ -80,8 +80,8 @@ async fn where_nothing_can_be_sent_nobody_is_called() {
 #[tokio::test]
 async fn a_refused_file_costs_no_other() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for number in 0..100 {
         write(&tree, &format!("{number}"), b"small");
         write(&tree, &format!("{number}-large"), &content(100_000, number));
@@ -99,9 +99,9 @@ async fn a_refused_file_costs_no_other() {
 #[tokio::test]
 async fn a_file_that_is_refused_half_way_stops_at_the_next_frame() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let large = write(folder.path(), "large", &content(64 << 20, 1));
-    let next = write(folder.path(), "next", &content(2 << 20, 2));
+    let directory = tempfile::tempdir().unwrap();
+    let large = write(directory.path(), "large", &content(64 << 20, 1));
+    let next = write(directory.path(), "next", &content(2 << 20, 2));
     peer.inbox().on_bytes = Some(Box::new(|name, bytes| {
         (name == "large" && bytes > 1 << 20).then(|| RefusalCode::QuotaExceeded.into())
     }));
@@ -115,9 +115,9 @@ async fn a_file_that_is_refused_half_way_stops_at_the_next_frame() {
 #[tokio::test]
 async fn a_file_that_shrinks_while_it_is_sent_is_cancelled() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "shrinking", &content(64 << 20, 1));
-    let next = write(folder.path(), "next", b"next");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "shrinking", &content(64 << 20, 1));
+    let next = write(directory.path(), "next", b"next");
     let shrinking = path.clone();
     let mut once = Some(());
     peer.inbox().on_bytes = Some(Box::new(move |name, _| {
@@ -136,8 +136,8 @@ async fn a_file_that_shrinks_while_it_is_sent_is_cancelled() {
 #[tokio::test]
 async fn a_file_that_changes_before_its_turn_is_cancelled() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "growing", &content(1 << 20, 1));
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "growing", &content(1 << 20, 1));
     let growing = path.clone();
     peer.inbox().on_open = Some(Box::new(move |_| {
         std::fs::write(&growing, content((1 << 20) + 1, 1)).unwrap();
@@ -157,8 +157,8 @@ async fn a_cut_leaves_files_unanswered_and_is_temporary() {
         stream.read_exact(&mut some[..8]).await.unwrap();
     })
     .await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "file", b"x");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "file", b"x");
     let (result, _) = send_and_listen(&to, vec![Source::path(&path)], once()).await;
     let error = result.unwrap_err();
     assert!(matches!(error, SendError::Cut), "{error}");
@@ -172,8 +172,8 @@ async fn a_server_that_speaks_something_else_is_named_as_such() {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "file", b"x");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "file", b"x");
     let (result, _) = send_and_listen(&to, vec![Source::path(&path)], Options::default()).await;
     assert!(matches!(result, Err(SendError::NotSandport(_))), "{result:?}");
 }
@@ -185,8 +185,8 @@ async fn a_server_that_never_answers_has_stalled() {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "file", b"x");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "file", b"x");
     let options = Options { stall_timeout: Duration::from_millis(30), ..once() };
     let (result, _) = send_and_listen(&to, vec![Source::path(&path)], options).await;
     assert!(matches!(result, Err(SendError::Stalled(30))), "{result:?}");
@@ -195,9 +195,9 @@ async fn a_server_that_never_answers_has_stalled() {
 #[tokio::test]
 async fn a_file_that_one_connection_has_damaged_is_not_begun_anew() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let size = 3 << 20;
-    let path = write(folder.path(), "large", &content(size, 1));
+    let path = write(directory.path(), "large", &content(size, 1));
     peer.inbox().on_bytes = Some(Box::new(move |_, bytes| {
         (bytes == size as u64).then(|| RefusalCode::DigestMismatch.into())
     }));
@@ -220,8 +220,8 @@ async fn an_interrupted_sender_tells_the_server() {
         drop(stop.take());
         None
     }));
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "large", &content(32 << 20, 1));
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "large", &content(32 << 20, 1));
     let mut told = Told::default();
     let sending = send_until(
         &peer.address,
@@ -244,8 +244,8 @@ async fn nobody_listening_is_temporary_and_says_where() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let to = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "file", b"x");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "file", b"x");
     let (result, _) = send_and_listen(&to, vec![Source::path(&path)], Options::default()).await;
     let error = result.unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Temporary);
@@ -271,9 +271,9 @@ async fn a_server_that_closes_half_way_is_believed_its_reason() {
         // Closed with unread bytes: the connection is reset.
     })
     .await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let path =
-        write(folder.path(), "a-name-that-is-long-enough-for-the-peer", &content(64 << 20, 1));
+        write(directory.path(), "a-name-that-is-long-enough-for-the-peer", &content(64 << 20, 1));
     let (result, told) = send_and_listen(&to, vec![Source::path(&path)], once()).await;
     match result {
         Err(SendError::Goodbye(refusal)) => assert_eq!(refusal.code, RefusalCode::Timeout),

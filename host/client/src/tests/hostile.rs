@@ -49,8 +49,8 @@ where
             serve(stream, number).await;
         }
     });
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "file", &content(SIZE, 1));
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "file", &content(SIZE, 1));
     let to = Address::Tcp { host: "127.0.0.1".to_owned(), port };
     let (result, _) = send_and_listen(&to, vec![Source::path(path)], options).await;
     serving.abort();

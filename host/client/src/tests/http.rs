@@ -26,14 +26,14 @@ fn stored(web: &Web) -> Vec<Vec<u8>> {
 async fn files_trees_and_streams_arrive_whatever_is_spoken() {
     for speaks in ALL {
         let web = Web::start(speaks, []).await;
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "t/empty", b"");
-        write(folder.path(), "t/a b/small", b"small");
-        write(folder.path(), "t/large", &content(3 * MIB + 17, 1));
-        std::fs::create_dir(folder.path().join("t/nothing")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), "t/empty", b"");
+        write(directory.path(), "t/a b/small", b"small");
+        write(directory.path(), "t/large", &content(3 * MIB + 17, 1));
+        std::fs::create_dir(directory.path().join("t/nothing")).unwrap();
         let stream = std::io::Cursor::new(content(MIB, 2));
         let sources =
-            vec![Source::path(folder.path().join("t")), Source::reader("-", stream).named("s")];
+            vec![Source::path(directory.path().join("t")), Source::reader("-", stream).named("s")];
         let (result, told) = send_and_listen(&web.to, sources, Options::default()).await;
         let summary = result.unwrap();
         assert!(summary.is_complete(), "{speaks:?}: {:?}", told.0);
@@ -68,8 +68,8 @@ async fn a_digest_of_the_server_is_compared() {
         for speaks in [Speaks::Resumable, Speaks::Nothing] {
             let web = Web::start(speaks, []).await;
             web.site().last_fields = format!("Repr-Digest: {digest}\r\n");
-            let folder = tempfile::tempdir().unwrap();
-            let source = Source::path(write(folder.path(), "f", &bytes));
+            let directory = tempfile::tempdir().unwrap();
+            let source = Source::path(write(directory.path(), "f", &bytes));
             let (_, told) = send_and_listen(&web.to, vec![source], one()).await;
             assert_eq!(told.0, [expected], "{speaks:?} {digest}");
         }
@@ -96,9 +96,9 @@ async fn a_cut_is_gone_on_with_and_nothing_is_sent_twice() {
     for speaks in RESUMABLE {
         let fates = [Fate::Passes, Fate::Cut(MIB), Fate::Cut(MIB)];
         let web = Web::start(speaks, fates).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let bytes = content(3 * MIB, 4);
-        let source = Source::path(write(folder.path(), "f", &bytes));
+        let source = Source::path(write(directory.path(), "f", &bytes));
         let (result, told) = send_and_listen(&web.to, vec![source], one()).await;
         assert!(result.unwrap().is_complete(), "{speaks:?} {:?}", told.0);
         assert!(stored(&web) == [bytes]);
@@ -110,10 +110,10 @@ async fn a_cut_is_gone_on_with_and_nothing_is_sent_twice() {
 async fn a_later_run_goes_on_by_the_url_that_was_kept() {
     for speaks in RESUMABLE {
         let web = Web::start(speaks, [Fate::Passes, Fate::Cut(2 * MIB)]).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let bytes = content(3 * MIB, 5);
-        let path = write(folder.path(), "f", &bytes);
-        let state = folder.path().join("state");
+        let path = write(directory.path(), "f", &bytes);
+        let state = directory.path().join("state");
         let options = Options { retries: 0, state_dir: Some(state.clone()), ..one() };
         let mut resumable = None;
         let sending = send(&web.to, vec![Source::path(&path)], options.clone(), |event| {
@@ -149,9 +149,9 @@ async fn what_passes_by_itself_is_waited_for() {
     for speaks in RESUMABLE {
         for answer in answers {
             let web = Web::start(speaks, [Fate::Passes, Fate::Answered(answer)]).await;
-            let folder = tempfile::tempdir().unwrap();
+            let directory = tempfile::tempdir().unwrap();
             let bytes = content(2 * MIB, 6);
-            let source = Source::path(write(folder.path(), "f", &bytes));
+            let source = Source::path(write(directory.path(), "f", &bytes));
             let (result, told) = send_and_listen(&web.to, vec![source], one()).await;
             assert!(result.unwrap().is_complete(), "{speaks:?} {answer} {:?}", told.0);
             assert!(stored(&web) == [bytes], "{speaks:?} {answer}");
@@ -163,9 +163,9 @@ async fn what_passes_by_itself_is_waited_for() {
 async fn a_server_that_forgot_an_upload_gets_it_anew() {
     for speaks in RESUMABLE {
         let web = Web::start(speaks, [Fate::Passes, Fate::Forgets]).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let bytes = content(2 * MIB, 7);
-        let source = Source::path(write(folder.path(), "f", &bytes));
+        let source = Source::path(write(directory.path(), "f", &bytes));
         let (result, _) = send_and_listen(&web.to, vec![source], one()).await;
         assert!(result.unwrap().is_complete(), "{speaks:?}");
         assert!(stored(&web) == [bytes], "{speaks:?}");
@@ -180,8 +180,8 @@ async fn a_refusal_is_one_files_and_told_by_its_code() {
     for (answer, code) in [(problem, "quota-exceeded"), (forbidden, "not-permitted")] {
         for speaks in ALL {
             let web = Web::start(speaks, [Fate::Answered(answer)]).await;
-            let folder = tempfile::tempdir().unwrap();
-            let sources = ["a", "b"].map(|name| Source::path(write(folder.path(), name, b"x")));
+            let directory = tempfile::tempdir().unwrap();
+            let sources = ["a", "b"].map(|name| Source::path(write(directory.path(), name, b"x")));
             let (result, told) = send_and_listen(&web.to, sources.into(), one()).await;
             assert_eq!(result.unwrap().unverified, 1, "{speaks:?}: the other one is stored");
             assert!(told.0.contains(&format!("refused a {code}")), "{speaks:?} {:?}", told.0);
@@ -193,9 +193,9 @@ async fn a_refusal_is_one_files_and_told_by_its_code() {
 async fn a_refusal_comes_through_though_the_file_was_not_read() {
     let answer = "HTTP/1.1 413 Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let web = Web::start(Speaks::Nothing, [Fate::AnsweredEarly(answer)]).await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     // It fits what waits in the sockets: no reset can overtake the answer.
-    let source = Source::path(write(folder.path(), "f", &content(1_000, 8)));
+    let source = Source::path(write(directory.path(), "f", &content(1_000, 8)));
     let (_, told) = send_and_listen(&web.to, vec![source], one()).await;
     assert_eq!(told.0, ["refused f too-large"]);
 }
@@ -205,8 +205,8 @@ async fn no_file_goes_where_a_server_sends_it_on_to() {
     let elsewhere =
         "HTTP/1.1 307 There\r\nLocation: http://192.0.2.7/in/\r\nContent-Length: 0\r\n\r\n";
     let here = "HTTP/1.1 308 There\r\nLocation: /other/\r\nContent-Length: 0\r\n\r\n";
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "f", b"x");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "f", b"x");
     let web = Web::start(Speaks::Resumable, [Fate::Answered(elsewhere)]).await;
     let (_, told) = send_and_listen(&web.to, vec![Source::path(&path)], one()).await;
     assert_eq!(told.0, ["refused f other"]);
@@ -218,8 +218,8 @@ async fn no_file_goes_where_a_server_sends_it_on_to() {
 
 #[tokio::test]
 async fn an_address_without_a_slash_is_the_name_of_one_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let paths = ["a", "b"].map(|name| write(folder.path(), name, b"x"));
+    let directory = tempfile::tempdir().unwrap();
+    let paths = ["a", "b"].map(|name| write(directory.path(), name, b"x"));
     let web = Web::start(Speaks::Resumable, []).await;
     let to: Destination = format!("http://{}/in/name", web.authority).parse().unwrap();
     let (result, _) = send_and_listen(&to, vec![Source::path(&paths[0])], one()).await;
@@ -227,7 +227,7 @@ async fn an_address_without_a_slash_is_the_name_of_one_file() {
     assert!(web.site().stored.contains_key("/in/name"));
     let several = paths.iter().map(Source::path).collect();
     let named = vec![Source::path(&paths[0]).named("c")];
-    let tree = vec![Source::path(folder.path())];
+    let tree = vec![Source::path(directory.path())];
     for sources in [several, named, tree] {
         let (result, _) = send_and_listen(&to, sources, one()).await;
         assert!(matches!(result, Err(SendError::OneName(_))), "{result:?}");
@@ -242,9 +242,9 @@ async fn an_address_without_a_slash_is_the_name_of_one_file() {
 #[tokio::test]
 async fn a_file_that_changes_is_not_stored_and_not_gone_on_with() {
     let web = Web::start(Speaks::Resumable, []).await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "f", &content(4 * MIB, 9));
-    let state = folder.path().join("state");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "f", &content(4 * MIB, 9));
+    let state = directory.path().join("state");
     let options = Options { state_dir: Some(state.clone()), ..one() };
     let mut told = Told::default();
     let sending = send(&web.to, vec![Source::path(&path)], options, |event| {
@@ -269,8 +269,8 @@ async fn who_speaks_no_http_is_told_apart() {
         let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-x\r\n").await;
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
     });
-    let folder = tempfile::tempdir().unwrap();
-    let source = Source::path(write(folder.path(), "f", b"x"));
+    let directory = tempfile::tempdir().unwrap();
+    let source = Source::path(write(directory.path(), "f", b"x"));
     let (result, _) = send_and_listen(&to, vec![source], one()).await;
     assert!(matches!(result, Err(SendError::NotHttp(_))), "{result:?}");
     serving.abort();
@@ -280,8 +280,8 @@ async fn who_speaks_no_http_is_told_apart() {
 async fn silence_ends_a_request() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to: Destination = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let source = Source::path(write(folder.path(), "f", b"x"));
+    let directory = tempfile::tempdir().unwrap();
+    let source = Source::path(write(directory.path(), "f", b"x"));
     let options = Options { stall_timeout: Duration::from_millis(50), ..one() };
     let (result, _) = send_and_listen(&to, vec![source], options).await;
     assert!(matches!(result, Err(SendError::Stalled(50))), "{result:?}");

@@ -23,8 +23,8 @@ async fn sent(sources: Vec<Source>) -> Vec<String> {
 
 #[tokio::test]
 async fn an_inbox_is_sent_without_its_state() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("in");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("in");
     make_inbox(&inbox, "report.pdf");
     // Names that some file system takes for the same.
     write(&inbox, "sub/.SandPort/x", b"x");
@@ -40,8 +40,8 @@ async fn an_inbox_is_sent_without_its_state() {
 
 #[tokio::test]
 async fn what_a_run_brings_into_an_inbox_is_not_sent_by_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
     write(&tree, "a", b"x");
     make_inbox(&tree.join("in"), "tree/a");
     make_inbox(&tree.join("in"), "other/tree/b");
@@ -58,17 +58,17 @@ async fn what_a_run_brings_into_an_inbox_is_not_sent_by_it() {
 
 #[tokio::test]
 async fn no_source_of_a_run_is_sent_again_out_of_an_inbox() {
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
     make_inbox(&tree.join("in"), "b/x");
     make_inbox(&tree.join("in"), "report.pdf");
     make_inbox(&tree.join("in"), "renamed/x");
     make_inbox(&tree.join("in"), "others.pdf");
-    let file = write(folder.path(), "report.pdf", b"x");
-    write(folder.path(), "b/x", b"x");
+    let file = write(directory.path(), "report.pdf", b"x");
+    write(directory.path(), "b/x", b"x");
     let sources = vec![
         Source::path(file),
-        Source::path(folder.path().join("b")).named("renamed/b"),
+        Source::path(directory.path().join("b")).named("renamed/b"),
         Source::path(&tree),
     ];
     let expected = [
@@ -85,16 +85,16 @@ async fn no_source_of_a_run_is_sent_again_out_of_an_inbox() {
 
 #[tokio::test]
 async fn what_is_named_itself_is_sent_out_of_an_inbox() {
-    let folder = tempfile::tempdir().unwrap();
-    make_inbox(&folder.path().join("in"), "tree/a");
-    let source = Source::path(folder.path().join("in/tree"));
+    let directory = tempfile::tempdir().unwrap();
+    make_inbox(&directory.path().join("in"), "tree/a");
+    let source = Source::path(directory.path().join("in/tree"));
     assert_eq!(sent(vec![source]).await, ["stored tree/a as tree/a"]);
 }
 
 #[tokio::test]
 async fn a_plan_leaves_out_what_a_run_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("in");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("in");
     make_inbox(&inbox, "in/a");
     fs::create_dir(inbox.join("empty")).unwrap();
     let mut told = Told::default();

@@ -11,8 +11,8 @@ use super::*;
 #[tokio::test]
 async fn a_file_arrives_with_its_name_time_and_mode() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = write(folder.path(), "script.sh", b"#!/bin/sh\n");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), "script.sh", b"#!/bin/sh\n");
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_890_123)).unwrap();
     file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -36,8 +36,8 @@ async fn a_file_arrives_with_its_name_time_and_mode() {
 #[tokio::test]
 async fn a_tree_arrives_under_its_own_name_with_its_empty_directories() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
     write(&tree, "a.txt", b"a");
     write(&tree, "deep/er/b.txt", b"b");
     std::fs::create_dir_all(tree.join("empty/inner")).unwrap();
@@ -64,8 +64,8 @@ async fn a_tree_arrives_under_its_own_name_with_its_empty_directories() {
 #[tokio::test]
 async fn thousands_of_small_files_and_some_large_ones_arrive_whole() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for number in 0..3_000 {
         write(&tree, &format!("small/{number}"), &content(number % 1_500, number as u32));
     }
@@ -80,7 +80,7 @@ async fn thousands_of_small_files_and_some_large_ones_arrive_whole() {
     assert_eq!(result.unwrap().stored, 3_007);
     let inbox = peer.inbox();
     for (name, kept) in &inbox.kept {
-        let sent = std::fs::read(folder.path().join(name)).unwrap();
+        let sent = std::fs::read(directory.path().join(name)).unwrap();
         assert!(kept.content == sent, "{name} differs");
     }
 }
@@ -89,8 +89,8 @@ async fn thousands_of_small_files_and_some_large_ones_arrive_whole() {
 async fn a_server_that_grants_nothing_ahead_still_gets_every_file() {
     let limits = Limits { max_uploads_ahead: 1, max_bytes_ahead: 0, ..Limits::default() };
     let peer = Peer::start(limits).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for number in 0..50 {
         write(&tree, &number.to_string(), &content(number * 2_000, number as u32));
     }
@@ -135,8 +135,8 @@ async fn a_stream_is_not_read_again_after_its_end() {
 #[tokio::test]
 async fn what_is_stored_already_is_not_stored_twice() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for number in 0..2_000 {
         write(&tree, &format!("{number}"), &content(1_000, number));
     }
@@ -161,9 +161,9 @@ async fn what_is_stored_already_is_not_stored_twice() {
 #[tokio::test]
 async fn the_current_directory_is_sent_under_its_name() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "tree/sub/a", b"a");
-    let path = folder.path().join("tree/sub/..");
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "tree/sub/a", b"a");
+    let path = directory.path().join("tree/sub/..");
     let (result, told) =
         send_and_listen(&peer.address, vec![Source::path(&path)], Options::default()).await;
     assert!(result.unwrap().is_complete());
@@ -173,15 +173,15 @@ async fn the_current_directory_is_sent_under_its_name() {
 #[tokio::test]
 async fn all_files_are_counted_when_asked_for() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "t/a", b"12345");
-    write(folder.path(), "t/b/c", b"67");
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "t/a", b"12345");
+    write(directory.path(), "t/b/c", b"67");
     // The run ends after the count, so that it cannot come too late.
     let (goes_on, stream) = endless();
     let options = Options { count_totals: true, ..Options::default() };
     let mut goes_on = Some(goes_on);
     let mut totals = None;
-    let sources = vec![Source::path(folder.path().join("t")), stream];
+    let sources = vec![Source::path(directory.path().join("t")), stream];
     let sending = send(&peer.address, sources, options, |event| {
         if let SendEvent::Totals { files, bytes } = event {
             totals = Some((files, bytes));

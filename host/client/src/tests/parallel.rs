@@ -22,8 +22,8 @@ fn over(connections: usize) -> Options {
 #[tokio::test]
 async fn files_are_spread_over_the_connections_and_each_arrives_once() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for number in 0..500 {
         write(&tree, &format!("small/{number}"), &content(number % 3_000, number as u32));
     }
@@ -43,7 +43,7 @@ async fn files_are_spread_over_the_connections_and_each_arrives_once() {
     let inbox = peer.inbox();
     assert_eq!(inbox.closed, [Ok(()), Ok(()), Ok(())]);
     for (name, kept) in inbox.kept.iter().filter(|(name, _)| *name != "t/empty") {
-        assert!(kept.content == std::fs::read(folder.path().join(name)).unwrap(), "{name}");
+        assert!(kept.content == std::fs::read(directory.path().join(name)).unwrap(), "{name}");
     }
 }
 
@@ -51,15 +51,15 @@ async fn files_are_spread_over_the_connections_and_each_arrives_once() {
 async fn a_server_that_serves_fewer_connections_gets_all_over_those() {
     let peer = Peer::start(Limits::default()).await;
     peer.inbox().max_connections = Some(1);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for number in 0..50 {
-        write(&folder.path().join("t"), &number.to_string(), &content(90_000, number));
+        write(&directory.path().join("t"), &number.to_string(), &content(90_000, number));
     }
     // It comes to its end when all others were turned away.
     let (all_tried, stream) = endless();
     let mut all_tried = Some(all_tried);
     let mut left = Vec::new();
-    let sources = vec![stream, Source::path(folder.path().join("t"))];
+    let sources = vec![stream, Source::path(directory.path().join("t"))];
     let sending = send(&peer.address, sources, over(4), |event| {
         if let SendEvent::ConnectionGivenUp { error, left: others } = event {
             assert_eq!(error.kind(), SendErrorKind::Temporary);
@@ -78,10 +78,10 @@ async fn a_server_that_serves_fewer_connections_gets_all_over_those() {
 #[tokio::test]
 async fn a_receiver_of_bytes_in_order_gets_a_large_file_in_one_piece() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let sizes: [usize; 3] = [64 << 20, (20 << 20) + 5, 9 << 20];
     let sources = sizes.map(|size| {
-        Source::path(write(folder.path(), &size.to_string(), &content(size, size as u32)))
+        Source::path(write(directory.path(), &size.to_string(), &content(size, size as u32)))
     });
     let (result, told) = send_and_listen(&peer.address, sources.into(), over(4)).await;
     assert_eq!(result.unwrap().stored, 3);
@@ -95,11 +95,11 @@ async fn a_receiver_of_bytes_in_order_gets_a_large_file_in_one_piece() {
 #[tokio::test]
 async fn a_large_file_is_refused_once_and_the_others_arrive() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut sources = vec![Source::path(write(folder.path(), "large", &content(64 << 20, 1)))];
+    let directory = tempfile::tempdir().unwrap();
+    let mut sources = vec![Source::path(write(directory.path(), "large", &content(64 << 20, 1)))];
     for number in 0..20 {
         let name = number.to_string();
-        sources.push(Source::path(write(folder.path(), &name, &content(70_000, number))));
+        sources.push(Source::path(write(directory.path(), &name, &content(70_000, number))));
     }
     peer.inbox().on_bytes = Some(Box::new(|name, bytes| {
         (name == "large" && bytes > 1 << 20).then(|| RefusalCode::QuotaExceeded.into())
@@ -116,8 +116,8 @@ async fn an_interrupted_sender_says_so_once_on_each_connection() {
     let peer = Peer::start(Limits::default()).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (_goes_on, stream) = endless();
-    let folder = tempfile::tempdir().unwrap();
-    let large = write(folder.path(), "large", &content(32 << 20, 1));
+    let directory = tempfile::tempdir().unwrap();
+    let large = write(directory.path(), "large", &content(32 << 20, 1));
     let mut stop = Some(stop);
     let mut connected = 0;
     let mut told = Told::default();
@@ -193,11 +193,11 @@ async fn small_files_that_wait_in_a_row_get_a_second_connection() {
 #[tokio::test]
 async fn a_few_large_files_get_one_connection() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for number in 0..20 {
-        write(&folder.path().join("t"), &number.to_string(), &content(1 << 20, number));
+        write(&directory.path().join("t"), &number.to_string(), &content(1 << 20, number));
     }
-    let sources = vec![Source::path(folder.path().join("t"))];
+    let sources = vec![Source::path(directory.path().join("t"))];
     let reading = prepare::Contents::ReadSmall;
     let items = prepare::start(sources, Selection::default(), reading, None);
     assert_eq!(send_near(&peer, items).await, 20);

@@ -34,9 +34,9 @@ fn expect_only(peer: &Peer, contents: &[(&str, &[u8])]) {
 async fn of_a_file_that_shrinks_only_its_own_bytes_are_sent() {
     for connections in [1, 3] {
         let peer = Peer::start(Limits::default()).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let bytes = content(64 << 20, 1);
-        let path = write(folder.path(), "file", &bytes);
+        let path = write(directory.path(), "file", &bytes);
         let shrinking = std::fs::File::options().write(true).open(&path).unwrap();
         peer.inbox().on_bytes = Some(Box::new(move |_, _| {
             shrinking.set_len(100).unwrap();
@@ -60,9 +60,9 @@ async fn of_a_stream_that_breaks_only_its_own_bytes_are_sent() {
         }
     }
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let bytes = content((3 << 20) + 7, 1);
-    let next = write(folder.path(), "next", b"next");
+    let next = write(directory.path(), "next", b"next");
     let stream = Source::reader("-", Read::chain(std::io::Cursor::new(bytes.clone()), Broken));
     let sources = vec![stream.named("stream"), Source::path(next)];
     let (result, told) = send_and_listen(&peer.address, sources, over(1)).await;
@@ -77,9 +77,9 @@ async fn of_a_stream_that_breaks_only_its_own_bytes_are_sent() {
 async fn of_a_file_that_is_refused_only_its_own_bytes_are_sent() {
     for connections in [1, 3] {
         let peer = Peer::start(Limits::default()).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let bytes = content(64 << 20, 1);
-        let path = write(folder.path(), "file", &bytes);
+        let path = write(directory.path(), "file", &bytes);
         peer.inbox().on_bytes = Some(Box::new(|_, _| Some(RefusalCode::QuotaExceeded.into())));
         let sources = vec![Source::path(&path)];
         let (result, told) = send_and_listen(&peer.address, sources, over(connections)).await;
@@ -94,9 +94,9 @@ async fn of_a_file_that_is_refused_only_its_own_bytes_are_sent() {
 async fn of_a_file_that_is_interrupted_only_its_own_bytes_are_sent() {
     for connections in [1, 3] {
         let peer = Peer::start(Limits::default()).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let bytes = content(64 << 20, 1);
-        let path = write(folder.path(), "file", &bytes);
+        let path = write(directory.path(), "file", &bytes);
         let (stop, stopped) = oneshot::channel::<()>();
         let mut stop = Some(stop);
         peer.inbox().on_bytes = Some(Box::new(move |_, _| {
@@ -118,9 +118,9 @@ async fn a_server_that_does_not_read_keeps_no_interrupted_sender() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let to = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let bytes = content(64 << 20, 1);
-    let path = write(folder.path(), "file", &bytes);
+    let path = write(directory.path(), "file", &bytes);
     let (stop, stopped) = oneshot::channel::<()>();
     let (is_over, over_by_now) = oneshot::channel::<()>();
     let serving = async {

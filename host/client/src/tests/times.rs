@@ -23,8 +23,8 @@ fn set_modified(path: &Path, seconds: i64) {
 #[test]
 fn a_time_that_cannot_be_sent_is_said() {
     // Other file systems than this one may have no such times.
-    namespace::run_inside(namespace::MOUNT, "mount -t tmpfs none \"$0\"", |folder| {
-        let tree = folder.join("t");
+    namespace::run_inside(namespace::MOUNT, "mount -t tmpfs none \"$0\"", |directory| {
+        let tree = directory.join("t");
         write(&tree, "usual", b"x");
         for (name, seconds) in FAR {
             set_modified(&write(&tree, name, b"x"), seconds);

@@ -9,9 +9,9 @@ use super::peer::Peer;
 use super::*;
 
 /// A small file and one that several connections may carry.
-fn sources(folder: &Path) -> Vec<Source> {
-    let large = write(folder, "large", &content(20 << 20, 1));
-    vec![Source::path(write(folder, "small", b"x")), Source::path(large)]
+fn sources(directory: &Path) -> Vec<Source> {
+    let large = write(directory, "large", &content(20 << 20, 1));
+    vec![Source::path(write(directory, "small", b"x")), Source::path(large)]
 }
 
 fn over(to: &Address, connections: usize) -> Client {
@@ -22,12 +22,12 @@ fn over(to: &Address, connections: usize) -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transfer_can_be_spawned_over_any_number_of_connections() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let client = over(&peer.address, 3);
-    let spawned = tokio::spawn(client.send(sources(folder.path())));
+    let spawned = tokio::spawn(client.send(sources(directory.path())));
     let summary = within("the spawned transfer ends", spawned).await.unwrap().unwrap();
     assert_eq!(summary.stored, 2);
-    let ahead = client.plan(sources(folder.path()));
+    let ahead = client.plan(sources(directory.path()));
     let planned = within("the plan is made", tokio::spawn(ahead)).await.unwrap().unwrap();
     assert_eq!(planned.planned, 2);
 }
@@ -51,8 +51,8 @@ fn a_client_and_its_transfers_go_to_other_threads() {
 #[tokio::test]
 async fn events_come_as_a_stream_and_the_outcome_after_them() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut transfer = over(&peer.address, 1).send(sources(folder.path()));
+    let directory = tempfile::tempdir().unwrap();
+    let mut transfer = over(&peer.address, 1).send(sources(directory.path()));
     let mut stored = Vec::new();
     let taking = async {
         while let Some(event) = StreamExt::next(&mut transfer).await {
@@ -72,8 +72,8 @@ async fn events_come_as_a_stream_and_the_outcome_after_them() {
 #[tokio::test]
 async fn who_awaits_it_gets_the_outcome_without_events() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut transfer = over(&peer.address, 1).send(sources(folder.path()));
+    let directory = tempfile::tempdir().unwrap();
+    let mut transfer = over(&peer.address, 1).send(sources(directory.path()));
     let first = within("something happens", transfer.next()).await;
     assert!(first.is_some());
     let summary = within("it is over", &mut transfer).await.unwrap();
@@ -84,8 +84,8 @@ async fn who_awaits_it_gets_the_outcome_without_events() {
 #[tokio::test]
 async fn one_that_is_interrupted_before_it_begins_connects_to_nobody() {
     let nobody = Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
-    let folder = tempfile::tempdir().unwrap();
-    let transfer = over(&nobody, 1).send(sources(folder.path()));
+    let directory = tempfile::tempdir().unwrap();
+    let transfer = over(&nobody, 1).send(sources(directory.path()));
     transfer.interrupt();
     let result = within("it ends", transfer).await;
     assert!(matches!(result, Err(SendError::Interrupted)), "{result:?}");
@@ -94,8 +94,8 @@ async fn one_that_is_interrupted_before_it_begins_connects_to_nobody() {
 #[tokio::test]
 async fn one_that_is_dropped_leaves_the_server_what_came() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut transfer = over(&peer.address, 1).send(sources(folder.path()));
+    let directory = tempfile::tempdir().unwrap();
+    let mut transfer = over(&peer.address, 1).send(sources(directory.path()));
     let sending = async {
         while let Some(event) = transfer.next().await {
             if matches!(event, SendEvent::Progress { .. }) {

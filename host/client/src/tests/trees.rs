@@ -20,10 +20,10 @@ fn following_links() -> Options {
 }
 
 #[tokio::test]
-async fn what_a_pattern_names_is_left_out_and_its_folder_is_empty() {
+async fn what_a_pattern_names_is_left_out_and_its_directory_is_empty() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     for name in ["a", "a.log", "build/x", "sub/build/y", "sub/keep.log", "logs/b.log"] {
         write(&tree, name, b"x");
     }
@@ -49,9 +49,9 @@ async fn what_a_pattern_names_is_left_out_and_its_folder_is_empty() {
 #[tokio::test]
 async fn what_is_named_itself_is_sent_whatever_the_patterns_say() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = write(folder.path(), "a.log", b"x");
-    let tree = folder.path().join("logs.log");
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "a.log", b"x");
+    let tree = directory.path().join("logs.log");
     write(&tree, "a", b"x");
     let sources = vec![Source::path(&file), Source::path(&tree)];
     let (_, told) = send_and_listen(&peer.address, sources, excluding(&["*.log"])).await;
@@ -61,14 +61,14 @@ async fn what_is_named_itself_is_sent_whatever_the_patterns_say() {
 #[tokio::test]
 async fn links_are_followed_on_demand_and_a_loop_costs_no_other() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
-    write(folder.path(), "outside/deep/file", b"outside");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
+    write(directory.path(), "outside/deep/file", b"outside");
     write(&tree, "a", b"x");
     fs::create_dir_all(tree.join("empty")).unwrap();
     fs::create_dir_all(tree.join("sub")).unwrap();
     for (to, at) in [
-        ("../outside", "folder"),
+        ("../outside", "directory"),
         ("../outside/deep/file", "file"),
         ("..", "sub/around"),
         ("nowhere", "dangling"),
@@ -88,10 +88,10 @@ async fn links_are_followed_on_demand_and_a_loop_costs_no_other() {
             "failed to-itself cannot-open",
             "stored t/a as t/a",
             "stored t/file as t/file",
-            "stored t/folder/deep/file as t/folder/deep/file",
+            "stored t/directory/deep/file as t/directory/deep/file",
         ]
     );
-    assert_eq!(peer.inbox().kept["t/folder/deep/file"].content, b"outside");
+    assert_eq!(peer.inbox().kept["t/directory/deep/file"].content, b"outside");
 
     let (result, told) = send_and_listen(&peer.address, source(), Options::default()).await;
     assert!(result.unwrap().is_complete());
@@ -102,9 +102,9 @@ async fn links_are_followed_on_demand_and_a_loop_costs_no_other() {
 #[tokio::test]
 async fn a_link_to_a_tree_that_is_named_itself_is_followed() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "tree/a", b"x");
-    let link = folder.path().join("link");
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "tree/a", b"x");
+    let link = directory.path().join("link");
     symlink("tree", &link).unwrap();
     let (_, told) =
         send_and_listen(&peer.address, vec![Source::path(&link)], Options::default()).await;
@@ -114,9 +114,9 @@ async fn a_link_to_a_tree_that_is_named_itself_is_followed() {
 #[tokio::test]
 async fn files_that_vanish_before_their_turn_are_reported() {
     let peer = Peer::start(Limits::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let gone = write(folder.path(), "gone", &content(1 << 20, 1));
-    let stays = write(folder.path(), "stays", &content(1 << 20, 2));
+    let directory = tempfile::tempdir().unwrap();
+    let gone = write(directory.path(), "gone", &content(1 << 20, 1));
+    let stays = write(directory.path(), "stays", &content(1 << 20, 2));
     let vanishing = gone.clone();
     peer.inbox().on_open = Some(Box::new(move |_| {
         // It may be gone already: each offer calls this.
@@ -136,10 +136,10 @@ async fn a_file_replaced_by_a_shorter_one_arrives_as_it_was_or_never() {
         [(true, "failed file changed"), (false, "stored file as file")]
     {
         let peer = Peer::start(Limits::default()).await;
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let original = content(32 << 20, 1);
-        let file = write(folder.path(), "file", &original);
-        let shorter = write(folder.path(), "shorter", b"short");
+        let file = write(directory.path(), "file", &original);
+        let shorter = write(directory.path(), "shorter", b"short");
         let to = file.clone();
         // The second time, it is there no more.
         let replace = move || drop(fs::rename(&shorter, &to));
@@ -166,8 +166,8 @@ async fn a_file_replaced_by_a_shorter_one_arrives_as_it_was_or_never() {
 fn what_may_not_be_read_is_reported_and_the_rest_arrives() {
     // Without a mapping a user has no capabilities, even if it is the superuser outside.
     namespace::run_inside(&["--user"], "", |_| {
-        let folder = tempfile::tempdir().unwrap();
-        let tree = folder.path().join("t");
+        let directory = tempfile::tempdir().unwrap();
+        let tree = directory.path().join("t");
         for name in ["closed", "large", "open", "shut/inside"] {
             write(&tree, name, &content(if name == "large" { 1 << 20 } else { 10 }, 1));
         }
@@ -199,8 +199,8 @@ fn what_may_not_be_read_is_reported_and_the_rest_arrives() {
 
 #[tokio::test]
 async fn a_plan_names_what_would_be_sent_and_touches_no_stream() {
-    let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("t");
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
     write(&tree, "a", b"12345");
     write(&tree, "b.tmp", b"x");
     fs::create_dir(tree.join("empty")).unwrap();
@@ -212,7 +212,7 @@ async fn a_plan_names_what_would_be_sent_and_touches_no_stream() {
     }
     let sources = vec![
         Source::path(&tree),
-        Source::path(folder.path().join("missing")),
+        Source::path(directory.path().join("missing")),
         Source::reader("-", Untouched).named("dump"),
     ];
     let mut told = Told::default();

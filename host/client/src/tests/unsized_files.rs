@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 
 use super::peer::Peer;
 use super::*;
+use crate::file_reader::Content;
 use crate::prepare::Links;
-use crate::pump::Content;
 
 /// Said to be empty, and is not.
 const PROC: &str = "/proc/version";
@@ -100,7 +100,7 @@ fn what_was_read_before_its_offer_is_read_again_by_its_content() {
     let content = fs::read(PROC).unwrap();
     let hash = |size: usize| {
         let (path, size) = (PathBuf::from(PROC), Some(size as u64));
-        pump::hash(Content::Path { path, links: Links::Follow, size, modified_ns })
+        file_reader::hash(Content::Path { path, links: Links::Follow, size, modified_ns })
     };
     let digest = Digest::Blake3(*blake3::hash(&content).as_bytes());
     assert_eq!(hash(content.len()).unwrap(), digest);

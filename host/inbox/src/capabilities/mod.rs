@@ -21,8 +21,8 @@ pub(super) struct Capabilities {
     pub(super) times_exact: bool,
     /// Whether two names that differ, in case for one, can be of the same file.
     pub(super) names_folded: bool,
-    /// Whether a name is listed as it was given. Where not, as in NTFS by `lowntfs-3g` with `ignore_case`, nothing tells
-    /// how a file was called.
+    /// Whether a name is listed as it was given. Where not, as in NTFS by `lowntfs-3g` with `ignore_case`, nothing
+    /// tells how a file was called.
     pub(super) names_kept: bool,
     /// Whether there are names that it does not take though they are not too long.
     pub(super) names_restricted: bool,
@@ -104,7 +104,7 @@ impl fmt::Display for Limitation {
                 f.write_str("these directories are on other file systems, so complete files are copied there:")?;
                 return directories.iter().try_for_each(|path| {
                     let path = path.to_string_lossy();
-                    write!(f, " {}", sandport_protocol::text::sanitise(&path, PATH_CHARS_MAX))
+                    write!(f, " {}", sandport_protocol::text::sanitize(&path, PATH_CHARS_MAX))
                 });
             }
         })

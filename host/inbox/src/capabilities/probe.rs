@@ -26,7 +26,7 @@ const FORBIDDEN: &str = "probe:?*|<>\"\\";
 /// microseconds. FAT has even seconds, NTFS tenths of microseconds.
 const TIME: Timespec = Timespec { tv_sec: 1_600_000_001, tv_nsec: 123_457_000 };
 
-/// Finds out what the file system of an inbox can do, whose folders `staging` and `partials` are open.
+/// Finds out what the file system of an inbox can do, whose directories `staging` and `partials` are open.
 ///
 /// # Errors
 ///
@@ -185,9 +185,9 @@ fn unescaped(text: &[u8]) -> OsString {
     OsString::from_vec(plain)
 }
 
-/// Whether `folder` has an entry that is called exactly `name`, and not only one that a look-up takes for it.
-pub(crate) fn has_exactly(folder: impl AsFd, name: &str) -> Result<bool> {
-    for entry in rustix::fs::Dir::read_from(folder)? {
+/// Whether `directory` has an entry that is called exactly `name`, and not only one that a look-up takes for it.
+pub(crate) fn has_exactly(directory: impl AsFd, name: &str) -> Result<bool> {
+    for entry in rustix::fs::Dir::read_from(directory)? {
         if OsStr::from_bytes(entry?.file_name().to_bytes()) == OsStr::new(name) {
             return Ok(true);
         }

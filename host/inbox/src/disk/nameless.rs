@@ -1,7 +1,7 @@
 //! Files that have no name until they are whole.
 //!
-//! They are made in a folder but not under a name in it (`O_TMPFILE`), and get their name by a link. That
-//! spares the folder two changes, and connections that would make them at the same moment wait for each other
+//! They are made in a directory but not under a name in it (`O_TMPFILE`), and get their name by a link. That
+//! spares the directory two changes, and connections that would make them at the same moment wait for each other
 //! less: measured at a quarter of the time that a small file spends in the kernel. One that was cut is
 //! gone with its descriptor.
 

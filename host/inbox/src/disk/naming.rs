@@ -26,7 +26,7 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// `EXIST`, where the name is taken and is not to be replaced; `ISDIR`, where a folder would have
+    /// `EXIST`, where the name is taken and is not to be replaced; `ISDIR`, where a directory would have
     /// to be replaced; `XDEV`, where the file cannot be moved there, only copied.
     pub(crate) fn publish(
         &self,

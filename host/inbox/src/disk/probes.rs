@@ -155,14 +155,14 @@ impl Disk {
         }));
     }
 
-    /// Behaves as if each folder were on a file system of its own, but for the inbox itself and its `.sandport`.
+    /// Behaves as if each directory were on a file system of its own, but for the inbox itself and its `.sandport`.
     pub(crate) fn without_moves(&self) {
         self.watch_names(Box::new(|_, from, to| {
-            let folder = |place: Place<'_>| rustix::fs::fstat(place.0).map(|stat| stat.st_ino);
+            let directory = |place: Place<'_>| rustix::fs::fstat(place.0).map(|stat| stat.st_ino);
             let is_inbox = rustix::fs::statat(to.0, ".sandport", AtFlags::SYMLINK_NOFOLLOW)
                 .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
             let is_ours = ["probe", "Probe-Renamed"].contains(&to.1);
-            match folder(from)? == folder(to)? || is_inbox || is_ours {
+            match directory(from)? == directory(to)? || is_inbox || is_ours {
                 true => Ok(()),
                 false => Err(Errno::XDEV),
             }

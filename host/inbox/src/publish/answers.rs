@@ -1,6 +1,6 @@
 //! What a batch comes to, and who hears of it.
 
-use sandport_protocol::inbox::{folder_receipt, receipt};
+use sandport_protocol::inbox::{directory_receipt, receipt};
 use sandport_protocol::{Receipt, Refusal, RefusalCode};
 
 use super::batch::{Batch, State};
@@ -36,7 +36,7 @@ impl Batch<'_> {
                     }
                     Ok(receipt(&choice.name, &record))
                 }
-                State::Made(name) => Ok(folder_receipt(&name)),
+                State::Made(name) => Ok(directory_receipt(&name)),
                 State::Done(outcome) => outcome,
                 State::Uncopied(file, directory) => {
                     let uncopied = Uncopied::new(file, slot.completer, directory);
@@ -52,7 +52,7 @@ impl Batch<'_> {
                     }
                     Some(End::With) | None => unfinished(),
                 },
-                State::Folder(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
+                State::Directory(_) | State::Unnamed(_) | State::Named(..) => unfinished(),
             };
             ends.push(End::Now(slot.completer, outcome));
         }

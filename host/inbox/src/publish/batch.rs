@@ -13,10 +13,10 @@ use super::copying::Uncopied;
 use super::file::FileWork;
 use super::job::{Job, Work};
 use crate::completion::Completer;
-use crate::folders::Folders;
+use crate::directories::Directories;
 use crate::modes::Destination;
 use crate::receipts::{Publication, Record};
-use crate::tree::Folder;
+use crate::tree::Directory;
 use crate::whereabouts::Place;
 use crate::{Conflict, Core, Identity};
 
@@ -33,7 +33,7 @@ pub(super) struct Batch<'a> {
     pub(super) durable: bool,
     /// Where others publish at the same time.
     pub(super) beside_others: Option<BesideOthers<'a>>,
-    pub(super) folders: Folders<'a>,
+    pub(super) directories: Directories<'a>,
     pub(super) slots: Vec<Slot>,
     /// The slot of each published name of this batch, from when it was chosen.
     pub(super) chosen: HashMap<String, usize>,
@@ -49,9 +49,9 @@ pub(super) struct Slot {
 
 /// How far it is.
 pub(super) enum State {
-    /// A folder to make.
-    Folder(EntryName),
-    /// A folder that is there.
+    /// A directory to make.
+    Directory(EntryName),
+    /// A directory that is there.
     Made(EntryName),
     /// A file without a name so far.
     Unnamed(Box<FileWork>),
@@ -65,7 +65,7 @@ pub(super) enum State {
         offered: EntryName,
         record: Record,
         choice: Choice,
-        /// A copy keeps others out of its disk until its folder is synced, which would wait for them.
+        /// A copy keeps others out of its disk until its directory is synced, which would wait for them.
         _way: Way,
     },
     /// The same as an earlier slot, which decides for both.
@@ -93,27 +93,27 @@ impl<'a> Batch<'a> {
                 completer,
                 state: match work {
                     Work::File(file) => State::Unnamed(file),
-                    Work::Folder(name) => State::Folder(name),
+                    Work::Directory(name) => State::Directory(name),
                     Work::Refused(refusal) => State::Done(Err(refusal)),
                 },
             })
             .collect();
-        let folders = Folders::new(core, durable);
+        let directories = Directories::new(core, durable);
         Self {
             core,
             durable,
             beside_others,
-            folders,
+            directories,
             slots,
             chosen: HashMap::new(),
             missed: Vec::new(),
         }
     }
 
-    pub(super) fn make_folders(&mut self) {
+    pub(super) fn make_directories(&mut self) {
         for slot in &mut self.slots {
-            if let State::Folder(name) = &slot.state {
-                slot.state = match self.folders.make(Some(name.as_str())) {
+            if let State::Directory(name) = &slot.state {
+                slot.state = match self.directories.make(Some(name.as_str())) {
                     Ok(_) => State::Made(name.clone()),
                     Err(obstacle) => State::Done(Err(self.core.refusal_of_path(obstacle))),
                 };
@@ -121,14 +121,14 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Gives the files what they inherit from their folders, so that it becomes durable with them, and finds out
+    /// Gives the files what they inherit from their directories, so that it becomes durable with them, and finds out
     /// which are to be copied.
     pub(super) fn inherit(&mut self) {
         for slot in &mut self.slots {
             let State::Unnamed(file) = &mut slot.state else { continue };
             // A copy has inherited. It took its time, and its directory may have been replaced meanwhile.
             if matches!(file.way, Way::Copied(_)) {
-                self.folders.forget();
+                self.directories.forget();
                 continue;
             }
             let parent = file.name.parent();
@@ -255,8 +255,8 @@ impl<'a> Batch<'a> {
         self.core.receipts.take_back(&self.core.disk, missed);
     }
 
-    pub(super) fn sync_folders(&mut self) {
-        let Err(errno) = self.folders.sync() else {
+    pub(super) fn sync_directories(&mut self) {
+        let Err(errno) = self.directories.sync() else {
             return;
         };
         for slot in &mut self.slots {
@@ -265,16 +265,16 @@ impl<'a> Batch<'a> {
                 {
                     usage.recorded(record.inode);
                 }
-                slot.state = State::Done(Err(self.core.refusal("make a folder durable", errno)));
+                slot.state = State::Done(Err(self.core.refusal("make a directory durable", errno)));
             }
         }
     }
 }
 
 impl State {
-    /// The state of a file that has to be copied into `folder` first.
-    pub(super) fn uncopied(file: Box<FileWork>, folder: &Folder<'_>) -> Self {
-        match Uncopied::target(&file, folder) {
+    /// The state of a file that has to be copied into `directory` first.
+    pub(super) fn uncopied(file: Box<FileWork>, directory: &Directory<'_>) -> Self {
+        match Uncopied::target(&file, directory) {
             Ok(directory) => Self::Uncopied(file, directory),
             Err(refusal) => Self::Done(Err(refusal)),
         }

@@ -15,7 +15,7 @@ use crate::Core;
 use crate::disk::{Publish, Step};
 use crate::receipts::{self, Record};
 use crate::stage::StagedFile;
-use crate::tree::{self, Folder};
+use crate::tree::{self, Directory};
 
 /// How a file comes to its directory.
 #[derive(Default)]
@@ -87,9 +87,9 @@ impl Copy {
     }
 
     /// Whether it is in this directory, and not in one that was in its place before.
-    pub(super) fn is_in(&self, folder: &Folder<'_>) -> bool {
+    pub(super) fn is_in(&self, directory: &Directory<'_>) -> bool {
         let inode = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-        let (own, other) = (rustix::fs::fstat(&self.directory), rustix::fs::fstat(folder));
+        let (own, other) = (rustix::fs::fstat(&self.directory), rustix::fs::fstat(directory));
         matches!((own, other), (Ok(own), Ok(other)) if inode(own) == inode(other))
     }
 
@@ -140,7 +140,8 @@ fn make_way(core: &Core, directory: &Arc<OwnedFd>) -> Result<(), Refusal> {
 
 /// Says that something is in the way of a copy, or would be of the inbox.
 pub(super) fn not_ours() -> Refusal {
-    let words =
-        format!("files can only be copied into the folder, which has a {RESERVED_NAME} of its own");
+    let words = format!(
+        "files can only be copied into the directory, which has a {RESERVED_NAME} of its own"
+    );
     Refusal::new(RefusalCode::Other, words)
 }

@@ -4,10 +4,10 @@
 //! A batch that meets such a file hands it out as an [`Uncopied`]. A thread that nobody else waits for makes the
 //! copy ([`copiers`](crate::copiers)), and the file comes back into a later batch, in which it is renamed.
 //!
-//! The copy is made in the directory of the file, under [`RESERVED_NAME`](sandport_protocol::RESERVED_NAME), which no sender can give to a file. It
-//! is durable before it is written down, and then gets its name as staged files do; the staged file goes after
-//! that. A [note](crate::notes) in staging says where the copy is, so that the next start removes one that a crash
-//! left.
+//! The copy is made in the directory of the file, under [`RESERVED_NAME`](sandport_protocol::RESERVED_NAME), which no
+//! sender can give to a file. It is durable before it is written down, and then gets its name as staged files do; the
+//! staged file goes after that. A [note](crate::notes) in staging says where the copy is, so that the next start
+//! removes one that a crash left.
 
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,7 @@ use super::file::FileWork;
 use super::job::{Job, Work};
 use crate::Core;
 use crate::completion::Completer;
-use crate::tree::Folder;
+use crate::tree::Directory;
 
 /// Most copies that are made of one file. Another one is due where somebody replaces the directory before the file
 /// has its name; whoever does so again and again does it on purpose.
@@ -39,14 +39,17 @@ impl Uncopied {
     /// # Errors
     ///
     /// The answer for the file: no copy of it is to be made.
-    pub(super) fn target(file: &FileWork, folder: &Folder<'_>) -> Result<Arc<OwnedFd>, Refusal> {
+    pub(super) fn target(
+        file: &FileWork,
+        directory: &Directory<'_>,
+    ) -> Result<Arc<OwnedFd>, Refusal> {
         if file.copies == COPIES_MAX {
-            let words = "the folder of the file was replaced again and again";
+            let words = "the directory of the file was replaced again and again";
             return Err(Refusal::new(RefusalCode::Io, words));
         }
-        match folder {
-            Folder::Below(directory) => Ok(Arc::clone(directory)),
-            Folder::Root(_) => Err(not_ours()),
+        match directory {
+            Directory::Below(directory) => Ok(Arc::clone(directory)),
+            Directory::Root(_) => Err(not_ours()),
         }
     }
 

@@ -16,8 +16,8 @@ pub(crate) struct FileWork {
     pub(crate) identity: Identity,
     /// What the sender called it.
     pub(crate) name: EntryName,
-    /// Its part of the quota, where there is one. Where it gets no name, given back first: what is staged may be gone on
-    /// with.
+    /// Its part of the quota, where there is one. Where it gets no name, given back first: what is staged may be gone
+    /// on with.
     pub(crate) reservation: Option<Reservation>,
     pub(crate) staged: StagedFile,
     pub(crate) record: Record,

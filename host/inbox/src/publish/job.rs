@@ -14,8 +14,8 @@ pub(crate) struct Job {
 pub(crate) enum Work {
     /// Publish a file. It passes through many hands.
     File(Box<FileWork>),
-    /// Make a folder.
-    Folder(EntryName),
+    /// Make a directory.
+    Directory(EntryName),
     /// Say no, in turn.
     Refused(Refusal),
 }

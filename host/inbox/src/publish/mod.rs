@@ -5,7 +5,7 @@
 //! 1. the content of all its files is made durable;
 //! 2. names are chosen, and what each file will be called is written into the receipt log, durably;
 //! 3. the files get their names, each in one step that cannot replace another;
-//! 4. the folders with new entries are made durable;
+//! 4. the directories with new entries are made durable;
 //! 5. the senders are told, in the order of their commits.
 //!
 //! A file that does not get its name is taken out of the receipt log again, before its sender is told. A crash
@@ -15,7 +15,7 @@
 //!
 //! Without durability, steps 1 and 4 fall away, and the log follows when it suits.
 //!
-//! A file that cannot be moved to its folder leaves the batch ([`copying`]), and comes back into a later one when it
+//! A file that cannot be moved to its directory leaves the batch ([`copying`]), and comes back into a later one when it
 //! is copied there. What is known to be so from the beginning leaves it before 1.
 
 mod answers;
@@ -50,7 +50,7 @@ pub(super) fn publish(core: &Core, jobs: Vec<Job>) -> Vec<Uncopied> {
         .then(|| core.publishing.write().unwrap_or_else(PoisonError::into_inner));
     let beside_others = (is_shared && !replaces).then(|| beside_others(core));
     let mut batch = Batch::new(core, jobs, durable, beside_others);
-    batch.make_folders();
+    batch.make_directories();
     batch.inherit();
     if durable {
         batch.sync_content();
@@ -59,7 +59,7 @@ pub(super) fn publish(core: &Core, jobs: Vec<Job>) -> Vec<Uncopied> {
     }
     batch.place_files();
     if durable {
-        batch.sync_folders();
+        batch.sync_directories();
     }
     batch.take_back();
     batch.resolve()

@@ -10,7 +10,7 @@ use super::answers::unfinished;
 use super::batch::{Batch, Choice, Slot, State};
 use super::copy::Way;
 use super::file::FileWork;
-use crate::folders::Folders;
+use crate::directories::Directories;
 use crate::receipts::Record;
 use crate::tree::{self, Obstacle};
 use crate::{Conflict, Core};
@@ -39,14 +39,14 @@ impl Batch<'_> {
         let State::Unnamed(file) = &self.slots[index].state else {
             return;
         };
-        let chosen = choose(self.core, &mut self.folders, &self.chosen, &self.slots, file);
+        let chosen = choose(self.core, &mut self.directories, &self.chosen, &self.slots, file);
         let chosen = chosen
             .unwrap_or_else(|obstacle| Chosen::Done(Err(self.core.refusal_of_path(obstacle))));
         if let (Chosen::Name(_), Way::Copy) = (&chosen, &file.way) {
-            let folder = self.folders.make(file.name.parent());
+            let directory = self.directories.make(file.name.parent());
             let state = &mut self.slots[index].state;
-            *state = match (std::mem::replace(state, State::SameAs(index)), folder) {
-                (State::Unnamed(file), Ok(folder)) => State::uncopied(file, &folder),
+            *state = match (std::mem::replace(state, State::SameAs(index)), directory) {
+                (State::Unnamed(file), Ok(directory)) => State::uncopied(file, &directory),
                 (_, Ok(_)) => State::Done(unfinished()),
                 (_, Err(obstacle)) => State::Done(Err(self.core.refusal_of_path(obstacle))),
             };
@@ -81,18 +81,18 @@ impl Batch<'_> {
 /// Chooses the name of `file` by the conflict rule.
 fn choose(
     core: &Core,
-    folders: &mut Folders<'_>,
+    directories: &mut Directories<'_>,
     chosen: &HashMap<String, usize>,
     slots: &[Slot],
     file: &FileWork,
 ) -> Result<Chosen, Obstacle> {
-    let folder = folders.make(file.name.parent())?;
-    if core.replaces_another_name(&file.name, &folder)? {
+    let directory = directories.make(file.name.parent())?;
+    if core.replaces_another_name(&file.name, &directory)? {
         return Ok(Chosen::Done(Err(taken_by_other_name())));
     }
     let look = |name: &EntryName| {
-        Ok(match tree::look(&folder, name.leaf())? {
-            Some(stat) if tree::is_folder(&stat) => Occupant::Folder,
+        Ok(match tree::look(&directory, name.leaf())? {
+            Some(stat) if tree::is_directory(&stat) => Occupant::Directory,
             Some(stat) if core.is_foreign(&file.identity, name, &stat) => Occupant::Foreign,
             _ if is_foreign_in_batch(core, slots, file, name) => Occupant::Foreign,
             None if !chosen.contains_key(name.as_str()) => Occupant::None,

@@ -4,18 +4,19 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use sandport_protocol::inbox::{taken_by_folder, taken_by_other_name};
+use sandport_protocol::inbox::{taken_by_directory, taken_by_other_name};
 
 use super::batch::{Batch, Choice, State};
 use super::copy::Way;
 use super::file::FileWork;
 use crate::Identity;
+use crate::directories::Directories;
 use crate::disk::Publish;
-use crate::folders::Folders;
-use crate::tree::{self, Folder};
+use crate::tree::{self, Directory};
 use crate::{Conflict, Core};
 
-/// From which size on a file that is replaced is freed by threads that nobody waits for. Bytes. Less is freed in no time.
+/// From which size on a file that is replaced is freed by threads that nobody waits for. Bytes. Less is freed in no
+/// time.
 const FREED_ELSEWHERE_BYTES_MIN: u64 = 1024 * 1024;
 
 /// A file that had the name of another before.
@@ -40,7 +41,7 @@ impl Batch<'_> {
                 // Where it fails, the name is not kept for it.
                 self.chosen.remove(choice.name.as_str());
                 let name = self.durable.then(|| choice.name.clone());
-                let placed = place(self.core, &mut self.folders, file, choice, replaced);
+                let placed = place(self.core, &mut self.directories, file, choice, replaced);
                 if let (Some(name), false) = (name, matches!(placed, State::Placed { .. })) {
                     self.missed.push(name);
                 }
@@ -69,14 +70,14 @@ impl Batch<'_> {
 /// Gives `file` the name `choice`; the state after that.
 fn place(
     core: &Core,
-    folders: &mut Folders<'_>,
+    directories: &mut Directories<'_>,
     mut file: Box<FileWork>,
     choice: Choice,
     replaced: Option<Replaced>,
 ) -> State {
     let parent = choice.name.parent();
-    let folder = match folders.make(parent) {
-        Ok(folder) => folder,
+    let directory = match directories.make(parent) {
+        Ok(directory) => directory,
         Err(obstacle) => return State::Done(Err(core.refusal_of_path(obstacle))),
     };
     let how = match core.options.conflict {
@@ -85,25 +86,25 @@ fn place(
     };
     let leaf = choice.name.leaf();
     // Once more: another file of the batch may have it by now.
-    match core.replaces_another_name(&choice.name, &folder) {
+    match core.replaces_another_name(&choice.name, &directory) {
         Ok(false) => {}
         Ok(true) => return State::Done(Err(taken_by_other_name())),
         Err(obstacle) => return State::Done(Err(core.refusal_of_path(obstacle))),
     }
     match &file.way {
-        Way::Copied(copy) if copy.is_in(&folder) => {}
+        Way::Copied(copy) if copy.is_in(&directory) => {}
         Way::Move => {}
-        // Also where the folder is another one by now.
-        Way::Copy | Way::Copied(_) => return leave(file, &folder),
+        // Also where the directory is another one by now.
+        Way::Copy | Way::Copied(_) => return leave(file, &directory),
     }
-    let old = (how == Publish::Replace).then(|| large(&folder, leaf)).flatten();
+    let old = (how == Publish::Replace).then(|| large(&directory, leaf)).flatten();
     let placed = give_name(core, &mut file, replaced.as_ref(), |file| match &mut file.way {
         Way::Copied(copy) => {
             copy.publish(how, leaf)?;
             file.staged.is_superfluous();
             Ok(())
         }
-        Way::Move | Way::Copy => file.staged.publish(how, &folder, leaf),
+        Way::Move | Way::Copy => file.staged.publish(how, &directory, leaf),
     });
     if let Some(old) = old {
         // Where it was replaced, this frees it.
@@ -111,19 +112,19 @@ fn place(
     }
     match placed {
         Ok(()) => {
-            folders.changed(parent.unwrap_or_default(), &folder);
+            directories.changed(parent.unwrap_or_default(), &directory);
             let FileWork { identity, name: offered, record, way: _way, .. } = *file;
             State::Placed { identity, offered, record, choice, _way }
         }
         Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) if how == Publish::Replace => {
-            State::Done(Err(taken_by_folder()))
+            State::Done(Err(taken_by_directory()))
         }
         Err(Errno::EXIST) => State::Unnamed(file),
         // This tells, whatever was known before.
-        Err(Errno::XDEV) if matches!(file.way, Way::Move) => leave(file, &folder),
-        // The folder was removed after it was opened.
+        Err(Errno::XDEV) if matches!(file.way, Way::Move) => leave(file, &directory),
+        // The directory was removed after it was opened.
         Err(Errno::NOENT) => {
-            folders.forget();
+            directories.forget();
             State::Unnamed(file)
         }
         Err(errno) => State::Done(Err(core.refusal_of_name("publish a file", errno))),
@@ -131,9 +132,9 @@ fn place(
 }
 
 /// A large file that has this name. As long as it is held, to replace it frees nothing.
-fn large(folder: &Folder<'_>, leaf: &str) -> Option<OwnedFd> {
+fn large(directory: &Directory<'_>, leaf: &str) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let old = rustix::fs::openat(folder, leaf, flags, Mode::empty()).ok()?;
+    let old = rustix::fs::openat(directory, leaf, flags, Mode::empty()).ok()?;
     let stat = rustix::fs::fstat(&old).ok()?;
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let bytes = u64::try_from(stat.st_size).unwrap_or(0);
@@ -141,10 +142,10 @@ fn large(folder: &Folder<'_>, leaf: &str) -> Option<OwnedFd> {
 }
 
 /// The state of a file that leaves the batch to be copied.
-fn leave(mut file: Box<FileWork>, folder: &Folder<'_>) -> State {
-    // A copy in another folder goes.
+fn leave(mut file: Box<FileWork>, directory: &Directory<'_>) -> State {
+    // A copy in another directory goes.
     file.way = Way::Copy;
-    State::uncopied(file, folder)
+    State::uncopied(file, directory)
 }
 
 /// Has a file given its name by `give`, and counts it, where it is counted what the inbox holds.

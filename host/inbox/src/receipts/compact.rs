@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
 use sandport_protocol::EntryName;
-use sandport_protocol::inbox::{Compaction, Stored, is_compaction_due};
+use sandport_protocol::inbox::{Compaction, LoggedFile, is_compaction_due};
 
 use super::log::{NewLog, Snapshot};
 use super::writer::Due;
@@ -70,7 +70,7 @@ impl Receipts {
 
     fn try_compact(&self, disk: &Disk, state: BorrowedFd<'_>, due: &Due) -> io::Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
-        let is_live = |name: &EntryName, stored: &Stored<'_>| {
+        let is_live = |name: &EntryName, stored: &LoggedFile<'_>| {
             lock(&self.index).get(name.as_str()).is_some_and(|known| known.is(stored))
         };
         let stops = || self.stops.load(Ordering::Relaxed);
@@ -125,7 +125,7 @@ pub(super) fn rewrite<'a>(
     state: BorrowedFd<'a>,
     old: &Snapshot,
     mut compaction: Compaction,
-    mut is_live: impl FnMut(&EntryName, &Stored<'_>) -> bool,
+    mut is_live: impl FnMut(&EntryName, &LoggedFile<'_>) -> bool,
     stops: impl Fn() -> bool,
 ) -> io::Result<(NewLog<'a>, u64)> {
     let mut new = NewLog::create(disk, state, old)?;

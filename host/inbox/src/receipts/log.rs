@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use sandport_protocol::inbox::{Entry, LogItem, LogReader, push_frame};
+use sandport_protocol::inbox::{LogEntry, LogItem, LogReader, push_frame};
 
 use crate::disk::{Disk, Step};
 
@@ -31,7 +31,7 @@ pub(super) struct Log {
     synced: u64,
     /// Frames that are not in the file yet; they begin at `end`.
     waiting: Vec<u8>,
-    /// The folder, where it is not known to be durable that this file is the log.
+    /// The directory, where it is not known to be durable that this file is the log.
     unsynced_dir: Option<OwnedFd>,
     /// Whether the file may have something behind `end` that does not count.
     has_rest: bool,
@@ -81,7 +81,7 @@ impl Log {
     }
 
     /// Takes up an entry, to be written by the next [`Log::write`].
-    pub(super) fn push(&mut self, entry: &Entry<'_>) {
+    pub(super) fn push(&mut self, entry: &LogEntry<'_>) {
         push_frame(&mut self.waiting, entry);
     }
 
@@ -173,7 +173,7 @@ impl Log {
         self.file = file;
         (self.end, self.synced) = (end, end);
         self.has_rest = false;
-        // Until the folder is synced, a power cut may bring the old log back, which has the same to say. So the
+        // Until the directory is synced, a power cut may bring the old log back, which has the same to say. So the
         // next entries see to it, and those alone.
         self.unsynced_dir = Some(dir);
         Ok(())

@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::Stat;
 use sandport_protocol::EntryName;
 pub(super) use sandport_protocol::inbox::Record;
-use sandport_protocol::inbox::{Index, Stored};
+use sandport_protocol::inbox::{Index, LoggedFile};
 
 use super::disk::Disk;
 use super::recognition::{Likeness, Recognition, Seen};
@@ -64,8 +64,8 @@ pub(super) struct Publication<'a> {
 }
 
 impl<'a> Publication<'a> {
-    fn stored(&self) -> Stored<'a> {
-        Stored {
+    fn stored(&self) -> LoggedFile<'a> {
+        LoggedFile {
             identity: self.identity.name().map(Cow::Borrowed),
             offered: Cow::Borrowed(self.offered.as_str()),
             number: self.number,
@@ -73,7 +73,7 @@ impl<'a> Publication<'a> {
         }
     }
 
-    fn into_stored(self) -> Stored<'a> {
+    fn into_stored(self) -> LoggedFile<'a> {
         self.stored()
     }
 }

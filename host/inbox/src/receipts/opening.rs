@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use sandport_protocol::inbox::{Compaction, Entry, Index, LogItem, Record, Session, Stored};
+use sandport_protocol::inbox::{Compaction, Index, LogEntry, LogItem, LoggedFile, Record, Session};
 use sandport_protocol::{EntryName, RESERVED_NAME};
 
 use super::log::{Log, NAME, Rest};
@@ -18,7 +18,7 @@ use crate::recognition::Recognition;
 use crate::unpublished::Unpublished;
 
 impl Receipts {
-    /// Loads the log in `state`, which speaks of files beneath `root`, the folder `dir`, of which those that are
+    /// Loads the log in `state`, which speaks of files beneath `root`, the directory `dir`, of which those that are
     /// `unpublished` have not got their names.
     ///
     /// If the earlier run did not end in good order, or made nothing durable, then what its entries
@@ -46,14 +46,14 @@ impl Receipts {
         let mut truths = Vec::new();
         let (mut log, rest) = Log::open(state, |item| {
             let LogItem::Entry(entry) = item else { return };
-            survey.closed = entry == Entry::Closed;
+            survey.closed = entry == LogEntry::Closed;
             survey.any = true;
             match entry {
-                Entry::Session(session) => {
+                LogEntry::Session(session) => {
                     is_durable = session.durable;
                     holds = is_durable || (boot != 0 && session.boot == boot);
                 }
-                Entry::Stored(stored) => {
+                LogEntry::Stored(stored) => {
                     survey.entries += 1;
                     if holds && let Some(published) = stored.published() {
                         if unpublished.has(&stored.record) {
@@ -64,7 +64,7 @@ impl Receipts {
                         survey.of_boot |= !is_durable;
                     }
                 }
-                Entry::Closed => {}
+                LogEntry::Closed => {}
             }
         })
         .map_err(failed("read"))?;
@@ -102,7 +102,7 @@ fn take_back(
     disk: &Disk,
     writer: &mut Writer,
     index: &mut Index,
-    truths: Vec<(Record, Stored<'static>)>,
+    truths: Vec<(Record, LoggedFile<'static>)>,
     is_there: impl Fn(&Record, &EntryName) -> bool,
 ) {
     let mut owed = Vec::new();
@@ -156,7 +156,7 @@ fn sync_all(disk: &Disk, root: BorrowedFd<'_>, mounts: &[PathBuf]) -> rustix::io
     let open = |path: &PathBuf| rustix::fs::openat(root, path, flags, Mode::empty()).ok();
     let mounted: Vec<_> = mounts.iter().filter_map(open).collect();
     let mounted = mounted.iter().map(AsFd::as_fd);
-    std::iter::once(root).chain(mounted).try_for_each(|folder| disk.sync_all(folder))
+    std::iter::once(root).chain(mounted).try_for_each(|directory| disk.sync_all(directory))
 }
 
 /// Writes a log anew with the entries whose files are there, and forgets the others. Where some are `of_boot`, all that
@@ -170,7 +170,7 @@ fn compact_all(
     is_there: impl Fn(&Record, &EntryName) -> bool,
 ) -> std::io::Result<()> {
     let snapshot = writer.log.snapshot()?;
-    let is_live = |name: &EntryName, stored: &Stored<'_>| {
+    let is_live = |name: &EntryName, stored: &LoggedFile<'_>| {
         if !index.get(name.as_str()).is_some_and(|known| known.is(stored)) {
             return false;
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sandport_protocol::inbox::{Entry as LogEntry, LogItem, Record, Stored};
+use sandport_protocol::inbox::{LogEntry, LogItem, LoggedFile, Record};
 
 use super::log::{NAME, length, read};
 use crate::Identity;
@@ -103,7 +103,7 @@ impl Records {
         Ok(end > from)
     }
 
-    fn take(&mut self, stored: &Stored<'_>) {
+    fn take(&mut self, stored: &LoggedFile<'_>) {
         let Some(published) = stored.published() else { return };
         if stored.record == Record::NONE {
             self.by_name.remove(published.as_str());

@@ -1,6 +1,6 @@
 //! What a run appends to the log.
 
-use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, Entry, Session, Stored};
+use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, LogEntry, LoggedFile, Session};
 
 use super::log::{Log, Snapshot};
 use crate::disk::Disk;
@@ -12,18 +12,18 @@ const OWED_MAX: usize = 4_096;
 pub(super) struct Writer {
     pub(super) log: Log,
     session: Session,
-    /// Whether the log has this run's [`Entry::Session`].
+    /// Whether the log has this run's [`LogEntry::Session`].
     begun: bool,
     /// Whether that waits to be written.
     begins: bool,
-    /// How many [`Entry::Stored`] the log has.
+    /// How many [`LogEntry::Stored`] the log has.
     pub(super) entries: u64,
     /// And how many more wait to be written.
     waiting_entries: u64,
     /// How many there are at least before it is looked at whether most are superseded.
     entries_looked_at: u64,
     /// What takes entries back that turned out wrong, and could not be written yet.
-    owed: Vec<Stored<'static>>,
+    owed: Vec<LoggedFile<'static>>,
     /// Whether the last write failed, and that was said.
     fails: bool,
     /// Whether the log is being written anew.
@@ -56,12 +56,12 @@ impl Writer {
         }
     }
 
-    pub(super) fn push(&mut self, stored: Stored<'_>) {
+    pub(super) fn push(&mut self, stored: LoggedFile<'_>) {
         if !self.begun && !std::mem::replace(&mut self.begins, true) {
-            self.log.push(&Entry::Session(self.session));
+            self.log.push(&LogEntry::Session(self.session));
         }
         self.waiting_entries += 1;
-        self.log.push(&Entry::Stored(stored));
+        self.log.push(&LogEntry::Stored(stored));
     }
 
     /// Writes what waits. Where that fails, nothing of it is in the log, the session neither.
@@ -78,7 +78,7 @@ impl Writer {
     pub(super) fn write_durably<'a>(
         &mut self,
         disk: &Disk,
-        publications: impl Iterator<Item = Stored<'a>>,
+        publications: impl Iterator<Item = LoggedFile<'a>>,
     ) -> rustix::io::Result<()> {
         let (begun, entries) = (self.begun, self.entries);
         let owed = std::mem::take(&mut self.owed);
@@ -111,7 +111,7 @@ impl Writer {
     }
 
     /// Takes entries back by what is true: durably, now or with the next ones.
-    pub(super) fn owe(&mut self, disk: &Disk, truths: impl Iterator<Item = Stored<'static>>) {
+    pub(super) fn owe(&mut self, disk: &Disk, truths: impl Iterator<Item = LoggedFile<'static>>) {
         let room = OWED_MAX.saturating_sub(self.owed.len());
         self.owed.extend(truths.take(room));
         if !self.owed.is_empty()
@@ -145,7 +145,7 @@ impl Writer {
             self.owe(disk, std::iter::empty());
         }
         if self.begun && durable {
-            self.log.push(&Entry::Closed);
+            self.log.push(&LogEntry::Closed);
         }
         self.flush(disk);
     }

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sandport_protocol::journal::PartialId as Id;
+use sandport_protocol::journal::ResumableId as Id;
 use sandport_protocol::{Refusal, RefusalCode};
 
 use super::partial_files::data_name;

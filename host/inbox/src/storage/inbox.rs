@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sandport_protocol::inbox::{Claims, folder_receipt, folder_without_name, too_large};
+use sandport_protocol::inbox::{Claims, directory_receipt, directory_without_name, too_large};
 use sandport_protocol::{EntryKind, EntryName, Offer, Receipt, Refusal, RefusalCode};
 
 use super::ending::receipt;
@@ -39,8 +39,8 @@ impl StorageInbox {
     ) -> Result<Answer, Refusal> {
         match offer.kind {
             EntryKind::File => self.open_file(sender, offer, claims),
-            EntryKind::Directory => self.open_folder(sender, offer),
-            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and folders")),
+            EntryKind::Directory => self.open_directory(sender, offer),
+            _ => Err(Refusal::new(RefusalCode::Other, "an inbox takes files and directories")),
         }
     }
 
@@ -91,14 +91,14 @@ impl StorageInbox {
         lookup.find(sender, name, offer.size, offer.digest)
     }
 
-    fn open_folder(&self, sender: &Identity, offer: &Offer) -> Result<Answer, Refusal> {
-        let name = EntryName::parse(offer.name.as_ref().ok_or_else(folder_without_name)?)?;
-        let Some(folders) = self.storage.folders() else {
-            let words = "empty folders are not kept here";
+    fn open_directory(&self, sender: &Identity, offer: &Offer) -> Result<Answer, Refusal> {
+        let name = EntryName::parse(offer.name.as_ref().ok_or_else(directory_without_name)?)?;
+        let Some(directories) = self.storage.directories() else {
+            let words = "empty directories are not kept here";
             return Err(Refusal::new(RefusalCode::Other, words));
         };
-        folders.make(sender, &name)?;
-        Ok(Answer::Stored(folder_receipt(&name)))
+        directories.make(sender, &name)?;
+        Ok(Answer::Stored(directory_receipt(&name)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Storage of one's own: files that go somewhere else than into a folder.
+//! Storage of one's own: files that go somewhere else than into a directory.
 
 mod ending;
 mod inbox;
@@ -62,8 +62,8 @@ pub trait Storage: Send + Sync + 'static {
         None
     }
 
-    /// The power to make empty folders. Without it they are refused; files in folders are not.
-    fn folders(&self) -> Option<&dyn Folders> {
+    /// The power to make empty directories. Without it they are refused; files in directories are not.
+    fn directories(&self) -> Option<&dyn Directories> {
         None
     }
 }
@@ -145,9 +145,9 @@ impl Found {
     }
 }
 
-/// Makes folders in a [`Storage`].
-pub trait Folders {
-    /// Makes an empty folder for `identity`, with those above it. One that exists is no error.
+/// Makes directories in a [`Storage`].
+pub trait Directories {
+    /// Makes an empty directory for `identity`, with those above it. One that exists is no error.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use sandport_protocol::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Announced, Arrived, Folders, Found, Incoming, Lookup, Publishing, Storage, StorageInbox,
+    Announced, Arrived, Directories, Found, Incoming, Lookup, Publishing, Storage, StorageInbox,
 };
 use crate::Identity;
 use crate::any::response;
@@ -57,7 +57,7 @@ impl Storage for Notebook {
         self.powers.then_some(self as _)
     }
 
-    fn folders(&self) -> Option<&dyn Folders> {
+    fn directories(&self) -> Option<&dyn Directories> {
         self.powers.then_some(self as _)
     }
 }
@@ -107,7 +107,7 @@ impl Lookup for Notebook {
     }
 }
 
-impl Folders for Notebook {
+impl Directories for Notebook {
     fn make(&self, identity: &Identity, name: &EntryName) -> Result<(), Refusal> {
         self.note(format!("make {name} for {identity}"));
         Ok(())
@@ -289,23 +289,23 @@ async fn names_are_parsed_before_and_made_up_where_there_are_none() {
 
 #[tokio::test]
 async fn powers_are_used_where_there_are_any() {
-    let folder = Offer { kind: EntryKind::Directory, ..offer("folder") };
+    let directory = Offer { kind: EntryKind::Directory, ..offer("directory") };
     let sized = Offer { size: Some(5), ..offer("known") };
     let digested = Offer { digest: Some(digest_of(b"hello")), ..offer("known") };
     let other = Offer { digest: Some(digest_of(b"jello")), ..offer("known") };
 
     let mut notebook = Notebook::new();
     let inbox = notebook.inbox();
-    assert_code(inbox.offered(&folder), RefusalCode::Other);
+    assert_code(inbox.offered(&directory), RefusalCode::Other);
     accepted(&inbox, &sized).discard();
     accepted(&inbox, &digested).discard();
 
     notebook.powers = true;
     let inbox = notebook.inbox();
     assert!(
-        matches!(inbox.offered(&folder), Ok(OfferResponse::Stored(receipt)) if receipt.size == 0)
+        matches!(inbox.offered(&directory), Ok(OfferResponse::Stored(receipt)) if receipt.size == 0)
     );
-    assert_eq!(notebook.notes().last().unwrap(), "make folder for uid:7");
+    assert_eq!(notebook.notes().last().unwrap(), "make directory for uid:7");
     assert!(matches!(inbox.offered(&sized), Ok(OfferResponse::DigestFirst)));
     match inbox.offered(&digested) {
         Ok(OfferResponse::Stored(receipt)) => {

@@ -57,7 +57,7 @@ pub(super) fn batch(
         block_on("the outcome of a commit", pending.ready());
     }
     let steps = gate.steps.lock().unwrap().clone();
-    // The first file's own steps end with the sync of its folder.
+    // The first file's own steps end with the sync of its directory.
     let end = steps.iter().position(|&step| step == Step::SyncDir).unwrap() + 1;
     (pending, steps[end..].to_vec())
 }
@@ -82,13 +82,13 @@ fn hundreds_of_commits_share_their_syncs() {
     assert_eq!(count(&steps, Step::SyncFile), 0);
     assert_eq!(count(&steps, Step::SyncAll), 1);
     assert_eq!(count(&steps, Step::SyncLog), 1);
-    // Three folders, and the inbox, where they were made.
+    // Three directories, and the inbox, where they were made.
     assert_eq!(count(&steps, Step::SyncDir), 4);
     assert_eq!((bench.names().len(), bench.staged()), (404, 0));
 }
 
 #[test]
-fn many_folders_are_synced_together() {
+fn many_directories_are_synced_together() {
     let bench = Bench::new();
     let (pending, steps) =
         batch(&bench, |inbox| files(inbox, (0..300).map(|n| format!("d{n}/e/f{n}"))));

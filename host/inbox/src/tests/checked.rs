@@ -77,7 +77,7 @@ fn what_is_not_checked_takes_no_room_of_an_upload_that_waits() {
     upload.body(extent(0, 9_000)).unwrap().write(&content[..9_000]);
     checked(&upload, 9_000, 3 * GROUP).write(&content[9_000..3 * GROUP]);
     drop(upload);
-    until("its files to be closed", || bench.inbox().handle.partials.is_empty());
+    until("its files to be closed", || bench.inbox().handle.registry.is_empty());
     let seen = bench.inbox().look(&Identity::ANONYMOUS, &[5; 32], true);
     assert_eq!(block_on("a look", seen).unwrap().durable, 9_000);
     let held: u64 = partials(&bench)

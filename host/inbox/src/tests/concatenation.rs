@@ -277,9 +277,9 @@ fn a_server_killed_in_a_concatenation_loses_nothing() {
     let (pieces, all) = pieces();
     for kill_at in 1.. {
         let disk = Disk::default();
-        let (copies, folder) = (AtomicUsize::new(0), Arc::new(Mutex::new(None)));
+        let (copies, directory) = (AtomicUsize::new(0), Arc::new(Mutex::new(None)));
         let bench = Bench::on(disk, options(GROUP as u64));
-        let (left, dir) = (Arc::clone(&folder), bench.dir());
+        let (left, dir) = (Arc::clone(&directory), bench.dir());
         bench.inbox().handle.core.disk.watch_copies(Arc::new(move || {
             if copies.fetch_add(1, Ordering::Relaxed) == kill_at {
                 let at = tempfile::tempdir().unwrap();
@@ -293,11 +293,11 @@ fn a_server_killed_in_a_concatenation_loses_nothing() {
         let key = key_of(&upload);
         concatenate(&upload, &keys).unwrap();
         finish(upload, &all);
-        let Some(left) = folder.lock().unwrap().take() else {
+        let Some(left) = directory.lock().unwrap().take() else {
             assert!(kill_at > 6, "only {kill_at} copies");
             return;
         };
-        let after = Bench::in_folder(left, bench.options.clone());
+        let after = Bench::in_directory(left, bench.options.clone());
         assert!(after.published().is_empty());
         for (key, piece) in keys.iter().zip(&pieces) {
             assert_eq!(look(&after, *key).unwrap().durable, piece.len() as u64);

@@ -10,20 +10,20 @@ use sandport_testkit::patience::Barrier;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum InPlace {
     File,
-    Folder,
-    FolderWithFile,
+    Directory,
+    DirectoryWithFile,
     LinkToFile,
-    LinkToFolder,
+    LinkToDirectory,
     DanglingLink,
     Socket,
 }
 
 const EVERYTHING: [InPlace; 7] = [
     InPlace::File,
-    InPlace::Folder,
-    InPlace::FolderWithFile,
+    InPlace::Directory,
+    InPlace::DirectoryWithFile,
     InPlace::LinkToFile,
-    InPlace::LinkToFolder,
+    InPlace::LinkToDirectory,
     InPlace::DanglingLink,
     InPlace::Socket,
 ];
@@ -32,25 +32,25 @@ impl InPlace {
     /// Puts it at `name`; links lead out of the inbox.
     fn put(self, bench: &Bench, name: &str) {
         let path = bench.path(name);
-        let outside = bench.folder.path().join("outside");
-        fs::create_dir_all(outside.join("folder")).unwrap();
+        let outside = bench.directory.path().join("outside");
+        fs::create_dir_all(outside.join("directory")).unwrap();
         fs::write(outside.join("file"), b"theirs").unwrap();
         match self {
             Self::File => fs::write(path, b"theirs").unwrap(),
-            Self::Folder => fs::create_dir(path).unwrap(),
-            Self::FolderWithFile => {
+            Self::Directory => fs::create_dir(path).unwrap(),
+            Self::DirectoryWithFile => {
                 fs::create_dir(&path).unwrap();
                 fs::write(path.join("inner"), b"theirs").unwrap();
             }
             Self::LinkToFile => symlink(outside.join("file"), path).unwrap(),
-            Self::LinkToFolder => symlink(outside.join("folder"), path).unwrap(),
+            Self::LinkToDirectory => symlink(outside.join("directory"), path).unwrap(),
             Self::DanglingLink => symlink(outside.join("missing"), path).unwrap(),
             Self::Socket => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
         }
     }
 
-    fn is_folder(self) -> bool {
-        matches!(self, Self::Folder | Self::FolderWithFile)
+    fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::DirectoryWithFile)
     }
 }
 
@@ -63,9 +63,9 @@ fn benches(conflict: Conflict) -> impl Iterator<Item = Bench> {
 
 /// That what the links lead to is as it was.
 fn assert_outside_untouched(bench: &Bench) {
-    let outside = bench.folder.path().join("outside");
+    let outside = bench.directory.path().join("outside");
     assert_eq!(fs::read(outside.join("file")).unwrap(), b"theirs");
-    assert_eq!(fs::read_dir(outside.join("folder")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(outside.join("directory")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(outside).unwrap().count(), 2);
 }
 
@@ -126,13 +126,13 @@ fn refuse_says_so_when_the_name_was_taken_meanwhile() {
 }
 
 #[test]
-fn replace_replaces_files_and_links_but_not_folders() {
+fn replace_replaces_files_and_links_but_not_directories() {
     for in_place in EVERYTHING {
         for bench in benches(Conflict::Replace) {
             in_place.put(&bench, "report.pdf");
             let before = bench.published();
             let result = bench.send("report.pdf", b"ours");
-            if in_place.is_folder() {
+            if in_place.is_directory() {
                 assert_eq!(code(result), RefusalCode::Exists, "{in_place:?}");
                 assert_eq!(bench.published(), before);
             } else {

@@ -14,7 +14,7 @@ use sandport_testkit::patience::PATIENCE;
 
 const DURABILITIES: [Durability; 3] = [Durability::Full, Durability::Commit, Durability::None];
 
-/// A bench whose folders are as if on file systems of their own.
+/// A bench whose directories are as if on file systems of their own.
 fn bench(durability: Durability) -> Bench {
     let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
     bench.inbox().handle.core.disk.without_moves();
@@ -169,7 +169,7 @@ fn two_who_send_the_same_file_get_one_receipt() {
 }
 
 #[test]
-fn a_file_follows_its_folder_that_was_replaced_meanwhile() {
+fn a_file_follows_its_directory_that_was_replaced_meanwhile() {
     for durability in DURABILITIES {
         let bench = bench(durability);
         let slow = SlowDisk::of(bench.inbox());
@@ -182,9 +182,9 @@ fn a_file_follows_its_folder_that_was_replaced_meanwhile() {
         wait(&other).unwrap();
         let names = ["away/", "mount/", "mount/a", "other/", "other/b"];
         assert_eq!(bench.names(), names, "{durability:?}");
-        for folder in ["away", "mount", "other"] {
+        for directory in ["away", "mount", "other"] {
             settle(bench.inbox());
-            assert!(!bench.path(folder).join(".sandport").exists());
+            assert!(!bench.path(directory).join(".sandport").exists());
         }
     }
 }

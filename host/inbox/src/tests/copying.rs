@@ -1,16 +1,18 @@
-//! Folders to which a file can only be copied: on another file system, another mount, another subvolume.
+//! Directories to which a file can only be copied: on another file system, another mount, another subvolume.
 
 use rustix::io::Errno;
 use sandport_protocol::ResumeMode;
 
 use super::resume::{bring, content, resumable};
 use super::*;
-use crate::care::{FileState, Integrity as Compared, StoredFile, list as stored_files, verify};
 use crate::disk::Step;
+use crate::maintenance::{
+    FileState, Integrity as Compared, StoredFile, list as stored_files, verify,
+};
 
 const DURABILITIES: [Durability; 3] = [Durability::Full, Durability::Commit, Durability::None];
 
-/// A folder of the same file system that is mounted into the inbox, and one of another.
+/// A directory of the same file system that is mounted into the inbox, and one of another.
 const MOUNTS: &str = "mount -t tmpfs tmpfs \"$0\" && mkdir -p \"$0/other\" \"$0/inbox/bound\" \
     \"$0/inbox/far\" && mount --bind \"$0/other\" \"$0/inbox/bound\" && \
     mount -t tmpfs -o size=3m tmpfs \"$0/inbox/far\"";
@@ -33,7 +35,7 @@ fn store_large(inbox: &Inbox, name: &str) -> Result<Receipt, Refusal> {
 /// What is in `.sandport` that is of uploads.
 fn leftovers(dir: &Path) -> usize {
     ["staging", "partials"]
-        .map(|folder| fs::read_dir(dir.join(".sandport").join(folder)).unwrap().count())
+        .map(|directory| fs::read_dir(dir.join(".sandport").join(directory)).unwrap().count())
         .iter()
         .sum()
 }
@@ -121,7 +123,7 @@ fn what_does_not_fit_on_a_mount_is_refused_when_it_is_announced() {
 }
 
 #[test]
-fn a_mount_over_the_folder_of_the_inbox_is_refused_at_the_start() {
+fn a_mount_over_the_directory_of_an_inbox_is_refused_at_start() {
     let setup = "mkdir -p \"$0/inbox/.sandport\" && mount -t tmpfs tmpfs \"$0/inbox/.sandport\"";
     namespace::run_inside(namespace::MOUNT, setup, |top| {
         let opened = Inbox::open(&top.join("inbox"), InboxOptions::default());
@@ -152,27 +154,28 @@ fn a_file_for_a_mount_leaves_its_batch_no_sync_of_content() {
 }
 
 #[test]
-fn folders_of_a_mount_are_synced_however_many_others_are() {
+fn directories_of_a_mount_are_synced_however_many_others_are() {
     namespace::run_inside(namespace::MOUNT, MOUNTS, |top| {
         let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();
         let core = &inbox.handle.core;
         let (note, noted) = std::sync::mpsc::channel();
-        core.disk.watch_syncs(Box::new(move |_, _, folder| {
-            note.send(folder.map(|folder| rustix::fs::fstat(folder).unwrap().st_dev)).unwrap();
+        core.disk.watch_syncs(Box::new(move |_, _, directory| {
+            note.send(directory.map(|directory| rustix::fs::fstat(directory).unwrap().st_dev))
+                .unwrap();
         }));
-        let mut folders = crate::folders::Folders::new(core, true);
+        let mut directories = crate::directories::Directories::new(core, true);
         let near = (0..20).map(|n| format!("near/{n}/new"));
         for path in near.chain(["far/new".to_owned()]) {
-            folders.make(Some(path.as_str())).unwrap();
+            directories.make(Some(path.as_str())).unwrap();
         }
-        folders.sync().unwrap();
+        directories.sync().unwrap();
         let far = rustix::fs::stat(top.join("inbox/far")).unwrap().st_dev;
         let synced: Vec<_> = noted.try_iter().collect();
         assert_eq!(synced, [None, Some(far)], "all that the inbox's disk has, and the mount");
     });
 }
 
-/// A bench whose folders are as if on file systems of their own.
+/// A bench whose directories are as if on file systems of their own.
 fn bench(durability: Durability) -> Bench {
     let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
     bench.inbox().handle.core.disk.without_moves();

@@ -61,7 +61,7 @@ fn send_tree(bench: &Bench, ahead: usize) -> BTreeMap<Vec<u8>, Receipt> {
     receipts
 }
 
-/// Whether files can be moved to their folders, or have to be copied there.
+/// Whether files can be moved to their directories, or have to be copied there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     Moved,

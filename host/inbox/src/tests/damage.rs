@@ -31,7 +31,7 @@ fn a_journal_cut_or_changed_anywhere_makes_no_wrong_file() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_partial_file_is_named() {
+fn a_directory_in_the_place_of_a_partial_file_is_named() {
     let (bench, content) = cut_off();
     let id = partials(&bench)[0].strip_suffix(".data").unwrap().to_owned();
     let name = format!(".sandport/partials/{id}.data");
@@ -89,7 +89,7 @@ fn journal_of_another(bench: &Bench, content: &[u8]) -> Vec<u8> {
     let upload = accept(after.inbox(), &offer);
     upload.body(extent(0, content.len())).unwrap().write(&content[..4 * GROUP]);
     wait_durable(&upload, 4 * GROUP);
-    let name = format!(".sandport/partials/{}.journal", partial::Id::of(None, &resume.key));
+    let name = format!(".sandport/partials/{}.journal", resumable::Id::of(None, &resume.key));
     fs::read(after.path(&name)).unwrap()
 }
 
@@ -118,7 +118,7 @@ fn foreign_partial_files_are_left_alone_and_not_followed() {
     let journal = journal(&bench);
     let data = journal.with_extension("data");
     fs::write(path.join("README"), b"x").unwrap();
-    fs::create_dir(path.join("folder.data")).unwrap();
+    fs::create_dir(path.join("directory.data")).unwrap();
     // A link in the place of the data: its sender begins anew, and nothing is written through it.
     fs::remove_file(&data).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &data).unwrap();
@@ -128,7 +128,7 @@ fn foreign_partial_files_are_left_alone_and_not_followed() {
     bring(&upload, &content);
     finish(upload, &content);
     assert_eq!(fs::read(&elsewhere).unwrap(), b"theirs");
-    assert_eq!(partials(&bench), ["README", "folder.data"]);
+    assert_eq!(partials(&bench), ["README", "directory.data"]);
 }
 
 #[test]

@@ -187,8 +187,8 @@ fn probe(
 fn finishes_though_a_write_is_short(kind: Step, number: usize, short: Short) -> bool {
     let small = (offer_with_digest("d/small", b"small"), b"small".to_vec());
     let files = [small, large()];
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let dir = folder.path().join("inbox");
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let dir = directory.path().join("inbox");
     let watched = Watched::default();
     let start = || {
         let disk = Disk::default();

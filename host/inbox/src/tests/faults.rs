@@ -228,7 +228,7 @@ fn send_with_failure(
     }));
     let refusal = bench.send("a/b", b"hello").unwrap_err();
     let words = refusal.to_string();
-    assert!(!words.contains(bench.folder.path().to_str().unwrap()), "{words}");
+    assert!(!words.contains(bench.directory.path().to_str().unwrap()), "{words}");
     assert_eq!(bench.staged(), 0, "{step:?}");
     let names = bench.names();
     // The inbox goes on.
@@ -264,7 +264,7 @@ fn a_failing_disk_refuses_one_upload_and_the_inbox_goes_on() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_durable_is_not_stored_yet() {
+fn a_directory_that_cannot_be_made_durable_is_not_stored_yet() {
     for step in [Step::MakeDir, Step::SyncDir] {
         let bench = Bench::new();
         let mut failures = vec![step, Step::SyncAll];
@@ -275,14 +275,14 @@ fn a_folder_that_cannot_be_made_durable_is_not_stored_yet() {
             }
             if fails { Err(Errno::IO) } else { Ok(()) }
         }));
-        let outcome = commit(bench.inbox(), &offer_folder("a/b"), b"");
+        let outcome = commit(bench.inbox(), &offer_directory("a/b"), b"");
         assert_eq!(code(outcome), RefusalCode::Io);
         if step == Step::SyncDir {
             // It exists by now, and so there is nothing to make; but it is not durable.
-            let outcome = commit(bench.inbox(), &offer_folder("a/b"), b"");
+            let outcome = commit(bench.inbox(), &offer_directory("a/b"), b"");
             assert_eq!(code(outcome), RefusalCode::Io);
         }
-        commit(bench.inbox(), &offer_folder("a/b"), b"").unwrap();
+        commit(bench.inbox(), &offer_directory("a/b"), b"").unwrap();
     }
 }
 

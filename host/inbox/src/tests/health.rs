@@ -103,7 +103,7 @@ fn an_inbox_that_nobody_sends_to_is_found_to_be_lost() {
 #[test]
 fn an_inbox_that_was_moved_goes_on() {
     let bench = Bench::new();
-    let moved = bench.folder.path().join("moved");
+    let moved = bench.directory.path().join("moved");
     fs::rename(bench.dir(), &moved).unwrap();
     assert!(bench.inbox().handle.core.examine().is_none());
     bench.send("file", b"x").unwrap();
@@ -137,7 +137,7 @@ fn an_inbox_that_may_not_be_written_any_more_is_lost() {
 }
 
 #[test]
-fn a_closed_folder_of_the_inbox_concerns_its_files_alone() {
+fn a_closed_directory_of_the_inbox_concerns_its_files_alone() {
     use std::os::unix::fs::PermissionsExt;
     namespace::run_inside(&["--user"], "", |_| {
         let bench = Bench::new();

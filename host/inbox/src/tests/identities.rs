@@ -5,7 +5,7 @@ use sandport_protocol::ResumeMode;
 
 use super::resume::{GROUP, content, resumable};
 use super::*;
-use crate::care::{self, FileState};
+use crate::maintenance::{self, FileState};
 
 pub(super) fn ann() -> Identity {
     Identity::user(1)
@@ -156,12 +156,12 @@ fn who_sent_what_is_listed_for_stored_files_and_waiting_ones() {
     drop(upload);
     for _ in 0..2 {
         bench.restart();
-        let files: Vec<_> = care::list(&bench.dir()).unwrap().map(Result::unwrap).collect();
+        let files: Vec<_> = maintenance::list(&bench.dir()).unwrap().map(Result::unwrap).collect();
         let senders: Vec<_> = files.iter().map(|file| file.identity.clone()).collect();
         assert_eq!(senders, [Some(Identity::ANONYMOUS), Some(bob()), None]);
         assert_eq!(files[2].state, FileState::Unrecorded);
         let waiting: Vec<_> =
-            care::list_partials(&bench.dir()).unwrap().map(Result::unwrap).collect();
+            maintenance::list_partials(&bench.dir()).unwrap().map(Result::unwrap).collect();
         assert_eq!((waiting.len(), &waiting[0].identity), (1, &Some(ann())));
     }
 }
@@ -175,7 +175,7 @@ fn a_log_without_identities_is_that_of_anonymous_senders() {
     let offer = offer_with_digest("a", b"hello");
     assert!(matches!(open(&bench, &Identity::ANONYMOUS, &offer), OfferResponse::Stored(_)));
     assert!(matches!(open(&bench, &ann(), &offer), OfferResponse::Accepted(_)));
-    let listed = care::list(&bench.dir()).unwrap().next().unwrap().unwrap();
+    let listed = maintenance::list(&bench.dir()).unwrap().next().unwrap().unwrap();
     assert_eq!(listed.identity, Some(Identity::ANONYMOUS));
 }
 

@@ -14,8 +14,8 @@ pub(super) fn killed(bench: &Bench) -> Bench {
 
 /// The same, of whose files `change` says what the disk made of them, by their names.
 pub(super) fn killed_now(bench: &Bench, change: impl Fn(&str, &mut [u8])) -> Bench {
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let inbox = directory.path().join("inbox");
     copy(&bench.dir(), &inbox);
     for entry in fs::read_dir(inbox.join(".sandport/partials")).unwrap() {
         let path = entry.unwrap().path();
@@ -23,7 +23,7 @@ pub(super) fn killed_now(bench: &Bench, change: impl Fn(&str, &mut [u8])) -> Ben
         change(path.file_name().unwrap().to_str().unwrap(), &mut bytes);
         fs::write(path, bytes).unwrap();
     }
-    Bench::in_folder(folder, bench.options.clone())
+    Bench::in_directory(directory, bench.options.clone())
 }
 
 pub(super) fn copy(from: &Path, to: &Path) {

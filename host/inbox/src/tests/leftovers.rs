@@ -5,13 +5,13 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use sandport_protocol::ResumeMode;
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Tail, Writer};
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::care::{self, LeftoverKind, clean, list_partials};
 use crate::expiry;
+use crate::maintenance::{self, LeftoverKind, clean, list_partials};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -135,20 +135,20 @@ fn clean_leaves_alone_what_a_server_has_in_use() {
 fn what_others_put_there_is_left_alone() {
     let mut bench = Bench::new();
     bench.inbox = None;
-    let folder = bench.path(".sandport/partials");
-    fs::create_dir_all(folder.join(format!("{ID}.data"))).unwrap();
-    let outside = bench.folder.path().join("outside");
+    let directory = bench.path(".sandport/partials");
+    fs::create_dir_all(directory.join(format!("{ID}.data"))).unwrap();
+    let outside = bench.directory.path().join("outside");
     fs::write(&outside, b"theirs").unwrap();
     set_active(&outside, 30 * DAY);
-    symlink(&outside, folder.join(format!("{OTHER}.data"))).unwrap();
+    symlink(&outside, directory.join(format!("{OTHER}.data"))).unwrap();
     symlink(&outside, bench.path(".sandport/staging/link")).unwrap();
-    fs::create_dir(bench.path(".sandport/staging/folder")).unwrap();
+    fs::create_dir(bench.path(".sandport/staging/directory")).unwrap();
     for name in ["notes", "short.data", &format!("{}.data", "x".repeat(32))] {
-        fs::write(folder.join(name), b"theirs").unwrap();
-        set_active(&folder.join(name), 30 * DAY);
+        fs::write(directory.join(name), b"theirs").unwrap();
+        set_active(&directory.join(name), 30 * DAY);
     }
     // A journal that is none, and one of a later version.
-    fs::write(folder.join(format!("{}.journal", "1".repeat(32))), b"theirs").unwrap();
+    fs::write(directory.join(format!("{}.journal", "1".repeat(32))), b"theirs").unwrap();
     let before = partials(&bench);
     assert_eq!(list_partials(&bench.dir()).unwrap().count(), 0);
     let cleaned = clean(&bench.dir(), 7 * DAY, false).unwrap();
@@ -157,18 +157,18 @@ fn what_others_put_there_is_left_alone() {
     let removed: Vec<_> = cleaned.removed.iter().map(|it| it.path.clone()).collect();
     assert_eq!(removed, [Path::new(".sandport/staging/link")]);
     assert_eq!(cleaned.failed.len(), 1);
-    assert!(bench.path(".sandport/staging/folder").is_dir());
+    assert!(bench.path(".sandport/staging/directory").is_dir());
 }
 
 #[test]
-fn a_folder_of_somebody_elses_in_staging_is_no_reason_to_fail() {
+fn somebody_elses_directory_in_staging_is_no_reason_to_fail() {
     let mut bench = Bench::new();
     bench.inbox = None;
     // As the first files would be called there.
     for name in ["0", "1"] {
-        let folder = bench.path(".sandport/staging").join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("theirs"), b"theirs").unwrap();
+        let directory = bench.path(".sandport/staging").join(name);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("theirs"), b"theirs").unwrap();
     }
     bench.restart();
     bench.send("a", b"hello").unwrap();
@@ -198,13 +198,13 @@ fn an_inbox_of_an_older_version_has_nothing_to_clean() {
     let cleaned = clean(&bench.dir(), DAY, false).unwrap();
     assert_eq!((cleaned.removed.len(), cleaned.left), (0, 0));
     assert_eq!(list_partials(&bench.dir()).unwrap().count(), 0);
-    let error = clean(bench.folder.path(), DAY, false).unwrap_err();
+    let error = clean(bench.directory.path(), DAY, false).unwrap_err();
     assert!(matches!(error, InboxError::NotAnInbox { .. }));
 }
 
 /// The server's pass, an hour after an earlier one, with the system's clock set off by some days.
-fn pass_with_clock_off(bench: &Bench, clock: &mut EvenClock, hour: i64, days_off: i64) {
-    let now = care::now();
+fn pass_with_clock_off(bench: &Bench, clock: &mut JumpResistantClock, hour: i64, days_off: i64) {
+    let now = maintenance::now();
     let reading = Reading {
         wall_s: now.wall_s + hour * 3_600 + days_off * 24 * 3_600,
         boot_s: now.boot_s + hour * 3_600,
@@ -215,7 +215,7 @@ fn pass_with_clock_off(bench: &Bench, clock: &mut EvenClock, hour: i64, days_off
 #[test]
 fn the_server_removes_what_is_overdue_by_a_clock_it_believes() {
     let bench = Bench::new();
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     leave_partial(&bench, ID, "old", 8 * DAY);
     leave_partial(&bench, OTHER, "young", 6 * DAY);
     pass_with_clock_off(&bench, &mut clock, 0, 0);
@@ -227,7 +227,7 @@ fn the_server_removes_what_is_overdue_by_a_clock_it_believes() {
 #[test]
 fn a_clock_that_jumps_removes_nothing() {
     let bench = Bench::new();
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     leave_partial(&bench, ID, "young", DAY);
     for (hour, days_off) in
         [(0, 0), (2, 0), (3, 3_650), (12, 3_650), (13, 0), (15, -3_650), (16, 0)]
@@ -237,14 +237,14 @@ fn a_clock_that_jumps_removes_nothing() {
     }
     // What is from the future by then has no age.
     leave_partial(&bench, ID, "young", DAY);
-    let cleaned = care::clean(&bench.dir(), DAY / 2, true).unwrap();
+    let cleaned = maintenance::clean(&bench.dir(), DAY / 2, true).unwrap();
     assert_eq!(cleaned.removed.len(), 1);
     let future = SystemTime::now() + 30 * DAY;
     fs::File::open(bench.path(&format!(".sandport/partials/{ID}.data")))
         .unwrap()
         .set_modified(future)
         .unwrap();
-    assert_eq!(care::clean(&bench.dir(), DAY / 2, true).unwrap().removed.len(), 0);
+    assert_eq!(maintenance::clean(&bench.dir(), DAY / 2, true).unwrap().removed.len(), 0);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn an_open_upload_stays_however_old_and_goes_when_abandoned() {
     age_all(&bench);
     let cleaned = clean(&bench.dir(), 7 * DAY, false).unwrap();
     assert_eq!((cleaned.removed.len(), cleaned.left, cleaned.served), (0, 1, true));
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     pass_with_clock_off(&bench, &mut clock, 0, 0);
     pass_with_clock_off(&bench, &mut clock, 2, 0);
     assert!(partials(&bench).iter().any(|name| name.ends_with(".data")));

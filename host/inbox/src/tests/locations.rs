@@ -1,4 +1,4 @@
-//! Folders that cannot be an inbox, and what a start does with those that can.
+//! Directories that cannot be an inbox, and what a start does with those that can.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -17,9 +17,9 @@ fn refused(dir: &Path) -> InboxError {
 }
 
 #[test]
-fn a_missing_inbox_is_made_if_the_folder_above_it_exists() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("inbox");
+fn a_missing_inbox_is_made_if_the_directory_above_it_exists() {
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path().join("inbox");
     let inbox = create(&dir).unwrap();
     assert_eq!(inbox.dir(), dir);
     let mode = fs::metadata(dir.join(".sandport")).unwrap().permissions().mode();
@@ -28,28 +28,28 @@ fn a_missing_inbox_is_made_if_the_folder_above_it_exists() {
 }
 
 #[test]
-fn an_existing_folder_keeps_what_is_in_it() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("theirs"), b"theirs").unwrap();
-    drop(create(folder.path()).unwrap());
-    drop(create(folder.path()).unwrap());
-    assert_eq!(fs::read(folder.path().join("theirs")).unwrap(), b"theirs");
+fn an_existing_directory_keeps_what_is_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("theirs"), b"theirs").unwrap();
+    drop(create(directory.path()).unwrap());
+    drop(create(directory.path()).unwrap());
+    assert_eq!(fs::read(directory.path().join("theirs")).unwrap(), b"theirs");
 }
 
 #[test]
-fn a_link_to_a_folder_is_an_inbox() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("real")).unwrap();
-    symlink("real", folder.path().join("inbox")).unwrap();
-    let inbox = create(&folder.path().join("inbox")).unwrap();
+fn a_link_to_a_directory_is_an_inbox() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("real")).unwrap();
+    symlink("real", directory.path().join("inbox")).unwrap();
+    let inbox = create(&directory.path().join("inbox")).unwrap();
     send(&inbox, "a", b"hello").unwrap();
-    assert_eq!(fs::read(folder.path().join("real/a")).unwrap(), b"hello");
+    assert_eq!(fs::read(directory.path().join("real/a")).unwrap(), b"hello");
 }
 
 #[test]
 fn a_missing_parent_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("missing");
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
     match refused(&missing.join("more/inbox")) {
         InboxError::ParentMissing { parent, .. } => assert_eq!(parent, missing),
         other => panic!("{other:?}"),
@@ -58,9 +58,9 @@ fn a_missing_parent_is_named() {
 }
 
 #[test]
-fn a_file_in_the_place_of_a_folder_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
+fn a_file_in_the_place_of_a_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
     fs::write(&file, b"theirs").unwrap();
     for dir in [file.clone(), file.join("inbox")] {
         match create(&dir).unwrap_err() {
@@ -68,16 +68,16 @@ fn a_file_in_the_place_of_a_folder_is_named() {
             other => panic!("{other:?}"),
         }
     }
-    symlink("nowhere", folder.path().join("dangling")).unwrap();
-    refused(&folder.path().join("dangling"));
+    symlink("nowhere", directory.path().join("dangling")).unwrap();
+    refused(&directory.path().join("dangling"));
 }
 
 #[test]
 fn state_that_is_a_file_or_leads_elsewhere_is_not_used() {
     for link in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = folder.path().join("inbox");
-        fs::create_dir_all(folder.path().join("outside")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = directory.path().join("inbox");
+        fs::create_dir_all(directory.path().join("outside")).unwrap();
         fs::create_dir(&inbox).unwrap();
         let state = inbox.join(".sandport");
         if link {
@@ -89,7 +89,7 @@ fn state_that_is_a_file_or_leads_elsewhere_is_not_used() {
             InboxError::NotADirectory { path } => assert_eq!(path, state),
             other => panic!("{other:?}"),
         }
-        assert_eq!(fs::read_dir(folder.path().join("outside")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(directory.path().join("outside")).unwrap().count(), 0);
     }
 }
 
@@ -150,22 +150,22 @@ fn what_a_killed_server_left_in_staging_is_removed() {
 
 #[test]
 fn the_operators_name_for_unnamed_files_has_to_be_one() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for name in ["", "../x", "/x", "a\nb", ".sandport"] {
         let classic_name = Some(name.to_owned());
         let options = InboxOptions { classic_name, ..InboxOptions::default() };
-        let error = Inbox::open(&folder.path().join("inbox"), options).unwrap_err();
+        let error = Inbox::open(&directory.path().join("inbox"), options).unwrap_err();
         assert!(matches!(error, InboxError::NameInvalid { .. }), "{error}");
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn a_folder_that_may_not_be_written_is_named() {
+fn a_directory_that_may_not_be_written_is_named() {
     // Without a mapping a user has no capabilities, even if it is the superuser outside.
     namespace::run_inside(&["--user"], "", |_| {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("inbox");
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path().join("inbox");
         drop(create(&dir).unwrap());
         for (closed, inbox) in [
             (dir.clone(), dir.clone()),

@@ -28,7 +28,7 @@ fn a_look_tells_how_far_an_upload_is_held_or_not() {
     assert_eq!((open.durable, open.outcome), (0, None));
     assert_eq!(upload.fault(), None);
     drop((body, upload));
-    until("its files to be closed", || bench.inbox().handle.partials.is_empty());
+    until("its files to be closed", || bench.inbox().handle.registry.is_empty());
     for _ in 0..2 {
         let closed = look(&bench, &KEY, false).unwrap();
         assert_eq!((closed.received, closed.durable), (open.received, open.received));
@@ -36,7 +36,7 @@ fn a_look_tells_how_far_an_upload_is_held_or_not() {
         assert_eq!(closed.missing, [extent(GROUP + 5_000, 3 * GROUP - 5_000)]);
         bench.restart();
     }
-    assert!(bench.inbox().handle.partials.is_empty(), "a look opens nothing");
+    assert!(bench.inbox().handle.registry.is_empty(), "a look opens nothing");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn how_long_an_upload_is_kept_is_told() {
     let holder = upload_of(&bench, &content);
     assert_eq!(look(&bench, &KEY, false).unwrap().expires_in_s, Some(1_000));
     drop(holder);
-    until("its files to be closed", || bench.inbox().handle.partials.is_empty());
+    until("its files to be closed", || bench.inbox().handle.registry.is_empty());
     let left = look(&bench, &KEY, true).unwrap().expires_in_s.unwrap();
     assert!((900..=1_000).contains(&left), "{left}");
     let ago = std::time::SystemTime::now() - std::time::Duration::from_secs(300);

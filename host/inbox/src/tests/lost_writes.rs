@@ -120,7 +120,7 @@ fn what_is_durable_of_a_stream_outlives_an_unheard_failed_sync() {
     // What came last is to be kept.
     drop(upload);
     receive("a watermark that is moved", &wait_reached);
-    let partials = &bench.inbox().handle.partials;
+    let partials = &bench.inbox().handle.registry;
     until("the end of the upload that the disk lost", || partials.is_empty());
     let again = accept(bench.inbox(), &stream);
     stop_failing(&bench);

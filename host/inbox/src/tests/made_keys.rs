@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::*;
 use super::*;
-use crate::partial::EMPTY_UPLOADS_MAX;
-use crate::{care, expiry};
+use crate::resumable::EMPTY_UPLOADS_MAX;
+use crate::{expiry, maintenance};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -306,9 +306,9 @@ fn ten_thousand_empty_ones_are_bounded_and_expire() {
     let last = last.unwrap();
     assert!(is_there(&bench, last));
     idle(&bench);
-    let mut clock = EvenClock::default();
+    let mut clock = JumpResistantClock::default();
     let mut pass = |after: Duration| {
-        let (now, after_s) = (care::now(), i64::try_from(after.as_secs()).unwrap());
+        let (now, after_s) = (maintenance::now(), i64::try_from(after.as_secs()).unwrap());
         let reading = Reading { wall_s: now.wall_s + after_s, boot_s: now.boot_s + after_s };
         expiry::pass(&bench.inbox().handle.core, 7 * DAY, &mut clock, reading);
     };
@@ -335,7 +335,7 @@ fn wishes_that_contradict_each_other_are_refused() {
         (with_key, new_key()),
         (offer("file", b"x"), both),
         (offer("file", b"x"), existing),
-        (offer_folder("folder"), new_key()),
+        (offer_directory("directory"), new_key()),
     ];
     for (offer, options) in cases {
         let opening = bench.inbox().offer_with(&Identity::ANONYMOUS, &offer, &options);

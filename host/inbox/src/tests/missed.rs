@@ -40,7 +40,7 @@ fn files_that_cannot_be_published_are_no_alarm_of_verify() {
             (Step::Publish, Errno::NOSPC),
             (Step::Publish, Errno::NAMETOOLONG),
             (Step::Publish, Errno::IO),
-            // Again and again: somebody removes the folder.
+            // Again and again: somebody removes the directory.
             (Step::Publish, Errno::NOENT),
             (Step::MakeDir, Errno::NOSPC),
         ] {

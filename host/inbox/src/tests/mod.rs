@@ -3,7 +3,6 @@
 //! What a sender, an operator and someone else on the same machine can see of an inbox.
 
 mod batches;
-mod care;
 mod checked;
 mod concatenation;
 mod conflicts;
@@ -24,6 +23,7 @@ mod locations;
 mod looks;
 mod lost_writes;
 mod made_keys;
+mod maintenance;
 mod missed;
 mod modes;
 mod nameless;
@@ -61,8 +61,8 @@ use std::sync::atomic::AtomicUsize;
 
 use tempfile::TempDir;
 
-use super::care::{Integrity as Checked, verify};
 use super::disk::Disk;
+use super::maintenance::{Integrity as Checked, verify};
 use super::*;
 use crate::Identity;
 use sandport_protocol::{
@@ -71,9 +71,9 @@ use sandport_protocol::{
 use sandport_testkit::namespace;
 use sandport_testkit::patience::{Watchdog, block_on, joined, receive, until};
 
-/// An inbox in a folder of its own.
+/// An inbox in a directory of its own.
 struct Bench {
-    folder: TempDir,
+    directory: TempDir,
     options: InboxOptions,
     inbox: Option<Inbox>,
     _watchdog: Watchdog,
@@ -85,26 +85,26 @@ impl Bench {
     }
 
     fn with(options: InboxOptions) -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap(), options)
+        Self::in_directory(tempfile::tempdir().unwrap(), options)
     }
 
     /// In memory, where this system has a place for that: for tests that start hundreds of servers
     /// and would wait for the disk most of the time.
     fn in_memory(options: InboxOptions) -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        Self::in_folder(folder.unwrap(), options)
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::in_directory(directory.unwrap(), options)
     }
 
-    fn in_folder(folder: TempDir, options: InboxOptions) -> Self {
-        let inbox = Inbox::open(&folder.path().join("inbox"), options.clone()).unwrap();
-        Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
+    fn in_directory(directory: TempDir, options: InboxOptions) -> Self {
+        let inbox = Inbox::open(&directory.path().join("inbox"), options.clone()).unwrap();
+        Self { directory, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
     /// On a disk that is not as others.
     fn on(disk: Disk, options: InboxOptions) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let inbox = Inbox::open_on(disk, &folder.path().join("inbox"), options.clone()).unwrap();
-        Self { folder, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = Inbox::open_on(disk, &directory.path().join("inbox"), options.clone()).unwrap();
+        Self { directory, options, inbox: Some(inbox), _watchdog: Watchdog::start() }
     }
 
     fn conflict(conflict: Conflict) -> Self {
@@ -116,7 +116,7 @@ impl Bench {
     }
 
     fn dir(&self) -> PathBuf {
-        self.folder.path().join("inbox")
+        self.directory.path().join("inbox")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -133,7 +133,7 @@ impl Bench {
         send(self.inbox(), name, content)
     }
 
-    /// All that is published, with `/` behind folders and the content of files.
+    /// All that is published, with `/` behind directories and the content of files.
     fn published(&self) -> Vec<(String, Vec<u8>)> {
         let mut found = Vec::new();
         list(&self.dir(), "", &mut found);
@@ -204,7 +204,7 @@ fn offer_with_digest(name: &str, content: &[u8]) -> Offer {
     Offer { digest: Some(digest(content)), ..offer(name, content) }
 }
 
-fn offer_folder(name: &str) -> Offer {
+fn offer_directory(name: &str) -> Offer {
     Offer { kind: EntryKind::Directory, size: None, ..offer(name, b"") }
 }
 

@@ -1,4 +1,4 @@
-//! What a file has to inherit from its folder: group and ACL, as a file that is made there.
+//! What a file has to inherit from its directory: group and ACL, as a file that is made there.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -41,7 +41,7 @@ fn access(path: &Path) -> (u32, u32, Option<Vec<u8>>) {
     (metadata.mode(), metadata.gid(), attribute(path, "system.posix_acl_access"))
 }
 
-/// A group other than its own that this user may give a folder; `None`: there is none.
+/// A group other than its own that this user may give a directory; `None`: there is none.
 fn another_group() -> Option<Gid> {
     let own = rustix::process::getegid();
     if rustix::process::geteuid().is_root() {
@@ -50,17 +50,20 @@ fn another_group() -> Option<Gid> {
     rustix::process::getgroups().unwrap().into_iter().find(|group| *group != own)
 }
 
-/// Stores a file of every kind in `team`, and in a folder that is made there.
+/// Stores a file of every kind in `team`, and in a directory that is made there.
 fn store(inbox: &Inbox) -> Vec<String> {
     let large = content(1_200_000);
     let mut names = Vec::new();
-    for folder in ["team", "team/new"] {
-        let executable = Offer { executable: true, ..offer(&format!("{folder}/run"), b"#!") };
+    for directory in ["team", "team/new"] {
+        let executable = Offer { executable: true, ..offer(&format!("{directory}/run"), b"#!") };
         names.push(commit(inbox, &executable, b"#!").unwrap().name);
-        names.push(send(inbox, &format!("{folder}/small"), b"hello").unwrap().name);
-        names.push(send(inbox, &format!("{folder}/empty"), b"").unwrap().name);
-        let mut offer =
-            resumable(&format!("{folder}/large"), Some(large.len() as u64), ResumeMode::TakeOver);
+        names.push(send(inbox, &format!("{directory}/small"), b"hello").unwrap().name);
+        names.push(send(inbox, &format!("{directory}/empty"), b"").unwrap().name);
+        let mut offer = resumable(
+            &format!("{directory}/large"),
+            Some(large.len() as u64),
+            ResumeMode::TakeOver,
+        );
         // A key for each.
         offer.resume.as_mut().unwrap().key[0] = names.len() as u8;
         let upload = accept(inbox, &offer);
@@ -70,7 +73,7 @@ fn store(inbox: &Inbox) -> Vec<String> {
     names
 }
 
-/// Compares what `store` makes with files that are made in the same folder.
+/// Compares what `store` makes with files that are made in the same directory.
 fn are_as_made_there(prepare: impl Fn(&Path)) {
     for durability in DURABILITIES {
         for moves in [true, false] {
@@ -103,7 +106,7 @@ fn are_as_made_there(prepare: impl Fn(&Path)) {
 }
 
 #[test]
-fn files_get_the_default_acl_of_their_folder() {
+fn files_get_the_default_acl_of_their_directory() {
     are_as_made_there(|team| {
         let acl = default_acl();
         rustix::fs::setxattr(team, "system.posix_acl_default", &acl, XattrFlags::empty())
@@ -112,7 +115,7 @@ fn files_get_the_default_acl_of_their_folder() {
 }
 
 #[test]
-fn files_get_the_group_of_a_setgid_folder() {
+fn files_get_the_group_of_a_setgid_directory() {
     let Some(group) = another_group() else {
         eprintln!("left out: this user is in one group alone");
         return;
@@ -125,8 +128,8 @@ fn files_get_the_group_of_a_setgid_folder() {
 
 #[test]
 fn files_do_not_get_what_the_inbox_has_for_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path().join("inbox");
     fs::create_dir(&dir).unwrap();
     let acl = default_acl();
     rustix::fs::setxattr(&dir, "system.posix_acl_default", &acl, XattrFlags::empty())

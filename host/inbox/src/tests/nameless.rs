@@ -63,11 +63,11 @@ fn it_keeps_its_time_and_mode_and_counts_as_stored() {
 /// Both ways, since it depends on the kernel and on who runs this which one an inbox takes.
 #[test]
 fn no_way_of_naming_takes_a_name_that_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = fs::File::open(folder.path()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let dir = fs::File::open(directory.path()).unwrap();
     let disk = Disk::default();
     for naming in [Some(Naming::Proc), Naming::of(&dir)].into_iter().flatten() {
-        let taken = folder.path().join("taken");
+        let taken = directory.path().join("taken");
         fs::write(&taken, b"theirs").unwrap();
         let Ok(file) = disk.create_nameless(&dir) else {
             assert_eq!(Naming::of(&dir), None);
@@ -78,8 +78,8 @@ fn no_way_of_naming_takes_a_name_that_is_taken() {
         assert_eq!(placed, Err(rustix::io::Errno::EXIST));
         disk.publish_nameless(naming, &file, (&dir, "free")).unwrap();
         assert_eq!(fs::read(&taken).unwrap(), b"theirs");
-        assert_eq!(fs::read(folder.path().join("free")).unwrap(), b"ours");
-        fs::remove_file(folder.path().join("free")).unwrap();
+        assert_eq!(fs::read(directory.path().join("free")).unwrap(), b"ours");
+        fs::remove_file(directory.path().join("free")).unwrap();
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }

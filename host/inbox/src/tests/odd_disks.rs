@@ -84,9 +84,9 @@ fn links_take_the_place_of_renames_and_it_is_told() {
 
 #[test]
 fn a_file_system_that_moves_nothing_is_refused_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let disk = lacking(&[Call::RenameNoReplace, Call::Link, Call::Rename]);
-    let opened = Inbox::open_on(disk, &folder.path().join("inbox"), InboxOptions::default());
+    let opened = Inbox::open_on(disk, &directory.path().join("inbox"), InboxOptions::default());
     assert!(matches!(opened, Err(InboxError::Io { .. })), "{opened:?}");
 }
 
@@ -97,7 +97,10 @@ fn a_name_that_the_file_system_forbids_is_refused_before_a_byte() {
         assert_eq!(bench.inbox().limitations(), [Limitation::RestrictedNames]);
         for name in ["what?", "a:b/c", "d/e:", "d./f"] {
             assert_eq!(code(bench.inbox().offered(&offer(name, b"x"))), RefusalCode::NameInvalid);
-            assert_eq!(code(bench.inbox().offered(&offer_folder(name))), RefusalCode::NameInvalid);
+            assert_eq!(
+                code(bench.inbox().offered(&offer_directory(name))),
+                RefusalCode::NameInvalid
+            );
         }
         bench.send("d/é", b"fine").unwrap();
         assert_eq!(bench.names(), ["d/", "d/é"]);
@@ -106,7 +109,7 @@ fn a_name_that_the_file_system_forbids_is_refused_before_a_byte() {
 }
 
 #[test]
-fn a_name_that_only_its_folder_forbids_is_refused_for_good() {
+fn a_name_that_only_its_directory_forbids_is_refused_for_good() {
     for durability in DURABILITIES {
         for conflict in [Conflict::Rename, Conflict::Replace] {
             let bench = Bench::with(options(conflict, durability));
@@ -159,7 +162,7 @@ fn the_longest_name_that_is_taken_has_room_for_a_number() {
 }
 
 #[test]
-fn a_folder_where_nothing_can_be_made_is_refused_early() {
+fn a_directory_where_nothing_can_be_made_is_refused_early() {
     let setup = "mkdir -p \"$0/inbox/fixed\" && mount -t tmpfs -o ro tmpfs \"$0/inbox/fixed\"";
     namespace::run_inside(namespace::MOUNT, setup, |top| {
         let inbox = Inbox::open(&top.join("inbox"), InboxOptions::default()).unwrap();

@@ -16,15 +16,15 @@ use sandport_testkit::patience::PATIENCE;
 
 /// Waits until no upload is open.
 fn wait_closed(bench: &Bench) {
-    until("the end of all uploads", || bench.inbox().handle.partials.is_empty());
+    until("the end of all uploads", || bench.inbox().handle.registry.is_empty());
 }
 
 /// How many descriptors this process has of files in `.sandport/partials`.
 fn descriptors(bench: &Bench) -> usize {
-    let folder = bench.path(".sandport/partials").canonicalize().unwrap();
+    let directory = bench.path(".sandport/partials").canonicalize().unwrap();
     let open = fs::read_dir("/proc/self/fd").unwrap();
     let paths = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    paths.filter(|path| path.starts_with(&folder) && *path != folder).count()
+    paths.filter(|path| path.starts_with(&directory) && *path != directory).count()
 }
 
 fn reserved(bench: &Bench) -> [u64; 2] {
@@ -137,7 +137,7 @@ fn a_byte_far_out_does_not_take_the_quota_of_what_was_announced() {
 }
 
 #[test]
-fn the_unkept_rest_of_an_upload_takes_no_room_after_its_end() {
+fn the_dirty_rest_of_an_upload_takes_no_room_after_its_end() {
     let count = 100;
     let bench = Bench::in_memory(options(u64::MAX));
     let upload = accept(bench.inbox(), &keyed(1, count * GROUP));

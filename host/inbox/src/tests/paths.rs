@@ -30,36 +30,36 @@ fn a_bad_name_is_refused_and_nothing_is_created() {
     let deep = "d/".repeat(199) + "d";
     for conflict in [Conflict::Rename, Conflict::Refuse, Conflict::Replace] {
         let bench = Bench::conflict(conflict);
-        let above = fs::read_dir(bench.folder.path()).unwrap().count();
+        let above = fs::read_dir(bench.directory.path()).unwrap().count();
         for name in BAD_NAMES.iter().copied().chain([long.as_str(), deep.as_str()]) {
-            for offer in [offer(name, b"x"), offer_with_digest(name, b"x"), offer_folder(name)] {
+            for offer in [offer(name, b"x"), offer_with_digest(name, b"x"), offer_directory(name)] {
                 let result = bench.inbox().offered(&offer);
                 assert_eq!(code(result), RefusalCode::NameInvalid, "{name:?}");
             }
         }
         assert!(bench.names().is_empty());
-        assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), above);
+        assert_eq!(fs::read_dir(bench.directory.path()).unwrap().count(), above);
     }
 }
 
 #[test]
-fn a_folder_needs_a_name() {
+fn a_directory_needs_a_name() {
     let bench = Bench::new();
-    let unnamed = Offer { name: None, ..offer_folder("") };
+    let unnamed = Offer { name: None, ..offer_directory("") };
     assert_eq!(code(bench.inbox().offered(&unnamed)), RefusalCode::NameInvalid);
 }
 
 /// A bench with a file `file`, and links `link` and `dangling` that lead out of the inbox.
 fn bench_with_obstacles(durability: Durability) -> Bench {
     let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
-    let outside = bench.folder.path().join("outside");
+    let outside = bench.directory.path().join("outside");
     fs::create_dir_all(outside.join("deeper")).unwrap();
-    fs::create_dir(bench.path("folder")).unwrap();
+    fs::create_dir(bench.path("directory")).unwrap();
     fs::write(bench.path("file"), b"theirs").unwrap();
     symlink(&outside, bench.path("link")).unwrap();
-    symlink(&outside, bench.path("folder/link")).unwrap();
-    symlink("../folder", bench.path("folder/inner")).unwrap();
-    symlink(bench.folder.path().join("nowhere"), bench.path("dangling")).unwrap();
+    symlink(&outside, bench.path("directory/link")).unwrap();
+    symlink("../directory", bench.path("directory/inner")).unwrap();
+    symlink(bench.directory.path().join("nowhere"), bench.path("dangling")).unwrap();
     bench
 }
 
@@ -69,8 +69,8 @@ const BEHIND_OBSTACLES: [&str; 8] = [
     "link/x",
     "link/deeper/x",
     "link/new/x",
-    "folder/link/x",
-    "folder/inner/x",
+    "directory/link/x",
+    "directory/inner/x",
     "dangling/x",
 ];
 
@@ -81,14 +81,14 @@ fn a_path_through_a_file_or_a_link_is_refused() {
         let before = bench.published();
         for name in BEHIND_OBSTACLES {
             assert_eq!(code(bench.send(name, b"ours")), RefusalCode::Exists, "{name}");
-            let folder = commit(bench.inbox(), &offer_folder(name), b"");
-            assert_eq!(code(folder), RefusalCode::Exists, "{name}");
+            let directory = commit(bench.inbox(), &offer_directory(name), b"");
+            assert_eq!(code(directory), RefusalCode::Exists, "{name}");
         }
         assert_eq!((bench.published(), bench.staged()), (before, 0));
-        let outside = bench.folder.path().join("outside");
+        let outside = bench.directory.path().join("outside");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
         assert_eq!(fs::read_dir(outside.join("deeper")).unwrap().count(), 0);
-        assert!(!bench.folder.path().join("nowhere").exists());
+        assert!(!bench.directory.path().join("nowhere").exists());
     }
 }
 
@@ -108,23 +108,23 @@ fn a_link_that_appears_after_the_offer_is_not_followed() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = bench_with_obstacles(durability);
         let upload = upload(bench.inbox(), &offer("late/x", b"ours"), b"ours");
-        symlink(bench.folder.path().join("outside"), bench.path("late")).unwrap();
+        symlink(bench.directory.path().join("outside"), bench.path("late")).unwrap();
         assert_eq!(code(wait(&upload.commit(4, None))), RefusalCode::Exists);
-        assert!(!bench.folder.path().join("outside/x").exists());
+        assert!(!bench.directory.path().join("outside/x").exists());
     }
 }
 
 #[test]
-fn a_folder_offer_does_not_take_a_file_for_a_folder() {
+fn a_directory_offer_does_not_take_a_file_for_a_directory() {
     let bench = bench_with_obstacles(Durability::Commit);
     for name in ["file", "link", "dangling"] {
-        let result = commit(bench.inbox(), &offer_folder(name), b"");
+        let result = commit(bench.inbox(), &offer_directory(name), b"");
         assert_eq!(code(result), RefusalCode::Exists, "{name}");
     }
 }
 
 #[test]
-fn folders_are_not_made_for_what_is_not_published() {
+fn directories_are_not_made_for_what_is_not_published() {
     let bench = Bench::new();
     drop(upload(bench.inbox(), &offer("a/b/c", b"ours"), b"ours"));
     let broken = upload(bench.inbox(), &offer("d/e/f", b"ours"), b"ours");
@@ -133,14 +133,14 @@ fn folders_are_not_made_for_what_is_not_published() {
 }
 
 #[test]
-fn a_folder_that_vanishes_at_the_last_moment_is_made_again() {
+fn a_directory_that_vanishes_at_the_last_moment_is_made_again() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
-        let folder = bench.path("a");
+        let directory = bench.path("a");
         let mut once = true;
         bench.inbox().handle.core.disk.watch(Box::new(move |step| {
             if step == disk::Step::Publish && std::mem::take(&mut once) {
-                fs::remove_dir_all(&folder).unwrap();
+                fs::remove_dir_all(&directory).unwrap();
             }
             Ok(())
         }));

@@ -28,9 +28,9 @@ fn check(scenario: &Scenario, world: &World, cut: &Cut<Promised>) -> Result<(), 
     let dir = world.disk.dir();
     let inbox = Inbox::open_on(Disk::rebooted(), &dir, power_scenarios::options())
         .map_err(|error| format!("the inbox does not open: {error}"))?;
-    let Promised { stored, durable, folders, is_anew } = &cut.promised;
-    if let Some(missing) = folders.iter().find(|folder| !dir.join(folder).is_dir()) {
-        return Err(format!("the folder {missing} is not there"));
+    let Promised { stored, durable, directories, is_anew } = &cut.promised;
+    if let Some(missing) = directories.iter().find(|directory| !dir.join(directory).is_dir()) {
+        return Err(format!("the directory {missing} is not there"));
     }
     let mut found = Vec::new();
     list(&dir, "", &mut found);
@@ -117,8 +117,8 @@ fn each_sync_in_the_code_is_needed() {
     assert_eq!(sites.len(), syncs_in(&source), "no scenario comes by some of the syncs");
 }
 
-/// How many calls of the disk's syncs there are in the code below a folder, tests aside.
-fn syncs_in(folder: &Path) -> usize {
+/// How many calls of the disk's syncs there are in the code below a directory, tests aside.
+fn syncs_in(directory: &Path) -> usize {
     let count = |path: PathBuf| match path.file_name().unwrap().to_str().unwrap() {
         "tests" | "tests.rs" | "disk" | "disk.rs" => 0,
         _ if path.is_dir() => syncs_in(&path),
@@ -132,5 +132,5 @@ fn syncs_in(folder: &Path) -> usize {
             calls.iter().map(|call| text.matches(call).count()).sum()
         }
     };
-    fs::read_dir(folder).unwrap().map(|entry| count(entry.unwrap().path())).sum()
+    fs::read_dir(directory).unwrap().map(|entry| count(entry.unwrap().path())).sum()
 }

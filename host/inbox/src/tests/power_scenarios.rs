@@ -21,7 +21,7 @@ pub(super) struct Promised {
     pub(super) stored: BTreeMap<usize, Receipt>,
     /// How many bytes of a file are durable.
     pub(super) durable: BTreeMap<usize, u64>,
-    pub(super) folders: Vec<&'static str>,
+    pub(super) directories: Vec<&'static str>,
     /// An upload of another content under the same key was begun anew: nothing of that comes back.
     pub(super) is_anew: bool,
 }
@@ -135,18 +135,18 @@ impl World {
     }
 }
 
-/// A new inbox, some files in new folders, and a folder.
+/// A new inbox, some files in new directories, and a directory.
 fn one_by_one(world: &World) {
     let inbox = world.disk.start(options());
     world.store(&inbox, 0);
     world.store(&inbox, 1);
-    commit(&inbox, &offer_folder("d/f"), b"").unwrap();
-    world.disk.promise(|promised| promised.folders.push("d/f"));
+    commit(&inbox, &offer_directory("d/f"), b"").unwrap();
+    world.disk.promise(|promised| promised.directories.push("d/f"));
     drop(inbox);
     world.store(&world.disk.start(options()), 2);
 }
 
-/// So many that they share their syncs, in more folders than are synced one by one.
+/// So many that they share their syncs, in more directories than are synced one by one.
 fn many_at_once(world: &World) {
     let inbox = world.disk.start(options());
     let uploads: Vec<Upload> =
@@ -162,7 +162,7 @@ fn many_at_once(world: &World) {
     }
 }
 
-/// Files for folders that they cannot be moved to.
+/// Files for directories that they cannot be moved to.
 fn copied(world: &World) {
     let inbox = world.disk.start(options());
     inbox.handle.core.disk.without_moves();

@@ -10,8 +10,8 @@ use sandport_protocol::journal::GROUP_BYTES;
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::care::clean;
 use crate::disk::Step;
+use crate::maintenance::clean;
 use sandport_testkit::patience::PATIENCE;
 
 fn with_quota(
@@ -45,22 +45,22 @@ fn what_exceeds_the_quota_is_refused_and_stored_files_stay() {
 }
 
 #[test]
-fn files_and_folders_are_counted() {
+fn files_and_directories_are_counted() {
     let bench = Bench::with(with_quota(None, 3));
-    bench.send("folder/a", b"a").unwrap();
-    let folder = |name| commit(bench.inbox(), &offer_folder(name), b"");
-    folder("another").unwrap();
+    bench.send("directory/a", b"a").unwrap();
+    let directory = |name| commit(bench.inbox(), &offer_directory(name), b"");
+    directory("another").unwrap();
     // Nothing is made that is there.
-    folder("another").unwrap();
-    let refusal = folder("third").unwrap_err();
+    directory("another").unwrap();
+    let refusal = directory("third").unwrap_err();
     assert_eq!(refusal.code, RefusalCode::QuotaExceeded);
-    assert!(refusal.detail.unwrap().contains("3 files and folders"));
+    assert!(refusal.detail.unwrap().contains("3 files and directories"));
     assert_eq!(code(bench.send("b", b"")), RefusalCode::QuotaExceeded);
-    assert_eq!(bench.names(), ["another/", "folder/", "folder/a"]);
+    assert_eq!(bench.names(), ["another/", "directory/", "directory/a"]);
 }
 
 #[test]
-fn new_folders_of_one_file_are_counted_before_they_are_made() {
+fn new_directories_of_one_file_are_counted_before_they_are_made() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..with_quota(None, 10) });
         let deep = format!("{}/f", ["d"; 63].join("/"));
@@ -68,8 +68,11 @@ fn new_folders_of_one_file_are_counted_before_they_are_made() {
             let offer = Offer { size: Some(size), ..offer(&deep, b"") };
             assert_eq!(code(bench.inbox().offered(&offer)), RefusalCode::QuotaExceeded);
         }
-        assert_eq!(code(bench.inbox().offered(&offer_folder(&deep))), RefusalCode::QuotaExceeded);
-        // Each fits alone: who comes second finds no room when its folders are to be made.
+        assert_eq!(
+            code(bench.inbox().offered(&offer_directory(&deep))),
+            RefusalCode::QuotaExceeded
+        );
+        // Each fits alone: who comes second finds no room when its directories are to be made.
         let nine = |top: &str| format!("{top}/{}", ["d"; 8].join("/"));
         let uploads = ["a", "b"].map(|top| {
             let name = nine(top);
@@ -235,17 +238,17 @@ fn many_at_once_never_exceed_the_quota_and_its_account_is_exact() {
         let files = bench.published();
         let bytes: usize = files.iter().map(|(_, content)| content.len()).sum();
         assert!(bytes <= 40_000, "{bytes}");
-        // The folders of uploads that were under way together may go over it.
+        // The directories of uploads that were under way together may go over it.
         assert!(files.len() <= 60 + 8, "{}", files.len());
         assert_eq!(totals(&bench), [bytes as u64, files.len() as u64, 0, 0]);
     }
 }
 
 #[test]
-fn a_folder_that_a_count_meets_early_counts_once() {
+fn a_directory_that_a_count_meets_early_counts_once() {
     let bench = Bench::in_memory(with_quota(None, 10));
     let usage = bench.inbox().handle.core.usage.as_ref().unwrap();
-    let making = usage.making_folders();
+    let making = usage.making_directories();
     let path = bench.path("new");
     std::fs::create_dir(&path).unwrap();
     let inode = std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());

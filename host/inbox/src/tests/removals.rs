@@ -101,7 +101,7 @@ fn a_directory_whose_removals_hang_delays_no_receipt() {
         assert!(["small", "same10", "big2"].iter().all(|name| names.iter().any(|it| it == name)));
         drop(hang);
         assert_eq!(bench.staged(), 0);
-        until("the end of all uploads", || inbox.handle.partials.is_empty());
+        until("the end of all uploads", || inbox.handle.registry.is_empty());
         assert_eq!(super::resume::partials(&bench), [""; 0]);
     }
 }
@@ -143,7 +143,7 @@ fn what_is_begun_anew_waits_for_the_end_of_what_was_there() {
     let (old, new) = (content(2 * GROUP + 5), vec![7; 2 * GROUP + 5]);
     let inbox = bench.inbox();
     drop(begun(inbox, 2, &old));
-    until("the end of the upload", || inbox.handle.partials.is_empty());
+    until("the end of the upload", || inbox.handle.registry.is_empty());
     let given_up = begun(inbox, 1, &old);
     let hang = Hang::of(inbox);
     given_up.discard();
@@ -216,9 +216,9 @@ fn an_inbox_that_ends_removes_what_is_to_be_removed_before() {
         drop(hang);
         joined("the end of the inbox", ended);
     });
-    for folder in ["staging", "partials"] {
-        let left = fs::read_dir(bench.path(".sandport").join(folder)).unwrap().count();
-        assert_eq!(left, 0, "{folder}");
+    for directory in ["staging", "partials"] {
+        let left = fs::read_dir(bench.path(".sandport").join(directory)).unwrap().count();
+        assert_eq!(left, 0, "{directory}");
     }
 }
 

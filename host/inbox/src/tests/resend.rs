@@ -85,7 +85,7 @@ fn a_file_that_was_changed_moved_or_replaced_is_not_stored() {
             fs::rename(path, &moved).unwrap();
             symlink(moved, path).unwrap();
         }),
-        ("replaced by a folder", |path| {
+        ("replaced by a directory", |path| {
             fs::remove_file(path).unwrap();
             fs::create_dir(path).unwrap();
         }),

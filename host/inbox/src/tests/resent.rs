@@ -58,7 +58,7 @@ fn an_upload_that_finds_no_room_leaves_no_file_open() {
     let cut = accept(bench.inbox(), &offer_of(&content));
     cut.body(extent(0, 2 * GROUP)).unwrap().write(&content[..2 * GROUP]);
     drop(cut);
-    until("the end of the upload", || bench.inbox().handle.partials.is_empty());
+    until("the end of the upload", || bench.inbox().handle.registry.is_empty());
     bench.send("other", &vec![1; 2 * GROUP]).unwrap();
     for _ in 0..3 {
         assert_eq!(code(bench.inbox().offered(&offer_of(&content))), RefusalCode::QuotaExceeded);

@@ -158,7 +158,7 @@ fn a_partial_file_of_20_gib_opens_by_its_journal_and_one_group() {
     let groups = 20 * 1024;
     let size = groups * GROUP_BYTES + 5;
     let key = Resume { key: [5; 32], epoch: 1, mode: ResumeMode::TakeOver };
-    let id = partial::Id::of(None, &key.key);
+    let id = resumable::Id::of(None, &key.key);
     let begun = Begun { name: "big".into(), size: Some(size), identity: None, begun_s: 0 };
     let (mut writer, mut bytes) = Writer::begin(id.journal(), begun);
     // A sparse file is all zeros; what its groups hash to is of no matter before the end.
@@ -187,7 +187,7 @@ fn a_journal_of_any_length_is_read_to_its_end() {
     let mut bench = bench();
     let size = 2 * GROUP_BYTES;
     let key = [5; 32];
-    let id = partial::Id::of(None, &key);
+    let id = resumable::Id::of(None, &key);
     let begun = Begun { name: "big".into(), size: Some(size), identity: None, begun_s: 0 };
     let (mut writer, mut bytes) = Writer::begin(id.journal(), begun);
     let path = bench.path(".sandport/partials");
@@ -403,7 +403,7 @@ fn the_rest_of_an_upload_goes_when_its_file_came_another_way() {
         let second = bench.inbox().offered(&again).unwrap();
         assert!(matches!(second, OfferResponse::Stored(_)));
         until("the end of what was left", || partials(&bench).is_empty());
-        until("the end of the upload", || bench.inbox().handle.partials.is_empty());
+        until("the end of the upload", || bench.inbox().handle.registry.is_empty());
         let usage = bench.inbox().handle.core.usage.as_ref().unwrap();
         assert_eq!(usage.totals(), [content.len() as u64, 1, 0, 0]);
         // An upload under the same key begins anew.

@@ -7,7 +7,7 @@ use sandport_protocol::ResumeMode;
 use super::identities::{ann, bob, everybody, send_as};
 use super::resume::{GROUP, content, resumable};
 use super::*;
-use crate::care::clean;
+use crate::maintenance::clean;
 
 fn with_share(
     max_bytes: impl Into<Option<u64>>,
@@ -74,7 +74,7 @@ fn the_words_name_the_limit_that_is_met_and_nobody_elses_files() {
     let nine = [0; 9];
     assert_eq!(words(&Identity::ANONYMOUS, &nine), "the inbox holds 20 bytes at most");
     send_as(&bench, &Identity::ANONYMOUS, "d", b"1").unwrap();
-    assert_eq!(words(&bob(), b""), "the inbox holds 4 files and folders at most");
+    assert_eq!(words(&bob(), b""), "the inbox holds 4 files and directories at most");
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn files_that_somebody_removed_or_changed_are_in_no_share() {
 }
 
 #[test]
-fn folders_are_nobodys() {
+fn directories_are_nobodys() {
     let bench = Bench::with(with_share(None, 1));
     for name in ["a", "b/c"] {
-        commit_as(bench.inbox(), &ann(), &offer_folder(name), b"").unwrap();
+        commit_as(bench.inbox(), &ann(), &offer_directory(name), b"").unwrap();
     }
     send_as(&bench, &ann(), "d/e", b"1").unwrap();
     assert_eq!(share(&bench, &ann()), [1, 1, 0, 0, 0, 0]);

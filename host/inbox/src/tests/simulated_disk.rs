@@ -1,14 +1,14 @@
 //! A disk that loses its power: what was synced is kept, and of the rest whatever is worst.
 //!
-//! The inbox works on a real folder. Beside it is written down what each sync made certain: the content of
-//! a file, or the entries of a folder, and nothing else that a real file system may do along with it. Of
+//! The inbox works on a real directory. Beside it is written down what each sync made certain: the content of
+//! a file, or the entries of a directory, and nothing else that a real file system may do along with it. Of
 //! that and of what was there at the moment, images are made of what may be found after the power cut.
-//! An image is put into the same folder, made of the same files, since receipts know inodes.
+//! An image is put into the same directory, made of the same files, since receipts know inodes.
 //!
-//! Each folder may be found as it was at another moment since it was made certain: what happened in one is not
+//! Each directory may be found as it was at another moment since it was made certain: what happened in one is not
 //! kept before what happened in another later.
 //!
-//! Assumed of a file system: a rename is one step, also after a power cut, and what happens in one folder is kept in
+//! Assumed of a file system: a rename is one step, also after a power cut, and what happens in one directory is kept in
 //! order.
 
 mod history;
@@ -28,9 +28,9 @@ use history::History;
 /// Where a sync stands in the code: file and line.
 pub(super) type Site = (&'static str, u32);
 
-/// The disk: a folder for the one of an inbox, and what is certain of it.
+/// The disk: a directory for the one of an inbox, and what is certain of it.
 pub(super) struct SimulatedDisk<P> {
-    folder: TempDir,
+    directory: TempDir,
     state: Arc<Mutex<State<P>>>,
 }
 
@@ -47,17 +47,17 @@ struct State<P> {
     seen: HashMap<u64, File>,
 }
 
-/// Folders and files by inode.
+/// Directories and files by inode.
 #[derive(Clone, Default)]
 struct Picture {
-    folders: Inodes,
+    directories: Inodes,
     files: HashMap<u64, File>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     inode: u64,
-    is_folder: bool,
+    is_directory: bool,
 }
 
 #[derive(Clone)]
@@ -75,7 +75,7 @@ pub(super) struct Cut<P> {
     /// Before which step.
     pub(super) at: String,
     pub(super) promised: P,
-    /// The inode of the folder that all others are in.
+    /// The inode of the directory that all others are in.
     top: u64,
     current: Picture,
     certain: Picture,
@@ -87,7 +87,7 @@ pub(super) struct Cut<P> {
 enum Names {
     Synced,
     Current,
-    /// Of each folder as of another moment, by the numbers that begin with this one.
+    /// Of each directory as of another moment, by the numbers that begin with this one.
     Mixed(u64),
 }
 
@@ -125,9 +125,9 @@ pub(super) const IMAGES: [Image; 12] = [
 
 impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
     pub(super) fn without(omitted: Option<Site>) -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        fs::create_dir(folder.path().join("disk")).unwrap();
-        fs::create_dir(folder.path().join("files")).unwrap();
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        fs::create_dir(directory.path().join("disk")).unwrap();
+        fs::create_dir(directory.path().join("files")).unwrap();
         let state = State {
             omitted,
             sites: BTreeSet::new(),
@@ -137,24 +137,24 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
             promised: P::default(),
             seen: HashMap::new(),
         };
-        let disk = Self { folder, state: Arc::new(Mutex::new(state)) };
+        let disk = Self { directory, state: Arc::new(Mutex::new(state)) };
         disk.is_all_certain();
         disk
     }
 
     pub(super) fn dir(&self) -> PathBuf {
-        self.folder.path().join("disk/inbox")
+        self.directory.path().join("disk/inbox")
     }
 
     /// Starts a server whose every step may be the last one.
     pub(super) fn start(&self, options: InboxOptions) -> Inbox {
         let disk = Disk::default();
-        let (state, top) = (Arc::clone(&self.state), self.folder.path().to_path_buf());
+        let (state, top) = (Arc::clone(&self.state), self.directory.path().to_path_buf());
         disk.watch(Box::new(move |step| {
             lock(&state).cut(&top, format!("{step:?}"));
             Ok(())
         }));
-        let (state, top) = (Arc::clone(&self.state), self.folder.path().to_path_buf());
+        let (state, top) = (Arc::clone(&self.state), self.directory.path().to_path_buf());
         disk.watch_syncs(Box::new(move |step, at, file| {
             lock(&state).synced(&top, step, at, file);
         }));
@@ -165,7 +165,7 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
     pub(super) fn promise(&self, make: impl FnOnce(&mut P)) {
         let mut state = lock(&self.state);
         make(&mut state.promised);
-        state.cut(self.folder.path(), "a promise".to_owned());
+        state.cut(self.directory.path(), "a promise".to_owned());
     }
 
     /// Lets no step of the disk be done meanwhile.
@@ -177,9 +177,9 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
     /// Everything that is there now is on the disk, and the power has not been cut before.
     pub(super) fn is_all_certain(&self) {
         let mut state = lock(&self.state);
-        state.certain = state.picture(self.folder.path());
+        state.certain = state.picture(self.directory.path());
         state.history = History::default();
-        let current = state.certain.folders.clone();
+        let current = state.certain.directories.clone();
         state.history.see(&current);
         state.cuts.clear();
     }
@@ -195,27 +195,33 @@ impl<P: Clone + Default + Send + 'static> SimulatedDisk<P> {
 
     /// Puts there what may be found after a power cut.
     pub(super) fn restore(&self, cut: &Cut<P>, Image(names, content): Image, random: &mut u64) {
-        let disk = self.folder.path().join("disk");
+        let disk = self.directory.path().join("disk");
         fs::remove_dir_all(&disk).unwrap();
-        let folders = match names {
-            Names::Synced => cut.certain.folders.clone(),
-            Names::Current => cut.current.folders.clone(),
+        let directories = match names {
+            Names::Synced => cut.certain.directories.clone(),
+            Names::Current => cut.current.directories.clone(),
             Names::Mixed(seed) => cut.history.mixed(&mut seed.clone()),
         };
-        let folders = &folders;
+        let directories = &directories;
         let mut find = |inode| cut.content(inode, content, random);
-        self.put(&disk, folders, cut.top, &mut find);
+        self.put(&disk, directories, cut.top, &mut find);
     }
 
-    fn put(&self, path: &Path, folders: &Inodes, inode: u64, find: &mut impl FnMut(u64) -> File) {
+    fn put(
+        &self,
+        path: &Path,
+        directories: &Inodes,
+        inode: u64,
+        find: &mut impl FnMut(u64) -> File,
+    ) {
         fs::create_dir(path).unwrap();
-        for (name, entry) in folders.get(&inode).into_iter().flatten() {
+        for (name, entry) in directories.get(&inode).into_iter().flatten() {
             let path = path.join(name);
-            if entry.is_folder {
-                self.put(&path, folders, entry.inode, find);
+            if entry.is_directory {
+                self.put(&path, directories, entry.inode, find);
                 continue;
             }
-            fs::hard_link(self.folder.path().join(format!("files/{}", entry.inode)), &path)
+            fs::hard_link(self.directory.path().join(format!("files/{}", entry.inode)), &path)
                 .unwrap();
             let file = find(entry.inode);
             fs::write(&path, &*file.content).unwrap();
@@ -230,7 +236,7 @@ impl<P: Clone> State<P> {
     fn cut(&mut self, top: &Path, at: String) {
         let current = self.picture(top);
         let top = fs::metadata(top.join("disk")).unwrap().ino();
-        self.history.see(&current.folders);
+        self.history.see(&current.directories);
         let (promised, certain) = (self.promised.clone(), self.certain.clone());
         let history = self.history.clone();
         self.cuts.push(Cut { at, promised, top, current, certain, history });
@@ -249,15 +255,15 @@ impl<P: Clone> State<P> {
             return;
         }
         let current = self.picture(top);
-        self.history.see(&current.folders);
+        self.history.see(&current.directories);
         let Some(file) = file else {
-            self.history.is_certain(current.folders.keys().copied());
+            self.history.is_certain(current.directories.keys().copied());
             self.certain = current;
             return;
         };
         let inode = rustix::fs::fstat(file).unwrap().st_ino;
-        if let Some(entries) = current.folders.get(&inode) {
-            self.certain.folders.insert(inode, entries.clone());
+        if let Some(entries) = current.directories.get(&inode) {
+            self.certain.directories.insert(inode, entries.clone());
             self.certain.moved(inode, &current);
             self.history.is_certain([inode]);
             return;
@@ -280,15 +286,15 @@ impl<P: Clone> State<P> {
         picture
     }
 
-    fn look(&mut self, folder: &Path, files: &Path, picture: &mut Picture) -> u64 {
+    fn look(&mut self, directory: &Path, files: &Path, picture: &mut Picture) -> u64 {
         let mut entries = BTreeMap::new();
-        for entry in fs::read_dir(folder).unwrap() {
+        for entry in fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
             let path = entry.path();
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            let (inode, is_folder) = (metadata.ino(), metadata.is_dir());
-            entries.insert(entry.file_name(), Entry { inode, is_folder });
-            if is_folder {
+            let (inode, is_directory) = (metadata.ino(), metadata.is_dir());
+            entries.insert(entry.file_name(), Entry { inode, is_directory });
+            if is_directory {
                 self.look(&path, files, picture);
                 continue;
             }
@@ -303,19 +309,20 @@ impl<P: Clone> State<P> {
             self.seen.insert(inode, file.clone());
             picture.files.insert(inode, file);
         }
-        let inode = fs::metadata(folder).unwrap().ino();
-        picture.folders.insert(inode, entries);
+        let inode = fs::metadata(directory).unwrap().ino();
+        picture.directories.insert(inode, entries);
         inode
     }
 }
 
 impl Picture {
-    /// The entries of a folder have become certain: what was moved there is not where it was before.
+    /// The entries of a directory have become certain: what was moved there is not where it was before.
     fn moved(&mut self, to: u64, current: &Self) {
-        let arrived: BTreeSet<u64> = self.folders[&to].values().map(|entry| entry.inode).collect();
-        for (folder, entries) in &mut self.folders {
-            if *folder != to {
-                let here = current.folders.get(folder);
+        let arrived: BTreeSet<u64> =
+            self.directories[&to].values().map(|entry| entry.inode).collect();
+        for (directory, entries) in &mut self.directories {
+            if *directory != to {
+                let here = current.directories.get(directory);
                 entries.retain(|name, entry| {
                     !arrived.contains(&entry.inode)
                         || here.is_some_and(|here| here.get(name) == Some(entry))

@@ -5,14 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
-use sandport_protocol::inbox::{EvenClock, Reading};
+use sandport_protocol::inbox::{JumpResistantClock, Reading};
 use sandport_protocol::{Resume, ResumeMode};
 
 use super::resume::{content, resumable};
 use super::*;
-use crate::care;
 use crate::disk::Step;
 use crate::expiry;
+use crate::maintenance;
 
 const MIB: usize = 1 << 20;
 
@@ -143,7 +143,7 @@ fn refused_for_space(inbox: &Inbox, key: u8) {
     content(10 * MIB).chunks(MIB / 4).for_each(|piece| body.write(piece));
     assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
     drop((body, upload));
-    until("the end of the upload", || inbox.handle.partials.is_empty());
+    until("the end of the upload", || inbox.handle.registry.is_empty());
     assert!(partials(inbox) > 0, "what came is kept");
 }
 
@@ -188,8 +188,8 @@ fn an_upload_that_was_refused_and_is_resumed_is_not_given_up() {
     });
 }
 
-/// Runs `work` over an inbox that keeps 4 MiB of its disk of 16 MiB free and has refused an upload therefore: some 6 MiB
-/// of that wait to be resumed, and nobody has them open.
+/// Runs `work` over an inbox that keeps 4 MiB of its disk of 16 MiB free and has refused an upload therefore: some 6
+/// MiB of that wait to be resumed, and nobody has them open.
 fn with_one_refused(work: impl Fn(&Inbox)) {
     namespace::run_inside(namespace::MOUNT, DISK_OF_16_MIB, |dir| {
         let watermark_interval = Duration::from_millis(1);
@@ -202,7 +202,7 @@ fn with_one_refused(work: impl Fn(&Inbox)) {
         content(10 * MIB).chunks(MIB / 4).for_each(|piece| body.write(piece));
         assert_eq!(upload.fault().unwrap().code, RefusalCode::InsufficientSpace);
         drop((body, upload));
-        until("nobody has the upload open", || inbox.handle.partials.is_empty());
+        until("nobody has the upload open", || inbox.handle.registry.is_empty());
         work(&inbox);
     });
 }
@@ -221,8 +221,8 @@ fn an_upload_that_expired_makes_no_room_for_another() {
             let file = fs::File::options().write(true).open(entry.unwrap().path()).unwrap();
             file.set_modified(SystemTime::now() - 2 * week).unwrap();
         }
-        let mut clock = EvenClock::default();
-        let now = care::now();
+        let mut clock = JumpResistantClock::default();
+        let now = maintenance::now();
         let mut hour_s = 0;
         // Who closes it may be at that still.
         until("it has expired", || {
@@ -251,11 +251,11 @@ fn an_upload_that_another_program_removed_makes_no_room() {
     });
 }
 
-/// A disk of 16 MiB with an inbox, and another folder of it that is mounted there.
+/// A disk of 16 MiB with an inbox, and another directory of it that is mounted there.
 const BOUND: &str = "mount -t tmpfs -o size=16m tmpfs \"$0\" && mkdir -p \"$0/other\" \"$0/inbox/bound\" && \
     mount --bind \"$0/other\" \"$0/inbox/bound\"";
 
-/// Runs `work` over an inbox on a disk of 16 MiB for each folder into which files can only be copied: a mount of the
+/// Runs `work` over an inbox on a disk of 16 MiB for each directory into which files can only be copied: a mount of the
 /// same disk, and one that has what this user may not give a file.
 fn where_files_take_room_twice(work: impl Fn(&Inbox, &str)) {
     namespace::run_inside(namespace::MOUNT, BOUND, |dir| {
@@ -274,16 +274,16 @@ fn where_files_take_room_twice(work: impl Fn(&Inbox, &str)) {
 
 #[test]
 fn a_file_that_will_be_copied_is_refused_where_only_one_fits() {
-    where_files_take_room_twice(|inbox, folder| {
+    where_files_take_room_twice(|inbox, directory| {
         for with_key in [true, false] {
-            let announced = |key: u8, folder: &str, size: usize| {
+            let announced = |key: u8, directory: &str, size: usize| {
                 let offer = keyed(key, Some(size));
                 let resume = offer.resume.filter(|_| with_key);
-                inbox.offered(&Offer { name: Some(format!("{folder}/{key}")), resume, ..offer })
+                inbox.offered(&Offer { name: Some(format!("{directory}/{key}")), resume, ..offer })
             };
-            assert!(is_full(announced(1, folder, 10 * MIB)), "{folder}");
+            assert!(is_full(announced(1, directory, 10 * MIB)), "{directory}");
             assert!(matches!(announced(2, "plain", 10 * MIB), Ok(OfferResponse::Accepted(_))));
-            let Ok(OfferResponse::Accepted(upload)) = announced(3, folder, 6 * MIB) else {
+            let Ok(OfferResponse::Accepted(upload)) = announced(3, directory, 6 * MIB) else {
                 panic!("two of them fit")
             };
             let receipt = finish(upload, &content(6 * MIB)).unwrap();
@@ -294,12 +294,12 @@ fn a_file_that_will_be_copied_is_refused_where_only_one_fits() {
 
 #[test]
 fn others_do_not_take_the_room_of_a_copy() {
-    where_files_take_room_twice(|inbox, folder| {
+    where_files_take_room_twice(|inbox, directory| {
         let content = content(6 * MIB);
-        let first = Offer { name: Some(format!("{folder}/a")), ..keyed(1, Some(content.len())) };
+        let first = Offer { name: Some(format!("{directory}/a")), ..keyed(1, Some(content.len())) };
         let first = accept(inbox, &first);
         first.body(extent_of(0, MIB)).unwrap().write(&content[..MIB]);
-        assert!(is_full(inbox.offered(&keyed(2, Some(6 * MIB)))), "{folder}");
+        assert!(is_full(inbox.offered(&keyed(2, Some(6 * MIB)))), "{directory}");
         let receipt = finish(first, &content).unwrap();
         fs::remove_file(inbox.dir().join(receipt.name)).unwrap();
     });

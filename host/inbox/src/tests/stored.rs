@@ -20,7 +20,7 @@ fn a_file_appears_under_its_name_with_its_receipt() {
 }
 
 #[test]
-fn a_file_in_folders_gets_its_folders() {
+fn a_file_in_directories_gets_its_directories() {
     let bench = Bench::new();
     let receipt = bench.send("a/b/c.txt", b"c").unwrap();
     assert_eq!(receipt.name, "a/b/c.txt");
@@ -118,11 +118,11 @@ fn the_executable_bit_needs_the_operators_word() {
 }
 
 #[test]
-fn folders_are_made_and_are_stored_when_they_exist() {
+fn directories_are_made_and_are_stored_when_they_exist() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for name in ["a/b/c", "a/b/c", "a"] {
-            let receipt = commit(bench.inbox(), &offer_folder(name), b"").unwrap();
+            let receipt = commit(bench.inbox(), &offer_directory(name), b"").unwrap();
             assert_eq!((receipt.name.as_str(), receipt.size), (name, 0));
             assert_eq!(receipt.digest, digest(b""));
         }
@@ -181,7 +181,7 @@ fn each_directory_that_is_offered_is_told_once() {
     for durability in [Durability::Commit, Durability::None] {
         let bench = Bench::with(InboxOptions { durability, ..InboxOptions::default() });
         for number in 0..50 {
-            let response = bench.inbox().offered(&offer_folder(&format!("d{number}")));
+            let response = bench.inbox().offered(&offer_directory(&format!("d{number}")));
             let Ok(OfferResponse::Committing(pending)) = response else { panic!("{response:?}") };
             wait(&pending).unwrap();
             assert!(pending.take_report() && !pending.take_report());

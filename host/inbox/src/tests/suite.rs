@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sandport_protocol::inbox::suite::{self, Begun, Finished, Settings, Subject};
+use sandport_protocol::inbox::suite::{self, BegunUpload, Finished, Settings, Subject};
 
 use super::*;
 
@@ -55,7 +55,7 @@ struct Received {
     body: Option<Body>,
 }
 
-impl Begun for Received {
+impl BegunUpload for Received {
     fn missing(&self) -> Vec<Extent> {
         self.upload.missing()
     }

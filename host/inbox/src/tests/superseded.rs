@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 use super::identities::{ann, bob};
 use super::*;
-use crate::care::{FileState, Integrity as Compared, list, verify};
 use crate::disk::Step;
+use crate::maintenance::{FileState, Integrity as Compared, list, verify};
 
 /// The disk does nothing any more from the step on by which a file gets its name.
 fn killed_before_publishing(bench: &Bench) {

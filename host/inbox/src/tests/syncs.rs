@@ -42,7 +42,7 @@ fn no_thread_with_a_connection_syncs_anything() {
         bench.send("small", b"small").unwrap();
         bench.send("large", &content).unwrap();
         bench.send("empty", b"").unwrap();
-        match inbox.offered(&offer_folder("a/b")).unwrap() {
+        match inbox.offered(&offer_directory("a/b")).unwrap() {
             OfferResponse::Committing(making) => drop(wait(&making).unwrap()),
             other => panic!("a directory got {other:?}"),
         }
@@ -64,7 +64,7 @@ fn no_thread_with_a_connection_syncs_anything() {
         bring(&anew, &content);
         finish(anew, &content);
         drop(begun(5, Some(content.len())));
-        until("the end of all uploads", || inbox.handle.partials.is_empty());
+        until("the end of all uploads", || inbox.handle.registry.is_empty());
         assert_eq!(*syncs.lock().unwrap(), [], "{durability:?}");
     }
 }

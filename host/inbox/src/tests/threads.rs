@@ -75,7 +75,7 @@ fn bodies_that_wait_for_a_watermark_hear_when_its_thread_panics() {
     wait_lost(&bench, "sandport-upload");
     // What was being done has ended by that, so nothing waits for it, and the files are closed.
     drop((body, upload));
-    until("the upload to be closed", || bench.inbox().handle.partials.is_empty());
+    until("the upload to be closed", || bench.inbox().handle.registry.is_empty());
 }
 
 #[test]

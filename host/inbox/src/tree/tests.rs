@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A folder with the folders `a/b`, the file `file`, and links to folders, one of which is outside.
-fn folder() -> (tempfile::TempDir, OwnedFd) {
+/// A directory with the directories `a/b`, the file `file`, and links to directories, one of which is outside.
+fn directory() -> (tempfile::TempDir, OwnedFd) {
     let outer = tempfile::tempdir().unwrap();
     let root = outer.path().join("root");
     fs::create_dir_all(root.join("a/b")).unwrap();
@@ -26,21 +26,21 @@ const OBSTACLES: [&str; 8] =
 
 #[test]
 fn a_walk_finds_what_one_call_finds() {
-    let (_outer, root) = folder();
+    let (_outer, root) = directory();
     let root = root.as_fd();
     for path in ["a", "a/b", "missing", "a/missing", "a/b/missing/x"].into_iter().chain(OBSTACLES) {
-        let inode = |folder: Option<Folder<'_>>| {
-            folder.map(|folder| rustix::fs::fstat(&folder).unwrap().st_ino)
+        let inode = |directory: Option<Directory<'_>>| {
+            directory.map(|directory| rustix::fs::fstat(&directory).unwrap().st_ino)
         };
         let walked = walk(root, path).map(inode);
-        assert_eq!(walked, open_folder(root, Some(path)).map(inode), "{path}");
+        assert_eq!(walked, open_directory(root, Some(path)).map(inode), "{path}");
         assert_eq!(OBSTACLES.contains(&path), walked == Err(Obstacle::InTheWay), "{path}");
     }
 }
 
 #[test]
-fn a_walk_makes_folders_but_follows_no_link() {
-    let (outer, root) = folder();
+fn a_walk_makes_directories_but_follows_no_link() {
+    let (outer, root) = directory();
     let root = root.as_fd();
     let disk = Disk::default();
     for path in OBSTACLES {
@@ -57,15 +57,15 @@ fn a_walk_makes_folders_but_follows_no_link() {
 }
 
 #[test]
-fn a_link_put_where_a_folder_is_being_made_is_not_followed() {
-    let (outer, root) = folder();
+fn a_link_put_where_a_directory_is_being_made_is_not_followed() {
+    let (outer, root) = directory();
     let disk = Disk::default();
     let link = outer.path().join("root/new");
     disk.watch(Box::new(move |_| {
         symlink("../outside", &link).unwrap();
         Ok(())
     }));
-    let made = make_folder(&disk, root.as_fd(), Some("new/x"), |_, _| {});
+    let made = make_directory(&disk, root.as_fd(), Some("new/x"), |_, _| {});
     assert_eq!(made.map(drop), Err(Obstacle::InTheWay));
     assert_eq!(fs::read_dir(outer.path().join("outside")).unwrap().count(), 0);
 }

@@ -96,9 +96,9 @@ pub(super) struct Account {
     /// Whose the files are that have their names, and that the records do not know yet.
     pub(super) unrecorded: HashMap<u64, Identity>,
     pub(super) counting: Option<Counting>,
-    /// How many are making folders now.
+    /// How many are making directories now.
     pub(super) making: usize,
-    /// Inodes of folders that a count has met which ended before all of those had said what they made.
+    /// Inodes of directories that a count has met which ended before all of those had said what they made.
     pub(super) met_late: HashSet<u64>,
     /// When the last count ended, and how long it took.
     pub(super) last: Option<(Instant, Duration)>,
@@ -109,8 +109,8 @@ pub(super) struct Account {
 pub(super) struct Counting {
     /// Inodes that were counted by their publication: the count leaves them out.
     published: HashSet<u64>,
-    /// Inodes of folders that the count has met: a folder is there before anyone can say so.
-    pub(super) folders: HashSet<u64>,
+    /// Inodes of directories that the count has met: a directory is there before anyone can say so.
+    pub(super) directories: HashSet<u64>,
     pub(super) added: Tally,
 }
 
@@ -126,13 +126,13 @@ impl Account {
 
     /// Whether the count has to take something in that it meets. If not, that is or will be counted
     /// because it was made here.
-    pub(super) fn meet(&mut self, inode: u64, is_folder: bool) -> bool {
+    pub(super) fn meet(&mut self, inode: u64, is_directory: bool) -> bool {
         let Some(counting) = &mut self.counting else { return true };
         if self.publishing.contains(&inode) || counting.published.contains(&inode) {
             return false;
         }
-        if is_folder {
-            counting.folders.insert(inode);
+        if is_directory {
+            counting.directories.insert(inode);
         }
         true
     }

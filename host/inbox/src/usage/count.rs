@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::Usage;
 use super::account::{Account, Amount, Counting, Tally, Waiting};
 use crate::Identity;
-use crate::partial_files::{DATA_SUFFIX, FOLDER, sender_of};
+use crate::partial_files::{DATA_SUFFIX, DIRECTORY, sender_of};
 use crate::recognition::Seen;
 use crate::space::STAT_BLOCK_BYTES;
 
@@ -76,7 +76,7 @@ impl Usage {
         let walk = WalkDir::new(&self.dir)
             .min_depth(1)
             .into_iter()
-            // The folder of the inbox, and copies that a crash left elsewhere.
+            // The directory of the inbox, and copies that a crash left elsewhere.
             .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != RESERVED_NAME);
         // What vanishes meanwhile, or may not be listed, counts as nothing.
         for entry in walk.filter_map(Result::ok) {
@@ -103,17 +103,17 @@ impl Usage {
         }
         let meanwhile = account.counting.take().unwrap_or_default();
         if account.making > 0 {
-            account.met_late.extend(&meanwhile.folders);
+            account.met_late.extend(&meanwhile.directories);
         }
         found.add_all(&meanwhile.added);
         account.stored = found;
         account.last = Some((Instant::now(), started.elapsed()));
     }
 
-    /// What waits now of each upload that waits, with what did before: somebody may have removed some. Nothing is locked
-    /// while the disk is asked.
+    /// What waits now of each upload that waits, with what did before: somebody may have removed some. Nothing is
+    /// locked while the disk is asked.
     fn look_at_waiting(&self) -> Vec<(String, u64, Option<u64>)> {
-        let partials = self.partials();
+        let partials = self.registry();
         let waiting = self.account().waiting();
         let look = |(name, before): (String, u64)| {
             let now = match std::fs::metadata(partials.join(&name)) {
@@ -138,9 +138,9 @@ impl Usage {
         })
     }
 
-    /// The uploads that wait at the start in the folder `partials`, before any is open.
+    /// The uploads that wait at the start in the directory `partials`, before any is open.
     pub(super) fn find_waiting(&self, partials: BorrowedFd<'_>) {
-        let Ok(entries) = std::fs::read_dir(self.partials()) else { return };
+        let Ok(entries) = std::fs::read_dir(self.registry()) else { return };
         for entry in entries.filter_map(Result::ok) {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Some(id) = name.strip_suffix(DATA_SUFFIX) else { continue };
@@ -159,7 +159,7 @@ impl Usage {
         }
     }
 
-    fn partials(&self) -> PathBuf {
-        self.dir.join(RESERVED_NAME).join(FOLDER)
+    fn registry(&self) -> PathBuf {
+        self.dir.join(RESERVED_NAME).join(DIRECTORY)
     }
 }

@@ -32,7 +32,7 @@ pub(super) use reservation::Reservation;
 pub struct Quota {
     /// Bytes of content of all files, of uploads on their way, and of those that wait to be resumed.
     pub max_bytes: Option<u64>,
-    /// Files and folders, with uploads on their way and those that wait. Folders are nobody's, and in no
+    /// Files and directories, with uploads on their way and those that wait. Directories are nobody's, and in no
     /// identity's share.
     pub max_files: Option<u64>,
 }
@@ -71,7 +71,7 @@ pub(super) struct Usage {
     quota: Quota,
     /// Of each identity.
     share: Quota,
-    /// Absolute: the process may go to another folder.
+    /// Absolute: the process may go to another directory.
     dir: PathBuf,
     receipts: Arc<Receipts>,
     account: Mutex<Account>,
@@ -80,7 +80,7 @@ pub(super) struct Usage {
     count_takes_long: AtomicBool,
 }
 
-/// Someone makes folders: until this is dropped, counts remember which they have met.
+/// Someone makes directories: until this is dropped, counts remember which they have met.
 pub(super) struct Making<'a> {
     usage: &'a Usage,
 }
@@ -184,8 +184,8 @@ impl Usage {
         self.account().stop_waiting(name);
     }
 
-    /// Folders are about to be made. Which, is said by [`Making::made`].
-    pub(super) fn making_folders(&self) -> Making<'_> {
+    /// Directories are about to be made. Which, is said by [`Making::made`].
+    pub(super) fn making_directories(&self) -> Making<'_> {
         self.account().making += 1;
         Making { usage: self }
     }
@@ -256,7 +256,7 @@ impl Usage {
         match self.quota.check(total, amount) {
             Ok(()) => Ok(()),
             Err(Limit::Files(most)) => {
-                refuse(format!("the inbox holds {most} files and folders at most"))
+                refuse(format!("the inbox holds {most} files and directories at most"))
             }
             Err(Limit::Bytes(most)) => refuse(format!("the inbox holds {most} bytes at most")),
         }
@@ -297,10 +297,10 @@ fn being_counted(refusal: Refusal) -> Refusal {
 }
 
 impl Making<'_> {
-    /// A folder was made.
+    /// A directory was made.
     pub(super) fn made(&self, inode: u64) {
         let mut account = self.usage.account();
-        let was_met = |counting: &Counting| counting.folders.contains(&inode);
+        let was_met = |counting: &Counting| counting.directories.contains(&inode);
         if !account.met_late.remove(&inode) && !account.counting.as_ref().is_some_and(was_met) {
             account.store(None, Amount::file(0), inode);
         }

@@ -53,13 +53,16 @@ impl Usage {
         reserved
     }
 
-    /// Reserves room for folders that are about to be made. Each is counted when it is there
+    /// Reserves room for directories that are about to be made. Each is counted when it is there
     /// ([`Making::made`](super::Making::made)), and then the reservation is given up.
     ///
     /// # Errors
     ///
     /// As of [`Self::reserve`].
-    pub(crate) fn reserve_folders(self: &Arc<Self>, count: u64) -> Result<Reservation, Refusal> {
+    pub(crate) fn reserve_directories(
+        self: &Arc<Self>,
+        count: u64,
+    ) -> Result<Reservation, Refusal> {
         let amount = Amount { bytes: 0, files: count };
         self.add(None, amount)?;
         Ok(Reservation::new(self, None, amount))

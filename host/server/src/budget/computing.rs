@@ -1,8 +1,8 @@
 //! How processor time is shared out, and how it is earned.
 //!
-//! A connection has an account: what it makes the server compute is taken out, and what counts is put in: payload by the
-//! byte, and each file that is stored. Whoever sends files, however small, earns more than it costs. Whoever has the server
-//! compute for little, by frames of a byte or offers that come to nothing, is in *debt*.
+//! A connection has an account: what it makes the server compute is taken out, and what counts is put in: payload by
+//! the byte, and each file that is stored. Whoever sends files, however small, earns more than it costs. Whoever has
+//! the server compute for little, by frames of a byte or offers that come to nothing, is in *debt*.
 //!
 //! - Those in debt share a small part of one processor in two, as long as others want to compute.
 //! - The others share evenly, by source: a source has what is its part, or what the others leave if that is more.
@@ -19,15 +19,15 @@ use std::time::Duration;
 
 use super::source::Source;
 
-/// What a byte of payload earns, in nanoseconds. Receiving, hashing and writing one takes two or three, on a slow machine
-/// ten; a frame of 256 bytes costs as much as it earns.
+/// What a byte of payload earns, in nanoseconds. Receiving, hashing and writing one takes two or three, on a slow
+/// machine ten; a frame of 256 bytes costs as much as it earns.
 pub(crate) const EARNED_PER_BYTE_NS: u64 = 20;
 
-/// What a file that is stored earns, in nanoseconds: its offer, its answers, and the work of the disk's threads take some
-/// hundred microseconds.
+/// What a file that is stored earns, in nanoseconds: its offer, its answers, and the work of the disk's threads take
+/// some hundred microseconds.
 pub(crate) const EARNED_PER_FILE_NS: u64 = 500_000;
 
-/// What another answer earns that a sender wants, in nanoseconds: that a file is there already, or a folder.
+/// What another answer earns that a sender wants, in nanoseconds: that a file is there already, or a directory.
 pub(crate) const EARNED_PER_ANSWER_NS: u64 = 100_000;
 
 /// What all new connections of a source may use before they have earned anything, in nanoseconds; and what one of them
@@ -38,8 +38,8 @@ const START_OF_ONE_NS: i64 = 5_000_000;
 /// How much of [`START_NS`] comes back in a second, in nanoseconds.
 const START_PER_SECOND_NS: f64 = 50e6;
 
-/// Most that an account holds, and most that it owes. Nanoseconds. Honest traffic has its pauses; and who owes more than
-/// that could not pay it back.
+/// Most that an account holds, and most that it owes. Nanoseconds. Honest traffic has its pauses; and who owes more
+/// than that could not pay it back.
 const ACCOUNT_MAX_NS: i64 = 1_000_000_000;
 
 /// The part of all processors for those in debt where nobody else wants to compute: whoever comes finds one free.
@@ -51,8 +51,8 @@ const LEFT_TO_OTHERS: f64 = 0.95;
 /// Over which time use is averaged.
 const AVERAGE_OVER: Duration = Duration::from_millis(250);
 
-/// How long who has computed something counts as one who wants to: beside a thousand others it may take as long until it
-/// gets its next turn.
+/// How long who has computed something counts as one who wants to: beside a thousand others it may take as long until
+/// it gets its next turn.
 const PRESENT_FOR: Duration = Duration::from_secs(5);
 
 /// Time between two counts of the sources that are present.
@@ -95,8 +95,8 @@ impl Account {
 pub(crate) struct Used {
     /// Processor time, in nanoseconds: it is taken out of the account.
     pub(crate) processor_ns: u64,
-    /// How long it had a thread, in nanoseconds: others could not have it. Where other programs have the processors, that
-    /// is longer.
+    /// How long it had a thread, in nanoseconds: others could not have it. Where other programs have the processors,
+    /// that is longer.
     pub(crate) ran_ns: u64,
     /// What it has earned meanwhile, in nanoseconds.
     pub(crate) earned_ns: u64,

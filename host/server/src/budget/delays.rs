@@ -1,9 +1,9 @@
 //! How long an address waits that has the server do what comes to nothing.
 //!
-//! A connection that ends without a hello, a credential that is not accepted and an offer of which nothing is stored count
-//! against their source. A number of them is free, and comes back with time; each one beyond it makes the next wait
-//! longer. Whatever is stored pays for what came to nothing, so an address behind which many are that send files waits
-//! for nothing.
+//! A connection that ends without a hello, a credential that is not accepted and an offer of which nothing is stored
+//! count against their source. A number of them is free, and comes back with time; each one beyond it makes the next
+//! wait longer. Whatever is stored pays for what came to nothing, so an address behind which many are that send files
+//! waits for nothing.
 //!
 //! It holds nobody up itself: it says how long somebody is to wait. What waits has no place, or keeps one that others
 //! may be given.
@@ -88,7 +88,8 @@ impl Steps {
 }
 
 impl Delays {
-    /// `free`: handshakes that may come to nothing before anybody waits. `longest`: the longest wait; zero: nobody waits.
+    /// `free`: handshakes that may come to nothing before anybody waits. `longest`: the longest wait; zero: nobody
+    /// waits.
     pub(crate) fn new(free: u32, longest: Duration) -> Self {
         let (sources, swept) = (HashMap::new(), Duration::ZERO);
         Self { free: f64::from(free), longest: longest.min(DELAY_MAX), sources, swept }

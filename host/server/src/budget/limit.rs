@@ -24,8 +24,8 @@ pub enum Limit {
     Offer,
     /// Nothing moved.
     Silence,
-    /// A connection was held up for a moment, since it had made the server compute more than its part while others wanted
-    /// to.
+    /// A connection was held up for a moment, since it had made the server compute more than its part while others
+    /// wanted to.
     Computing,
     /// A refusal, or a line of a receiver, was not told: too many were.
     Log,

@@ -1,8 +1,8 @@
 //! How many lines of a log a sender can cause.
 //!
 //! Each line that is about something refused takes its bytes out of three accounts: that of its connection, of its
-//! source, and of the whole server. They begin full, which is the burst. What arrives fills them again, by a tenth, and so
-//! does time, slowly: in the long run a log grows by a tenth of what is sent, and by a few megabytes a day.
+//! source, and of the whole server. They begin full, which is the burst. What arrives fills them again, by a tenth, and
+//! so does time, slowly: in the long run a log grows by a tenth of what is sent, and by a few megabytes a day.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -85,8 +85,8 @@ impl Lines {
         }
     }
 
-    /// Whether a line with these texts of a peer's may be written, and how many were dropped since the last one; `None`:
-    /// it is dropped. `arrived`: bytes that came on the connection so far.
+    /// Whether a line with these texts of a peer's may be written, and how many were dropped since the last one;
+    /// `None`: it is dropped. `arrived`: bytes that came on the connection so far.
     pub(crate) fn admit(
         &mut self,
         account: &mut LineAccount,

@@ -3,8 +3,8 @@
 //! The rules are machines: they own no socket, no clock and no thread, take what happens and the reading of a clock
 //! that is never set back, and return what to do. [`Places`](places::Places) says who is served where connections are
 //! scarce, [`Deadlines`] how long a connection may take, [`Computing`] when it may go on that has computed, and
-//! [`Delays`](delays::Delays) how long an address waits of which much came to nothing. [`Door`] and [`Failures`] carry out
-//! what they say, and [`Pulse`] has what they judge by.
+//! [`Delays`](delays::Delays) how long an address waits of which much came to nothing. [`Door`] and [`Failures`] carry
+//! out what they say, and [`Pulse`] has what they judge by.
 
 #[cfg(test)]
 mod chance;

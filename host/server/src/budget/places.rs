@@ -2,19 +2,19 @@
 //!
 //! A connection that arrives enters where a place is free. Where none is, it waits, and somebody gives way to it:
 //!
-//! 1. who is idle, or brings less than the least rate: whoever waits needs the place more. The one of the fullest source
-//!    goes first, and of that source the one that has been of no use for longest;
+//! 1. who is idle, or brings less than the least rate: whoever waits needs the place more. The one of the fullest
+//!    source goes first, and of that source the one that has been of no use for longest;
 //! 2. otherwise somebody of the fullest source, as long as that has more places than the source of the newcomer would
-//!    have with one more. So places come to be shared evenly among sources, and nobody loses one to a source that has as
-//!    many.
+//!    have with one more. So places come to be shared evenly among sources, and nobody loses one to a source that has
+//!    as many.
 //!
-//! A place that becomes free goes to the source that has the fewest, and there to who has waited longest. Where too many
-//! wait, the newest of the source that has the most is turned away. Who has to wait for a [time](super::delays) gets no
-//! place before it is over, and nobody gives way to it.
+//! A place that becomes free goes to the source that has the fewest, and there to who has waited longest. Where too
+//! many wait, the newest of the source that has the most is turned away. Who has to wait for a [time](super::delays)
+//! gets no place before it is over, and nobody gives way to it.
 //!
-//! Whoever runs this machine calls it under a lock that is held for no longer than the call, and after each call carries
-//! out what [`Places::poll_effect`] gives. It knows no socket and no clock: `now` is a reading of a clock that is never
-//! set back, and [`Activity`] is what is known of a connection at that moment.
+//! Whoever runs this machine calls it under a lock that is held for no longer than the call, and after each call
+//! carries out what [`Places::poll_effect`] gives. It knows no socket and no clock: `now` is a reading of a clock that
+//! is never set back, and [`Activity`] is what is known of a connection at that moment.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;

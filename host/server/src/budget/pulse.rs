@@ -10,8 +10,8 @@ use super::places::Activity;
 /// slowest of networks in that time.
 const IDLE_AFTER: Duration = Duration::from_secs(3);
 
-/// The same after a hello. A sender may hash a file before it offers it, and what it keeps in reserve waits. Those of its
-/// connections that find no place leave after 5 seconds: they are not to push out the ones that have one.
+/// The same after a hello. A sender may hash a file before it offers it, and what it keeps in reserve waits. Those of
+/// its connections that find no place leave after 5 seconds: they are not to push out the ones that have one.
 const IDLE_AFTER_HELLO: Duration = Duration::from_secs(10);
 
 /// Over which time the least rate is one: short pauses are nobody's fault.

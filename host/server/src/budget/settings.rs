@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::deadlines::Deadlines;
+use crate::error_kind::ServerErrorKind;
 
 /// A rate that no network of an honest sender might reach is none: 1 MiB/s. Bytes in a minute.
 const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
@@ -17,8 +18,8 @@ const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
 /// assert!(budgets.check(1_000).is_ok());
 /// ```
 ///
-/// An address is one of IPv4, or a network of IPv6: its first 64 bits. An address of IPv4 that comes by an IPv6 socket is
-/// the address of IPv4.
+/// An address is one of IPv4, or a network of IPv6: its first 64 bits. An address of IPv4 that comes by an IPv6 socket
+/// is the address of IPv4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budgets {
@@ -38,16 +39,16 @@ pub struct Budgets {
     /// How long it may take from a complete hello or request to the first offer. 5 minutes: a sender may read a file
     /// before it offers it.
     pub offer_timeout: Duration,
-    /// Bytes that a connection has to bring in a minute while others wait for a place; what is stored counts too. 64 KiB:
-    /// a kilobyte a second, which the slowest modem brings. 0: nobody is too slow.
+    /// Bytes that a connection has to bring in a minute while others wait for a place; what is stored counts too. 64
+    /// KiB: a kilobyte a second, which the slowest modem brings. 0: nobody is too slow.
     pub min_bytes_per_minute: u64,
     /// What connections may use together that make the server compute for little (frames of a byte, offers that come to
     /// nothing), while others want to compute: percent of one processor in two. 12: an eighth.
     pub unearned_percent: u8,
     /// How many connections of one address may end without a complete hello or request before its next ones wait; what
-    /// was stored of it, and time, makes up for them. A credential that is not accepted counts as eight, and an offer of
-    /// which nothing is stored as a sixteenth. 256: whoever looks whether the server is there, or sends a tree of which
-    /// thousands of names are taken, meets no limit.
+    /// was stored of it, and time, makes up for them. A credential that is not accepted counts as eight, and an offer
+    /// of which nothing is stored as a sixteenth. 256: whoever looks whether the server is there, or sends a tree of
+    /// which thousands of names are taken, meets no limit.
     pub free_failures: u32,
     /// How long they wait at most; each further one waits longer than the one before. 5 seconds: whoever tries out is
     /// slow by then, and somebody who shares the address is served all the same. Zero: nobody waits. At most an hour.
@@ -102,6 +103,13 @@ pub enum BudgetsError {
         /// What it would have to bring.
         bytes: u64,
     },
+}
+
+impl BudgetsError {
+    /// What kind of failure it is: the settings have to be others.
+    pub fn kind(&self) -> ServerErrorKind {
+        ServerErrorKind::Usage
+    }
 }
 
 impl Budgets {

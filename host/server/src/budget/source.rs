@@ -40,7 +40,8 @@ impl Source {
         !matches!(self, Self::Proxy(_))
     }
 
-    /// Whether it stands for somebody who may come back: not for a proxy, behind which are many, nor for one connection.
+    /// Whether it stands for somebody who may come back: not for a proxy, behind which are many, nor for one
+    /// connection.
     pub(crate) fn is_somebody(self) -> bool {
         matches!(self, Self::V4(_) | Self::V6(_) | Self::User(_) | Self::Local)
     }

@@ -8,7 +8,7 @@ use super::claim::Claim;
 use crate::net::{Address, Peer};
 
 /// Something that happened on a connection. Names, details, reasons and last words may come from the peer:
-/// [`sanitise`](sandport_protocol::text::sanitise) them before they reach a terminal.
+/// [`sanitize`](sandport_protocol::text::sanitize) them before they reach a terminal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -31,8 +31,8 @@ pub enum ServerEvent {
         /// What was stored.
         receipt: Receipt,
     },
-    /// A folder that was offered is there, with the folders above it; it may have been before.
-    Folder {
+    /// A directory that was offered is there, with the directories above it; it may have been before.
+    Directory {
         /// Who sent it.
         peer: Peer,
         /// Its path in the inbox.
@@ -95,8 +95,8 @@ pub enum ServerEvent {
         /// How many.
         count: u64,
     },
-    /// Refusals, traps and lines of receivers that were not told, since too many were: of a connection, of an address, or of
-    /// all. They happened before the event that follows.
+    /// Refusals, traps and lines of receivers that were not told, since too many were: of a connection, of an address,
+    /// or of all. They happened before the event that follows.
     Untold {
         /// How many.
         count: u64,

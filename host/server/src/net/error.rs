@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Address;
+use crate::error_kind::ServerErrorKind;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,15 @@ pub enum BindError {
 }
 
 impl BindError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::InUse(_) => ServerErrorKind::Temporary,
+            Self::Resolve { .. } | Self::NotASocket(_) => ServerErrorKind::Usage,
+            Self::Io { .. } => ServerErrorKind::Local,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! Why a resident component does not serve.
 
+use crate::error_kind::ServerErrorKind;
 use crate::net::{Address, BindError};
 use sandport_inbox::InboxError;
 
@@ -16,10 +17,10 @@ pub enum ResidentError {
     /// WASI 0.2 has no local sockets.
     #[error("{0}: a resident receiver cannot listen on a Unix socket")]
     UnixSocket(Address),
-    /// The folder of the inbox cannot be opened.
+    /// The directory of the inbox cannot be opened.
     #[error("cannot give the inbox {path} to the receiver: {source}", path = path.display())]
     Inbox {
-        /// The folder.
+        /// The directory.
         path: std::path::PathBuf,
         /// Why.
         source: std::io::Error,
@@ -41,6 +42,17 @@ pub enum ResidentError {
 }
 
 impl ResidentError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::Bind(error) => error.kind(),
+            Self::Lost(error) => error.kind().into(),
+            Self::NotEnforced(_) | Self::UnixSocket(_) => ServerErrorKind::Usage,
+            Self::NeverListened { .. } => ServerErrorKind::Receiver,
+            Self::Inbox { .. } | Self::Thread(_) => ServerErrorKind::Local,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ use super::error::ResidentError;
 use crate::event::ServerEvent;
 use crate::sandbox::{Context, Grants, Heard, Output, ResidentSandbox, RunEnd};
 use sandport_inbox::Inbox;
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 
 /// Pause before the first restart; each further one is twice as long. Short, because senders wait.
 const RESTART_FIRST: Duration = Duration::from_millis(100);
@@ -79,7 +79,7 @@ impl Supervisor {
             };
             if !self.announcer.ever() {
                 let last_words =
-                    last_words.lines().next_back().map(|line| sanitise(line, SHOWN_CHARS_MAX));
+                    last_words.lines().next_back().map(|line| sanitize(line, SHOWN_CHARS_MAX));
                 return Err(ResidentError::NeverListened { reason, last_words });
             }
             let restart_after = backoff.after(since.elapsed());
@@ -100,12 +100,13 @@ impl Supervisor {
         let arguments =
             arguments::of(&self.grants.addresses(), limits, options, self.setup.max_connections);
         self.emit(ServerEvent::ReceiverStarted);
-        let folder = inbox.dir();
+        let directory = inbox.dir();
         let end = tokio::select! {
-            end = self.setup.sandbox.run(&arguments, folder, &self.grants, &output) => end,
+            end = self.setup.sandbox.run(&arguments, directory, &self.grants, &output) => end,
             never = self.watch_for_silence() => match never {},
         };
-        let end = end.map_err(|source| ResidentError::Inbox { path: folder.to_owned(), source })?;
+        let end =
+            end.map_err(|source| ResidentError::Inbox { path: directory.to_owned(), source })?;
         Ok((end, output.last_words()))
     }
 

@@ -5,7 +5,7 @@ use wasmtime::{FrameInfo, WasmBacktrace};
 
 use super::output::LOGGED_CHARS_MAX;
 use crate::net::Peer;
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 
 /// Writes the frames of a trap into the log, innermost first. Functions have names where the component was
 /// not stripped of them; offsets are those of the component's file.
@@ -16,7 +16,7 @@ pub(super) fn log(peer: Option<&Peer>, error: &wasmtime::Error) {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return };
     let peer = peer.map(tracing::field::display);
     for (depth, frame) in backtrace.frames().iter().enumerate() {
-        let line = sanitise(&describe(frame), LOGGED_CHARS_MAX);
+        let line = sanitize(&describe(frame), LOGGED_CHARS_MAX);
         tracing::debug!(target: "receiver", peer, "trapped in {depth}: {line}");
     }
 }

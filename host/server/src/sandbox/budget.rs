@@ -10,8 +10,8 @@
 //! processor time. It says whose the time was; how much it was says the clock of the thread, which is asked
 //! every two milliseconds. So a busy machine costs nobody a connection.
 //!
-//! What the host does for the guest on other threads, such as reading a file once more for a digest, is told to a meter,
-//! and charged to the host's account with the rest.
+//! What the host does for the guest on other threads, such as reading a file once more for a digest, is told to a
+//! meter, and charged to the host's account with the rest.
 //!
 //! A resident instance has a thread of its own, and one account: what the host does for it counts like
 //! what it does itself. Waiting fills its account as well, slowly: who computes without traffic and without a
@@ -30,8 +30,8 @@ use sandport_inbox::Meter;
 const MIB: u64 = 1024 * 1024;
 
 /// How long guest and host run between two charges, at most, where no tick comes. Nanoseconds: short, since
-/// a thousand connections may each run as long before others have their turn. A charge is a system call, which takes less
-/// than a thousandth of that.
+/// a thousand connections may each run as long before others have their turn. A charge is a system call, which takes
+/// less than a thousandth of that.
 const CHARGE_INTERVAL_NS: u64 = 2_000_000;
 
 /// The guest used up its compute time, or the host's.

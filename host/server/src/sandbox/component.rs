@@ -85,7 +85,7 @@ pub(super) fn load(
             };
             let (engine, component) = on_engine(instances, Pool::Cold)?;
             // Out of the cache, where the line above has put it: compiling twice would cost more than it gains.
-            let warm = (mode == Mode::PerConnection && matches!(cache, Cache::Folder(_)))
+            let warm = (mode == Mode::PerConnection && matches!(cache, Cache::Directory(_)))
                 .then(|| on_engine(WARM_INSTANCES, Pool::Warm))
                 .transpose()?;
             Ok(Loaded { engine, component, warm, mode, limits })

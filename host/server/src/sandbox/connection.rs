@@ -404,7 +404,7 @@ impl Connection {
                 self.share.earn(EARNED_PER_FILE_NS);
                 self.handle_answer();
             }
-            ServerEvent::Folder { .. } => self.handle_answer(),
+            ServerEvent::Directory { .. } => self.handle_answer(),
             ServerEvent::UploadRefused { ref refusal, .. } if is_of_peer(refusal.code) => {
                 self.fail(Futile::Offer);
             }

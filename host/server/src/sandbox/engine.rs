@@ -143,8 +143,8 @@ pub enum Cache {
     /// Nowhere: compile at each start.
     #[default]
     Off,
-    /// In this folder, an absolute path. Whoever can write to it can run code as this process.
-    Folder(PathBuf),
+    /// In this directory, an absolute path. Whoever can write to it can run code as this process.
+    Directory(PathBuf),
 }
 
 /// What a component needs of the pool, for each instance.
@@ -254,9 +254,9 @@ fn common(cache: &Cache) -> wasmtime::Result<Config> {
         .async_stack_size(ASYNC_STACK_BYTES)
         // WASI 0.2 needs none of the component model's own concurrency, which costs at each call.
         .concurrency_support(false);
-    if let Cache::Folder(folder) = cache {
+    if let Cache::Directory(directory) = cache {
         let mut settings = CacheConfig::new();
-        settings.with_directory(folder);
+        settings.with_directory(directory);
         config.cache(Some(wasmtime::Cache::new(settings)?));
     }
     Ok(config)

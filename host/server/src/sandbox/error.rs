@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::mode::{COMMAND, RECEIVER};
+use crate::error_kind::ServerErrorKind;
 
 /// Why a receiver cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,26 @@ pub enum ComponentError {
 impl ComponentError {
     pub(super) fn of_engine(error: wasmtime::Error) -> Self {
         Self::Engine(format!("{error:#}"))
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::Read { .. } | Self::Engine(_) | Self::NotExecutable(_) | Self::Thread(_) => {
+                ServerErrorKind::Local
+            }
+            Self::NotWasm(_)
+            | Self::Module(_)
+            | Self::UnknownVersion(_)
+            | Self::Invalid { .. }
+            | Self::NoReceiver { .. }
+            | Self::OtherVersion { .. }
+            | Self::Resident
+            | Self::Import(_)
+            | Self::Start(_)
+            | Self::Memory { .. }
+            | Self::Table { .. } => ServerErrorKind::Usage,
+        }
     }
 
     /// A stable word for the condition.

@@ -96,7 +96,7 @@ pub(crate) enum Outcome {
     /// The receiver returned, and another instance is to serve what follows on the connection.
     Again,
     /// The receiver trapped or went over its budget. Reason and last words are for the operator, and the
-    /// last words not sanitised.
+    /// last words not sanitized.
     Trapped { reason: String, last_words: String },
 }
 

@@ -1,7 +1,7 @@
 //! Spans for whoever traces: one for each connection, and one for each upload within it. They are at debug level, and
 //! cost nothing where nobody wants them.
 
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 use sandport_protocol::{Receipt, Refusal};
 use tracing::Span;
 use tracing::field::Empty;
@@ -11,14 +11,14 @@ use crate::net::Peer;
 
 /// A connection, from its first byte to its end.
 pub(crate) fn connection(peer: &Peer) -> Span {
-    tracing::debug_span!("connection", peer = %sanitise(&peer.to_string(), LOGGED_CHARS_MAX))
+    tracing::debug_span!("connection", peer = %sanitize(&peer.to_string(), LOGGED_CHARS_MAX))
 }
 
 /// An upload that was accepted, until its outcome is known. A name comes from the sender.
 pub(super) fn upload(name: Option<&str>) -> Span {
     tracing::debug_span!(
         "upload",
-        name = name.map(|name| display(sanitise(name, LOGGED_CHARS_MAX))),
+        name = name.map(|name| display(sanitize(name, LOGGED_CHARS_MAX))),
         outcome = Empty,
     )
 }

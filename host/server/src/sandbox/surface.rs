@@ -168,7 +168,7 @@ pub(super) fn reach(mode: Mode, import: &str) -> Option<&'static str> {
         ("wasi:cli", "stdout" | "stderr", PerConnection) => "the operator's log, bounded",
         ("wasi:cli", "environment", PerConnection) => "nothing: no arguments, no environment",
         ("wasi:cli", ..) => "nothing: no input, no terminal",
-        ("wasi:filesystem", _, PerConnection) => "nothing: no folder is open",
+        ("wasi:filesystem", _, PerConnection) => "nothing: no directory is open",
         ("wasi:filesystem", _, Resident) => "the inbox, as /inbox, and nothing outside of it",
         ("wasi:sockets", "udp" | "udp-create-socket" | "ip-name-lookup", _)
         | ("wasi:sockets", _, PerConnection) => "nothing: each call is refused",

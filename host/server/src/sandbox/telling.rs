@@ -30,8 +30,8 @@ impl Telling {
         Self { since: Instant::now(), lines, met: Arc::clone(met) }
     }
 
-    /// Whether an event is to be told; if so, tells before how many were not. What is stored is always told, and what has
-    /// no text of a peer's.
+    /// Whether an event is to be told; if so, tells before how many were not. What is stored is always told, and what
+    /// has no text of a peer's.
     pub(super) fn admit(
         &self,
         account: &TellingAccount,

@@ -23,7 +23,7 @@ use crate::event::EventSink;
 use crate::net::Peer;
 use sandport_inbox::Identity;
 use sandport_inbox::{Announced, AnyInbox, Incoming, Storage};
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 
 /// Longest last words in the reason of a refusal, in characters: what is kept of them fits.
 const LAST_WORDS_CHARS_MAX: usize = 4_096;
@@ -35,7 +35,7 @@ pub(super) enum Linked {
 }
 
 /// Instantiates the component within its limits, as a server does, and drops the instance. Of a connection it
-/// finds one that nobody is at, of an inbox one that takes nothing, of a folder none.
+/// finds one that nobody is at, of an inbox one that takes nothing, of a directory none.
 ///
 /// # Errors
 /// [`ComponentError::Start`], where its start traps, exits or does not come to an end.
@@ -123,7 +123,7 @@ fn told(last_words: &str) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    format!("; its last words: {}", sanitise(&lines.join(" / "), LAST_WORDS_CHARS_MAX))
+    format!("; its last words: {}", sanitize(&lines.join(" / "), LAST_WORDS_CHARS_MAX))
 }
 
 /// An inbox that takes nothing.

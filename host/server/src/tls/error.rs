@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use sandport_inbox::InboxError;
 
+use crate::error_kind::ServerErrorKind;
+
 /// Why a certificate cannot be shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +45,15 @@ pub enum TlsError {
 }
 
 impl TlsError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ServerErrorKind {
+        match self {
+            Self::Inbox(error) => error.kind().into(),
+            Self::Read { .. } | Self::Make(_) => ServerErrorKind::Local,
+            _ => ServerErrorKind::Usage,
+        }
+    }
+
     /// A stable word for the condition.
     pub fn code(&self) -> &'static str {
         match self {

@@ -142,7 +142,7 @@ impl World {
                 }
             }
             Operation::Abandon => self.upload.abandon(now),
-            Operation::DiscardUnheld => self.upload.discard_unheld(now),
+            Operation::DiscardUnheld => self.upload.discard_parked(now),
             Operation::Settle => self.upload.settle(now),
             Operation::Fail { which } => {
                 if let Some(session) = self.at(which).session {
@@ -326,16 +326,16 @@ impl World {
         let ends_commits =
             matches!(work, Work::Publish { .. }) && !matches!(outcome, Outcome::Lost);
         let done = match (work, outcome) {
-            (Work::Keep { entries, is_synced, .. }, Outcome::Well) => {
+            (Work::Checkpoint { entries, is_synced, .. }, Outcome::Well) => {
                 assert!(is_synced || self.options.boot.is_some(), "entries that outlive nothing");
                 entries.iter().for_each(|entry| self.keep(entry));
-                Done::Kept
+                Done::Checkpointed
             }
-            (Work::Keep { .. }, Outcome::Lost) => {
+            (Work::Checkpoint { .. }, Outcome::Lost) => {
                 self.written = self.kept();
                 Done::Unsynced(io())
             }
-            (Work::Keep { .. }, _) => Done::Unwritten(io()),
+            (Work::Checkpoint { .. }, _) => Done::Unwritten(io()),
             (Work::Write(_), _) => Done::Written(if is_well { Ok(()) } else { Err(io()) }),
             (Work::Hash { size }, _) => {
                 Done::Hashed(if is_well { Ok(digest(size)) } else { Err(io()) })

@@ -52,7 +52,7 @@ impl Guest for Component {
             Some(b'd') => trouble::misuse_digests(&output),
             Some(b'z') => trouble::write_after_commit(&output),
             Some(b'q') => trouble::open_thousands(&output),
-            Some(b'v') => trouble::make_folders_forever(),
+            Some(b'v') => trouble::make_directories_forever(),
             Some(b'O') => trouble::offer_and_forget(&output),
             Some(b'A') => trouble::authenticate_twice(&output, false),
             Some(b'B') => trouble::authenticate_twice(&output, true),

@@ -18,8 +18,8 @@ pub(crate) fn report(input: &InputStream, output: &OutputStream) {
     let findings = [
         ("environment", std::env::vars().count().to_string()),
         ("arguments", std::env::args().count().to_string()),
-        ("folder /", outcome(fs::read_dir("/"))),
-        ("folder .", outcome(fs::read_dir("."))),
+        ("directory /", outcome(fs::read_dir("/"))),
+        ("directory .", outcome(fs::read_dir("."))),
         ("file /etc/passwd", outcome(fs::read("/etc/passwd"))),
         ("new file", outcome(fs::write("escaped", b"x"))),
         ("new file in /tmp", outcome(fs::write("/tmp/escaped", b"x"))),

@@ -62,14 +62,16 @@ fn tell(text: &mut String) -> Result<(), Refusal> {
     let Answer::Stored(again) = answer(&again)? else { return Err(malformed(Some("not there"))) };
     let _ = writeln!(text, "again: {}", kinds(&again));
 
-    // Whoever claims another digest of it as well sends it. What is claimed of a folder means nothing.
+    // Whoever claims another digest of it as well sends it. What is claimed of a directory means nothing.
     let claims = vec![digest(Algorithm::Blake3)?, sha256.clone()];
     let claiming = Offer { digests: claims.clone(), ..file("stored", CONTENT.len()) };
     let claimed = stored(Upload::store(accepted(&claiming)?, CONTENT, &[]))?;
     let _ = writeln!(text, "claimed: {} {}", claimed.name, kinds(&claimed));
-    let folder = Offer { digests: claims, ..offer("folder", EntryKind::Directory, None) };
-    let Answer::Stored(folder) = answer(&folder)? else { return Err(malformed(Some("no folder"))) };
-    let _ = writeln!(text, "folder: {}", kinds(&folder));
+    let directory = Offer { digests: claims, ..offer("directory", EntryKind::Directory, None) };
+    let Answer::Stored(directory) = answer(&directory)? else {
+        return Err(malformed(Some("no directory")));
+    };
+    let _ = writeln!(text, "directory: {}", kinds(&directory));
 
     // A body that is checked, by another algorithm first.
     let upload = accepted(&Offer { lifetime: Lifetime::NewKey, ..file("checked", 3) })?;

@@ -223,10 +223,10 @@ pub(crate) fn open_thousands(output: &OutputStream) {
     let _ = output.blocking_write_and_flush(format!("opened {}\n", uploads.len()).as_bytes());
 }
 
-/// Makes folder after folder, though nothing arrives.
-pub(crate) fn make_folders_forever() {
+/// Makes directory after directory, though nothing arrives.
+pub(crate) fn make_directories_forever() {
     for number in 0_u64.. {
-        drop(inbox::open(&offer(&format!("folders/{number}"), EntryKind::Directory, None)));
+        drop(inbox::open(&offer(&format!("directories/{number}"), EntryKind::Directory, None)));
     }
 }
 

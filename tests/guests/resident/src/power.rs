@@ -34,7 +34,7 @@ pub(crate) fn over_the_network(question: &str) -> String {
 }
 
 /// What it can do with files. The test has put links that lead out into the inbox: `link-to-file` and
-/// `link-to-folder`.
+/// `link-to-directory`.
 pub(crate) fn over_files(inbox: &str) -> String {
     let at = |path: &str| format!("{inbox}/{path}");
     let _ = fs::write(at("own"), "own");
@@ -43,9 +43,9 @@ pub(crate) fn over_files(inbox: &str) -> String {
         ("read back its file", outcome(fs::read(at("own")))),
         ("environment", std::env::vars().count().to_string()),
         ("standard input", outcome(read_stdin())),
-        ("folder /", outcome(fs::read_dir("/"))),
-        ("folder .", outcome(fs::read_dir("."))),
-        ("folder ..", outcome(fs::read_dir(at("..")))),
+        ("directory /", outcome(fs::read_dir("/"))),
+        ("directory .", outcome(fs::read_dir("."))),
+        ("directory ..", outcome(fs::read_dir(at("..")))),
         ("file outside", outcome(fs::read(at("../secret")))),
         ("file outside by a detour", outcome(fs::read(at(".sandport/../../secret")))),
         ("file /etc/passwd", outcome(fs::read("/etc/passwd"))),
@@ -53,9 +53,12 @@ pub(crate) fn over_files(inbox: &str) -> String {
         ("new file in /tmp", outcome(fs::write("/tmp/escaped", "x"))),
         ("read by a link", outcome(fs::read(at("link-to-file")))),
         ("write by a link", outcome(fs::write(at("link-to-file"), "x"))),
-        ("folder by a link", outcome(fs::read_dir(at("link-to-folder")))),
-        ("read in a folder by a link", outcome(fs::read(at("link-to-folder/secret")))),
-        ("write in a folder by a link", outcome(fs::write(at("link-to-folder/escaped"), "x"))),
+        ("directory by a link", outcome(fs::read_dir(at("link-to-directory")))),
+        ("read in a directory by a link", outcome(fs::read(at("link-to-directory/secret")))),
+        (
+            "write in a directory by a link",
+            outcome(fs::write(at("link-to-directory/escaped"), "x")),
+        ),
         ("make a link to a file of the system", link(c"/etc/passwd", inbox, "own-link")),
         ("read by a link of its own", read_by_own_link(inbox)),
         ("move a file out", outcome(fs::rename(at("own"), at("../escaped")))),

@@ -48,9 +48,9 @@ pub(crate) fn run_part(environment: &Environment, counts: &Counts) -> Result<()>
 }
 
 fn answers(environment: &Environment, counts: &Counts) -> Result<Table> {
-    let native_dir = environment.tmpfs.folder("connections-native")?;
+    let native_dir = environment.tmpfs.directory("connections-native")?;
     let native = environment.receiver(&["native-loop", "--hash"], &native_dir)?;
-    let dir = environment.tmpfs.folder("connections-sandport")?;
+    let dir = environment.tmpfs.directory("connections-sandport")?;
     let sandport = environment.sandport(&dir, Durability::None)?;
 
     let mut receivers = [

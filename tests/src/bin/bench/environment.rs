@@ -1,4 +1,4 @@
-//! Where the benchmark runs: folders, programs, and the limits of the process.
+//! Where the benchmark runs: directories, programs, and the limits of the process.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,20 +11,20 @@ use tempfile::TempDir;
 
 use crate::process::Server;
 
-/// A folder to receive into.
+/// A directory to receive into.
 pub(crate) struct Place {
     /// What the table calls it.
     pub(crate) label: &'static str,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Place {
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
-    /// A fresh folder in it.
-    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+    /// A fresh directory in it.
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.path().join(name);
         std::fs::create_dir_all(&path)?;
         Ok(path)
@@ -50,7 +50,7 @@ impl fmt::Display for Durability {
     }
 }
 
-/// Folders and programs.
+/// Directories and programs.
 pub(crate) struct Environment {
     /// In memory; also where sources are, so that reading them costs nothing.
     pub(crate) tmpfs: Place,
@@ -64,14 +64,14 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Makes the folders and, unless it is given, builds the `sandport` program.
+    /// Makes the directories and, unless it is given, builds the `sandport` program.
     pub(crate) fn new(
         tmpfs: &Path,
         disk: Option<&Path>,
         sandport: Option<PathBuf>,
     ) -> Result<Self> {
         let own = std::env::current_exe()?;
-        let target = own.parent().context("this program has no folder")?;
+        let target = own.parent().context("this program has no directory")?;
         let disk = disk.unwrap_or(target);
         let sandport = match sandport {
             Some(sandport) => sandport,
@@ -82,7 +82,7 @@ impl Environment {
         };
         ensure!(sandport.is_file(), "there is no {}", sandport.display());
         let disk = place("disk", disk)?;
-        let cache = disk.folder("cache")?;
+        let cache = disk.directory("cache")?;
         Ok(Self { tmpfs: place("tmpfs", tmpfs)?, disk, cache, sandport, own })
     }
 
@@ -133,12 +133,12 @@ impl Environment {
     }
 }
 
-fn place(label: &'static str, in_folder: &Path) -> Result<Place> {
-    let folder = tempfile::Builder::new()
+fn place(label: &'static str, in_directory: &Path) -> Result<Place> {
+    let directory = tempfile::Builder::new()
         .prefix("sandport-bench-")
-        .tempdir_in(in_folder)
-        .with_context(|| format!("make a folder in {}", in_folder.display()))?;
-    Ok(Place { label, folder })
+        .tempdir_in(in_directory)
+        .with_context(|| format!("make a directory in {}", in_directory.display()))?;
+    Ok(Place { label, directory })
 }
 
 /// Builds what is measured from the sources that are here, so that no old program is.

@@ -55,11 +55,11 @@ impl Rsync {
         Ok(Some(Self { program, server }))
     }
 
-    /// Sends a folder and has each file synced; `None` where this rsync cannot.
+    /// Sends a directory and has each file synced; `None` where this rsync cannot.
     pub(crate) fn fsync(&self) -> Option<impl Fn(&Path) -> Result<()>> {
-        has_fsync(&self.program).then_some(|folder: &Path| {
+        has_fsync(&self.program).then_some(|directory: &Path| {
             let to = format!("rsync://{}/inbox/", self.server.address);
-            run(Command::new(&self.program).args(["--recursive", "--fsync"]).arg(folder).arg(to))
+            run(Command::new(&self.program).args(["--recursive", "--fsync"]).arg(directory).arg(to))
         })
     }
 
@@ -77,7 +77,7 @@ fn has_fsync(program: &Path) -> bool {
 }
 
 /// A daemon that is run by the administrator gives its rights up unless it is told not to, and could
-/// then not write into the folder.
+/// then not write into the directory.
 fn owner_lines(data: &fs::Metadata) -> String {
     use std::os::unix::fs::MetadataExt;
     if data.uid() == 0 { "uid = 0\ngid = 0\n".to_owned() } else { String::new() }
@@ -101,7 +101,7 @@ impl Ssh {
     /// `None` where one of the programs is not installed.
     ///
     /// # Errors
-    /// The server does not start: some systems want a folder such as `/run/sshd` to be made first.
+    /// The server does not start: some systems want a directory such as `/run/sshd` to be made first.
     pub(crate) fn start(scratch: &Path) -> Result<Option<Self>> {
         let programs = ["scp", "sshd", "ssh-keygen", "id"].map(installed);
         let [Some(scp), Some(sshd), Some(keygen), Some(id)] = programs else {
@@ -117,11 +117,11 @@ impl Ssh {
             }
         }
         let config = scratch.join("sshd_config");
-        let folder = scratch.display();
+        let directory = scratch.display();
         fs::write(
             &config,
             format!(
-                "HostKey {folder}/host\nAuthorizedKeysFile {folder}/client.pub\nPidFile none\n\
+                "HostKey {directory}/host\nAuthorizedKeysFile {directory}/client.pub\nPidFile none\n\
                  StrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\n\
                  Subsystem sftp internal-sftp\n"
             ),
@@ -136,7 +136,7 @@ impl Ssh {
         Ok(Some(Self { scp, rsync, user, key: scratch.join("client"), server }))
     }
 
-    /// Sends a file, or a folder with all that is in it, into a folder.
+    /// Sends a file, or a directory with all that is in it, into a directory.
     pub(crate) fn scp(&self, source: &Path, dir: &Path) -> Result<()> {
         let mut command = Command::new(&self.scp);
         command.args(["-q", "-r", "-B", "-F", "none", "-P"]).arg(self.port()).arg("-i");
@@ -147,7 +147,7 @@ impl Ssh {
         run(command.arg(source).arg(self.target(dir)))
     }
 
-    /// Sends a folder with rsync; `None`: that is not installed.
+    /// Sends a directory with rsync; `None`: that is not installed.
     pub(crate) fn rsync(&self) -> Option<impl Fn(&Path, &Path) -> Result<()>> {
         self.rsync.as_ref().map(|rsync| {
             move |source: &Path, dir: &Path| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use sandport_protocol::sender::{Event, Output, Sender};
+use sandport_protocol::sender::{Event, Sender, SenderOutput};
 use sandport_protocol::{Digest, EntryKind, Offer};
 
 /// Size of one write, in bytes. What a careful sender would choose: larger ones gain nothing.
@@ -121,11 +121,11 @@ pub(crate) fn native(to: SocketAddr, name: &str, content: &Content) -> Result<Du
     loop {
         while let Some(output) = sender.poll_output() {
             match output {
-                Output::Send(bytes) => stream.write_all(&bytes)?,
-                Output::Payload { .. } => {
+                SenderOutput::Send(bytes) => stream.write_all(&bytes)?,
+                SenderOutput::Payload { .. } => {
                     content.write(&mut stream, |bytes| sender.handle_sent(clock(), bytes))?;
                 }
-                Output::Shutdown => stream.shutdown(Shutdown::Write)?,
+                SenderOutput::Shutdown => stream.shutdown(Shutdown::Write)?,
                 _ => bail!("the protocol has an output that the benchmark does not know"),
             }
         }

@@ -32,7 +32,7 @@ pub(crate) fn run_part(environment: &Environment, size: u64, rounds: usize) -> R
     Ok(())
 }
 
-/// A running receiver and the folder that it fills.
+/// A running receiver and the directory that it fills.
 struct Receiver {
     server: Server,
     dir: PathBuf,
@@ -40,13 +40,13 @@ struct Receiver {
 
 impl Receiver {
     fn native(environment: &Environment, place: &Place, arguments: &[&str]) -> Result<Self> {
-        let dir = place.folder(&arguments.join("-"))?;
+        let dir = place.directory(&arguments.join("-"))?;
         let server = environment.receiver(arguments, &dir)?;
         Ok(Self { server, dir })
     }
 
     fn sandport(environment: &Environment, place: &Place, durability: Durability) -> Result<Self> {
-        let dir = place.folder(&format!("sandport-{durability:?}"))?;
+        let dir = place.directory(&format!("sandport-{durability:?}"))?;
         let server = environment.sandport(&dir, durability)?;
         Ok(Self { server, dir })
     }
@@ -65,7 +65,7 @@ fn fed_alike(
     let hashing = Receiver::native(environment, place, &["native-loop", "--hash"])?;
     let plain = Receiver::native(environment, place, &["native-loop"])?;
     let sandport = Receiver::sandport(environment, place, Durability::None)?;
-    let python_dir = place.folder("python")?;
+    let python_dir = place.directory("python")?;
     let python = python(&python_dir, environment.disk.path())?
         .map(|server| Receiver { server, dir: python_dir });
 
@@ -126,7 +126,7 @@ fn journal(
     content: &Content,
     rounds: usize,
 ) -> Result<String> {
-    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    let source = environment.tmpfs.directory("source")?.join("source.bin");
     content.write(&mut File::create(&source)?, |_| ())?;
     let mut tables = Vec::new();
     for durability in [Durability::None, Durability::Full] {
@@ -162,15 +162,15 @@ fn own_clients(
     content: &Content,
     rounds: usize,
 ) -> Result<Table> {
-    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    let source = environment.tmpfs.directory("source")?.join("source.bin");
     content.write(&mut File::create(&source)?, |_| ())?;
     let scratch = environment.disk.path();
     let mut left_out = Vec::new();
 
     let sandport = Receiver::sandport(environment, place, Durability::None)?;
-    let rsync_dir = place.folder("rsync")?;
+    let rsync_dir = place.directory("rsync")?;
     let rsync = offered("rsync", Rsync::start(&rsync_dir, scratch), &mut left_out);
-    let scp_dir = place.folder("scp")?;
+    let scp_dir = place.directory("scp")?;
     let scp = offered("scp", Ssh::start(scratch), &mut left_out);
     let rsync = rsync.as_ref();
     let scp = scp.as_ref();
@@ -206,7 +206,7 @@ fn own_clients(
     Ok(table)
 }
 
-/// Times one transfer into an empty folder and removes what it made.
+/// Times one transfer into an empty directory and removes what it made.
 fn alone(
     server: &Server,
     dir: &Path,

@@ -59,10 +59,10 @@ struct Arguments {
     /// Size of the large file in MiB
     #[arg(long, value_name = "MIB")]
     size: Option<u64>,
-    /// Folder on a disk to receive into; the folder of this program by default
+    /// Directory on a disk to receive into; the directory of this program by default
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Folder in memory to receive into
+    /// Directory in memory to receive into
     #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
     tmpfs: PathBuf,
     /// A `sandport` program to measure, instead of building one

@@ -77,7 +77,7 @@ impl Idle {
 }
 
 fn serve(environment: &Environment) -> Result<Server> {
-    let dir = environment.tmpfs.folder("memory")?;
+    let dir = environment.tmpfs.directory("memory")?;
     let mut command = environment.serve(&dir, Durability::None);
     command.args(["--max-connections", &CONNECTIONS_MAX.to_string(), "--idle-timeout", "10m"]);
     Server::start(&mut command)
@@ -153,7 +153,7 @@ fn ended(environment: &Environment) -> Result<Table> {
 fn passing(environment: &Environment, size: u64) -> Result<Table> {
     let fits_in_memory = proc::available_kib() > size / 1024 + SPARE_KIB;
     let place = if fits_in_memory { &environment.tmpfs } else { &environment.disk };
-    let dir = place.folder("memory-passing")?;
+    let dir = place.directory("memory-passing")?;
     let server = environment.sandport(&dir, Durability::None)?;
     let mut table = Table::new("Memory while a file passes", &["classic, one file", "peak MiB"]);
     table.row(["nothing yet: at rest".to_owned(), mib(still(&server)?.resident)]);

@@ -23,9 +23,9 @@ const NETWORK: Network = Network { delay: Duration::from_millis(50), bytes_per_s
 /// Runs the section with a file of `size` bytes.
 pub(crate) fn run_part(environment: &Environment, size: u64, rounds: usize) -> Result<()> {
     let content = Content::new(size);
-    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    let source = environment.tmpfs.directory("source")?.join("source.bin");
     content.write(&mut File::create(&source)?, |_| ())?;
-    let dir = environment.disk.folder("parallel")?;
+    let dir = environment.disk.directory("parallel")?;
     let server = environment.sandport(&dir, Durability::Full)?;
     let proxy = Proxy::start(NETWORK, server.address)?;
 

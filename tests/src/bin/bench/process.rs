@@ -115,6 +115,6 @@ pub(crate) fn installed(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([Path::new("/usr/sbin").to_path_buf()])
-        .map(|folder| folder.join(program))
+        .map(|directory| directory.join(program))
         .find(|candidate| candidate.is_file())
 }

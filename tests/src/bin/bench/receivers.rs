@@ -23,7 +23,7 @@ const BUFFER_BYTES: u64 = 1024 * 1024;
 pub(crate) enum Receiver {
     /// Reads a classic size, then reads, hashes and writes: a thread for each connection.
     NativeLoop {
-        /// The folder for the files.
+        /// The directory for the files.
         dir: PathBuf,
         /// Whether to compute BLAKE3.
         #[arg(long)]
@@ -37,7 +37,7 @@ pub(crate) enum Receiver {
     },
     /// Takes files by PUT: reads, hashes with BLAKE3 and writes, a thread for each connection.
     HttpLoop {
-        /// The folder for the files.
+        /// The directory for the files.
         dir: PathBuf,
         /// Whether to sync each file before the answer.
         #[arg(long)]
@@ -45,20 +45,20 @@ pub(crate) enum Receiver {
     },
     /// Takes files by PUT with hyper.
     Hyper {
-        /// The folder for the files.
+        /// The directory for the files.
         dir: PathBuf,
-        /// Whether to sync each file and its folder before the answer.
+        /// Whether to sync each file and its directory before the answer.
         #[arg(long)]
         fsync: bool,
     },
     /// Gives each connection to a `tar x` of its own.
     TarLoop {
-        /// The folder for the files.
+        /// The directory for the files.
         dir: PathBuf,
     },
     /// Reads a stream of small files and syncs each, with its directory.
     FsyncLoop {
-        /// The folder for the files.
+        /// The directory for the files.
         dir: PathBuf,
     },
 }
@@ -139,7 +139,7 @@ fn classic_size(stream: &mut TcpStream) -> Result<Option<u64>> {
     Ok(Some(std::str::from_utf8(&digits[..length])?.trim().parse()?))
 }
 
-/// A folder for one stream of files.
+/// A directory for one stream of files.
 fn fresh(dir: &Path, number: u64) -> Result<PathBuf> {
     let path = dir.join(number.to_string());
     fs::create_dir(&path)?;
@@ -166,7 +166,7 @@ pub(crate) fn write_small_file(to: &mut impl Write, name: &str, content: &[u8]) 
 
 fn small_files(stream: TcpStream, dir: &Path) -> Result<()> {
     let mut input = BufReader::with_capacity(BUFFER_BYTES as usize, stream);
-    let folder = File::open(dir)?;
+    let directory = File::open(dir)?;
     let mut length = [0; 2];
     while input.read_exact(&mut length).is_ok() {
         let mut name = vec![0; usize::from(u16::from_le_bytes(length))];
@@ -178,7 +178,7 @@ fn small_files(stream: TcpStream, dir: &Path) -> Result<()> {
         let mut file = File::create(dir.join(std::str::from_utf8(&name)?))?;
         file.write_all(&content)?;
         file.sync_all()?;
-        folder.sync_all()?;
+        directory.sync_all()?;
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub(crate) fn run_part(
     Ok(())
 }
 
-/// How a server is started on a folder.
+/// How a server is started on a directory.
 pub(crate) type Start<'a> = &'a dyn Fn(&Path) -> Result<Server>;
 
 // ------------------------------------------------------------------------------------- reopening ---
@@ -69,7 +69,7 @@ fn reopened(environment: &Environment, size: u64, rounds: usize) -> Result<Table
             .into_iter()
             .enumerate()
     {
-        let dir = environment.disk.folder(&format!("resume-{number}"))?;
+        let dir = environment.disk.directory(&format!("resume-{number}"))?;
         let left = Left::behind(environment, &dir, size, begun)?;
         let found: Vec<(Duration, u64)> =
             (0..rounds).map(|_| left.reopen(environment, &dir)).collect::<Result<_>>()?;
@@ -204,7 +204,7 @@ pub(crate) fn sent_twice(
     rounds: usize,
 ) -> Result<Table> {
     let content = Content::new(size);
-    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    let source = environment.tmpfs.directory("source")?.join("source.bin");
     content.write(&mut File::create(&source)?, |_| ())?;
     let mut table = Table::new(title, &["network", "MiB", "watermark MiB"]);
     for (words, bytes_per_s) in NETWORKS {
@@ -238,7 +238,7 @@ fn cut(
     file: &Path,
     (size, at): (u64, u64),
 ) -> Result<f64> {
-    let dir = environment.disk.folder("cut")?;
+    let dir = environment.disk.directory("cut")?;
     receivers::empty(&dir)?;
     let server = start(&dir)?;
     let proxy = Proxy::start(network, server.address)?;

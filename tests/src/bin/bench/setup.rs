@@ -32,7 +32,7 @@ pub(crate) fn table(environment: &Environment, connections: usize) -> Result<Tab
 fn measure(environment: &Environment, connections: usize) -> Result<Vec<Duration>> {
     let mut options = InboxOptions::default();
     options.durability = Durability::None;
-    let inbox = Inbox::open(&environment.tmpfs.folder("setup")?, options)?;
+    let inbox = Inbox::open(&environment.tmpfs.directory("setup")?, options)?;
     let times = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&times);
     let builder = Server::builder(inbox).on_event(move |event| {

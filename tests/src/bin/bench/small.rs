@@ -45,7 +45,7 @@ struct Source {
 
 impl Source {
     fn make(environment: &Environment, files: u64) -> Result<Self> {
-        let dir = environment.tmpfs.folder("small")?.join("tree");
+        let dir = environment.tmpfs.directory("small")?.join("tree");
         fs::create_dir(&dir)?;
         let mut content = feed::noise(FILE_BYTES);
         for number in 0..files {
@@ -55,12 +55,12 @@ impl Source {
         Ok(Self { dir, files })
     }
 
-    /// Sends the folder with `sandport send`, under a name that the server has not seen.
+    /// Sends the directory with `sandport send`, under a name that the server has not seen.
     fn send(&self, environment: &Environment, to: &Server, round: usize) -> Result<Duration> {
-        self.renamed(round, |folder| run(&mut environment.send(folder, to)))
+        self.renamed(round, |directory| run(&mut environment.send(directory, to)))
     }
 
-    /// Times what is done with the folder, under a name of this round.
+    /// Times what is done with the directory, under a name of this round.
     fn renamed(&self, round: usize, work: impl FnOnce(&Path) -> Result<()>) -> Result<Duration> {
         let name = self.dir.with_file_name(format!("tree-{round}"));
         fs::rename(&self.dir, &name)?;
@@ -122,7 +122,7 @@ fn streamed(
 ) -> Result<Table> {
     let (tar_dir, tar) = receiver(environment, place, "tar-loop")?;
     let (loop_dir, looped) = receiver(environment, place, "native-loop")?;
-    let dir = place.folder("sandport-none")?;
+    let dir = place.directory("sandport-none")?;
     let sandport = environment.sandport(&dir, Durability::None)?;
 
     let mut contestants = Vec::new();
@@ -132,7 +132,7 @@ fn streamed(
             counted(source, &tar, &tar_dir, || source.tar(&tar))
         }));
     }
-    contestants.push(Contestant::new("sandport send FOLDER, --durability none", |round| {
+    contestants.push(Contestant::new("sandport send DIRECTORY, --durability none", |round| {
         counted(source, &sandport, &dir, || source.send(environment, &sandport, round))
     }));
     contestants.push(Contestant::new("Sandport classic, a connection for each file", |_| {
@@ -161,19 +161,19 @@ fn durable(
     rounds: usize,
 ) -> Result<Table> {
     let (loop_dir, looped) = receiver(environment, place, "fsync-loop")?;
-    let dir = place.folder("sandport-commit")?;
+    let dir = place.directory("sandport-commit")?;
     let sandport = environment.sandport(&dir, Durability::Commit)?;
     let scratch = environment.disk.path();
     let mut left_out = Vec::new();
-    let rsync_dir = place.folder("rsync-fsync")?;
+    let rsync_dir = place.directory("rsync-fsync")?;
     let rsync = offered("rsync", Rsync::start(&rsync_dir, scratch), &mut left_out);
     let ssh = offered("scp and rsync over ssh", Ssh::start(scratch), &mut left_out);
-    let (scp_dir, ssh_rsync_dir) = (place.folder("scp-small")?, place.folder("rsync-ssh")?);
+    let (scp_dir, ssh_rsync_dir) = (place.directory("scp-small")?, place.directory("rsync-ssh")?);
     let mut contestants = vec![
-        Contestant::new("loop with fsync of each file and its folder", |_| {
+        Contestant::new("loop with fsync of each file and its directory", |_| {
             counted(source, &looped, &loop_dir, || source.stream(&looped))
         }),
-        Contestant::new("sandport send FOLDER, --durability commit", |round| {
+        Contestant::new("sandport send DIRECTORY, --durability commit", |round| {
             counted(source, &sandport, &dir, || source.send(environment, &sandport, round))
         }),
     ];
@@ -183,7 +183,7 @@ fn durable(
         let rsync_dir = &rsync_dir;
         contestants.push(Contestant::new("rsync --recursive --fsync, to a daemon", move |round| {
             counted(source, &rsync.server, rsync_dir, || {
-                source.renamed(round, |folder| send(folder))
+                source.renamed(round, |directory| send(directory))
             })
         }));
     }
@@ -194,14 +194,14 @@ fn durable(
                 "rsync --archive, over ssh, syncs nothing",
                 move |round| {
                     counted(source, &ssh.server, dir, || {
-                        source.renamed(round, |folder| send(folder, dir))
+                        source.renamed(round, |directory| send(directory, dir))
                     })
                 },
             ));
         }
         contestants.push(Contestant::new("scp -r, syncs nothing", |round| {
             counted(source, &ssh.server, &scp_dir, || {
-                source.renamed(round, |folder| ssh.scp(folder, &scp_dir))
+                source.renamed(round, |directory| ssh.scp(directory, &scp_dir))
             })
         }));
     }
@@ -221,7 +221,7 @@ fn durable(
 }
 
 fn receiver(environment: &Environment, place: &Place, kind: &str) -> Result<(PathBuf, Server)> {
-    let dir = place.folder(&format!("small-{kind}"))?;
+    let dir = place.directory(&format!("small-{kind}"))?;
     let server = environment.receiver(&[kind], &dir)?;
     Ok((dir, server))
 }
@@ -242,7 +242,7 @@ fn counted(
     Ok(sample)
 }
 
-/// The files in a folder and those below it, without what a server keeps about them.
+/// The files in a directory and those below it, without what a server keeps about them.
 fn count(dir: &Path) -> Result<u64> {
     let mut files = 0;
     for entry in fs::read_dir(dir)? {

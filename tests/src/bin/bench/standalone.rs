@@ -53,7 +53,7 @@ struct Programs {
 
 impl Programs {
     fn build(environment: &Environment, wasmtime: Option<&Path>) -> Result<Self> {
-        let target = environment.own.parent().context("this program has no folder")?;
+        let target = environment.own.parent().context("this program has no directory")?;
         let wasmtime = match wasmtime {
             Some(wasmtime) => wasmtime.to_owned(),
             None => {
@@ -64,7 +64,7 @@ impl Programs {
         ensure!(wasmtime.is_file(), "there is no {}", wasmtime.display());
         let wasm = "wasm32-wasip2";
         cargo(&["--package", "sandport-standalone", "--target", wasm, "--profile", "guest"])?;
-        let target = target.parent().context("a profile's folder lies in another")?;
+        let target = target.parent().context("a profile's directory lies in another")?;
         let component = target.join(wasm).join("guest/sandport-standalone.wasm");
         Ok(Self { wasmtime, component })
     }
@@ -89,7 +89,7 @@ impl Programs {
     }
 }
 
-/// A running receiver and the folder that it fills.
+/// A running receiver and the directory that it fills.
 struct Receiver {
     server: Server,
     dir: PathBuf,
@@ -117,7 +117,7 @@ impl Servers {
     fn start(environment: &Environment, programs: &Programs) -> Result<Self> {
         let place = &environment.tmpfs;
         let receiver = |name: &str, start: &dyn Fn(&Path) -> Result<Server>| {
-            let dir = place.folder(&format!("standalone-{name}"))?;
+            let dir = place.directory(&format!("standalone-{name}"))?;
             anyhow::Ok(Receiver { server: start(&dir)?, dir })
         };
         Ok(Self {

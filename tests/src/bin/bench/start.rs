@@ -26,8 +26,8 @@ pub(crate) fn run_part(environment: &Environment, starts: usize) -> Result<()> {
 
 /// Starts a server with the cache of this number, which is empty the first time, and ends it.
 fn start(environment: &Environment, cache: usize) -> Result<Duration> {
-    let dir = environment.disk.folder("start")?;
-    let cache = environment.disk.folder(&format!("start-cache-{cache}"))?;
+    let dir = environment.disk.directory("start")?;
+    let cache = environment.disk.directory(&format!("start-cache-{cache}"))?;
     let mut command = environment.serve_with_cache(&dir, Durability::Commit, &cache);
     let since = Instant::now();
     let server = Server::start(&mut command)?;

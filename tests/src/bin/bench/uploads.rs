@@ -32,7 +32,7 @@ pub(crate) fn run_part(environment: &Environment, uploads: u64) -> Result<()> {
 }
 
 fn begun(environment: &Environment, uploads: u64) -> Result<Table> {
-    let dir = environment.tmpfs.folder("uploads")?;
+    let dir = environment.tmpfs.directory("uploads")?;
     let mut command = environment.serve(&dir, Durability::Full);
     let server = Server::start(command.args(["--idle-timeout", "10m"]))?;
     // What is made once is made.

@@ -14,35 +14,35 @@ pub fn bad_names_are_refused_and_nothing_is_made(make: Make<'_>, durable: bool) 
     for name in ["", "/a", "../a", "a/../b", "a//b", "a/", ".", "a\nb", ".SandPort/x", "a\u{202e}b"]
     {
         assert_eq!(code(subject.answer(&offer(name, b"x"))), RefusalCode::NameInvalid, "{name:?}");
-        let folder = Offer { kind: EntryKind::Directory, size: None, ..offer(name, b"") };
-        assert_eq!(code(subject.answer(&folder)), RefusalCode::NameInvalid, "{name:?}");
+        let directory = Offer { kind: EntryKind::Directory, size: None, ..offer(name, b"") };
+        assert_eq!(code(subject.answer(&directory)), RefusalCode::NameInvalid, "{name:?}");
     }
     let nameless = Offer { name: None, kind: EntryKind::Directory, size: None, ..offer("", b"") };
     assert_eq!(code(subject.answer(&nameless)), RefusalCode::NameInvalid);
     assert_empty(&*subject);
 }
 
-pub fn folders_are_made_on_the_way_and_by_themselves(make: Make<'_>, durable: bool) {
+pub fn directories_are_made_on_the_way_and_by_themselves(make: Make<'_>, durable: bool) {
     let subject = make(&settings(durable));
     assert_eq!(send(&*subject, "a/b/c.txt", b"x").unwrap().name, "a/b/c.txt");
-    let folder = Offer { kind: EntryKind::Directory, size: None, ..offer("a/d", b"") };
+    let directory = Offer { kind: EntryKind::Directory, size: None, ..offer("a/d", b"") };
     for _ in 0..2 {
-        match subject.answer(&folder).unwrap() {
+        match subject.answer(&directory).unwrap() {
             Response::Stored(receipt) => {
                 assert_eq!((receipt.name.as_str(), receipt.size), ("a/d", 0));
                 assert_eq!(receipt.digest, digest(b""));
             }
-            _ => panic!("a folder is made at once"),
+            _ => panic!("a directory is made at once"),
         }
     }
     assert_eq!(names(&*subject), ["a/", "a/b/", "a/b/c.txt", "a/d/"]);
 }
 
-pub fn a_file_in_the_way_of_a_folder_is_said_to_be(make: Make<'_>, durable: bool) {
+pub fn a_file_in_the_way_of_a_directory_is_said_to_be(make: Make<'_>, durable: bool) {
     let subject = make(&settings(durable));
     send(&*subject, "a", b"x").unwrap();
-    let folder = Offer { kind: EntryKind::Directory, size: None, ..offer("a", b"") };
-    assert_eq!(code(subject.answer(&folder)), RefusalCode::Exists);
+    let directory = Offer { kind: EntryKind::Directory, size: None, ..offer("a", b"") };
+    assert_eq!(code(subject.answer(&directory)), RefusalCode::Exists);
     // Some inboxes look at the path when the file is offered, some when it is published.
     assert_eq!(code(send(&*subject, "a/b", b"y")), RefusalCode::Exists);
     assert_eq!((names(&*subject), staged(&*subject)), (vec!["a".to_string()], 0));
@@ -88,7 +88,7 @@ pub fn refuse_refuses_early_and_late(make: Make<'_>, durable: bool) {
     assert_eq!(staged(&*subject), 0);
 }
 
-pub fn replace_replaces_files_and_links_but_no_folder(make: Make<'_>, durable: bool) {
+pub fn replace_replaces_files_and_links_but_no_directory(make: Make<'_>, durable: bool) {
     let subject = make(&with_conflict(durable, Conflict::Replace));
     let outside = subject.dir().parent().unwrap().join("target");
     fs::write(&outside, b"theirs").unwrap();

@@ -6,8 +6,8 @@ use std::vec::Vec;
 use std::{fs, vec};
 
 use super::subject::{
-    ALL, Begun, Make, Response, Settings, Subject, accept, code, digest, names, offer, published,
-    send, settings, staged, with_digest,
+    ALL, BegunUpload, Make, Response, Settings, Subject, accept, code, digest, names, offer,
+    published, send, settings, staged, with_digest,
 };
 use crate::journal::GROUP_BYTES;
 use crate::{Extent, Offer, RefusalCode, Resume, ResumeMode};
@@ -35,12 +35,12 @@ fn extent(offset: usize, length: usize) -> Extent {
 }
 
 /// Writes in pieces that end nowhere in particular.
-fn write(begun: &mut dyn Begun, content: &[u8]) {
+fn write(begun: &mut dyn BegunUpload, content: &[u8]) {
     content.chunks(300_007).for_each(|piece| begun.write(piece));
 }
 
 /// Brings what is missing.
-fn bring(begun: &mut dyn Begun, content: &[u8]) {
+fn bring(begun: &mut dyn BegunUpload, content: &[u8]) {
     for Extent { offset, length } in begun.missing() {
         let start = usize::try_from(offset).unwrap();
         let end = length.map_or(content.len(), |it| start + usize::try_from(it).unwrap());
@@ -49,7 +49,7 @@ fn bring(begun: &mut dyn Begun, content: &[u8]) {
     }
 }
 
-fn commit(begun: Box<dyn Begun>, content: &[u8]) -> String {
+fn commit(begun: Box<dyn BegunUpload>, content: &[u8]) -> String {
     begun.commit(content.len() as u64, Some(digest(content))).unwrap().name
 }
 
@@ -62,9 +62,9 @@ fn cut(subject: &dyn Subject, content: &[u8], bytes: usize) {
 }
 
 fn partials(subject: &dyn Subject) -> Vec<String> {
-    let folder = fs::read_dir(subject.dir().join(".sandport/partials")).unwrap();
+    let directory = fs::read_dir(subject.dir().join(".sandport/partials")).unwrap();
     let mut names: Vec<_> =
-        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        directory.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -19,12 +19,12 @@ pub struct Settings {
     pub classic_name: Option<String>,
 }
 
-/// An inbox under test, in a folder of its own.
+/// An inbox under test, in a directory of its own.
 pub trait Subject {
     /// Where files appear.
     fn dir(&self) -> &Path;
 
-    /// Ends the server and starts another on the same folder.
+    /// Ends the server and starts another on the same directory.
     fn restart(&mut self);
 
     /// Answers an offer.
@@ -37,15 +37,15 @@ pub trait Subject {
 /// What becomes of a commit: it is waited for.
 pub type Finished = Box<dyn FnOnce() -> Result<Receipt, Refusal>>;
 
-/// What became of an offer. Folders that are on their way are waited for.
+/// What became of an offer. Directories that are on their way are waited for.
 pub enum Response {
     Stored(Receipt),
-    Accepted(Box<dyn Begun>),
+    Accepted(Box<dyn BegunUpload>),
     DigestFirst,
 }
 
 /// An upload.
-pub trait Begun {
+pub trait BegunUpload {
     fn missing(&self) -> Vec<Extent>;
 
     /// Begins a body.
@@ -91,7 +91,7 @@ pub(super) fn digest(content: &[u8]) -> Digest {
     Digest::Blake3(*blake3::hash(content).as_bytes())
 }
 
-pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn Begun> {
+pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn BegunUpload> {
     match subject.answer(offer).unwrap() {
         Response::Accepted(begun) => begun,
         _ => panic!("{offer:?} is not accepted"),
@@ -101,7 +101,11 @@ pub(super) fn accept(subject: &dyn Subject, offer: &Offer) -> Box<dyn Begun> {
 pub(super) const ALL: Extent = Extent { offset: 0, length: None };
 
 /// An upload that has received `content`, in two pieces.
-pub(super) fn arrived(subject: &dyn Subject, offer: &Offer, content: &[u8]) -> Box<dyn Begun> {
+pub(super) fn arrived(
+    subject: &dyn Subject,
+    offer: &Offer,
+    content: &[u8],
+) -> Box<dyn BegunUpload> {
     let mut begun = accept(subject, offer);
     if !content.is_empty() {
         begun.body(ALL).unwrap();
@@ -139,7 +143,7 @@ pub(super) fn code<T>(result: Result<T, Refusal>) -> RefusalCode {
     }
 }
 
-/// All that is published: `/` behind folders, `@` behind what is neither folder nor file.
+/// All that is published: `/` behind directories, `@` behind what is neither directory nor file.
 pub(super) fn published(subject: &dyn Subject) -> Vec<(String, Vec<u8>)> {
     fn list(dir: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
         for entry in fs::read_dir(dir).unwrap() {

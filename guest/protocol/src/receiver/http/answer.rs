@@ -84,8 +84,8 @@ impl Answer {
         }
     }
 
-    /// The bytes of it. `more` are the fields that depend on the request alone, where the answer has not said them; `closes` says that the connection ends
-    /// with it; the answer to `HEAD` has no body.
+    /// The bytes of it. `more` are the fields that depend on the request alone, where the answer has not said them;
+    /// `closes` says that the connection ends with it; the answer to `HEAD` has no body.
     pub(super) fn encode(
         &self,
         more: &[(&'static str, Cow<'static, str>)],

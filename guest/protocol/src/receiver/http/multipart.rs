@@ -1,7 +1,7 @@
 //! The parts of a form (RFC 7578, RFC 2046), found in a stream as it comes.
 //!
-//! A delimiter is searched for in whole blocks, and payload is given on as it came: of a block that ends within what may
-//! be a delimiter only those few bytes are kept.
+//! A delimiter is searched for in whole blocks, and payload is given on as it came: of a block that ends within what
+//! may be a delimiter only those few bytes are kept.
 
 use alloc::vec::Vec;
 

@@ -63,8 +63,8 @@ impl Parameterised {
     }
 
     /// The name of a file, as `filename` has it, or else `filename*` (RFC 8187), which some libraries send alone.
-    /// Browsers write a quotation mark and line ends in it as `%22`, `%0D` and `%0A` (the multipart encoding of the HTML
-    /// standard), and nothing else so.
+    /// Browsers write a quotation mark and line ends in it as `%22`, `%0D` and `%0A` (the multipart encoding of the
+    /// HTML standard), and nothing else so.
     ///
     /// # Errors
     /// `name-invalid`: it has a backslash, which some systems take for a separator, or its encoding is not known.

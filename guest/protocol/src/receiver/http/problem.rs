@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{Answer, reason};
 use super::audience::Audience;
-use crate::text::sanitise;
+use crate::text::sanitize;
 use crate::{DETAIL_BYTES_MAX, Refusal, RefusalCode};
 
 /// The media type of RFC 9457.
@@ -113,7 +113,7 @@ impl Problem {
         let code = self.refusal.code;
         let asks = self.is_of_inbox && self.status == 403;
         let status = if asks && !audience.is_authenticated { 401 } else { self.status };
-        let detail = self.refusal.detail.as_deref().map(|text| sanitise(text, DETAIL_BYTES_MAX));
+        let detail = self.refusal.detail.as_deref().map(|text| sanitize(text, DETAIL_BYTES_MAX));
         let mut answer = if audience.wants_json || self.kind.is_some() {
             let body = Body {
                 r#type: self.kind.unwrap_or("about:blank"),

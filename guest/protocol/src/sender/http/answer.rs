@@ -11,7 +11,7 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// A final answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The status code.
     pub status: u16,
     /// Fields in their order, with names in lower case.
@@ -20,7 +20,7 @@ pub struct Answer {
     pub content: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// Whether it is a success.
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

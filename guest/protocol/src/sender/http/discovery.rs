@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::judge::{Judgement, judge, retry_after_ms};
 use super::redirect::{self, Redirect};
 use super::request::{Method, Request};
@@ -23,7 +23,7 @@ pub struct Discovery {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found {
+pub enum Discovered {
     /// What it speaks.
     Server(Server),
     /// Ask again, with [`Discovery::request`].
@@ -46,24 +46,24 @@ impl Discovery {
     }
 
     /// A server that does not want to be asked may take files all the same: it is offered them.
-    pub fn handle_answer(&mut self, answer: &Answer) -> Found {
+    pub fn handle_answer(&mut self, answer: &HttpAnswer) -> Discovered {
         match redirect::of(&self.url, &self.target, answer, self.redirects) {
             Redirect::None => {}
             Redirect::Follow(target) => {
                 self.redirects += 1;
                 self.target = target;
-                return Found::Again;
+                return Discovered::Again;
             }
-            Redirect::Refused(refusal) => return Found::Refused(refusal),
+            Redirect::Refused(refusal) => return Discovered::Refused(refusal),
         }
         match judge(answer) {
             Judgement::Later(refusal) => {
                 let detail = refusal.detail.unwrap_or_default();
                 let detail = format!("asked what it speaks: {detail}");
                 let refusal = Some(Refusal::new(refusal.code, detail));
-                Found::Wait(Pause { refusal, at_least_ms: retry_after_ms(answer) })
+                Discovered::Wait(Pause { refusal, at_least_ms: retry_after_ms(answer) })
             }
-            Judgement::Done | Judgement::Never(_) => Found::Server(Server::of(answer)),
+            Judgement::Done | Judgement::Never(_) => Discovered::Server(Server::of(answer)),
         }
     }
 }

@@ -6,8 +6,8 @@ use alloc::string::String;
 
 use serde_json::Value;
 
-use super::answer::Answer;
-use crate::text::sanitise;
+use super::answer::HttpAnswer;
+use crate::text::sanitize;
 use crate::wire::cut;
 use crate::{DETAIL_BYTES_MAX, Millis, Refusal, RefusalCode};
 
@@ -29,7 +29,7 @@ pub(super) enum Judgement {
 }
 
 /// Judges an answer by its status code, and by what it says if it is a problem of ours.
-pub(super) fn judge(answer: &Answer) -> Judgement {
+pub(super) fn judge(answer: &HttpAnswer) -> Judgement {
     if answer.is_success() {
         return Judgement::Done;
     }
@@ -53,12 +53,12 @@ pub(super) fn judge(answer: &Answer) -> Judgement {
 }
 
 /// The code of a problem of ours. `None`: it is none.
-pub(super) fn code(answer: &Answer) -> Option<RefusalCode> {
+pub(super) fn code(answer: &HttpAnswer) -> Option<RefusalCode> {
     problem(answer)?.code
 }
 
 /// How long the server asks to wait at least. Milliseconds.
-pub(super) fn retry_after_ms(answer: &Answer) -> Millis {
+pub(super) fn retry_after_ms(answer: &HttpAnswer) -> Millis {
     let seconds = answer.number("retry-after").unwrap_or(0);
     seconds.saturating_mul(1_000).min(RETRY_AFTER_MS_MAX)
 }
@@ -69,7 +69,7 @@ struct Problem {
     words: Option<String>,
 }
 
-fn problem(answer: &Answer) -> Option<Problem> {
+fn problem(answer: &HttpAnswer) -> Option<Problem> {
     if answer.media_type() != PROBLEM_JSON {
         return None;
     }
@@ -83,7 +83,7 @@ fn problem(answer: &Answer) -> Option<Problem> {
 }
 
 /// What is told to a person: what the server says, or its status and the first line of what it says.
-fn words(answer: &Answer, of_problem: Option<String>) -> String {
+fn words(answer: &HttpAnswer, of_problem: Option<String>) -> String {
     if let Some(words) = of_problem {
         return cut(words, DETAIL_BYTES_MAX);
     }
@@ -94,7 +94,7 @@ fn words(answer: &Answer, of_problem: Option<String>) -> String {
     };
     match text.lines().map(str::trim).find(|line| !line.is_empty()) {
         Some(line) => {
-            let line = sanitise(line, DETAIL_BYTES_MAX / 2);
+            let line = sanitize(line, DETAIL_BYTES_MAX / 2);
             format!("the server answered {status}: {line}")
         }
         None => format!("the server answered {status}"),
@@ -127,13 +127,13 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, media_type: &str, content: &str) -> Answer {
+    fn answer(status: u16, media_type: &str, content: &str) -> HttpAnswer {
         let fields = vec![("content-type".to_owned(), media_type.to_owned())];
-        Answer { status, fields, content: content.as_bytes().to_vec() }
+        HttpAnswer { status, fields, content: content.as_bytes().to_vec() }
     }
 
-    fn plain(status: u16) -> Answer {
-        Answer { status, ..Answer::default() }
+    fn plain(status: u16) -> HttpAnswer {
+        HttpAnswer { status, ..HttpAnswer::default() }
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn others_are_told_by_their_status_and_what_they_say_first() {
-        let of = |answer: &Answer| match judge(answer) {
+        let of = |answer: &HttpAnswer| match judge(answer) {
             Judgement::Never(refusal) => (refusal.code, refusal.detail.unwrap_or_default()),
             other => panic!("{other:?}"),
         };
@@ -188,7 +188,7 @@ mod tests {
     fn a_server_may_ask_for_some_patience_and_not_for_more() {
         let of = |value: &str| {
             let fields = vec![("retry-after".to_owned(), value.to_owned())];
-            retry_after_ms(&Answer { fields, ..plain(503) })
+            retry_after_ms(&HttpAnswer { fields, ..plain(503) })
         };
         assert_eq!((of("5"), of("99999999999999"), of("-1"), of("Wed")), (5_000, 60_000, 0, 0));
     }

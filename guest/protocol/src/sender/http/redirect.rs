@@ -6,12 +6,12 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::url::HttpUrl;
-use crate::text::sanitise;
+use crate::text::sanitize;
 use crate::{DETAIL_BYTES_MAX, Refusal, RefusalCode};
 
-/// Most redirects in a row. One adds a slash and one a folder; more are a circle.
+/// Most redirects in a row. One adds a slash and one a directory; more are a circle.
 const REDIRECTS_MAX: u32 = 3;
 
 /// What is done about an answer.
@@ -26,7 +26,7 @@ pub(super) enum Redirect {
 }
 
 /// Judges the answer to a request to `target`, after so many redirects.
-pub(super) fn of(url: &HttpUrl, target: &str, answer: &Answer, redirects: u32) -> Redirect {
+pub(super) fn of(url: &HttpUrl, target: &str, answer: &HttpAnswer, redirects: u32) -> Redirect {
     if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
         return Redirect::None;
     }
@@ -35,7 +35,7 @@ pub(super) fn of(url: &HttpUrl, target: &str, answer: &Answer, redirects: u32) -
     match url.resolve(target, location) {
         Some(target) if keeps_method && redirects < REDIRECTS_MAX => Redirect::Follow(target),
         _ => {
-            let location = sanitise(location, DETAIL_BYTES_MAX / 2);
+            let location = sanitize(location, DETAIL_BYTES_MAX / 2);
             let words = format!(
                 "the server sends this on to `{location}` ({}), which is not followed: send it there if you trust \
                  that address",

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use crate::http::digest_name;
 use crate::http::structured::{self, Bare};
 use crate::{Algorithm, ContentDigest};
@@ -14,7 +14,7 @@ use crate::{Algorithm, ContentDigest};
 /// What a server says of a file that it has stored: nothing, where it is none of ours and speaks no RFC 9530.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// The name under which it is stored; not sanitised.
+    /// The name under which it is stored; not sanitized.
     pub name: Option<String>,
     /// It was there already.
     pub was_there: bool,
@@ -26,7 +26,7 @@ pub struct Said {
 
 impl Said {
     /// What the last answer says.
-    pub(super) fn of(answer: &Answer) -> Self {
+    pub(super) fn of(answer: &HttpAnswer) -> Self {
         let mut said = Self { digests: repr_digests(answer), ..Self::default() };
         if answer.media_type() == "application/json"
             && let Ok(Value::Object(result)) = serde_json::from_slice(&answer.content)
@@ -44,7 +44,7 @@ impl Said {
 }
 
 /// The digests of the field `Repr-Digest` (RFC 9530). What does not parse says nothing.
-fn repr_digests(answer: &Answer) -> Vec<ContentDigest> {
+fn repr_digests(answer: &HttpAnswer) -> Vec<ContentDigest> {
     let members = answer.list("repr-digest");
     let members = members.and_then(|list| structured::dictionary(list.as_bytes()));
     let digests = members.unwrap_or_default().into_iter().filter_map(|(key, value)| {
@@ -68,9 +68,9 @@ mod tests {
 
     use super::*;
 
-    fn answer(fields: &[(&str, &str)], content: &str) -> Answer {
+    fn answer(fields: &[(&str, &str)], content: &str) -> HttpAnswer {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Answer { status: 201, fields: fields.collect(), content: content.as_bytes().to_vec() }
+        HttpAnswer { status: 201, fields: fields.collect(), content: content.as_bytes().to_vec() }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::offered::Offered;
 use crate::http::structured::{self, Bare};
 use crate::{Refusal, RefusalCode};
@@ -41,7 +41,7 @@ impl Protocol {
 pub struct Server {
     /// What is spoken to it.
     pub protocol: Protocol,
-    /// Its name and version, where it tells them; not sanitised.
+    /// Its name and version, where it tells them; not sanitized.
     pub agent: Option<String>,
     /// Largest file in bytes.
     pub max_file_size: Option<u64>,
@@ -60,7 +60,7 @@ impl Server {
     /// `Upload-Limit` alone does not count: the drafts that had it before `Accept-Patch` (up to -09) want to be told
     /// their own number, and say it nowhere. A server of these would take an upload that is to be begun for an empty
     /// file.
-    pub(super) fn of(answer: &Answer) -> Self {
+    pub(super) fn of(answer: &HttpAnswer) -> Self {
         let extension = |name| answer.lists("tus-extension", name);
         let is_tus = answer.is_success()
             && answer.lists("tus-version", TUS_VERSION)
@@ -88,7 +88,7 @@ impl Server {
     }
 
     /// Takes over what `Upload-Limit` says.
-    pub(super) fn limit(&mut self, answer: &Answer) {
+    pub(super) fn limit(&mut self, answer: &HttpAnswer) {
         let list = answer.list("upload-limit");
         let members = list.and_then(|list| structured::dictionary(list.as_bytes()));
         for (key, value) in members.unwrap_or_default() {
@@ -124,7 +124,7 @@ mod tests {
 
     fn server(status: u16, fields: &[(&str, &str)]) -> Server {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Server::of(&Answer { status, fields: fields.collect(), content: [].into() })
+        Server::of(&HttpAnswer { status, fields: fields.collect(), content: [].into() })
     }
 
     #[test]

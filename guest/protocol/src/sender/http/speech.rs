@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::offered::Offered;
 use super::request::{Content, Method, Request};
 use super::server::{PARTIAL_UPLOAD, Protocol, Server, TUS_VERSION};
@@ -123,7 +123,7 @@ fn tus(method: Method, target: &str) -> Request {
 }
 
 /// What an answer says of an upload.
-pub(super) fn state(protocol: Protocol, answer: &Answer) -> State {
+pub(super) fn state(protocol: Protocol, answer: &HttpAnswer) -> State {
     match protocol {
         Protocol::Tus => State {
             offset: answer.number("upload-offset"),

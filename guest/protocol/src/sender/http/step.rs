@@ -11,7 +11,7 @@ use crate::{Millis, Refusal};
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum HttpStep {
     /// Send this, and call [`HttpUpload::handle_answer`] or [`HttpUpload::handle_cut`].
     Send(Request),
     /// Call [`HttpUpload::handle_content`] when more of the stream is there.
@@ -46,7 +46,7 @@ pub enum Outcome {
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum HttpEvent {
     /// The upload has this URL, with which a later run goes on: the target of requests to it.
     Begun {
         /// The target.

@@ -5,14 +5,14 @@ use alloc::format;
 use alloc::string::String;
 use core::ops::Range;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::judge::retry_after_ms;
 use super::offered::Offered;
 use super::request::Request;
 use super::said::Said;
 use super::server::{Protocol, Server};
 use super::speech::{self, State};
-use super::step::{Anew, Event, Outcome, Pause, Step};
+use super::step::{Anew, HttpEvent, HttpStep, Outcome, Pause};
 use super::url::HttpUrl;
 use crate::{Refusal, RefusalCode};
 
@@ -22,9 +22,9 @@ mod answers;
 /// nothing less of an upload, so there would be nothing to go on with. Bytes.
 pub const WHOLE_BYTES_MAX: u64 = crate::journal::GROUP_BYTES;
 
-/// Most that one request appends, where the server wants no less. Bytes. A proxy may pass a request on when it is whole:
-/// so much is what a cut costs there. It is twice of what our server makes durable at once, so that waiting for the answer
-/// is seldom.
+/// Most that one request appends, where the server wants no less. Bytes. A proxy may pass a request on when it is
+/// whole: so much is what a cut costs there. It is twice of what our server makes durable at once, so that waiting for
+/// the answer is seldom.
 pub const APPEND_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// How often in a row an upload may be begun anew. What loses every upload would take each of them from the beginning.
@@ -32,8 +32,8 @@ const ANEWS_MAX: u32 = 3;
 
 /// An upload that an earlier run has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// The target of requests to it: what [`Event::Begun`] said.
+pub struct KeptUrl {
+    /// The target of requests to it: what [`HttpEvent::Begun`] said.
     pub url: String,
     /// The file has changed since: nothing of it can be gone on with.
     pub changed: bool,
@@ -66,7 +66,7 @@ pub struct HttpUpload {
     setbacks: u32,
     pause: Option<Pause>,
     outcome: Option<Outcome>,
-    events: VecDeque<Event>,
+    events: VecDeque<HttpEvent>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ enum Stage {
 
 impl HttpUpload {
     /// An upload of a file to where `at` says. `kept`: of an earlier run.
-    pub fn new(server: &Server, at: &HttpUrl, file: Offered, kept: Option<Kept>) -> Self {
+    pub fn new(server: &Server, at: &HttpUrl, file: Offered, kept: Option<KeptUrl>) -> Self {
         let target = match (&file.name, server.protocol) {
             // tus knows the name by its metadata alone.
             (Some(name), Protocol::Resumable | Protocol::Plain) => at.below(name),
@@ -113,10 +113,10 @@ impl HttpUpload {
             events: VecDeque::new(),
         };
         match kept.filter(|_| server.protocol != Protocol::Plain) {
-            Some(Kept { url, changed }) => {
+            Some(KeptUrl { url, changed }) => {
                 upload.url = Some(url);
                 if changed {
-                    upload.events.push_back(Event::Restarted(Anew::Changed));
+                    upload.events.push_back(HttpEvent::Restarted(Anew::Changed));
                     upload.stage = Stage::Cancelling;
                 }
             }
@@ -126,43 +126,43 @@ impl HttpUpload {
     }
 
     /// What is to be done now.
-    pub fn poll_step(&mut self) -> Step {
+    pub fn poll_step(&mut self) -> HttpStep {
         if let Some(outcome) = &self.outcome {
-            return Step::Over(outcome.clone());
+            return HttpStep::Over(outcome.clone());
         }
         if let Some(pause) = self.pause.take() {
-            return Step::Wait(pause);
+            return HttpStep::Wait(pause);
         }
         let url = self.url.clone().unwrap_or_default();
         match self.stage {
-            Stage::Cancelling => Step::Send(speech::cancel(&self.server, &url)),
+            Stage::Cancelling => HttpStep::Send(speech::cancel(&self.server, &url)),
             Stage::Creating { is_whole } => {
                 if let Some(refusal) = self.server.refusal(&self.file) {
                     self.never(refusal);
                     return self.poll_step();
                 }
-                Step::Send(speech::create(&self.server, &self.target, &self.file, is_whole))
+                HttpStep::Send(speech::create(&self.server, &self.target, &self.file, is_whole))
             }
-            Stage::Asking => Step::Send(speech::ask(&self.server, &url)),
+            Stage::Asking => HttpStep::Send(speech::ask(&self.server, &url)),
             Stage::Ready if self.offset == self.content.end && self.file.size.is_none() => {
-                Step::Fetch
+                HttpStep::Fetch
             }
             Stage::Ready => {
                 let most = self.server.max_append_size.unwrap_or(u64::MAX).min(APPEND_BYTES_MAX);
                 let length = self.content.end.saturating_sub(self.offset).min(most);
                 let completes = self.file.size == Some(self.offset + length);
                 self.stage = Stage::Appending { offset: self.offset, length, completes };
-                Step::Send(self.append(&url, self.offset, length, completes))
+                HttpStep::Send(self.append(&url, self.offset, length, completes))
             }
             Stage::Appending { offset, length, completes } => {
-                Step::Send(self.append(&url, offset, length, completes))
+                HttpStep::Send(self.append(&url, offset, length, completes))
             }
-            Stage::Finishing => Step::Send(self.append(&url, self.offset, 0, true)),
+            Stage::Finishing => HttpStep::Send(self.append(&url, self.offset, 0, true)),
         }
     }
 
     /// What has happened, in order.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<HttpEvent> {
         self.events.pop_front()
     }
 
@@ -175,7 +175,7 @@ impl HttpUpload {
     }
 
     /// The request of the last step was answered.
-    pub fn handle_answer(&mut self, answer: &Answer) {
+    pub fn handle_answer(&mut self, answer: &HttpAnswer) {
         if self.outcome.is_some() {
             return;
         }
@@ -235,7 +235,7 @@ impl HttpUpload {
 
     fn forget_and_begin(&mut self) {
         if self.url.take().is_some() {
-            self.events.push_back(Event::Forgotten);
+            self.events.push_back(HttpEvent::Forgotten);
         }
         self.begin();
     }
@@ -257,12 +257,12 @@ impl HttpUpload {
             self.never(Refusal::new(RefusalCode::OffsetMismatch, words));
             return;
         }
-        self.events.push_back(Event::Restarted(why));
+        self.events.push_back(HttpEvent::Restarted(why));
         self.forget_and_begin();
     }
 
     /// Something was in vain that should not be: it is asked how far the upload is, not in haste.
-    fn set_back(&mut self, answer: &Answer) {
+    fn set_back(&mut self, answer: &HttpAnswer) {
         self.stage = Stage::Asking;
         self.setbacks += 1;
         if self.setbacks > 1 {
@@ -297,7 +297,7 @@ impl HttpUpload {
         if offset > self.safe_ever {
             self.safe_ever = offset;
             self.anews = 0;
-            self.events.push_back(Event::Safe { bytes: offset });
+            self.events.push_back(HttpEvent::Safe { bytes: offset });
         }
     }
 
@@ -310,7 +310,7 @@ impl HttpUpload {
         let may_go_on =
             matches!(&outcome, Outcome::Refused(refusal) if refusal.code.is_temporary());
         if !may_go_on && self.url.take().is_some() {
-            self.events.push_back(Event::Forgotten);
+            self.events.push_back(HttpEvent::Forgotten);
         }
         self.outcome = Some(outcome);
     }

@@ -26,7 +26,7 @@ const SECURE_PORT: u16 = 443;
 /// Longest address in bytes. RFC 9110 (section 4.1) asks for 8,000 at least.
 const URL_BYTES_MAX: usize = 8_000;
 
-/// Where uploads go: `http://host/`, `https://host:port/folder/`, or `http://host/name` for a single file.
+/// Where uploads go: `http://host/`, `https://host:port/directory/`, or `http://host/name` for a single file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpUrl {
     /// Whether it is reached with encryption.
@@ -161,8 +161,8 @@ impl HttpUrl {
         if location.starts_with('?') {
             return Some(format!("{path}{location}"));
         }
-        let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
-        Some(format!("{folder}{location}"))
+        let directory = path.rfind('/').map_or("/", |end| &path[..=end]);
+        Some(format!("{directory}{location}"))
     }
 }
 

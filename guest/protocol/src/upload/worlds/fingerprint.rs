@@ -5,17 +5,17 @@ use core::hash::Hasher as _;
 use std::hash::DefaultHasher;
 
 use super::{Connection, Small, Upload};
-use crate::upload::keeping::Keeping;
+use crate::upload::checkpoint::Checkpoint;
 
 impl Small {
     /// Tells states apart.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hashing = Hashing(DefaultHasher::new());
-        let Upload { phase, owners, ledger, bodies, step, keeping, waits, .. } = &self.upload;
+        let Upload { phase, owners, ledger, bodies, step, checkpoint, waits, .. } = &self.upload;
         let Upload { is_working, is_begun, is_starved, is_unwanted, wake, .. } = &self.upload;
-        let keeping = keeping.as_ref().map(Keeping::outline);
+        let checkpoint = checkpoint.as_ref().map(Checkpoint::outline);
         let flags = (is_working, is_begun, is_starved, is_unwanted, wake, self.is_gone);
-        let machine = (phase, owners, ledger.outline(), bodies, step, keeping, waits, flags);
+        let machine = (phase, owners, ledger.outline(), bodies, step, checkpoint, waits, flags);
         let work = self.work.as_ref().map(core::mem::discriminant);
         let seen = (work, self.now, &self.written, &self.kept, self.told, &self.keep);
         let _ = write!(hashing, "{machine:?}{seen:?}");

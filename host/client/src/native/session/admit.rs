@@ -7,11 +7,11 @@ use sandport_protocol::sender::Misuse;
 use sandport_protocol::{Extent, UploadId};
 
 use super::Session;
+use crate::file_reader::Content;
 use crate::native::stream::Stream;
 use crate::native::upload::{self, Body, Hashed, Origin, Upload};
 use crate::native::work::Job;
 use crate::prepare::Item;
-use crate::pump::Content;
 use crate::{FileError, RestartReason, SendEvent};
 
 /// Large files that are offered before the first of them is through: their verdicts come while

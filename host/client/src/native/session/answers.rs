@@ -19,14 +19,16 @@ impl Session<'_> {
                 self.max_bytes_ahead = welcomed.max_bytes_ahead;
                 self.emit(SendEvent::Connected { agent: welcomed.agent });
             }
-            Event::Accepted { id, missing } if self.parts.contains_key(&id) => {
+            Event::Accepted { id, missing } if self.participants.contains_key(&id) => {
                 self.part_accepted(id, &missing);
             }
             Event::Accepted { id, missing } => {
                 self.ahead = true;
                 self.send_accepted(id, missing);
             }
-            Event::DigestFirst { id } if self.parts.contains_key(&id) => self.part_unwanted(id),
+            Event::DigestFirst { id } if self.participants.contains_key(&id) => {
+                self.part_unwanted(id)
+            }
             Event::DigestFirst { id } => self.hash_first(id),
             Event::AlreadyStored { id, receipt } => {
                 let Some(upload) = self.remove(id) else { return };
@@ -43,15 +45,16 @@ impl Session<'_> {
                 self.work.ended();
             }
             Event::Stored { id, receipt } => {
-                let part = self.remove_part(id).map(|part| part.joint.take());
-                if let Some(upload) = part.unwrap_or_else(|| self.remove(id)) {
+                let participant =
+                    self.remove_participant(id).map(|participant| participant.transfer.take());
+                if let Some(upload) = participant.unwrap_or_else(|| self.remove(id)) {
                     self.progress.has_outcome = true;
                     upload.forget_key();
                     self.emit(SendEvent::Stored { file: upload.file, receipt });
                     self.work.ended();
                 }
             }
-            Event::Refused { id, refusal } if self.parts.contains_key(&id) => {
+            Event::Refused { id, refusal } if self.participants.contains_key(&id) => {
                 self.part_refused(id, &refusal);
             }
             Event::Refused { id, refusal } => {
@@ -61,7 +64,7 @@ impl Session<'_> {
             }
             Event::Progress { id, durable } => {
                 self.note_safe(id, durable);
-                if self.pumped == Some(id)
+                if self.reading == Some(id)
                     && let Some(Feed::Stream(stream)) = &mut self.feed
                 {
                     stream.free(durable);
@@ -75,8 +78,8 @@ impl Session<'_> {
 
     /// The server says that so much of an upload is safe.
     pub(super) fn note_safe(&mut self, id: UploadId, bytes: u64) {
-        let more = match self.parts.get(&id) {
-            Some(part) => part.joint.with(|upload| upload.note_safe(bytes)),
+        let more = match self.participants.get(&id) {
+            Some(participant) => participant.transfer.with(|upload| upload.note_safe(bytes)),
             None => self.uploads.get_mut(&id).map(|upload| upload.note_safe(bytes)),
         };
         self.progress.safe = self.progress.safe.saturating_add(more.unwrap_or(0));
@@ -121,7 +124,7 @@ impl Session<'_> {
             (upload.sent, upload.reported) = (kept, kept);
             self.work.report.emit(SendEvent::Resumed { file: Arc::clone(&upload.file), kept });
         }
-        if upload.waits_for_pump() {
+        if upload.waits_for_reader() {
             self.ready.push_back((id, missing));
         } else if let Body::Retained(content) = &upload.body {
             let content = content.clone();

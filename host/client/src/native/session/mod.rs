@@ -1,28 +1,28 @@
 //! The state of one connection: which uploads are under way, and what comes next.
 //!
-//! [`admit`] takes new work in, [`payload`] sends large files, [`parts`] carries files together with other
+//! [`admit`] takes new work in, [`payload`] sends large files, [`participants`] carries files together with other
 //! connections, [`answers`] is what the server says of all that.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sandport_protocol::sender::{Misuse, Output as MachineOutput, Sender};
+use sandport_protocol::sender::{Misuse, Sender, SenderOutput as MachineOutput};
 use sandport_protocol::{Extent, Refusal, RefusalCode, UploadId};
 
-use super::joint::Part;
 use super::output::{Outgoing, Output};
+use super::shared_transfer::Participant;
 use super::stream::Feed;
 use super::upload::{Body, Hashing, Upload};
 use super::work::Work;
+use crate::file_reader::Chunk;
 use crate::keys::Key;
-use crate::pump::Chunk;
 use crate::retries::Progress;
 use crate::{FileError, SendError, SendEvent};
 
 mod admit;
 mod answers;
-mod parts;
+mod participants;
 mod payload;
 #[cfg(test)]
 mod tests;
@@ -37,15 +37,15 @@ pub(super) struct Session<'a> {
     /// The part of that file that is being written.
     pub(super) chunk: Option<Chunk>,
     pub(super) hashing: Hashing,
-    pumped: Option<UploadId>,
+    reading: Option<UploadId>,
     uploads: HashMap<UploadId, Upload>,
     /// What is carried together with other connections.
-    parts: HashMap<UploadId, Part>,
+    participants: HashMap<UploadId, Participant>,
     /// Contents of small files whose payload was announced to the machine, in order.
     announced: VecDeque<Bytes>,
     /// Accepted large files that wait for their turn.
     ready: VecDeque<(UploadId, Vec<Extent>)>,
-    /// Uploads with a body that waits for a pump.
+    /// Uploads with a body that waits for a reader.
     waiting: Waiting,
     /// Bytes in [`Body::Retained`].
     retained: u64,
@@ -67,9 +67,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Counts an upload in, if it waits for a pump.
+    /// Counts an upload in, if it waits for a reader.
     fn add(&mut self, upload: &Upload) {
-        if upload.waits_for_pump() {
+        if upload.waits_for_reader() {
             self.files += 1;
             self.bytes += upload.file.size.unwrap_or(0);
         }
@@ -77,7 +77,7 @@ impl Waiting {
 
     /// Counts it out.
     fn remove(&mut self, upload: &Upload) {
-        if upload.waits_for_pump() {
+        if upload.waits_for_reader() {
             self.files -= 1;
             self.bytes -= upload.file.size.unwrap_or(0);
         }
@@ -93,9 +93,9 @@ impl<'a> Session<'a> {
             feed: None,
             chunk: None,
             hashing: Hashing::default(),
-            pumped: None,
+            reading: None,
             uploads: HashMap::new(),
-            parts: HashMap::new(),
+            participants: HashMap::new(),
             announced: VecDeque::new(),
             ready: VecDeque::new(),
             waiting: Waiting::default(),
@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
         while self.end.is_none()
             && (self.admit()
                 || self.start_frame()
-                || self.start_pump()
+                || self.start_reader()
                 || self.tend_parts()
                 || self.help())
         {
@@ -150,14 +150,15 @@ impl<'a> Session<'a> {
     /// What has no outcome, in the order in which it was begun. What other connections carry too stays
     /// with them.
     pub(super) fn into_left(mut self) -> Vec<Upload> {
-        if let (Some(Feed::Stream(stream)), Some(id)) = (self.feed.take(), self.pumped)
+        if let (Some(Feed::Stream(stream)), Some(id)) = (self.feed.take(), self.reading)
             && let Some(upload) = self.uploads.get_mut(&id)
         {
             upload.body = Body::Stream(stream);
         }
         let mut uploads: Vec<Upload> = self.uploads.drain().map(|(_, upload)| upload).collect();
-        let parts: Vec<Part> = self.parts.drain().map(|(_, part)| part).collect();
-        uploads.extend(parts.iter().filter_map(|part| self.leave(part)));
+        let participants: Vec<Participant> =
+            self.participants.drain().map(|(_, participant)| participant).collect();
+        uploads.extend(participants.iter().filter_map(|participant| self.leave(participant)));
         uploads.sort_by_key(|upload| upload.file.number);
         uploads.into_iter().map(Upload::again).collect()
     }
@@ -168,10 +169,9 @@ impl<'a> Session<'a> {
         let reason = || Refusal::new(RefusalCode::Cancelled, "the sender was interrupted");
         let is_of_use = |upload: &Upload| upload.key.as_ref().is_none_or(Key::is_kept);
         let uploads = self.uploads.iter().map(|(&id, upload)| (id, is_of_use(upload)));
-        let parts = self
-            .parts
-            .iter()
-            .map(|(&id, part)| (id, part.joint.with(|upload| is_of_use(upload)).unwrap_or(true)));
+        let parts = self.participants.iter().map(|(&id, participant)| {
+            (id, participant.transfer.with(|upload| is_of_use(upload)).unwrap_or(true))
+        });
         for (id, is_of_use) in uploads.chain(parts) {
             if !is_of_use {
                 // Of one that is finished the answer is awaited.
@@ -188,7 +188,7 @@ impl<'a> Session<'a> {
             while let Some(output) = self.machine.poll_output() {
                 match output {
                     MachineOutput::Send(bytes) => self.output.push(Outgoing::Message(bytes)),
-                    MachineOutput::Payload { id, length, .. } if self.pumped == Some(id) => {
+                    MachineOutput::Payload { id, length, .. } if self.reading == Some(id) => {
                         self.output.push(Outgoing::Frame(length));
                     }
                     MachineOutput::Payload { .. } => {
@@ -228,8 +228,8 @@ impl<'a> Session<'a> {
         let upload = self.uploads.remove(&id)?;
         self.waiting.remove(&upload);
         self.retained -= upload.retained();
-        if self.pumped == Some(id) {
-            self.stop_pump();
+        if self.reading == Some(id) {
+            self.stop_reader();
         }
         Some(upload)
     }

@@ -1,4 +1,4 @@
-//! Sending large files: one at a time, as a pump reads it.
+//! Sending large files: one at a time, as a reader reads it.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use sandport_protocol::{Extent, Millis, UploadId};
 
 use super::Session;
 use crate::SendEvent;
-use crate::division::Division;
-use crate::native::joint::Joint;
+use crate::file_reader::{Content, FileReader, Piece};
 use crate::native::output::Wrote;
+use crate::native::shared_transfer::SharedTransfer;
 use crate::native::stream::Feed;
 use crate::native::upload::{Body, Upload};
 use crate::prepare::Links;
-use crate::pump::{Content, Piece, Pump};
+use crate::range_scheduler::RangeScheduler;
 
 /// Progress of a large file is reported in steps of this size. Bytes.
 const PROGRESS_STEP_BYTES: u64 = 1024 * 1024;
 
 impl Session<'_> {
     /// Begins to read the next accepted large file.
-    pub(super) fn start_pump(&mut self) -> bool {
+    pub(super) fn start_reader(&mut self) -> bool {
         if self.feed.is_some() || self.output.is_in_frame() || self.output.is_broken() {
             return false;
         }
@@ -32,7 +32,7 @@ impl Session<'_> {
             }
             // Too short to be resumed, or nobody wants to, or only reading it tells its size.
             Body::Large(links) => {
-                Feed::File(Pump::start(Content::of(&upload.file, links), &missing))
+                Feed::File(FileReader::start(Content::of(&upload.file, links), &missing))
             }
             Body::Stream(mut stream) => {
                 let offset = missing.first().map_or(0, |extent| extent.offset);
@@ -49,7 +49,7 @@ impl Session<'_> {
             }
         };
         self.feed = Some(feed);
-        self.pumped = Some(id);
+        self.reading = Some(id);
         true
     }
 
@@ -57,28 +57,28 @@ impl Session<'_> {
     fn divide(&mut self, id: UploadId, links: Links, missing: &[Extent]) -> bool {
         let Some(mut upload) = self.uploads.remove(&id) else { return true };
         let size = upload.file.size.unwrap_or(0);
-        let new = || Arc::new(Division::new(size, self.work.changed()));
-        let division = Arc::clone(upload.division.get_or_insert_with(new));
-        division.begin(missing);
-        self.open_joint(id, Joint::new(upload, division, links));
+        let new = || Arc::new(RangeScheduler::new(size, self.work.changed()));
+        let scheduler = Arc::clone(upload.scheduler.get_or_insert_with(new));
+        scheduler.begin(missing);
+        self.open_transfer(id, SharedTransfer::new(upload, scheduler, links));
         true
     }
 
-    /// Announces the payload that the pump has ready, and no more: of what has not been read nobody knows
+    /// Announces the payload that the reader has ready, and no more: of what has not been read nobody knows
     /// whether it can be, and what was announced has to follow. Between two frames small files get their
     /// turn, and a refusal takes effect.
     pub(super) fn start_frame(&mut self) -> bool {
-        let (Some(id), Some(chunk)) = (self.pumped, &self.chunk) else { return false };
+        let (Some(id), Some(chunk)) = (self.reading, &self.chunk) else { return false };
         if self.output.is_in_frame() || self.output.is_broken() {
             return false;
         }
         let (offset, ready) = (chunk.offset, chunk.bytes().len() as u64);
-        let length = match self.parts.get_mut(&id) {
+        let length = match self.participants.get_mut(&id) {
             None => ready,
-            Some(part) => match part.announce(offset) {
+            Some(participant) => match participant.announce(offset) {
                 Some(length) => {
                     // Others who carry it have nothing else to wait for.
-                    if part.joint.end().is_some() {
+                    if participant.transfer.end().is_some() {
                         self.work.tell();
                     }
                     length.min(ready)
@@ -90,18 +90,18 @@ impl Session<'_> {
             },
         };
         if self.checked(|machine| machine.data(id, offset, length)) == Some(false) {
-            self.stop_pump();
+            self.stop_reader();
         }
         true
     }
 
     pub(in crate::native) fn take_piece(&mut self, piece: Piece) {
-        let Some(id) = self.pumped else { return };
+        let Some(id) = self.reading else { return };
         match piece {
             Piece::Chunk(chunk) => self.chunk = Some(chunk),
             Piece::End { size, digest } => {
                 let feed = self.feed.take();
-                self.stop_pump();
+                self.stop_reader();
                 if let Some(upload) = self.uploads.get_mut(&id) {
                     upload.expected = Some((size, digest));
                     if let Some(Feed::Stream(stream)) = feed {
@@ -110,8 +110,10 @@ impl Session<'_> {
                 }
                 self.finish(id);
             }
-            Piece::Dry => self.stop_pump(),
-            Piece::Failed(error) if self.parts.contains_key(&id) => self.fail_part(id, error),
+            Piece::Dry => self.stop_reader(),
+            Piece::Failed(error) if self.participants.contains_key(&id) => {
+                self.fail_part(id, error)
+            }
             Piece::Failed(error) => self.fail(id, error),
         }
     }
@@ -127,7 +129,7 @@ impl Session<'_> {
         let Some(chunk) = &mut self.chunk else { return };
         chunk.advance(of_chunk);
         let through = chunk.bytes().is_empty();
-        if let Some(id) = self.pumped {
+        if let Some(id) = self.reading {
             let is_in_frame = self.output.is_in_frame();
             let report = self.work.report;
             let count = |upload: &mut Upload| {
@@ -140,8 +142,8 @@ impl Session<'_> {
                     });
                 }
             };
-            if let Some(part) = self.parts.get(&id) {
-                part.joint.with(count);
+            if let Some(participant) = self.participants.get(&id) {
+                participant.transfer.with(count);
             } else if let Some(upload) = self.uploads.get_mut(&id) {
                 count(upload);
             }
@@ -160,9 +162,9 @@ impl Session<'_> {
     }
 
     /// Ends the reading of a large file. What was announced of it is in the chunk, and still goes out.
-    pub(super) fn stop_pump(&mut self) {
+    pub(super) fn stop_reader(&mut self) {
         self.feed = None;
-        self.pumped = None;
+        self.reading = None;
         if !self.output.is_in_frame() {
             self.chunk = None;
         }

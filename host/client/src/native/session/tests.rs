@@ -13,7 +13,7 @@ use super::*;
 use crate::Connections;
 use crate::keys::Keys;
 use crate::native::ROUND_TRIP_MIN;
-use crate::native::joint::JOIN_BYTES_MIN;
+use crate::native::shared_transfer::JOIN_BYTES_MIN;
 use crate::prepare::{Item, Links};
 use crate::report::Report;
 use crate::tests::within;
@@ -69,8 +69,8 @@ async fn step(session: &mut Session<'_>) -> bool {
 
 #[tokio::test]
 async fn a_connection_finishes_once_another_has_announced_the_rest() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("big");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("big");
     std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
     let metadata = path.metadata().unwrap();
     let file = walk::describe(&path, Some("big".to_owned()), EntryKind::File, &metadata);
@@ -85,12 +85,12 @@ async fn a_connection_finishes_once_another_has_announced_the_rest() {
         let missing = vec![Extent { offset: 0, length: Some(SIZE) }];
         hear(session, b"", &ReceiverMessage::Accepted(Accepted { id: 0, missing }));
     }
-    let joint = Arc::clone(&sessions[1].parts[&0].joint);
+    let transfer = Arc::clone(&sessions[1].participants[&0].transfer);
 
     let mut were_told = false;
-    while joint.end().is_none() {
+    while transfer.end().is_none() {
         for session in &mut sessions {
-            if joint.end().is_none() {
+            if transfer.end().is_none() {
                 were_told = step(session).await;
             }
         }
@@ -102,6 +102,6 @@ async fn a_connection_finishes_once_another_has_announced_the_rest() {
             step(session).await;
         }
         session.advance();
-        assert!(session.parts[&0].finished);
+        assert!(session.participants[&0].finished);
     }
 }

@@ -47,7 +47,7 @@ fn damage_of_the_log_costs_the_entry_that_it_is_in_alone() {
     store(&bench, &bench.open().receipts, &files);
     let log = fs::read(bench.log()).unwrap();
     let starts: Vec<usize> = std::iter::once(0).chain(frame_ends(&log)).collect();
-    let aside = bench.folder.path().join("receipts.damaged-1");
+    let aside = bench.directory.path().join("receipts.damaged-1");
     for at in 0..log.len() {
         for damage in [0x01, 0x80, 0xFF] {
             let mut damaged = log.clone();
@@ -83,7 +83,7 @@ fn damage_is_set_aside_up_to_a_bound_and_stops_no_start() {
         fs::write(bench.log(), &log).unwrap();
         assert!(bench.finds(&bench.open().receipts, &files[1].0));
     }
-    let names = fs::read_dir(bench.folder.path()).unwrap().map(|it| it.unwrap().file_name());
+    let names = fs::read_dir(bench.directory.path()).unwrap().map(|it| it.unwrap().file_name());
     let aside = names.filter(|name| name.to_str().unwrap().starts_with("receipts.damaged-"));
     assert_eq!(aside.count(), 16);
 }
@@ -99,7 +99,7 @@ fn a_long_end_of_a_log_that_is_no_entry_is_set_aside() {
     fs::write(bench.log(), &log).unwrap();
     assert!(bench.finds(&bench.open().receipts, &file.0));
     assert_eq!(fs::metadata(bench.log()).unwrap().len(), length as u64);
-    let aside = fs::read(bench.folder.path().join("receipts.damaged-1")).unwrap();
+    let aside = fs::read(bench.directory.path().join("receipts.damaged-1")).unwrap();
     assert!(aside == log[length..]);
 }
 

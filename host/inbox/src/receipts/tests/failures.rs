@@ -22,7 +22,7 @@ fn a_failed_write_or_sync_of_the_log_takes_nothing_else_with_it() {
 fn sessions(bench: &Bench) -> usize {
     let mut sessions = 0;
     Log::open(&bench.root, |item| {
-        sessions += usize::from(matches!(item, LogItem::Entry(Entry::Session(_))));
+        sessions += usize::from(matches!(item, LogItem::Entry(LogEntry::Session(_))));
     })
     .unwrap();
     sessions
@@ -99,7 +99,7 @@ fn a_crash_before_a_file_got_its_name_leaves_no_record_of_it() {
     let (replaced, other) = (bench.file("replaced"), bench.file("other"));
     let receipts = bench.open().receipts;
     store(&bench, &receipts, &[replaced.clone(), other.clone()]);
-    let staging = bench.folder.path().join("staging");
+    let staging = bench.directory.path().join("staging");
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("0"), b"staged").unwrap();
     let staged = tree::look(fs::File::open(&staging).unwrap(), "0").unwrap().unwrap();

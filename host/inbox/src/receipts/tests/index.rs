@@ -8,7 +8,7 @@ fn record(size: u64) -> Record {
 
 fn insert(index: &mut Index, offered: &str, number: u32, published: &str, size: u64) {
     let (offered, record) = (Cow::Borrowed(offered), record(size));
-    index.insert(&Stored { identity: None, offered, number, record }, published);
+    index.insert(&LoggedFile { identity: None, offered, number, record }, published);
 }
 
 fn sizes(index: &Index, offered: &str) -> Vec<u64> {

@@ -18,12 +18,12 @@ use super::log::Log;
 use super::*;
 use crate::disk::Step;
 use crate::unpublished::Unpublished;
-use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, Entry, LogItem, Session, push_frame};
+use sandport_protocol::inbox::{COMPACT_ENTRIES_MIN, LogEntry, LogItem, Session, push_frame};
 use tempfile::TempDir;
 
-/// An inbox's folder with its state, without the rest of an inbox.
+/// An inbox's directory with its state, without the rest of an inbox.
 struct Bench {
-    folder: TempDir,
+    directory: TempDir,
     root: OwnedFd,
     disk: Disk,
     /// What a run that was killed left in staging.
@@ -32,9 +32,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = OwnedFd::from(fs::File::open(folder.path()).unwrap());
-        Self { folder, root, disk: Disk::default(), staged: Unpublished::default() }
+        let directory = tempfile::tempdir().unwrap();
+        let root = OwnedFd::from(fs::File::open(directory.path()).unwrap());
+        Self { directory, root, disk: Disk::default(), staged: Unpublished::default() }
     }
 
     fn open(&self) -> Opened {
@@ -51,20 +51,20 @@ impl Bench {
             Ok(())
         }));
         let recognition = Recognition::of(root, Some(true));
-        let path = self.folder.path();
+        let path = self.directory.path();
         let receipts =
             Receipts::open(&disk, root, root, durable, &self.staged, path, recognition).unwrap();
         Opened { receipts, synced: synced.load(Ordering::Relaxed) }
     }
 
     fn log(&self) -> PathBuf {
-        self.folder.path().join("receipts")
+        self.directory.path().join("receipts")
     }
 
     /// A published file and its record.
     fn file(&self, name: &str) -> (EntryName, Record) {
         let name = EntryName::parse(name).unwrap();
-        fs::write(self.folder.path().join(name.as_str()), name.as_str()).unwrap();
+        fs::write(self.directory.path().join(name.as_str()), name.as_str()).unwrap();
         let stat = tree::look(&self.root, name.as_str()).unwrap().unwrap();
         let digest = *blake3::hash(name.as_str().as_bytes()).as_bytes();
         (name, describe(digest, &stat))

@@ -127,7 +127,7 @@ fn a_log_that_was_cut_while_it_is_written_anew_stays() {
     let before = fs::read(bench.log()).unwrap();
     receipts.compact(&Disk::default(), bench.root.as_fd(), due);
     assert!(fs::read(bench.log()).unwrap() == before);
-    assert!(!bench.folder.path().join("receipts.new").exists());
+    assert!(!bench.directory.path().join("receipts.new").exists());
     assert!(!receipts.is_compacting());
 }
 
@@ -172,7 +172,7 @@ fn a_log_is_rewritten_while_in_use_and_loses_nothing() {
         for (name, _) in before.iter().chain([&replaced, &later]) {
             assert!(bench.finds(&receipts, name), "{name}");
         }
-        assert!(!bench.folder.path().join("receipts.new").exists());
+        assert!(!bench.directory.path().join("receipts.new").exists());
     }
 }
 
@@ -194,13 +194,13 @@ fn a_log_that_cannot_be_rewritten_goes_on_as_it_is() {
     let bench = Bench::new();
     let replaced = bench.file("replaced");
     // Something else has the name.
-    fs::create_dir(bench.folder.path().join("receipts.new")).unwrap();
+    fs::create_dir(bench.directory.path().join("receipts.new")).unwrap();
     let receipts = bench.open().receipts;
     let largest = store_under_one_name(&bench, &receipts, &replaced);
     assert!(largest > 60 * 15_000, "{largest}");
     let later = bench.file("later");
     store(&bench, &receipts, std::slice::from_ref(&later));
-    fs::remove_dir(bench.folder.path().join("receipts.new")).unwrap();
+    fs::remove_dir(bench.directory.path().join("receipts.new")).unwrap();
     let receipts = bench.open().receipts;
     assert!(bench.finds(&receipts, &replaced.0) && bench.finds(&receipts, &later.0));
 }

@@ -48,8 +48,8 @@ fn as_of_another_boot(bench: &Bench) {
     Log::open(&bench.root, |item| {
         let LogItem::Entry(entry) = item else { return };
         let entry = match entry {
-            Entry::Session(Session { boot, durable }) => {
-                Entry::Session(Session { boot: boot ^ 1, durable })
+            LogEntry::Session(Session { boot, durable }) => {
+                LogEntry::Session(Session { boot: boot ^ 1, durable })
             }
             entry => entry,
         };
@@ -78,8 +78,8 @@ fn who_looks_reads_what_was_appended_and_no_more() {
     }
     assert!(records.get("f0").is_some());
     // A log that was written anew is another one, and so is one that was cut and written again.
-    fs::write(bench.folder.path().join("copy"), fs::read(bench.log()).unwrap()).unwrap();
-    fs::rename(bench.folder.path().join("copy"), bench.log()).unwrap();
+    fs::write(bench.directory.path().join("copy"), fs::read(bench.log()).unwrap()).unwrap();
+    fs::rename(bench.directory.path().join("copy"), bench.log()).unwrap();
     assert!(records.refresh(bench.root.as_fd()).unwrap());
     assert!(records.get("f199").is_some());
     fs::remove_file(bench.log()).unwrap();

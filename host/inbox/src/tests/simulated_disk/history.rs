@@ -1,4 +1,4 @@
-//! How folders looked, and what of that may be found after a power cut.
+//! How directories looked, and what of that may be found after a power cut.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -6,54 +6,54 @@ use std::sync::Arc;
 
 use super::{Entries, Entry, Inodes, next};
 
-/// How the folders looked, one moment after the other.
+/// How the directories looked, one moment after the other.
 #[derive(Clone, Default)]
 pub(super) struct History {
     moments: Vec<Arc<Inodes>>,
-    /// The moment as of which a folder is certain; others are as of the first.
+    /// The moment as of which a directory is certain; others are as of the first.
     certain: HashMap<u64, usize>,
 }
 
 impl History {
-    /// Takes up how the folders look, if that is news.
-    pub(super) fn see(&mut self, folders: &Inodes) {
-        if self.moments.last().is_none_or(|last| **last != *folders) {
-            self.moments.push(Arc::new(folders.clone()));
+    /// Takes up how the directories look, if that is news.
+    pub(super) fn see(&mut self, directories: &Inodes) {
+        if self.moments.last().is_none_or(|last| **last != *directories) {
+            self.moments.push(Arc::new(directories.clone()));
         }
     }
 
     /// These are certain as they look now.
-    pub(super) fn is_certain(&mut self, folders: impl IntoIterator<Item = u64>) {
+    pub(super) fn is_certain(&mut self, directories: impl IntoIterator<Item = u64>) {
         let now = self.moments.len() - 1;
-        self.certain.extend(folders.into_iter().map(|folder| (folder, now)));
+        self.certain.extend(directories.into_iter().map(|directory| (directory, now)));
     }
 
-    /// Each folder as of a moment between the one as of which it is certain, and now.
+    /// Each directory as of a moment between the one as of which it is certain, and now.
     pub(super) fn mixed(&self, random: &mut u64) -> Inodes {
         let now = self.moments.len() - 1;
         // In an order that a seed repeats.
-        let folders: BTreeSet<u64> =
+        let directories: BTreeSet<u64> =
             self.moments.iter().flat_map(|moment| moment.keys().copied()).collect();
-        let mut chosen: BTreeMap<u64, usize> = folders
+        let mut chosen: BTreeMap<u64, usize> = directories
             .into_iter()
-            .map(|folder| {
-                let from = self.certain.get(&folder).copied().unwrap_or(0);
-                (folder, from + (next(random) % (now - from + 1) as u64) as usize)
+            .map(|directory| {
+                let from = self.certain.get(&directory).copied().unwrap_or(0);
+                (directory, from + (next(random) % (now - from + 1) as u64) as usize)
             })
             .collect();
         // A move is one step: whoever has one half has the other.
         let moves = self.moves();
-        while let Some((moment, folder)) = moves.iter().find_map(|&(moment, from, to)| {
+        while let Some((moment, directory)) = moves.iter().find_map(|&(moment, from, to)| {
             match (chosen[&from] >= moment, chosen[&to] >= moment) {
                 (true, false) => Some((moment, to)),
                 (false, true) => Some((moment, from)),
                 _ => None,
             }
         }) {
-            chosen.insert(folder, moment);
+            chosen.insert(directory, moment);
         }
-        let look = |(folder, moment): (u64, usize)| {
-            Some((folder, self.moments[moment].get(&folder)?.clone()))
+        let look = |(directory, moment): (u64, usize)| {
+            Some((directory, self.moments[moment].get(&directory)?.clone()))
         };
         chosen.into_iter().filter_map(look).collect()
     }
@@ -84,9 +84,9 @@ impl History {
 mod tests {
     use super::*;
 
-    /// Two folders, a file that was made in the first, another in the second, and then moved to the first.
+    /// Two directories, a file that was made in the first, another in the second, and then moved to the first.
     fn history() -> History {
-        let entry = |inode| Entry { inode, is_folder: false };
+        let entry = |inode| Entry { inode, is_directory: false };
         let named = |files: &[u64]| -> Entries {
             files.iter().map(|&file| (file.to_string().into(), entry(file))).collect()
         };
@@ -98,23 +98,23 @@ mod tests {
         history
     }
 
-    /// What is found by each of many seeds: how many files of the one folder and of the other.
+    /// What is found by each of many seeds: how many files of the one directory and of the other.
     fn found(history: &History) -> BTreeSet<(usize, usize)> {
         let count = |mut seed: u64| {
-            let folders = history.mixed(&mut seed);
-            (folders[&1].len(), folders[&2].len())
+            let directories = history.mixed(&mut seed);
+            (directories[&1].len(), directories[&2].len())
         };
         (0..100).map(count).collect()
     }
 
     #[test]
-    fn folders_are_found_as_of_different_moments_and_moves_whole() {
+    fn directories_are_found_at_different_moments_and_moves_whole() {
         // The file in the second without the one that was made before it; and no file in both or in neither.
         assert_eq!(found(&history()), BTreeSet::from([(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]));
     }
 
     #[test]
-    fn a_folder_that_is_certain_is_found_as_of_that_moment_or_later() {
+    fn a_certain_directory_is_found_as_of_that_moment_or_later() {
         let mut history = history();
         history.is_certain([1]);
         assert_eq!(found(&history), BTreeSet::from([(2, 0)]), "and what was moved there as well");

@@ -81,8 +81,8 @@ async fn the_peer_of_a_tcp_connection_has_an_address() {
 
 #[tokio::test]
 async fn the_peer_of_a_local_socket_is_the_user_who_connected() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("socket");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     #[expect(clippy::disallowed_methods, reason = "the listener is there")]
     let _peer = std::os::unix::net::UnixStream::connect(&path).unwrap();

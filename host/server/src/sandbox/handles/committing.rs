@@ -218,7 +218,7 @@ impl Commit {
             let peer = self.peer.clone();
             self.connection.emit(match outcome.clone() {
                 Ok(receipt) if self.kind == EntryKind::Directory => {
-                    ServerEvent::Folder { peer, name: receipt.name }
+                    ServerEvent::Directory { peer, name: receipt.name }
                 }
                 Ok(receipt) => ServerEvent::Stored { peer, receipt },
                 Err(refusal) => {

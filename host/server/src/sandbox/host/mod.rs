@@ -1,4 +1,4 @@
-//! The interfaces that a receiver imports, one file or folder each.
+//! The interfaces that a receiver imports, one file or directory each.
 
 mod gate;
 mod inbox;

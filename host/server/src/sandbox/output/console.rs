@@ -8,7 +8,7 @@ use tracing::Level;
 
 use super::{Bucket, LOG_RATE, LOGGED_CHARS_MAX, LastWords, Line, Sink, Stream};
 use crate::net::Peer;
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 
 /// Where a guest's words go.
 pub(in crate::sandbox) struct Console {
@@ -70,7 +70,7 @@ impl Console {
             let Some(dropped) = state.rate.admit(Instant::now()) else { return };
             (dropped, state.peer.clone())
         };
-        let line = sanitise(line, LOGGED_CHARS_MAX);
+        let line = sanitize(line, LOGGED_CHARS_MAX);
         if !self.gate.as_ref().is_none_or(|gate| gate(&line)) {
             return;
         }
@@ -91,7 +91,7 @@ impl Console {
         begun.iter().for_each(|line| self.complete(line));
     }
 
-    /// The end of what the guest wrote to its standard streams, not sanitised.
+    /// The end of what the guest wrote to its standard streams, not sanitized.
     pub(in crate::sandbox) fn last_words(&self) -> String {
         self.lock().last_words.text()
     }

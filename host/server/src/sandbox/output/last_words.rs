@@ -19,7 +19,7 @@ impl LastWords {
         self.bytes.extend(bytes);
     }
 
-    /// As text. It may begin within a line, and it is the guest's: to be sanitised before it is shown.
+    /// As text. It may begin within a line, and it is the guest's: to be sanitized before it is shown.
     pub(in crate::sandbox) fn text(&self) -> String {
         let bytes: Vec<u8> = self.bytes.iter().copied().collect();
         // A character that was cut is no fault of the guest's.

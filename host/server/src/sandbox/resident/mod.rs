@@ -26,7 +26,7 @@ pub(crate) use grants::Grants;
 pub(crate) use output::{Heard, Output};
 pub(super) use state::State;
 
-/// The name of the component's one preopened folder.
+/// The name of the component's one preopened directory.
 pub(crate) const INBOX: &str = "/inbox";
 
 /// A compiled resident component.
@@ -61,7 +61,7 @@ impl ResidentSandbox {
     /// run, at the next tick at the latest.
     ///
     /// # Errors
-    /// Where the folder of the inbox cannot be opened.
+    /// Where the directory of the inbox cannot be opened.
     pub(crate) async fn run(
         &self,
         arguments: &[String],

@@ -12,9 +12,9 @@ use crate::sandbox::output::{
     Bucket, LOG_RATE, LOGGED_CHARS_MAX, LastWords, Line, Pipe, Rate, Sink, Stream,
 };
 use sandport_protocol::report::Report;
-use sandport_protocol::text::sanitise;
+use sandport_protocol::text::sanitize;
 
-/// Reports: a folder of small files at once, and then about what a disk can sync.
+/// Reports: a directory of small files at once, and then about what a disk can sync.
 const REPORT_RATE: Rate = Rate { burst: 10_000, per_second: 2_000 };
 
 /// Addresses in one report. More than anybody listens on.
@@ -78,7 +78,7 @@ impl Output {
         }
     }
 
-    /// The last lines for the log, not sanitised.
+    /// The last lines for the log, not sanitized.
     pub(crate) fn last_words(&self) -> String {
         self.shared.lock().last_words.text()
     }
@@ -126,7 +126,7 @@ impl Shared {
             }
             None => {
                 if let Some(dropped) = state.log.admit(now) {
-                    let text = sanitise(&String::from_utf8_lossy(bytes), LOGGED_CHARS_MAX);
+                    let text = sanitize(&String::from_utf8_lossy(bytes), LOGGED_CHARS_MAX);
                     match stream {
                         Stream::Stdout => tracing::info!(target: "receiver", dropped, "{text}"),
                         Stream::Stderr => tracing::warn!(target: "receiver", dropped, "{text}"),

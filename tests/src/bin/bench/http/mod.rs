@@ -36,7 +36,7 @@ pub(crate) fn run_part(
     rounds: usize,
 ) -> Result<()> {
     let content = Content::new(size);
-    let source = environment.tmpfs.folder("source")?.join("source.bin");
+    let source = environment.tmpfs.directory("source")?.join("source.bin");
     content.write(&mut File::create(&source)?, |_| ())?;
     for place in environment.places() {
         print!("{}", fed_alike(environment, place, &source, size, rounds)?);
@@ -52,7 +52,7 @@ pub(crate) fn run_part(
     Ok(())
 }
 
-/// A running receiver, and the folder that it fills.
+/// A running receiver, and the directory that it fills.
 struct Receiver {
     name: String,
     server: Server,
@@ -62,7 +62,7 @@ struct Receiver {
 impl Receiver {
     fn sandport(environment: &Environment, place: &Place, durability: Durability) -> Result<Self> {
         let name = format!("Sandport, --durability {durability}");
-        let dir = place.folder(&format!("http-sandport-{durability}"))?;
+        let dir = place.directory(&format!("http-sandport-{durability}"))?;
         Ok(Self { server: environment.sandport(&dir, durability)?, name, dir })
     }
 
@@ -72,11 +72,11 @@ impl Receiver {
         arguments: &[&str],
         name: &str,
     ) -> Result<Self> {
-        let dir = place.folder(&arguments.join("-"))?;
+        let dir = place.directory(&arguments.join("-"))?;
         Ok(Self { server: environment.receiver(arguments, &dir)?, name: name.to_owned(), dir })
     }
 
-    /// What one transfer takes, into a folder that is emptied before and after.
+    /// What one transfer takes, into a directory that is emptied before and after.
     fn sample(
         &self,
         transfer: impl FnOnce(&Self) -> Result<std::time::Duration>,
@@ -138,7 +138,7 @@ fn servers(
     let scratch = environment.disk.path();
     let mut puts = Vec::new();
     let mut offer = |name: &str, start: &dyn Fn(&Path) -> Result<Option<Server>>| -> Result<()> {
-        let dir = place.folder(&format!("http-{}", first_word(name)))?;
+        let dir = place.directory(&format!("http-{}", first_word(name)))?;
         if let Some(server) = offered(name, start(&dir), &mut left_out) {
             puts.push(Receiver { name: name.to_owned(), server, dir });
         }
@@ -148,7 +148,7 @@ fn servers(
     offer("rclone serve webdav", &peers::rclone)?;
     offer("nginx, dav_methods PUT", &|dir| peers::nginx(dir, scratch))?;
     offer("copyparty, SHA-512", &peers::copyparty)?;
-    let dir = place.folder("http-miniserve")?;
+    let dir = place.directory("http-miniserve")?;
     let miniserve = offered("miniserve", peers::miniserve(&dir), &mut left_out)
         .map(|server| Receiver { name: "miniserve".to_owned(), server, dir });
 
@@ -194,7 +194,7 @@ fn tus(
     let mut offer = |name: &str,
                      start: &dyn Fn(&Path) -> Result<Option<peers::Tus>>|
      -> Result<()> {
-        let dir = place.folder(&format!("tus-{}", first_word(name).replace('/', "-")))?;
+        let dir = place.directory(&format!("tus-{}", first_word(name).replace('/', "-")))?;
         if let Some(peers::Tus { server, target, has_files }) =
             offered(name, start(&dir), &mut left_out)
         {
@@ -278,7 +278,7 @@ fn compared(
     Ok(table(title, amount, contestants))
 }
 
-/// Of a name in the table, for a folder: not every server takes blanks and commas in its path.
+/// Of a name in the table, for a directory: not every server takes blanks and commas in its path.
 fn first_word(name: &str) -> &str {
     name.split([' ', ',']).next().unwrap_or(name)
 }

@@ -85,7 +85,7 @@ pub(super) fn tus_node(dir: &Path, scratch: &Path) -> Result<Option<Tus>> {
     if !Path::new("node_modules/@tus/server").is_dir() {
         return Ok(None);
     }
-    // Modules are looked for above the folder of the script.
+    // Modules are looked for above the directory of the script.
     let script = scratch.join("tus.mjs");
     let modules = fs::canonicalize("node_modules")?;
     let link = scratch.join("node_modules");

@@ -23,7 +23,7 @@ use crate::receiver::io::{Io, too_large};
 use crate::receiver::{Committed, LogLevel, Opened, Output, Wishes};
 use crate::{Extent, Millis, OFFERED_NAME_BYTES_MAX, Offer, Refusal, RefusalCode, UploadId};
 
-/// Most parts of a form. Each is an upload, and its result is kept until the answer. A folder that is chosen in a
+/// Most parts of a form. Each is an upload, and its result is kept until the answer. A directory that is chosen in a
 /// browser has a few hundred files.
 const PARTS_MAX: usize = 4_096;
 

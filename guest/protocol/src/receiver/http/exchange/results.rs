@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use serde::Serialize;
 
 use crate::receiver::http::problem::refused_line;
-use crate::text::sanitise;
+use crate::text::sanitize;
 use crate::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Receipt, Refusal};
 
 /// What a person is told of a file that is not stored yet and may be soon.
@@ -129,9 +129,9 @@ fn stored_line(what: &str, renamed_from: Option<&str>, receipt: &Receipt) -> Str
 }
 
 fn shown(name: &str) -> String {
-    sanitise(name, NAME_BYTES_MAX)
+    sanitize(name, NAME_BYTES_MAX)
 }
 
 fn presentable(detail: &str) -> String {
-    sanitise(detail, DETAIL_BYTES_MAX).to_string()
+    sanitize(detail, DETAIL_BYTES_MAX).to_string()
 }

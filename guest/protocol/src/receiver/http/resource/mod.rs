@@ -91,7 +91,8 @@ impl Append {
     }
 
     /// The digests that the inbox checks and those that it is to compute, as far as it wants to know them before the
-    /// content. It computes BLAKE3 of everything; and by that of an offer it would look for a file that is here already.
+    /// content. It computes BLAKE3 of everything; and by that of an offer it would look for a file that is here
+    /// already.
     fn for_offer(&self) -> (Vec<ContentDigest>, Vec<Algorithm>) {
         let digests = self.digests.iter().filter(|digest| digest.algorithm != Algorithm::Blake3);
         let want = self.want.iter().filter(|algorithm| **algorithm != Algorithm::Blake3);

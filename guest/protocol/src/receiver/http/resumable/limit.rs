@@ -7,8 +7,8 @@ use super::interop::Limit;
 use crate::Limits;
 use crate::http::structured;
 
-/// The value of the field. `expires_in_s`: how long the upload is kept. Seconds. `None`: there is no such field for this
-/// client.
+/// The value of the field. `expires_in_s`: how long the upload is kept. Seconds. `None`: there is no such field for
+/// this client.
 pub(super) fn write(form: Limit, limits: &Limits, expires_in_s: Option<u64>) -> Option<String> {
     let age = match form {
         Limit::None => return None,

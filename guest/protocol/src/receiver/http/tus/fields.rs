@@ -140,7 +140,7 @@ impl Metadata {
     /// The name of the file: the first there is of `relativePath`, `filename` and `name`. `None`: the client has
     /// not said. It is not checked here.
     ///
-    /// The path of a dropped folder begins with `/` where a browser's `FileSystemEntry.fullPath` was sent, which is
+    /// The path of a dropped directory begins with `/` where a browser's `FileSystemEntry.fullPath` was sent, which is
     /// relative to what was dropped; and a client that has none may send the text `null`.
     ///
     /// # Errors

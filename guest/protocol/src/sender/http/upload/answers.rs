@@ -5,17 +5,17 @@ use alloc::string::String;
 use core::ops::Range;
 
 use super::{HttpUpload, Stage};
-use crate::sender::http::answer::Answer;
+use crate::sender::http::answer::HttpAnswer;
 use crate::sender::http::judge::{Judgement, code, judge, retry_after_ms};
 use crate::sender::http::redirect::{self, Redirect};
 use crate::sender::http::said::Said;
 use crate::sender::http::server::Protocol;
 use crate::sender::http::speech;
-use crate::sender::http::step::{Anew, Event, Outcome, Pause};
+use crate::sender::http::step::{Anew, HttpEvent, Outcome, Pause};
 use crate::{Refusal, RefusalCode};
 
 impl HttpUpload {
-    pub(super) fn created(&mut self, answer: &Answer, is_whole: bool) {
+    pub(super) fn created(&mut self, answer: &HttpAnswer, is_whole: bool) {
         match redirect::of(&self.at, &self.target, answer, self.redirects) {
             Redirect::None => {}
             // What was sent of a stream is gone.
@@ -59,7 +59,7 @@ impl HttpUpload {
         }
         let location = answer.field("location").unwrap_or_default();
         let Some(url) = self.at.resolve(&self.target, location) else {
-            let location = crate::text::sanitise(location, crate::DETAIL_BYTES_MAX / 2);
+            let location = crate::text::sanitize(location, crate::DETAIL_BYTES_MAX / 2);
             let words = match location.is_empty() {
                 true => {
                     String::from("the server has begun an upload, and does not say where it is")
@@ -71,14 +71,14 @@ impl HttpUpload {
             self.never(Refusal::new(RefusalCode::Malformed, words));
             return;
         };
-        self.events.push_back(Event::Begun { url: url.clone() });
+        self.events.push_back(HttpEvent::Begun { url: url.clone() });
         self.url = Some(url);
         self.server.limit(answer);
         (self.offset, self.safe) = (0, 0);
         self.stage = if is_whole { Stage::Asking } else { Stage::Ready };
     }
 
-    pub(super) fn asked(&mut self, answer: &Answer) {
+    pub(super) fn asked(&mut self, answer: &HttpAnswer) {
         if matches!(answer.status, 404 | 410) {
             self.anew(Anew::Gone);
             return;
@@ -112,12 +112,12 @@ impl HttpUpload {
             return;
         }
         if offset > 0 {
-            self.events.push_back(Event::Resumed { kept: offset });
+            self.events.push_back(HttpEvent::Resumed { kept: offset });
         }
         self.stage = Stage::Ready;
     }
 
-    pub(super) fn appended(&mut self, answer: &Answer, part: Range<u64>, completes: bool) {
+    pub(super) fn appended(&mut self, answer: &HttpAnswer, part: Range<u64>, completes: bool) {
         self.stage = Stage::Asking;
         match answer.status {
             404 | 410 => {
@@ -179,7 +179,7 @@ impl HttpUpload {
     }
 
     /// Whether it was done; else what follows from that.
-    fn is_done(&mut self, answer: &Answer) -> bool {
+    fn is_done(&mut self, answer: &HttpAnswer) -> bool {
         match judge(answer) {
             Judgement::Done => return true,
             Judgement::Later(refusal) => {
