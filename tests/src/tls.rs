@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::connection::connect;
 
-/// An authority, with a folder for what it issues.
+/// An authority, with a directory for what it issues.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 /// A certificate and its key, in files.
@@ -51,14 +51,14 @@ impl Authority {
         let name = format!("authority {} of tests", MADE.fetch_add(1, Ordering::Relaxed));
         params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("a file");
-        Self { issuer, folder }
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(directory.path().join("ca.pem"), issuer.pem()).expect("a file");
+        Self { issuer, directory }
     }
 
     /// The file with its certificate.
     pub fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
+        self.directory.path().join("ca.pem")
     }
 
     /// A certificate for this machine, in files that begin so. `change` may spoil it.
@@ -69,8 +69,8 @@ impl Authority {
         change(&mut params);
         let certificate = params.signed_by(&key, &*self.issuer).expect("a certificate");
         let issued = Issued {
-            certificate: self.folder.path().join(format!("{file}.pem")),
-            key: self.folder.path().join(format!("{file}.key")),
+            certificate: self.directory.path().join(format!("{file}.pem")),
+            key: self.directory.path().join(format!("{file}.key")),
         };
         std::fs::write(&issued.key, key.serialize_pem()).expect("a file");
         std::fs::write(&issued.certificate, certificate.pem()).expect("a file");

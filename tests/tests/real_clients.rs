@@ -38,10 +38,10 @@ fn a_classic_client_uploads_an_empty_file() {
 
 #[test]
 fn a_classic_client_uploads_with_the_tls_of_python() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let (authority, directory) = (Authority::new(), tempfile::tempdir().unwrap());
     let mut server = Server::start(authority.issue("server", |_| {}).flags());
     for size in [0, 1, 300_000] {
-        let path = folder.path().join("file");
+        let path = directory.path().join("file");
         let content = Random::seeded().bytes(size);
         fs::write(&path, &content).unwrap();
         let client = classic_client_with_tls(server.address(), &path, &authority.file());

@@ -13,16 +13,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sandport_tests::tls::{Authority, Issued};
 use sandport_tests::{Random, Sent, Server, peer, send};
 
-/// A folder with something to send: files of sizes around those of a record, a large one, and a directory.
+/// A directory with something to send: files of sizes around those of a record, a large one, and a directory.
 struct Files {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     large: Vec<u8>,
 }
 
 impl Files {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let tree = folder.path().join("tree");
+        let directory = tempfile::tempdir().unwrap();
+        let tree = directory.path().join("tree");
         fs::create_dir(&tree).unwrap();
         let mut random = Random::seeded();
         for size in [0, 1, 16_383, 16_384, 16_385, 100_000] {
@@ -30,11 +30,11 @@ impl Files {
         }
         let large = random.bytes(9_000_001);
         fs::write(tree.join("large"), &large).unwrap();
-        Self { folder, large }
+        Self { directory, large }
     }
 
     fn tree(&self) -> PathBuf {
-        self.folder.path().join("tree")
+        self.directory.path().join("tree")
     }
 
     /// Sends the tree with these arguments.
@@ -114,10 +114,10 @@ fn a_certificate_of_an_authority_is_believed_for_its_name() {
 
 #[test]
 fn the_classic_dialect_is_sent_encrypted_too() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let (authority, directory) = (Authority::new(), tempfile::tempdir().unwrap());
     let mut server = Server::start(authority.issue("server", |_| {}).flags());
     let content = Random::seeded().bytes(300_000);
-    let path = folder.path().join("file");
+    let path = directory.path().join("file");
     fs::write(&path, &content).unwrap();
     let ca = authority.file();
     let arguments =

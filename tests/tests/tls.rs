@@ -78,8 +78,8 @@ fn who_has_to_encrypt_and_does_not_is_told_so() {
     classic.say("5\n");
     assert_eq!(classic.hear_all(), b"");
     server.wait_refused("not-permitted");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     fs::write(&path, "secret").unwrap();
     let sent = sandport_tests::send([path.as_os_str(), server.address().as_ref()]);
     assert_eq!(sent.code, Some(4), "{sent:?}");
@@ -91,8 +91,8 @@ fn who_has_to_encrypt_and_does_not_is_told_so() {
 
 #[test]
 fn only_what_other_machines_reach_takes_no_plaintext_by_default() {
-    let folder = tempfile::tempdir().unwrap();
-    let unix = format!("unix:{}", folder.path().join("socket").display());
+    let directory = tempfile::tempdir().unwrap();
+    let unix = format!("unix:{}", directory.path().join("socket").display());
     let server =
         Server::start(["--listen", "0.0.0.0:0", "--listen", "127.0.0.1:0", "--listen", &unix]);
     let [every, loopback, local] = [0, 1, 2].map(|number| server.addresses()[number].clone());
@@ -123,8 +123,8 @@ fn without_tls_everything_is_in_plaintext_as_it_was() {
 #[test]
 fn a_server_keeps_the_certificate_that_it_has_made() {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = folder.path().join("inbox");
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = directory.path().join("inbox");
     let start = || Setup::new(["--tls", "allow"]).inbox(&inbox).start();
     let mut server = start();
     let first = server.ready()["tls"]["fingerprint"].clone();

@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn what_was_made_once_is_found_again_and_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("inbox");
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path().join("inbox");
         let open = || Inbox::open(&dir, InboxOptions::default()).unwrap();
         let identity = |inbox: &Inbox, text: &str| {
             inbox.tls_identity(|| Ok::<_, InboxError>(text.to_owned())).unwrap()
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn what_a_crash_left_half_written_is_written_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("inbox");
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path().join("inbox");
         let inbox = Inbox::open(&dir, InboxOptions::default()).unwrap();
         std::fs::write(dir.join(".sandport/tls.pem.new"), "half").unwrap();
         let made = inbox.tls_identity(|| Ok::<_, InboxError>(String::from("whole"))).unwrap();

@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn files_are_read_again_where_they_have_changed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("both.pem");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("both.pem");
         std::fs::write(&path, self_signed::make().unwrap()).unwrap();
         let (files, first) = Files::read(&path, &path).unwrap();
         let look = || look(&files.paths, &files.seen);
