@@ -24,9 +24,18 @@ fn python(name: &str) -> Command {
 
 /// Uploads a file with the classic client.
 pub fn classic_client(address: &str, file: &Path) -> Ended {
+    classic(address, file, None)
+}
+
+/// The same, encrypted, if an authority in this file has signed the certificate.
+pub fn classic_client_with_tls(address: &str, file: &Path, authority: &Path) -> Ended {
+    classic(address, file, Some(authority))
+}
+
+fn classic(address: &str, file: &Path, authority: Option<&Path>) -> Ended {
     let (host, port) = address.rsplit_once(':').expect("host:port");
     let mut command = python("classic_client.py");
-    command.args([host, port]).arg(file);
+    command.args([host, port]).arg(file).args(authority);
     need_python(&command);
     process::run(&mut command, b"")
 }

@@ -41,6 +41,7 @@ pub mod process;
 pub mod random;
 pub mod send;
 pub mod server;
+pub mod tls;
 pub mod transcript;
 pub mod tus;
 

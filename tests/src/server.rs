@@ -87,7 +87,7 @@ impl Setup {
             .iter()
             .map(|it| it.as_str().expect("an address is text").to_owned())
             .collect();
-        Server { process, events, addresses, inbox, _directory: directory }
+        Server { process, events, ready, addresses, inbox, _directory: directory }
     }
 
     /// Starts it where it is expected to end by itself.
@@ -150,6 +150,7 @@ pub struct Server {
     process: Guarded,
     /// What it reports.
     pub events: Events,
+    ready: Value,
     addresses: Vec<String>,
     inbox: PathBuf,
     _directory: TempDir,
@@ -159,6 +160,11 @@ impl Server {
     /// Starts one with these flags, on a port of the system's choice, in an inbox of its own.
     pub fn start<const N: usize>(flags: [&str; N]) -> Self {
         Setup::new(flags).start()
+    }
+
+    /// The event by which it said that it listens.
+    pub fn ready(&self) -> &Value {
+        &self.ready
     }
 
     /// The first address that it listens on.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use sandport_tests::files::Tree;
 use sandport_tests::http_clients::{Page, httpie, run};
 use sandport_tests::process::Ended;
+use sandport_tests::tls::Authority;
 use sandport_tests::{Fate, Middlebox, Random, Server, Setup};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -44,6 +45,31 @@ fn expect_stored(ended: &Ended, names: &[&str]) {
     for (line, name) in lines.iter().zip(names) {
         assert!(line.starts_with(&format!("stored: {name}, ")), "{name}: {line}");
     }
+}
+
+#[test]
+#[ignore = "needs programs of others: lane `http-clients` of .ci/run"]
+fn curl_uploads_with_tls() {
+    let large = Random::seeded().bytes(3 * MIB + 5);
+    let files = Files::new(&[("large", &large)]);
+    let authority = Authority::new();
+    let server = Server::start(authority.issue("server", |_| {}).flags());
+    let (to, ca) = (server.address(), authority.file());
+    let ca = ca.display();
+    expect_stored(
+        &files.curl(&format!("--cacert {ca} -T large https://{to}/believed")),
+        &["believed"],
+    );
+    expect_stored(&files.curl(&format!("-k --tls-max 1.2 -T large https://{to}/old")), &["old"]);
+    // Chunks, and a connection that is kept.
+    let kept =
+        format!("--cacert {ca} -H Content-Length: -T large https://{to}/a -T large https://{to}/b");
+    assert_eq!(files.curl(&kept).code, Some(0));
+    for name in ["believed", "old", "a", "b"] {
+        assert!(server.content(name) == large, "{name}");
+    }
+    let unknown = files.curl(&format!("-T large https://{to}/unknown"));
+    assert_eq!(unknown.code, Some(60), "no authority: {unknown:?}");
 }
 
 #[test]

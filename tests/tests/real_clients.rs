@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use sandport_tests::clients::{ClassicService, classic_client};
+use sandport_tests::clients::{ClassicService, classic_client, classic_client_with_tls};
 use sandport_tests::files::file;
+use sandport_tests::tls::Authority;
 use sandport_tests::{Connection, Random, Server, send};
 
 #[test]
@@ -33,6 +34,21 @@ fn a_classic_client_uploads_an_empty_file() {
     assert_eq!(client.code, Some(0), "{client:?}");
     server.wait_stored();
     assert!(server.published().values().eq([&file("")]));
+}
+
+#[test]
+fn a_classic_client_uploads_with_the_tls_of_python() {
+    let (authority, directory) = (Authority::new(), tempfile::tempdir().unwrap());
+    let mut server = Server::start(authority.issue("server", |_| {}).flags());
+    for size in [0, 1, 300_000] {
+        let path = directory.path().join("file");
+        let content = Random::seeded().bytes(size);
+        fs::write(&path, &content).unwrap();
+        let client = classic_client_with_tls(server.address(), &path, &authority.file());
+        assert_eq!((client.code, client.stdout.as_str()), (Some(0), "ack\n"), "{client:?}");
+        let name = server.wait_stored();
+        assert_eq!(server.content(&name), content);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod deceptive;
 mod dialect;
 mod digest;
 mod extents;
+mod fingerprint;
 mod http;
 mod limits;
 mod metadata;
@@ -38,6 +39,7 @@ pub use address::{Address, AddressError};
 pub use conflict::{CONFLICT_NUMBER_MAX, free_number};
 pub use dialect::Dialect;
 pub use digest::{Algorithm, ContentDigest};
+pub use fingerprint::{FINGERPRINT_BYTES, Fingerprint, FingerprintError};
 pub use limits::*;
 pub use metadata::{
     METADATA_BYTES_MAX, METADATA_NAME_BYTES_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_BYTES_MAX,

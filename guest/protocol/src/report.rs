@@ -30,6 +30,9 @@ pub enum Report<'a> {
         /// What its file system does not do. Not from a component.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file_system: Option<Vec<MissingFeature<'a>>>,
+        /// The certificate of the server. Absent: it has none, and everything is in plaintext.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tls: Option<Encryption<'a>>,
     },
     /// A file is whole, verified, visible, and as durable as the setting says.
     Stored {
@@ -110,6 +113,18 @@ pub enum Report<'a> {
         /// The condition, with the path of the inbox.
         reason: Cow<'a, str>,
     },
+    /// The files of the certificate have changed, and what is in them is shown from now on.
+    CertificateChanged {
+        /// The SHA-256 digest of the certificate, in hexadecimal digits.
+        fingerprint: Cow<'a, str>,
+    },
+    /// The files of the certificate have changed and cannot be used. What was shown before is shown on.
+    CertificateKept {
+        /// A stable word for the condition.
+        code: Cow<'a, str>,
+        /// The condition.
+        reason: Cow<'a, str>,
+    },
     /// Refusals that were not told one by one, since too many came.
     Untold {
         /// How many.
@@ -130,6 +145,20 @@ pub enum Report<'a> {
         /// How many.
         events: u64,
     },
+}
+
+/// The certificate of a server, and who has to encrypt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct Encryption<'a> {
+    /// The SHA-256 digest of the certificate, in hexadecimal digits.
+    pub fingerprint: Cow<'a, str>,
+    /// Whether the server has made it for itself, so that no authority has signed it.
+    pub self_signed: bool,
+    /// The addresses that take encrypted connections only.
+    pub required: Vec<Cow<'a, str>>,
+    /// What a sender may type who goes by the fingerprint.
+    pub links: Vec<Cow<'a, str>>,
 }
 
 /// Something that the file system of an inbox does not do.

@@ -129,6 +129,7 @@ fn report_of<'a>(event: &Event<'a>) -> Report<'a> {
             addresses: addresses.iter().map(|address| address.to_string().into()).collect(),
             inbox: Some((*inbox).into()),
             file_system: None,
+            tls: None,
         },
         Event::Stored { peer, name, size, digest } => Report::Stored {
             name: (*name).into(),

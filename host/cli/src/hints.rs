@@ -6,7 +6,7 @@ use std::io;
 use sandport_inbox::{InboxError, Limitation};
 use sandport_protocol::Address;
 use sandport_server::net::BindError;
-use sandport_server::{BuildError, ComponentError, ResidentError};
+use sandport_server::{BuildError, ComponentError, ResidentError, TlsError};
 
 /// Where the process may have too few descriptors.
 pub(crate) const DESCRIPTORS: &str =
@@ -66,8 +66,32 @@ pub(crate) fn of_limitation(limitation: &Limitation) -> Option<&'static str> {
 pub(crate) fn of_build(error: &BuildError) -> Option<&'static str> {
     match error {
         BuildError::Component(error) => of_component(error),
+        BuildError::NoTls => Some(
+            "put a proxy before it that ends TLS, or add --tls off: then everything is sent in plaintext",
+        ),
         _ => None,
     }
+}
+
+/// Where a certificate cannot be shown.
+pub(crate) fn of_tls(error: &TlsError) -> Option<&'static str> {
+    Some(match error {
+        TlsError::Read { .. } => "check the path, and that this user may read the file",
+        TlsError::NoCertificate => {
+            "--tls-cert needs a file with BEGIN CERTIFICATE in it, such as fullchain.pem"
+        }
+        TlsError::NoKey => {
+            "--tls-key needs a file with BEGIN PRIVATE KEY in it; openssl pkey takes the password off one that has it"
+        }
+        TlsError::Mismatch => {
+            "give the key that the certificate was made for; the certificate of the server comes first in its file"
+        }
+        TlsError::Expired => "renew it, or leave --tls-cert and --tls-key out",
+        TlsError::Unusable(_) => {
+            "use a certificate of X.509 version 3 with a key of RSA, ECDSA (P-256, P-384) or Ed25519"
+        }
+        _ => return None,
+    })
 }
 
 /// Where a receiver cannot be run.

@@ -10,7 +10,7 @@ compile_error!(
 );
 #[cfg(all(feature = "serve", not(target_os = "linux")))]
 compile_error!(
-    "the server runs on Linux: build the sender with `--no-default-features --features send`"
+    "the server runs on Linux: build the sender with `--no-default-features --features send,tls`"
 );
 
 use std::process::ExitCode;

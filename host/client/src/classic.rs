@@ -20,7 +20,6 @@ use super::prepare::{self, Item};
 use super::report::Report;
 use super::walk::Totals;
 use super::{FileError, Options, SendError, SendEvent, SendFile};
-use sandport_protocol::Address;
 
 /// Room for an answer: `ack` and little else. Bytes.
 const ANSWER_BYTES: usize = 64;
@@ -50,14 +49,13 @@ type Open = Box<dyn FnOnce() -> Result<Box<dyn Read>, FileError> + Send>;
 /// # Errors
 /// What keeps the next file from being sent too.
 pub(super) async fn send(
-    to: &Address,
+    to: &Target<'_>,
     mut items: mpsc::Receiver<Vec<Item>>,
     mut totals: Option<Totals>,
     options: &Options,
     stop: impl Future<Output = ()>,
     report: &Report,
 ) -> Result<(), SendError> {
-    let to = &Target::new(to);
     let mut stop = pin!(stop);
     while let Some(batch) = items.recv().await {
         for item in batch {

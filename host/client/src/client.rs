@@ -6,7 +6,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sandport_protocol::Address;
+
+use super::connect::Target;
 use super::report::Report;
+use super::tls::{Connector, Protocol, Trust};
 use super::transfer::Transfer;
 use super::{Connections, Destination, Exclude, Options, SendError, Source};
 use super::{classic, http, keys, native, plan, prepare, source, walk};
@@ -96,6 +100,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether to encrypt connections to an [`Address`](sandport_protocol::Address) with TLS, and to believe a server whose
+    /// certificate an authority has signed for the name of the host. Default: no. A destination with a
+    /// [fingerprint](sandport_protocol::Fingerprint) and one of `https` are encrypted in any case.
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.options.tls = tls;
+        self
+    }
+
+    /// Authorities whose certificates are believed, in PEM, in place of those that the system knows. A certificate
+    /// that has signed itself counts as an authority.
+    pub fn authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.options.authorities = Some(pem.into());
+        self
+    }
+
     /// How long to try to connect, name resolution and all addresses of the host included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.connect_timeout = timeout;
@@ -182,20 +201,42 @@ async fn send(
     let totals =
         options.count_totals.then(|| walk::count_in_background(&sources, &selection)).flatten();
     let stop = pin!(stop);
-    let to = &match to {
-        Destination::Sandport(address) => address,
-        Destination::Http(url) => {
-            return http::send(&url, sources, totals, options, stop, report).await;
-        }
+    let address = match &to {
+        Destination::Sandport(address) | Destination::Pinned(address, _) => address.clone(),
+        Destination::Http(url) => Address::Tcp { host: url.host().to_owned(), port: url.port() },
     };
+    let tls = connector(&to, &address, options).await?;
+    let target = &Target::new(&address, tls.as_ref());
+    if let Destination::Http(url) = &to {
+        return http::send(url, target, sources, totals, options, stop, report).await;
+    }
     if options.classic {
         source::require_files(&sources)?;
         let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, None);
-        return classic::send(to, items, totals, options, stop, report).await;
+        return classic::send(target, items, totals, options, stop, report).await;
     }
     let dir = options.state_dir.clone();
-    let keys = options.resume.then(|| keys::Keys::new(dir, to.to_string()));
+    let keys = options.resume.then(|| keys::Keys::new(dir, address.to_string()));
     let items = prepare::start(sources, selection, prepare::Contents::ReadSmall, keys);
     let far = native::ROUND_TRIP_MIN;
-    native::send(to, items, totals, options, far, stop, report).await
+    native::send(target, items, totals, options, far, stop, report).await
+}
+
+/// What encrypts the connections of a run, where they are to be.
+async fn connector(
+    to: &Destination,
+    address: &Address,
+    options: &Options,
+) -> Result<Option<Connector>, SendError> {
+    let authorities = || Trust::Authorities(options.authorities.clone());
+    let (trust, protocol) = match to {
+        Destination::Http(url) if url.is_secure() => (authorities(), Protocol::Http),
+        Destination::Http(_) => return Ok(None),
+        Destination::Pinned(_, fingerprint) => (Trust::Pin(*fingerprint), Protocol::Native),
+        Destination::Sandport(Address::Unix(_)) if options.tls => return Err(SendError::TlsOnUnix),
+        Destination::Sandport(_) if options.tls => (authorities(), Protocol::Native),
+        Destination::Sandport(_) => return Ok(None),
+    };
+    let protocol = if options.classic { Protocol::Classic } else { protocol };
+    Connector::new(&address.to_string(), trust, protocol).await.map(Some)
 }

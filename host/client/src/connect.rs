@@ -16,6 +16,7 @@ use super::attempts::Attempts;
 use super::clock::Clock;
 use super::platform::{self, LocalStream};
 use super::shared::Shared;
+use super::tls::{Connector, TlsStream};
 use super::{Options, SendError};
 use sandport_protocol::Address;
 
@@ -24,9 +25,10 @@ use sandport_protocol::Address;
 /// woken and fills it again.
 const UNSENT_BYTES_MAX: u32 = 256 * 1024;
 
-/// A connection of either kind.
+/// A connection of any kind.
 pub(super) enum Connection {
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     Local(LocalStream),
 }
 
@@ -36,18 +38,21 @@ pub(super) enum Connection {
 /// several servers, and only one of them has what the run has begun.
 pub(super) struct Target<'a> {
     to: &'a Address,
+    /// What encrypts them; `None`: nothing does.
+    tls: Option<&'a Connector>,
     answered: Shared<Option<SocketAddr>>,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(to: &'a Address) -> Self {
-        Self { to, answered: Shared::new(None) }
+    pub(super) fn new(to: &'a Address, tls: Option<&'a Connector>) -> Self {
+        Self { to, tls, answered: Shared::new(None) }
     }
 
-    /// Connects to the address of the host that answers first; the time for it is one for all of them.
+    /// Connects to the address of the host that answers first; the time for it is one for all of them, and for the
+    /// handshake of TLS.
     ///
     /// # Errors
-    /// [`SendError::Resolve`], [`SendError::Connect`], [`SendError::ConnectTimeout`].
+    /// [`SendError::Resolve`], [`SendError::Connect`], [`SendError::ConnectTimeout`], [`SendError::Tls`].
     pub(super) async fn connect(&self, options: &Options) -> Result<Connection, SendError> {
         let deadline = Instant::now() + options.connect_timeout;
         let too_late = || SendError::ConnectTimeout {
@@ -80,7 +85,12 @@ impl<'a> Target<'a> {
                     // Without it, a slow connection only holds the others up for longer.
                     platform::bound_unsent(&stream, UNSENT_BYTES_MAX);
                 }
-                Ok(Connection::Tcp(stream))
+                let Some(tls) = self.tls else { return Ok(Connection::Tcp(stream)) };
+                let to = self.to.to_string();
+                match timeout_at(deadline, tls.connect(stream, host, &to)).await {
+                    Ok(secured) => secured.map(|stream| Connection::Tls(Box::new(stream))),
+                    Err(_) => Err(too_late()),
+                }
             }
         }
     }
@@ -165,6 +175,7 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Local(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -178,6 +189,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Local(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
@@ -189,6 +201,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Local(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
@@ -200,6 +213,7 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Self::Local(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -207,6 +221,7 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Local(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -5,12 +5,16 @@ use std::str::FromStr;
 
 use sandport_protocol::sender::http::{HttpUrl, HttpUrlError};
 
-use sandport_protocol::{Address, AddressError};
+use sandport_protocol::{Address, AddressError, Fingerprint, FingerprintError};
+
+/// The scheme that a fingerprint stands behind.
+const SCHEME: &str = "sandport://";
 
 /// Where files are sent: a Sandport server, or any server that takes uploads over HTTP.
 ///
-/// Written as an [`Address`], or as `http://host/`, `http://host:port/directory/`, or `http://host/name` for a single
-/// file.
+/// Written as an [`Address`]; as `sandport://host:port#FINGERPRINT`, which is the address of a server together with
+/// the [`Fingerprint`] of its certificate; or as `http://host/`, `https://host:port/directory/`, or `http://host/name` for
+/// a single file.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,6 +32,8 @@ use sandport_protocol::{Address, AddressError};
 pub enum Destination {
     /// A server that speaks the native dialect, or the classic one.
     Sandport(Address),
+    /// The same with TLS, if it has the certificate with this fingerprint.
+    Pinned(Address, Fingerprint),
     /// A server that speaks HTTP.
     Http(HttpUrl),
 }
@@ -39,6 +45,9 @@ pub enum DestinationError {
     /// It is no address.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// What stands behind `#` is no fingerprint.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
     /// It is no address of HTTP, though it begins like one.
     #[error(transparent)]
     Http(#[from] HttpUrlError),
@@ -51,6 +60,12 @@ impl FromStr for Destination {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
             Some("http" | "https") => Ok(Self::Http(text.parse()?)),
+            Some("sandport") => match text.split_once('#') {
+                Some((address, fingerprint)) => {
+                    Ok(Self::Pinned(address.parse()?, fingerprint.parse()?))
+                }
+                None => Ok(Self::Sandport(text.parse()?)),
+            },
             _ => Ok(Self::Sandport(text.parse()?)),
         }
     }
@@ -60,6 +75,12 @@ impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sandport(address) => address.fmt(f),
+            Self::Pinned(address, fingerprint) => {
+                // A name that needs the scheme to be read as one has it already.
+                let address = address.to_string();
+                let address = address.strip_prefix(SCHEME).unwrap_or(&address);
+                write!(f, "{SCHEME}{address}#{fingerprint}")
+            }
             Self::Http(url) => url.fmt(f),
         }
     }
@@ -86,5 +107,38 @@ impl From<HttpUrl> for Destination {
 impl From<&Self> for Destination {
     fn from(destination: &Self) -> Self {
         destination.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_link_with_a_fingerprint_is_read_as_it_was_written() {
+        let digits = "0a".repeat(32);
+        for (text, written) in [
+            ("sandport://files.example#FP", "sandport://files.example:6542#FP"),
+            ("sandport://[2001:db8::7]:99/#FP", "sandport://[2001:db8::7]:99#FP"),
+            ("sandport://unix#FP", "sandport://unix:6542#FP"),
+        ] {
+            let [text, written] = [text, written].map(|text| text.replace("FP", &digits));
+            let destination: Destination = text.parse().unwrap();
+            assert!(matches!(destination, Destination::Pinned(..)), "{text}");
+            assert_eq!(destination.to_string(), written);
+            assert_eq!(written.parse::<Destination>().unwrap(), destination);
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_that_is_none_is_not_left_out() {
+        for text in ["sandport://host#", "sandport://host#abc", "sandport://host:1#token"] {
+            let error = text.parse::<Destination>().unwrap_err();
+            assert!(matches!(error, DestinationError::Fingerprint(_)), "{text}: {error}");
+        }
+        let bare = format!("host#{}", "0a".repeat(32));
+        assert!(bare.parse::<Destination>().is_err(), "nobody would see that it is encrypted");
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use sandport_protocol::{Millis, Refusal, RefusalCode};
 
+use super::fault::TlsFault;
+
 /// What kind of failure a [`SendError`] or a [`FileError`] is, for exit codes and for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,6 +51,17 @@ pub enum SendError {
         /// How long it was tried.
         seconds: f64,
     },
+    /// Somebody is there, and is not believed to be who was meant, or speaks no TLS. Nothing was sent.
+    #[error("cannot connect to {to} with TLS: {fault}")]
+    Tls {
+        /// The address.
+        to: String,
+        /// What is wrong.
+        fault: TlsFault,
+    },
+    /// A Unix socket is not encrypted.
+    #[error("a Unix socket has no TLS")]
+    TlsOnUnix,
     /// The server ended the connection and said why.
     #[error("the server ended the connection: {0}")]
     Goodbye(Refusal),
@@ -116,7 +129,12 @@ impl SendError {
             | Self::Stalled(_) => SendErrorKind::Temporary,
             Self::Goodbye(refusal) | Self::NotNow(refusal) => refusal_kind(refusal.code),
             Self::NotSandport(_) | Self::NotClassic | Self::NotHttp(_) => SendErrorKind::Refused,
-            Self::ClassicDirectory(_) | Self::OneName(_) => SendErrorKind::Usage,
+            Self::Tls { fault, .. } => match fault {
+                TlsFault::BadAuthorities | TlsFault::Absent => SendErrorKind::Usage,
+                TlsFault::NoAuthorities => SendErrorKind::Local,
+                _ => SendErrorKind::Refused,
+            },
+            Self::ClassicDirectory(_) | Self::OneName(_) | Self::TlsOnUnix => SendErrorKind::Usage,
             Self::Local { .. } => SendErrorKind::Local,
             Self::Interrupted => SendErrorKind::Interrupted,
         }
@@ -128,6 +146,8 @@ impl SendError {
             Self::Resolve { .. } => "unresolved",
             Self::Connect { .. } => "unreachable",
             Self::ConnectTimeout { .. } => "connect-timeout",
+            Self::Tls { fault, .. } => fault.code(),
+            Self::TlsOnUnix => "usage",
             Self::Goodbye(refusal) | Self::NotNow(refusal) => refusal.code.as_str(),
             Self::NotHttp(_) => "not-http",
             Self::OneName(_) => "one-name",

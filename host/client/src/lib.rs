@@ -24,6 +24,9 @@
 //! has typed. Every enum, and every struct with public fields, is `#[non_exhaustive]`: match with `_`, and make values
 //! by functions.
 //!
+//! Connections are encrypted with TLS where the [`Destination`] or the [`ClientBuilder`] says so; without the feature `tls`
+//! (for targets that no C compiler is at hand for) such a destination is refused.
+//!
 //! It builds for Linux, macOS and Windows. `docs/sending.md` says what differs.
 
 #![forbid(unsafe_code)]
@@ -38,6 +41,7 @@ mod connect;
 mod destination;
 mod error;
 mod event;
+mod fault;
 mod file_reader;
 mod http;
 mod inboxes;
@@ -56,18 +60,21 @@ mod source;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transfer;
 mod walk;
 
 pub use sandport_protocol::sender::http::{HttpUrl, HttpUrlError};
 pub use sandport_protocol::{
-    Address, AddressError, Digest, EntryKind, Receipt, Refusal, RefusalCode,
+    Address, AddressError, Digest, EntryKind, Fingerprint, FingerprintError, Receipt, Refusal,
+    RefusalCode,
 };
 
 pub use client::{Client, ClientBuilder};
 pub use destination::{Destination, DestinationError};
 pub use error::{FileError, SendError, SendErrorKind, SkipReason};
 pub use event::{RestartReason, SendEvent, SendFile, Summary};
+pub use fault::TlsFault;
 pub use options::{CONNECTIONS_MAX, Connections};
 pub use selection::{Exclude, PatternError};
 pub use source::Source;

@@ -34,6 +34,9 @@ impl Connections {
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) classic: bool,
+    pub(super) tls: bool,
+    /// Authorities in PEM; `None`: those of the system.
+    pub(super) authorities: Option<Vec<u8>>,
     pub(super) connect_timeout: Duration,
     pub(super) stall_timeout: Duration,
     pub(super) connections: Connections,
@@ -49,6 +52,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             classic: false,
+            tls: false,
+            authorities: None,
             // TCP gives an unanswered SYN four tries in 15 seconds; more seldom help.
             connect_timeout: Duration::from_secs(15),
             // As long as a server tolerates silence: the longest delay of a retransmission that a

@@ -9,6 +9,7 @@
 //!     partials/           uploads that can be resumed (see `resumable`)
 //!     receipts            the log of what was stored (see `receipts::log`)
 //!     receipts.damaged-1  what of it was damaged, up to 16 times
+//!     tls.pem             the server's own certificate and its key (see `kept`), where it has made one
 //! ```
 
 use std::io;

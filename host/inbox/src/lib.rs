@@ -56,6 +56,7 @@ mod finishing;
 mod health;
 mod identity;
 mod inbox;
+mod kept;
 mod layout;
 mod loss;
 mod lost_times;

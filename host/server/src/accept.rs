@@ -28,8 +28,10 @@ pub(super) async fn accept_until(
 }
 
 async fn accept_all(listener: Listener, serving: Arc<Serving>) {
+    let requires_tls = serving.requires_tls(&listener.local_address());
     loop {
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        match accepted.map(|it| if requires_tls { it.require_tls() } else { it }) {
             // It was reset while it waited in the kernel's queue. Nobody knows any more whose it was, so that it would
             // have a share of its own, and take a place from those who are there.
             Ok(stream) if stream.is_gone() => serving.tell_gone(&stream),

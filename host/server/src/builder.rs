@@ -17,6 +17,7 @@ use crate::net::{HostName, Origin, PeerRange, Proxies};
 use crate::sandbox::{
     AnySandbox, Cache, ComponentError, Context, ReceiverSource, SandboxLimits, Sharing,
 };
+use crate::tls::{Tls, TlsRule};
 use sandport_inbox::{AnyInbox, Inbox, Storage};
 
 /// How long running uploads may go on after the server was asked to stop. An init system usually
@@ -38,6 +39,9 @@ pub enum BuildError {
         "the component runs resident and keeps files itself: it needs the directory of an inbox"
     )]
     NoDirectory,
+    /// A resident component listens itself, so that nobody ends TLS for it.
+    #[error("the component runs resident and listens itself: no TLS can be ended for it")]
+    NoTls,
 }
 
 impl BuildError {
@@ -46,7 +50,7 @@ impl BuildError {
         match self {
             Self::Component(error) => error.kind(),
             Self::Budgets(error) => error.kind(),
-            Self::NoDirectory => ServerErrorKind::Usage,
+            Self::NoDirectory | Self::NoTls => ServerErrorKind::Usage,
         }
     }
 
@@ -56,6 +60,7 @@ impl BuildError {
             Self::Component(error) => error.code(),
             Self::Budgets(_) => "usage",
             Self::NoDirectory => "sandbox",
+            Self::NoTls => "tls-resident",
         }
     }
 }
@@ -91,6 +96,8 @@ pub struct ServerBuilder {
     proxies: Proxies,
     sandbox: Option<SandboxLimits>,
     max_memory_bytes: Option<usize>,
+    tls: Option<Tls>,
+    tls_rule: TlsRule,
     max_connections: u32,
     budgets: Budgets,
     drain_timeout: Duration,
@@ -109,6 +116,8 @@ impl ServerBuilder {
             proxies: Proxies::default(),
             sandbox: None,
             max_memory_bytes: None,
+            tls: None,
+            tls_rule: TlsRule::default(),
             max_connections: CONNECTIONS_MAX,
             budgets: Budgets::default(),
             drain_timeout: DRAIN_TIMEOUT,
@@ -174,6 +183,22 @@ impl ServerBuilder {
     /// The linear memory of one instance, whatever its mode: in place of that of the limits.
     pub fn max_memory_bytes(mut self, bytes: usize) -> Self {
         self.max_memory_bytes = Some(bytes);
+        self
+    }
+
+    /// The certificate for connections that begin with TLS. By default there is none: the receiver gets every byte, and
+    /// ours refuses what it cannot read.
+    ///
+    /// Connections that the caller [hands over](Server::serve_connection) may begin with TLS too, and never have to.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Which connections have to be encrypted, where there is a [certificate](Self::tls); by default all that come to
+    /// an address that other machines reach. A sender who does not encrypt is told so, and refused.
+    pub fn tls_rule(mut self, rule: TlsRule) -> Self {
+        self.tls_rule = rule;
         self
     }
 
@@ -272,10 +297,13 @@ impl ServerBuilder {
                 });
                 let budgets = self.budgets;
                 let doors = Doors::new(&budgets, max_connections, &failures, &met);
-                let shared = Arc::new(Shared { sandbox, context, doors, budgets, met });
+                let (tls, tls_rule) = (self.tls, self.tls_rule);
+                let shared = Shared { sandbox, context, doors, budgets, met, tls, tls_rule };
+                let shared = Arc::new(shared);
                 let serving = Serving::new(shared, self.drain_timeout);
                 Ok(AnyServer::PerConnection(Server { serving: Arc::new(serving) }))
             }
+            (AnySandbox::Resident(_), _) if self.tls.is_some() => Err(BuildError::NoTls),
             (AnySandbox::Resident(sandbox), Place::Directory(inbox)) => {
                 let context = context(AnyInbox::from(inbox.clone()));
                 Ok(AnyServer::Resident(ResidentServer::new(

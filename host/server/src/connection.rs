@@ -12,20 +12,14 @@ use super::{doors, limits, proxied};
 use crate::budget::{Budgets, Deadlines, Fate, Futile, Limit, Met, Seat};
 use crate::doors::Doors;
 use crate::event::ServerEvent;
+use crate::linger::linger;
 use crate::net::Stream;
 use crate::sandbox::{Connection, Context, Outcome, Sandbox, spans};
+use crate::tls::{self, Tls, TlsRule};
 
 /// What a receiver gets on top of the idle timeout, so that it can end the connection in words before
 /// the host cuts it.
 const IDLE_GRACE: Duration = Duration::from_secs(5);
-
-/// How long, and for how many bytes, a closed connection is read on: closing a socket that still has
-/// unread bytes resets the connection, and the peer would lose our last answer with it.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Size of one read while lingering, in bytes.
-const LINGER_READ_BYTES: usize = 64 * 1024;
 
 /// What every connection needs.
 pub(super) struct Shared {
@@ -34,12 +28,17 @@ pub(super) struct Shared {
     pub(super) doors: Doors,
     pub(super) budgets: Budgets,
     pub(super) met: Arc<Met>,
+    /// What it takes to end TLS; `None`: the receiver gets every byte.
+    pub(super) tls: Option<Tls>,
+    pub(super) tls_rule: TlsRule,
 }
 
 /// Why a connection is ended before the receiver ends it.
 enum Cut {
     /// It met a limit.
     Limit(Limit),
+    /// What was encrypted ended without the word for it: somebody may have cut it off.
+    Truncated,
     /// The server stops.
     Stopped,
 }
@@ -58,9 +57,8 @@ enum End {
 impl Cut {
     fn end(&self) -> End {
         match self {
-            Self::Limit(Limit::FirstByte | Limit::Hello | Limit::Offer | Limit::Silence) => {
-                End::Peer
-            }
+            Self::Limit(Limit::FirstByte | Limit::Hello | Limit::Offer | Limit::Silence)
+            | Self::Truncated => End::Peer,
             Self::Limit(_) | Self::Stopped => End::Server,
         }
     }
@@ -83,6 +81,14 @@ pub(super) async fn serve(
             doors::source(stream.place(), &stream.peer().identity, proxies, number)
         });
     }
+    let idle_timeout = Duration::from_millis(shared.context.limits.idle_timeout_ms.into());
+    let rules = tls::Rules {
+        context: &shared.context,
+        deadlines: shared.budgets.deadlines(idle_timeout),
+        met: &shared.met,
+    };
+    let secured = tls::secure(shared.tls.as_ref(), stream, &rules, seat, &mut phase).await;
+    let Some(stream) = secured else { return };
     let connection = Connection::new(stream, Arc::clone(&shared.context), Arc::clone(seat));
     let connection = Arc::new(connection);
     let works: Weak<Connection> = Arc::downgrade(&connection);
@@ -135,6 +141,7 @@ async fn serve_requests(
         let ended = tokio::select! {
             ended = run(shared, connection).instrument(span.clone()) => ended,
             () = connection.send_held() => Some(End::Peer),
+            () = connection.truncated() => Some(cut(shared, connection, Cut::Truncated)),
             limit = met(connection, seat, to_end) => {
                 Some(cut(shared, connection, Cut::Limit(limit)))
             }
@@ -162,6 +169,9 @@ fn cut(shared: &Shared, connection: &Connection, cut: Cut) -> End {
     let end = cut.end();
     let (code, words) = match cut {
         Cut::Stopped => (RefusalCode::Cancelled, "the server stopped"),
+        // Many programs close without that word when they have nothing more to say. Nobody minds.
+        Cut::Truncated if !connection.has_uploads() => return end,
+        Cut::Truncated => (RefusalCode::Cancelled, "the connection was cut: TLS did not end it"),
         Cut::Limit(limit) => {
             // The others were counted when they were decided.
             if matches!(limit, Limit::FirstByte | Limit::Hello | Limit::Offer | Limit::Silence) {
@@ -179,13 +189,13 @@ fn cut(shared: &Shared, connection: &Connection, cut: Cut) -> End {
 async fn run(shared: &Shared, connection: &Arc<Connection>) -> Option<End> {
     match shared.sandbox.serve(connection).await {
         Outcome::Served(Ok(())) => {
-            linger(connection).await;
+            finish(connection).await;
             Some(End::Peer)
         }
         Outcome::Served(Err(refusal)) => {
             let peer = connection.peer();
             connection.emit(ServerEvent::ConnectionRefused { peer, refusal });
-            linger(connection).await;
+            finish(connection).await;
             Some(End::Refused)
         }
         // What the socket did not take is sent before more is read.
@@ -199,31 +209,8 @@ async fn run(shared: &Shared, connection: &Arc<Connection>) -> Option<End> {
 }
 
 /// Sends what is left, says that nothing more comes, and reads on for a while.
-async fn linger(connection: &Connection) {
-    // A peer that is gone makes each of these fail, and then there is nobody to linger for.
-    if connection.flushed().await.is_err() {
-        return;
-    }
-    let _ = tokio::time::timeout(LINGER, async {
-        if connection.stream.shutdown_write().await.is_ok() {
-            drain(connection).await;
-        }
-    })
-    .await;
-}
-
-async fn drain(connection: &Connection) {
-    let mut buffer = vec![0; LINGER_READ_BYTES];
-    let mut drained = 0;
-    while drained < LINGER_BYTES_MAX {
-        if connection.stream.readable().await.is_err() {
-            return;
-        }
-        match connection.stream.try_read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) => drained += count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
-        }
+async fn finish(connection: &Connection) {
+    if connection.flushed().await.is_ok() {
+        linger(&connection.stream).await;
     }
 }

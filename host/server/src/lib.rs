@@ -25,6 +25,7 @@ mod doors;
 mod error_kind;
 mod event;
 mod limits;
+mod linger;
 pub mod net;
 mod phase;
 mod proxied;
@@ -32,8 +33,9 @@ mod resident;
 mod sandbox;
 mod server;
 mod serving;
+mod tls;
 
-pub use sandport_protocol::{Digest, Limits, Receipt, Refusal, RefusalCode};
+pub use sandport_protocol::{Digest, Fingerprint, Limits, Receipt, Refusal, RefusalCode};
 
 pub use budget::{Budgets, BudgetsError, Limit};
 pub use builder::{AnyServer, BuildError, ServerBuilder};
@@ -45,3 +47,4 @@ pub use sandbox::{
     Cache, ComponentError, Import, Inspection, Mode, ReceiverSource, SandboxLimits, inspect,
 };
 pub use server::{LimitsMet, Server};
+pub use tls::{Tls, TlsError, TlsRule};

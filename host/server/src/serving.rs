@@ -11,7 +11,7 @@ use super::limits::refusal;
 use super::phase::{Phase, reached};
 use crate::budget::{Arrived, Fate, Limit, Seat};
 use crate::event::ServerEvent;
-use crate::net::Stream;
+use crate::net::{Address, Stream};
 
 /// Connections at once. Each has a sandbox once its first byte is here; idle ones take some 40 KiB.
 pub(super) const CONNECTIONS_MAX: u32 = 1_000;
@@ -45,6 +45,11 @@ impl Serving {
     pub(super) fn new(shared: Arc<Shared>, drain_timeout: Duration) -> Self {
         let connections = Arc::new(watch::Sender::new(0));
         Self { shared, drain_timeout, connections, phase: watch::Sender::new(Phase::Serving) }
+    }
+
+    /// Whether what comes to an address that is listened on has to be encrypted.
+    pub(super) fn requires_tls(&self, address: &Address) -> bool {
+        self.shared.tls.is_some() && self.shared.tls_rule.requires(address)
     }
 
     /// A connection arrives.

@@ -267,7 +267,7 @@ impl Receiver {
                 http::not_served()
             }
             Some(Dialect::Tls) => {
-                Refusal::new(RefusalCode::UnsupportedVersion, "TLS is not spoken here yet")
+                Refusal::new(RefusalCode::UnsupportedVersion, "TLS is not spoken here")
             }
             None => Refusal::new(
                 RefusalCode::Malformed,

@@ -22,6 +22,8 @@ mod operands;
 mod send;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod tls;
 mod values;
 
 #[cfg(feature = "serve")]

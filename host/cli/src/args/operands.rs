@@ -46,7 +46,7 @@ impl Args for Operands {
                 .value_parser(value_parser!(PathBuf))
                 .help(
                     "Files and directories to send (`-` is standard input), then the server: host, \
-                     host:port, [v6]:port, unix:/path, a sandport:// address, or http://host/directory/",
+                     host:port, [v6]:port, unix:/path, a sandport:// link, or https://host/directory/",
                 ),
         )
     }

@@ -18,6 +18,7 @@ Examples:
   pg_dump db | sandport send - files.example --name db.sql
   sandport send photos/ files.example --exclude '*.tmp' --exclude /cache/ --dry-run
   sandport send photos/ http://files.example/in/
+  sandport send --tls report.pdf files.example
   sandport send --classic report.pdf 192.0.2.7
 
 `send` prints the names of stored files to standard output. A file is stored when the server has
@@ -59,6 +60,21 @@ pub(crate) struct SendArgs {
     /// Speak the classic protocol: one connection for each file, nothing is verified
     #[arg(long, env = "SANDPORT_CLASSIC", value_parser = FalseyValueParser::new())]
     pub(crate) classic: bool,
+
+    /// Encrypt connections to HOST:PORT, and check that the certificate is for HOST
+    ///
+    /// An address that ends in #FINGERPRINT, and one that begins with https://, are encrypted in any case.
+    #[arg(
+        long,
+        env = "SANDPORT_SEND_TLS",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Encryption"
+    )]
+    pub(crate) tls: bool,
+
+    /// Trust the authorities in this file, in PEM, instead of those that the system knows
+    #[arg(long, value_name = "FILE", env = "SANDPORT_CA", help_heading = "Encryption")]
+    pub(crate) ca: Option<PathBuf>,
 
     /// Number of connections
     ///

@@ -10,6 +10,7 @@ use sandport_protocol::options::number;
 use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::maintenance::EXPIRE_PARTIAL;
+use super::tls::TlsArgs;
 use super::values::{duration, memory, size};
 
 mod settings;
@@ -43,6 +44,9 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) listen: Vec<Address>,
+
+    #[command(flatten)]
+    pub(crate) encryption: TlsArgs,
 
     /// What to do with a file whose name is taken
     #[arg(long, value_enum, default_value = "rename", env = "SANDPORT_CONFLICT")]

@@ -30,6 +30,12 @@ impl Failure {
         Self { code: "usage", message, hint, exit: Exit::Usage }
     }
 
+    /// Arguments of a server that contradict each other.
+    #[cfg(feature = "serve")]
+    pub(crate) fn contradiction(message: &str, hint: &'static str) -> Self {
+        Self::of("usage", message, Some(hint), Exit::Usage)
+    }
+
     #[cfg(feature = "serve")]
     fn of(
         code: &'static str,

@@ -3,7 +3,8 @@
 use sandport_inbox::InboxError;
 use sandport_server::net::BindError;
 use sandport_server::{
-    BudgetsError, BuildError, ComponentError, ResidentError, ServerErrorKind, TooFewDescriptors,
+    BudgetsError, BuildError, ComponentError, ResidentError, ServerErrorKind, TlsError,
+    TooFewDescriptors,
 };
 
 use super::Failure;
@@ -46,6 +47,15 @@ impl From<BuildError> for Failure {
             BuildError::Component(error) => (&error).into(),
             BuildError::Budgets(error) => error.into(),
             error => Self::of(error.code(), &error, hints::of_build(&error), exit_of(error.kind())),
+        }
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Inbox(error) => error.into(),
+            error => Self::of(error.code(), &error, hints::of_tls(&error), exit_of(error.kind())),
         }
     }
 }

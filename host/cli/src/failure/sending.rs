@@ -3,7 +3,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use sandport_client::{Destination, FileError, SendError, SendErrorKind, SendEvent, SkipReason};
+use sandport_client::{
+    Destination, FileError, SendError, SendErrorKind, SendEvent, SkipReason, TlsFault,
+};
 use sandport_protocol::RefusalCode;
 
 use super::Failure;
@@ -53,6 +55,15 @@ pub(crate) fn explain(error: &SendError, args: &SendArgs, resumable: bool) -> Fa
         let hint = "the classic protocol does not say how much arrived: look at the server before you send again";
         failure.hint = Some(String::from(hint));
     }
+    if let SendError::Goodbye(refusal) = error
+        && refusal.code == RefusalCode::NotPermitted
+        && matches!(args.operands.to, Destination::Sandport(_))
+        && !args.tls
+    {
+        let hint = "if it takes encrypted connections only: use the sandport:// link that it has printed when it \
+                    started, or add --tls if it has a certificate of an authority";
+        failure.hint = Some(String::from(hint));
+    }
     if let SendError::Resolve { host, .. } = error
         && Path::new(host).exists()
     {
@@ -92,6 +103,8 @@ fn hint(error: &SendError) -> Option<&'static str> {
             }
             _ => "is the server running? Start one with: sandport serve ./inbox --listen ADDRESS",
         },
+        SendError::Tls { fault, .. } => return hint_of_tls(fault),
+        SendError::TlsOnUnix => "leave --tls out: nobody else is between the two",
         SendError::ConnectTimeout { .. } => {
             "the host is down, or a firewall drops packets; --connect-timeout waits longer"
         }
@@ -111,6 +124,27 @@ fn hint(error: &SendError) -> Option<&'static str> {
         SendError::Cut | SendError::Stalled(_) => "run the same command again to resume",
         SendError::NoProgress(_) => "ask the operator; the same command resumes later",
         SendError::ClassicDirectory(_) => "send its files one by one, or without --classic",
+        _ => return None,
+    })
+}
+
+/// What to do about a server that is not believed.
+fn hint_of_tls(fault: &TlsFault) -> Option<&'static str> {
+    Some(match fault {
+        TlsFault::UnknownIssuer => {
+            "--ca FILE trusts another authority; a server with a certificate of its own prints a sandport:// link with \
+             its fingerprint"
+        }
+        TlsFault::Expired => "ask the operator to renew it; check the clock of this machine too",
+        TlsFault::NotYetValid => "check the clock of this machine",
+        TlsFault::WrongName => "use the name that the certificate is for",
+        TlsFault::WrongPin { .. } => {
+            "ask the operator for the fingerprint: if it has not changed, somebody is between you and the server"
+        }
+        TlsFault::NotTls => "if the server takes plaintext, leave --tls out, or write http://",
+        TlsFault::NoAuthorities => "install the package ca-certificates, or use --ca FILE",
+        TlsFault::BadAuthorities => "--ca needs a file with BEGIN CERTIFICATE in it",
+        TlsFault::Absent => "use a build with the feature `tls`",
         _ => return None,
     })
 }

@@ -81,16 +81,18 @@ fn client(args: &SendArgs, count_totals: bool) -> Result<Client, Failure> {
     }
     if args.classic && matches!(args.operands.to, Destination::Http(_)) {
         return Err(Failure::usage(
-            "--classic is not for http:// addresses",
+            "--classic is not for http:// and https:// addresses",
             "leave --classic out, or write HOST:PORT",
         ));
     }
+    let authorities = authorities(args)?;
     let exclude = Exclude::new(&args.exclude).map_err(|error| {
         let hint = "patterns are those of .gitignore: '*.log', '/build', 'cache/'";
         Failure::usage(format!("--exclude: {error}"), hint)
     })?;
     let mut builder = Client::builder(&args.operands.to)
         .classic(args.classic)
+        .tls(args.tls)
         .connect_timeout(args.connect_timeout)
         .stall_timeout(args.stall_timeout)
         .connections(args.connections)
@@ -99,10 +101,37 @@ fn client(args: &SendArgs, count_totals: bool) -> Result<Client, Failure> {
         .exclude(exclude)
         .follow_links(args.follow_links)
         .count_totals(count_totals);
+    if let Some(authorities) = authorities {
+        builder = builder.authorities(authorities);
+    }
     if let Some(dir) = args.state_dir.clone().or_else(places::state) {
         builder = builder.state_dir(dir);
     }
     Ok(builder.build())
+}
+
+/// The authorities that `--ca` names. What would have no effect is refused: nobody is to think that something is
+/// encrypted, or checked, that is not.
+fn authorities(args: &SendArgs) -> Result<Option<Vec<u8>>, Failure> {
+    let is_http = matches!(&args.operands.to, Destination::Http(url) if !url.is_secure());
+    if args.tls && is_http {
+        return Err(Failure::usage("--tls is not for http:// addresses", "write https://"));
+    }
+    let is_plain = is_http || matches!(args.operands.to, Destination::Sandport(_)) && !args.tls;
+    let Some(path) = &args.ca else { return Ok(None) };
+    if is_plain {
+        return Err(Failure::usage(
+            "--ca is for encrypted connections",
+            "add --tls, or write https://",
+        ));
+    }
+    if matches!(args.operands.to, Destination::Pinned(..)) {
+        return Err(Failure::usage(
+            "an address with a fingerprint needs no authority",
+            "leave --ca out, or the part of the address from # on",
+        ));
+    }
+    std::fs::read(path).map(Some).map_err(|error| Failure::local("read the file of --ca", &error))
 }
 
 fn sources(args: &SendArgs) -> Result<Vec<Source>, Failure> {
@@ -186,6 +215,18 @@ mod tests {
         let failure = client(&args, false).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.message.contains("--classic"), "{}", failure.message);
+    }
+
+    #[test]
+    fn options_of_encryption_that_would_do_nothing_are_refused() {
+        let link = format!("sandport send a sandport://host#{} --ca f", "0f".repeat(32));
+        for line in ["sandport send a http://host/ --tls", "sandport send a host --ca f", &link] {
+            let failure = client(&parsed(line), false).unwrap_err();
+            assert_eq!((failure.code, failure.exit), ("usage", Exit::Usage), "{line}");
+        }
+        let missing = client(&parsed("sandport send a host --tls --ca /no/such"), false);
+        assert_eq!(missing.unwrap_err().exit, Exit::LocalIo);
+        assert!(client(&parsed("sandport send a https://host/ --tls"), false).is_ok());
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use sandport_inbox::Limitation;
 use sandport_protocol::Address;
 use sandport_server::{Limit, ServerEvent};
 
+use super::Ready;
 use super::form::Form;
 use super::lines::Happened;
 
@@ -66,12 +66,12 @@ impl Report {
     }
 
     /// The server listens, for the first time or again.
-    pub(super) fn ready(&self, addresses: &[Address], dir: &Path, limitations: &[Limitation]) {
+    pub(super) fn ready(&self, addresses: &[Address], dir: &Path, ready: &Ready) {
         let first = !self.was_ready.swap(true, Ordering::Relaxed);
         self.push(Happened::Ready {
             addresses: addresses.to_vec(),
             dir: dir.to_owned(),
-            limitations: limitations.to_vec(),
+            ready: ready.clone(),
             first,
         });
     }

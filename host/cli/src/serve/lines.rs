@@ -12,14 +12,15 @@ use sandport_server::net::{Address, Peer};
 use sandport_server::{Limit, ServerEvent};
 use serde_json::Value;
 
+use super::encryption::Encryption;
 use super::form::Form;
-use super::{claims, next};
+use super::{Ready, claims, next};
 use crate::console::{self, bytes, clean, compiling, count, json_line, seconds};
 use crate::hints;
 
 /// Something to tell.
 pub(super) enum Happened {
-    Ready { addresses: Vec<Address>, dir: PathBuf, limitations: Vec<Limitation>, first: bool },
+    Ready { addresses: Vec<Address>, dir: PathBuf, ready: Ready, first: bool },
     Server(ServerEvent),
     Stopping { drain_timeout: Duration },
     Stopped { limits: Vec<(Limit, u64)> },
@@ -42,20 +43,24 @@ impl Happened {
             // Nobody reads it any more: serving goes on.
             let _ = writeln!(stdout, "{line}");
         }
-        if let (Form::Words, Self::Ready { addresses, limitations, first: true, .. }) = (form, self)
-        {
+        if let (Form::Words, Self::Ready { addresses, ready, first: true, .. }) = (form, self) {
+            let Ready { limitations, encryption } = ready;
             let _ = stdout.flush();
             limits_of(limitations).iter().for_each(|line| console::talk(line));
-            next::commands(addresses).iter().for_each(|line| console::talk(line));
+            next::commands(addresses, encryption.as_ref())
+                .iter()
+                .for_each(|line| console::talk(line));
         }
     }
 }
 
 fn words_of(happened: &Happened, form: Form) -> Option<String> {
     Some(match happened {
-        Happened::Ready { addresses, dir, .. } => {
+        Happened::Ready { addresses, dir, ready, .. } => {
             let addresses: Vec<String> = addresses.iter().map(Address::to_string).collect();
-            format!("Sandport is ready on {}, inbox {}", addresses.join(", "), shown_dir(dir))
+            let encryption = ready.encryption.as_ref().map(Encryption::words).unwrap_or_default();
+            let dir = shown_dir(dir);
+            format!("Sandport is ready on {}, inbox {dir}{encryption}", addresses.join(", "))
         }
         Happened::Server(ServerEvent::Stored { peer, receipt }) if form == Form::Words => {
             let (name, size) = (named(&receipt.name), bytes(receipt.size));
@@ -105,6 +110,13 @@ fn talk_of(happened: &Happened) -> Option<String> {
             let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
             format!("error[{code}]: {}. The server stops.{hint}", clean(reason))
         }
+        Happened::Server(ServerEvent::CertificateChanged { fingerprint }) => {
+            format!("The certificate has changed: {fingerprint}")
+        }
+        Happened::Server(ServerEvent::CertificateKept { code, reason }) => format!(
+            "error[{code}]: the certificate has changed and cannot be used: {}. The server shows the one before.",
+            clean(reason)
+        ),
         Happened::Server(ServerEvent::Draining { connections }) if *connections > 0 => {
             format!("Waiting for {}.", count(*connections as u64, "connection"))
         }
@@ -135,10 +147,11 @@ fn json_of(happened: &Happened) -> Option<Value> {
 
 fn report_of(happened: &Happened) -> Option<Report<'_>> {
     Some(match happened {
-        Happened::Ready { addresses, dir, limitations, .. } => Report::Listening {
+        Happened::Ready { addresses, dir, ready, .. } => Report::Listening {
             addresses: addresses.iter().map(|address| address.to_string().into()).collect(),
             inbox: Some(dir.to_string_lossy()),
-            file_system: Some(limitations.iter().map(feature_of).collect()),
+            file_system: Some(ready.limitations.iter().map(feature_of).collect()),
+            tls: ready.encryption.as_ref().map(|it| it.told(addresses)),
         },
         Happened::Server(event) => report_of_event(event)?,
         Happened::Stopped { limits } => {
@@ -187,6 +200,12 @@ fn report_of_event(event: &ServerEvent) -> Option<Report<'_>> {
         ServerEvent::AcceptFailed { reason } => Report::AcceptFailed { reason: reason.into() },
         ServerEvent::InboxLost { code, reason } => {
             Report::InboxLost { code: (*code).into(), reason: reason.into() }
+        }
+        ServerEvent::CertificateChanged { fingerprint } => {
+            Report::CertificateChanged { fingerprint: fingerprint.to_string().into() }
+        }
+        ServerEvent::CertificateKept { code, reason } => {
+            Report::CertificateKept { code: (*code).into(), reason: reason.into() }
         }
         ServerEvent::Untold { count } => Report::Untold { count: *count },
         ServerEvent::Draining { connections } => Report::Draining { connections: *connections },

@@ -12,10 +12,12 @@ use crate::failure::Failure;
 use crate::places;
 use crate::signals::{Signals, survive_large_files};
 use crate::threads;
+use encryption::Encryption;
 use events::Report;
 use form::Form;
 
 mod claims;
+mod encryption;
 mod events;
 mod form;
 mod host_names;
@@ -26,6 +28,13 @@ mod process;
 /// Threads that a server starts beside those that compute: of the inbox, of the sandbox and its cache, for events,
 /// for names that are resolved, and for large writes to a slow disk.
 const THREADS_BESIDE: usize = 16;
+
+/// What there is to say of a server that is ready, besides where it listens.
+#[derive(Clone, Debug, Default)]
+struct Ready {
+    limitations: Vec<Limitation>,
+    encryption: Option<Encryption>,
+}
 
 /// Serves until it is told to stop.
 pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
@@ -56,13 +65,20 @@ pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
 
 async fn serve(args: &ServeArgs, inbox: Inbox, report: Report) -> Result<Exit, Failure> {
     let limitations = inbox.limitations().to_vec();
-    let server = builder(args, inbox, &report).build_any()?;
+    let tls = encryption::of(args, &inbox)?;
+    let encryption = tls.as_ref().map(|(tls, rule)| Encryption::of(tls, *rule));
+    let mut builder = builder(args, inbox, &report);
+    if let Some((tls, rule)) = tls {
+        builder = builder.tls(tls).tls_rule(rule);
+    }
+    let server = builder.build_any()?;
     // Caught before the ready line: who has read it may send a signal at once.
     let signals = Signals::catch().map_err(|error| Failure::local("catch signals", &error))?;
     let exit = match server {
         AnyServer::PerConnection(server) => {
             let met = server.limits_met();
-            let exit = per_connection(args, server, signals, &report, &limitations).await?;
+            let ready = Ready { limitations, encryption };
+            let exit = per_connection(args, server, signals, &report, &ready).await?;
             report.stopped(met.counts());
             exit
         }
@@ -91,7 +107,9 @@ fn builder(args: &ServeArgs, inbox: Inbox, report: &Report) -> ServerBuilder {
         .drain_timeout(args.drain_timeout)
         .on_event(move |event| match event {
             // It works on the disk by itself.
-            ServerEvent::ReceiverListening { addresses } => report.ready(&addresses, &dir, &[]),
+            ServerEvent::ReceiverListening { addresses } => {
+                report.ready(&addresses, &dir, &Ready::default());
+            }
             event => report.server(event),
         });
     if let Some(max_memory) = args.max_memory {
@@ -105,14 +123,14 @@ async fn per_connection(
     server: Server,
     mut signals: Signals,
     report: &Report,
-    limitations: &[Limitation],
+    ready: &Ready,
 ) -> Result<Exit, Failure> {
     let mut listeners = Vec::with_capacity(args.listen.len());
     for address in &args.listen {
         listeners.extend(Listener::bind(address).await?);
     }
     let addresses: Vec<_> = listeners.iter().map(Listener::local_address).collect();
-    report.ready(&addresses, &args.dir, limitations);
+    report.ready(&addresses, &args.dir, ready);
     let (stop, stopped) = oneshot::channel::<()>();
     let running = server.run(listeners, async { drop(stopped.await) });
     let stopping = async {

@@ -5,11 +5,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use sandport_protocol::Address;
 use sandport_protocol::DEFAULT_PORT;
 
+use super::encryption::Encryption;
+
 /// The commands, for the first address that is listened on.
-pub(super) fn commands(addresses: &[Address]) -> Vec<String> {
+pub(super) fn commands(addresses: &[Address], encryption: Option<&Encryption>) -> Vec<String> {
     let Some(address) = addresses.first() else { return Vec::new() };
-    let to = typed(address, outward);
-    vec![format!("Send a file:  sandport send FILE {to}"), String::from("Stop:         Ctrl-C")]
+    let mut lines = encryption.map(|it| it.next(address)).unwrap_or_default();
+    if lines.is_empty() {
+        lines.push(format!("Send a file:  sandport send FILE {}", typed_outward(address)));
+    }
+    lines.push(String::from("Stop:         Ctrl-C"));
+    lines
+}
+
+/// How a sender on another machine types the address.
+pub(super) fn typed_outward(address: &Address) -> String {
+    typed(address, outward)
 }
 
 /// How a sender types the address. Nobody can connect to "every network": in its place is the address that

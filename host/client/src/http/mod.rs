@@ -22,7 +22,6 @@ use super::{
 };
 use line::Line;
 use run::Run;
-use sandport_protocol::Address;
 use worker::Worker;
 
 mod blocks;
@@ -46,6 +45,7 @@ const CONNECTIONS_AUTO: usize = 4;
 /// What ended the run, or kept it from beginning.
 pub(super) async fn send(
     url: &HttpUrl,
+    to: &Target<'_>,
     sources: Vec<Source>,
     mut totals: Option<Totals>,
     options: &Options,
@@ -53,8 +53,6 @@ pub(super) async fn send(
     report: &Report,
 ) -> Result<(), SendError> {
     let mut stop = pin!(stop);
-    let address = Address::Tcp { host: url.host().to_owned(), port: url.port() };
-    let to = &Target::new(&address);
     let mut server = tokio::select! {
         biased;
         () = &mut stop => return Err(SendError::Interrupted),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use sandport_protocol::sender::Sender;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::session::Session;
 use super::stream::Feed;
@@ -76,6 +76,10 @@ pub(super) async fn run(
     );
     if end.is_err() && !is_deaf {
         farewell(&mut session, &mut reader, &mut writer, clock).await;
+    }
+    if end.is_ok() {
+        // With TLS it says that this is the end. Who does not take it is not waited for.
+        let _ = tokio::time::timeout(FAREWELL_MAX, writer.shutdown()).await;
     }
     let (welcomed, progress) = (session.is_welcomed(), session.progress());
     Ended { result: end, left: session.into_left(), welcomed, progress }

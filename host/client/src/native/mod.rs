@@ -23,7 +23,6 @@ use super::shared::Shared;
 use super::walk::Totals;
 use super::{CONNECTIONS_MAX, Connections, Options, SendError, SendErrorKind, SendEvent};
 use connection_scaler::{ConnectionScaler, PERIOD};
-use sandport_protocol::Address;
 use work::Work;
 
 mod connection;
@@ -45,7 +44,7 @@ pub(super) use connection_scaler::ROUND_TRIP_MIN;
 /// # Errors
 /// What ended the last connection.
 pub(super) async fn send(
-    to: &Address,
+    to: &Target<'_>,
     mut items: mpsc::Receiver<Vec<Item>>,
     mut totals: Option<Totals>,
     options: &Options,
@@ -61,7 +60,6 @@ pub(super) async fn send(
     };
     let Some(first) = first else { return Ok(()) };
     let work = Work::new(report, first, items, options.connections, far);
-    let to = &Target::new(to);
     let mut running = FuturesUnordered::new();
     running.push(keep_connected(to, &work, options, true));
     let (mut opened, mut wanted) = (1, 1);

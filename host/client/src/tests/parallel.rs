@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::peer::Peer;
 use super::prepare::{Item, Links};
 use super::*;
+use crate::connect::Target;
 use crate::report::Report;
 
 /// Over so many connections, none of which is made again.
@@ -165,7 +166,7 @@ fn small_files(batch: usize) -> Vec<Item> {
 async fn send_near(peer: &Peer, items: mpsc::Receiver<Vec<Item>>) -> usize {
     let report = Report::default();
     let options = Options { retries: 0, ..Options::default() };
-    let (to, far) = (&peer.address, Duration::MAX);
+    let (to, far) = (&Target::new(&peer.address, None), Duration::MAX);
     let sending = crate::native::send(to, items, None, &options, far, pending(), &report);
     within("the sender comes to its end", sending).await.unwrap();
     usize::try_from(report.summary().stored).unwrap()

@@ -125,6 +125,16 @@ impl Pulse {
         self.uploads.store(uploads, Ordering::Relaxed);
     }
 
+    /// Whether something has come since it began, or since the last request.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) != SILENT
+    }
+
+    /// Whether uploads are open.
+    pub(crate) fn has_uploads(&self) -> bool {
+        self.uploads.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether something was ever offered, or asked of what was.
     pub(crate) fn has_offered(&self) -> bool {
         self.has_offered.load(Ordering::Relaxed)

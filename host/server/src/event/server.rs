@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandport_protocol::{Receipt, Refusal};
+use sandport_protocol::{Fingerprint, Receipt, Refusal};
 
 use super::claim::Claim;
 use crate::net::{Address, Peer};
@@ -107,6 +107,18 @@ pub enum ServerEvent {
         /// A stable word for the condition: `inbox-gone`, `inbox-not-writable` or `inbox-stopped`.
         code: &'static str,
         /// The condition, with the path of the inbox.
+        reason: String,
+    },
+    /// The files of the server's certificate have changed, and what is in them is shown from now on.
+    CertificateChanged {
+        /// The SHA-256 digest of the certificate.
+        fingerprint: Fingerprint,
+    },
+    /// The files of the server's certificate have changed and cannot be used. What was shown before is shown on.
+    CertificateKept {
+        /// A stable word for the condition: that of a [`TlsError`](crate::TlsError).
+        code: &'static str,
+        /// The condition.
         reason: String,
     },
     /// The server stopped accepting and waits for connections that are under way.

@@ -18,5 +18,5 @@ pub(crate) use proxy_header::{HeaderError, Told, read_header};
 pub use range::{PeerRange, PeerRangeError};
 pub(crate) use range::{Place, Proxies};
 pub use sandport_protocol::{Address, AddressError};
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Session, Stream};
 pub(crate) use zone::named;

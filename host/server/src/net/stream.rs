@@ -1,6 +1,7 @@
 //! One connection, with the calls that the sandbox's streams are made of.
 
 mod adapter;
+mod raw;
 mod socket;
 
 use std::any::Any;
@@ -12,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::{Peer, Place, zone};
 use adapter::Adapter;
+pub(crate) use raw::RawStream;
 use sandport_inbox::Identity;
 use socket::Socket;
 
@@ -20,7 +22,35 @@ use socket::Socket;
 pub(crate) struct Stream {
     peer: Peer,
     place: Place,
+    protection: Protection,
     transport: Transport,
+}
+
+/// Who is at the other end of a connection, without it.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) peer: Peer,
+    place: Place,
+}
+
+/// Whether it is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Protection {
+    /// It is not, and need not be.
+    None,
+    /// It has to be.
+    Required,
+    /// It is, by TLS that the server ends itself.
+    Tls(Session),
+}
+
+/// What is known of a session of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// The protocol that both ends agreed on.
+    pub(crate) protocol: Option<String>,
+    /// Bytes that belong to it alone (`tls-exporter`, RFC 9266).
+    pub(crate) binding: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +74,59 @@ impl Stream {
                 Err(io) => Transport::Other(Adapter::new(io)),
             },
         };
-        Self { peer, place, transport }
+        Self { peer, place, protection: Protection::None, transport }
+    }
+
+    /// The same, where the peer has to encrypt.
+    pub(crate) fn require_tls(self) -> Self {
+        Self { protection: Protection::Required, ..self }
+    }
+
+    /// Whether the peer has to encrypt.
+    pub(crate) fn requires_tls(&self) -> bool {
+        self.protection == Protection::Required
+    }
+
+    /// Whether the peer encrypts, so that it says where what it sends ends: no end is believed but that one.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.session().is_some()
+    }
+
+    /// How it is encrypted; `None`: it is not, or not by this server.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match &self.protection {
+            Protection::Tls(session) => Some(session),
+            Protection::None | Protection::Required => None,
+        }
+    }
+
+    /// Who is at the other end, and the connection from its first unread byte.
+    ///
+    /// # Errors
+    /// The system's, which could not watch it.
+    pub(crate) fn into_raw(self) -> io::Result<(End, RawStream)> {
+        let end = End { peer: self.peer, place: self.place };
+        let raw = match self.transport {
+            Transport::Socket(socket) => socket.into_raw()?,
+            Transport::Other(adapter) => adapter.into_raw(),
+        };
+        Ok((end, raw))
+    }
+
+    /// What TLS has made of a connection.
+    pub(crate) fn decrypted(
+        end: End,
+        io: impl AsyncRead + AsyncWrite + Send + 'static,
+        session: Session,
+    ) -> Self {
+        let transport = Transport::Other(Adapter::new(io));
+        Self { peer: end.peer, place: end.place, protection: Protection::Tls(session), transport }
+    }
+
+    /// A connection that TLS has made nothing of.
+    pub(crate) fn undone(end: End, raw: RawStream) -> Self {
+        let transport = Transport::Other(Adapter::new(raw));
+        Self { peer: end.peer, place: end.place, protection: Protection::Required, transport }
     }
 
     /// The other end.
@@ -147,11 +229,19 @@ impl Stream {
     /// # Errors
     /// That of the connection.
     pub(crate) async fn wait_first_byte(&self) -> io::Result<bool> {
+        self.peek_first_byte().await.map(|byte| byte.is_some())
+    }
+
+    /// The same; which it is.
+    ///
+    /// # Errors
+    /// That of the connection.
+    pub(crate) async fn peek_first_byte(&self) -> io::Result<Option<u8>> {
         let mut byte = [0_u8; 1];
         loop {
             self.readable().await?;
             match self.try_peek(&mut byte) {
-                Ok(count) => return Ok(count > 0),
+                Ok(count) => return Ok((count > 0).then_some(byte[0])),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
@@ -193,7 +283,8 @@ impl From<TcpStream> for Stream {
             Err(_) => ("unknown".into(), Place::Unknown),
         };
         let peer = Peer { address, identity: Identity::ANONYMOUS };
-        Self { peer, place, transport: Transport::Socket(stream.into()) }
+        let protection = Protection::None;
+        Self { peer, place, protection, transport: Transport::Socket(stream.into()) }
     }
 }
 
@@ -203,7 +294,8 @@ impl From<UnixStream> for Stream {
         let identity =
             stream.peer_cred().map_or(Identity::ANONYMOUS, |it| Identity::user(it.uid()));
         let peer = Peer::local(identity);
-        Self { peer, place: Place::Local, transport: Transport::Socket(stream.into()) }
+        let (place, protection) = (Place::Local, Protection::None);
+        Self { peer, place, protection, transport: Transport::Socket(stream.into()) }
     }
 }
 

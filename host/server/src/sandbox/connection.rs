@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use sandport_protocol::{DETAIL_BYTES_MAX, NAME_BYTES_MAX, Refusal, RefusalCode};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SetOnce};
 
 use super::ahead::Ahead;
 use super::budget::{Accounts, Time};
@@ -23,6 +24,9 @@ use crate::budget::{
 use crate::event::ServerEvent;
 use crate::net::{Peer, Stream};
 use sandport_inbox::{CommitHandle, Meter};
+
+/// How often a connection that is over is looked at whose last files are being stored.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The text up to the last character that ends within `bytes_max`.
 fn cut(text: String, bytes_max: usize) -> String {
@@ -55,6 +59,8 @@ pub(crate) struct Connection {
     unsent: Mutex<Bytes>,
     /// Told when there are any after a write.
     held: Notify,
+    /// What the peer sends was cut off, as far as is known.
+    truncated: SetOnce<()>,
     /// The refusal of an upload that was told last.
     told: Mutex<Option<Refusal>>,
     /// What one instance leaves to the next.
@@ -92,6 +98,7 @@ impl Connection {
             disk_waits: AtomicUsize::new(0),
             unsent: Mutex::default(),
             held: Notify::new(),
+            truncated: SetOnce::new(),
             told: Mutex::default(),
             replay: Replay::default(),
             ahead: Ahead::default(),
@@ -140,6 +147,36 @@ impl Connection {
         // What the next request is refused for is news, also where it is the same.
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.replay.leave(count)
+    }
+
+    /// Reading has failed. Whether that is no end that a guest may take for one: what is encrypted ends with a word
+    /// for it, and who can cut a connection could choose how much of a file there is. The host ends the connection then.
+    pub(super) fn handle_broken(&self) -> bool {
+        let is_truncated = self.stream.is_encrypted();
+        if is_truncated {
+            // It may be told again.
+            let _ = self.truncated.set(());
+        }
+        is_truncated
+    }
+
+    /// Whether what the peer sends was cut off.
+    pub(super) fn is_truncated(&self) -> bool {
+        self.truncated.initialized()
+    }
+
+    /// Waits until what the peer sends is cut off, and the inbox has done what it is busy with: all of that was here.
+    pub(crate) async fn truncated(&self) {
+        self.truncated.wait().await;
+        while self.is_busy() {
+            #[expect(clippy::disallowed_methods, reason = "a pause before the next look")]
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Whether uploads are open.
+    pub(crate) fn has_uploads(&self) -> bool {
+        self.seat.pulse.has_uploads()
     }
 
     /// Reads what is there. 0 is the end.

@@ -133,11 +133,12 @@ impl State {
     pub(super) fn arguments(
         &mut self,
     ) -> wasmtime::Result<(Peer, Resource<DynInputStream>, Resource<DynOutputStream>)> {
+        let session = self.connection.stream.session();
         let peer = Peer {
             address: self.connection.sender.next_hop().address.as_ref().to_owned(),
-            encrypted: false,
-            alpn: None,
-            binding: None,
+            encrypted: session.is_some(),
+            alpn: session.and_then(|session| session.protocol.clone()),
+            binding: session.and_then(|session| session.binding.clone()),
             continued: self.continued,
             trusted_proxy: self.connection.sender.is_trusted_proxy(),
         };

@@ -14,18 +14,23 @@ use super::encode;
 /// What an address begins with.
 const SCHEME: &str = "http://";
 
-/// The same with encryption, which is not built.
+/// The same with encryption.
 const SECURE_SCHEME: &str = "https://";
 
 /// The port of a URL that names none (RFC 9110, section 4.2.1).
 const PORT: u16 = 80;
 
+/// The same with encryption (section 4.2.2).
+const SECURE_PORT: u16 = 443;
+
 /// Longest address in bytes. RFC 9110 (section 4.1) asks for 8,000 at least.
 const URL_BYTES_MAX: usize = 8_000;
 
-/// Where uploads go: `http://host/`, `http://host:port/directory/`, or `http://host/name` for a single file.
+/// Where uploads go: `http://host/`, `https://host:port/directory/`, or `http://host/name` for a single file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpUrl {
+    /// Whether it is reached with encryption.
+    is_secure: bool,
     /// A name, an IPv4 address, or an IPv6 address without its brackets.
     host: String,
     port: u16,
@@ -38,18 +43,15 @@ pub struct HttpUrl {
 #[non_exhaustive]
 pub enum HttpUrlError {
     /// It begins with another scheme.
-    #[error("`{0}` is no http:// address")]
+    #[error("`{0}` is no http:// or https:// address")]
     Scheme(String),
-    /// TLS is not built.
-    #[error(
-        "https:// is not built yet: nothing is sent without the encryption that `{0}` asks for"
-    )]
-    Secure(String),
     /// What stands between `//` and the path is no host with a port.
     #[error("`{0}` names no host, or one that cannot be looked up")]
     Host(String),
     /// A user, a query or a fragment.
-    #[error("an http:// address has a host, a port and a path and nothing else, unlike `{0}`")]
+    #[error(
+        "an http:// or https:// address has a host, a port and a path and nothing else, unlike `{0}`"
+    )]
     Part(String),
     /// The path has a `%` that encodes nothing, or it is too long.
     #[error("the path of `{0}` cannot be one")]
@@ -61,25 +63,28 @@ impl FromStr for HttpUrl {
 
     fn from_str(text: &str) -> Result<Self, HttpUrlError> {
         let owned = || text.to_owned();
-        if strip_scheme(text, SECURE_SCHEME).is_some() {
-            return Err(HttpUrlError::Secure(owned()));
-        }
-        let rest = strip_scheme(text, SCHEME).ok_or_else(|| HttpUrlError::Scheme(owned()))?;
+        let (is_secure, rest) = split_scheme(text).ok_or_else(|| HttpUrlError::Scheme(owned()))?;
         if rest.contains(['?', '#', '@']) {
             return Err(HttpUrlError::Part(owned()));
         }
         let split = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
-        let (host, port) = authority_of(authority).ok_or_else(|| HttpUrlError::Host(owned()))?;
+        let (host, port) = authority_of(authority, usual_port(is_secure))
+            .ok_or_else(|| HttpUrlError::Host(owned()))?;
         let path = if path.is_empty() { "/" } else { path };
         if text.len() > URL_BYTES_MAX || !encode::is_encoding_sound(path) {
             return Err(HttpUrlError::Path(owned()));
         }
-        Ok(Self { host, port, path: encode::path(path) })
+        Ok(Self { is_secure, host, port, path: encode::path(path) })
     }
 }
 
 impl HttpUrl {
+    /// Whether it is reached with encryption: it begins with `https`.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
     /// The host: a name, or an IP address without brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -112,7 +117,7 @@ impl HttpUrl {
             true => format!("[{}]", self.host),
             false => self.host.clone(),
         };
-        if self.port == PORT { host } else { format!("{host}:{}", self.port) }
+        if self.port == usual_port(self.is_secure) { host } else { format!("{host}:{}", self.port) }
     }
 
     /// The target of a request to a file of this name; `/` separates the parts of it.
@@ -130,14 +135,16 @@ impl HttpUrl {
         if location.is_empty() || location.len() > URL_BYTES_MAX || !is_sound {
             return None;
         }
-        let rest = match strip_scheme(location, SCHEME) {
-            Some(rest) => Some(rest),
+        let rest = match split_scheme(location) {
+            // What is to be encrypted is not sent without, and where it need not be, the other port is another server.
+            Some((is_secure, _)) if is_secure != self.is_secure => return None,
+            Some((_, rest)) => Some(rest),
             None => location.strip_prefix("//"),
         };
         if let Some(rest) = rest {
             let split = rest.find(['/', '?']).unwrap_or(rest.len());
             let (authority, target) = rest.split_at(split);
-            let (host, port) = authority_of(authority)?;
+            let (host, port) = authority_of(authority, usual_port(self.is_secure))?;
             let is_here = host.eq_ignore_ascii_case(&self.host) && port == self.port;
             let target =
                 if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
@@ -161,7 +168,8 @@ impl HttpUrl {
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}{}{}", self.authority(), self.path)
+        let scheme = if self.is_secure { SECURE_SCHEME } else { SCHEME };
+        write!(f, "{scheme}{}{}", self.authority(), self.path)
     }
 }
 
@@ -171,20 +179,30 @@ fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     first.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
 }
 
-/// Host and port; IPv6 addresses without their brackets.
-fn authority_of(text: &str) -> Option<(String, u16)> {
+/// Whether the scheme asks for encryption, and what follows it.
+fn split_scheme(text: &str) -> Option<(bool, &str)> {
+    let secure = strip_scheme(text, SECURE_SCHEME).map(|rest| (true, rest));
+    secure.or_else(|| strip_scheme(text, SCHEME).map(|rest| (false, rest)))
+}
+
+fn usual_port(is_secure: bool) -> u16 {
+    if is_secure { SECURE_PORT } else { PORT }
+}
+
+/// Host and port, which is the usual one where none is there; IPv6 addresses without their brackets.
+fn authority_of(text: &str, usual: u16) -> Option<(String, u16)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;
         host.parse::<Ipv6Addr>().ok()?;
         let port = match after.strip_prefix(':') {
-            Some(port) => port_of(port)?,
-            None => after.is_empty().then_some(PORT)?,
+            Some(port) => port_of(port, usual)?,
+            None => after.is_empty().then_some(usual)?,
         };
         return Some((host.to_owned(), port));
     }
     let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, port_of(port)?),
-        None => (text, PORT),
+        Some((host, port)) => (host, port_of(port, usual)?),
+        None => (text, usual),
     };
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_name = !host.is_empty() && !host.starts_with(['-', '.']) && host.bytes().all(is_of_name);
@@ -193,9 +211,9 @@ fn authority_of(text: &str) -> Option<(String, u16)> {
 }
 
 /// A port to connect to. No digits mean the usual one (RFC 3986, section 3.2.3).
-fn port_of(text: &str) -> Option<u16> {
+fn port_of(text: &str, usual: u16) -> Option<u16> {
     if text.is_empty() {
-        return Some(PORT);
+        return Some(usual);
     }
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|port| is_number && *port != 0)
@@ -217,6 +235,8 @@ mod tests {
         for (text, written) in [
             ("http://files.example", "http://files.example/"),
             ("HTTP://files.example:80/in/", "http://files.example/in/"),
+            ("HTTPS://files.example:443/in/", "https://files.example/in/"),
+            ("https://files.example:80", "https://files.example:80/"),
             ("http://[::1]:6542/", "http://[::1]:6542/"),
             ("http://192.0.2.7:/a b/\u{e4}%20c", "http://192.0.2.7/a%20b/%C3%A4%20c"),
         ] {
@@ -229,9 +249,7 @@ mod tests {
     fn what_is_no_address_is_refused_with_its_reason() {
         use HttpUrlError as E;
         let parse = |text: &str| text.parse::<HttpUrl>();
-        for text in ["https://h/", "HTTPS://h"] {
-            assert_eq!(parse(text), Err(E::Secure(text.to_owned())));
-        }
+        assert!(url("HTTPS://h").is_secure() && !url("HTTP://h").is_secure());
         for text in
             ["http://", "http:///a", "http://:80/", "http://h:0/", "http://h:x/", "http://[h]/"]
         {
@@ -264,6 +282,14 @@ mod tests {
         ] {
             assert_eq!(resolve(location).as_deref(), Some(target), "{location}");
         }
+        let secure = url("https://h/files/");
+        assert_eq!(secure.resolve("/files/", "https://h:443/1").as_deref(), Some("/1"));
+        assert_eq!(secure.resolve("/files/", "//h/1").as_deref(), Some("/1"));
+        assert_eq!(
+            secure.resolve("/files/", "http://h:443/1"),
+            None,
+            "nothing is sent in plaintext"
+        );
         for location in [
             "http://h/1",
             "https://h:81/1",

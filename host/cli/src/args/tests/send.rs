@@ -35,8 +35,11 @@ fn the_last_argument_of_send_is_where_to() {
     assert_eq!(args.operands.to, "files.example:99".parse().unwrap());
     let web = send("sandport send a http://files.example/in/");
     assert!(matches!(web.operands.to, Destination::Http(_)), "{web:?}");
-    let error = parse("sandport send a https://files.example/").unwrap_err();
-    assert!(error.to_string().contains("https:// is not built yet"), "{error}");
+    let link = format!("sandport://files.example#{}", "0f".repeat(32));
+    let pinned = send(&format!("sandport send a {link}"));
+    assert!(matches!(pinned.operands.to, Destination::Pinned(..)), "{pinned:?}");
+    let error = parse(&format!("sandport send a {link}0")).unwrap_err();
+    assert!(error.to_string().contains("64 hexadecimal digits"), "{error}");
     assert_eq!(error.kind(), ErrorKind::ValueValidation);
     let between = send("sandport send a --classic files.example:99");
     assert!(between.classic);

@@ -12,12 +12,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+use super::raw::{Io, RawStream};
+
 /// Most that is taken in to be looked at. Bytes: a PROXY header is read in looks of this size.
 const PEEK_BYTES_MAX: usize = 256;
-
-trait Io: AsyncRead + AsyncWrite + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 /// A connection that is no socket of its own. All calls take `&self`.
 pub(super) struct Adapter {
@@ -76,6 +74,12 @@ impl Adapter {
         let waker = Waker::from(Arc::clone(&wakes));
         let inner = Inner { io: Box::pin(io), peeked: Bytes::new(), end: None };
         Self { inner: Mutex::new(inner), wakes, waker }
+    }
+
+    /// The connection, with what was looked at before the rest.
+    pub(super) fn into_raw(self) -> RawStream {
+        let inner = self.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        RawStream::other(inner.peeked, inner.io)
     }
 
     /// Waits until a read makes sense.

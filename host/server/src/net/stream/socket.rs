@@ -8,6 +8,8 @@ use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::raw::RawStream;
+
 /// A connected socket. All calls take `&self`: the two directions are used independently.
 ///
 /// While it is watched, each packet that arrives wakes a thread, also when nobody waits for one; see
@@ -119,6 +121,22 @@ impl Socket {
             },
             other => other,
         };
+    }
+
+    /// The socket as it was accepted.
+    ///
+    /// # Errors
+    /// The system could not watch it, or somebody waits for it.
+    pub(super) fn into_raw(self) -> io::Result<RawStream> {
+        let watched = match self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            State::Watched(watched) => Arc::try_unwrap(watched).map_err(|_| lost())?,
+            State::Unwatched(socket) => socket.watch()?,
+            State::Lost => return Err(lost()),
+        };
+        Ok(match watched {
+            Watched::Tcp(stream) => stream.into(),
+            Watched::Unix(stream) => stream.into(),
+        })
     }
 
     fn watched(&self) -> io::Result<Arc<Watched>> {

@@ -28,6 +28,10 @@ impl Pollable for ConnectionInput {
         }
         self.0.pause().await;
         if self.0.ahead.is_empty() {
+            if self.0.is_truncated() {
+                // Nothing comes any more, and that is no end. The host cuts the connection.
+                std::future::pending::<()>().await;
+            }
             // An error is one that the next read returns.
             let _ = self.0.stream.readable().await;
         }
@@ -54,6 +58,9 @@ impl InputStream for ConnectionInput {
             connection.replay.handle_read(&ahead);
             return Ok(ahead);
         }
+        if connection.is_truncated() {
+            return Ok(Bytes::new());
+        }
         let read = connection.context.buffers.filled(|buffer| {
             let most = connection.ahead.read_bytes(size).min(buffer.len());
             connection.read(&mut buffer[..most])
@@ -69,6 +76,7 @@ impl InputStream for ConnectionInput {
                 Ok(bytes)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Bytes::new()),
+            Err(_) if connection.handle_broken() => Ok(Bytes::new()),
             // For a guest a reset is the end, like any other.
             Err(_) => Err(StreamError::Closed),
         }
