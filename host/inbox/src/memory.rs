@@ -26,6 +26,9 @@ pub trait MemoryAccount: Send + Sync {
 
     /// Whether more is held than may be: an upload takes no more pieces then than it needs.
     fn is_full(&self) -> bool;
+
+    /// A piece of an upload was refused for that.
+    fn handle_refusal(&self) {}
 }
 
 /// What an upload takes of memory while it is open, whatever comes of it, but for pieces of it that are
@@ -71,6 +74,13 @@ impl Held {
 
     pub(crate) fn is_full(&self) -> bool {
         self.account.as_ref().is_some_and(|account| account.is_full())
+    }
+
+    /// A piece of an upload was refused for that.
+    pub(crate) fn handle_refusal(&self) {
+        if let Some(account) = &self.account {
+            account.handle_refusal();
+        }
     }
 }
 

@@ -242,6 +242,48 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) max_delay: Duration,
 
+    /// Bytes of uploads that are under way, or wait to be resumed, from one address or IPv6 network (/64) [default: no limit]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        env = "SANDPORT_MAX_ADDRESS_STAGED",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_address_staged: Option<u64>,
+
+    /// Memory that all connections together may hold, for open uploads and for what their sandboxes grow by; beyond it,
+    /// offers are refused for now
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "512MiB",
+        value_parser = size,
+        env = "SANDPORT_MAX_UPLOAD_MEMORY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_upload_memory: u64,
+
+    /// What of that one address may hold, one IPv6 network (/64), or one user by Unix sockets [default: an eighth]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        env = "SANDPORT_MAX_ADDRESS_MEMORY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_address_memory: Option<u64>,
+
+    /// What of that one connection may hold [default: half of what an address may]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        env = "SANDPORT_MAX_CONNECTION_MEMORY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_connection_memory: Option<u64>,
+
     /// End a connection after this much silence
     #[arg(
         long,
@@ -443,6 +485,7 @@ impl ServeArgs {
         options.max_file_size = self.max_file;
         options.quota = Quota::new(self.quota_bytes, self.quota_files);
         options.identity_quota = Quota::new(self.identity_quota_bytes, self.identity_quota_files);
+        options.max_place_bytes = self.max_address_staged;
         options.min_free = self.min_free.unwrap_or(0);
         options.partial_expiry = Some(self.expire_partial);
         options.allow_executable = self.allow_executable;
@@ -463,6 +506,9 @@ impl ServeArgs {
         budgets.unearned_percent = self.unearned_percent;
         budgets.free_failures = self.free_failures;
         budgets.max_delay = self.max_delay;
+        budgets.max_upload_memory = self.max_upload_memory;
+        budgets.max_address_memory = self.max_address_memory;
+        budgets.max_connection_memory = self.max_connection_memory;
         budgets
     }
 
@@ -494,6 +540,8 @@ impl ServeArgs {
             ("--http-origin", !self.http_origin.is_empty()),
             ("--max-local-connections", self.max_local_connections.is_some()),
             ("--max-address-connections", self.max_address_connections.is_some()),
+            ("--max-address-memory", self.max_address_memory.is_some()),
+            ("--max-connection-memory", self.max_connection_memory.is_some()),
             ("--shared-address", !self.shared_address.is_empty()),
             ("--trusted-proxy", !self.trusted_proxy.is_empty()),
             ("--proxy-protocol", !self.proxy_protocol.is_empty()),

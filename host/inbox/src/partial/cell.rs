@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sandport_protocol::upload::mutation::{Mutant, is};
 use sandport_protocol::upload::{Admission, Claimant, Effect, KeepId, SessionId, Upload, Work};
-use sandport_protocol::{Digest, Millis, Refusal};
+use sandport_protocol::{Digest, Millis, Refusal, RefusalCode};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -151,12 +151,19 @@ impl Partial {
     }
 
     /// The same for what begins a body: where memory is scarce, none is begun that the upload can do without.
-    pub(super) fn act_frugally<T>(self: &Arc<Self>, input: impl FnOnce(&mut State) -> T) -> T {
+    pub(super) fn act_frugally<T>(
+        self: &Arc<Self>,
+        begin: impl FnOnce(&mut Upload) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         self.act(|state, _| {
-            state.upload.set_frugal(state.held.is_full());
-            let answer = input(state);
+            let is_frugal = state.held.is_full();
+            state.upload.set_frugal(is_frugal);
+            let begun = begin(&mut state.upload);
             state.upload.set_frugal(false);
-            answer
+            if is_frugal && begun.as_ref().is_err_and(|it| it.code == RefusalCode::TooMany) {
+                state.held.handle_refusal();
+            }
+            begun
         })
     }
 

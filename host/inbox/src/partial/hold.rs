@@ -86,7 +86,7 @@ impl Hold {
     /// As of [`Upload::body`](crate::Upload::body).
     pub(crate) fn body(&self, extent: Extent) -> Result<Lane, Refusal> {
         self.check()?;
-        let begun = self.partial.act_frugally(|state| state.upload.body(self.session, extent));
+        let begun = self.partial.act_frugally(|upload| upload.body(self.session, extent));
         self.lane(begun, extent.offset, None)
     }
 
@@ -101,8 +101,7 @@ impl Hold {
     ) -> Result<Lane, Refusal> {
         self.check()?;
         let hasher = Hasher::new(algorithm)?;
-        let begun =
-            self.partial.act_frugally(|state| state.upload.body_checked(self.session, extent));
+        let begun = self.partial.act_frugally(|upload| upload.body_checked(self.session, extent));
         self.lane(begun, extent.offset, Some(hasher))
     }
 
