@@ -81,5 +81,6 @@ pub use ledger::{BEGUN_MAX, Found, RANGES_MAX};
 pub use machine::Upload;
 pub use options::Options;
 pub use status::Progress;
+pub use step::TAIL_BYTES_MIN;
 pub use waits::KEEPS_MAX;
 pub use work::{Done, Effect, Ending, Held, Work};

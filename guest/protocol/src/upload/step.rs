@@ -12,8 +12,9 @@ use super::mutation::{Mutant, is};
 use crate::Millis;
 
 /// How much more of a begun group is worth an entry in the journal by itself. Bytes. An entry has some eighty,
-/// and costs two syncs; a sender that drips must not make more of them than of content.
-pub(super) const TAIL_BYTES_MIN: u64 = 4 * 1024;
+/// and costs two syncs; a sender that drips must not make more of them than of content. Two blocks: with less, the
+/// blocks of an upload and of its journal would be more than twice what was sent.
+pub const TAIL_BYTES_MIN: u64 = 8 * 1024;
 
 /// How long less than that waits at most. Milliseconds. The first bytes of an upload wait until there are more of them, or
 /// somebody asks: kept, they would take room on the disk for as long as the upload may be resumed, and more than they are.

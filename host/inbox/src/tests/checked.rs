@@ -37,16 +37,16 @@ fn a_body_that_is_wrong_was_never_here_and_the_upload_goes_on() {
     let bench = bench();
     let content = content(3 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
-    upload.body(extent(0, 5_000)).unwrap().write(&content[..5_000]);
-    let mut body = checked(&upload, 5_000, 2 * GROUP);
+    upload.body(extent(0, 9_000)).unwrap().write(&content[..9_000]);
+    let mut body = checked(&upload, 9_000, 2 * GROUP);
     body.write(&vec![0xee; 2 * GROUP]);
-    let wrong = body.finish(Some(digest(&content[5_000..5_000 + 2 * GROUP])));
+    let wrong = body.finish(Some(digest(&content[9_000..9_000 + 2 * GROUP])));
     assert_eq!(code(wrong), RefusalCode::DigestMismatch);
     assert_eq!(upload.fault(), None);
-    assert_eq!(upload.missing(), [extent(5_000, 3 * GROUP - 5_000)]);
+    assert_eq!(upload.missing(), [extent(9_000, 3 * GROUP - 9_000)]);
     drop(upload);
     let upload = accept(bench.inbox(), &offer_of(&content));
-    assert_eq!(upload.missing(), [extent(5_000, 3 * GROUP - 5_000)]);
+    assert_eq!(upload.missing(), [extent(9_000, 3 * GROUP - 9_000)]);
     bring(&upload, &content);
     finish(upload, &content);
     assert_eq!(bench.published(), [("big".to_owned(), content)]);
@@ -74,12 +74,12 @@ fn what_is_not_checked_takes_no_room_of_an_upload_that_waits() {
     let bench = Bench::with(InboxOptions { quota, ..options(u64::MAX) });
     let content = content(4 * GROUP);
     let upload = accept(bench.inbox(), &offer_of(&content));
-    upload.body(extent(0, 5_000)).unwrap().write(&content[..5_000]);
-    checked(&upload, 5_000, 3 * GROUP).write(&content[5_000..3 * GROUP]);
+    upload.body(extent(0, 9_000)).unwrap().write(&content[..9_000]);
+    checked(&upload, 9_000, 3 * GROUP).write(&content[9_000..3 * GROUP]);
     drop(upload);
     until("its files to be closed", || bench.inbox().handle.partials.is_empty());
     let seen = bench.inbox().look(&Identity::ANONYMOUS, &[5; 32], true);
-    assert_eq!(block_on("a look", seen).unwrap().durable, 5_000);
+    assert_eq!(block_on("a look", seen).unwrap().durable, 9_000);
     let held: u64 = partials(&bench)
         .iter()
         .map(|name| bench.path(".sandport/partials").join(name))

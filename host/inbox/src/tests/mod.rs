@@ -49,6 +49,7 @@ mod stored;
 mod suite;
 mod sums;
 mod superseded;
+mod syncs;
 mod threads;
 mod unsynced;
 

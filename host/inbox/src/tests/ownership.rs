@@ -143,8 +143,8 @@ fn the_unkept_rest_of_an_upload_takes_no_room_after_its_end() {
     let upload = accept(bench.inbox(), &keyed(1, count * GROUP));
     let bodies: Vec<Body> = (0..count)
         .map(|group| {
-            let mut body = upload.body(extent(group * GROUP, 4096)).unwrap();
-            body.write(&[7; 4096]);
+            let mut body = upload.body(extent(group * GROUP, 8192)).unwrap();
+            body.write(&[7; 8192]);
             body
         })
         .collect();
@@ -153,7 +153,26 @@ fn the_unkept_rest_of_an_upload_takes_no_room_after_its_end() {
     let name = partials(&bench).into_iter().find(|name| name.ends_with(".data")).unwrap();
     let data = fs::metadata(bench.path(".sandport/partials").join(name)).unwrap();
     // The first of them is kept.
-    assert!(data.blocks() * 512 <= 2 * 4096, "{} blocks", data.blocks());
+    assert!(data.blocks() * 512 <= 8192, "{} blocks", data.blocks());
+}
+
+#[test]
+fn what_is_kept_takes_at_most_twice_what_was_sent() {
+    let lengths = (0..24_000).step_by(1_024).flat_map(|length| [length, length + 1]);
+    for length in lengths.chain([8_191, GROUP - 1, GROUP + 1]) {
+        let bench = Bench::in_memory(options(u64::MAX));
+        let upload = accept(bench.inbox(), &keyed(1, 40 * GROUP));
+        upload.body(extent(0, length)).unwrap().write(&vec![7; length]);
+        drop(upload);
+        wait_closed(&bench);
+        let files = partials(&bench).into_iter();
+        let blocks = files.map(|name| {
+            fs::metadata(bench.path(".sandport/partials").join(name)).unwrap().blocks()
+        });
+        let bytes = blocks.sum::<u64>() * 512;
+        assert!(bytes <= 2 * length as u64, "{bytes} bytes of disk for {length}");
+        assert_eq!(bytes > 0, length >= 8_192, "{bytes} bytes of disk for {length}");
+    }
 }
 
 #[test]

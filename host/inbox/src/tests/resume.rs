@@ -1,5 +1,6 @@
 //! Uploads that are cut and resumed: over the same inbox, after a restart, and after a kill.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -175,6 +176,40 @@ fn a_partial_file_of_20_gib_opens_by_its_journal_and_one_group() {
     let upload = accept(bench.inbox(), &resumable("big", Some(size), ResumeMode::TakeOver));
     assert_eq!(upload.missing(), [Extent { offset: size - 5, length: Some(5) }]);
     assert_eq!(reads.load(Ordering::Relaxed), 1, "the journal alone: no group is begun");
+}
+
+#[test]
+fn a_journal_of_any_length_is_read_to_its_end() {
+    use blake3::hazmat::HasherExt;
+    use sandport_protocol::journal::{Begun, Entry, Kept, Tail, Writer, group_hasher};
+    // A journal was once cut here.
+    let longest = 256 * 1024 * 1024;
+    let mut bench = bench();
+    let size = 2 * GROUP_BYTES;
+    let key = [5; 32];
+    let id = partial::Id::of(None, &key);
+    let begun = Begun { name: "big".into(), size: Some(size), identity: None, begun_s: 0 };
+    let (mut writer, mut bytes) = Writer::begin(id.journal(), begun);
+    let path = bench.path(".sandport/partials");
+    let mut journal = fs::File::create(path.join(format!("{id}.journal"))).unwrap();
+    let mut written = 0;
+    // The same is said again and again, and something else at the end.
+    let value = group_hasher(0).update(&[0; 9_000]).finalize_non_root();
+    let again = Kept { tail: Some(Tail { group: 0, length: 9_000, value }), ..Kept::default() };
+    while written <= longest {
+        (0..10_000).for_each(|_| writer.push(&mut bytes, &Entry::Kept(again.clone())));
+        journal.write_all(&bytes).unwrap();
+        written += bytes.len();
+        bytes.clear();
+    }
+    let last = Kept { first: 1, groups: vec![[7; 32]], ..Kept::default() };
+    writer.push(&mut bytes, &Entry::Kept(last));
+    journal.write_all(&bytes).unwrap();
+    let data = fs::File::create(path.join(format!("{id}.data"))).unwrap();
+    data.set_len(size).unwrap();
+    bench.restart();
+    let upload = accept(bench.inbox(), &resumable("big", Some(size), ResumeMode::TakeOver));
+    assert_eq!(upload.missing(), [extent(9_000, GROUP - 9_000)]);
 }
 
 #[test]

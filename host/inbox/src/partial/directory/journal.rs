@@ -10,9 +10,13 @@ use crate::disk::Step;
 use crate::partial::Id;
 use crate::partial_files::journal_name;
 
-/// How much room a journal takes ahead of what is written. Bytes: a block, which it would take with its first byte.
-/// It has room for the longest name, or for a hundred chunk groups.
-pub(super) const ROOM_AHEAD_BYTES: u64 = 4 * 1024;
+/// How much room a journal takes before anything is written. Bytes: a block, which it would take with its first byte.
+/// It has room for the longest name and what comes with that.
+const FIRST_ROOM_BYTES: u64 = 4 * 1024;
+
+/// How much room it takes ahead of what is written. Bytes: for the 64 chunk groups of a step of the watermark, unless the
+/// operator set another. Less than a block: few entries leave the second block to others.
+const ROOM_AHEAD_BYTES: u64 = 2 * 1024;
 
 /// A journal that is written.
 pub(super) struct Journal {
@@ -54,7 +58,7 @@ impl Journal {
             return;
         }
         if let Ok(file) = core.disk.create_private(&core.layout.partials, &journal_name(id)) {
-            core.disk.take_room(&file, ROOM_AHEAD_BYTES);
+            core.disk.take_room(&file, FIRST_ROOM_BYTES);
             self.has_room = true;
         }
     }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept};
-use sandport_protocol::upload::{Done, Held};
+use sandport_protocol::upload::{Done, Held, TAIL_BYTES_MIN};
 use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use super::files::{self, Data, ToSync, remove_files, remove_journal};
-use super::journal::{Journal, ROOM_AHEAD_BYTES};
+use super::journal::Journal;
 use crate::completion::Completer;
 use crate::disk::Step;
 use crate::partial::Id;
@@ -48,13 +48,13 @@ impl Files {
         self.data().open(&self.core, self.id)
     }
 
-    /// The same, to write `length` bytes. Before there are more than the journal takes, that gets its room: a disk that is
+    /// The same, to write `length` bytes. Before there is enough to be kept, the journal gets its room: a disk that is
     /// full later is no reason to lose what came before.
     fn open_to_write(&self, length: u64) -> Result<Arc<OwnedFd>, Refusal> {
         let mut data = self.data();
         let file = data.open(&self.core, self.id)?;
         let before = self.written.fetch_add(length, Ordering::Relaxed);
-        if before < ROOM_AHEAD_BYTES && before.saturating_add(length) >= ROOM_AHEAD_BYTES {
+        if before < TAIL_BYTES_MIN && before.saturating_add(length) >= TAIL_BYTES_MIN {
             self.journal().take_room(&self.core, self.id);
         }
         Ok(file)

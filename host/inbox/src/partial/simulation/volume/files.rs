@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sandport_protocol::journal::{Begun, Entry, GROUP_BYTES, Kept, Writer};
+use sandport_protocol::upload::TAIL_BYTES_MIN;
 use sandport_protocol::{Receipt, Refusal, RefusalCode};
 
 use super::super::content::{Pieces, digest};
@@ -318,7 +319,7 @@ impl Files {
                 Some((group, length)) if group == tail.group => tail.length.saturating_sub(length),
                 _ => tail.length,
             });
-            if kept.groups.is_empty() && grown < 4_096 {
+            if kept.groups.is_empty() && grown < TAIL_BYTES_MIN {
                 slot.has_small_entry();
             } else {
                 (slot.small_entries, slot.small_since) = (0, now);
