@@ -65,6 +65,7 @@ fn an_address_whose_uploads_hold_its_memory_is_refused_alone() {
     let open: Vec<_> =
         (0..).zip(&mut crowd).map(|(at, it)| open_empty(it, &format!("{at}"))).collect();
     let all: u64 = open.iter().sum();
+    println!("{open:?} uploads");
     assert!(all > 500 && all * 2_048 <= 4 * MIB, "{open:?}");
     assert_eq!(open.last(), Some(&0), "whoever comes from there too");
     expect_served(&server, HONEST, "honest");

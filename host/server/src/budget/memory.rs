@@ -195,6 +195,17 @@ impl Drop for MemoryAccount {
     }
 }
 
+impl Charge {
+    /// No more than so much is held still.
+    pub(crate) fn keep(&mut self, bytes: u64) {
+        let free = self.bytes.saturating_sub(bytes);
+        if free > 0 {
+            self.bytes -= free;
+            self.account.release(free);
+        }
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.account.release(self.bytes);
@@ -255,6 +266,19 @@ mod tests {
         assert_eq!(held(&memory, Source::User(1)), MIB);
         drop(charge);
         assert_eq!(held(&memory, Source::User(1)), 0);
+    }
+
+    #[test]
+    fn what_is_kept_of_it_is_held_still() {
+        let (memory, _) = memory();
+        let account = memory.account(Source::User(1));
+        let mut charge = account.take(MIB).unwrap();
+        charge.keep(2 * MIB);
+        assert_eq!(held(&memory, Source::User(1)), MIB);
+        charge.keep(MIB / 2);
+        assert_eq!(held(&memory, Source::User(1)), MIB / 2);
+        drop(charge);
+        assert!(held(&memory, Source::User(1)) <= STEP_BYTES);
     }
 
     #[test]

@@ -54,6 +54,9 @@ struct Commit {
     _charge: Option<Charge>,
 }
 
+/// What is left of an upload in memory while it is committed: its name, its record and its place in the queue. Bytes.
+const COMMIT_BYTES: u64 = 1_024;
+
 /// An upload that is to be committed, with its name, its span, and what it takes of memory.
 type Ended = (sandport_inbox::Upload, Option<String>, Span, Charge);
 
@@ -122,9 +125,10 @@ impl CommittingHandle {
     fn new(
         pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
         name: Option<String>,
-        (span, charge): (Span, Charge),
+        (span, mut charge): (Span, Charge),
         connection: &Arc<Connection>,
     ) -> Self {
+        charge.keep(COMMIT_BYTES);
         let number = Some(connection.commit_started(pending.as_ref().ok()));
         let (peer, connection) = (connection.peer(), Arc::clone(connection));
         let (kind, reported) = (EntryKind::File, std::sync::Once::new());
