@@ -151,6 +151,7 @@ fn limits_of_memory_that_make_no_sense_are_told_at_the_start() {
         (vec!["--max-address-memory", "1GiB"], "limit would limit nothing"),
         (vec!["--max-connection-memory", "100MiB"], "limit would limit nothing"),
         (vec!["--max-upload-memory", "much"], "--max-upload-memory"),
+        (vec!["--max-address-staged", "0B"], "it has to be a byte at least"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let inbox = folder.path().join("inbox");

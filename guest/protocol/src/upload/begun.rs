@@ -77,7 +77,7 @@ mod tests {
         assert!(begun.memory() >= 2 * ENTRY_BYTES + 2_000, "{}", begun.memory());
         begun.insert(2, prefix(2, 1_000_000));
         let hashed = begun.memory();
-        assert!((2_000..4_000).contains(&hashed), "a hash, and not the bytes: {hashed}");
+        assert!((1_500..4_000).contains(&hashed), "a hash, and not the bytes: {hashed}");
         begun.remove(2);
         begun.remove(2);
         assert_eq!(begun.memory(), ENTRY_BYTES);

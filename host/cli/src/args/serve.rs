@@ -11,7 +11,7 @@ use sandport_server::Budgets;
 use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::care::EXPIRE_PARTIAL;
-use super::values::{duration, memory, millis, size};
+use super::values::{duration, memory, millis, size, some_size};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -246,7 +246,7 @@ pub(crate) struct ServeArgs {
     #[arg(
         long,
         value_name = "SIZE",
-        value_parser = size,
+        value_parser = some_size,
         env = "SANDPORT_MAX_ADDRESS_STAGED",
         help_heading = "Sharing"
     )]

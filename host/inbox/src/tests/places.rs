@@ -120,6 +120,6 @@ fn an_upload_that_finds_no_room_to_go_on_waits_on() {
 #[test]
 fn nothing_counts_anywhere_without_a_limit() {
     let bench = Bench::in_memory(InboxOptions::default());
-    from(&bench, "192.0.2.7", &of_size("huge", 1 << 40)).unwrap();
+    from(&bench, "192.0.2.7", &of_size("large", 5 * MOST)).unwrap();
     assert!(bench.inbox().handle.core.usage.is_none());
 }
