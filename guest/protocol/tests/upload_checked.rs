@@ -60,20 +60,20 @@ fn a_mismatch_is_the_fault_of_the_body_and_not_of_the_upload() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let plain = bench.body(session, 0);
-    bench.bring(plain, 5_000);
+    bench.bring(plain, 9_000);
     bench.upload.end_body(plain, 0);
     let before = bench.upload.missing();
-    let body = checked(&mut bench, session, 5_000, GROUP_BYTES + 9);
+    let body = checked(&mut bench, session, 9_000, GROUP_BYTES + 9);
     bench.bring(body, GROUP_BYTES + 9);
     assert_ne!(bench.upload.missing(), before, "somebody is bringing it");
     let refused = bench.upload.end_checked(body, WRONG, RIGHT, 0);
     assert_eq!(code(refused), RefusalCode::DigestMismatch);
     assert_eq!(bench.faults(), []);
     assert_eq!(bench.upload.missing(), before);
-    let again = checked(&mut bench, session, 5_000, 10);
+    let again = checked(&mut bench, session, 9_000, 10);
     bench.bring(again, 10);
     bench.upload.end_checked(again, RIGHT, RIGHT, 0).unwrap();
-    assert_eq!(bench.upload.progress().received, 5_010);
+    assert_eq!(bench.upload.progress().received, 9_010);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn one_that_is_cut_was_never_here() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = checked(&mut bench, session, 0, 2 * GROUP_BYTES);
-    bench.bring(body, GROUP_BYTES + 5_000);
+    bench.bring(body, GROUP_BYTES + 9_000);
     bench.upload.end_body(body, 0);
     assert_eq!(bench.upload.progress().received, 0);
     assert_eq!(code(bench.upload.end_checked(body, RIGHT, RIGHT, 0)), RefusalCode::Locked);
@@ -110,15 +110,15 @@ fn what_is_worth_nothing_is_freed_when_it_is_closed() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let plain = bench.body(session, 0);
-    bench.bring(plain, 5_000);
+    bench.bring(plain, 9_000);
     bench.upload.end_body(plain, 0);
-    let body = checked(&mut bench, session, 5_000, 2 * GROUP_BYTES);
+    let body = checked(&mut bench, session, 9_000, 2 * GROUP_BYTES);
     bench.bring(body, GROUP_BYTES);
     bench.release(session);
     bench.keep();
     bench.done(Done::Kept);
     let Work::Park { kept_bytes, unkept, .. } = bench.work() else { panic!("it is not closed") };
-    assert_eq!((kept_bytes, unkept), (5_000, vec![(5_000, 5_000 + GROUP_BYTES)]));
+    assert_eq!((kept_bytes, unkept), (9_000, vec![(9_000, 9_000 + GROUP_BYTES)]));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn it_is_bounded_in_length_and_in_number() {
 
 #[test]
 fn a_commit_does_not_count_what_was_not_checked() {
-    let size = GROUP_BYTES + 5_000;
+    let size = GROUP_BYTES + 9_000;
     let mut bench = Bench::new(Options { size: Some(size), ..Options::default() });
     let session = bench.session(TAKE_OVER);
     let body = checked(&mut bench, session, 0, size);

@@ -46,7 +46,7 @@ fn the_held_back_bytes_of_a_short_stream_are_written_at_its_end() {
 
 #[test]
 fn a_file_that_is_not_what_was_to_be_sent_is_removed() {
-    let size = GROUP_BYTES + 5_000;
+    let size = GROUP_BYTES + 9_000;
     let (mut bench, session) = whole_stream(size);
     bench.upload.commit(session, size, [Digest::Blake3([7; 32])], 0).unwrap();
     assert_eq!(bench.refusals(), [RefusalCode::DigestMismatch]);
@@ -55,7 +55,7 @@ fn a_file_that_is_not_what_was_to_be_sent_is_removed() {
 
 #[test]
 fn a_file_that_its_inbox_finds_to_be_another_is_removed() {
-    let size = GROUP_BYTES + 5_000;
+    let size = GROUP_BYTES + 9_000;
     let (mut bench, session) = whole_stream(size);
     bench.commit(session, size);
     assert!(matches!(bench.work(), Work::Publish { .. }));
@@ -149,7 +149,7 @@ fn a_stream_that_has_met_a_fault_leaves_nothing() {
     let mut bench = Bench::stream();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    let grant = bench.grant(body, 5_000);
+    let grant = bench.grant(body, 9_000);
     bench.upload.failed(grant, &io(), 0);
     bench.release(session);
     assert_eq!(bench.work(), Work::Remove);

@@ -15,14 +15,14 @@ fn bytes_are_durable_when_their_entry_is_in_the_journal() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, GROUP_BYTES + 5_000);
+    bench.bring(body, GROUP_BYTES + 9_000);
     bench.pass(2_000);
     let (_, entries) = bench.keep();
     assert_eq!((entries[0].first, entries[0].groups.len()), (0, 1));
-    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(5_000));
+    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(9_000));
     assert_eq!(bench.upload.durable(), 0);
     bench.done(Done::Kept);
-    assert!(bench.told().contains(&Effect::Durable(GROUP_BYTES + 5_000)));
+    assert!(bench.told().contains(&Effect::Durable(GROUP_BYTES + 9_000)));
 }
 
 #[test]
@@ -38,15 +38,15 @@ fn a_drip_makes_no_entries() {
     // Less than an entry of the journal takes, however long it lies there.
     bench.pass(24 * 3_600_000);
     assert!(bench.is_idle());
-    bench.bring(body, 4_096 - 20);
+    bench.bring(body, 8_192 - 20);
     let (_, entries) = bench.keep();
-    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(4_096));
+    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(8_192));
     bench.done(Done::Kept);
     // What comes behind more than that waits for a minute at most.
     bench.bring(body, 1);
     bench.pass(60_000);
     let (_, entries) = bench.keep();
-    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(4_097));
+    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(8_193));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn the_last_watermark_is_tried_a_few_times() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     bench.upload.end_body(body, 0);
     bench.release(session);
     for _ in 0..2 {
@@ -149,13 +149,13 @@ fn who_comes_back_goes_on_with_what_could_not_be_kept() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     bench.upload.end_body(body, 0);
     bench.release(session);
     bench.keep();
     bench.done(Done::Unwritten(io()));
     let next = bench.session(TAKE_OVER);
-    assert_eq!(bench.upload.missing()[0].offset, 5_000);
+    assert_eq!(bench.upload.missing()[0].offset, 9_000);
     assert!(bench.upload.holds(next));
 }
 
@@ -179,19 +179,19 @@ fn closing_frees_nothing_that_the_journal_says() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     bench.pass(2_000);
     bench.keep();
     bench.done(Done::Kept);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     bench.pass(2_000);
     bench.keep();
     // Meanwhile the group is made whole.
     bench.bring(body, GROUP_BYTES - 10_000);
     bench.done(Done::Unsynced(io()));
     let Work::Park { kept_bytes, unkept, .. } = bench.work() else { panic!() };
-    assert_eq!(kept_bytes, 5_000);
-    assert!(unkept.iter().all(|&(start, _)| start >= 5_000), "{unkept:?}");
+    assert_eq!(kept_bytes, 9_000);
+    assert!(unkept.iter().all(|&(start, _)| start >= 9_000), "{unkept:?}");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn one_that_was_refused_for_want_of_space_is_closed_as_such() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     bench.upload.end_body(body, 0);
     bench.upload.fail(session, &RefusalCode::InsufficientSpace.into(), 0);
     bench.release(session);

@@ -39,15 +39,15 @@ fn what_came_while_the_journal_is_written_waits_for_an_entry() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     let first = bench.upload.keep(session, 0).unwrap();
     bench.keep();
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     let second = bench.upload.keep(session, 0).unwrap();
     bench.done(Done::Kept);
     assert_eq!(bench.kept(), [(first, Ok(()))]);
     let (_, entries) = bench.keep();
-    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(10_000));
+    assert_eq!(entries[0].tail.map(|tail| tail.length), Some(18_000));
     bench.done(Done::Kept);
     assert_eq!(bench.kept(), [(second, Ok(()))]);
 }
@@ -57,7 +57,7 @@ fn a_keep_that_fails_says_why_and_the_upload_goes_on() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     let keep = bench.upload.keep(session, 0).unwrap();
     bench.keep();
     bench.done(Done::Unwritten(RefusalCode::InsufficientSpace.into()));
@@ -88,7 +88,7 @@ fn who_leaves_hears_all_the_same() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     let keep = bench.upload.keep(session, 0).unwrap();
     bench.release(session);
     bench.keep();
@@ -123,7 +123,7 @@ fn who_gives_up_hears_that() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     bench.upload.keep(session, 0).unwrap();
     bench.keep();
     bench.upload.keep(session, 0).unwrap();
@@ -140,10 +140,10 @@ fn of_several_begun_groups_one_can_be_kept() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let (one, other) = (bench.body(session, 0), bench.body(session, GROUP_BYTES));
-    bench.bring(one, 5_000);
-    bench.bring(other, 5_000);
+    bench.bring(one, 9_000);
+    bench.bring(other, 9_000);
     assert_eq!(bench.upload.keep(session, 0).unwrap_err().code, RefusalCode::InvalidState);
-    bench.bring(one, GROUP_BYTES - 5_000);
+    bench.bring(one, GROUP_BYTES - 9_000);
     let keep = bench.upload.keep(session, 0).unwrap();
     bench.keep();
     bench.done(Done::Kept);
@@ -180,7 +180,7 @@ fn so_many_may_wait_and_no_more() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     for _ in 0..KEEPS_MAX {
         bench.upload.keep(session, 0).unwrap();
     }
@@ -226,25 +226,25 @@ fn a_size_that_is_set_late_is_written_down() {
     let mut bench = Bench::stream();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     let code = |result: Result<(), sandport_protocol::Refusal>| result.unwrap_err().code;
-    assert_eq!(code(bench.upload.set_size(session, 4_999, 0)), RefusalCode::OffsetMismatch);
-    bench.upload.set_size(session, 5_700, 0).unwrap();
-    bench.upload.set_size(session, 5_700, 0).unwrap();
-    assert_eq!(code(bench.upload.set_size(session, 5_701, 0)), RefusalCode::InvalidState);
+    assert_eq!(code(bench.upload.set_size(session, 8_999, 0)), RefusalCode::OffsetMismatch);
+    bench.upload.set_size(session, 9_700, 0).unwrap();
+    bench.upload.set_size(session, 9_700, 0).unwrap();
+    assert_eq!(code(bench.upload.set_size(session, 9_701, 0)), RefusalCode::InvalidState);
     bench.pass(2_000);
     let Work::Keep { size, .. } = bench.work() else { panic!("it has nothing to keep") };
-    assert_eq!(size, Some(5_700));
+    assert_eq!(size, Some(9_700));
     bench.done(Done::Unwritten(io()));
     bench.pass(2_000);
     let Work::Keep { size, .. } = bench.work() else { panic!("it has nothing to keep") };
-    assert_eq!(size, Some(5_700), "it was not written down");
+    assert_eq!(size, Some(9_700), "it was not written down");
     bench.done(Done::Kept);
     bench.bring(body, 700);
     bench.upload.end_body(body, 0);
     assert_eq!(bench.upload.missing(), []);
-    bench.commit(session, 5_700);
-    assert!(matches!(bench.work(), Work::Hash { size: 5_700 }));
+    bench.commit(session, 9_700);
+    assert!(matches!(bench.work(), Work::Hash { size: 9_700 }));
 }
 
 #[test]
@@ -252,14 +252,14 @@ fn no_more_comes_than_the_size_that_was_set_late() {
     let mut bench = Bench::stream();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    let grant = bench.grant(body, 6_000);
-    let refused = bench.upload.set_size(session, 5_000, 0).unwrap_err();
-    assert_eq!(refused.code, RefusalCode::OffsetMismatch, "six thousand are on their way");
+    let grant = bench.grant(body, 10_000);
+    let refused = bench.upload.set_size(session, 9_000, 0).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::OffsetMismatch, "ten thousand are on their way");
     bench.upload.failed(grant, &io(), 0);
     let mut bench = Bench::stream();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.upload.set_size(session, 5_000, 0).unwrap();
-    assert!(bench.upload.claim(body, 5_001, 0).is_none());
+    bench.upload.set_size(session, 9_000, 0).unwrap();
+    assert!(bench.upload.claim(body, 9_001, 0).is_none());
     assert_eq!(bench.faults(), [(session, RefusalCode::OffsetMismatch)]);
 }

@@ -72,7 +72,7 @@ fn a_refused_offer_leaves_nothing_open() {
 
 #[test]
 fn an_offer_during_a_commit_is_compared() {
-    let size = GROUP_BYTES + 5_000;
+    let size = GROUP_BYTES + 9_000;
     let mut bench = Bench::stream();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
@@ -126,7 +126,7 @@ fn giving_up_counts_for_all_who_hold_it() {
     let one = bench.session(TAKE_OVER);
     let other = bench.session(JOIN);
     let body = bench.body(other, 0);
-    let grant = bench.grant(body, 5_000);
+    let grant = bench.grant(body, 9_000);
     bench.upload.discard(one, 0);
     assert!(bench.faults().contains(&(other, RefusalCode::Cancelled)));
     assert!(bench.is_idle(), "it waits for the write");

@@ -15,12 +15,12 @@ fn what_is_on_its_way_is_not_here() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, GROUP_BYTES + 5_000);
+    bench.bring(body, GROUP_BYTES + 9_000);
     let grant = bench.grant(body, 700);
     let progress = bench.upload.progress();
     assert_eq!((progress.size, progress.durable), (Some(3 * GROUP_BYTES + 1), 0));
-    assert_eq!(progress.received, GROUP_BYTES + 5_000);
-    assert_eq!(progress.missing[0].offset, GROUP_BYTES + 5_000);
+    assert_eq!(progress.received, GROUP_BYTES + 9_000);
+    assert_eq!(progress.missing[0].offset, GROUP_BYTES + 9_000);
     bench.upload.failed(grant, &io(), 0);
 }
 
@@ -29,7 +29,7 @@ fn who_holds_it_loses_it_to_who_settles_it() {
     let mut bench = Bench::sized();
     let session = bench.session(TAKE_OVER);
     let body = bench.body(session, 0);
-    bench.bring(body, 5_000);
+    bench.bring(body, 9_000);
     let mut grant = bench.grant(body, 700);
     bench.upload.settle(0);
     assert_eq!(bench.faults(), [(session, RefusalCode::Locked)]);
@@ -37,7 +37,7 @@ fn who_holds_it_loses_it_to_who_settles_it() {
     let _ = grant.bring(&[0; 700]);
     bench.upload.wrote(grant, 0);
     assert!(bench.upload.is_certain());
-    assert_eq!(bench.upload.progress().received, 5_700);
+    assert_eq!(bench.upload.progress().received, 9_700);
     assert!(matches!(bench.work(), Work::Keep { .. }), "it is kept, and closed");
 }
 

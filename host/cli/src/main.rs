@@ -43,6 +43,12 @@ mod threads;
 mod verify;
 mod welcome;
 
+/// glibc's allocator keeps what connections have freed, so a server that was attacked stays large. This one gives it
+/// back to the system.
+#[cfg(feature = "serve")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::read();
     logging::init(&cli.talk);

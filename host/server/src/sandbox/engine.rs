@@ -29,7 +29,7 @@ const WARM_SLOTS: u32 = 64;
 
 /// What an instance of a [`Pool::Warm`] keeps of its linear memory when it ends, in bytes: only pages that it wrote to
 /// are kept, and they are cleared. The default receiver writes to a hundred kilobytes or so for a request.
-const WARM_MEMORY_BYTES: usize = 512 * 1024;
+const WARM_MEMORY_BYTES: usize = 128 * 1024;
 
 /// What it keeps of its stack, in bytes; the host's part of a call is the most of it.
 const WARM_STACK_BYTES: usize = 16 * 1024;
