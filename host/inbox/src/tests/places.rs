@@ -49,7 +49,7 @@ fn an_address_has_no_more_under_way_than_it_may() {
 }
 
 #[test]
-fn what_is_larger_than_all_that_may_be_under_way_is_refused_for_good() {
+fn what_alone_is_more_than_may_be_under_way_is_refused() {
     let bench = bench();
     let refused = from(&bench, "192.0.2.7", &of_size("huge", MOST + 1));
     assert_eq!(code(refused), RefusalCode::QuotaExceeded);
