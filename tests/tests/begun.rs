@@ -31,6 +31,41 @@ fn disk_bytes(directory: &std::path::Path) -> u64 {
     entries.map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512).sum()
 }
 
+/// Connections of one address that offer as much as they can.
+const OFFERING: u64 = 32;
+
+#[test]
+fn offers_of_which_nothing_comes_cost_what_an_address_may_hold() {
+    let server = Server::start([]);
+    let mut senders: Vec<_> = (0..OFFERING).map(|_| Native::open(&server)).collect();
+    // So that all that is made once for a connection is there.
+    for (sender, name) in senders.iter_mut().zip(0..) {
+        sender.send(0, &format!("{name}"), b"first");
+        sender.outcome(0).unwrap();
+    }
+    let before = server.resident_bytes();
+    let (mut sent, mut accepted, mut refused) = (0, 0_u64, 0_u64);
+    for (sender, name) in senders.iter_mut().zip(0_u64..) {
+        for id in 1..=UPLOADS {
+            let offer = native::offer(id, native::file(&format!("{name}-{id}"), MIB));
+            sent += native::frame(&offer).len() as u64;
+            sender.say(&offer);
+            match sender.hear() {
+                Some(ReceiverMessage::Accepted(_)) => accepted += 1,
+                Some(ReceiverMessage::Refused(_)) => {
+                    refused += 1;
+                    break;
+                }
+                heard => panic!("{heard:?}"),
+            }
+        }
+    }
+    let memory = server.resident_bytes().saturating_sub(before);
+    println!("{sent} bytes sent, {accepted} accepted, {refused} refused, {memory} of memory");
+    assert!(refused > 0 && memory <= 80 * MIB, "{memory} bytes of memory for {sent}");
+    drop(senders);
+}
+
 #[test]
 fn a_byte_of_each_of_many_groups_costs_little_memory_or_disk() {
     // Little is kept when somebody asks, or there is more of it: so it does not matter how long this takes.

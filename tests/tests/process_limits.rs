@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::net::Ipv4Addr;
 
-use sandport_protocol::wire::ReceiverMessage;
+use sandport_protocol::wire::{Data, ReceiverMessage, SenderMessage};
 use sandport_protocol::{Offer, Resume, ResumeMode};
 use sandport_tests::deadline::until;
 use sandport_tests::files::{Tree, file};
-use sandport_tests::{Native, Server, Setup, native, send};
+use sandport_tests::{Connection, Native, Server, Setup, native, send};
 
 /// A server under a limit that a shell sets.
 fn limited(limit: &str, flags: &[&str]) -> Server {
@@ -63,6 +64,45 @@ fn uploads_that_one_connection_holds_keep_no_other_out() {
     drop(hoarder);
     until("the descriptors of what was left", || server.open_files(".sandport/partials") == 0);
     served(2);
+}
+
+/// A connection of an address that holds all it can: uploads of both kinds, each with so much that it has a file.
+fn hoarder(server: &Server, number: u64) -> Connection {
+    let mut connection = Connection::from(Ipv4Addr::LOCALHOST.into(), server);
+    let mut said = native::greeting();
+    for id in 0..HOARDED {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&(number * HOARDED + id).to_le_bytes());
+        let resume = (id % 2 == 0).then_some(Resume { key, epoch: 1, mode: ResumeMode::TakeOver });
+        let name = format!("{number}-{id}");
+        let offer = native::resumable(&name, 1 << 24, ResumeMode::TakeOver);
+        said.extend(native::frame(&native::offer(id, Offer { resume, ..offer })));
+        let data = SenderMessage::Data(Data { id, offset: 0, length: 9_000 });
+        said.extend(native::frame(&data));
+        said.extend([7; 9_000]);
+    }
+    // It may have to give way while it says so.
+    connection.try_say(&said);
+    connection
+}
+
+/// Uploads of each of these connections.
+const HOARDED: u64 = 20;
+
+#[test]
+fn an_address_that_hoards_descriptors_keeps_nobody_out() {
+    for (descriptors, connections) in [(256, 150), (1_024, 300), (20_000, 300)] {
+        let server = limited(&format!("-n {descriptors}"), &["--durability", "none"]);
+        let crowd: Vec<_> = (0..connections).map(|number| hoarder(&server, number)).collect();
+        for round in 0..3 {
+            let name = format!("honest-{round}");
+            let honest = Connection::from(Ipv4Addr::new(127, 0, 0, 2).into(), &server);
+            let mut honest = Native::over(honest);
+            honest.send(0, &name, &[5; 100_000]);
+            assert_eq!(honest.outcome(0).unwrap().name, name, "{descriptors}");
+        }
+        drop(crowd);
+    }
 }
 
 #[test]

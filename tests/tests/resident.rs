@@ -351,6 +351,7 @@ fn a_policy_that_it_could_write_past_is_refused() {
         ["--quota-files", "9"],
         ["--min-free", "1GiB"],
         ["--identity-quota-files", "9"],
+        ["--max-address-staged", "1GiB"],
     ] {
         let ended = setup(flags).start_and_fail();
         assert_eq!(ended.code, USAGE, "{ended:?}");

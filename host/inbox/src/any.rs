@@ -74,6 +74,14 @@ impl AnyInbox {
         }
     }
 
+    /// Whether it matters [where](OfferOptions::place) what is under way counts.
+    pub fn counts_places(&self) -> bool {
+        match &self.0 {
+            Kind::Directory(inbox) => inbox.options().max_place_bytes.is_some(),
+            Kind::Storage(_) => false,
+        }
+    }
+
     /// How long an upload is kept that nobody holds.
     pub fn expires_after(&self) -> Option<Duration> {
         match &self.0 {

@@ -30,7 +30,7 @@ use super::removed_journals::RemovedJournals;
 use super::resumable::{PartialsDirectory, Registry, Submit};
 use super::shared::Core;
 use super::space::Space;
-use super::usage::Usage;
+use super::usage::{Most, Usage};
 
 /// A directory that receives files. Cloning gives another handle to the same one.
 ///
@@ -105,7 +105,8 @@ impl Inbox {
         };
         let receipts = Arc::new(receipts);
         let (quota, share) = (options.quota, options.identity_quota);
-        let usage = Usage::open(dir, quota, share, &receipts, layout.partials.as_fd());
+        let most = Most { quota, share, of_place: options.max_place_bytes };
+        let usage = Usage::open(dir, most, &receipts, layout.partials.as_fd());
         let boot = disk.boot();
         // A link never replaces, and needs a file system with links. And what a file system promises of a file that was
         // synced before it had a name differs, while one that is synced and then renamed is what all of them know.

@@ -28,6 +28,9 @@ pub struct OfferOptions {
     /// Where its sender is, as far as is known. Of uploads with keys that the inbox makes, and of which nothing came,
     /// those of the address that has the most give way first.
     pub address: Option<IpAddr>,
+    /// Where what is under way counts, by [`InboxOptions::max_place_bytes`](super::InboxOptions::max_place_bytes): an address,
+    /// or all of an IPv6 network; `None`: nowhere, as for one that many senders share.
+    pub place: Option<IpAddr>,
     /// What is kept beside it, where it is begun and can be resumed.
     pub metadata: Metadata,
     /// Digests that the file has to have, besides the one of BLAKE3 that the offer may have. The file of an offer that

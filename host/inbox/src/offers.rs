@@ -12,7 +12,7 @@ use super::publish::{Job, Work};
 use super::resumable::{self, Asked, Opened};
 use super::transient::Transient;
 use super::upload::Upload;
-use super::usage::Usage;
+use super::usage::{Reservation, Usage};
 use super::{Inbox, OfferResponse, unnamed};
 use crate::Identity;
 
@@ -106,8 +106,8 @@ impl Inbox {
         if let Some(resume) = made.or_else(resumable) {
             let notes = Notes { metadata: options.metadata.clone(), keeps_empty: made.is_some() };
             let (is_named, begins) = (offer.name.is_some(), !options.existing);
-            let address = options.address;
-            let asked = Asked { accepted, is_named, resume, notes, address, begins };
+            let (address, place) = (options.address, options.place);
+            let asked = Asked { accepted, is_named, resume, notes, address, place, begins };
             // Apart, so that the many small files without a key do not move what it takes.
             return Box::pin(self.open_resumable(offer, asked, options)).await;
         }
@@ -118,6 +118,7 @@ impl Inbox {
         core.make_room_for_small(bytes).await;
         core.check_space(bytes, None)?;
         let reservation = core.reserve_soon(sender, offer.size).await?;
+        let reservation = Reservation::count_at(reservation, options.place)?;
         core.check_new_directories(accepted.name.parent()).await?;
         let claim = Claim::of_transient(core, bytes);
         let upload = Transient::new(self, core, accepted, reservation, claim);

@@ -84,6 +84,10 @@ pub struct InboxOptions {
     /// How much of it may be each identity's, the anonymous one's included: what it has sent and is still there
     /// as it came, as far as the [records](Records) know, with its uploads under way and those that wait.
     pub identity_quota: Quota,
+    /// How many bytes of uploads that are under way, or wait to be resumed, may come from one
+    /// [address](super::OfferOptions::place), or IPv6 network; `None`: no limit. What is under way counts with the size that
+    /// it announced. Those that waited when the inbox was opened count nowhere, since where they came from is not kept.
+    pub max_place_bytes: Option<u64>,
     /// How much of the disk is left free. Bytes. What would go under it is refused; uploads that are
     /// under way may do so by a megabyte each.
     pub min_free: u64,
@@ -112,6 +116,7 @@ impl Default for InboxOptions {
             max_file_size: None,
             quota: Quota::default(),
             identity_quota: Quota::default(),
+            max_place_bytes: None,
             min_free: 0,
             partial_expiry: None,
             allow_executable: false,

@@ -15,6 +15,7 @@ use super::body::{Body, BodyKind};
 use super::commit::Committer;
 use super::completion::CommitHandle;
 use super::finishing::Finishing;
+use super::memory::MemoryAccount;
 use super::meter::{Cost, Meter};
 use super::publish::{Job, Work};
 use super::reading::Reading;
@@ -72,6 +73,17 @@ impl Upload {
     /// Who pays where the file has to be read once more.
     pub fn charge(&mut self, meter: &Meter) {
         self.cost.meter = Some(meter.clone());
+    }
+
+    /// On whose account the memory is that pieces of it take which are begun, from now on and until nobody is at the upload
+    /// any more, which may be after this connection. Where too much is held, the upload begins no further piece beside
+    /// one that was left begun: whoever wants that gets `too-many`. What an upload takes
+    /// [besides](super::memory_of), whoever opens it counts.
+    pub fn hold_memory(&self, account: Arc<dyn MemoryAccount>) {
+        match &self.kind {
+            Kind::Transient(_) | Kind::Stored(_) => {}
+            Kind::Resumable(session, _) => session.handle().hold_memory(account),
+        }
     }
 
     /// What is not here yet, in ascending order. Empty: all of it is.

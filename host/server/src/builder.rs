@@ -9,7 +9,7 @@ use super::Server;
 use super::connection::Shared;
 use super::resident::ResidentServer;
 use super::serving::{CONNECTIONS_MAX, Serving};
-use crate::budget::{Budgets, BudgetsError, Failures, Met};
+use crate::budget::{Budgets, BudgetsError, Failures, Memory, Met};
 use crate::doors::Doors;
 use crate::error_kind::ServerErrorKind;
 use crate::event::{EventSink, ServerEvent};
@@ -279,13 +279,15 @@ impl ServerBuilder {
         let met = Arc::new(Met::default());
         let sharing = Sharing::new(self.budgets.unearned_percent, &met);
         let failures = Arc::new(Failures::new(&self.budgets, &met));
+        let memory = Memory::new(&self.budgets, &met);
         let context = |inbox| {
             Arc::new(
                 Context::new(inbox, limits, events)
                     .behind(proxies)
                     .counting(&met)
                     .sharing(sharing)
-                    .delaying(&failures),
+                    .delaying(&failures)
+                    .holding(memory),
             )
         };
         let max_connections = self.max_connections;

@@ -25,6 +25,7 @@ pub(crate) fn refusal(limit: Limit) -> (RefusalCode, &'static str) {
         Limit::Log => (RefusalCode::TooMany, "it is told too often"),
         Limit::Computing => (RefusalCode::TooMany, "it computes more than its part"),
         Limit::Failures => (RefusalCode::TooMany, "too much of its address came to nothing"),
+        Limit::Memory => (RefusalCode::TooMany, "open uploads hold as much memory as they may"),
         Limit::Silence => {
             (RefusalCode::Timeout, "nothing moved, and the receiver did not end the connection")
         }

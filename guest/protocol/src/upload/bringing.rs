@@ -108,6 +108,17 @@ impl Upload {
         Ok(id)
     }
 
+    /// Whether memory is scarce: then no body begins a chunk group beside one that was left begun, and who wants to gets
+    /// `too-many`. A body that has brought a group whole goes on with the next as long as this is not set when it does.
+    pub fn set_frugal(&mut self, is_frugal: bool) {
+        self.ledger.set_frugal(is_frugal);
+    }
+
+    /// What chunk groups that are begun take of memory. Bytes.
+    pub fn begun_memory(&self) -> usize {
+        self.ledger.begun_memory()
+    }
+
     /// How many bytes there is room for; 0: [`Effect::Room`](super::Effect::Room) says when to look again. `u64::MAX`:
     /// the body swallows what it gets.
     pub fn room(&mut self, body: BodyId, now: Millis) -> u64 {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::begun::Begun;
 use super::checked::Checked;
 use super::mutation::{Mutant, is};
 use super::prefix::Prefix;
@@ -38,7 +39,7 @@ pub(super) struct Ledger {
     /// The bytes of whole groups.
     whole: Ranges,
     /// The first bytes of groups that are not whole, as they were when the last grant came back.
-    begun: SortedMap<u64, Prefix>,
+    begun: Begun,
     /// Groups that a body is at.
     claimed: SortedMap<u64, ()>,
     /// Groups that a body has brought whole, and that are not checked.
@@ -51,6 +52,8 @@ pub(super) struct Ledger {
     kept_tail: Option<(u64, u64)>,
     /// The bytes that the journal knows.
     kept: Ranges,
+    /// Memory is scarce.
+    is_frugal: bool,
 }
 
 /// How the journal has changed, in bytes.
@@ -68,14 +71,25 @@ impl Ledger {
             size,
             tree: Tree::default(),
             whole: Ranges::default(),
-            begun: SortedMap::default(),
+            begun: Begun::default(),
             claimed: SortedMap::default(),
             aside: SortedMap::default(),
             worthless: Ranges::default(),
             dirty: SortedMap::default(),
             kept_tail: None,
             kept: Ranges::default(),
+            is_frugal: false,
         }
+    }
+
+    /// From now on no group is begun beside one that was left begun, or any may be.
+    pub(super) fn set_frugal(&mut self, is_frugal: bool) {
+        self.is_frugal = is_frugal;
+    }
+
+    /// What groups that are begun take of memory. Bytes.
+    pub(super) fn begun_memory(&self) -> usize {
+        self.begun.memory()
     }
 
     /// What a journal said.
@@ -120,7 +134,12 @@ impl Ledger {
             ));
         }
         let left = self.begun.keys().filter(|&other| !self.claimed.contains(other)).count();
-        let others = self.claimed.len() + left - usize::from(begun.is_some());
+        let (others, is_new) =
+            (self.claimed.len() + left - usize::from(begun.is_some()), begun.is_none());
+        if self.is_frugal && is_new && left > 0 {
+            let words = "its sender's uploads take as much memory as they may, and this one is in several pieces";
+            return Err(Refusal::new(RefusalCode::TooMany, words));
+        }
         if others >= BEGUN_MAX || self.whole.count() + others >= RANGES_MAX {
             let words = "the upload is in too many pieces";
             return Err(Refusal::new(RefusalCode::TooMany, words));

@@ -46,6 +46,7 @@
 //! # Ok::<(), sandport_protocol::Refusal>(())
 //! ```
 
+mod begun;
 mod bodies;
 mod bringing;
 mod checked;

@@ -56,6 +56,15 @@ impl Prefix {
         }
     }
 
+    /// What it takes of memory outside of itself. Bytes.
+    pub(super) fn memory(&self) -> usize {
+        match &self.0 {
+            State::Inline { .. } => 0,
+            State::Held(bytes) => size_of::<Vec<u8>>() + bytes.capacity(),
+            State::Hashed { .. } => size_of::<Hasher>(),
+        }
+    }
+
     /// The bytes themselves, where they are held: they need not have been written.
     pub(super) fn held(&self) -> Option<&[u8]> {
         match &self.0 {

@@ -11,7 +11,7 @@ use sandport_server::net::{Address, Origin, PeerRange};
 
 use super::maintenance::EXPIRE_PARTIAL;
 use super::tls::TlsArgs;
-use super::values::{duration, memory, size};
+use super::values::{duration, memory, size, some_size};
 
 mod settings;
 
@@ -252,6 +252,48 @@ pub(crate) struct ServeArgs {
         help_heading = "Sharing"
     )]
     pub(crate) max_delay: Duration,
+
+    /// Bytes of uploads that are under way, or wait to be resumed, from one address or IPv6 network (/64) [default: no limit]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = some_size,
+        env = "SANDPORT_MAX_ADDRESS_STAGED",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_address_staged: Option<u64>,
+
+    /// Memory that all connections together may hold, for open uploads and for what their sandboxes grow by; beyond it,
+    /// offers are refused for now
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "512MiB",
+        value_parser = size,
+        env = "SANDPORT_MAX_UPLOAD_MEMORY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_upload_memory: u64,
+
+    /// What of that one address may hold, one IPv6 network (/64), or one user by Unix sockets [default: an eighth]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        env = "SANDPORT_MAX_ADDRESS_MEMORY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_address_memory: Option<u64>,
+
+    /// What of that one connection may hold [default: half of what an address may]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = size,
+        env = "SANDPORT_MAX_CONNECTION_MEMORY",
+        help_heading = "Sharing"
+    )]
+    pub(crate) max_connection_memory: Option<u64>,
 
     /// End a connection after this much silence
     #[arg(

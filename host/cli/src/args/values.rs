@@ -19,6 +19,15 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| String::from("write a number of bytes with a unit: 10MB, 4GiB"))
 }
 
+/// A number of bytes that is not 0.
+#[cfg(feature = "serve")]
+pub(super) fn some_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Err(String::from("it has to be a byte at least")),
+        size => Ok(size),
+    }
+}
+
 /// A number of bytes that fits this machine's memory.
 #[cfg(feature = "serve")]
 pub(super) fn memory(text: &str) -> Result<usize, String> {

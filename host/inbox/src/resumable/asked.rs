@@ -18,6 +18,8 @@ pub(crate) struct Asked {
     pub(crate) notes: Notes,
     /// Where its sender is, as far as is known.
     pub(crate) address: Option<IpAddr>,
+    /// Where what of it is under way counts.
+    pub(crate) place: Option<IpAddr>,
     /// Whether it is begun where there is none.
     pub(crate) begins: bool,
 }

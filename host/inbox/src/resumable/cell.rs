@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sandport_protocol::upload::mutation::{Mutant, is};
 use sandport_protocol::upload::{Admission, Claimant, Effect, KeepId, SessionId, Upload, Work};
-use sandport_protocol::{Digest, Millis, Refusal};
+use sandport_protocol::{Digest, Millis, Refusal, RefusalCode};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -16,6 +16,7 @@ use super::signals::{Progress, Signals};
 use super::volume::{Blob, Facts, Volume};
 use crate::completion::CommitHandle;
 use crate::finishing::{Finish, Finishing};
+use crate::memory::{Held, MemoryAccount};
 use crate::runtime::Runtime;
 use crate::space::Room;
 use crate::usage::{Reservation, Usage};
@@ -51,6 +52,8 @@ pub(super) struct State {
     pub(super) is_decided: bool,
     /// What it is still to bring of the free space, while a session has it.
     pub(super) claim: Weak<dyn Room>,
+    /// What groups that are begun take of memory, and of whose.
+    held: Held,
 }
 
 /// What becomes of an offer.
@@ -85,6 +88,7 @@ impl ResumableUpload {
             pending: None,
             is_decided: false,
             claim: nothing,
+            held: Held::default(),
         };
         Arc::new(Self {
             facts,
@@ -140,8 +144,32 @@ impl ResumableUpload {
         let now = self.runtime.now();
         let mut state = self.state();
         let answer = input(&mut state, now);
+        let begun = state.upload.begun_memory();
+        state.held.set(begun);
         self.carry_out(state);
         answer
+    }
+
+    /// The same for what begins a body: where memory is scarce, none is begun that the upload can do without.
+    pub(super) fn act_frugally<T>(
+        self: &Arc<Self>,
+        begin: impl FnOnce(&mut Upload) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.act(|state, _| {
+            let is_frugal = state.held.is_full();
+            state.upload.set_frugal(is_frugal);
+            let begun = begin(&mut state.upload);
+            state.upload.set_frugal(false);
+            if is_frugal && begun.as_ref().is_err_and(|it| it.code == RefusalCode::TooMany) {
+                state.held.handle_refusal();
+            }
+            begun
+        })
+    }
+
+    /// From now on, what groups that are begun take of memory is on this account.
+    pub(super) fn hold_memory(&self, account: Arc<dyn MemoryAccount>) {
+        self.state().held.move_to(account);
     }
 
     fn carry_out(self: &Arc<Self>, mut guard: MutexGuard<'_, State>) {

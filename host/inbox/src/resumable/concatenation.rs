@@ -125,8 +125,9 @@ impl Concatenation {
             copy: 0,
         };
         let resume = Resume { key, epoch: 0, mode: ResumeMode::Join };
-        let (is_named, notes, address, begins) = (false, Notes::default(), None, false);
-        let asked = Asked { accepted, is_named, resume, notes, address, begins };
+        let (is_named, notes, begins) = (false, Notes::default(), false);
+        let (address, place) = (None, None);
+        let asked = Asked { accepted, is_named, resume, notes, address, place, begins };
         let open = || self.registry.open(asked.clone(), |_| None::<Infallible>);
         let usage = self.registry.volume().usage().map(Arc::as_ref);
         match Usage::counted_later(usage, open).await? {

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use sandport_protocol::{Refusal, RefusalCode};
@@ -13,6 +13,7 @@ use sandport_protocol::{Refusal, RefusalCode};
 use super::Id;
 use super::volume::Volume;
 use crate::Identity;
+use crate::network::network;
 
 /// Most that an identity may have. Each takes two files, and a block of the disk.
 pub(crate) const EMPTY_UPLOADS_MAX: usize = 1_024;
@@ -93,17 +94,6 @@ fn fullest_first(empties: &[Empty]) -> Vec<usize> {
     order
 }
 
-/// What one sender has of addresses: all of them of IPv6 that its network gives out (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let prefix = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(prefix))
-        }
-        address => address,
-    }
-}
-
 fn too_many(owner: &Identity) -> Refusal {
     let who = if owner.is_anonymous() { "anonymous senders have" } else { "a sender has" };
     let words = format!("{who} {EMPTY_UPLOADS_MAX} uploads at most of which nothing came");
@@ -115,18 +105,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    #[test]
-    fn addresses_of_one_network_are_one_place() {
-        for (address, expected) in [
-            ("192.0.2.7", "192.0.2.7"),
-            ("::ffff:192.0.2.7", "192.0.2.7"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-            ("::1", "::"),
-        ] {
-            assert_eq!(network(address.parse().unwrap()).to_string(), expected);
-        }
-    }
 
     #[test]
     fn the_oldest_empty_upload_of_the_fullest_address_goes() {

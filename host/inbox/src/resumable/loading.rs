@@ -13,6 +13,8 @@ use super::look::unknown;
 use super::registry::Busy;
 use super::session::Session;
 use super::volume::{Facts, Loaded, Volume};
+use crate::partial_files::data_name;
+use crate::usage::Reservation;
 
 /// What it has come to.
 pub(super) enum Loading {
@@ -55,6 +57,15 @@ impl Loader {
                 let upload = Upload::resume(options, found);
                 let bytes = size.unwrap_or_else(|| upload.whole_bytes());
                 let reserved = self.volume().reserve_found(&facts.identity, id, bytes);
+                let reserved = reserved.and_then(|it| {
+                    let counted = Reservation::count_at(it, self.asked.place);
+                    if let (Err(_), Some(usage)) = (&counted, self.volume().usage()) {
+                        let name = data_name(id);
+                        usage.waits(&facts.identity, name.clone(), upload.whole_bytes());
+                        self.asked.place.inspect(|place| usage.waits_at(&name, *place));
+                    }
+                    counted
+                });
                 reserved.map(|reservation| {
                     self.open(&registry.new_upload(facts, blob, upload, reservation))
                 })
@@ -83,7 +94,8 @@ impl Loader {
         let (identity, name, size) =
             (accepted.identity.clone(), accepted.name.clone(), accepted.size);
         let (notes, volume) = (notes.clone(), self.volume());
-        let reservation = volume.reserve(&identity, size)?;
+        let reservation =
+            Reservation::count_at(volume.reserve(&identity, size)?, self.asked.place)?;
         if notes.keeps_empty {
             let open = || registry.open_names();
             let beginner = Beginner { owner: &identity, address: self.asked.address, id };

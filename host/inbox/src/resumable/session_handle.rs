@@ -12,6 +12,7 @@ use super::range_writer::RangeWriter;
 use super::signals::Signals;
 use crate::Identity;
 use crate::finishing::Finishing;
+use crate::memory::MemoryAccount;
 use crate::space::Room;
 use crate::sums::Hasher;
 
@@ -67,6 +68,11 @@ impl SessionHandle {
         Arc::clone(&self.resumable)
     }
 
+    /// What groups that are begun take of memory is on this account from now on.
+    pub(crate) fn hold_memory(&self, account: Arc<dyn MemoryAccount>) {
+        self.resumable.hold_memory(account);
+    }
+
     /// Tells when all is kept that is here now.
     pub(crate) fn keep(&self) -> Finishing {
         let kept = match self.signals.fault() {
@@ -80,7 +86,7 @@ impl SessionHandle {
     /// As of [`Upload::body`](crate::Upload::body).
     pub(crate) fn body(&self, extent: Extent) -> Result<RangeWriter, Refusal> {
         self.check()?;
-        let begun = self.resumable.act(|state, _| state.upload.body(self.session, extent));
+        let begun = self.resumable.act_frugally(|upload| upload.body(self.session, extent));
         self.writer(begun, extent.offset, None)
     }
 
@@ -95,7 +101,7 @@ impl SessionHandle {
     ) -> Result<RangeWriter, Refusal> {
         self.check()?;
         let hasher = Hasher::new(algorithm)?;
-        let begun = self.resumable.act(|state, _| state.upload.body_checked(self.session, extent));
+        let begun = self.resumable.act_frugally(|upload| upload.body_checked(self.session, extent));
         self.writer(begun, extent.offset, Some(hasher))
     }
 

@@ -7,7 +7,9 @@ use sandport_protocol::{Digest, Refusal, RefusalCode};
 
 use super::cell::ResumableUpload;
 use super::volume::Publication;
+use crate::partial_files::data_name;
 use crate::stage::PublishEnd;
+use crate::usage::Reservation;
 
 impl ResumableUpload {
     /// Does it, and tells the machine how that has ended, whatever happens.
@@ -30,7 +32,11 @@ impl ResumableUpload {
                 Done::Removed
             }
             Work::Park { kept_bytes, dirty, is_starved } => {
+                let place = self.reservation().as_ref().and_then(Reservation::place);
                 blob.park(facts, &dirty, kept_bytes, is_starved);
+                if let (Some(usage), Some(place)) = (self.usage(), place) {
+                    usage.waits_at(&data_name(facts.id), place);
+                }
                 self.release_quota();
                 Done::Parked
             }

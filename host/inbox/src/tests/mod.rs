@@ -30,6 +30,7 @@ mod nameless;
 mod odd_disks;
 mod ownership;
 mod paths;
+mod places;
 mod power;
 mod power_scenarios;
 mod quota;

@@ -1,6 +1,7 @@
 //! The account of an inbox with a quota: what there is, and whose it is.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::Identity;
@@ -77,6 +78,8 @@ impl Tally {
 /// An upload that waits to be resumed.
 pub(super) struct Waiting {
     pub(super) owner: Option<Identity>,
+    /// Where it counts, where that is known and matters.
+    pub(super) place: Option<IpAddr>,
     pub(super) bytes: u64,
 }
 
@@ -90,6 +93,8 @@ pub(super) struct Account {
     pub(super) waits: Tally,
     /// Each of those, by the name of its data file.
     waiting: HashMap<String, Waiting>,
+    /// Bytes of both kinds, by where they count. Those that have any.
+    places: HashMap<IpAddr, u64>,
     /// Inodes that are about to get a name: a count that meets them leaves them out, because they are
     /// counted when they have it.
     pub(super) publishing: HashSet<u64>,
@@ -141,6 +146,7 @@ impl Account {
     pub(super) fn wait(&mut self, name: String, waiting: Waiting) {
         self.stop_waiting(&name);
         self.waits.add(waiting.owner.as_ref(), Amount::file(waiting.bytes));
+        self.add_at(waiting.place, waiting.bytes);
         self.waiting.insert(name, waiting);
     }
 
@@ -148,7 +154,38 @@ impl Account {
     pub(super) fn stop_waiting(&mut self, name: &str) -> Option<Waiting> {
         let waiting = self.waiting.remove(name)?;
         self.waits.remove(waiting.owner.as_ref(), Amount::file(waiting.bytes));
+        self.remove_at(waiting.place, waiting.bytes);
         Some(waiting)
+    }
+
+    /// What waits in a data file counts at this place from now on.
+    pub(super) fn wait_at(&mut self, name: &str, place: IpAddr) {
+        if let Some(waiting) = self.stop_waiting(name) {
+            self.wait(name.to_owned(), Waiting { place: Some(place), ..waiting });
+        }
+    }
+
+    /// Bytes of a place that are under way or wait.
+    pub(super) fn at(&self, place: IpAddr) -> u64 {
+        self.places.get(&place).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add_at(&mut self, place: Option<IpAddr>, bytes: u64) {
+        if let Some(place) = place.filter(|_| bytes > 0) {
+            let here = self.places.entry(place).or_default();
+            *here = here.saturating_add(bytes);
+        }
+    }
+
+    pub(super) fn remove_at(&mut self, place: Option<IpAddr>, bytes: u64) {
+        if let Some(place) = place
+            && let Some(here) = self.places.get_mut(&place)
+        {
+            *here = here.saturating_sub(bytes);
+            if *here == 0 {
+                self.places.remove(&place);
+            }
+        }
     }
 
     /// All that waits, by the names of the data files, with their bytes.

@@ -155,7 +155,8 @@ impl Usage {
                     None
                 }
             };
-            self.account().wait(name.clone(), Waiting { owner, bytes: held_bytes(&metadata) });
+            self.account()
+                .wait(name.clone(), Waiting { owner, place: None, bytes: held_bytes(&metadata) });
         }
     }
 

@@ -12,6 +12,7 @@ mod count;
 mod reservation;
 
 use std::future::ready;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use tokio::sync::futures::Notified;
 
 use super::receipts::Receipts;
 use crate::Identity;
+use crate::network::network;
 use account::{Account, Amount, Counting, Waiting};
 pub(super) use reservation::Reservation;
 
@@ -59,6 +61,16 @@ impl Quota {
     }
 }
 
+/// How much there may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Most {
+    pub(super) quota: Quota,
+    /// Of each identity.
+    pub(super) share: Quota,
+    /// Bytes of one place that are under way or wait.
+    pub(super) of_place: Option<u64>,
+}
+
 /// A limit that is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
@@ -71,6 +83,8 @@ pub(super) struct Usage {
     quota: Quota,
     /// Of each identity.
     share: Quota,
+    /// Bytes of one place that are under way or wait.
+    most_of_place: Option<u64>,
     /// Absolute: the process may go to another directory.
     dir: PathBuf,
     receipts: Arc<Receipts>,
@@ -87,26 +101,31 @@ pub(super) struct Making<'a> {
 
 impl Usage {
     /// Counts what is in the inbox at `dir`, with what waits in `partials`; `None`: there is no limit, so
-    /// nobody has to know. `share` is the quota of each identity.
+    /// nobody has to know.
     pub(super) fn open(
         dir: &Path,
-        quota: Quota,
-        share: Quota,
+        most: Most,
         receipts: &Arc<Receipts>,
         partials: BorrowedFd<'_>,
     ) -> Option<Arc<Self>> {
-        if quota.is_none() && share.is_none() {
+        let Most { quota, share, of_place } = most;
+        let counts_stored = !quota.is_none() || !share.is_none();
+        if !counts_stored && of_place.is_none() {
             return None;
         }
         let usage = Self {
             quota,
             share,
+            most_of_place: of_place,
             dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()),
             receipts: Arc::clone(receipts),
             account: Mutex::default(),
             count_news: Notify::new(),
             count_takes_long: AtomicBool::new(false),
         };
+        if !counts_stored {
+            return Some(Arc::new(usage));
+        }
         usage.find_waiting(partials);
         usage.account().counting = Some(Counting::default());
         usage.count();
@@ -176,7 +195,12 @@ impl Usage {
     /// An upload of `sender` is left to wait in the data file `name`, of `bytes`, until it is taken up again.
     pub(super) fn waits(&self, sender: &Identity, name: String, bytes: u64) {
         let owner = self.owner_of(sender);
-        self.account().wait(name, Waiting { owner, bytes });
+        self.account().wait(name, Waiting { owner, place: None, bytes });
+    }
+
+    /// What waits in the data file `name` counts at this place.
+    pub(super) fn waits_at(&self, name: &str, place: IpAddr) {
+        self.account().wait_at(name, network(place));
     }
 
     /// What waited in the data file `name` was removed.
@@ -221,6 +245,26 @@ impl Usage {
                 .map_err(|refusal| if is_counting { being_counted(refusal) } else { refusal })?;
         }
         account.reserved.add(owner, amount);
+        Ok(())
+    }
+
+    /// Counts so much more at a place.
+    ///
+    /// # Errors
+    ///
+    /// `too-many`: as much is under way from there as may be. `quota-exceeded`: it alone is more.
+    fn add_at(&self, place: Option<IpAddr>, bytes: u64) -> Result<(), Refusal> {
+        let mut account = self.account();
+        if let (Some(most), Some(place)) = (self.most_of_place, place)
+            && account.at(place).saturating_add(bytes) > most
+            && bytes > 0
+        {
+            let words = format!("{most} bytes may be under way from one address");
+            let alone =
+                if bytes > most { RefusalCode::QuotaExceeded } else { RefusalCode::TooMany };
+            return Err(Refusal::new(alone, words));
+        }
+        account.add_at(place, bytes);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What an upload holds of the quota.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sandport_protocol::Refusal;
@@ -7,12 +8,15 @@ use sandport_protocol::Refusal;
 use super::Usage;
 use super::account::Amount;
 use crate::Identity;
+use crate::network::network;
 
 /// A part of the quota that an upload holds until its file has a name, or until this is dropped.
 pub(crate) struct Reservation {
     usage: Arc<Usage>,
     /// In whose share it is, where shares are counted.
     owner: Option<Identity>,
+    /// Where it counts, where that matters.
+    place: Option<IpAddr>,
     amount: Amount,
     /// Who gets it where the file gets no name.
     returns_to: Option<Box<dyn FnOnce(Self) + Send + Sync>>,
@@ -71,7 +75,30 @@ impl Usage {
 
 impl Reservation {
     fn new(usage: &Arc<Usage>, owner: Option<Identity>, amount: Amount) -> Self {
-        Self { usage: Arc::clone(usage), owner, amount, returns_to: None }
+        Self { usage: Arc::clone(usage), owner, place: None, amount, returns_to: None }
+    }
+
+    /// The same, which counts at this place too.
+    ///
+    /// # Errors
+    ///
+    /// `too-many`: as much is under way from there as may be. `quota-exceeded`: it alone is more.
+    pub(crate) fn count_at(
+        reservation: Option<Self>,
+        place: Option<IpAddr>,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some(mut counted) = reservation else { return Ok(None) };
+        if counted.usage.most_of_place.is_some() && place.is_some() {
+            let place = place.map(network);
+            counted.usage.add_at(place, counted.amount.bytes)?;
+            counted.place = place;
+        }
+        Ok(Some(counted))
+    }
+
+    /// Where it counts.
+    pub(crate) fn place(&self) -> Option<IpAddr> {
+        self.place
     }
 
     /// The same; where it is given up before it is settled, `owner` gets it back.
@@ -89,7 +116,12 @@ impl Reservation {
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(self.amount.bytes);
         if more > 0 {
-            self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 })?;
+            self.usage.add_at(self.place, more)?;
+            let added = self.usage.add(self.owner.as_ref(), Amount { bytes: more, files: 0 });
+            if added.is_err() {
+                self.usage.account().remove_at(self.place, more);
+                return added;
+            }
             self.amount.bytes = bytes;
         }
         Ok(())
@@ -112,6 +144,7 @@ impl Reservation {
         let mut account = self.usage.account();
         account.publishing.remove(&inode);
         account.reserved.remove(owner.as_ref(), self.amount);
+        account.remove_at(self.place.take(), self.amount.bytes);
         account.store(owner.as_ref(), Amount::file(bytes), inode);
         if let Some(owner) = owner {
             account.unrecorded.insert(inode, owner);
@@ -124,12 +157,17 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let (owner, amount) = (self.owner.take(), std::mem::take(&mut self.amount));
+        let place = self.place.take();
         match self.returns_to.take() {
             Some(give_back) => {
                 let usage = Arc::clone(&self.usage);
-                give_back(Self { usage, owner, amount, returns_to: None });
+                give_back(Self { usage, owner, place, amount, returns_to: None });
             }
-            None => self.usage.account().reserved.remove(owner.as_ref(), amount),
+            None => {
+                let mut account = self.usage.account();
+                account.reserved.remove(owner.as_ref(), amount);
+                account.remove_at(place, amount.bytes);
+            }
         }
     }
 }

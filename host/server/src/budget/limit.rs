@@ -31,11 +31,14 @@ pub enum Limit {
     Log,
     /// A connection waited, or was held up for a moment, since much that its address began came to nothing.
     Failures,
+    /// An offer, or more pieces of an upload, were refused, since its connection or address holds as much memory as it may,
+    /// or all together do.
+    Memory,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Waiting,
         Self::Idle,
         Self::Rate,
@@ -48,6 +51,7 @@ impl Limit {
         Self::Computing,
         Self::Log,
         Self::Failures,
+        Self::Memory,
     ];
 
     /// The word for it: `waiting`, `first-byte`.
@@ -65,6 +69,7 @@ impl Limit {
             Self::Computing => "computing",
             Self::Log => "log",
             Self::Failures => "failures",
+            Self::Memory => "memory",
         }
     }
 }

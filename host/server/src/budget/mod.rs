@@ -2,9 +2,10 @@
 //!
 //! The rules are machines: they own no socket, no clock and no thread, take what happens and the reading of a clock
 //! that is never set back, and return what to do. [`Places`](places::Places) says who is served where connections are
-//! scarce, [`Deadlines`] how long a connection may take, [`Computing`] when it may go on that has computed, and
-//! [`Delays`](delays::Delays) how long an address waits of which much came to nothing. [`Door`] and [`Failures`] carry
-//! out what they say, and [`Pulse`] has what they judge by.
+//! scarce, [`Deadlines`] how long a connection may take, [`Computing`] when it may go on that has computed,
+//! [`Delays`](delays::Delays) how long an address waits of which much came to nothing, and
+//! [`Holdings`](holdings::Holdings) who may hold more of what there is only so much of. [`Door`], [`Failures`] and
+//! [`Memory`] carry out what they say, and [`Pulse`] has what they judge by.
 
 #[cfg(test)]
 mod chance;
@@ -13,8 +14,10 @@ mod deadlines;
 mod delays;
 mod door;
 mod failures;
+mod holdings;
 mod limit;
 mod lines;
+mod memory;
 mod places;
 mod pulse;
 mod settings;
@@ -30,6 +33,7 @@ pub(crate) use failures::Failures;
 pub use limit::Limit;
 pub(crate) use limit::Met;
 pub(crate) use lines::{LineAccount, Lines};
+pub(crate) use memory::{Charge, Memory, MemoryAccount};
 pub(crate) use places::Capacity;
 pub use settings::{Budgets, BudgetsError};
 pub(crate) use source::Source;

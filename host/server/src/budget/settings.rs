@@ -8,6 +8,9 @@ use crate::error_kind::ServerErrorKind;
 /// A rate that no network of an honest sender might reach is none: 1 MiB/s. Bytes in a minute.
 const LEAST_BYTES_MAX: u64 = 60 * 1024 * 1024;
 
+/// Less memory than this is not worth a limit: some uploads, and what a receiver needs for them. Bytes.
+const MEMORY_MIN: u64 = 256 * 1024;
+
 /// How a server is shared out among those who use it. Each setting has a default.
 ///
 /// ```
@@ -53,6 +56,15 @@ pub struct Budgets {
     /// How long they wait at most; each further one waits longer than the one before. 5 seconds: whoever tries out is
     /// slow by then, and somebody who shares the address is served all the same. Zero: nobody waits. At most an hour.
     pub max_delay: Duration,
+    /// What all connections together may hold of memory: for uploads that are open, for pieces of them that are begun, and
+    /// for what their sandboxes grow by while they serve. Bytes. 512 MiB: the most that some eighty senders hold with a
+    /// thousand uploads each, and little beside what a server has. At the limit, offers are refused as `too-many`.
+    pub max_upload_memory: u64,
+    /// What of that the connections of one address may hold, or of one user by local sockets. `None`, the default: an
+    /// eighth of it, 64 MiB, which is ten connections with a thousand resumable uploads each.
+    pub max_address_memory: Option<u64>,
+    /// What of that one connection may hold. `None`, the default: half of what an address may.
+    pub max_connection_memory: Option<u64>,
 }
 
 impl Default for Budgets {
@@ -68,6 +80,9 @@ impl Default for Budgets {
             unearned_percent: 12,
             free_failures: 256,
             max_delay: Duration::from_secs(5),
+            max_upload_memory: 512 * 1024 * 1024,
+            max_address_memory: None,
+            max_connection_memory: None,
         }
     }
 }
@@ -88,6 +103,28 @@ pub enum BudgetsError {
         address: u32,
         /// What all together may have.
         connections: u32,
+    },
+    /// One may hold more memory than all it belongs to.
+    #[error(
+        "{who} may hold {bytes} bytes of memory, and {all} {most}: the limit would limit nothing"
+    )]
+    MoreMemory {
+        /// Who: one connection, or one address.
+        who: &'static str,
+        /// What it may hold.
+        bytes: u64,
+        /// Whom it belongs to.
+        all: &'static str,
+        /// What these may hold.
+        most: u64,
+    },
+    /// Hardly an upload would fit.
+    #[error("{who} may hold {bytes} bytes of memory: at least {MEMORY_MIN} are needed")]
+    LittleMemory {
+        /// Who: one connection, one address, or all.
+        who: &'static str,
+        /// What it may hold.
+        bytes: u64,
     },
     /// A part of one processor that is more than all of it.
     #[error("{percent} % is more than one processor")]
@@ -118,6 +155,35 @@ impl Budgets {
         self.max_local_connections.unwrap_or((max_connections / 4).max(1))
     }
 
+    /// What the connections of one address may hold of memory.
+    pub fn address_memory(&self) -> u64 {
+        self.max_address_memory.unwrap_or((self.max_upload_memory / 8).max(MEMORY_MIN))
+    }
+
+    /// What one connection may hold of memory.
+    pub fn connection_memory(&self) -> u64 {
+        self.max_connection_memory.unwrap_or((self.address_memory() / 2).max(MEMORY_MIN))
+    }
+
+    fn check_memory(&self) -> Result<(), BudgetsError> {
+        let [connection, address, all] = [
+            ("one connection", self.connection_memory()),
+            ("one address", self.address_memory()),
+            ("all together", self.max_upload_memory),
+        ];
+        for (who, bytes) in [connection, address, all] {
+            if bytes < MEMORY_MIN {
+                return Err(BudgetsError::LittleMemory { who, bytes });
+            }
+        }
+        for ((who, bytes), (all, most)) in [(connection, address), (address, all)] {
+            if bytes > most {
+                return Err(BudgetsError::MoreMemory { who, bytes, all, most });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the settings make sense, where there may be so many connections by TCP.
     ///
     /// # Errors
@@ -144,6 +210,7 @@ impl Budgets {
         if self.unearned_percent > 100 {
             return Err(BudgetsError::MoreThanOne { percent: self.unearned_percent });
         }
+        self.check_memory()?;
         match self.min_bytes_per_minute {
             bytes if bytes > LEAST_BYTES_MAX => Err(BudgetsError::TooFast { bytes }),
             _ => Ok(()),
@@ -222,8 +289,34 @@ mod tests {
             offer_timeout: Duration::MAX,
             free_failures: u32::MAX,
             max_delay: Duration::MAX,
+            max_upload_memory: u64::MAX,
+            max_address_memory: Some(u64::MAX),
+            max_connection_memory: Some(u64::MAX),
             ..Budgets::default()
         };
         assert_eq!(budgets.check(u32::MAX), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_divided_where_it_is_not_set() {
+        let of = |all| {
+            let budgets = Budgets { max_upload_memory: all, ..Budgets::default() };
+            budgets.check(1).map(|()| (budgets.address_memory(), budgets.connection_memory()))
+        };
+        assert_eq!(of(512 << 20), Ok((64 << 20, 32 << 20)));
+        assert_eq!(of(MEMORY_MIN), Ok((MEMORY_MIN, MEMORY_MIN)));
+        let error = of(MEMORY_MIN - 1).unwrap_err();
+        assert!(error.to_string().contains("at least 262144 are needed"), "{error}");
+    }
+
+    #[test]
+    fn one_may_not_hold_more_memory_than_all_it_belongs_to() {
+        let error = checked(|it| it.max_address_memory = Some(1 << 40)).unwrap_err();
+        assert!(error.to_string().starts_with("one address may hold 1099511627776"), "{error}");
+        let error = checked(|it| it.max_connection_memory = Some(65 << 20)).unwrap_err();
+        assert!(error.to_string().starts_with("one connection may hold"), "{error}");
+        assert!(checked(|it| it.max_address_memory = Some(0)).is_err());
+        assert!(checked(|it| it.max_connection_memory = Some(0)).is_err());
+        assert!(checked(|it| it.max_upload_memory = 0).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Who counts as one where something is shared out.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Who counts as one where something is shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,15 @@ impl Source {
                 let [a, b, c, d, ..] = address.segments();
                 Self::V6([a, b, c, d].iter().fold(0, |bits, part| bits << 16 | u64::from(*part)))
             }
+        }
+    }
+
+    /// The address that it is, or the first one of the network; `None`: it is something else.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::V4(address) => Some(address.into()),
+            Self::V6(network) => Some(Ipv6Addr::from_bits(u128::from(network) << 64).into()),
+            _ => None,
         }
     }
 
@@ -68,6 +77,14 @@ mod tests {
         assert_eq!(at("2001:db8:0:7::1"), at("2001:db8:0:7:ffff::2"));
         assert_ne!(at("2001:db8:0:7::1"), at("2001:db8:0:8::1"));
         assert_ne!(at("::1"), at("0.0.0.1"));
+    }
+
+    #[test]
+    fn a_source_has_the_address_that_it_is() {
+        assert_eq!(at("::ffff:192.0.2.7").address(), "192.0.2.7".parse().ok());
+        assert_eq!(at("2001:db8:0:7::1").address(), "2001:db8:0:7::".parse().ok());
+        assert_eq!(Source::Proxy(None).address(), None);
+        assert_eq!(Source::Single(7).address(), None);
     }
 
     #[test]

@@ -73,6 +73,11 @@ impl ResidentServer {
         if options.quota != Quota::default() || options.identity_quota != Quota::default() {
             return Err(ResidentError::NotEnforced("a quota"));
         }
+        if options.max_place_bytes.is_some() {
+            return Err(ResidentError::NotEnforced(
+                "a limit for what is under way from an address",
+            ));
+        }
         if options.min_free > 0 {
             return Err(ResidentError::NotEnforced("a floor of free space"));
         }

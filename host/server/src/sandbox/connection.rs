@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,10 +19,11 @@ use super::sender::Sender;
 use super::sharing::Share;
 use super::telling::TellingAccount;
 use crate::budget::{
-    Busy, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Futile, Overdue,
-    Seat, Source,
+    Busy, Charge, Deadlines, EARNED_PER_ANSWER_NS, EARNED_PER_BYTE_NS, EARNED_PER_FILE_NS, Futile,
+    Limit, MemoryAccount, Overdue, Seat, Source,
 };
 use crate::event::ServerEvent;
+use crate::limits;
 use crate::net::{Peer, Stream};
 use sandport_inbox::{CommitHandle, Meter};
 
@@ -73,6 +75,8 @@ pub(crate) struct Connection {
     share: Share,
     /// What may be told of it.
     telling: TellingAccount,
+    /// What its uploads and its sandbox hold of memory.
+    memory: Arc<MemoryAccount>,
 }
 
 #[derive(Default)]
@@ -86,6 +90,7 @@ impl Connection {
     /// For a connection that has this place.
     pub(crate) fn new(stream: Stream, context: Arc<Context>, seat: Arc<Seat>) -> Self {
         let is_trusted_proxy = context.proxies.trust(stream.place());
+        let memory = context.memory.account(seat.source());
         Self {
             sender: Sender::new(stream.peer().clone(), is_trusted_proxy),
             stream,
@@ -105,6 +110,7 @@ impl Connection {
             accounts: Mutex::default(),
             share: Share::default(),
             telling: TellingAccount::default(),
+            memory,
         }
     }
 
@@ -143,6 +149,7 @@ impl Connection {
         self.seat.pulse.handle_request_over(self.seat.now());
         if self.sender.forget_forwarded() {
             self.seat.forward(None);
+            self.memory.count_at(self.seat.source());
         }
         // What the next request is refused for is news, also where it is the same.
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -312,6 +319,27 @@ impl Connection {
         }
     }
 
+    /// The address where what is sent now counts; `None`: it is one that many share, or none.
+    pub(super) fn place(&self) -> Option<IpAddr> {
+        self.seat.source().address()
+    }
+
+    /// What its uploads and its sandbox hold of memory.
+    pub(super) fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.memory
+    }
+
+    /// Takes memory for an upload.
+    ///
+    /// # Errors
+    /// `too-many`: the connection, its address or all together hold as much as they may.
+    pub(super) fn take_memory(&self, bytes: u64) -> Result<Charge, Refusal> {
+        self.memory.take(bytes).map_err(|_| {
+            let (code, words) = limits::refusal(Limit::Memory);
+            Refusal::new(code, words)
+        })
+    }
+
     /// Waits as long as it has to.
     pub(super) async fn pause(&self) {
         self.context.sharing.pause(&self.share).await;
@@ -324,6 +352,7 @@ impl Connection {
     pub(super) fn forward(&self, address: &str) -> Result<(), Refusal> {
         self.sender.forward(address)?;
         self.seat.forward(self.sender.address().map(Source::at));
+        self.memory.count_at(self.seat.source());
         Ok(())
     }
 

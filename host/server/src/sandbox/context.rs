@@ -11,7 +11,7 @@ use super::output::{Bucket, Rate};
 use super::sharing::Sharing;
 use super::telling::{Telling, TellingAccount};
 use super::writers::Writers;
-use crate::budget::{Failures, Met, Source};
+use crate::budget::{Failures, Memory, Met, Source};
 use crate::event::{EventSink, ServerEvent};
 use crate::net::{Peer, Proxies};
 use sandport_inbox::AnyInbox;
@@ -27,6 +27,7 @@ pub(crate) struct Context {
     pub(super) sharing: Sharing,
     pub(crate) telling: Telling,
     pub(crate) failures: Arc<Failures>,
+    pub(super) memory: Arc<Memory>,
     pub(super) writers: Writers,
     trap_details: Mutex<Bucket>,
 }
@@ -39,7 +40,7 @@ impl Context {
     pub(crate) fn new(inbox: AnyInbox, limits: Limits, events: EventSink) -> Self {
         let trap_details = Mutex::new(Bucket::new(TRAP_DETAILS_RATE));
         let (proxies, buffers, disk, writers, sharing) = Default::default();
-        let (telling, failures) = Default::default();
+        let (telling, failures, memory) = Default::default();
         Self {
             inbox,
             limits,
@@ -50,6 +51,7 @@ impl Context {
             sharing,
             telling,
             failures,
+            memory,
             writers,
             trap_details,
         }
@@ -81,6 +83,11 @@ impl Context {
     /// The same, where what comes to nothing counts here.
     pub(crate) fn delaying(self, failures: &Arc<Failures>) -> Self {
         Self { failures: Arc::clone(failures), ..self }
+    }
+
+    /// The same, with memory shared out in this way.
+    pub(crate) fn holding(self, memory: Memory) -> Self {
+        Self { memory: Arc::new(memory), ..self }
     }
 
     /// Whether more than the reason of a trap is to be told.

@@ -192,6 +192,7 @@ impl Sandbox {
         let (other_end, setup) = (connection.peer(), since.elapsed());
         connection.emit(ServerEvent::SandboxReady { peer: other_end, setup });
         let receiver = instance.sandport_upload_receiver();
+        store.data_mut().charge_memory();
         let outcome = receiver.call_serve(&mut store, &peer, input, output).await?;
         if let Ok(Ending::Again(left)) = outcome {
             store.into_data().leave_accounts()?;

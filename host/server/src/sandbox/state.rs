@@ -147,6 +147,11 @@ impl State {
         Ok((peer, self.table.push(input)?, self.table.push(output)?))
     }
 
+    /// It serves from now on: what it grows by is on the account of the connection.
+    pub(super) fn charge_memory(&mut self) {
+        self.bounds.memory.charge(self.connection.memory());
+    }
+
     /// Ends the instance, after which another one serves the connection, and leaves it what may be computed still.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ impl ServeArgs {
         options.max_file_size = self.max_file;
         options.quota = Quota::new(self.quota_bytes, self.quota_files);
         options.identity_quota = Quota::new(self.identity_quota_bytes, self.identity_quota_files);
+        options.max_place_bytes = self.max_address_staged;
         options.min_free = self.min_free.unwrap_or(0);
         options.partial_expiry = Some(self.expire_partial);
         options.allow_executable = self.allow_executable;
@@ -51,6 +52,9 @@ impl ServeArgs {
         budgets.unearned_percent = self.unearned_percent;
         budgets.free_failures = self.free_failures;
         budgets.max_delay = self.max_delay;
+        budgets.max_upload_memory = self.max_upload_memory;
+        budgets.max_address_memory = self.max_address_memory;
+        budgets.max_connection_memory = self.max_connection_memory;
         budgets
     }
 
@@ -82,6 +86,8 @@ impl ServeArgs {
             ("--http-origin", !self.http_origin.is_empty()),
             ("--max-local-connections", self.max_local_connections.is_some()),
             ("--max-address-connections", self.max_address_connections.is_some()),
+            ("--max-address-memory", self.max_address_memory.is_some()),
+            ("--max-connection-memory", self.max_connection_memory.is_some()),
             ("--shared-address", !self.shared_address.is_empty()),
             ("--trusted-proxy", !self.trusted_proxy.is_empty()),
             ("--proxy-protocol", !self.proxy_protocol.is_empty()),

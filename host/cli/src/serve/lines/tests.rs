@@ -33,7 +33,8 @@ fn the_ready_line_names_every_address_and_the_inbox() {
     let dir = PathBuf::from("inbox");
     let limitations = vec![Limitation::CaseInsensitiveNames];
     assert_eq!(limits_of(&limitations).len(), 1);
-    let ready = Happened::Ready { addresses, dir, limitations, first: false };
+    let ready = Ready { limitations, encryption: None };
+    let ready = Happened::Ready { addresses, dir, ready, first: false };
     assert_eq!(
         written(Form::Words, &ready),
         "Sandport is ready on 127.0.0.1:7, unix:/run/s, inbox ./inbox\n"

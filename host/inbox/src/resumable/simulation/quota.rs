@@ -26,7 +26,8 @@ impl Quota {
         let whole = usage::Quota::new(Some(max_bytes), None);
         // Shares are counted, and none is ever used up: so it can be asked what waits.
         let share = usage::Quota::new(Some(u64::MAX / 2), None);
-        let usage = Usage::open(directory, whole, share, &receipts, root.as_fd());
+        let most = usage::Most { quota: whole, share, of_place: None };
+        let usage = Usage::open(directory, most, &receipts, root.as_fd());
         let usage = usage.unwrap();
         // So that no refusal begins another count, which would end when it likes.
         usage.count_now();

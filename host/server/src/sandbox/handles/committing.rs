@@ -9,6 +9,7 @@ use sandport_protocol::{EntryKind, RefusalCode};
 use tracing::Span;
 use wasmtime_wasi_io::poll::Pollable;
 
+use crate::budget::Charge;
 use crate::event::ServerEvent;
 use crate::net::Peer;
 use crate::sandbox::connection::Connection;
@@ -49,12 +50,20 @@ struct Commit {
     reported: std::sync::Once,
     /// Of the upload; of none where it answers an offer.
     span: Span,
+    /// What the upload took of memory, and the rest of it takes until this is over.
+    _charge: Option<Charge>,
 }
+
+/// What is left of an upload in memory while it is committed: its name, its record and its place in the queue. Bytes.
+const COMMIT_BYTES: u64 = 1_024;
+
+/// An upload that is to be committed, with its name, its span, and what it takes of memory.
+type Ended = (sandport_inbox::Upload, Option<String>, Span, Charge);
 
 impl CommittingHandle {
     /// Commits what was staged of an upload, when these writes are over.
     pub(in crate::sandbox) fn commit(
-        (upload, name, span): (sandport_inbox::Upload, Option<String>, Span),
+        (upload, name, span, charge): Ended,
         writes: WritesUnderWay,
         size: u64,
         claimed: Result<Claimed, protocol::Refusal>,
@@ -66,12 +75,12 @@ impl CommittingHandle {
             true => commit_after(writes, upload, size, digest, claimed),
         });
         drop(inside);
-        Self::new(pending, name, span, connection)
+        Self::new(pending, name, (span, charge), connection)
     }
 
     /// Stages the content of a file, and commits it.
     pub(in crate::sandbox) fn store(
-        (upload, name, span): (sandport_inbox::Upload, Option<String>, Span),
+        (upload, name, span, charge): Ended,
         content: &[u8],
         claimed: Result<Claimed, protocol::Refusal>,
         connection: &Arc<Connection>,
@@ -89,7 +98,7 @@ impl CommittingHandle {
             Err(refusal) => Err(refusal),
         };
         drop(inside);
-        Self::new(stored, name, span, connection)
+        Self::new(stored, name, (span, charge), connection)
     }
 
     /// What makes the answer to an offer: a directory on its way, or the commit of another connection.
@@ -109,19 +118,31 @@ impl CommittingHandle {
             number: None,
             reported: std::sync::Once::new(),
             span: Span::none(),
+            _charge: None,
         })
     }
 
     fn new(
         pending: Result<sandport_inbox::CommitHandle, protocol::Refusal>,
         name: Option<String>,
-        span: Span,
+        (span, mut charge): (Span, Charge),
         connection: &Arc<Connection>,
     ) -> Self {
+        charge.keep(COMMIT_BYTES);
         let number = Some(connection.commit_started(pending.as_ref().ok()));
         let (peer, connection) = (connection.peer(), Arc::clone(connection));
         let (kind, reported) = (EntryKind::File, std::sync::Once::new());
-        Self::of(Commit { pending, name, kind, connection, peer, number, reported, span })
+        Self::of(Commit {
+            pending,
+            name,
+            kind,
+            connection,
+            peer,
+            number,
+            reported,
+            span,
+            _charge: Some(charge),
+        })
     }
 
     fn of(commit: Commit) -> Self {

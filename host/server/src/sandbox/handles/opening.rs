@@ -24,13 +24,16 @@ pub(in crate::sandbox) enum Response {
     DigestFirst,
 }
 
-/// Asks the inbox, and again when it has compared what is stored, which it does on file systems where nothing
-/// else tells whether it is still that.
+/// Takes the memory for an upload and asks the inbox; and again when that has compared what is stored, which it does on
+/// file systems where nothing else tells whether it is still that.
 pub(in crate::sandbox) async fn open(
     connection: Arc<Connection>,
     offer: Offer,
     options: sandport_inbox::OfferOptions,
 ) -> Result<Response, Refusal> {
+    let has_key = options.new_key || options.existing;
+    let taken = connection.take_memory(sandport_inbox::memory_of(&offer, has_key));
+    let charge = taken.inspect_err(|refusal| tell(&connection, offer.name.clone(), refusal))?;
     loop {
         // Who it is, the host found out: the guest has no say in it.
         let opening =
@@ -49,7 +52,9 @@ pub(in crate::sandbox) async fn open(
             Ok(sandport_inbox::OfferResponse::DigestFirst) => Ok(Response::DigestFirst),
             Ok(sandport_inbox::OfferResponse::Accepted(mut upload)) => {
                 upload.charge(&connection.elsewhere);
-                Ok(Response::Accepted(UploadHandle::new(upload, offer.name)))
+                let account = Arc::clone(connection.memory());
+                upload.hold_memory(account);
+                Ok(Response::Accepted(UploadHandle::new(upload, offer.name, charge)))
             }
             // A directory on its way to the disk, or a file that another connection commits.
             Ok(sandport_inbox::OfferResponse::Committing(pending)) => {

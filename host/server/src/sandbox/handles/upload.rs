@@ -2,6 +2,7 @@
 
 use tracing::Span;
 
+use crate::budget::Charge;
 use crate::sandbox::spans;
 use crate::sandbox::streams::WritesUnderWay;
 
@@ -11,11 +12,17 @@ pub struct UploadHandle {
     pub(in crate::sandbox) name: Option<String>,
     pub(in crate::sandbox) writes: WritesUnderWay,
     pub(in crate::sandbox) span: Span,
+    /// What it takes of memory.
+    pub(in crate::sandbox) charge: Charge,
 }
 
 impl UploadHandle {
-    pub(in crate::sandbox) fn new(upload: sandport_inbox::Upload, name: Option<String>) -> Self {
+    pub(in crate::sandbox) fn new(
+        upload: sandport_inbox::Upload,
+        name: Option<String>,
+        charge: Charge,
+    ) -> Self {
         let span = spans::upload(name.as_deref());
-        Self { upload, name, writes: WritesUnderWay::default(), span }
+        Self { upload, name, writes: WritesUnderWay::default(), span, charge }
     }
 }

@@ -224,7 +224,9 @@ impl BodyStream {
     fn write_elsewhere(&self, mut lent: Lent, bytes: Bytes, guard: OwnedMutexGuard<()>) {
         // It comes back with `lent`, and nobody has to wait for the thread itself.
         let elsewhere = self.0.connection.elsewhere.clone();
+        let held = self.0.connection.memory().hold_for(bytes.len() as u64);
         drop(self.0.connection.context.writers.run(move || {
+            let _held = held;
             if let Some(mut body) = lent.body.take() {
                 elsewhere.measure(|| body.write(&bytes));
                 lent.body = Some(body);
@@ -239,6 +241,7 @@ impl BodyStream {
 /// a disk that makes everyone wait.
 async fn write_in_parts(mut lent: Lent, mut bytes: Bytes, guard: OwnedMutexGuard<()>) {
     let _guard = guard;
+    let _held = lent.shared.connection.memory().hold_for(bytes.len() as u64);
     while let Some(mut body) = lent.body.take() {
         let part = bytes.split_to(body.reserve(bytes.len()));
         let elsewhere = lent.shared.connection.elsewhere.clone();

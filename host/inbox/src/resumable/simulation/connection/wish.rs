@@ -170,8 +170,8 @@ impl Wish {
         let resume = Resume { key: key.secret, epoch: self.run, mode: self.mode };
         let (registry, size) = (world.registry(), self.size);
         let notes = Notes { keeps_empty: key.is_told, ..Notes::default() };
-        let asked =
-            Asked { accepted, is_named: key.is_named, resume, notes, address: None, begins: true };
+        let (is_named, address, place) = (key.is_named, None, None);
+        let asked = Asked { accepted, is_named, resume, notes, address, place, begins: true };
         let shared = Arc::clone(&world.shared);
         Waiting::new(async move {
             let published = |name: &EntryName| {

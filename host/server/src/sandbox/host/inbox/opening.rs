@@ -30,6 +30,9 @@ impl State {
         if options.new_key || offer.resume.is_some() {
             options.address = self.connection.sender.address();
         }
+        if self.connection.context.inbox.counts_places() {
+            options.place = self.connection.place();
+        }
         let mut opening = Box::pin(open(Arc::clone(&self.connection), offer, options));
         // Most offers have their answer at once, so that nobody waits.
         let mut nobody = Context::from_waker(Waker::noop());

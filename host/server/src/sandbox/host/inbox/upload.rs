@@ -136,8 +136,8 @@ impl HostUpload for State {
         size: u64,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Resource<CommittingHandle>> {
-        let UploadHandle { upload, name, writes, span } = self.end(this)?;
-        let of = (upload, name, span);
+        let UploadHandle { upload, name, writes, span, charge } = self.end(this)?;
+        let of = (upload, name, span, charge);
         let commit =
             CommittingHandle::commit(of, writes, size, convert::digests(digests), &self.connection);
         Ok(self.table.push(commit)?)
@@ -149,8 +149,8 @@ impl HostUpload for State {
         content: Vec<u8>,
         digests: Vec<Digest>,
     ) -> wasmtime::Result<Commitment> {
-        let UploadHandle { upload, name, span, .. } = self.end(this)?;
-        let of = (upload, name, span);
+        let UploadHandle { upload, name, span, charge, .. } = self.end(this)?;
+        let of = (upload, name, span, charge);
         let commit =
             CommittingHandle::store(of, &content, convert::digests(digests), &self.connection);
         Ok(match commit.take() {
