@@ -5,7 +5,7 @@ use sandport_protocol::report::Encryption as Told;
 use sandport_server::net::Address;
 use sandport_server::{Fingerprint, Tls, TlsRule};
 
-use super::next;
+use super::typed::typed_outward;
 use crate::args::ServeArgs;
 use crate::failure::Failure;
 
@@ -91,7 +91,7 @@ impl Encryption {
 
     /// What a sender may type who has no other way to know the certificate.
     fn link(&self, address: &Address) -> String {
-        format!("sandport://{}#{}", next::typed_outward(address), self.fingerprint)
+        format!("sandport://{}#{}", typed_outward(address), self.fingerprint)
     }
 }
 

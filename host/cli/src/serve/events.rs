@@ -11,9 +11,8 @@ use std::time::Duration;
 use sandport_protocol::Address;
 use sandport_server::{Limit, ServerEvent};
 
-use super::Ready;
 use super::form::Form;
-use super::lines::Happened;
+use super::lines::{Happened, Ready};
 
 /// Events that wait for standard output: half a second of small files. A reader that stopped reading
 /// must cost memory that is bounded: each event has a name and a reason of a few KiB at most.

@@ -14,9 +14,16 @@ use serde_json::Value;
 
 use super::encryption::Encryption;
 use super::form::Form;
-use super::{Ready, claims, next};
+use super::{claims, next};
 use crate::console::{self, bytes, clean, compiling, count, json_line, seconds};
 use crate::hints;
+
+/// What there is to say of a server that is ready, besides where it listens.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ready {
+    pub(super) limitations: Vec<Limitation>,
+    pub(super) encryption: Option<Encryption>,
+}
 
 /// Something to tell.
 pub(super) enum Happened {

@@ -1,6 +1,6 @@
 //! `sandport serve`.
 
-use sandport_inbox::{Inbox, Limitation};
+use sandport_inbox::Inbox;
 use sandport_server::net::Listener;
 use sandport_server::{AnyServer, Descriptors, ResidentServer, ServerBuilder, ServerEvent};
 use sandport_server::{Cache, ReceiverSource, Server, WantedConnections};
@@ -15,6 +15,7 @@ use crate::threads;
 use encryption::Encryption;
 use events::Report;
 use form::Form;
+use lines::Ready;
 
 mod claims;
 mod encryption;
@@ -24,17 +25,11 @@ mod host_names;
 mod lines;
 mod next;
 mod process;
+mod typed;
 
 /// Threads that a server starts beside those that compute: of the inbox, of the sandbox and its cache, for events,
 /// for names that are resolved, and for large writes to a slow disk.
 const THREADS_BESIDE: usize = 16;
-
-/// What there is to say of a server that is ready, besides where it listens.
-#[derive(Clone, Debug, Default)]
-struct Ready {
-    limitations: Vec<Limitation>,
-    encryption: Option<Encryption>,
-}
 
 /// Serves until it is told to stop.
 pub(crate) fn run(mut args: ServeArgs, talk: &Talk) -> Result<Exit, Failure> {
