@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "serve")]
         Some(Command::Serve(args)) => serve::run(*args, &cli.talk),
         #[cfg(feature = "send")]
-        Some(Command::Send(args)) => send::run(args, &cli.talk),
+        Some(Command::Send(args)) => send::run(*args, &cli.talk),
         #[cfg(feature = "serve")]
         Some(Command::Ls(args)) => ls::run(&args, &cli.talk),
         #[cfg(feature = "serve")]

@@ -155,7 +155,7 @@ pub(crate) enum Command {
 
     /// Send files and directories to a server
     #[cfg(feature = "send")]
-    Send(SendArgs),
+    Send(Box<SendArgs>),
 
     /// List the files of an inbox
     #[cfg(feature = "serve")]

@@ -174,7 +174,7 @@ mod tests {
 
     fn parsed(line: &str) -> SendArgs {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Some(Command::Send(args)) => args,
+            Some(Command::Send(args)) => *args,
             other => panic!("{other:?}"),
         }
     }

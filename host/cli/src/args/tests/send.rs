@@ -10,7 +10,7 @@ use crate::args::{Command, SendArgs};
 
 fn send(line: &str) -> SendArgs {
     match parse(line).unwrap().command {
-        Some(Command::Send(args)) => args,
+        Some(Command::Send(args)) => *args,
         other => panic!("{other:?}"),
     }
 }
