@@ -19,11 +19,13 @@ fn start(directory: &Path, receiver: Option<&Path>) -> Option<Server> {
     let hosts = directory.join("hosts");
     fs::write(&hosts, HOSTS).unwrap();
     let wrapper = mounted(&format!("mount --bind '{}' /etc/hosts", hosts.display()))?;
-    let mut setup = Setup::new(["--listen", &format!("{NAME}:0")]).wrapped(wrapper);
-    if let Some(receiver) = receiver {
-        setup = setup.receiver(receiver);
-    }
-    Some(setup.start())
+    let listen = format!("{NAME}:0");
+    let setup = match receiver {
+        // Other machines may reach a name, and nobody ends TLS for a receiver that listens itself.
+        Some(receiver) => Setup::new(["--listen", &listen, "--tls", "off"]).receiver(receiver),
+        None => Setup::new(["--listen", &listen]),
+    };
+    Some(setup.wrapped(wrapper).start())
 }
 
 /// Sends a file to each address; gives the addresses.
