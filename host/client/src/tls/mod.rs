@@ -23,6 +23,7 @@ pub(crate) use stream::TlsStream;
 
 /// Whom to believe.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub(crate) enum Trust {
     /// Whoever has a certificate for the name of the host from an authority: one of these, in PEM, or one that the
     /// system knows.
