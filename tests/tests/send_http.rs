@@ -213,7 +213,7 @@ fn what_the_server_does_not_take_is_told_by_its_code() {
 #[test]
 fn wrong_commands_end_with_2_and_a_missing_server_with_3() {
     let (directory, _) = world(5);
-    for arguments in [["big", "https://localhost/"], ["big", "http://me@localhost/"]] {
+    for arguments in [["big", "ftp://localhost/"], ["big", "http://me@localhost/"]] {
         let mut command = command();
         let ended =
             process::run(command.current_dir(directory.path()).arg("send").args(arguments), b"");

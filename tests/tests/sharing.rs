@@ -39,7 +39,8 @@ fn half_hellos(count: usize, server: &Server) -> Vec<Connection> {
 fn begun_upload(server: &Server, name: &str) -> Native {
     let mut sender = Native::over(Connection::from(CROWD, server));
     sender.offer(0, name, 1_000_000);
-    assert!(matches!(sender.hear(), Some(ReceiverMessage::Accepted(_))));
+    let verdict = sender.hear();
+    assert!(matches!(verdict, Some(ReceiverMessage::Accepted(_))), "{verdict:?}");
     sender.data(0, 0, b"begun");
     sender
 }
@@ -224,9 +225,12 @@ const JUNK: usize = 32;
 fn an_upload_is_stored_beside_frames_of_a_byte_without_end() {
     let mut server = Server::start([]);
     let ends = Arc::new(AtomicBool::new(false));
-    let junk: Vec<_> = (0..JUNK)
-        .map(|number| {
-            let mut sender = begun_upload(&server, &format!("junk-{number}"));
+    // All of them first: once they send, their address has no memory left for another upload.
+    let begun: Vec<_> =
+        (0..JUNK).map(|number| begun_upload(&server, &format!("junk-{number}"))).collect();
+    let junk: Vec<_> = begun
+        .into_iter()
+        .map(|mut sender| {
             let ends = Arc::clone(&ends);
             thread::spawn(move || {
                 for turn in (0..900_u64).cycle() {
