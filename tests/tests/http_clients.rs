@@ -62,8 +62,9 @@ fn curl_uploads_with_tls() {
     );
     expect_stored(&files.curl(&format!("-k --tls-max 1.2 -T large https://{to}/old")), &["old"]);
     // Chunks, and a connection that is kept.
-    let kept =
-        format!("--cacert {ca} -H Content-Length: -T large https://{to}/a -T large https://{to}/b");
+    let kept = format!(
+        "--cacert {ca} -H Transfer-Encoding:chunked -T large https://{to}/a -T large https://{to}/b"
+    );
     assert_eq!(files.curl(&kept).code, Some(0));
     for name in ["believed", "old", "a", "b"] {
         assert!(server.content(name) == large, "{name}");
