@@ -411,3 +411,25 @@ fn what_nobody_waits_for_ends() {
     finish(upload, &all);
     assert_published(&bench, &[("file", &all)]);
 }
+
+#[test]
+fn concatenations_that_nobody_waits_for_keep_no_other_waiting() {
+    let options = InboxOptions { durability: Durability::None, ..options(u64::MAX) };
+    let bench = Bench::in_memory(options);
+    let key = part(&bench, b"hello");
+    let joined = |upload: &Upload| upload.concatenate(vec![key.to_vec(); 2]);
+    for _ in 0..200 {
+        let whole = open(&bench, None);
+        for _ in 0..64 {
+            let mut dropped = Box::pin(joined(&whole));
+            let _ = dropped.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        block_on("a concatenation", joined(&whole)).unwrap();
+        let mut late = Box::pin(joined(&whole));
+        let asked = late.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        finish(whole, b"hellohello");
+        if asked.is_pending() {
+            let _ = block_on("one that is late", late);
+        }
+    }
+}
